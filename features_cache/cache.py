@@ -283,7 +283,8 @@ class Cache(IndexSettings):
                 continue
             if dict(other.parameters).items() <= wanted:
                 header = read_header(self.folder / f"{other.stored}.h5")
-                if wanted <= header.parameters.items():
+                recorded = {**header.parameters, **dict(other.parameters)}
+                if wanted <= recorded.items():
                     return other.stored
             unframed = [pair for pair in other.parameters if pair[0] not in FRAMING]
             if tuple(unframed) == channel.parameters:

@@ -30,8 +30,8 @@ JOINED = (
     "features of one set are joined by + without blanks, as in mel+mfcc, and sets are"
     " separated by blanks"
 )
-# parameters that count the samples of frames
-FRAMING = {"n_fft", "frame_length", "win_length", "hop_length"}
+# parameters of frames: milliseconds, or samples
+FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}
 
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
@@ -55,8 +55,11 @@ class Channel:
         """The name under which the feature is stored: `mel@n_mels=64`."""
         texts = []
         for key, value in self.parameters:
-            text = str(value).lower() if isinstance(value, bool) else value
-            texts.append(f"{key}={text}")
+            if isinstance(value, bool):
+                value = str(value).lower()
+            elif isinstance(value, float) and value.is_integer():
+                value = int(value)
+            texts.append(f"{key}={value}")
         return f"{self.name}@{','.join(texts)}" if texts else self.name
 
     def kept_rows(self, count: int) -> slice:

@@ -244,7 +244,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     from featurestack.pipeline.features import resolve_feature
 
     channel = parse_channel(name)
-    variant = resolve_feature(channel)
+    variant = resolve_feature(channel, clip.sample_rate)
     values = variant.compute(clip)
     kept = channel.kept_rows(len(values))
     described = variant.feature

@@ -1,13 +1,12 @@
 """The work of an extraction: `request` resolves the clips and features asked for.
 
-FRAME= gives every feature the number of samples that lasts so long at the dataset's
-rate: librosa's 2048 last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
+FRAME=64 means `mel@frame=64` for `mel`: frames of as many samples as last so long at
+the dataset's rate. librosa's 2048 last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
 """
 
 import functools
 import importlib.metadata
 import itertools
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +51,6 @@ LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 LONG = 65.0  # milliseconds; longer frames are mentioned
 USUAL = 46.0  # milliseconds of 2048 samples at 44.1 kHz
-SHORTEST = 16  # samples of a frame
-OVERLAP = 4  # frames begin a quarter of their length apart
-# lengths from 512 samples on are multiples: cqt's seven octaves need a hop 64 divides
-STEP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +131,8 @@ def wanted(
         singles = list(FEATURES.everything()) if word in ("all", "small") else []
         for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
-                channel = with_frames(channel, frame, dataset.sample_rate)
-            variant = resolve_feature(channel)
+                channel = with_frame(channel, frame)
+            variant = resolve_feature(channel, dataset.sample_rate)
             if not (variant.source or dataset.has_audio):
                 raise RequestError(
                     f"{dataset.folder} has no audio to compute features from; it is"
@@ -151,9 +146,9 @@ def wanted(
                 left_out.append(str(reason))
                 continue
             channel.kept_rows(rows)
-            source = parse_channel(variant.source) if variant.source else None
-            if source and dataset.has_audio and FEATURES.knows(source.name):
-                variants[source.stored] = resolve_feature(source)
+            read = variant.read_map() if dataset.has_audio else None
+            if read:
+                variants[read.stored] = read
             variants[variant.stored] = variant
     if not variants:
         parse_list(features)  # an empty list has its own message
@@ -286,37 +281,21 @@ def part_of(part: str, count: int) -> slice:
     return slice(count * (number - 1) // total, count * number // total)
 
 
-def frame_samples(milliseconds: float, sample_rate: int) -> int:
-    """The length of a frame in samples, about so many milliseconds.
+def with_frame(channel: Channel, milliseconds: float) -> Channel:
+    """The channel with frames of this duration, unless its name states its own, or it
+    has no frames.
 
-    >>> [frame_samples(46, rate) for rate in (8000, 16000, 44100, 48000)]
-    [384, 768, 2048, 2304]
-    """
-    samples = max(SHORTEST, milliseconds / 1000 * sample_rate)
-    half = 2 ** int(math.log2(samples)) // 2
-    step = min(STEP, half)
-    return step * round(samples / step)
-
-
-def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Channel:
-    """The channel with frames of this duration, unless its name states its own.
-
-    >>> str(with_frames(Channel("mel"), 46, 16000))
-    'mel@hop_length=192,n_fft=768'
+    >>> str(with_frame(parse_channel("mel@n_mels=64"), 46))
+    'mel@frame=46,n_mels=64'
     """
     given = dict(channel.parameters)
-    if not FEATURES.knows(channel.name) or given.keys() & FRAMING:
+    feature = str(given.get("of", channel.name))  # the feature whose map is read
+    if not FEATURES.knows(feature) or given.keys() & FRAMING:
         return channel
-    length = frame_samples(milliseconds, sample_rate)
-    scaled = {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
-    known = {*FEATURES[channel.name].parameters}
-    if FEATURES.knows(of := str(given.get("of"))):  # the feature whose map is read
-        known &= {*FEATURES[of].parameters}
-    for name, value in scaled.items():
-        if name in known:
-            given[name] = value
-    parameters = tuple(sorted(given.items()))
-    return Channel(channel.name, parameters, channel.rows)
+    if not FEATURES[feature].parameters.keys() & FRAMING:
+        return channel
+    framed = sorted({**given, "frame": milliseconds}.items())
+    return Channel(channel.name, tuple(framed), channel.rows)
 
 
 def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:

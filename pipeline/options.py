@@ -66,8 +66,8 @@ class ComputeOptions(SourceOptions):
     features: str = option("all", "feature sets separated by blanks; all, small")
     frame: float | None = option(
         None,
-        "milliseconds of a frame, for all features whose names do not state n_fft or"
-        " hop_length; by default librosa's 2048 samples",
+        "milliseconds of a frame, as in mel@frame=64, for all features whose names do"
+        " not state theirs; by default librosa's 2048 samples",
         least=1,
         most=1000,
     )

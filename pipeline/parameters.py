@@ -7,6 +7,7 @@ librosa has a parameter, its name and meaning are librosa's.
 """
 
 import inspect
+import math
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
@@ -17,7 +18,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 
 Value = str | int | float | bool | None
-KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Within:
 
     def __str__(self) -> str:
         steps = f" in steps of {self.step}" if self.step else ""
-        return f"{self.low:g} to {self.high:g}{steps}"
+        return f"from {self.low:g} to {self.high:g}{steps}"
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high and not (
@@ -38,6 +39,7 @@ class Within:
         )
 
 
+Milliseconds = Annotated[float, Within(1, 1000)]
 Samples = Annotated[int, Within(2, 65536)]
 EvenSamples = Annotated[int, Within(16, 65536, 2)]
 Count = Annotated[int, Within(1, 2048)]
@@ -134,8 +136,10 @@ class Parameter:
     within: Within | None
     default: Value
 
-    def read(self, value: Value) -> Value:
-        """`value` as this parameter's type; RequestError if it does not fit."""
+    def read(self, value: Value, feature: str) -> Value:
+        """A feature's `value` as this parameter's type; RequestError if it does not
+        fit.
+        """
         if value in (None, "none") and self.default is None:
             return None
         try:
@@ -146,9 +150,35 @@ class Parameter:
         except (TypeError, ValueError, OverflowError):
             fits = False
         if not fits or (self.within and read not in self.within):
-            expected = KINDS[self.kind] + (f", {self.within}" if self.within else "")
-            raise RequestError(f"{self.name}={value} is not {expected}")
+            expected = KINDS[self.kind] + (f" {self.within}" if self.within else "")
+            raise RequestError(f"{feature}@{self.name}={value}: expected {expected}")
         return read
+
+
+# every feature of frames takes it in place of those that count samples
+FRAME = Parameter("frame", float, Within(1, 1000), None)
+SHORTEST = 16  # samples of a frame
+OVERLAP = 4  # frames begin a quarter of their length apart
+# lengths from 512 samples on are multiples: cqt's seven octaves need a hop 64 divides
+STEP = 256
+
+
+def frame_samples(milliseconds: float, sample_rate: int) -> int:
+    """The length of a frame in samples, about so many milliseconds.
+
+    >>> [frame_samples(46, rate) for rate in (8000, 16000, 44100, 48000)]
+    [384, 768, 2048, 2304]
+    """
+    samples = max(SHORTEST, milliseconds / 1000 * sample_rate)
+    half = 2 ** int(math.log2(samples)) // 2
+    step = min(STEP, half)
+    return step * round(samples / step)
+
+
+def samples_of_frame(milliseconds: float, sample_rate: int) -> dict[str, int]:
+    """The parameters that count samples, for frames of this duration."""
+    length = frame_samples(milliseconds, sample_rate)
+    return {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
 
 
 def arguments(

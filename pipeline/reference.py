@@ -34,7 +34,7 @@ def compute(
 
     compute("mel", y, 44100, n_mels=64)  # (64, 431)
     """
-    variant = resolve_feature(Channel(name, tuple(parameters.items())))
+    variant = resolve_feature(Channel(name, tuple(parameters.items())), sample_rate)
     with warnings.catch_warnings():
         # librosa warns of very short clips, silence and many narrow bands: all legal
         warnings.simplefilter("ignore")

@@ -48,7 +48,7 @@ def printed_card(name: str) -> str:
 
 def card(name: str) -> dict[str, str]:
     """The card of a feature or a variant: heading -> text, in the order shown."""
-    variant = resolve_feature(parse_channel(name))
+    variant = resolve_feature(parse_channel(name), TYPICAL[0])
     rows, frames = variant.shape(*TYPICAL)
     axis = variant.row_axis(TYPICAL[0])
     feature = variant.feature
@@ -88,7 +88,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     samples = round(seconds * sample_rate)
     whole = 0.0
     for name, feature in FEATURES.everything().items():
-        variant = resolve_feature(Channel(name))
+        variant = resolve_feature(Channel(name), sample_rate)
         try:
             rows, frames = variant.shape(sample_rate, samples)
         except Impossible as reason:

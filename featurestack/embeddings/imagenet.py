@@ -34,7 +34,7 @@ from featurestack.pipeline.features import (
     resolve_feature,
     stored_map,
 )
-from featurestack.pipeline.parameters import EvenSamples, Samples
+from featurestack.pipeline.parameters import Milliseconds
 from featurestack.train.weights import fetch, local_weights
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def imagenet(
     clip: Clip,
     *,
     of: str = "",
-    n_fft: EvenSamples | None = None,
-    hop_length: Samples | None = None,
+    frame: Milliseconds | None = None,
     layers: str = READ,
 ) -> np.ndarray:
     """Shapes that a network for photographs finds in another feature's map, as one
@@ -70,7 +69,7 @@ def imagenet(
     Ignores: when in the clip they are
     Feature map: one column; its rows have no order
     """
-    name = source_name(of=of, n_fft=n_fft, hop_length=hop_length)
+    name = source_name(of=of, frame=frame)
     return embed(*stored_map(clip, name), layers)
 
 
@@ -166,17 +165,10 @@ def weights() -> Path:
     return local_weights(RESNET) or fetch(RESNET)
 
 
-def source_name(
-    *,
-    of: str,
-    n_fft: int | None = None,
-    hop_length: int | None = None,
-    layers: str = READ,
-) -> str:
-    """The stored name of the feature whose map is read; RequestError if its columns are
-    not frames in time, or `layers` are no stages.
-
-    n_fft, hop_length  its own parameters, by default as it has them
+def source_name(*, of: str, frame: float | None = None, layers: str = READ) -> str:
+    """The stored name of the feature whose map is read, with frames of `frame`
+    milliseconds; RequestError if its columns are not frames in time, or `layers` are no
+    stages.
     """
     if of in ("", "imagenet", "embedding"):
         raise RequestError(
@@ -187,39 +179,29 @@ def source_name(
         raise RequestError(
             f"imagenet@layers={layers}: expected stages of 1 to 3 in order, as {READ}"
         )
-    given = {"n_fft": n_fft, "hop_length": hop_length}
-    channel = Channel(of, tuple((k, v) for k, v in sorted(given.items()) if v))
-    if not FEATURES.knows(of):  # brought into the cache
-        return channel.stored
-    source = resolve_feature(channel)
-    if source.feature.frame_unit != "s":
+    if FEATURES.knows(of) and FEATURES[of].frame_unit != "s":
         raise RequestError(f"imagenet@of={of}: its columns are not frames in time")
-    return source.stored
+    return Channel(of, (("frame", frame),) if frame else ()).stored
 
 
-def source_of(**parameters: Any) -> Variant | None:
+def source_of(sample_rate: int, **parameters: Any) -> Variant | None:
     """The feature whose map is read; None if it was brought into the cache."""
-    name = source_name(**parameters)
-    known = FEATURES.knows(parameters["of"])
-    return resolve_feature(parse_channel(name)) if known else None
+    channel = parse_channel(source_name(**parameters))
+    if not sample_rate or not FEATURES.knows(channel.name):
+        return None
+    return resolve_feature(channel, sample_rate)
 
 
-def facts(**parameters: Any) -> dict[str, str]:
-    """The values' origin: weights, source, its parameters and version."""
-    described = {"file": digest_of(weights())}
-    if source := source_of(**parameters):
-        named = [f"{key}={value}" for key, value in source.recorded.items()]
-        version = f"{parameters['of']} {source.feature.version}"
-        described["source"] = f"{version}: {', '.join(named)}"
-    return described
+def facts(**_: Any) -> dict[str, str]:
+    """The file of the weights, which the values depend on."""
+    return {"file": digest_of(weights())}
 
 
 def dimension_axis(
     sample_rate: int, *, layers: str = READ, **parameters: Any
 ) -> NDArray[np.float64]:
     """(rows,) the number of each row, from 0; Impossible if the source is."""
-    source = source_of(**parameters)
-    if sample_rate and source:
+    if source := source_of(sample_rate, **parameters):
         source.row_axis(sample_rate)
     values = sum(2 * STAGES[stage] * ROWS // SHRUNK[stage] for stage in layers)
     return np.arange(float(values))
@@ -229,8 +211,8 @@ def one_column(
     sample_rate: int, samples: int, **parameters: Any
 ) -> NDArray[np.float64]:
     """(1,) the clip's beginning; Impossible if the source is, or has a single frame."""
-    source = source_of(**parameters)
-    if sample_rate and source and len(source.frame_axis(sample_rate, samples)) < 2:
+    source = source_of(sample_rate, **parameters)
+    if source and len(source.frame_axis(sample_rate, samples)) < 2:
         raise Impossible(f"{source.stored} has a single frame")
     return np.zeros(1)
 

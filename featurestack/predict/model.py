@@ -117,7 +117,8 @@ class Model:
         self.window = self.config.clip_seconds or self.seconds
         self.channels: list[tuple[Variant, StoredChannel]] = []
         with own_code.defined_in(self.config.own_code):
-            self.channels += [(variant_of(own), own) for own in self.config.channels]
+            for own in self.config.channels:
+                self.channels.append((variant_of(own, self.sample_rate), own))
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
 
@@ -306,14 +307,14 @@ def class_thresholds(
     return {name: thresholds.get(name, 0.5) for name in classes}
 
 
-def variant_of(described: StoredChannel) -> Variant:
+def variant_of(described: StoredChannel, sample_rate: int) -> Variant:
     """The feature that computes a channel; RequestError if nothing here does."""
     stored = described.stored
     channel = parse_channel(stored)
-    variant = resolve_feature(channel) if FEATURES.knows(channel.name) else None
-    source = parse_channel(variant.source or stored) if variant else None
-    if variant and source and FEATURES.knows(source.name):
-        return variant
+    if FEATURES.knows(channel.name):
+        variant = resolve_feature(channel, sample_rate)
+        if not variant.source or variant.read_map():
+            return variant
     raise RequestError(
         f"nothing here computes {stored} for new audio: it was brought into the cache,"
         " or the file that defines it is not loaded (LOAD=)"

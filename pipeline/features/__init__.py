@@ -17,12 +17,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.features_cache.names import FRAMING, Channel, parse_channel
 from featurestack.pipeline import axes, parameters
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
-from featurestack.pipeline.parameters import Parameter, Value
+from featurestack.pipeline.parameters import (
+    FRAME,
+    Parameter,
+    Value,
+    samples_of_frame,
+)
 
 __all__ = [
     "FEATURES",
@@ -100,6 +106,7 @@ class Variant:
     parameters: dict[str, Value]  # every one, in the order of the signature
     # keyword arguments, kept because reading a signature is slow
     arguments: dict[str, object]
+    sample_rate: int = 0  # of the clips, 0 without audio
     shapes: dict[tuple[int, int], tuple[int, int]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -108,12 +115,23 @@ class Variant:
     def recorded(self) -> dict[str, Value]:
         """All that the values depend on, as the cache and run.json keep it."""
         more = self.feature.recorded
-        return self.parameters | (more(**self.parameters) if more else {})
+        facts = self.parameters | (more(**self.parameters) if more else {})
+        if self.sample_rate and (read := self.read_map()):
+            own = ", ".join(f"{key}={value}" for key, value in read.recorded.items())
+            facts["source"] = f"{read.feature.name} {read.feature.version}: {own}"
+        return facts
 
     @property
     def source(self) -> str:
         """The stored name of the feature whose map it reads; '' if it reads audio."""
         return self.feature.source(**self.parameters) if self.feature.source else ""
+
+    def read_map(self) -> "Variant | None":
+        """The feature whose map it reads; None for audio, or a map that was brought."""
+        channel = parse_channel(self.source) if self.source else None
+        if channel is None or not FEATURES.knows(channel.name):
+            return None
+        return resolve_feature(channel, self.sample_rate)
 
     def compute(self, clip: Clip) -> np.ndarray:
         """(rows, frames), not yet rounded for storage; raises Impossible."""
@@ -149,14 +167,21 @@ class Variant:
         return self.feature.frames(sample_rate, samples, **self.parameters)
 
 
-def resolve_feature(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError for unknown or wrong words."""
+def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
+    """The variant that `channel` names; RequestError for unknown or wrong words.
+
+    sample_rate  that of the clips, on which the samples of `mel@frame=64` depend
+    """
     name = channel.name
     feature = FEATURES[name]
     values = {key: parameter.default for key, parameter in feature.parameters.items()}
-    changed = {}
+    changed = dict[str, str | int | float]()
     for key, given in sorted(channel.parameters):
-        value = feature.parameters[key].read(given)
+        if key == FRAME.name and feature.parameters.keys() & FRAMING - {key}:
+            changed[key] = FRAME.read(given, name) or 0
+            values |= framing_of(channel, feature, sample_rate)
+            continue
+        value = feature.parameters[key].read(given, name)
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
@@ -165,15 +190,27 @@ def resolve_feature(channel: Channel) -> Variant:
         own = {field: values[field] for field in fields}
         # a group of parameters refuses values that clash
         arguments[key] = group(**own) if group else own[key]
-    return Variant(
-        feature, Channel(name, tuple(changed.items())).stored, values, arguments
-    )
+    stored = Channel(name, tuple(changed.items())).stored
+    return Variant(feature, stored, values, arguments, sample_rate)
+
+
+def framing_of(
+    channel: Channel, feature: Feature, sample_rate: int
+) -> dict[str, Value]:
+    """The samples of `mel@frame=64`, by the feature's parameters."""
+    given = dict(channel.parameters)
+    if others := sorted(FRAMING & given.keys() - {FRAME.name}):
+        raise RequestError(f"{channel}: frame= decides {', '.join(others)}")
+    if not sample_rate:
+        raise RequestError(f"{channel}: the samples of a frame need a sample rate")
+    samples = samples_of_frame(float(given[FRAME.name]), sample_rate)
+    return {key: samples[key] for key in samples if key in feature.parameters}
 
 
 def stored_map(clip: Clip, stored: str) -> StoredMap:
     """The map of a feature as a cache stores it: the cached one, else from audio."""
     if stored not in clip.maps:
-        variant = resolve_feature(parse_channel(stored))
+        variant = resolve_feature(parse_channel(stored), clip.sample_rate)
         values = variant.compute(clip)
         axis = variant.frame_axis(clip.sample_rate, len(clip.y))
         unit = variant.feature.frame_unit

@@ -56,7 +56,7 @@ def weights(here, stages, tmp_path):
 
 
 def variant(name):
-    return resolve_feature(parse_channel(name))
+    return resolve_feature(parse_channel(name), RATE)
 
 
 def clip(seconds=1.0, own=None):
@@ -116,7 +116,7 @@ def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
 def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, stages):
     plain = variant("imagenet@of=mel").recorded
     assert variant("imagenet@of=mfcc").recorded != plain
-    shorter = variant("imagenet@of=mel,n_fft=1024").recorded
+    shorter = variant("imagenet@frame=23,of=mel").recorded
     assert shorter["source"] != plain["source"]
     state = torch.load(stages, weights_only=True)
     state["bn1.bias"] += 1
