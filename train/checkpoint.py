@@ -15,7 +15,7 @@ of a ResNet-18, so that no flipped bit enters training or prediction.
 import io
 import textwrap
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +44,23 @@ def save(file: Path, state: State) -> None:
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
     """The name of the first tensor with NaN or infinity; empty if there is none."""
-    for name, tensor in weights.items():
-        # a finite sum has finite terms, and summing takes a tenth of the time
-        if (
-            tensor.is_floating_point()
-            and not tensor.sum().isfinite()
-            and not tensor.isfinite().all()
-        ):
-            return name
-    return ""
+    floating = {name: t for name, t in weights.items() if t.is_floating_point()}
+    # finite sums have finite terms; summing takes a tenth of the time, and a card is
+    # waited for once
+    sums = [tensor.sum().float() for tensor in floating.values()]
+    if not sums or torch.stack(sums).isfinite().all():
+        return ""
+    names = (name for name, tensor in floating.items() if not tensor.isfinite().all())
+    return next(names, "")
 
 
-def write_epoch(folder: Path, states: Mapping[str, State], row: str) -> None:
-    """Write an epoch's files, then append its row to history.csv."""
+def write_epochs(
+    folder: Path, states: Mapping[str, State], rows: Sequence[str]
+) -> None:
+    """Write the last epoch's files, then append the rows of all to history.csv."""
     for name, state in states.items():
         save(folder / name, state)
-    append_history(folder, row)
+    append_history(folder, rows)
 
 
 def snapshot(state: Any) -> Any:

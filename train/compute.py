@@ -10,11 +10,16 @@ shapes (docs/explanation/protocol.md). The check does not need to know which: it
 makes a training step on a real batch in plain fp32 on one thread, and again as the run
 would make it, in memory filled with huge values or NaN. It compares the loss and the
 gradient of every parameter.
+
+On a CUDA card only deterministic kernels are used, without a search for the fastest:
+the same seed gives the same bits there too, and costs nothing (docs/howto/gpu.md).
 """
 
 import contextlib
 import copy
 import math
+import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -28,7 +33,7 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import whole_number
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, tell_once
 from featurestack.results.config import MOST_THREADS, Device
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
@@ -63,6 +68,12 @@ TURN, TIMES = 0.05, 4.0
 # gradients shorter than this share of the total length are rounding noise
 NEGLIGIBLE = 1e-3
 
+# clips of the compared step on a card, whose kernels are loaded one by one
+CARD_CLIPS = 8
+# cuBLAS has one workspace a stream, which makes its sums deterministic
+WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+NO_KERNEL = " does not have a deterministic implementation"  # torch's warning
+
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 # (B, C, H, W) as the network takes it, (B, classes) targets
@@ -92,7 +103,7 @@ class Compute:
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = rounded
             torch.backends.cudnn.allow_tf32 = rounded
-            torch.backends.cudnn.benchmark = True
+            use_deterministic_kernels()
 
     def place(self, network: nn.Module) -> nn.Module:
         network = network.to(self.device)
@@ -141,10 +152,14 @@ def device_of(text: str) -> str:
     """The kind of device that DEVICE names; `auto` is the machine's accelerator, or cpu
     without one. A GPU that it names becomes the process's current one.
     """
+    kind = text.partition(":")[0]
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
-        return best.type if best and best.type in DEVICES else "cpu"
-    kind = text.partition(":")[0]
+        kind = best.type if best and best.type in DEVICES else "cpu"
+    if kind == "cuda":
+        os.environ.update(WORKSPACE)  # it is read when CUDA starts
+    if text == "auto":
+        return kind
     if kind not in DEVICES:
         raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}")
     try:
@@ -157,6 +172,41 @@ def device_of(text: str) -> str:
     if kind == "cuda":
         torch.cuda.set_device(place)
     return kind
+
+
+def use_deterministic_kernels() -> None:
+    """Let CUDA give the same bits each time; torch warns of what cannot."""
+    # a search for the fastest kernel may find another one each time
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    # torch.use_deterministic_algorithms would import the compiler, a second
+    torch.set_deterministic_debug_mode("warn")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def named_operations() -> Iterator[None]:
+    """Tell once which operations in it have no deterministic kernel: torch warns of
+    each, in the forward pass or the backward pass.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    names = set()
+    for warning in caught:
+        name, found, _ = str(warning.message).partition(NO_KERNEL)
+        if found:
+            names.add(name)
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if names:
+        warnings.filterwarnings("ignore", f".*{NO_KERNEL}")
+        tell_once(
+            f"no deterministic kernel on this card for {', '.join(sorted(names))}:"
+            " another run of the same seed may differ"
+        )
 
 
 def threads_of(text: str) -> int:
@@ -347,6 +397,9 @@ def agreed(
     """The first way that agrees with plain fp32, of `proposed` and fp32 on its threads;
     tells why another is not used.
     """
+    if proposed.device == "cuda":
+        x, y = batch
+        batch = x[:CARD_CLIPS], y[:CARD_CLIPS]
     plain = Compute(proposed.device)
     exact = replace(proposed, precision="fp32", channels_last=False)
     for compute in dict.fromkeys((proposed, exact)):

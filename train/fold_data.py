@@ -172,6 +172,15 @@ def channel_loudness(
 # position.
 
 
+def sent(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
+    """The tensor on the device. A GPU's work goes on meanwhile, which a copy from
+    memory that is not pinned would wait for.
+    """
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 class Resident:
     """Clips in memory as a network takes them; a batch is one gather."""
 
@@ -196,8 +205,8 @@ class Resident:
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         for positions in wanted:
             places = torch.from_numpy(self.index.get_indexer(positions))
-            x = self.values.index_select(0, places.to(self.values.device))
-            yield x.to(self.device, non_blocking=True).float()
+            x = self.values.index_select(0, sent(places, self.values.device))
+            yield sent(x, self.device).float()
 
     def columns(self, chosen: NDArray[np.bool_]) -> "Resident":
         """The same clips with the `chosen` (D,) of their planes alone."""
@@ -251,7 +260,7 @@ class FoldData:
         """Each batch's x (B, D, H, W) and targets (B, K) on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
             targets = torch.from_numpy(self.plan.indicator(positions))
-            yield x, targets.float().to(x.device)
+            yield x, sent(targets.float(), x.device)
 
     def generator(self, epoch: int) -> torch.Generator:
         """The generator of an epoch's augmentation and dropout."""

@@ -2,10 +2,12 @@
 
 Shapes: B clips per batch, C channels, H x W the grid, K classes, M networks that a
 model averages, mostly one. Initial weights are seeded by (seed, fold), the random
-numbers of an epoch by (seed, fold, epoch): a fold that was killed and continued on the
-same machine ends with the same bits.
+numbers of an epoch by (seed, fold, epoch). On one machine or card, with the same
+versions and number of threads, the same seed gives the same bytes, also for a fold that
+was killed and continued.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,11 +34,12 @@ from featurestack.train.checkpoint import (
     load_weights,
     not_finite,
     snapshot,
-    write_epoch,
+    write_epochs,
 )
 from featurestack.train.compute import (
     Compute,
     agreed,
+    named_operations,
     preferred,
 )
 from featurestack.train.fold_data import (
@@ -44,6 +47,7 @@ from featurestack.train.fold_data import (
     chunked,
     draw_batches,
 )
+from featurestack.train.graph import Passes, captured_passes
 from featurestack.train.optimisation import (
     OBJECTIVES,
     EarlyStopping,
@@ -63,6 +67,7 @@ FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 TIMED_STEPS = 5  # after the first one, which also loads and compiles
 LEAST_SECONDS = 60  # shorter runs tell nothing
+CHECKPOINT_SECONDS = 2.0  # of training between two checkpoints of an unfinished fold
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 MANY_CLASSES = 1000  # a linear model of so many is fitted for minutes
 
@@ -130,6 +135,8 @@ class Estimate:
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
+    captured = True  # a card's steps are captured, where the network can be
+
     def __init__(
         self,
         data: FoldData,
@@ -146,6 +153,11 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(
             compute.device, enabled=compute.precision == "fp16"
         )
+        self.gradients: Passes = self.both_passes
+        # whether operations that have no deterministic kernel on a card are told
+        self.named = compute.device != "cuda"
+        if compute.device == "cuda" and self.captured:
+            self.gradients = captured_passes(network, self.both_passes)
         self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
@@ -186,31 +198,38 @@ class Trainer:
     def fit(self, folder: Path, bar: "Bar", trackers: Sequence[Tracker] = ()) -> None:
         """Train the rest of the fold, from its last finished epoch.
 
-        An epoch ends with best.pt if it is the best so far, last.pt and its row,
-        written in this order: whatever a kill leaves half done is done again, with the
-        same result.
+        An epoch that is stored ends with best.pt if there was a better one, last.pt and
+        the rows since the one that was stored before, written in this order: whatever a
+        kill leaves half done is done again, with the same result.
         """
         clips = len(self.data.train), len(self.data.test)
         scored = curve_epochs(self.training, self.plan.execution.curve, *clips)
+        best: State = {}  # best.pt, if it is not written yet
+        stored = len(self.rows)  # rows of history.csv
+        last = time.perf_counter()
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             written = writer.submit(lambda: None)
             while not self.finished:
                 row = self.train_epoch(bar)
                 self.epoch += 1
-                best = False
+                better = False
                 if len(self.data.val):
                     row |= self.score("val")
                     if self.plan.model.kind.in_steps:
-                        best = self.early_stopping.update(row[self.training.select])
+                        better = self.early_stopping.update(row[self.training.select])
                 if len(self.data.test) and (self.finished or self.epoch in scored):
                     # in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
                 columns = self.plan.task.history_columns
                 self.rows.append(run_folder.history_row(row, columns))
-                states = {"best.pt": self.weights()} if best else {}
-                states = snapshot(states | {"last.pt": self.state_dict()})
-                written.result()
-                written = writer.submit(write_epoch, folder, states, self.rows[-1])
+                if better:
+                    best = {"best.pt": snapshot(self.weights())}
+                if self.finished or time.perf_counter() - last > CHECKPOINT_SECONDS:
+                    states = best | {"last.pt": snapshot(self.state_dict())}
+                    written.result()
+                    rows = self.rows[stored:]
+                    written = writer.submit(write_epochs, folder, states, rows)
+                    best, stored, last = {}, len(self.rows), time.perf_counter()
                 score = f"test_{self.plan.task.score}"
                 shown = ("epoch", "train_loss", "val_loss", score)
                 scores = {name: row[name] for name in shown if name in row}
@@ -291,16 +310,25 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
-        with self.compute.autocast():
-            logits = self.network(x).float()
-        loss = self.loss(logits, targets)
-        self.optimiser.zero_grad()
-        self.scaler.scale(loss).backward()
+        with contextlib.nullcontext() if self.named else named_operations():
+            loss, logits = self.gradients(x, targets)
+        self.named = True
         if self.training.clip:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        return loss, logits
+
+    def both_passes(
+        self, x: torch.Tensor, targets: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss and logits of a batch; the parameters have its gradients."""
+        with self.compute.autocast():
+            logits = self.network(x).float()
+        loss = self.loss(logits, targets)
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()
         return loss.detach(), logits.detach()
 
     def refuse_divergence(self, losses: Sequence[torch.Tensor]) -> None:

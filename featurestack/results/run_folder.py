@@ -324,11 +324,11 @@ def start_history(
         replace_file(file, content)
 
 
-def append_history(fold_folder: Path, row: str) -> None:
+def append_history(fold_folder: Path, rows: Sequence[str]) -> None:
     with (fold_folder / "history.csv").open(
         "a", encoding="utf-8", newline=""
     ) as handle:
-        handle.write(row + "\n")
+        handle.write("".join(row + "\n" for row in rows))
 
 
 def write_predictions(

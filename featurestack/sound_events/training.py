@@ -160,6 +160,7 @@ class FrameTrainer(Trainer):
     """Training of a network of frames; `LinearFrames` is solved in one epoch."""
 
     network: FrameModel
+    captured = False  # its targets are no single tensor
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from featurestack.storage.files import Lock
-from featurestack.train import checkpoint, run
+from featurestack.train import checkpoint, run, trainer
 from featurestack.train.plan import make_plan
 from tests.train.little import change, little_options
 
@@ -32,6 +32,12 @@ def assert_same(one, other):
     assert histories[0].equals(histories[1])
 
 
+@pytest.fixture
+def each_epoch_is_stored(monkeypatch):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("each_epoch_is_stored")
 def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
     long = thorough(options, epochs=9, patience=0, grid="32x32")
     straight = run.execute(long)
@@ -70,6 +76,7 @@ class Killed(KeyboardInterrupt):
     """Ctrl-C in the middle of a write."""
 
 
+@pytest.mark.usefixtures("each_epoch_is_stored")
 @pytest.mark.parametrize("at", range(5))
 def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
     """Each file of an epoch is cut off before it is written, each row in its middle."""
@@ -81,7 +88,8 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
             if len(written) == at:
                 if write is append:
                     with (file / "history.csv").open("a") as handle:
-                        handle.write(content[: len(content) // 2])
+                        (row,) = content
+                        handle.write(row[: len(row) // 2])
                 raise Killed
             written.append(file)
             return write(file, content)
@@ -93,6 +101,19 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
         writing.setattr(checkpoint, "append_history", cut(append))
         run.execute(thorough(options, epochs=2))
     assert_same(uncut, run.execute(thorough(options, epochs=2)))
+
+
+def test_a_checkpoint_has_the_rows_and_the_best_epoch_since_the_last_one(
+    options, uncut, monkeypatch
+):
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1e6)
+    stored = []
+    save = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint, "save", lambda *given: stored.append(given[0].name) or save(*given)
+    )
+    assert_same(uncut, run.execute(thorough(options, epochs=2)))
+    assert stored == ["best.pt", "last.pt"]
 
 
 def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(

@@ -1,0 +1,90 @@
+"""Passes that are captured once for each size of batch give the bits of those that are
+not. A CPU cannot capture: here the work is done anew and copied into the same memory.
+"""
+
+import pytest
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from featurestack.commandline.terminal import tell_once
+from featurestack.train import trainer
+from featurestack.train.compute import Compute
+from featurestack.train.graph import Replayed, captured_passes, obstacle
+from featurestack.train.trainer import Trainer
+from tests.train.little import build, change, load
+
+BAR = tqdm(disable=True)
+
+
+def again(work):
+    """Record by doing the work: what it makes again goes where a graph would put it."""
+    made = work()
+
+    def replay():
+        for old, new in zip(made, work(), strict=True):
+            old.copy_(new)
+
+    return made, replay
+
+
+def refuse(work):
+    work()  # batch norms have seen the batch
+    raise RuntimeError("operation not permitted\nand more")
+
+
+def trained(data, record=None):
+    """A trainer after two epochs, and the losses of all steps."""
+    drawn = torch.Generator().manual_seed(0)
+    own = Trainer(data, build("cnn4", 1, 4, (16, 16), drawn), Compute())
+    if record:
+        own.gradients = Replayed(own.network, own.both_passes, record)
+    losses = []
+    estimate = type("", (), {"step": lambda self, loss: losses.append(loss)})
+    own.estimate = estimate()
+    for _ in range(2):
+        own.train_epoch(BAR)
+        own.epoch += 1
+    return own, torch.stack(losses)
+
+
+def same_bits(one, other):
+    states = one.network.state_dict(), other.network.state_dict()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.5])
+def test_captured_steps_give_the_bits_of_eager_ones_for_every_size_of_batch(
+    options, clip
+):
+    data = load(change(options, batch=7, clip=clip), 1)
+    eager, expected = trained(data)
+    captured, losses = trained(data, again)
+    assert {len(own.x) for own in captured.gradients.captured.values()} == {6, 7}
+    assert torch.equal(losses, expected) and len({*losses.tolist()}) == len(losses)
+    assert same_bits(captured, eager)
+
+
+def test_what_cannot_be_captured_runs_eagerly_and_is_told_once(options, capsys):
+    tell_once.cache_clear()
+    data = load(change(options, batch=7), 1)
+    assert same_bits(trained(data, refuse)[0], trained(data)[0])
+    assert capsys.readouterr().err.count("operation not permitted") == 1
+
+
+def test_models_with_dropout_and_own_models_are_not_captured(capsys):
+    tell_once.cache_clear()
+    assert "dropout" in obstacle(build("texturenet", 1, 4, (16, 16)))
+    assert not obstacle(build("resnet18", 1, 4, (16, 16)))
+    own = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    assert captured_passes(own, trained) is trained
+    assert "CUDA graph: the model is your own" in capsys.readouterr().err
+
+
+def test_a_card_captures_and_a_processor_does_not(options, monkeypatch):
+    monkeypatch.setattr(trainer, "captured_passes", lambda *given: given)
+    data = load(options, 1)
+    network = build("cnn4", 1, 4, (16, 16))
+    for device, captures in (("cuda", True), ("cpu", False)):
+        own = Trainer(data, network, Compute(device))
+        assert (own.gradients == (network, own.both_passes)) is captures
