@@ -12,7 +12,7 @@ would make it, in memory filled with huge values or NaN. It compares the loss an
 gradient of every parameter.
 
 On a CUDA card only deterministic kernels are used, without a search for the fastest:
-the same seed gives the same bits there too, and costs nothing (docs/howto/gpu.md).
+the same seed gives the same bits there too, and costs nothing (docs/howto/scale.md).
 """
 
 import contextlib
