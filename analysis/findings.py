@@ -13,7 +13,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
@@ -22,12 +21,8 @@ import pandas as pd
 from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
-from featurestack.analysis.significance import (
-    detectable,
-    standard_error,
-)
+from featurestack.analysis.significance import standard_error
 from featurestack.results.config import Choice
-from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.scores.ranking_metric import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
@@ -105,10 +100,6 @@ class Findings:
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
 
-    # smallest difference to the second run found with a power of 80 %
-    detectable: float = np.nan
-    # recordings that a verdict takes; 0 if there are enough, or if unknown
-    recordings_needed: int = 0
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
@@ -220,7 +211,6 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
     report = reports[main.best.name][:-2].query("support > 0")
     lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
     tied = "tied" in [row["verdict"] for row in rows]
-    smallest, needed = power_facts(main, tied=tied)
     return Findings(
         state=state_of(main, tied=tied),
         main=main,
@@ -229,8 +219,6 @@ def statistics(ranked: Sequence[Ranking]) -> Findings:
         others=every[len(rows) :],
         tables=kept,
         recordings=len(main.shares),
-        detectable=smallest,
-        recordings_needed=needed,
         hardest=lowest.to_dict("records"),
         gains=changes.to_dict("records"),
     )
@@ -298,24 +286,6 @@ def state_of(main: Ranking, *, tied: bool) -> State:
     if not main.testable:
         return "untested"
     return "tie" if tied else "winner"
-
-
-def power_facts(main: Ranking, *, tied: bool) -> tuple[float, int]:
-    """The smallest difference to the second run that is found with a power of 80 %,
-    NaN without a test, and the recordings that a verdict takes; 0 if there are enough,
-    or if unknown.
-    """
-    if not main.testable:
-        return np.nan, FEWEST_RECORDINGS
-    if len(main.runs) == 1:
-        return np.nan, 0
-    lead = -main.differences[:, 0] / main.unit
-    clips = None if main.metric.pooled else len(main.worth)
-    smallest, ratio = detectable(lead, main.shares, main.level, clips)
-    if ratio <= 1 or not tied:
-        return smallest, 0
-    # two digits of an estimate
-    return smallest, ceil(float(f"{ratio * len(main.shares):.1e}"))
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:

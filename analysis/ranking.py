@@ -34,9 +34,11 @@ from featurestack.analysis.significance import (
     FAMILY_LEVEL,
     LEVEL,
     FamilyTests,
+    p_of_lead,
     sign_flip_tests,
 )
 from featurestack.scores.bootstrap import (
+    CHOICE_VARIANCE,
     FEWEST_RECORDINGS,
     accuracy_interval,
     recording_sums,
@@ -263,10 +265,14 @@ class Ranking(Compared):
     def _p_of(self, leads: Floats, place: int) -> float:
         """p of one of the leads (G, R) over chance, corrected because it is the highest
         of R; NaN for a set that was composed on the tested folds.
+
+        Clips of different folds train for each other, so that also answers that know
+        nothing scatter more together than clips alone would.
         """
         if self.composed_from:
             return np.nan
-        return float(sign_flip_tests(leads, self.shares, LEVEL).p[place])
+        variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
+        return p_of_lead(leads, self.shares, place, variance)
 
 
 def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ranking]:

@@ -1,7 +1,7 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
 Nothing is trained, and nothing is written outside the report's folder. A figure is
-drawn again if its data or the drawing code changed.
+drawn again if its data or a version changed.
 """
 
 import json

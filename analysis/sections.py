@@ -47,7 +47,6 @@ from featurestack.features_cache.table import (
     has_windows,
     originals,
 )
-from featurestack.scores.calibration import reliability
 
 # columns of the comparison: of the data frame, heading, kind of cell
 COSTS = (
@@ -57,7 +56,6 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
-RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
 # column -> its heading among the facts of a run
 SCORES = {
     "macro_auroc": "Macro AUROC",
@@ -221,8 +219,8 @@ def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> A
 def run_figures(page: PageInputs) -> Section:
     """Confusion matrices of all runs; settings and figures of SHOWN_RUNS."""
     runs = page.found.runs
-    for place, run in enumerate(runs[:SHOWN_RUNS]):
-        submit_run(page.writer, run, best=place == 0)
+    for run in runs[:SHOWN_RUNS]:
+        submit_run(page.writer, run)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in runs
@@ -241,12 +239,8 @@ def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
     return dict(list(mean.groupby("fold")))
 
 
-def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> None:
-    """Submit the figures of one run.
-
-    `best` adds the reliability diagram to a run of one label a clip, papers the
-    confusion matrix.
-    """
+def submit_run(writer: FigureWriter, run: Run) -> None:
+    """Submit the figures of one run; papers have its confusion matrix."""
     if history := fold_histories(run):
         metric = run.task.metric
         writer.submit(
@@ -254,15 +248,6 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool) -> None:
             f"{run.name}.curves",
             history=history,
             title=f"{metric.title} of the fold" if metric.pooled else metric.title,
-        )
-    if run.task.metric.errors == "confusion" and best:
-        # the predictions of all seeds together
-        target = np.tile(run.target, len(run.seeds))
-        together = run.probabilities.reshape(-1, len(run.classes))
-        writer.submit(
-            "reliability",
-            f"{run.name}.reliability",
-            **reliability(target, together, RELIABILITY_BINS),
         )
     if run.task.metric.errors == "confusion" and writer.for_print:
         matrix = confusion_by_category(run)

@@ -16,7 +16,6 @@ import pandas as pd
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import counted
-from featurestack.scores.calibration import calibration_error, calibration_floor
 from featurestack.scores.metrics import Floats, most_confused
 from featurestack.scores.ranking_metric import INTERVALS
 
@@ -35,24 +34,8 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
         for name, scores in of_folds.items():
             deviation = scores.std(ddof=1)
             rows.append((run.name, name, every[str(name)], deviation, len(scores)))
-        if not run.task.multilabel:
-            for name, value in calibration_scores(run).items():
-                rows.append((run.name, name, value, np.nan, 1))
     columns = ["run", "metric", "score", "sd", "n"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def calibration_scores(run: Run) -> dict[str, float]:
-    """The expected calibration error, and its floor: the error of a perfectly
-    calibrated model with the same confidences; folds pooled, means over the seeds.
-    """
-    target = run.labels.argmax(axis=1)
-    errors = [calibration_error(target, seed) for seed in run.probabilities]
-    floors = [calibration_floor(seed) for seed in run.probabilities]
-    return {
-        "calibration_error": float(np.mean(errors)),
-        "calibration_floor": float(np.mean(floors)),
-    }
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from scipy.special import expit
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
-from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.analysis.significance import LEVEL, p_of_lead
 from featurestack.answers.answer import ask, rank, train
 from featurestack.answers.options import AnswerOptions
 from featurestack.checks.probes import accuracies, is_lost
@@ -41,7 +41,7 @@ from featurestack.feature_importance.importance import (
 )
 from featurestack.features_cache import external
 from featurestack.linear import logistic
-from featurestack.scores.bootstrap import recording_sums
+from featurestack.scores.bootstrap import CHOICE_VARIANCE, recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.check import draw, precision_above
 from featurestack.sound_events.frames import Frames
@@ -321,8 +321,7 @@ def events(reports: int, rng: np.random.Generator) -> Rows:
         of_chance = EVENT_F1.chance_values(drawn, compared.worth)
         shares = recording_sums(compared.worth[:, None], drawn.groups)[:, 0]
         lead = compared.by_recording - of_chance[:, None]
-        tests = sign_flip_tests(lead, shares, LEVEL)
-        return bool(tests.total[0] > 0 and tests.p[0] < LEVEL)
+        return p_of_lead(lead, shares, 0, CHOICE_VARIANCE) < LEVEL
 
     for recordings in (7, 8, 12, 30):
         claimed = [

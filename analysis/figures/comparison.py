@@ -27,7 +27,7 @@ from featurestack.analysis.figures.drawing import (
 )
 from featurestack.analysis.figures.saving import FigureWriter
 from featurestack.analysis.findings import Findings
-from featurestack.commandline.quantities import percent, points
+from featurestack.commandline.quantities import points
 from featurestack.scores.metrics import Floats, Ints, largest_first
 
 # If there are more, a confusion matrix shows the classes with the most errors, and
@@ -43,7 +43,6 @@ SIGNED = "PuOr"
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
-SETS_BY_CLASS = 10  # rows of the figure of recalls
 # kind of ablation -> its figure's file
 STEMS = {"features": "additions", "augmentation": "augmentation"}
 ERROR_SHADE = 1.3  # the page's style sheets have the same
@@ -159,28 +158,6 @@ def draw_accuracy_by_set(
     return draw_intervals(ax, intervals=intervals, line=line, label=label)
 
 
-@figure(
-    "Recall by class: the best run's in percent, below it the difference of each other"
-    " run in points, violet for more, orange for less",
-    row_height("recall", 1.5, 0.22),
-)
-def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
-    """Draw `recall` (sets, classes), the best set first, the others as differences from
-    it; at most MANY_CLASSES classes, those in which the sets differ most.
-    """
-    kept = differing_most((recall - recall.iloc[0]).to_numpy())
-    recall = recall.iloc[:, kept]
-    best = recall.iloc[0]
-    difference = recall - best
-    colours = signed_colours(difference.to_numpy(), least=0.1)
-    colours[0] = GREYS(best)
-    colours[np.isnan(recall)] = 0  # transparent
-    texts = difference.map(points_or_dot, na_action="ignore").astype(object)
-    texts.iloc[0] = best.map(lambda value: percent(value, 0), na_action="ignore")
-    ax.axhline(0.5, color=INK, linewidth=0.8)
-    return heat_map(ax, texts, colours)
-
-
 def points_or_dot(value: float) -> str:
     """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
     text = points(value, 0)
@@ -283,16 +260,6 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
                 line=found.chance,
                 label=f"{found.score}, %",
             )
-    if len(rows) > 1 and "recall_by_class" in found.tables:
-        best_run = found.runs[0]
-        classes = [best_run.classes[place] for place in best_run.class_order]
-        recall = found.tables["recall_by_class"].pivot_table(
-            "recall", "run", "class", sort=False
-        )
-        first = shown[:SETS_BY_CLASS]
-        recall = recall.reindex(index=first["run"], columns=classes)
-        recall = recall.set_axis(first["label"])
-        writer.submit("recall_by_set", recall=recall)
     ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
     for kind, pairs in ablations.groupby("kind", sort=False):
         gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})

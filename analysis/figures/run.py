@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from featurestack.analysis.figures.drawing import (
-    COLUMN_WIDTH,
-    MUTED,
     SERIES,
     figure,
     grid_lines,
@@ -21,7 +18,6 @@ SPLITS = (
     ("val", "validation", SERIES[2], "--"),
     ("test", "test fold", SERIES[0], "-"),
 )
-FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
 
 
 @figure(
@@ -69,47 +65,4 @@ def draw_learning_curves(
         panel.margins(x=0.02)
         panel.set_ylim(bottom=0, top=None if metric == "loss" else 102)
         panel.legend()
-    return ax
-
-
-@figure(
-    "Reliability diagram: accuracy against confidence in ten bins, all folds together;"
-    f" bins of fewer than {FEWEST_IN_BIN} predictions have no dot; the bars count them",
-    lambda **_: 3.7,
-    COLUMN_WIDTH,
-)
-def draw_reliability(
-    ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray
-) -> Axes:
-    """Draw accuracy against mean confidence, and the predictions: (bins,) each."""
-    ax.set_axis_off()
-    above = ax.inset_axes((0, 0.3, 1, 0.7))
-    below = ax.inset_axes((0, 0, 1, 0.22))
-    above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
-    line = above.text(
-        4, 12, "perfect calibration", color=MUTED, rotation=45, rotation_mode="anchor"
-    )
-    line.set_transform_rotates_text(True)
-    enough = clips >= FEWEST_IN_BIN
-    x = 100 * confidence[enough]
-    y = 100 * accuracy[enough]
-    gap = np.minimum(x, y), np.maximum(x, y)  # between confidence and accuracy
-    above.vlines(x, *gap, color=MUTED, linewidth=1)
-    above.plot(x, y, "o-", color=SERIES[0], markersize=5, linewidth=1)
-    above.set(xlim=(0, 102), ylim=(0, 103), ylabel="accuracy, %", xticklabels=[])
-    width = 100 / len(clips)
-    below.bar(
-        (np.arange(len(clips)) + 0.5) * width,
-        clips,
-        width=0.9 * width,
-        color=SERIES[0],
-        alpha=0.6,
-    )
-    below.set(
-        xlim=(0, 102),
-        xlabel="confidence (predicted probability), %",
-        ylabel="predictions",
-    )
-    for panel in (above, below):
-        grid_lines(panel)
     return ax

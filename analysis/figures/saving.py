@@ -1,18 +1,17 @@
 """Figures as files and as HTML of a page.
 
 A report submits its figures to one FigureWriter, whose `close` draws those that changed
-or lack a file. A digest of name, data and drawing code shows whether a figure changed.
+or lack a file. A digest of name, data and versions shows whether a figure changed.
 The page shows SVG, or WebP of feature maps; papers also get PDF, and PNG at 300 dpi, 85
 and 175 mm wide.
 """
 
 import base64
-import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
 from html import escape
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -56,6 +55,8 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
+# a figure is drawn again by other ones
+VERSIONS = [version(name) for name in ("featurestack", "matplotlib")]
 FOLDER = "figures"
 
 
@@ -124,7 +125,7 @@ class FigureWriter:
     def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
         """Enter the figure `name`; `stem` names its files, else its name does."""
         stem = stem or name
-        digest = joblib.hash((name, drawing_code(name), data))
+        digest = joblib.hash((name, VERSIONS, data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
         if self.for_print:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
@@ -157,16 +158,6 @@ class FigureWriter:
                 else:
                     drawn = draw(figure.name, file, figure.data)
                     self.own.write({name: drawn}, durable=False)
-
-
-@cache
-def drawing_code(name: str) -> str:
-    """A hash of the modules that draw a figure and of matplotlib's version."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    drawn = FIGURES[name].draw  # perhaps a shared function with a room's labels
-    function = drawn.func if isinstance(drawn, partial) else drawn
-    files.append(Path(inspect.getfile(function)))
-    return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 
 def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:

@@ -23,9 +23,9 @@ from featurestack.commandline.quantities import (
     percent,
     plural,
     points,
-    rounded,
 )
 from featurestack.commandline.registry import Registry
+from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.scores.ranking_metric import ACCURACY
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
@@ -40,7 +40,6 @@ LEADS = {
     "How sure?": "sure",
     "Why combine?": "combine",
     "Which classes fail?": "classes",
-    "Enough data?": "enough",
 }
 OF_ONE = ("sure", "classes")  # the others compare runs
 
@@ -273,7 +272,7 @@ def sure(f: Findings) -> str:
         return (
             f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and clips of"
             f" one {f.group} are not independent. A verdict needs at least"
-            f" {f.recordings_needed} {plural(f.group)}."
+            f" {FEWEST_RECORDINGS} {plural(f.group)}."
         )
     if f.state == "one":
         return text + sure_of_one(f)
@@ -282,7 +281,7 @@ def sure(f: Findings) -> str:
             f"{text}{by_metric('chance', f)}. The best configuration is not clearly"
             " better, and a small gain cannot be excluded."
         )
-    return text + SENTENCES["sure_of_several"](f)
+    return " ".join(filter(None, [text + SENTENCES["sure_of_several"](f), seeds(f)]))
 
 
 def sure_of_one(f: Findings) -> str:
@@ -303,11 +302,21 @@ def sure_of_one(f: Findings) -> str:
         text += (
             f"{counted(f.recordings, f.unit)} {is_or_are(f.recordings)} too few to say"
             f" whether the {against.score}{reached} is better than chance,"
-            f" {percent(against.chance)} %: {f.recordings_needed} are needed."
+            f" {percent(against.chance)} %: {FEWEST_RECORDINGS} are needed."
         )
     if not f.others and not f.choice:
         text += " It is the only configuration, so there is nothing to compare it with."
     return text
+
+
+def seeds(f: Findings) -> str:
+    """What intervals leave out, if runs have one seed."""
+    trained = [row["seeds"] for row in f.rows if not row["exact"]]
+    if 1 not in trained:
+        return ""
+    some = max(trained) > 1
+    number = "Some runs have one seed" if some else "Only one seed was trained"
+    return f"{number}, and intervals do not include the variation between trainings."
 
 
 @sentence
@@ -380,21 +389,6 @@ def grouped(f: Findings) -> str:
         return f"The tables of predictions do not say {which}."
     known = "" if f.groups else ", as the dataset groups them,"
     return f"Clips of one {f.group}{known} are never in both training and test."
-
-
-@sentence
-def calibrated(f: Findings) -> str:
-    """The calibration of the best run's probabilities."""
-    if f.best is None:
-        return ""
-    error, least = f.best["calibration_error"], f.best["calibration_floor"]
-    text = (
-        "The expected calibration error of the best configuration, over all folds, is"
-        f" {rounded(error)}; a perfectly calibrated one would have about"
-        f" {rounded(least)}"
-    )
-    text += ", so no miscalibration can be shown." if error <= least else "."
-    return text
 
 
 @sentence

@@ -1,13 +1,13 @@
-"""Sentences that compare runs: the best with the others, sets with parts of them, what
-the clips can show, and how all this was tested.
+"""Sentences that compare runs: the best with the others, sets with parts of them, and
+how all this was tested.
 """
 
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
-from featurestack.analysis.sentences import best_of, ranking_of, sentence
-from featurestack.analysis.significance import FAMILY_LEVEL, POWER
-from featurestack.commandline.quantities import counted, percent, plural, points
+from featurestack.analysis.sentences import ranking_of, sentence
+from featurestack.analysis.significance import FAMILY_LEVEL
+from featurestack.commandline.quantities import percent, plural, points
 
 
 def interval(f: Findings, low: float, high: float) -> str:
@@ -96,68 +96,6 @@ def added(f: Findings, gain: Row) -> str:
         f"Adding {gain['changed']} to {gain['base']}: {points(gain['difference'])}"
         f" points{ends}, {found}."
     )
-
-
-@sentence
-def enough(f: Findings) -> str:
-    """The differences that these clips can show, and what intervals leave out."""
-    texts = [shown_difference(f), recordings_for_tie(f)]
-    seeds = [row["seeds"] for row in f.rows if not row["exact"]]
-    if 1 in seeds and len(f.rows) > 1 and f.state != "untested":
-        some = best_of(f)["seeds"] > 1
-        texts.append(
-            "Some runs have one seed." if some else "Only one seed was trained."
-        )
-        texts.append("The intervals do not include the variation between trainings.")
-    return " ".join(filter(None, texts))
-
-
-def shown_difference(f: Findings) -> str:
-    """The smallest difference to the second run that these recordings can show."""
-    if pd.isna(f.detectable):
-        return ""
-    best, second, *_ = f.rows
-    power = f"power {percent(POWER, 0)} %"
-    if f.detectable > best["accuracy"]:
-        return (
-            f"{counted_recordings(f)} can show no difference to {second['label']},"
-            f" however large ({power})."
-        )
-    least = percent(f.detectable)
-    text = (
-        f"With these clips a true difference of {least} points to {second['label']}"
-        f" would be found four times in five ({power})."
-    )
-    difference = abs(second["difference"])
-    if f.state == "winner" and difference < f.detectable:
-        text += (
-            f" The measured difference is smaller, {percent(difference)} points: other"
-            f" {plural(f.group)} might not show it."
-        )
-    return text
-
-
-def recordings_for_tie(f: Findings) -> str:
-    """The number of recordings that would show the two best runs' difference."""
-    if f.state != "tie" or f.recordings_needed <= f.recordings:
-        return ""
-    if f.recordings_needed > 10 * f.recordings:
-        return (
-            f"Ten times as many {plural(f.group)} would not be enough to confirm the"
-            " measured difference."
-        )
-    needed = counted(f.recordings_needed, f.group)
-    return (
-        f"About {needed} would confirm the measured difference; there are"
-        f" {f.recordings:,}."
-    )
-
-
-def counted_recordings(f: Findings) -> str:
-    """`60 source recordings`; if no groups are known, clips."""
-    if f.recordings == len(ranking_of(f).best.clip_ids) and not f.groups:
-        return f"{counted(f.recordings, 'clip')}, each counted as a recording,"
-    return counted(f.recordings, f.unit)
 
 
 @sentence

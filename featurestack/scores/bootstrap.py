@@ -23,9 +23,6 @@ from featurestack.scores.metrics import Floats
 
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000
-# With more recordings the variance is that which the bootstrap tends to (delta method):
-# 200,000 drawn recordings take minutes, and both differ by less than two draws do.
-MOST_DRAWN = 10_000
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
 CONFIDENCE = 0.95
 # recordings for a verdict: with G of them the p of signs is at least 2^(1 - G), from 7
@@ -59,17 +56,12 @@ def accuracy_interval(
     order = np.lexsort((sums, totals), axis=0)  # no name decides what is drawn
     sums = np.take_along_axis(sums, order, axis=0)
     totals = np.take_along_axis(totals, order, axis=0)
-    recordings, columns = sums.shape
     mean = sums.sum(axis=0) / totals.sum(axis=0)
-    if recordings > MOST_DRAWN:
-        apart = sums - mean * totals
-        variance = np.square(apart).sum(axis=0) / np.square(totals.sum(axis=0))
-    else:
-        both = np.concatenate([sums, totals], axis=1)
-        replicates = [drawn @ both for drawn in drawn_recordings(recordings)]
-        hits, clips = np.split(np.concatenate(replicates), [columns], axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.nanvar(hits / clips, axis=0)
+    both = np.concatenate([sums, totals], axis=1)
+    replicates = [drawn @ both for drawn in drawn_recordings(len(sums))]
+    hits, clips = np.split(np.concatenate(replicates), 2, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.nanvar(hits / clips, axis=0)
     effective = effective_recordings(totals)
     return wilson_interval(mean, variance, effective, len(correct), spread)
 

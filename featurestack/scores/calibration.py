@@ -1,6 +1,5 @@
-"""Calibration: whether probabilities are as high as the share of correct predictions,
-and the temperature that is fitted to clips on which the model was not trained. Arrays
-in, arrays out. No torch.
+"""Calibration: the temperature that is fitted to clips on which the model was not
+trained. Arrays in, arrays out. No torch.
 
 The temperature divides the logits of one label a clip (Guo et al. 2017); it changes
 confidences, not predictions.
@@ -12,7 +11,6 @@ import numpy as np
 
 from featurestack.scores.metrics import (
     SMALLEST_PROBABILITY,
-    Floats,
     Ints,
     Probabilities,
 )
@@ -20,8 +18,6 @@ from featurestack.scores.metrics import (
 # tried temperatures; the least loss is interpolated between them
 TEMPERATURES = np.geomspace(0.2, 5, 17)
 FEWEST_CLIPS = 30  # the temperature of fewer clips is 1
-# equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
-CALIBRATION_BINS = 15
 
 
 def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
@@ -63,52 +59,3 @@ def fit_temperature(target: Ints, probabilities: Probabilities) -> float:
     step = np.clip(step, -1, 1)
     ratio = TEMPERATURES[1] / TEMPERATURES[0]
     return float(TEMPERATURES[place] * ratio**step)
-
-
-def calibration_error(target: Ints, probabilities: Probabilities) -> float:
-    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by
-    their clips. Of a single fold's few clips it is mostly noise.
-    """
-    bins = reliability(target, probabilities)
-    gaps = np.abs(bins["confidence"] - bins["accuracy"])
-    return float(np.average(gaps, weights=bins["clips"]))
-
-
-def calibration_floor(probabilities: Probabilities) -> float:
-    """The expected calibration error of a perfectly calibrated model.
-
-    |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard
-    deviation of the number of correct clips.
-    """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    place = _bin(confidence, CALIBRATION_BINS)
-    variance = np.bincount(place, weights=confidence * (1 - confidence))
-    distances = np.sqrt(2 / np.pi * variance.clip(0))
-    return float(distances.sum() / len(confidence))
-
-
-def reliability(
-    target: Ints,
-    probabilities: Probabilities,
-    bins: int = CALIBRATION_BINS,
-) -> dict[str, Floats]:
-    """Bins of the predicted class's probability: mean confidence, accuracy and clips,
-    (bins,) each, 0 of a bin without clips.
-    """
-    confidence = probabilities.max(axis=1)
-    place = _bin(confidence, bins)
-    clips = np.bincount(place, minlength=bins).astype(float)
-    correct = probabilities.argmax(axis=1) == target
-    sum_of_confidence = np.bincount(place, weights=confidence, minlength=bins)
-    hits = np.bincount(place, weights=correct, minlength=bins)
-    divisor = np.maximum(clips, 1)
-    return {
-        "confidence": sum_of_confidence / divisor,
-        "accuracy": hits / divisor,
-        "clips": clips,
-    }
-
-
-def _bin(confidence: Probabilities, bins: int) -> Ints:
-    place = (confidence * bins).astype(int)
-    return np.minimum(place, bins - 1)

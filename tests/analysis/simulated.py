@@ -15,7 +15,6 @@ import pandas as pd
 from scipy.stats import norm
 
 from featurestack.analysis.ablations import ablations
-from featurestack.analysis.findings import power_facts
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
@@ -204,8 +203,6 @@ def claims(runs):
         winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
         gain=bool((step["verdict"] == "clear gain").any()),  # of mfcc beside mel
         worse="mel-default" in worse,
-        # The difference that the report says its data can show, against the next run.
-        detectable=power_facts(ranking, tied=False)[0],
     )
 
 

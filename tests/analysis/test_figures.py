@@ -66,18 +66,6 @@ EXAMPLES = {
     },
     "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
-    "recall_by_set": {
-        "recall": pd.DataFrame(
-            [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]],
-            NAMES,
-            CLASSES,
-        )
-    },
-    "reliability": {
-        "confidence": np.array([0.3, 0.6, 0.9]),
-        "accuracy": np.array([1, 0.5, 0.9]),
-        "clips": np.array([9, 10, 40]),
-    },
 }
 LARGE = [
     ("confusion_matrix", {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY}),
@@ -103,7 +91,7 @@ def test_the_gallerys_axes_are_in_the_features_own_units():
 
 def test_every_figure_has_an_example_here():
     figures = FIGURES.complete().items()
-    core = {name for name, each in figures if ".rooms." not in each.draw.__module__}
+    core = {name for name, each in figures if ".analysis." in each.draw.__module__}
     assert {*EXAMPLES} == core
 
 
@@ -137,15 +125,6 @@ def test_a_confusion_matrix_has_counts_and_outlines_categories():
         "confusion_matrix", counts=np.array([[2.5, 0.5], [0, 3]]), classes=["a", "b"]
     )
     assert texts(seeds.texts) == ["2.5", "0.5", "3"]
-
-
-def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
-    written = " ".join(texts(drawn("recall_by_set").texts))
-    assert written == "20 100 50 +70 −100 · −20 −100 +10"
-    recall = np.tile(RNG.random((1, 30)), (3, 1))
-    recall[1, 5:25], recall[::2, 5:25] = 0.0, 0.5
-    most = drawn("recall_by_set", recall=pd.DataFrame(recall, NAMES, MANY[:30]))
-    assert texts(most.get_xticklabels()) == MANY[5:25]
 
 
 def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():

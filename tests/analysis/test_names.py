@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featurestack.analysis import tables
-from featurestack.analysis.findings import findings, power_facts
+from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Results
 from tests.analysis.simulated import simulated_run
@@ -55,11 +55,10 @@ def numbers(task, labels, runs, recording, fold):
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
     rows = tables.metrics(made).drop(columns=["run", "metric"]).to_numpy(float)
     stated = [
-        *(main.accuracy, main.interval.ravel(), power_facts(main, tied=True)),
+        *(main.accuracy, main.interval.ravel()),
         *(main.tests.p, main.tests.interval.ravel(), [main.metric.perfect(main.best)]),
         *(kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(), kept[-2:].ravel()),
-        *(rows.ravel(), [main.chance, main.against_chance.p, found.detectable]),
-        [found.recordings_needed],
+        *(rows.ravel(), [main.chance, main.against_chance.p]),
     ]
     return found.state, np.concatenate([*map(np.asarray, stated)])
 

@@ -62,7 +62,7 @@ def files_of(folder):
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     files = files_of(reported.parent)
     tables = {"comparison.csv", "clips.csv"}
-    figures = {"recall_by_set.svg", "mel-resnet18.curves.svg"}
+    figures = {"additions.svg", "mel-resnet18.curves.svg"}
     assert files >= {f"tables/{name}" for name in tables}
     assert files >= {f"figures/{name}" for name in figures}
     assert not [
@@ -93,11 +93,11 @@ def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
     build(options)
     make_run(options.runs, workshop.table, MadeRun(), "tones")
     build(options)
-    assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.reliability.svg"]
+    assert stubs == ["mel-resnet18.curves.svg"]
     stubs.clear()
     make_run(options.runs, workshop.table, MadeRun(features="rms", skill=0.3), "tones")
     build(options)
-    assert "mel-resnet18.curves.svg" not in stubs and "recall_by_set.svg" in stubs
+    assert stubs == ["rms-resnet18.curves.svg"]
 
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):

@@ -10,7 +10,6 @@ from sklearn.metrics import classification_report
 from featurestack.analysis import tables
 from featurestack.commandline.quantities import rounded
 from featurestack.results.config import Machine
-from featurestack.scores.calibration import calibration_error
 from tests.analysis.made_runs import MadeRun
 from tests.run_configs import computed, rewrite
 
@@ -63,8 +62,6 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
     }
     table = tables.metrics([run]).set_index("metric")
     assert table.loc["accuracy", "sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
-    pooled = calibration_error(run.target, run.probabilities[0])
-    assert table.loc["calibration_error", "score"] == pytest.approx(pooled)
     report = tables.class_report(run).set_index("class").loc["macro avg"]
     assert table.loc["balanced_accuracy", "score"] == pytest.approx(report["recall"])
     assert table.loc["accuracy", "score"] == pytest.approx(run.correct.mean())

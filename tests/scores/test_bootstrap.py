@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.scores import bootstrap
 from featurestack.scores.bootstrap import accuracy_interval
 
 
@@ -64,14 +63,3 @@ def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, wide
         widths.append(high - low)
     assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01
     assert np.mean(widths) < widest
-
-
-def test_many_recordings_have_the_interval_that_the_bootstrap_tends_to(monkeypatch):
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(3000), rng.integers(1, 6, 3000))
-    correct = rng.random((len(groups), 2)) < [0.7, 0.2]
-    weights = np.ones(len(groups))
-    drawn = bootstrap.accuracy_interval(correct.astype(float), groups, weights)
-    monkeypatch.setattr(bootstrap, "MOST_DRAWN", 100)
-    known = bootstrap.accuracy_interval(correct.astype(float), groups, weights)
-    assert known == pytest.approx(drawn, abs=1e-3)

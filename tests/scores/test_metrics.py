@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from featurestack.scores import calibration
 from featurestack.scores.metrics import METRICS, Prediction, decision_scores
-from featurestack.scores.ranking_metric import ACCURACY
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 
@@ -50,39 +48,4 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     row = epoch_scores(CLASSES, target, probabilities)
     assert row == pytest.approx(
         {name: expected[metric] for name, metric in columns.items()}
-    )
-
-
-def test_calibration_error_by_hand():
-    # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both
-    # are: gaps 0.4 and 0.4.
-    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    target = np.array([0, 1, 0, 0])
-    error = calibration.calibration_error(target, probabilities)
-    assert error == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
-    bins = calibration.reliability(target, probabilities, bins=10)
-    assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
-    assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
-    assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
-
-
-def test_every_clip_counts_alike_whatever_the_size_of_its_fold():
-    labels, folds = np.eye(2, dtype=bool)[[0, 0, 0]], np.array([1, 2, 2])
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    assert ACCURACY.score(labels, probabilities, folds) == pytest.approx(2 / 3)
-
-
-def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
-    """On 80 clips the error of such a model is noise, about a tenth."""
-    rng = np.random.default_rng(0)
-    sure = rng.uniform(0.5, 1, 80)
-    probabilities = np.column_stack([sure, 1 - sure])
-    errors = [
-        calibration.calibration_error(
-            (rng.random(80) > sure).astype(int), probabilities
-        )
-        for _ in range(300)
-    ]
-    assert calibration.calibration_floor(probabilities) == pytest.approx(
-        np.mean(errors), rel=0.15
     )
