@@ -15,7 +15,7 @@ PLANTED = {
     "reading": ("h5py.File", TRAIN),
     "computing": ("featurestack.linear.logistic.fit", TRAIN),
     "writing": ("featurestack.results.run_folder.write_predictions", TRAIN),
-    "drawing": ("matplotlib.figure.Figure.savefig", "analysis DATASET=easy"),
+    "rendering": ("featurestack.analysis.page.render", "analysis DATASET=easy"),
 }
 
 
