@@ -14,7 +14,6 @@ from urllib.parse import quote
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.options import option_words
-from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import (
     NAMED,
     cache_folder,
@@ -110,32 +109,24 @@ def job_of(
         if name == following:
             raise RequestError(f"RUN names two folders called {name}: rename one")
     folder = options.reports / dataset
-    paths: Iterable[str] = ()
-    if cache:
-        with suppress(RequestError):  # the report names a damaged cache
-            paths = Cache(cache).clips["path"]
-    refuse_sounds(options.reports, dataset, given, paths)
     if options.run:
         first, *rest = names
         folder /= label("only", first, rest, digest([first, *rest]))
+    refuse_users_folder(folder)
     places = option_words(options, ("name", "data", "runs", "run"))
     words_given = (f"DATASET={given or dataset}", *places)
     return ReportJob(dataset, tuple(runs), cache, folder, words_given)
 
 
-def refuse_sounds(reports: Path, name: str, dataset: str, paths: Iterable[str]) -> None:
-    """RequestError if a report would lie among sounds: if REPORTS is the dataset's own
-    folder, or the report's folder below it has one of these audio files.
-    """
-    folder = (reports / name).resolve()
-    own = Path(dataset).resolve() if dataset and Path(dataset).is_dir() else None
-    among = own in (folder, reports.resolve())
-    folders = {os.path.dirname(path) for path in paths if path}  # noqa: PTH120 fast
-    sounds = [Path(place).resolve() for place in folders]
-    if among or any(place.is_relative_to(folder) for place in sounds):
+def refuse_users_folder(folder: Path) -> None:
+    """RequestError if a report's folder is there with other files, as sounds are."""
+    if not folder.is_dir() or (folder / NO_DATA).is_file():
+        return
+    # reports on chosen runs are folders of their own in it
+    if any(not (entry / NO_DATA).is_file() for entry in folder.iterdir()):
         raise RequestError(
-            f"REPORTS={reports}: the report would lie among the sounds, in"
-            f" {reports / name}; give another folder"
+            f"{folder} holds files of yours, and a report is not written among them:"
+            " give another REPORTS"
         )
 
 

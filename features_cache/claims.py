@@ -35,7 +35,7 @@ from featurestack.features_cache.feature_file import (
     now,
     read_header,
 )
-from featurestack.storage.files import Lock, is_held, replaced
+from featurestack.storage.files import Lock, draft_of, is_held, remove_drafts
 from featurestack.storage.system import boot_id, sync
 
 POLL_SECONDS = 0.5
@@ -127,17 +127,20 @@ def claimed(
             others = claims(folder)
             rivals = [c for _, c, lives in others if lives and c.overlaps(claim)]
             if not rivals:
-                for draft in (folder / LOCKS).glob("run-*.tmp"):
-                    draft.unlink()  # a run was killed while it was admitted
                 for path, other, lives in others:
                     if not lives and (
                         other.overlaps(claim) or other.host == claim.host
                     ):
                         _clear(folder, path, other, claim.boot)
-                with replaced(marker) as draft:  # locked before it has its name
-                    own_lock = Lock(draft)
-                    own_lock.take()
-                    draft.write_text(json.dumps(asdict(claim), indent=1))
+                admitted = marker.with_name("run")
+                remove_drafts(admitted, locked=True)
+                draft = draft_of(admitted)
+                own_lock = Lock(draft)  # locked before it has its name
+                own_lock.take()
+                draft.write_text(json.dumps(asdict(claim), indent=1))
+                sync(draft)
+                draft.replace(marker)
+                sync(marker.parent)
                 _writing(marker).touch()
                 break
         tell_once(f"waiting for another run, which writes these clips: {rivals[0]}")

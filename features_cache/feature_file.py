@@ -252,6 +252,11 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
             described[name] = hdf5.read_column(file, name)
         values = file["values"]
         state = file["state"]
+        if None in (values.id.get_offset(), state.id.get_offset()):
+            raise DamagedFile(
+                f"{path.name} was compressed or cut into chunks, and values are read at"
+                " their places"
+            )
         header = FeatureFile(
             **described,
             path=path,

@@ -32,6 +32,7 @@ UNREADABLE = (  # h5py's errors for a damaged file
     AttributeError,
     MemoryError,
 )
+MARK = "format_version"  # the attribute by which our files are known
 CHUNK = 1 << 16  # elements in a chunk of a small dataset
 
 
@@ -59,6 +60,15 @@ def read_attributes(group: h5py.Group) -> Attributes:
         key: value.decode() if isinstance(value, bytes) else value.item()
         for key, value in group.attrs.items()
     }
+
+
+def is_ours(path: Path) -> bool | None:
+    """Whether this program made a file, by its attributes; None if it is no HDF5."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return MARK in file.attrs
+    except UNREADABLE:
+        return None
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import DamagedFile
+from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.feature_file import FORMAT, lock
 from featurestack.features_cache.hdf5 import Attributes
@@ -23,6 +23,7 @@ from featurestack.features_cache.table import (
     with_sources,
 )
 from featurestack.storage.files import replaced
+from featurestack.storage.own_files import OwnFiles
 
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 
@@ -37,6 +38,24 @@ def feature_names(folder: Path) -> list[str]:
     ]
 
 
+def claim_names(folder: Path, *names: str) -> None:
+    """Take these names in a cache; RequestError if the user has a file of one. Features
+    that were copied from another cache are ours, by their attributes.
+    """
+
+    def is_ours(file: Path) -> bool:
+        return bool(hdf5.is_ours(file if file.suffix == ".h5" else folder / INDEX))
+
+    remedy = "move it, or give another NAME or DATA"
+    OwnFiles(folder).claim(names, remedy, is_ours)
+    for name in names:
+        file = folder / name
+        if file.suffix == ".h5" and hdf5.is_ours(file) is False:
+            raise RequestError(
+                f"{file} was not written by this program and is not replaced: {remedy}"
+            )
+
+
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips, attributes) of a cache; as `hdf5.opened` if that fails."""
     with hdf5.opened(folder / INDEX) as file:
@@ -44,6 +63,8 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
         columns = {
             name: hdf5.decoded(hdf5.read_column(group, name)) for name in INDEX_COLUMNS
         }
+        if len({*columns["clip_id"]}) < len(columns["clip_id"]):
+            raise DamagedFile(f"{INDEX} names a clip twice")
         return pd.DataFrame(columns), hdf5.read_attributes(file)
 
 
@@ -64,6 +85,7 @@ def refresh(
         known, current = updated(folder, clips, settings, part)
         if current:
             return
+        claim_names(folder, INDEX)
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from featurestack.features_cache.feature_file import lock
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index import feature_names
+from featurestack.features_cache.index import claim_names, feature_names
 from featurestack.features_cache.table import originals
 from featurestack.storage.files import replace_file, replaced
+from featurestack.storage.own_files import OwnFiles
 
 HEADERS = {
     "verified.csv": ["feature", "size", "time_ns"],
@@ -75,6 +76,7 @@ def is_verified(path: Path) -> bool:
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
     """Note size and time of these features' files, whose clips are all intact."""
+    claim_names(folder, VERIFIED)
     with lock(folder, "index"):
         known = read_rows(folder / VERIFIED)
         rows = []
@@ -89,7 +91,8 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
 def forget_verified(folder: Path) -> None:
     """Remove verified.csv after damage was found: the next run looks for more."""
     with suppress(OSError):
-        (folder / VERIFIED).unlink(missing_ok=True)
+        if OwnFiles(folder).is_own(VERIFIED):
+            (folder / VERIFIED).unlink(missing_ok=True)
 
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
@@ -176,7 +179,8 @@ def write_check(
         "findings": findings,
     }
     text = f"{json.dumps(content, indent=1)}\n"
-    replace_file(folder / CHECKED, text, parents=True)
+    claim_names(folder, CHECKED)
+    replace_file(folder / CHECKED, text)
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.features_cache.names import NAMED
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import content_hash
@@ -121,10 +121,15 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
-    """(N,) each id's position in `among`, -1 if it is not there."""
+    """(N,) each id's position in `among`, -1 if it is not there; DamagedFile if one is
+    there twice.
+    """
     if np.array_equal(ids, among):
         return np.arange(len(ids))
-    return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)
+    known = pd.Index(among)
+    if not known.is_unique:
+        raise DamagedFile("clip_id names a clip twice")
+    return known.get_indexer(pd.Index(ids)).astype(np.intp)
 
 
 def untrainable(clips: pd.DataFrame) -> str:

@@ -48,8 +48,10 @@ from featurestack.features_cache.feature_file import (
     read_header,
     write_structure,
 )
-from featurestack.features_cache.index import refresh, stored_ids, updated
+from featurestack.features_cache.index import claim_names, refresh, stored_ids, updated
+from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.side_files import (
+    HEADERS,
     has_failed,
     is_verified,
     note_verified,
@@ -57,7 +59,7 @@ from featurestack.features_cache.side_files import (
     write_failures,
 )
 from featurestack.features_cache.table import rows_of
-from featurestack.storage.files import draft_of, is_held, named_errors, replaced
+from featurestack.storage.files import is_held, named_errors, remove_drafts, replaced
 from featurestack.storage.system import allocate
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
@@ -174,6 +176,10 @@ def missing(wanted: Wanted) -> Missing:
         stored = list(threads.map(compare, wanted.specs))
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
+    for feature, file in enumerate(wanted.files):
+        if file.is_symlink() and todo[:, feature].any() and stored[feature].file:
+            note = f"{file.name} is a link, whose file stays as it is"
+            stored[feature] = replace(stored[feature], fits=False, note=note)
     sizes = {
         spec.stored: len(todo) * spec.clip_bytes
         for spec, clips in zip(wanted.specs, stored)
@@ -194,7 +200,7 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
     if len(lacking.clips) or lacking.sizes:
         return None
     if wanted.is_whole and not all(map(is_verified, wanted.files)):
-        with suppress(PermissionError):
+        with suppress(PermissionError, RequestError):
             note_verified(wanted.folder, wanted.names)
     return lacking
 
@@ -284,7 +290,11 @@ def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
     """Admit a run to a cache, where no other creates files until it has done so, after
     the runs that write the same clips or files; NoSpace if the disk has none for it.
     """
-    wanted.folder.mkdir(parents=True, exist_ok=True)
+    claim_names(
+        wanted.folder,
+        *(INDEX, *HEADERS),
+        *(file.name for file in wanted.files),
+    )
     rows = wanted.part.start, wanted.part.stop
     with (
         claimed(wanted.folder, wanted.names, rows) as handle,
@@ -344,7 +354,7 @@ def _ready(
             _make(path, spec, wanted.ids, _kept(stored))
         own_lock.take(shared=True, wait=True)
         # a killed run left it: drafting needs the exclusive lock
-        draft_of(path).unlink(missing_ok=True)
+        remove_drafts(path, locked=True)
         yield read_header(path.absolute())
     finally:
         own_lock.release()
@@ -371,6 +381,7 @@ def install(
             raise RequestError(
                 f"{folder} has {spec.stored} already; remove {path.name} first"
             )
+        claim_names(folder, path.name)
         _make(path, spec, clip_ids, clips)
 
 

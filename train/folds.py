@@ -32,6 +32,7 @@ from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
+from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
@@ -142,7 +143,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
 
         refuse_tested_clips(plan, folds)
     network = first_network(plan, folds[0])
-    plan.path.mkdir(parents=True, exist_ok=True)
+    claim_run(plan.path, plan.folds, begun=plan.begun)
     clips = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
     run_json.refuse_damage(plan)

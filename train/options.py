@@ -163,6 +163,7 @@ class RemoveOptions(RunsOptions):
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"
     )
+    yes: bool = option(False, "remove without asking")
 
 
 class ModelsOptions(Options):

@@ -24,6 +24,7 @@ from torch.utils.data import Dataset
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
+from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train.fold_data import (
@@ -178,6 +179,7 @@ class OwnRun:
             command=None,  # no command of this project trains it again
             parameters=parameters,
         )
+        claim_run(folder.path, plan.folds, begun=plan.begun)
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = epoch_scores(plan.task, clips.targets, answers)

@@ -6,22 +6,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.results.folders import (
-    OWN_FILES,
     RETRAINING,
     find,
     hidden,
     locked,
-    remove_own,
 )
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import select
 from featurestack.storage.files import is_closed
+from featurestack.storage.own_files import RECORD, OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 
 HEADER = ("folder", "features", "model", "folds", "test")
@@ -46,7 +44,7 @@ def list_runs(options: ListOptions) -> int:
                 rows.append(described(run))
             except (RequestError, OSError) as error:
                 problems[str(error)] = None
-        rows += [(str(place), "", "", "", "") for place in filled_by_rooms(folder)]
+        rows += [(str(place), "", "", "", "") for place in other_folders(folder)]
     if rows:
         print(text_table(sorted(rows), HEADER))
         print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
@@ -91,16 +89,15 @@ def runs_in(folder: Path) -> list[RunFolder]:
     return [RunFolder(place) for place in sorted(places)]
 
 
-def filled_by_rooms(runs: Path | str, dataset: str = "") -> dict[Path, tuple[str, ...]]:
-    """The folders beside runs that commands of rooms have filled -> patterns of their
-    own files.
-    """
+def other_folders(runs: Path | str, dataset: str = "") -> list[Path]:
+    """The folders beside runs that a command has filled without making them a run."""
     folders = glob.escape(dataset) or "*"
-    return {
-        place.parent: (*files, ".*")
-        for name, files in rooms.filled_folders().items()
-        for place in sorted(Path(runs).glob(f"{folders}/{name}/{files[0]}"))
-    }
+    found = []
+    for file in sorted(Path(runs).glob(f"{folders}/[!.]*/{RECORD}")):
+        place = file.parent
+        if not (place / "run.json").exists() and any(own_sizes(place)):
+            found.append(place)
+    return found
 
 
 # ---- remove
@@ -108,41 +105,54 @@ def filled_by_rooms(runs: Path | str, dataset: str = "") -> dict[Path, tuple[str
 
 def remove_runs(options: RemoveOptions) -> int:
     """Name the files, ask, and delete; 1 if nothing was deleted."""
-    folders = dict(named_folders(options))
+    folders = list(named_folders(options))
+    for folder in folders:
+        if (
+            folder.exists()
+            and not (folder / RECORD).is_file()
+            and any(folder.iterdir())
+        ):
+            raise RequestError(
+                f"{folder} has no {RECORD}, which names the files that this program"
+                " wrote: nothing of it is removed, delete it by hand"
+            )
     with locked(*folders):
         for folder in folders:
-            files = [file for file in folder.rglob("*") if file.is_file()]
-            sizes = [file.stat().st_size for file in files]
+            sizes = own_sizes(folder)
             print(f"{folder}: {len(sizes)} files, {size(sum(sizes))}")
-        answer = ""
+        answer = "y" if options.yes else ""
         with suppress(EOFError):  # no answer: standard input has ended
-            answer = input("remove? [y/N] ")
+            answer = answer or input("remove? [y/N] ")
         if answer.strip().lower() != "y":
-            print("nothing was removed: the answer y removes them")
+            print("nothing was removed: the answer y, or YES=1, removes them")
             return 1
-        for folder, own in folders.items():
-            for file in remove_own(folder, own):
+        for folder in folders:
+            for file in OwnFiles(folder).remove():
                 print(f"{file} stays: it is not of the run")
     print("removed")
     return 0
 
 
-def named_folders(options: RemoveOptions) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The folders that RUN names, with the patterns of their own files; a retraining
-    that was begun goes with its run.
-    """
+def own_sizes(folder: Path) -> list[int]:
+    """Bytes of each file of a folder that this program wrote."""
+    files = [folder / name for name in OwnFiles(folder).hashes]
+    return [file.stat().st_size for file in files if file.is_file()]
+
+
+def named_folders(options: RemoveOptions) -> Iterator[Path]:
+    """The folders that RUN names; a retraining that was begun goes with its run."""
     dataset = dataset_name(options.dataset)
     words = options.run.split()
-    for place, own in filled_by_rooms(options.runs, dataset).items():
+    for place in other_folders(options.runs, dataset):
         names = (place.name, f"{place.parent.name}/{place.name}", str(place))
         for word in {*names} & {*words}:
             words.remove(word)
-            yield place, own
+            yield place
             if not words:
                 return
     wanted = options.run if words == options.run.split() else " ".join(words)
     for run in select(options.runs, wanted, dataset):
-        yield run.path, OWN_FILES
+        yield run.path
         begun = hidden(run.path, RETRAINING)
         if begun.is_dir():
-            yield begun, OWN_FILES
+            yield begun

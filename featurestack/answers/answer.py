@@ -33,6 +33,7 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
@@ -145,8 +146,13 @@ def make_answer(options: AnswerOptions) -> int:
 
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
+    from featurestack.analysis.report_inputs import refuse_users_folder
+    from featurestack.answers.section import CANDIDATES, refuse_other_run
+
     question = ask(options)
-    refuse_reports_among_sounds(question)
+    refuse_users_folder(question.options.reports / question.runs.name)
+    refuse_other_run(question.folder)
+    claim_run(question.folder, (), CANDIDATES)
     tell_time(question)
     lock = Lock(question.folder / ".lock")
     if not lock.take():
@@ -237,15 +243,6 @@ def without_samples(
             f" themselves: {make_command('train', *words)} trains on them"
         )
     return ranked
-
-
-def refuse_reports_among_sounds(question: Question) -> None:
-    """RequestError if the report would be written among the sounds."""
-    from featurestack.analysis.report_inputs import refuse_sounds
-
-    asked, options = question.asked, question.options
-    table = asked.dataset.table if asked else question.cache.clips
-    refuse_sounds(options.reports, question.runs.name, options.dataset, table["path"])
 
 
 def with_networks(sample_rate: int) -> str:

@@ -44,6 +44,7 @@ from featurestack.results.config import digest
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file
+from featurestack.storage.own_files import OwnFiles
 from featurestack.train.plan import Positions
 
 LARGEST_SET = 3  # most features of a candidate
@@ -162,6 +163,7 @@ class Scores:
         return digest([cached[channels[name].stored] for name in features.split("+")])
 
     def read(self) -> None:
+        OwnFiles(self.folder).claim([self.file.name], "move it, or give another RUNS")
         text = self.file.read_text("utf-8") if self.file.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
         header = ",".join(HEADER) + "\n"

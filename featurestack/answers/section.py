@@ -29,6 +29,7 @@ from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.name_fields import propose_group
 from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
+from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import (
     RunFolder,
     damage_named,
@@ -70,6 +71,7 @@ def write_choice(
     command      the words of the command
     """
     sets = [run.training.features for run in runs.values()]
+    claim_run(folder, runs, CANDIDATES)
     # first: a kill in between leaves no run, and not one with folds of another choice
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
@@ -81,6 +83,21 @@ def write_choice(
     # run.json last: it makes the folder a run
     write_config(folder, configuration(runs, recommended, scores, command))
     return RunFolder(folder)
+
+
+def refuse_other_run(folder: Path) -> None:
+    """RequestError if the folder of the choice holds a run of another kind."""
+    try:
+        choice = RunFolder(folder).config.choice
+    except (
+        RequestError
+    ):  # no run yet, or a damaged one, which is replaced if it is ours
+        return
+    if choice is None:
+        raise RequestError(
+            f"{folder} holds a run that is no choice of features, and is not replaced:"
+            " move it, or give another RUNS"
+        )
 
 
 def configuration(

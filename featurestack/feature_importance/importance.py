@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 FOLDER = "importance"
 FILE = "importance.json"
-RECORD = ".importance.json"
 NONE = "none"
 BASE = "mel"
 MEASURES = ("alone", "lost", "added")
@@ -258,7 +257,7 @@ def measure_importance(options: FitOptions) -> Importance:
     sides = [(fold, clips.splits[fold]) for fold in clips.plan.folds]
     splits = [[fold, list(split.train), list(split.test)] for fold, split in sides]
     hash_ = digest([features, clips.plan.content, splits])
-    own = OwnFiles(clips.plan.path.with_name(FOLDER), RECORD)
+    own = OwnFiles(clips.plan.path.with_name(FOLDER))
     own.require(FILE, "RUNS")
     try:
         last = read_importance(own.folder)

@@ -23,6 +23,7 @@ import pandas as pd
 from scipy.special import expit
 
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_inputs import refuse_users_folder
 from featurestack.commandline import quantities
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import part_of
@@ -315,6 +316,7 @@ def write_runs(files: Sequence[Path], options: AnalysisOptions) -> str:
     truth = labels_of(options) if options.dataset else None
     first = options.dataset or files[0].resolve().stem
     dataset = dataset_name(first, options.name)
+    refuse_users_folder(options.reports / dataset)
     for path in files:
         predictions = predictions_in(read_tables(path), truth)
         place = options.runs / dataset / path.resolve().stem

@@ -1,19 +1,25 @@
 """The folders of runs below RUNS: found, locked, replaced, removed."""
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import Lock, may_read, require_readable
+from featurestack.storage.own_files import OwnFiles
 
-# all files of a run folder: others are the user's, and stay when a run goes
-OWN_FILES = (
-    *("run.json", "features.csv", "scores-*.csv", ".*", "fold*/.*"),
-    *("fold*/history.csv", "fold*/predictions*.csv", "fold*/last.pt"),
-    *("fold*/best.pt", "fold*/frames.npz", "trackers/**/*"),
+# names of the files in a run folder, and in each of its folds
+OF_RUN = ("run.json", ".lock")
+OF_FOLD = (
+    ".lock",
+    "history.csv",
+    "predictions.csv",
+    "last.pt",
+    "best.pt",
+    "frames.npz",
 )
+OTHER_RUN = "move it, or give another RUNS or TAG"
 # endings of two hidden folders that RETRAIN=1 makes beside a run: the new run in
 # training, and the old run while they are exchanged
 RETRAINING, RETRAINED = ".retraining", ".replaced"
@@ -35,7 +41,18 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     return found
 
 
-# ---- replaced and removed
+# ---- made, replaced and removed
+
+
+def claim_run(
+    folder: Path, folds: Iterable[int], *others: str, begun: bool = False
+) -> None:
+    """Take the names of a run's files, and these others; RequestError if the user has
+    one of them. What is in a run that has `begun` is the run's.
+    """
+    of_folds = [f"fold{fold}/{name}" for fold in folds for name in OF_FOLD]
+    own = OwnFiles(folder)
+    own.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, lambda file: begun)
 
 
 def hidden(run: Path, ending: str) -> Path:
@@ -48,9 +65,11 @@ def locked(*folders: Path) -> Iterator[None]:
     """The locks of these folders and of their folds; RequestError if one is in use."""
     with ExitStack() as locks:
         for folder in folders:
-            for busy in (folder, *folder.glob("fold*")):
-                message = f"{busy} is being trained or filled by another process"
-                locks.enter_context(Lock(busy / ".lock", busy=message))
+            for name in OwnFiles(folder).hashes:
+                file = folder / name
+                if file.name == ".lock" and file.is_file():
+                    message = f"{file.parent} is being trained by another process"
+                    locks.enter_context(Lock(file, create=False, busy=message))
         yield
 
 
@@ -75,26 +94,12 @@ def finish_switch(run: Path) -> None:
 
 def settle(replaced: Path, run: Path) -> None:
     """Remove a run that another has replaced, whose folder gets the user's files."""
-    for file in remove_own(replaced):
+    for file in OwnFiles(replaced).remove():
         place = run / file.relative_to(replaced)
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             file.rename(place)
-    remove_own(replaced)
-
-
-def remove_own(run: Path, own: Sequence[str] = OWN_FILES) -> list[Path]:
-    """Remove a run's files, and its folders that are then empty; returns the files
-    that stay, which are the user's. The file by which it is known goes first: what is
-    half removed is no run.
-    """
-    for pattern in own:
-        for file in run.glob(pattern):
-            if not file.is_dir():
-                file.unlink(missing_ok=True)
-    below = sorted(run.rglob("*"), reverse=True)
-    for folder in (*below, run):
-        if folder.is_dir() and not folder.is_symlink():
             with suppress(OSError):  # it is not empty
-                folder.rmdir()
-    return [file for file in below if file.is_symlink() or file.is_file()]
+                file.parent.rmdir()
+    with suppress(OSError):
+        replaced.rmdir()

@@ -24,6 +24,7 @@ from featurestack.results.config import (
     digest,
     label,
 )
+from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.scores.tasks import task_of
 
@@ -67,7 +68,10 @@ def write_imported(
         target = pd.Index(classes).get_indexer(clips["target"])
         values = one_of_classes(values, target)
     fold_of = fold_numbers(clips["fold"])
-    run = RunFolder(free_place(place, source))
+    folder = free_place(place, source)
+    numbers = sorted({*fold_of.values()})
+    claim_run(folder, numbers)
+    run = RunFolder(folder)
     # first: a kill in between leaves no run of two tables
     (run.path / "run.json").unlink(missing_ok=True)
     rows = clips.assign(split="test", selection="last")
@@ -79,7 +83,7 @@ def write_imported(
         made_by="import",
         dataset=place.parent.name,
         task=predictions.task,
-        folds=tuple(sorted({*fold_of.values()})),
+        folds=tuple(numbers),
         classes=tuple(SoundClass(name=name, category="") for name in classes),
         features=run.name,
         model=MODEL,
@@ -114,7 +118,7 @@ def free_place(place: Path, source: str) -> Path:
     """This folder, or one beside it if it holds a run of another source."""
     name = label(place.name, "", (), digest([source])).removesuffix("-")
     folder = place.with_name(name)
-    if folder.exists():
+    if (folder / "run.json").exists():
         config = RunFolder(folder).config
         if config.source != source:
             return place.with_name(f"{name}-{digest(source)[:6]}")

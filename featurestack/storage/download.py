@@ -18,6 +18,11 @@ PAUSES = (2, 8)  # seconds before a broken connection is tried again
 BLOCK = 2**18  # bytes
 
 
+def part_of(to: Path) -> Path:
+    """The file of a download that is not complete yet."""
+    return to.with_name(f".{to.name}.part")
+
+
 def download(
     url: str,
     to: Path,
@@ -32,7 +37,7 @@ def download(
     """
     import requests
 
-    part = to.with_name(f".{to.name}.part")
+    part = part_of(to)
     for pause in (*(PAUSES if patient else ()), None):
         try:
             fetch(url, part)

@@ -4,8 +4,10 @@ import errno
 import filecmp
 import hashlib
 import os
+import re
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,27 +17,32 @@ from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.storage import system
 
-UNFINISHED = ".unfinished"  # the folder in which a dataset is made
+UNFINISHED = "unfinished"  # a dataset is made in the draft of this folder
 CLOSED = "may not be read: change its permissions (chmod)"
 
 
 def draft_of(path: Path) -> Path:
-    """The name of a file's draft, which only the holder of a lock fills."""
-    return path.with_name(path.name + ".tmp")
+    """The name of a draft of `path`, which this thread of this process alone has."""
+    writer = f"{socket.gethostname()}.{os.getpid()}.{threading.get_native_id()}"
+    return path.with_name(f".{path.name}.{writer}")
 
 
-def ended_drafts(folder: Path, name: str) -> list[Path]:
-    """The drafts of this name in a folder whose processes, of this host, have ended."""
-    own = f"{name}.{socket.gethostname()}."
-    ended = []
+def remove_drafts(path: Path, *, locked: bool) -> None:
+    """Remove the drafts of `path` whose processes, of this host, have ended; if the
+    caller has the lock under which they are made, those of other hosts too.
+    """
+    drafted = re.compile(rf"\.{re.escape(path.name)}\.(.+)\.(\d+)\.\d+")
     # a glob among a report's 700 tables took longer than writing
-    for entry in os.scandir(folder):
-        # the host n1.cluster has drafts whose names begin as those of the host n1
-        process = entry.name.removeprefix(own)
-        of_this_host = entry.name.startswith(own) and process.isdecimal()
-        if of_this_host and not system.is_running(process):
-            ended.append(Path(entry.path))
-    return ended
+    for entry in os.scandir(path.parent):
+        draft = drafted.fullmatch(entry.name)
+        if draft is None:
+            continue
+        here = draft[1] == socket.gethostname()
+        if not system.is_running(draft[2]) if here else locked:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                Path(entry).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -57,19 +64,14 @@ def replaced(
 ) -> Iterator[Path]:
     """A draft to fill, which then takes the place of `path`; an OSError names `path`.
 
-    locked   whether the caller holds a lock: all holders use one draft. Otherwise this
-             process has its own, and drafts of ended processes are removed
+    locked   whether the caller has a lock for it: no other host is drafting it
     durable  whether the file survives a power cut, in 10 ms more; a kill it always does
     """
     refuse_special(path)
     draft = draft_of(path)
-    if not locked:
-        draft = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-        for other in ended_drafts(path.parent, f".{path.name}"):
-            other.unlink(missing_ok=True)
+    remove_drafts(path, locked=locked)
     try:
         with named_errors(path):
-            draft.unlink(missing_ok=True)
             yield draft
             if durable:
                 system.sync(draft)
@@ -217,10 +219,10 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
     A failure before leaves `folder` as it was. The caller holds `making(folder)`.
     """
-    stage = folder / UNFINISHED
+    remove_drafts(folder / UNFINISHED, locked=True)
+    stage = draft_of(folder / UNFINISHED)
     try:
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir(parents=True)
+        stage.mkdir()
         yield stage
         lacking = []
         for part in parts:

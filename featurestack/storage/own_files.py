@@ -1,26 +1,35 @@
-"""The files that a command has written in a folder of the user's.
+"""The files that this program has written in a folder: one record of what is ours.
 
-A record in the folder names them, each with the hash of its content. Only these files
-are replaced or removed, and only while they are as the command wrote them: a file that
-the user made or changed stays. Every command that writes files of its own choice of
-names into a folder goes through this module. A folder with the record NO_DATA, in the
-place of another name, is not read as sounds.
+A record in the folder names each file exactly. Only these files are replaced or
+removed, and a link is none of them. A file that was written once is known by the hash
+of its content, and stays if the user changed it; a file that is written again and again
+(a run's history, a cache's features) is claimed by its name, which is refused if the
+user has such a file already.
+
+Commands that run at once share a record: it is read, merged and written under its lock.
+A folder with the record NO_DATA, in the place of another name, is not read as sounds.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from featurestack.commandline.errors import RequestError
 from featurestack.storage.files import (
+    Lock,
     content_hash,
     hash_of,
     refuse_special,
     replace_file,
 )
 
+# the record of a folder that this program made: of a run, a choice, a cache
+RECORD = ".featurestack.json"
 # a folder with this record was written by a command, and holds no data
 NO_DATA = ".no-data.json"
+ANY = "any"  # in place of a hash: the name was claimed, whatever the file holds
 
 
 class OwnFiles:
@@ -34,20 +43,31 @@ class OwnFiles:
     next call knows the files of a call that a kill or a full disk has ended.
     """
 
-    def __init__(self, folder: Path, record: str) -> None:
+    def __init__(self, folder: Path, record: str = RECORD) -> None:
         self.folder, self.record = folder, folder / record
-        self.hashes: dict[str, list[str]] = {}  # name -> hashes of what was written
+        # name -> hashes of what was written, or ANY
+        self.hashes: dict[str, list[str]] = self._read()
+        self.before = dict(self.hashes)  # those of earlier calls
         self.current: set[str] = set()  # names that this call has written or kept
         self.changed: set[str] = set()  # names that this call found changed
+
+    def _read(self) -> dict[str, list[str]]:
         try:
             content = json.loads(self.record.read_text(encoding="utf-8"))
-            self.hashes = {
+            return {
                 name: [*hashes]
                 for name, hashes in content.items()
                 if ".." not in Path(name).parts and not Path(name).is_absolute()
             }
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-            pass  # no record, or a damaged one: all files are the user's
+            return {}  # no record, or a damaged one: all files are the user's
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The record as it is now, which no other process changes meanwhile."""
+        with Lock(self.record.with_name(f"{self.record.name}.lock")):
+            self.hashes = self._read()
+            yield
 
     def is_own(self, name: str) -> bool:
         """Whether the file is as the command wrote it, or not there."""
@@ -56,7 +76,8 @@ class OwnFiles:
             return False
         if not file.exists():
             return True
-        return file.is_file() and content_hash(file) in self.hashes.get(name, [])
+        known = self.hashes.get(name, [])
+        return file.is_file() and (ANY in known or content_hash(file) in known)
 
     def is_whole(self) -> bool:
         """Whether every file that was written is still there."""
@@ -80,24 +101,52 @@ class OwnFiles:
                 f" since, and is not replaced: move it, or give another {option}"
             )
 
+    def claim(
+        self,
+        names: Iterable[str],
+        remedy: str,
+        known: Callable[[Path], bool] = lambda file: False,
+    ) -> None:
+        """Take these names for files that the caller writes at any time; RequestError,
+        and nothing is claimed, if the user has one of them.
+
+        remedy  what the user can do then
+        known   whether a file that no record names is ours by its content
+        """
+        wanted = dict.fromkeys(names)
+        if wanted.keys() <= self.hashes.keys():
+            return
+        with self._locked():
+            new = [name for name in wanted if name not in self.hashes]
+            for name in new:
+                file = self.folder / name
+                if os.path.lexists(file) and not known(file):
+                    raise RequestError(
+                        f"{file} was not written by this program and is not replaced:"
+                        f" {remedy}"
+                    )
+            self.hashes |= {name: [ANY] for name in new}
+            self._remember(durable=True)
+
     def write(self, files: Mapping[str, str | bytes], *, durable: bool = True) -> None:
         """Write these files, but none that the user made or changed."""
-        contents = {
-            name: text.encode() if isinstance(text, str) else text
-            for name, text in files.items()
-            if self.is_own(name)
-        }
-        self.current |= files.keys()
-        self.changed |= files.keys() - contents.keys()
-        new = {name: hash_of(content) for name, content in contents.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name, digest in new.items():
-            self.hashes[name] = [*self.hashes.get(name, []), digest]
-        self._remember(durable=durable)
-        for name, content in contents.items():
-            file = self.folder / name
-            replace_file(file, content, durable=durable, parents=True)
-            self.hashes[name] = [new[name]]
+        with self._locked():
+            contents = {
+                name: text.encode() if isinstance(text, str) else text
+                for name, text in files.items()
+                if self.is_own(name)
+            }
+            self.current |= files.keys()
+            self.changed |= files.keys() - contents.keys()
+            new = {name: hash_of(content) for name, content in contents.items()}
+            for name, digest in new.items():
+                self.hashes[name] = [*self.hashes.get(name, []), digest]
+            self._remember(durable=durable)
+            for name, content in contents.items():
+                file = self.folder / name
+                replace_file(file, content, durable=durable, parents=True)
+                self.hashes[name] = [new[name]]
+            self._remember(durable=False)
 
     def keep(self, names: Iterable[str]) -> None:
         """Let these files of an earlier call stay as they are."""
@@ -107,14 +156,48 @@ class OwnFiles:
         """Remove the files of earlier calls that this one neither wrote nor kept;
         returns the names of the files that were not touched, since they are changed.
         """
-        for name in sorted(self.hashes.keys() - self.current):
-            if self.is_own(name):
-                (self.folder / name).unlink(missing_ok=True)
-            else:
-                self.changed.add(name)
-            del self.hashes[name]
-        self._remember(durable=True)
+        with self._locked():
+            for name in sorted(self.before.keys() - self.current):
+                # another call may have removed it, or written it anew
+                if self.hashes.get(name) == self.before[name]:
+                    if not self._removed(name):
+                        self.changed.add(name)
+                    del self.hashes[name]
+            self._remember(durable=True)
         return sorted(self.changed)
+
+    def remove(self) -> list[Path]:
+        """Remove all files of the record, the record, and the folders that are then
+        empty; returns the files that stay, which are the user's. The first file goes
+        first: it is the one by which the folder is known.
+        """
+        with self._locked():
+            for name in self.hashes:
+                self._removed(name)
+            self.record.unlink(missing_ok=True)
+            self.record.with_name(f"{self.record.name}.lock").unlink()
+        parents = {folder for name in self.hashes for folder in self._above(name)}
+        for folder in sorted({self.folder, *parents}, reverse=True):
+            with suppress(OSError):  # it is not empty, is a link, or not there
+                folder.rmdir()
+        left = []
+        for place, folders, files in os.walk(self.folder):
+            paths = [Path(place, name) for name in (*folders, *files)]
+            left += [path for path in paths if path.is_symlink() or path.is_file()]
+        return sorted(left)
+
+    def _above(self, name: str) -> list[Path]:
+        """The folders between this one and a file; none below a linked folder."""
+        above = [self.folder / parent for parent in PurePosixPath(name).parents][:-1]
+        return [] if any(folder.is_symlink() for folder in above) else above
+
+    def _removed(self, name: str) -> bool:
+        """Remove the file if it is ours and no link is above; whether it is gone."""
+        linked = "/" in name and not self._above(name)
+        if linked or not self.is_own(name):
+            return False
+        (self.folder / name).unlink(missing_ok=True)
+        return True
 
     def _remember(self, *, durable: bool) -> None:
         text = json.dumps(self.hashes, indent=1) + "\n"

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 PROJECT = "featurestack"  # project's name in Weights & Biases
 
 
+def files_below(folder: Path) -> set[Path]:
+    return {file for file in folder.rglob("*") if file.is_file()}
+
+
 class TensorBoard:
     """A `train.trainer.Tracker`: event files in `<run>/trackers/fold<number>`, curves
     and configuration.
@@ -40,13 +44,23 @@ class TensorBoard:
 
         self.run, self.fold = run, fold
         self.folder = run.path / "trackers"
+        self.before = files_below(self.folder)
         # `purge_step` drops what a killed run wrote after its last saved epoch
         self.writer = SummaryWriter(
             str(self.folder / f"fold{fold}"), purge_step=epochs_done + 1
         )
         text = json.dumps(asdict(run.training), indent=2, ensure_ascii=False)
         # indented: code in Markdown
+        self.claim()  # the event file is there at once, and a kill may follow
         self.writer.add_text("run.json", textwrap.indent(text, "    "))
+
+    def claim(self) -> None:
+        """Enter the files that this tracker has made into the run's record."""
+        from featurestack.storage.own_files import OwnFiles
+
+        made = files_below(self.folder) - self.before
+        names = sorted(str(file.relative_to(self.run.path)) for file in made)
+        OwnFiles(self.run.path).claim(names, "move it", made.__contains__)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -60,6 +74,7 @@ class TensorBoard:
             for name, value in self.run.scores().loc[self.fold].items():
                 self.writer.add_scalar(f"summary/test_{name}", value)
         self.writer.close()
+        self.claim()
         print(f"tensorboard --logdir {self.folder}")
 
 
@@ -108,6 +123,7 @@ class WeightsAndBiases(TensorBoard):
         board = self.board
         place = f"wandb sync {Path(board.dir).parent}" if board.offline else board.url
         board.finish(exit_code=0 if complete else 1)
+        self.claim()
         print(place)
 
 

@@ -12,8 +12,9 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import is_esc_layout
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
-from featurestack.storage.download import download
+from featurestack.storage.download import download, part_of
 from featurestack.storage.files import making, staged
+from featurestack.storage.own_files import OwnFiles
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 FETCHED = (
@@ -62,17 +63,20 @@ def obtain(options: SourceOptions) -> Path:
             _install(Path(options.archive).expanduser(), folder)
         else:
             archive = folder / ARCHIVE
+            own = OwnFiles(folder, ".download.json")
+            names = archive.name, part_of(archive).name
+            own.claim(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
                 tell(FETCHED)
                 download(URL, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)
             except Refused as error:
-                archive.unlink()
+                own.remove()
                 raise RequestError(
                     f"the archive from {URL} is not used: {error}. {OTHER_WAYS}"
                 ) from None
-            archive.unlink()
+            own.remove()
     print(CREDIT)
     return folder
 

@@ -43,6 +43,7 @@ from featurestack.pipeline.datasets.readers import (
 )
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.files import replace_file
+from featurestack.storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from featurestack.pipeline.datasets.name_fields import NameField
@@ -61,6 +62,7 @@ OF_AUDIO = (
     "label",
     "copies",
 )
+LABEL = ".label"  # the file beside the cache that keeps LABEL=
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -102,19 +104,22 @@ def load(options: SourceOptions) -> Dataset:
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
         return load_cache(folder, options)
-    label_file = options.data / name / "label.txt"
-    kept_label = label_file.read_text("utf-8") if label_file.is_file() else ""
+    beside = OwnFiles(options.data / name)
+    label_file = beside.folder / LABEL
+    known = LABEL in beside.hashes and label_file.is_file()
+    kept_label = label_file.read_text("utf-8") if known else ""
     label = options.label or kept_label
     listing = _labelled(_read(options), label, word)
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name)
-    table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
+    table, fold_notes = with_folds(listing, beside.folder / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
     if label != kept_label:
-        replace_file(label_file, label, parents=True)
+        beside.claim([LABEL], "move it, or give another NAME or DATA")
+        replace_file(label_file, label)
     audio_settings = _audio_settings(listing, options, settings)
     sample_rate, duration, audio_notes, unreadable = audio_settings
     unreadable |= failed_clips(folder).get(WHOLE, set())

@@ -16,10 +16,10 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import (
     jobs,
     read_summary,
-    refuse_sounds,
 )
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import complete
+from featurestack.storage.own_files import NO_DATA
 from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run
 from tests.golden.commands import done
 from tests.processes import files_end_at
@@ -78,14 +78,14 @@ def test_a_report_shows_itself_in_a_notebook(workshop, reported):
 
 def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
     sounds = tmp_path / "tones"
-    sounds.mkdir()
-    for reports in (tmp_path, sounds):
-        with refused("the report would lie among the sounds"):
-            jobs(workshop.options(reports=reports, dataset=str(sounds)))
-    for folder in (sounds, sounds / "class"):
-        with refused("the report would lie among the sounds"):
-            refuse_sounds(tmp_path, "tones", "tones.csv", [str(folder / "a.wav")])
-    refuse_sounds(tmp_path, "other", "tones.csv", [str(sounds / "a.wav")])
+    (sounds / "class").mkdir(parents=True)
+    with refused("tones holds files of yours, .* give another REPORTS"):
+        jobs(workshop.options(reports=tmp_path))
+    (job,) = jobs(workshop.options(reports=sounds))
+    assert job.folder == sounds / "tones"
+    (sounds / "class").rename(sounds / "only-mel")
+    (sounds / "only-mel" / NO_DATA).touch()
+    jobs(workshop.options(reports=tmp_path))
 
 
 def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
@@ -147,6 +147,7 @@ def test_a_damaged_summary_or_a_missing_file_means_anew(workshop, tmp_path):
 def test_a_page_of_the_user_is_not_replaced(workshop, tmp_path):
     (tmp_path / "tones").mkdir()
     (tmp_path / "tones" / "index.html").write_text("mine")
+    (tmp_path / "tones" / NO_DATA).touch()
     with refused("index.html was not written by this command"):
         build(workshop.options(reports=tmp_path))
 

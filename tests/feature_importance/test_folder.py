@@ -3,6 +3,7 @@
 import io
 
 from featurestack.results.folders import find
+from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs
 
@@ -13,8 +14,8 @@ def test_the_folder_is_listed_and_removed_without_ones_own_files(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     importance = finished.path.with_name("importance")
     importance.mkdir()
-    for name in ("importance.json", "mine.txt"):
-        (importance / name).touch()
+    OwnFiles(importance).write({"importance.json": "{}"})
+    (importance / "mine.txt").touch()
     runs = finished.path.parents[1]
     assert list_runs(ListOptions(runs=str(runs))) == 0
     assert str(importance) in capsys.readouterr().out

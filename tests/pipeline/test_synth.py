@@ -2,6 +2,8 @@
 that names it.
 """
 
+import socket
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,10 +60,15 @@ def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(
     write_dataset(tmp_path)
     assert first.stat().st_mtime_ns == before
     first.unlink()
-    (tmp_path / UNFINISHED / "audio").mkdir(parents=True)  # a killed run leaves it
+    here = socket.gethostname()
+    killed = tmp_path / f".{UNFINISHED}.{here}.999999999.1"  # a killed run leaves it
+    (killed / "audio").mkdir(parents=True)
+    own = tmp_path / f".{UNFINISHED}" / "mine.txt"
+    own.parent.mkdir()
+    own.touch()
     write_dataset(tmp_path)
     assert first.exists()
-    assert not (tmp_path / UNFINISHED).exists()
+    assert not killed.exists() and own.exists()
     first.write_bytes(b"my own")
     (tmp_path / "audio" / "mine.wav").touch()
     (tmp_path / "meta" / "synth.csv").unlink()

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
@@ -12,7 +13,6 @@ from featurestack.storage import system
 from featurestack.storage.files import (
     Lock,
     content_hash,
-    draft_of,
     replace_file,
     replaced,
 )
@@ -58,7 +58,8 @@ def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    draft_of(path).write_bytes(b"of a killed run, and longer")
+    killed = path.with_name(f".file.{socket.gethostname()}.999999999.1")
+    killed.write_bytes(b"of a killed run, and longer")
     with pytest.raises(ValueError, match="in the middle"), replaced(path) as draft:
         assert not draft.exists()
         draft.write_bytes(b"half")
@@ -116,12 +117,21 @@ def test_no_hash_is_waited_for(tmp_path):
 
 
 def test_without_a_lock_only_drafts_of_processes_that_are_gone_are_removed(tmp_path):
-    drafts = [
-        tmp_path / f".file.{socket.gethostname()}.{number}"
-        for number in (1, 999_999_999)
-    ]
-    for draft in drafts:
-        draft.touch()
+    here = socket.gethostname()
+    of_others = ["file.tmp", ".file.mine", f".file.{here}.1.1", ".file.n2.a.9.9"]
+    for name in (*of_others, f".file.{here}.999999999.1"):
+        (tmp_path / name).touch()
     replace_file(tmp_path / "file", b"new")
-    assert (tmp_path / "file").read_bytes() == b"new"
-    assert [draft.exists() for draft in drafts] == [True, False]
+    assert {one.name for one in tmp_path.iterdir()} == {"file", *of_others}
+    with replaced(tmp_path / "file") as draft:
+        draft.touch()
+    assert {one.name for one in tmp_path.iterdir()} == {"file", *of_others[:3]}
+
+
+def test_threads_that_write_one_file_do_not_share_a_draft(tmp_path):
+    contents = [bytes([number]) * 100_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(20):
+            list(threads.map(lambda c: replace_file(tmp_path / "file", c), contents))
+            assert (tmp_path / "file").read_bytes() in contents
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]

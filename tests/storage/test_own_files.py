@@ -2,12 +2,14 @@
 
 import errno
 import json
+import subprocess
+import sys
 
 import pytest
 
 from featurestack.storage import own_files
 from featurestack.storage.files import hash_of, replace_file
-from featurestack.storage.own_files import OwnFiles, own_file
+from featurestack.storage.own_files import RECORD, OwnFiles, own_file
 from tests.refusal import refused
 
 
@@ -58,7 +60,8 @@ def test_files_before_a_full_disk_are_replaced_by_the_next_call(
     again = OwnFiles(tmp_path, ".record")
     again.write({"a": "7"})
     assert not again.remove_others()
-    assert {file.name for file in tmp_path.iterdir()} == {".record", "a"}
+    names = {".record", ".record.lock", "a"}
+    assert {file.name for file in tmp_path.iterdir()} == names
     assert (tmp_path / "a").read_text() == "7"
 
 
@@ -70,3 +73,63 @@ def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
     (own / ".record").write_text(json.dumps({"../mine": [digest]}))
     OwnFiles(own, ".record").remove_others()
     assert (tmp_path / "mine").is_file()
+
+
+def test_a_claimed_name_is_ours_whatever_it_holds_and_the_users_is_refused(tmp_path):
+    run = tmp_path / "run"
+    (run / "fold1").mkdir(parents=True)
+    (run / "fold1/mine.csv").write_text("mine")
+    (run / "mine.csv").write_text("mine")
+    with refused(r"run/mine.csv was not written .* move it"):
+        OwnFiles(run).claim(["run.json", "mine.csv"], "move it")
+    assert not (run / RECORD).exists()
+    OwnFiles(run).claim(["run.json", "fold1/history.csv", "fold2/last.pt"], "move it")
+    for name in ("run.json", "fold1/history.csv"):
+        (run / name).write_text("rewritten again and again")
+    OwnFiles(run).claim(["run.json"], "move it")
+    assert OwnFiles(run).remove() == [run / "fold1/mine.csv", run / "mine.csv"]
+    assert {*run.rglob("*")} == {
+        run / "fold1",
+        run / "fold1/mine.csv",
+        run / "mine.csv",
+    }
+
+
+def test_nothing_is_removed_through_a_link(tmp_path):
+    disk, run = tmp_path / "disk", tmp_path / "run"
+    disk.mkdir()
+    run.mkdir()
+    (run / "fold1").symlink_to(disk)
+    (run / "last.pt").symlink_to(disk / "last.pt")
+    own = OwnFiles(run)
+    own.claim(["fold1/last.pt"], "move it")
+    own.claim(["last.pt", "fold1/a/b"], "move it", known=lambda file: True)
+    (disk / "last.pt").write_text("of the run, on another disk")
+    (disk / "a").mkdir()
+    assert OwnFiles(run).remove() == [run / "fold1", run / "last.pt"]
+    assert (disk / "last.pt").is_file() and (disk / "a").is_dir()
+
+
+MANY = """
+import sys
+from pathlib import Path
+from featurestack.storage.own_files import OwnFiles
+name, folder = sys.argv[1], Path(sys.argv[2])
+for turn in range(30):
+    own = OwnFiles(folder, ".record")
+    files = {"shared.csv": f"{name} {turn}", f"{name}{turn}.csv": name}
+    own.write(files, durable=False)
+    own.keep(own.hashes)
+    assert not own.remove_others(), own.changed
+"""
+
+
+def test_two_commands_at_once_stay_the_owners_of_all_that_they_write(tmp_path):
+    words = [sys.executable, "-c", MANY]
+    both = [subprocess.Popen([*words, name, str(tmp_path)]) for name in ("a", "b")]
+    assert [one.wait() for one in both] == [0, 0]
+    own = OwnFiles(tmp_path, ".record")
+    assert len(own.hashes) == 61 and all(map(own.is_own, own.hashes))
+    own.write({"shared.csv": "of a later call"})
+    assert own.remove_others() == []
+    assert {file.name for file in tmp_path.glob("*.csv")} == {"shared.csv"}

@@ -162,7 +162,8 @@ def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
         obtain(tmp_path)
     assert len(requested) == requests
     part = f".{esc50.ARCHIVE}.part"  # the next download goes on with it
-    assert {*left_in(tmp_path)} - {part} == {".making.lock"}
+    own = {part, ".download.json", ".download.json.lock"}
+    assert {*left_in(tmp_path)} - own == {".making.lock"}
 
 
 def test_an_archive_that_is_there_is_unpacked_and_kept_also_without_a_folder_around_it(
