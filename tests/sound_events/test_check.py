@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from featurestack.sound_events.tests import field
 from scipy.special import expit
 
 from featurestack.interface import from_values
