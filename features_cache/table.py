@@ -126,10 +126,9 @@ def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
     """
     if np.array_equal(ids, among):
         return np.arange(len(ids))
-    known = pd.Index(among)
-    if not known.is_unique:
+    if not pd.Index(among).is_unique:
         raise DamagedFile("clip_id names a clip twice")
-    return known.get_indexer(pd.Index(ids)).astype(np.intp)
+    return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)
 
 
 def untrainable(clips: pd.DataFrame) -> str:
