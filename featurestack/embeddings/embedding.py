@@ -29,7 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.embeddings.log_mel import BANDS, log_mel
 from featurestack.embeddings.networks import (
+    FIRST_CONVOLUTION,
     LAST,
     LAST_POINTWISE,
     LIBRARIES,
@@ -49,6 +51,7 @@ from featurestack.pipeline.features import Feature
 KLEIDIAI = "mlas.disable_kleidiai"
 
 Array = NDArray[np.float32]
+SPECTROGRAM = [1, 96, BANDS, 1]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 LONGEST = 60  # seconds within which a front end has to fill a window
 
@@ -79,17 +82,20 @@ class NetworkFile:
     path    an .onnx or .tflite file
     outputs names of outputs, in a .tflite also of inner tensors or their numbers; ""
             is the first output, POINTWISE every pointwise convolution's, in order
+    start   an inner tensor of a .tflite that is the input, if it takes a spectrogram
     axes    lengths of the input's axes, None where a length may vary
 
     RequestError if its library is missing, or opens no network from the file.
     """
 
-    def __init__(self, path: Path, outputs: Sequence[str] = ("",)) -> None:
+    def __init__(
+        self, path: Path, outputs: Sequence[str] = ("",), start: str = ""
+    ) -> None:
         require_library(path)
         self.path = path
         self.lock = threading.Lock()
         try:
-            self.answer, self.axes = OPENERS[path.suffix](path, outputs)
+            self.answer, self.axes = OPENERS[path.suffix](path, outputs, start)
         except Exception as error:  # the libraries' errors have no common base class
             raise RequestError(
                 f"{path} is no network that {LIBRARIES[path.suffix]} opens:"
@@ -118,7 +124,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def open_onnx(path: Path, outputs: Sequence[str]) -> Opened:
+def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -145,7 +151,7 @@ def open_onnx(path: Path, outputs: Sequence[str]) -> Opened:
     return run, [length if isinstance(length, int) else None for length in given.shape]
 
 
-def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
+def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
     """A network for TensorFlow Lite; outputs may be inner tensors or their numbers."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -161,8 +167,9 @@ def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
             else:
                 tensors.append(tensor_of(interpreter, output) if output else last[0])
         kept = {each["index"] for each in tensors}
-        if not kept <= {each["index"] for each in last}:
-            content = with_outputs(path.read_bytes(), sorted(kept))
+        entered = spectrogram_tensor(interpreter, start)
+        if entered is not None or not kept <= {each["index"] for each in last}:
+            content = cut(path.read_bytes(), entered, sorted(kept))
             interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]
@@ -180,15 +187,23 @@ def open_tflite(path: Path, outputs: Sequence[str]) -> Opened:
     return run, [None if length < 0 else length for length in lengths]
 
 
-def with_outputs(network: bytes, tensors: Sequence[int]) -> bytes:
-    """The network with these inner tensors as its outputs: it computes nothing that
-    they do not need, and its library keeps nothing else.
+def cut(network: bytes, start: int | None, outputs: Sequence[int]) -> bytes:
+    """The network with these inner tensors as its outputs, and with `start`, if given,
+    as its input: it computes nothing that they do not need, and its library keeps
+    nothing else.
     """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(network, 0)
-    model.subgraphs[0].outputs = tensors
+    graph = model.subgraphs[0]
+    graph.outputs = outputs
+    if start is not None:
+        made = [start in step.outputs for step in graph.operators]
+        graph.operators = graph.operators[made.index(True) + 1 :]
+        graph.inputs = [start]
+        graph.tensors[start].shapeSignature = [-1, *graph.tensors[start].shape[1:]]
+        model.signatureDefs = []
     builder = flatbuffers.Builder(len(network))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -214,6 +229,20 @@ def pointwise(interpreter: Any) -> list[dict[str, Any]]:
     if not found:
         raise ValueError("it has no pointwise convolution")
     return found
+
+
+def spectrogram_tensor(interpreter: Any, start: str) -> int | None:
+    """The number of the tensor `start`, None if it takes no spectrogram."""
+    steps = interpreter._get_ops_details()
+    found = [each["inputs"][0] for each in steps if each["op_name"] == "CONV_2D"][:1]
+    made = {number for step in steps for number in step["outputs"]}
+    for tensor in interpreter.get_tensor_details():
+        number = tensor["index"]
+        named = start in (tensor["name"], str(number))
+        if named or (start == FIRST_CONVOLUTION and number in found):
+            sound = number in made and tensor["shape"].tolist() == SPECTROGRAM
+            return int(number) if sound else None
+    return None
 
 
 @contextmanager
@@ -249,6 +278,8 @@ class Network:
     """A network that is open, its card, and the network before it, if any.
 
     shortest  samples that fill one window of the front end; 0 without one
+
+    If the card has a `spectrogram`, the network takes that of each window.
     """
 
     network: NetworkFile
@@ -301,7 +332,9 @@ class Network:
         hop = round(card.hop * card.sample_rate) or length
         padded = np.pad(scaled, (0, max(0, length - len(y))))
         last = len(padded) - length
-        return np.stack([padded[k : k + length] for k in (*range(0, last, hop), last)])
+        starts = *range(0, last, hop), last
+        windows = np.stack([padded[k : k + length] for k in starts])
+        return log_mel(windows) if card.spectrogram else windows
 
 
 def _pooled(layer: Sequence[Output]) -> Array:
@@ -383,7 +416,10 @@ def _opened(
     process: int,
 ) -> Network:
     """The network and its front end, of these versions, in this process."""
-    network = NetworkFile(paths[0], card.layers.split() or [card.output])
+    outputs = card.layers.split() or [card.output]
+    network = NetworkFile(paths[0], outputs, card.spectrogram)
+    if network.axes[1:] != SPECTROGRAM[1:]:
+        card = replace(card, spectrogram="")
     if not network.axes:
         raise RequestError(f"{paths[0]} takes a single number, expected samples")
     fixed = network.axes[-1]
@@ -440,7 +476,7 @@ FEATURE = Feature(
     units="embedding",
     rows=layer_axis,
     row_unit="layer",
-    version=5,
+    version=6,
     recorded=file_fingerprint,
     frames=window_axis,
 )

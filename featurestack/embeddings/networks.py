@@ -38,6 +38,8 @@ WHERE_FROM = "docs/howto/bring-features.md says how to get one"
 # words for layers: the card's output alone, every pointwise convolution's output
 LAST, POINTWISE = "last", "pointwise"
 LAST_POINTWISE = "last pointwise"
+# word for the tensor that the first convolution reads
+FIRST_CONVOLUTION = "first convolution"
 LONGEST = 600  # seconds of a window
 CARD = (
     "expected a sample_rate of 100 to 1,000,000, a window and a hop of at most"
@@ -95,6 +97,11 @@ class NetworkCard:
                  of the output: mean, maximum and deviation of each channel over map and
                  windows; of a .tflite also numbers of tensors, or POINTWISE for every
                  pointwise convolution
+    spectrogram  of a .tflite: the name or number of the tensor which YAMNet's
+                 spectrogram of 96 frames by 64 bands enters, computed from its
+                 definition in float in place of what the file has before it, or
+                 FIRST_CONVOLUTION for what the first convolution reads. A file without
+                 such a tensor, or '', keeps its own front end
     source       origin and licence of the file, for people
     """
 
@@ -106,6 +113,7 @@ class NetworkCard:
     scale: float = 1.0
     output: str = ""
     layers: str = ""
+    spectrogram: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -156,6 +164,7 @@ KNOWN = {
             hop=0.48,
             output=LAST_POINTWISE,
             layers=POINTWISE,
+            spectrogram=FIRST_CONVOLUTION,
             source="tensorflow/models, audioset",
         ),
         url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"

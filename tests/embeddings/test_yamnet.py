@@ -1,17 +1,20 @@
-"""YAMNet as TensorFlow Lite: its values are the interpreter's, and its layers are found
-by their shape. The network is ../shared/yamnet's; without it these tests are skipped.
+"""YAMNet as TensorFlow Lite: by the file's front end its values are the interpreter's,
+by the exact spectrogram close to them. The network is ../shared/yamnet's; without it
+these tests are skipped.
 """
 
 import hashlib
 import http.server
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from featurestack.embeddings import networks
+from featurestack.embeddings.embedding import open_network
+from featurestack.embeddings.log_mel import log_mel
 from featurestack.embeddings.networks import KNOWN, find_network
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import compute, variant
@@ -27,6 +30,7 @@ RATE = 16_000
 WINDOW, HOP = 15_600, 7_680
 LAYERS = "embedding@model=yamnet"
 NAME = f"{LAYERS},layers=last"
+OWN = "embedding@model=own"  # by the file's own front end
 # tensor -> its channels, the outputs of the thirteen pointwise convolutions
 CHANNELS = dict(
     zip(range(96, 121, 2), [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024])
@@ -43,6 +47,9 @@ def here(tmp_path, monkeypatch):
 def installed(here):
     networks.FOLDER.mkdir()
     shutil.copy(NETWORK, networks.FOLDER)
+    shutil.copy(NETWORK, networks.FOLDER / "own.tflite")
+    card = asdict(KNOWN["yamnet"].card) | {"spectrogram": ""}
+    (networks.FOLDER / "own.json").write_text(json.dumps(card))
     return here
 
 
@@ -79,7 +86,7 @@ def by_hand(y, number=121):  # the values before the classifier, by its README
 @pytest.mark.parametrize("seconds", [0.3, 0.975, 1.0, 3.0, 5.0])
 def test_its_values_are_the_interpreters(installed, seconds):
     y = clip(1, seconds)
-    values = compute(NAME, y, RATE)
+    values = compute(f"{OWN},layers=last", y, RATE)
     assert values.shape == (1024, 1)
     np.testing.assert_allclose(values[:, 0], by_hand(y).mean(axis=0), rtol=0, atol=1e-6)
 
@@ -87,13 +94,44 @@ def test_its_values_are_the_interpreters(installed, seconds):
 @pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
 def test_thirteen_layers_are_pooled_over_map_and_windows(installed):
     y = clip(1)
-    values = compute(LAYERS, np.pad(y, (0, RATE)), RATE)[:, 0]  # zeros do not enter
-    layer_of = variant(LAYERS).row_axis(RATE)
+    values = compute(OWN, np.pad(y, (0, RATE)), RATE)[:, 0]  # zeros do not enter
+    layer_of = variant(OWN).row_axis(RATE)
     for layer, (number, channels) in enumerate(CHANNELS.items(), 1):
         own = by_hand(y, number).astype(float)
         expected = np.concatenate([own.mean(0), own.max(0), own.std(0)])
         assert len(expected) == 3 * channels
         np.testing.assert_allclose(values[layer_of == layer], expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental_preserve_all_tensors")
+def test_the_spectrogram_is_the_files_but_for_its_8_bits(installed):
+    y = clip(1, 0.975)
+    ours, theirs = log_mel(y[None])[0], by_hand(y, 89)
+    assert ours.shape == theirs.shape == (96, 64)
+    assert np.sqrt(np.mean((ours - theirs) ** 2)) < 0.02
+    # one loud band: the file's 8 bits lose the others
+    tone = np.sin(2 * np.pi * 1000 * np.arange(WINDOW) / RATE).astype(np.float32)
+    quiet = log_mel(tone[None] + 1e-3 * y[None])[0]
+    assert quiet.min() > np.log(0.0011) and by_hand(tone + 1e-3 * y, 89).min() < -6.9
+
+
+def test_the_layers_of_the_exact_spectrogram_are_near_the_files(installed):
+    y = clip(1)
+    exact, own = (compute(name, y, RATE)[:, 0] for name in (LAYERS, OWN))
+    assert np.abs(exact - own).max() > 0 and np.corrcoef(exact, own)[0, 1] > 0.999
+    windows = [y[k : k + WINDOW] for k in (*range(0, len(y) - WINDOW, HOP), -WINDOW)]
+    windows[-1] = y[-WINDOW:]
+    last = [compute(NAME, window, RATE) for window in windows]
+    together = compute(NAME, y, RATE)
+    np.testing.assert_allclose(together, np.mean(last, axis=0), atol=1e-6)
+
+
+def test_a_network_without_such_a_tensor_keeps_its_front_end(installed):
+    file = networks.FOLDER / "own.json"
+    card = json.loads(file.read_text())
+    for tensor, exact in (("93", True), ("89", False), ("none", False)):
+        file.write_text(json.dumps(card | {"spectrogram": tensor}))
+        assert bool(open_network("own").card.spectrogram) == exact
 
 
 def test_a_clips_values_depend_on_no_clip_before(installed):

@@ -1,0 +1,80 @@
+"""Accuracy with few labelled clips of each class, by ridge:
+
+    make features DATASET=../esc50_16k FEATURES=embedding@model=yamnet
+    python -m bench.few_labels DATASET=../esc50_16k FEATURES=embedding@model=yamnet
+
+The folds are the dataset's. Of each fold's training clips some of each class are drawn,
+ten times, and the model answers all clips of the tested fold. The last row has all
+training clips. docs/tables/few_labels.csv keeps the rows.
+"""
+
+import numpy as np
+import pandas as pd
+
+from docs import tables
+from featurestack.commandline.commands import script
+from featurestack.commandline.options import option
+from featurestack.commandline.terminal import progress
+from featurestack.feature_importance.fits import RIDGE, Clips, read_features
+from featurestack.feature_importance.options import FitOptions
+from featurestack.scores.bootstrap import accuracy_interval
+
+COUNTS = (1, 2, 5, 10)  # clips of a class
+DRAWS = 10
+
+
+class FewLabelsOptions(FitOptions):
+    """Accuracy by the number of labelled clips of a class."""
+
+    features: str = option("embedding@model=yamnet", "one feature set")
+
+
+def few_labels(options: FewLabelsOptions) -> None:
+    """Measure every row, and keep the table."""
+    _, clips = read_features(options, least=1)
+    jobs = [(count, draw) for count in COUNTS for draw in range(DRAWS)]
+    right: dict[str, list[pd.Series[float]]] = {}
+    for count, draw in progress([*jobs, (0, 0)], label="few labels", unit="draws"):
+        row = str(count or "all")
+        right.setdefault(row, []).append(correct(clips, options.features, count, draw))
+    rows = {row: summary(clips, pd.concat(of, axis=1)) for row, of in right.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("clips of a class")
+    print(table.round(2))
+    command = f"python -m bench.few_labels FEATURES={options.features}"
+    tables.write("few_labels", table.reset_index(), command, tables.spent())
+
+
+def correct(clips: Clips, features: str, count: int, draw: int) -> "pd.Series[float]":
+    """By each clip's position whether it is answered right, after `count` clips of each
+    class, 0 for all.
+    """
+    parts = []
+    for fold in sorted(clips.splits):
+        train, test = clips.trained(fold), clips.tested(fold)
+        labels = clips.plan.targets
+        if count:
+            rng = np.random.default_rng([draw, fold])
+            mixed = pd.Series(rng.permutation(train))
+            train = mixed.groupby(labels[mixed]).head(count).to_numpy()
+        answers = clips.fitted(features, RIDGE, train)(clips.x(features)[test])
+        parts.append(pd.Series(answers.argmax(axis=1) == labels[test], test))
+    return pd.concat(parts).astype(float)
+
+
+def summary(clips: Clips, right: pd.DataFrame) -> dict[str, float]:
+    """Accuracy in percent over all clips and draws, with its interval by recording."""
+    table = clips.plan.cache.clips.iloc[right.index]
+    of_clips = right.mean(axis=1).to_numpy()[:, None]
+    groups = table["group"].to_numpy()
+    ((low, high),) = accuracy_interval(of_clips, groups, np.ones(len(table)))
+    of_draws = right.groupby(table["fold"].to_numpy()).mean().to_numpy()
+    return {
+        "layers": 100 * float(of_clips.mean()),
+        "layers_sd": 100 * float(of_draws.mean(axis=1).std(ddof=1)),
+        "layers_low": 100 * float(low),
+        "layers_high": 100 * float(high),
+    }
+
+
+if __name__ == "__main__":
+    script(few_labels)
