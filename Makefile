@@ -63,7 +63,7 @@ this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
 .PHONY: $(own)
-# the others are commands, those of rooms too
+# the others are commands
 commands := $(filter-out $(own) .venv/%,$(MAKECMDGOALS))
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)

@@ -1,6 +1,7 @@
 """`make analysis`: the report, from the run folders and the cache."""
 
 import os
+from dataclasses import replace
 
 from featurestack.analysis.options import AnalysisOptions
 
@@ -23,7 +24,7 @@ def analysis(options: AnalysisOptions) -> int:
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs
 
-    options = options.prepared()
+    options = with_predictions(options)
     whole = True
     for job in jobs(options):
         built = build_report(job, options)
@@ -35,3 +36,13 @@ def analysis(options: AnalysisOptions) -> int:
             print(f"next:   {built.next_command}")
         whole &= built.whole
     return 0 if whole else 1
+
+
+def with_predictions(options: AnalysisOptions) -> AnalysisOptions:
+    """The options of the report, after a run was written of each PREDICTIONS table."""
+    if not options.predictions:
+        return options
+    from featurestack.predictions.read import write_runs
+
+    dataset = write_runs(options.predictions, options)
+    return replace(options, dataset=dataset, predictions=())

@@ -1,23 +1,16 @@
 """Options of `make analysis`."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from featurestack.commandline.options import (
     DatasetOptions,
-    Extensible,
-    Options,
     ReportsOptions,
     RunsOptions,
     option,
 )
 
-if TYPE_CHECKING:
-    from featurestack.analysis.figures import FigureWriter
-    from featurestack.analysis.findings import Findings
-    from featurestack.features_cache.cache import Cache
 
-
-class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions, Extensible):
+class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """Tables, figures and the HTML report, from the run folders and the cache."""
 
     dataset: str = option(
@@ -29,30 +22,13 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions, Extensible):
         "only these runs, in a report of their own: each a name, a path, a unique"
         " prefix or last",
     )
-    of_rooms: tuple["AnalysisAddition", ...] = ()
-
-    def prepared(self) -> "AnalysisOptions":
-        """The options of the report, after rooms have written runs."""
-        options = self
-        for added in self.of_rooms:
-            options = added.prepared(options)
-        return options
-
-
-class AnalysisAddition(Options):
-    """Options that a room adds to those of `make analysis`, and what they do."""
-
-    @property
-    def for_print(self) -> bool:
-        """Whether figures are written as PDF and PNG too."""
-        return False
-
-    def write_documents(
-        self, found: "Findings", writer: "FigureWriter", cache: "Cache | None"
-    ) -> str:
-        """Write further files of the report, and return the methods for its page."""
-        return ""
-
-    def prepared(self, options: AnalysisOptions) -> AnalysisOptions:
-        """The options of the report; runs may be written before it."""
-        return options
+    predictions: tuple[Path, ...] = option(
+        (),
+        "make a run of each of these tables of predictions, then report: CSV files, or"
+        " folders of one model's; DATASET has the true labels, or their column `label`",
+    )
+    paper: bool = option(
+        False,
+        "write for papers too: figures as PDF and PNG, a LaTeX document, a methods"
+        " paragraph",
+    )

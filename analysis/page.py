@@ -16,13 +16,14 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
+from featurestack import __path__
 from featurestack.analysis.sentences import (
     SENTENCES,
     leads_of,
     unsigned,
 )
 from featurestack.analysis.tables import format_p
-from featurestack.commandline import quantities, rooms
+from featurestack.commandline import quantities
 from featurestack.commandline.errors import make_command
 
 UNKNOWN = "–"
@@ -62,7 +63,7 @@ class Templates(jinja2.Environment):
 def environment() -> Templates:
     made = Templates(
         loader=jinja2.FileSystemLoader(
-            [Path(__file__).parent / "templates", *rooms.templates()]
+            [place for home in __path__ for place in Path(home).glob("*/templates")]
         ),
         autoescape=lambda name: str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,

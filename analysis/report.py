@@ -93,7 +93,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer = FigureWriter(
         own,
         figures,
-        for_print=any(each.for_print for each in options.of_rooms),
+        for_print=options.paper,
         unit=found.unit,
     )
     inputs = PageInputs(job, options, writer, found, cache, features)
@@ -219,15 +219,18 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 def write_page(
     inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
 ) -> Built:
-    """Write the tables, the documents of rooms and the page."""
+    """Write the tables, the documents of a paper and the page."""
     job, writer, found = inputs.job, inputs.writer, inputs.found
     cache, own = inputs.cache, writer.own
     tables = joined(found.tables, *(section.tables for section in sections))
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
     own.write(texts, durable=False)
-    methods = "".join(
-        added.write_documents(found, writer, cache) for added in inputs.options.of_rooms
-    )
+    methods = ""
+    if inputs.options.paper and found.runs:
+        from featurestack.paper import methods_text, write_document
+
+        methods = methods_text(found, cache)
+        write_document(own, found, [*writer.saved.values()], methods)
     parts = [found.problems, *(section.problems for section in sections)]
     problems = [problem for part in parts for problem in part]
     reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it

@@ -7,6 +7,7 @@ In the forest plot of the first screen, a dot is hollow if its run does not diff
 clearly from the best of the ranking.
 """
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,6 @@ from featurestack.analysis.tables import (
     confusion_by_category,
     confusion_table,
 )
-from featurestack.commandline import rooms
 from featurestack.commandline.quantities import (
     count,
     counted,
@@ -346,21 +346,32 @@ def clips_by_fold(cache: Cache) -> pd.DataFrame:
     return counts.rename(columns=lambda fold: f"fold{fold}").reset_index()
 
 
-def sections_of_rooms(page: PageInputs) -> list[Section | None]:
-    """The sections that rooms add, of its tasks or by files beside its runs."""
+# section, or the task whose runs it is of -> its function, loaded for a page that has
+# such runs or such files below the dataset's runs
+SUBJECTS = {
+    "answer": ("featurestack.answers.section:answer", "answer/*.json"),
+    "importance": (
+        "featurestack.feature_importance.section:importance",
+        "importance/*.json",
+    ),
+    "events": ("featurestack.sound_events.section:events", ""),
+}
+
+
+def sections_of_subjects(page: PageInputs) -> list[Section | None]:
+    """The sections of SUBJECTS, by the tasks of the runs or by files beside them."""
     folders = {page.options.runs / page.job.dataset}
     for run in page.found.runs:
         folders |= {folder.path.parent for folder in run.folders}
-    own_tasks = {run.task.name for run in page.found.runs}
-    other_tasks = rooms.names("tasks").keys() - own_tasks
-    shown = []
-    for name, section in rooms.names("sections").items():
-        here = not section.files or any(
-            any(folder.glob(section.files)) for folder in folders
-        )
-        if here and name not in other_tasks:
-            shown.append(name)
-    return [*rooms.loaded("sections", page, only=shown)]
+    tasks = {run.task.name for run in page.found.runs}
+    made = []
+    for name, (place, files) in SUBJECTS.items():
+        if name in tasks or (
+            files and any(any(folder.glob(files)) for folder in folders)
+        ):
+            module, _, function = place.partition(":")
+            made.append(getattr(importlib.import_module(module), function)(page))
+    return made
 
 
 def page_sections(page: PageInputs) -> list[Section]:
@@ -376,7 +387,7 @@ def page_sections(page: PageInputs) -> list[Section]:
             errors(page),
             run_figures(page),
         ]
-    made += [*sections_of_rooms(page), data(page)]
+    made += [*sections_of_subjects(page), data(page)]
     if found.runs:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))

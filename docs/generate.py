@@ -20,7 +20,6 @@ import numpy as np
 import soundfile
 
 import featurestack as fs
-from docs.stub import functions_of_package
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.figures.feature_maps import FeatureMap
@@ -160,7 +159,7 @@ def models_table() -> str:
             options_of_builder(model.options),
         )
         for model in sorted(
-            all_models().values(), key=lambda model: (model.kind, model.name)
+            all_models().complete().values(), key=lambda model: (model.kind, model.name)
         )
     ]
     return table(("name", "takes", "what it is", "options"), rows)
@@ -411,7 +410,8 @@ def interface_page() -> str:
     """Directives of Sphinx, so that every name stands in the index and in the
     inventory.
     """
-    functions = functions_of_package()
+    each = [getattr(fs, name) for name in fs.__all__]
+    functions = [own for own in each if inspect.isfunction(own)]
     parts = [INTERFACE_INTRODUCTION]
     parts += [described(function, home="featurestack") for function in functions]
     for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):

@@ -19,6 +19,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from featurestack.analysis.command import with_predictions
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.errors import Error, RequestError, nearest
 from featurestack.commandline.exit_status import failed_by
@@ -26,7 +27,6 @@ from featurestack.commandline.help import meanings
 from featurestack.commandline.options import (
     DatasetOptions,
     Options,
-    every_field,
     fields,
     kind_of,
     value_of,
@@ -78,7 +78,7 @@ def from_values(kind: type[T], values: Mapping[str, object]) -> T:
     >>> from_values(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
     'my sounds'
     """
-    known = every_field(kind)
+    known = fields(kind)
     given: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, str) or not isinstance(value, Iterable):
@@ -95,13 +95,12 @@ def from_values(kind: type[T], values: Mapping[str, object]) -> T:
 
 
 def takes(
-    kind: type[T], *first: str, of_room: type[Options] = Options
+    kind: type[T], *first: str
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Decorator: each option of the class becomes a keyword, from which the function's
-    `options` are made; those named in `first` may be given by position. A function of a
-    room shows the options that the room adds.
+    `options` are made; those named in `first` may be given by position.
     """
-    shown = fields(kind) | fields(of_room)
+    shown = fields(kind)
     known = parameters(shown)
     leading = [
         known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first
@@ -123,13 +122,10 @@ def takes(
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
             others = sorted(keywords.keys() - signature.parameters.keys())
-            of_rooms = every_field(kind) if others else {}
             for name in others:
-                if name not in of_rooms:
-                    raise RequestError(nearest("keyword", name, known))
-            values = {name: keywords.pop(name) for name in others}
+                raise RequestError(nearest("keyword", name, known))
             given = signature.bind(*positional, **keywords).arguments
-            values |= {name: given.pop(name) for name in known if name in given}
+            values = {name: given.pop(name) for name in known if name in given}
             options = from_values(kind, values)
             quiet = given.pop("quiet", False)
             try:
@@ -269,7 +265,7 @@ def show(clip: "Clip", features: str = DRAWN) -> "NotebookFigure":
     from featurestack.features_cache.names import parse_list
     from featurestack.pipeline.features import FEATURES
 
-    sets = parse_list(features, list(FEATURES.everything()))
+    sets = parse_list(features, list(FEATURES.complete()))
     names = dict.fromkeys(map(str, itertools.chain(*sets)))
     return draw("gallery", features=[compute(clip, name) for name in names])
 
@@ -414,7 +410,7 @@ def report(options: AnalysisOptions) -> "Built":
     from featurestack.analysis.report import build_report
     from featurestack.analysis.report_inputs import jobs
 
-    options = options.prepared()
+    options = with_predictions(options)
     datasets = jobs(options)
     if len(datasets) > 1:
         names = ", ".join(job.dataset for job in datasets)
@@ -481,5 +477,6 @@ def of_command(word: str) -> Callable[..., bool]:
 
 sweep = of_command("sweep")
 bundle = of_command("bundle")
+export = of_command("export")
 verify = of_command("verify")
 check = of_command("check")

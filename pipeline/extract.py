@@ -7,15 +7,17 @@ files, and sends batches of clips to workers, which write the values.
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from joblib import cpu_count
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
+from featurestack.commandline.extras import needed
 from featurestack.commandline.quantities import counted, duration, size
-from featurestack.commandline.terminal import progress, text_table
+from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.writer import (
@@ -33,7 +35,7 @@ from featurestack.pipeline.dataset_state import (
 )
 from featurestack.pipeline.extraction_request import Request, part_of, request
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.pool import Backend, open_backend
+from featurestack.pipeline.pool import Backend, Workers, keep_freed_arrays
 from featurestack.pipeline.worker import (
     ClipTask,
     ExtractionResult,
@@ -248,3 +250,18 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
     if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
     return next_lines(state, asked.dataset)
+
+
+def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
+    """A Dask cluster, processes of this machine, or this process."""
+    if options.backend == "dask":
+        with needed("scale", "BACKEND=dask"):
+            from featurestack.cluster import connected
+        return connected(options.scheduler)
+    if options.scheduler:
+        tell("SCHEDULER applies only with BACKEND=dask")
+    jobs = options.jobs or cpu_count()
+    if jobs > 1:
+        return Workers(jobs)
+    keep_freed_arrays()
+    return nullcontext(Backend())

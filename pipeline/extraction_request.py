@@ -128,7 +128,7 @@ def wanted(
     variants = {}
     left_out = []
     for word in features.split():
-        singles = list(FEATURES.everything()) if word in ("all", "small") else []
+        singles = list(FEATURES.complete()) if word in ("all", "small") else []
         for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
                 channel = with_frame(channel, frame)

@@ -1,15 +1,12 @@
 """Options of the pipeline's commands, whose command line is made from them."""
 
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from featurestack.commandline.options import (
     CHANNEL,
     SEED,
     DatasetOptions,
-    Extensible,
-    Options,
     ReportsOptions,
     RunsOptions,
     option,
@@ -103,18 +100,13 @@ class ExtractOptions(ComputeOptions):
         return with_copies(table, self.copies, self.alter, self.seed)
 
 
-class FeaturesCommand(ExtractOptions, Extensible):
+class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
-    of_rooms: tuple["FeaturesAddition", ...] = ()
-
-
-class FeaturesAddition(Options):
-    """Options that a room adds to those of `make features`, and what they do."""
-
-    def cluster(self) -> AbstractContextManager[Any] | None:
-        """The `pipeline.pool.Backend` to extract by; None for this machine."""
-        return None
+    backend: Literal["processes", "dask"] = option(
+        "processes", "worker processes of this machine, or a Dask cluster"
+    )
+    scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
 
 
 class ShowOptions(DatasetOptions, ReportsOptions):

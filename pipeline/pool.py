@@ -13,12 +13,11 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from typing import Self
 
 import cloudpickle
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline import HOME
@@ -26,7 +25,6 @@ from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.side_files import WHOLE
 from featurestack.pipeline import kernels
-from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import ClipTask, ExtractionResult
 from featurestack.storage import system
 
@@ -233,15 +231,3 @@ def _serve(pipe: Connection) -> None:
             except Exception as error:  # the parent raises it again
                 answer = False, error
             pipe.send(answer)
-
-
-def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """A room's cluster, processes of this machine, or this process."""
-    for added in options.of_rooms:
-        if cluster := added.cluster():
-            return cluster
-    jobs = options.jobs or cpu_count()
-    if jobs > 1:
-        return Workers(jobs)
-    keep_freed_arrays()
-    return contextlib.nullcontext(Backend())

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import Channel, parse_channel
@@ -87,7 +86,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     remarks = []
     samples = round(seconds * sample_rate)
     whole = 0.0
-    for name, feature in FEATURES.everything().items():
+    for name, feature in FEATURES.complete().items():
         variant = resolve_feature(Channel(name), sample_rate)
         try:
             rows, frames = variant.shape(sample_rate, samples)
@@ -98,8 +97,10 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         whole += megabytes
         lines.append((name, rows, frames, f"{megabytes:.3f}", feature.units))
     lines.append(("all", "", "", f"{whole:.3f}", ""))
-    for of_room in rooms.loaded("list_remarks", only=[*rooms.names("list_remarks")]):
-        remarks += of_room()
+    remarks.append(
+        "Pretrained networks are features too, as embedding@model=NAME and"
+        f" imagenet@of=mel: {make_command('network')} lists them."
+    )
     remarks.append(
         f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
         f" {make_command('bench')} measures time.\n"

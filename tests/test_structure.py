@@ -4,16 +4,16 @@ that can be deleted.
 
 import ast
 import functools
-import importlib
 import json
 import os
 import re
-import shutil
 import tomllib
 from graphlib import TopologicalSorter
 
 import pytest
 
+from featurestack.commandline import words
+from featurestack.commandline.options import Options
 from featurestack.features_cache.cache import Cache
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
@@ -25,13 +25,17 @@ CORE = (
 )
 CACHE = ("commandline", "storage", "features_cache", "pipeline")  # it stands alone
 TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
-ROOMS = {  # name of its entry point -> folder
-    name: target.partition(":")[0].removeprefix("featurestack.").replace(".", "/")
-    for name, target in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "entry-points"
-    ]["featurestack.rooms"].items()
-}
-PACKAGES = (*CORE, *ROOMS.values())
+# subjects that few users need, imported where they are used
+SUBJECTS = (
+    "answers",
+    "embeddings",
+    "feature_importance",
+    "onnx",
+    "predictions",
+    "sound_events",
+)
+SMALL = ("cluster", "live", "paper", "trackers")  # subjects of one module each
+PACKAGES = (*CORE, *SUBJECTS)
 
 
 def folder_of(package):
@@ -51,16 +55,17 @@ MODULES = {
     for path in folder_of(package).rglob("*.py")
 } | {path.stem: path for path in (ROOT / "featurestack").glob("*.py")}
 CHECKS = [f"featurestack.{name}" for name in MODULES if name.startswith("checks")]
-OF_ROOMS = {  # their declarations apart
+OF_SUBJECTS = {  # without their options and their docstrings
     f"featurestack.{name}"
     for name, path in MODULES.items()
-    if name.split(".")[0] in ROOMS.values() and path.name != "__init__.py"
+    if name.split(".")[0] in (*SUBJECTS, *SMALL)
+    and path.name not in ("__init__.py", "options.py")
 }
 NETWORKS = "featurestack.embeddings.networks"  # the list of features names them
 
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
-    *OF_ROOMS,
+    *OF_SUBJECTS,
     *(*CHECKS, "featurestack.pipeline.synth"),
     *(
         "featurestack.pipeline.datasets.esc50",
@@ -104,9 +109,9 @@ LOADS_NOT = {
     "featurestack.commandline.commands.values_of("
     "featurestack.train.options.RunOptions, ['DATASET=x', '--folds', '1'])": (
         "sys",
-        OF_ROOMS,
+        OF_SUBJECTS,
     ),
-    "featurestack.predict.files": ("torch", OF_ROOMS),
+    "featurestack.predict.files": ("torch", OF_SUBJECTS),
 }
 # Each in a fork of one process, which has loaded what they may.
 LOADED = """
@@ -128,7 +133,6 @@ STAGE_PACKAGES = {
     *("pipeline", "features_cache", "results", "scores", "linear"),
     *("checks", "train", "predict", "analysis"),
 }
-ROOM_PACKAGES = {*PACKAGES} - {*CORE}  # the core imports none of them
 FORBIDDEN = {
     "commandline": STAGE_PACKAGES | {"storage", "torch", "librosa", "h5py"},
     "storage": STAGE_PACKAGES | {"torch", "librosa", "h5py"},
@@ -145,9 +149,10 @@ FORBIDDEN = {
 }
 # What the cache and storage take of the command line: errors and progress.
 OF_THE_ROOF = r"commandline\.(errors\.[A-Z]\w+|terminal\.(tell|tell_once|progress))"
-# Modules that import by a computed name: commands, rooms, a folder's own modules.
+# Modules that import by a computed name: commands, sections, a folder's own modules.
 BY_NAME = {
-    *("featurestack/commandline/registry.py", "featurestack/commandline/rooms.py"),
+    *("featurestack/commandline/registry.py", "featurestack/commandline/words.py"),
+    "analysis/sections.py",
     "featurestack/scores/tasks/__init__.py",
     *(
         "pipeline/kernels/__init__.py",
@@ -175,12 +180,11 @@ def test_no_module_imports_what_its_package_must_not(package):
     for path in folder_of(package).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         imported = {imported.split(".")[0] for imported in imports(path)}
-        forbidden = FORBIDDEN[package] | (ROOM_PACKAGES if package in CORE else set())
-        assert not imported & forbidden, name
+        assert not imported & FORBIDDEN[package], name
         by_name = "import_module" in path.read_text(encoding="utf-8")
-        assert (
-            not by_name or name in BY_NAME or package in ("tests", *ROOMS.values())
-        ), f"{name}: hidden import"
+        assert not by_name or name in BY_NAME or package == "tests", (
+            f"{name}: hidden import"
+        )
 
 
 @pytest.mark.parametrize("package", ["features_cache", "storage"])
@@ -196,7 +200,7 @@ def test_the_figure_of_the_architecture_is_true():
     figure = re.search(r"```text\n(front .*?)```", page, re.DOTALL)[1]
     lines = [line[11:].split() for line in figure.splitlines()]
     assert lines[0] == ["featurestack"]
-    assert {*lines[1], *lines[2]} == {*ROOMS.values()}
+    assert {*lines[1], *lines[2]} == {*SUBJECTS, *SMALL}
     assert {name for line in lines[3:] for name in line} == {*CORE}
     level = {name: number for number, line in enumerate(lines[3:]) for name in line}
     for name, path in MODULES.items():
@@ -215,8 +219,6 @@ def test_no_file_imports_itself_through_others():
             member if member in MODULES else member.rpartition(".")[0]
             for member in members
         }
-        if members & {"featurestack", "__version__"}:
-            modules.add("__init__")
         graph[name] = modules & MODULES.keys() - {name}
     TopologicalSorter(graph).prepare()  # CycleError names a circle
 
@@ -260,81 +262,10 @@ def test_the_cache_stands_alone(tmp_path):
     assert cache["mel"].done().all() and cache["zcr"].done().all()
 
 
-def without(rooms, folder):
-    """A copy of the project without the folders of these rooms."""
-    skip = shutil.ignore_patterns("*.nbi", "*.nbc")
-    for name in (*PACKAGES, "featurestack", "bench"):
-        if name in (*TOP, "featurestack", "bench"):
-            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=skip)
-    shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
-    for room in rooms:
-        shutil.rmtree(folder / "featurestack" / ROOMS[room])
-    return os.environ | {"PYTHONPATH": str(folder)}
-
-
-LISTED = """
-import json
-from featurestack.commandline import rooms, words
-kinds = rooms.Kind.__args__
-added = {kind: sorted(rooms.names(kind)) for kind in kinds}
-print(json.dumps([rooms.missing(), added, list(words.every_command())]))
-"""
-
-
-@pytest.fixture(scope="module")
-def whole():
-    return json.loads(python("-c", LISTED, cwd=ROOT).stdout)
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the project, and its environment."""
-    folder = tmp_path_factory.mktemp("project")
-    return folder, without([], folder)
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_removing_a_room_takes_what_it_adds_and_nothing_else(room, whole, project):
-    folder, environment = project
-    aside = (folder / "featurestack" / ROOMS[room]).rename(folder / "aside")
-    try:
-        done = python("-c", LISTED, cwd=folder, environment=environment)
-    finally:
-        aside.rename(folder / "featurestack" / ROOMS[room])
-    missing, left, commands = json.loads(done.stdout)
-    assert missing == [ROOMS[room]]
-    module = importlib.import_module(f"featurestack.{ROOMS[room].replace('/', '.')}")
-    for kind, names in whole[1].items():
-        gone = {name.removesuffix(f".{room}") for name in {*names} - {*left[kind]}}
-        added = {"commands": module.ROOM.commands, **module.ROOM.adds}
-        assert gone == {*added.get(kind, ())}
-    assert {*whole[2]} - {*commands} == {*module.ROOM.commands}
-
-
-@pytest.mark.slow
-def test_the_core_works_without_any_room(tmp_path):
-    environment = without(ROOMS, tmp_path / "core")
-    easy_clips(tmp_path / "easy")
-    for words in (
-        "data DATASET=easy",
-        "features DATASET=easy FEATURES=rms JOBS=1",
-        "train DATASET=easy FEATURES=rms MODEL=linear",
-        "analysis DATASET=easy",
-    ):
-        words = ["-m", "featurestack", *words.split()]
-        python(*words, cwd=tmp_path, environment=environment)
-    assert (tmp_path / "reports" / "easy" / "index.html").is_file()
-    words = [
-        "-m",
-        "featurestack",
-        "train",
-        "DATASET=easy",
-        "FEATURES=rms",
-        "TRACKER=wandb",
-    ]
-    done = python(*words, cwd=tmp_path, environment=environment, check=False)
-    assert done.returncode == 2
-    assert "TRACKER is in no room; these are not here: " in done.stderr
+def test_every_word_has_its_function_and_its_options():
+    for word, command in words.COMMANDS.items():
+        assert callable(words.function_of(command)), word
+        assert issubclass(words.options_of(command), Options), word
 
 
 def test_the_wheel_takes_the_top_folders_from_where_they_lie():

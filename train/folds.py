@@ -48,7 +48,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan
-from featurestack.train.trainer import Estimate, Trainer, trainer_of
+from featurestack.train.trainer import Estimate, Tracker, Trainer, trainer_of
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -124,10 +124,10 @@ def train_side_by_side(options: RunOptions) -> None:
 
 def child_words(options: RunOptions, device: str) -> list[str]:
     """NAME=value of every option, and of the code of one's own."""
+    options = replace(options, device=device)
     words = []
-    for part in (replace(options, device=device), *options.of_rooms):
-        for name in fields(type(part)):
-            words.append(f"{name.upper()}={written(getattr(part, name))}")
+    for name in fields(RunOptions):
+        words.append(f"{name.upper()}={written(getattr(options, name))}")
     return [*words, *load_words()]
 
 
@@ -247,9 +247,11 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     clips = len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_folder.start_history(folder, trainer.rows, run.task.history_columns)
-    trackers = []
-    for added in plan.execution.of_rooms:
-        trackers += added.trackers(run, fold, trainer.epoch)
+    trackers: list[Tracker] = []
+    if chosen := plan.execution.tracker:
+        from featurestack.trackers import tracker_of
+
+        trackers = [tracker_of(chosen)(run, fold, trainer.epoch)]
     complete = False
     try:
         trainer.fit(folder, bar, trackers)

@@ -8,15 +8,13 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
     DatasetOptions,
-    Extensible,
     Options,
     RunsOptions,
-    every_field,
     fields,
     option,
 )
@@ -31,7 +29,7 @@ FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
-class Execution(Extensible):
+class Execution(Options):
     """A run's computation, trackers and name; its predictions stay the same."""
 
     folds: tuple[int, ...] = option(
@@ -51,15 +49,9 @@ class Execution(Extensible):
     )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
-    of_rooms: tuple["RunAddition", ...] = ()
-
-
-class RunAddition(Options):
-    """Options that a room adds to those of a run, and what they do."""
-
-    def trackers(self, run: Any, fold: int, epoch: int) -> list[Any]:
-        """The `Tracker`s of a fold of a `RunFolder`, after so many epochs."""
-        return []
+    tracker: Literal["", "tensorboard", "wandb"] = option(
+        "", "tensorboard or wandb, besides the CSV files"
+    )
 
 
 class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
@@ -132,7 +124,7 @@ class SweepOptions(Options):
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        known = every_field(cls.shared)
+        known = fields(cls.shared)
         of_runs = {name: text for name, text in given.items() if name in known}
         own = {name: text for name, text in given.items() if name not in known}
         return dataclasses.replace(super().build(own), given=of_runs)

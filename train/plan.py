@@ -233,7 +233,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     dataset = dataset_name(options.dataset, options.name)
     return Plan(
         training=training,
-        execution=part_of(options, Execution, of_rooms=options.of_rooms),
+        execution=part_of(options, Execution),
         changed=changed,
         cache=cache,
         model=model,
@@ -253,6 +253,10 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
 
 def check_options(options: RunOptions) -> None:
     """RequestError for a list, or for values that do not go together."""
+    if options.tracker:
+        from featurestack.trackers import tracker_of
+
+        tracker_of(options.tracker)  # refused before there is a folder
     refuse_lists(options)
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")

@@ -113,10 +113,10 @@ class Figure:
 
 FIGURES: Registry[Figure] = Registry(
     "figure",
-    rooms="figures",
     others=[
-        f"featurestack.analysis.figures.{name}"
-        for name in ("comparison", "feature_maps")
+        "featurestack.analysis.figures.comparison",
+        "featurestack.analysis.figures.feature_maps",
+        "featurestack.feature_importance.section",
     ],
 )
 

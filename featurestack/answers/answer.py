@@ -20,11 +20,11 @@ from joblib import cpu_count
 
 from featurestack import interface
 from featurestack.answers.options import FOLDER, AnswerOptions
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, silenced, tell
+from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.names import dataset_name, is_cache
@@ -247,10 +247,7 @@ def without_samples(
 
 def with_networks(sample_rate: int) -> str:
     """FEATURES=all with the installed pretrained networks that fit this rate."""
-    if "networks" not in rooms.names("capabilities"):
-        return "all"
-    networks = rooms.load("capabilities", "networks")
-    fitting, _ = networks.choose_networks(sample_rate)
+    fitting, _ = choose_networks(sample_rate)
     return " ".join(["all", *fitting])
 
 

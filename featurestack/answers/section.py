@@ -20,10 +20,10 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
+from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
@@ -305,9 +305,8 @@ def surer(candidates: Sequence[str], cache: Cache) -> str:
             f"If clips share a speaker, a site or a recording, name it with {named}."
         )
     has_networks = any(name.startswith("embedding") for name in candidates)
-    if not has_networks and "networks" in rooms.names("capabilities"):
-        networks = rooms.load("capabilities", "networks")
-        _, remark = networks.choose_networks(cache.sample_rate)
+    if not has_networks:
+        _, remark = choose_networks(cache.sample_rate)
         texts.append(f"{LAYERS} {as_sentence(remark)}")
     return " ".join(texts)
 

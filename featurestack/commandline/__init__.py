@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+VERSION = "0.1.0"
 NAME = "featurestack"  # the installed package, its distribution and its command
 HOME = Path(__file__).resolve().parents[2]  # where featurestack/ lies
 # otherwise an installed copy, which has no Makefile

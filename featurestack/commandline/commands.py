@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
-from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline import NAME, VERSION
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import (
     Options,
     field_of,
     fields,
-    fields_for,
     kind_of,
     own_options,
     texts,
@@ -93,9 +92,7 @@ def run_words(given: Sequence[str]) -> int | None:
         words = load_given(words)
     word, *rest = words
     if word == "--version":
-        from featurestack import __version__
-
-        print("featurestack", __version__)
+        print(NAME, VERSION)
         return 0
     if word in (*HELP, "help"):
         from featurestack.commandline.help import explained
@@ -122,7 +119,7 @@ def run(
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """Field -> text, as `texts` reads them."""
     values = texts(options, words)
-    known = fields_for(options, values)
+    known = fields(options)
     for name, text in values.items():
         is_place = name == "dataset" or (
             name in known and kind_of(known[name])[0] is Path
@@ -133,7 +130,7 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
                 " expected a file or a folder"
             )
         if name not in known and (users := commands_taking(name)):
-            unknown = rooms.unknown("variable", name.upper(), map(str.upper, known))
+            unknown = nearest("variable", name.upper(), map(str.upper, known))
             raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
     return values
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from featurestack.commandline import own_code
 from featurestack.commandline.errors import program
-from featurestack.commandline.options import PLACES, every_field, written
+from featurestack.commandline.options import PLACES, fields, written
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import (
     ALIASES,
-    every_command,
+    COMMANDS,
     every_options,
     named,
     options_of,
@@ -31,15 +31,14 @@ def explained(topics: Sequence[str]) -> str:
     topic = topics[0]
     if topic.startswith("ALL="):
         return variables()
-    is_command = topic in ALIASES or topic in every_command()
+    is_command = topic in ALIASES or topic in COMMANDS
     return help_of(topic) if is_command else variables(topic.upper())
 
 
 def listing() -> str:
     """The usage of the program, and each command's meaning."""
-    every = every_command()
-    width = max(map(len, every))
-    lines = [f"  {word:{width}}  {each.meaning}" for word, each in every.items()]
+    width = max(map(len, COMMANDS))
+    lines = [f"  {word:{width}}  {each.meaning}" for word, each in COMMANDS.items()]
     usage = f"usage: {program()} WORD [NAME=value] ...\n"
     further = f"{program()} help WORD shows a command's variables, help ALL=1 all."
     return "\n".join([usage, *lines, "", further])
@@ -101,7 +100,7 @@ def help_of(word: str) -> str:
     if options.example:
         lines.append(f"Example: {typed} {options.example}\n")
     heading = len(lines)
-    known = meanings(every_field(options))
+    known = meanings(fields(options))
     for name in dict.fromkeys([*options.leading, *known]):
         if len(lines) == len(options.leading) + heading and options.leading:
             lines.append(f"Further options, {len(known) + 1 - len(options.leading)}:\n")

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from featurestack.commandline import DATA, rooms
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline import DATA
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import number_of
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
@@ -78,34 +78,6 @@ def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
     return registered() if registered else typing.get_args(kind_of(field)[0])
 
 
-def added_to(options: "type[Options]") -> "tuple[type[Options], ...]":
-    """The classes of options that rooms add to this one, its bases or `shared`."""
-    kinds = [*options.__mro__, *(options.shared.__mro__ if options.shared else ())]
-    extends = {kind.__name__ for kind in kinds}
-    names = [
-        name for name in rooms.names("options") if name.partition(".")[0] in extends
-    ]
-    return tuple(rooms.loaded("options", only=names, check=fields))
-
-
-def every_field(options: "type[Options]") -> "dict[str, dataclasses.Field[Any]]":
-    """The fields that can be given, by name, those of rooms last."""
-    known = fields(options)
-    for added in added_to(options):
-        known |= {name: own for name, own in fields(added).items() if name not in known}
-    return known
-
-
-def fields_for(
-    options: "type[Options]", names: Iterable[str]
-) -> "dict[str, dataclasses.Field[Any]]":
-    """`fields`; those of rooms too if one of the names is none of the core's, so that
-    few commands load a room's options.
-    """
-    known = fields(options)
-    return known if {*names} <= {*known, *PLACES} else every_field(options)
-
-
 def own_options(command: Callable[[Any], "int | None"]) -> "type[Options]":
     """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
@@ -152,7 +124,7 @@ class Options:
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
                 elif value != field.default and value is not None:
-                    choices = choices_of(field)  # may load what rooms add
+                    choices = choices_of(field)
                     if choices and value not in choices:
                         many = ONE_ALONE if " " in str(value) else ""
                         expected = f"one of {', '.join(filter(None, choices))}{many}"
@@ -165,8 +137,8 @@ class Options:
         known = fields(cls)
         for name in given:
             if name not in known:
-                every = map(str.upper, every_field(cls))
-                raise RequestError(rooms.unknown("variable", name.upper(), every))
+                every = map(str.upper, known)
+                raise RequestError(nearest("variable", name.upper(), every))
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
                 raise RequestError(
@@ -179,29 +151,6 @@ class Options:
             for name, text in given.items()
         }
         return cls(**values)
-
-
-class Extensible(Options):
-    """Options to which rooms add those of a class of their own."""
-
-    # instances of these classes, if one of their options was given
-    of_rooms: tuple[Any, ...] = ()
-
-    def of(self, kind: type[T]) -> T:
-        """The options of a room's class, as given or by default."""
-        given = [options for options in self.of_rooms if isinstance(options, kind)]
-        return given[0] if given else kind()
-
-    @classmethod
-    def build(cls, given: Mapping[str, Any]) -> Self:
-        own = dict(given)
-        of_rooms = []
-        if own.keys() - fields(cls).keys():
-            for kind in added_to(cls):
-                names = (fields(kind).keys() & own.keys()) - fields(cls).keys()
-                if names:
-                    of_rooms.append(kind.build({name: own.pop(name) for name in names}))
-        return dataclasses.replace(super().build(own), of_rooms=tuple(of_rooms))
 
 
 def value_of(
@@ -265,7 +214,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         DatasetOptions.build(values)
     """
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
-    known = fields_for(options, filter(None, map(field_of, rest)))
+    known = fields(options)
     kinds = dict.fromkeys(PLACES, (str, False, False))
     kinds |= {name: kind_of(known[name]) for name in known}
     given = {}
@@ -279,7 +228,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
             name = field_of(word)
             if name not in kinds:
                 flags = ["--" + option.replace("_", "-") for option in known]
-                raise RequestError(rooms.unknown("option", flag, flags))
+                raise RequestError(nearest("option", flag, flags))
             kind, several, _ = kinds[name]
             if kind is bool and not equals:
                 text = "1"

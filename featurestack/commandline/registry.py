@@ -17,10 +17,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from featurestack.commandline import DEFINING, LOADED, rooms
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline import DEFINING, LOADED
+from featurestack.commandline.errors import RequestError, nearest
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -33,17 +33,22 @@ class Registry(dict[str, Entry]):
         self,
         subject: str,
         entries: Mapping[str, Entry] = MappingProxyType({}),
-        rooms: rooms.Kind | None = None,
         others: Sequence[str] = (),
+        special: Mapping[str, str] = MappingProxyType({}),
+        extensible: bool = False,
     ) -> None:
-        """`subject` is the word for an entry in messages, such as "model"; a kind of
-        `rooms` adds entries of rooms. `others` are modules that enter what few
-        commands use; they are imported when a name is missing.
+        """`subject` is the word for an entry in messages, such as "model".
+
+        others      modules that enter what few commands use; they are imported when a
+                    name is missing
+        special     entries that only their name chooses, and the module of each
+        extensible  whether files of LOAD= may add entries
         """
         super().__init__(entries)
         self.subject = subject
-        self.rooms = rooms
         self.others = [*others]
+        self.special = special
+        self.extensible = extensible
         # names that a user's script or notebook registered
         self.of_script: set[str] = set()
 
@@ -54,44 +59,30 @@ class Registry(dict[str, Entry]):
             )
         super().__setitem__(name, entry)
 
-    def everything(self) -> dict[str, Entry]:
-        """All entries that can be used by their name alone, those of rooms too."""
-        found = {**self.complete()}
-        for name, addition in self._added().items():
-            if self.rooms and not addition.needs:
-                for entry in rooms.loaded(self.rooms, only=[name]):
-                    found.setdefault(name, entry)
-        return found
-
     def knows(self, name: str) -> bool:
-        """Whether the core, a room or the user's own code has this name."""
-        return self.find(name) is not None or name in self._added()
-
-    def _added(self) -> Mapping[str, rooms.Addition]:
-        return rooms.names(self.rooms) if self.rooms else {}
+        """Whether there is an entry of this name, loaded or not."""
+        return name in self.special or self.find(name) is not None
 
     def find(self, name: str) -> Entry | None:
-        """The entry of this name, from one of `others` if need be; None without one."""
+        """The entry of this name, from another module if need be; None without one."""
+        if name in self.special and name not in self:
+            importlib.import_module(self.special[name])
         while name not in self and self.others:
             importlib.import_module(self.others.pop(0))
         return self.get(name)
 
-    def complete(self) -> Self:
-        """The registry with the entries of all `others`."""
+    def complete(self) -> dict[str, Entry]:
+        """The entries of all `others` too, without the special ones."""
         while self.others:
             importlib.import_module(self.others.pop(0))
-        return self
+        return {name: entry for name, entry in self.items() if name not in self.special}
 
     def __missing__(self, name: str) -> Entry:
         known = self.find(name)
         if known is not None:
             return known
-        added = self._added()
-        if self.rooms and name in added:
-            loaded: Entry = rooms.load(self.rooms, name)
-            return loaded
-        message = rooms.unknown(self.subject, name, [*self, *added])
-        if self.rooms:
+        message = nearest(self.subject, name, dict.fromkeys([*self, *self.special]))
+        if self.extensible:
             message += "; LOAD=FILE.py adds those of a file of your own"
         raise RequestError(message)
 

@@ -1,96 +1,149 @@
-"""The words of the program: one table, which rooms extend by their `commands`.
+"""The words of the program, in the order in which one needs them.
 
     featurestack train FEATURES=mel    # COMMANDS["train"]
 
 The table holds names, so that help and a command load nothing of the others.
 """
 
+import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import Field
-from typing import Any
+from typing import Any, NamedTuple
 
-from featurestack.commandline import CLONE, rooms
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import Options, every_field
+from featurestack.commandline import CLONE
+from featurestack.commandline.extras import needed
+from featurestack.commandline.options import Options, fields
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.rooms import Command
-from featurestack.commandline.terminal import tell_once
+
+
+class Command(NamedTuple):
+    """The action of a word.
+
+    run      module:function of the command's options, which returns the exit status
+    options  module:class of them
+    meaning  a sentence for help
+    extra    the distribution's extra with the libraries that it needs
+    """
+
+    run: str
+    options: str
+    meaning: str
+    extra: str = ""
+
 
 ALIASES = {"report": "analysis"}
-# words in the order in which one needs them, those of rooms among them
-ORDER = (
-    *("answer", "demo", "data", "events", "check", "show", "features"),
-    *("sweep", "analysis", "importance", "curve"),
-    *("predict", "listen", "verify", "bundle", "export"),
-    *("runs", "remove", "models", "network", "bench"),
-)
 COMMANDS = {
+    "answer": Command(
+        "answers.answer:make_answer",
+        "answers.options:AnswerOptions",
+        "From a folder of sounds to the report: check, features, a choice, its run.",
+    ),
+    "demo": Command(
+        "answers.demo:demo",
+        "answers.demo:DemoOptions",
+        "Synthesise a dataset, extract features, train ResNet-18 and an exact model,"
+        " analyse.",
+    ),
     "data": Command(
-        "featurestack.pipeline.datasets.summary:summarise_dataset",
-        "featurestack.pipeline.options:SourceOptions",
+        "pipeline.datasets.summary:summarise_dataset",
+        "pipeline.options:SourceOptions",
         "Download, verify and unpack a dataset; summarise any dataset.",
     ),
+    "events": Command(
+        "sound_events.dataset:make_events",
+        "sound_events.options:EventsCommand",
+        "Make a dataset of recordings from annotation tables, trained and scored by the"
+        " frame.",
+    ),
     "check": Command(
-        "featurestack.checks.run:check_dataset",
-        "featurestack.pipeline.options:SourceOptions",
+        "checks.run:check_dataset",
+        "pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),
     "show": Command(
-        "featurestack.interface:show_command",
-        "featurestack.pipeline.options:ShowOptions",
+        "interface:show_command",
+        "pipeline.options:ShowOptions",
         "List the features, draw those of an audio file, or describe a cache.",
     ),
     "features": Command(
-        "featurestack.pipeline.extract:extract_features",
-        "featurestack.pipeline.options:FeaturesCommand",
+        "pipeline.extract:extract_features",
+        "pipeline.options:FeaturesCommand",
         "Extract features of all clips into the cache, in parallel; a repeated command"
         " continues.",
     ),
     "train": Command(
-        "featurestack.train.run:train_folds",
-        "featurestack.train.options:RunOptions",
+        "train.run:train_folds",
+        "train.options:RunOptions",
         "Train the folds of one feature set from the cache.",
     ),
     "sweep": Command(
-        "featurestack.train.sweep:run_sweep",
-        "featurestack.train.options:SweepOptions",
+        "train.sweep:run_sweep",
+        "train.options:SweepOptions",
         "Train every combination of feature sets, models and other options; skip"
         " finished runs.",
     ),
     "analysis": Command(
-        "featurestack.analysis.command:analysis",
-        "featurestack.analysis.options:AnalysisOptions",
+        "analysis.command:analysis",
+        "analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
+    "importance": Command(
+        "feature_importance.importance:make_importance",
+        "feature_importance.options:ImportanceOptions",
+        "Measure what each feature is worth, alone and beside the others.",
+    ),
+    "curve": Command(
+        "feature_importance.curve:make_curve",
+        "feature_importance.options:CurveOptions",
+        "Measure the score against the number of training recordings.",
+    ),
     "predict": Command(
-        "featurestack.predict.command:predict_audio",
-        "featurestack.predict.options:PredictOptions",
+        "predict.command:predict_audio",
+        "predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
+    "listen": Command(
+        "live:listen_live",
+        "predict.options:ListenOptions",
+        "Predict the classes of live audio.",
+        extra="live",
+    ),
     "verify": Command(
-        "featurestack.predict.command:verify",
-        "featurestack.predict.options:VerifyOptions",
+        "predict.command:verify",
+        "predict.options:VerifyOptions",
         "Check a cache for damage; RUN= compares a run's predictions with its weights.",
     ),
     "bundle": Command(
-        "featurestack.predict.make_bundle:make_bundle",
-        "featurestack.predict.options:BundleOptions",
+        "predict.make_bundle:make_bundle",
+        "predict.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
     ),
+    "export": Command(
+        "onnx.export:export_run",
+        "predict.options:ExportOptions",
+        "Write the networks as one ONNX file, for programs without torch.",
+        extra="onnx",
+    ),
     "runs": Command(
-        "featurestack.train.runs:list_runs",
-        "featurestack.train.options:ListOptions",
+        "train.runs:list_runs",
+        "train.options:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
     "remove": Command(
-        "featurestack.train.runs:remove_runs",
-        "featurestack.train.options:RemoveOptions",
+        "train.runs:remove_runs",
+        "train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
     "models": Command(
-        "featurestack.train.models.sizes:list_models",
-        "featurestack.train.options:ModelsOptions",
+        "train.models.sizes:list_models",
+        "train.options:ModelsOptions",
         "List models with their sizes and augmentations, or one model's layers.",
+    ),
+    "network": Command(
+        "embeddings.networks:network",
+        "embeddings.options:NetworkOptions",
+        "List the pretrained networks, or fetch one to models/.",
     ),
 }
 if CLONE:
@@ -101,43 +154,37 @@ if CLONE:
     )
 
 
-def every_command() -> Registry[Command]:
-    """Word -> command, in the order of use, those of rooms included."""
-    found = {**rooms.commands(COMMANDS), **COMMANDS}
-    known = [word for word in ORDER if word in found]
-    return Registry("command", {word: found[word] for word in [*known, *found]})
-
-
 def named(word: str) -> Command:
     """The command of a word or an alias; RequestError for an unknown one."""
-    word = ALIASES.get(word, word)
-    return COMMANDS.get(word) or every_command()[word]
+    return Registry("command", COMMANDS)[ALIASES.get(word, word)]
 
 
 def options_of(command: Command) -> type[Options]:
     """The class of a command's options."""
-    options: type[Options] = rooms.of_command(command, command.options)
+    options: type[Options] = _object(command.options)
     return options
 
 
 def function_of(command: Command) -> Callable[[Any], "int | None"]:
     """The function that a command runs with its options."""
-    function: Callable[[Any], int | None] = rooms.of_command(command, command.run)
+    word = next(word for word, other in COMMANDS.items() if other is command)
+    with needed(command.extra, word) if command.extra else nullcontext():
+        function: Callable[[Any], int | None] = _object(command.run)
     return function
 
 
+def _object(place: str) -> Any:
+    module, _, name = place.partition(":")
+    if not module.startswith("bench."):
+        module = f"featurestack.{module}"
+    return getattr(importlib.import_module(module), name)
+
+
 def every_options() -> "dict[str, dict[str, Field[Any]]]":
-    """Word -> options by name; a command of another distribution that fails is told."""
-    found = {}
-    for word, command in every_command().items():
-        try:
-            found[word] = every_field(options_of(command))
-        except RequestError as error:
-            tell_once(f"{word} is left out: {error}")
-    return found
+    """Word -> options by name."""
+    return {word: fields(options_of(command)) for word, command in COMMANDS.items()}
 
 
 def commands_taking(name: str) -> list[str]:
     """The words of every command that has this option."""
-    every = every_options()
-    return [word for word, options in every.items() if name in options]
+    return [word for word, options in every_options().items() if name in options]

@@ -44,7 +44,7 @@ from featurestack.embeddings.networks import (
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import Feature
+from featurestack.pipeline.features import FEATURES, Feature
 
 # convolutions of a single window by these kernels are wrong on some ARM processors
 # (onnxruntime 1.27); versions without the setting ignore it
@@ -470,7 +470,7 @@ def window_axis(
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 
 
-FEATURE = Feature(
+FEATURES["embedding"] = Feature(
     "embedding",
     embedding,
     units="embedding",

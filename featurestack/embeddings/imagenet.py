@@ -217,7 +217,7 @@ def one_column(
     return np.zeros(1)
 
 
-FEATURE = Feature(
+FEATURES["imagenet"] = Feature(
     "imagenet",
     imagenet,
     units="embedding",

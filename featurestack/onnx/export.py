@@ -33,7 +33,6 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.features_cache.names import parse_set
 from featurestack.onnx.model import CONFIG, open_session, run_session
-from featurestack.onnx.options import ExportOptions
 from featurestack.predict.bundle import (
     AGREES,
     Probabilities,
@@ -41,6 +40,7 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
 )
+from featurestack.predict.options import ExportOptions
 from featurestack.results.selection import select_one
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
 from featurestack.scores.tasks import require_clips

@@ -58,9 +58,10 @@ def predict_audio(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained model, or score it on another
     dataset; 1 if a file could not be read.
     """
-    for added in options.of_rooms:
-        if (answered := added.answered()) is not None:
-            return answered
+    if options.checked:
+        from featurestack.sound_events.check import tell_checked
+
+        return tell_checked(options.checked, options.promise)
     elsewhere = options.audio is None  # DATASET is another dataset
     if elsewhere and not options.dataset:
         raise RequestError(
@@ -92,8 +93,7 @@ def predict_clips(
         tell_model,
     )
 
-    for added in options.of_rooms:
-        added.refuse_clips()
+    options.refuse_detections()
     own = None
     if options.out:
         if options.out.suffix not in ENDINGS:

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from featurestack.commandline import own_code, rooms
+from featurestack.commandline import own_code
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.extras import needed
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
@@ -277,8 +278,10 @@ def networks_of(
     run = trained if isinstance(trained, RunFolder) else None
     file = Path() if run else Path(str(trained))
     ending = file.suffix.removeprefix(".")
-    if ending in rooms.names("files") and file.is_file():
-        return rooms.load("files", ending)(file), None
+    if ending == "onnx" and file.is_file():
+        with needed("onnx", str(file)):
+            from featurestack.onnx.model import ExportedModel
+        return ExportedModel(file), None
     if file.is_file():
         return RunModel(read_bundle(file), device), None
     run = run or select_one(runs, str(trained), dataset)

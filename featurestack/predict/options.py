@@ -6,12 +6,11 @@ from featurestack.commandline.options import (
     CHANNEL,
     DataOptions,
     DatasetOptions,
-    Extensible,
-    Options,
     ReportsOptions,
     RunsOptions,
     option,
 )
+from featurestack.sound_events.options import DetectionOptions
 
 
 class ChosenRun(RunsOptions):
@@ -49,7 +48,7 @@ class TrainedOptions(ComputingOptions):
     )
 
 
-class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, Extensible):
+class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, DetectionOptions):
     """Classes of new audio, or the score on another dataset: DATASET= without AUDIO."""
 
     example = "RUN=last AUDIO=recording.wav"
@@ -80,18 +79,6 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, Extensible):
         "file of every probability, .csv or .json; of a run of events the folder of"
         " detections and scores, by default that of the dataset in REPORTS",
     )
-    of_rooms: tuple["PredictAddition", ...] = ()
-
-
-class PredictAddition(Options):
-    """Options that a room adds to those of `make predict`, and what they do."""
-
-    def answered(self) -> int | None:
-        """The exit status, if the room has done what these options ask; else None."""
-        return None
-
-    def refuse_clips(self) -> None:
-        """RequestError for options that apply to no model of clips."""
 
 
 class VerifyOptions(ComputingOptions, DatasetOptions):
@@ -126,3 +113,23 @@ class BundleOptions(ChosenRun, DataOptions):
     )
 
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
+
+
+class ExportOptions(ChosenRun):
+    """The networks of a run as one file for other programs."""
+
+    example = "RUN=last OUT=model.onnx"
+
+    out: Path | None = option(None, "file to write; by default <run>.onnx")
+
+
+class ListenOptions(TrainedOptions):
+    """Classes of live audio: the microphone's, or raw PCM of 16 bits, mono,
+    little-endian, at the model's sample rate, on standard input.
+
+    `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
+    """
+
+    example = "RUN=last HOP=0.25"
+
+    hop: float = option(0.5, "seconds from one prediction to the next", least=0.001)

@@ -36,14 +36,14 @@ class Comparison:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
 
 
-def compared(
+def compare(
     predictions: Mapping[str, ArrayLike],
     labels: ArrayLike,
-    groups: ArrayLike | None,
-    folds: ArrayLike | None,
-    classes: Sequence[str] | None,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Comparison:
-    """The comparison that fs.compare returns."""
+
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
         models = {}

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
@@ -74,7 +73,7 @@ def select_one(
     predicting: bool = True,
 ) -> RunFolder:
     """The run that `wanted` names as in `select`; RequestError if it names several."""
-    endings = ("pt", *rooms.names("files"))  # bundles and a room's files
+    endings = ("pt", "onnx")
     if Path(wanted).suffix.removeprefix(".") in endings:
         raise RequestError(f"RUN={wanted}: there is no such file")
     chosen = select(runs, wanted, dataset, predicting=predicting)

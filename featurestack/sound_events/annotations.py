@@ -34,7 +34,6 @@ import pandas as pd
 from featurestack.commandline.errors import (
     RequestError,
     closest,
-    make_command,
     nearest,
     shortened,
 )
@@ -405,12 +404,6 @@ def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
             )
         units[role] = SECONDS[unit]
     return units
-
-
-def way_of_annotations(recordings: Path, tables: Path) -> str:
-    """The command that makes a dataset of annotation tables, with a reason."""
-    command = make_command("events", f"AUDIO={recordings}", f"TABLES={tables}")
-    return f"a table of events for each recording: {command}"
 
 
 def read_dataset_events(cache: Cache) -> pd.DataFrame:

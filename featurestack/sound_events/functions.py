@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from featurestack.commandline.errors import RequestError
 from featurestack.interface import takes
 from featurestack.predict.options import PredictOptions
-from featurestack.sound_events.options import DetectionOptions, EventsCommand
+from featurestack.sound_events.options import EventsCommand
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def events(options: EventsCommand) -> Path:
     return csv_path(options)
 
 
-@takes(PredictOptions, "audio", of_room=DetectionOptions)
+@takes(PredictOptions, "audio")
 def detections(options: PredictOptions) -> "pd.DataFrame":
     """`make predict` by a run of events: a row for each detection in the recordings.
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import DataOptions, Options, option
-from featurestack.predict.options import PredictAddition
 
 
 class TableOptions(Options):
@@ -39,7 +38,7 @@ class EventsCommand(TableOptions, DataOptions):
     name: str = option("", "name of the dataset; by default that of AUDIO")
 
 
-class DetectionOptions(TableOptions, PredictAddition):
+class DetectionOptions(TableOptions):
     """Detections in recordings, and the tables that they are scored against."""
 
     check: int = option(
@@ -57,14 +56,8 @@ class DetectionOptions(TableOptions, PredictAddition):
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
     )
 
-    def answered(self) -> int | None:
-        if self.checked is None:
-            return None
-        from featurestack.sound_events.check import tell_checked
-
-        return tell_checked(self.checked, self.promise)
-
-    def refuse_clips(self) -> None:
+    def refuse_detections(self) -> None:
+        """RequestError for options that apply to no model of clips."""
         if self.tables or self.check:
             raise RequestError(
                 "TABLES and CHECK are about detections, which a run of events finds:"

@@ -34,7 +34,6 @@ from featurestack.sound_events.frames import (
     place,
 )
 from featurestack.sound_events.models import FrameModel
-from featurestack.sound_events.options import DetectionOptions
 from featurestack.sound_events.scored_frames import score_lines
 from featurestack.sound_events.scores import score_table, tally_all
 from featurestack.storage.own_files import OwnFiles
@@ -63,7 +62,6 @@ def find_detections(
         raise RequestError(
             "HOP is for models of clips, and this run answers each frame: leave it out"
         )
-    asked = options.of(DetectionOptions)
     rules = rules_of(model, options.threshold)
     tell_model(model, files, options.data)
     folder = options.out or options.reports / model.config.dataset
@@ -75,13 +73,15 @@ def find_detections(
         tell(measured.lost_in_words)
     # a wrong table is refused before the work
     annotations = None
-    if asked.tables and seconds:
-        annotations = read_events(asked.tables, measured.promised, asked, partial=True)
+    if options.tables and seconds:
+        annotations = read_events(
+            options.tables, measured.promised, options, partial=True
+        )
     parts, to_check = [], []
     for name, answers in frames_of(model, files, seconds, problems):
         parts.append(answers[0].table(detect_all(*answers, rules)))
         show_detections(name, parts[-1])
-        if asked.check:
+        if options.check:
             to_check.append(candidates(*answers, rules))
     tell_failures({files[name]: text for name, text in problems.items()}, len(files))
     if not parts:
@@ -107,9 +107,9 @@ def find_detections(
         f" {counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
     )
-    if asked.check:
+    if options.check:
         every = pd.concat(to_check, ignore_index=True)
-        write_check(every, asked.check, files, seconds, model, folder)
+        write_check(every, options.check, files, seconds, model, folder)
     return written, problems
 
 

@@ -27,7 +27,7 @@ from featurestack.sound_events.dataset import background_cache
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames, read_tested
 from featurestack.sound_events.scores import ALL
-from featurestack.train.models import Model
+from featurestack.train.models import MODELS, Model
 from featurestack.train.network_input import Shape, input_kind
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
 # names of MODEL that mean another one for this task
-MODELS = {Training.model: "frames", "linear": "linear_frames"}
+OF_FRAMES = {Training.model: "frames", "linear": "linear_frames"}
 
 
 class FramesOfRecordings(Stages):
@@ -52,7 +52,7 @@ class FramesOfRecordings(Stages):
 
     def model_name(self, name: str) -> str:
         model, at, options = name.partition("@")
-        return MODELS.get(model, model) + at + options
+        return OF_FRAMES.get(model, model) + at + options
 
     def refuse(self, options: Any, channels: Sequence[StoredChannel]) -> None:
         if options.balance == "loss":
@@ -203,5 +203,5 @@ def frames(
     return ConvolutionalFrames(channels, classes, width)
 
 
-FRAMES = Model("frames", "frames_in_steps", frames)
-LINEAR_FRAMES = Model("linear_frames", "frames_at_once", linear_frames)
+MODELS["frames"] = Model("frames", "frames_in_steps", frames)
+MODELS["linear_frames"] = Model("linear_frames", "frames_at_once", linear_frames)

@@ -13,8 +13,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.errors import RequestError, make_command, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags
 from featurestack.storage.csv_files import read_csv
@@ -188,10 +187,9 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:
-    """The commands that make a dataset of tables of recordings; '' if there is none."""
-    names = [*rooms.names("dataset_hints")]
-    hints = rooms.loaded("dataset_hints", recordings, tables, only=names)
-    return "; ".join(hints)
+    """The command that makes a dataset of annotation tables, with a reason."""
+    command = make_command("events", f"AUDIO={recordings}", f"TABLES={tables}")
+    return f"a table of events for each recording: {command}"
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:

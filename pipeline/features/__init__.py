@@ -72,8 +72,13 @@ READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]
 _MODULES = [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__path__))]
 FEATURES: Registry[Feature] = Registry(
     "feature",
-    rooms="features",
     others=[f"{__name__}.{name}" for name in dict.fromkeys(_MODULES)],
+    # networks and maps, whose parameter must be given
+    special={
+        "embedding": "featurestack.embeddings.embedding",
+        "imagenet": "featurestack.embeddings.imagenet",
+    },
+    extensible=True,
 )
 
 

@@ -11,7 +11,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from featurestack.cluster.options import ClusterOptions
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone
@@ -25,7 +24,7 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip(
     "distributed", reason="BACKEND=dask needs the extra scale"
 )
-dask_cluster = pytest.importorskip("featurestack.cluster.dask_cluster")
+dask_cluster = pytest.importorskip("featurestack.cluster")
 Cluster = dask_cluster.Cluster
 refuse_unfit = dask_cluster.refuse_unfit
 FEATURES = ("harmonic", "mel", "zcr")
@@ -77,8 +76,7 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
             local_directory=tmp_path / "dask",
         ) as dask,
     ):
-        cluster = ClusterOptions(backend="dask", scheduler=dask.scheduler_address)
-        on = {"of_rooms": (cluster,)}
+        on = {"backend": "dask", "scheduler": dask.scheduler_address}
         killed = dask.workers[0].pid
         killing = thread.submit(
             end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL)

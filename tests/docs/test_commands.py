@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from featurestack.commandline.help import variables
-from featurestack.commandline.options import every_field, texts
+from featurestack.commandline.options import fields, texts
 from featurestack.commandline.words import (
     ALIASES,
     every_options,
@@ -264,7 +264,7 @@ def small(name, words):
     the network.
     """
     options = options_of(named(name))
-    own = every_field(options)
+    own = fields(options)
     given = {
         field: text
         for field, text in texts(options, words).items()

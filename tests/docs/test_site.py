@@ -44,7 +44,11 @@ def test_every_registered_thing_has_its_entry():
     page = generate.registries_page()
     assert all(
         f"| `{name}` |" in page
-        for name in [*all_models(), *AUGMENTS.complete(), *FIGURES.complete()]
+        for name in [
+            *all_models().complete(),
+            *AUGMENTS.complete(),
+            *FIGURES.complete(),
+        ]
     )
     codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
     assert codes == [kind.code for kind in WARNINGS] and len({*codes}) == len(codes)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.live.listen import BLOCK, listen_live
-from featurestack.live.options import ListenOptions
+from featurestack.live import BLOCK, listen_live
+from featurestack.predict.options import ListenOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 

@@ -11,8 +11,8 @@ import torch
 
 from featurestack.commandline.words import function_of, named
 from featurestack.features_cache.cache import Cache
-from featurestack.onnx.options import ExportOptions
 from featurestack.predict.bundle import RunModel, bundle_of_run
+from featurestack.predict.options import ExportOptions
 from featurestack.train import network_input
 from tests.refusal import refused
 from tests.train.little import execute
@@ -92,7 +92,7 @@ def test_a_file_that_differs_from_the_networks_is_not_written(
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
     command = named("export")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for name in [name for name in sys.modules if ".rooms.onnx." in name]:
+    for name in [name for name in sys.modules if "featurestack.onnx." in name]:
         monkeypatch.delitem(sys.modules, name)
     with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
         function_of(command)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.onnx.options import ExportOptions
 from featurestack.predict.make_bundle import make_bundle
-from featurestack.predict.options import BundleOptions
+from featurestack.predict.options import BundleOptions, ExportOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound
 

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from featurestack import __version__
+from featurestack import paper as latex
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_inputs import files_of_report
-from featurestack.paper import latex
 from tests.analysis.made_runs import of_sets
 
 NEEDED = {"author", "title", "year"}
@@ -23,7 +23,7 @@ def fields(entry):
 
 
 def test_every_entry_has_authors_title_year_and_venue():
-    entries = re.split(r"\n(?=@)", latex.REFERENCES.read_text())
+    entries = re.split(r"\n(?=@)", (latex.TEMPLATES / "references.bib").read_text())
     dois = []
     for text in entries:
         kind, key, known = fields(text)

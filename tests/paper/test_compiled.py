@@ -9,7 +9,6 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
-from featurestack.paper.options import PaperOptions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.paper.test_latex import ODD
 
@@ -56,7 +55,7 @@ def report(folder, clips, runs, dataset):
         data=folder / "data",
         runs=folder / "runs",
         reports=folder / "reports",
-        of_rooms=(PaperOptions(paper=True),),
+        paper=True,
     )
     (job,) = jobs(options)
     return build_report(job, options).page.parent / "latex"

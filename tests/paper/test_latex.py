@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
+from featurestack import paper as latex
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_inputs import files_of_report
 from featurestack.analysis.report_warnings import OldRuns
 from featurestack.analysis.runs import Problem, Results
-from featurestack.paper import latex
 from tests.analysis.made_runs import MadeRun
 
 ODD = [

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from featurestack.analysis.findings import findings
-from featurestack.paper.latex import methods_text
+from featurestack.paper import methods_text
 from featurestack.results.config import Machine
 from featurestack.results.training_options import Training
 from tests.analysis.made_runs import MadeRun, of_sets

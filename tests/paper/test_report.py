@@ -4,11 +4,10 @@ import shutil
 
 import pytest
 
+from featurestack import paper as latex
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report_inputs import files_of_report
-from featurestack.paper import latex
-from featurestack.paper.options import PaperOptions
 from tests.analysis.made_runs import MadeRun, make_run, of_sets
 from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
 from tests.analysis.test_tags import clips, loaded  # noqa: F401  # fixtures
@@ -65,6 +64,5 @@ def test_the_headline_stands_before_the_comparison_of_features(made, tmp_path):
 
 def test_a_document_of_tags_speaks_of_map(loaded, tmp_path):  # noqa: F811
     folders = within(tmp_path) | {"runs": tmp_path}
-    paper = PaperOptions(paper=True)
-    built = build(AnalysisOptions(**folders, of_rooms=(paper,)))
+    built = build(AnalysisOptions(**folders, paper=True))
     assert "mAP" in (built.page.parent / "latex" / "main.tex").read_text()

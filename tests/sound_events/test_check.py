@@ -216,4 +216,4 @@ def test_a_spreadsheet_may_save_the_answers(tmp_path):
 
 def test_a_model_of_clips_finds_no_detections():
     with refused("which a run of events finds"):
-        DetectionOptions(check=3).refuse_clips()
+        DetectionOptions(check=3).refuse_detections()

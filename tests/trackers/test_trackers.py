@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from featurestack.results.run_folder import write_config
-from featurestack.trackers.trackers import TRACKERS, TrackerOptions
+from featurestack.trackers import TRACKERS, tracker_of
 from featurestack.train.options import SweepOptions
 from tests.processes import python
 from tests.refusal import refused
@@ -29,8 +29,7 @@ def track(name, run, epochs_done=0):
 def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    followed = (TrackerOptions(tracker="tensorboard"),)
-    run = execute(options, folds=(2,), of_rooms=followed)
+    run = execute(options, folds=(2,), tracker="tensorboard")
     folder = run.path / "trackers"
     assert f"tensorboard --logdir {folder}" in capsys.readouterr().out
     # killed after its first epoch and continued
@@ -82,14 +81,14 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
 def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with refused("pip install wandb"):
-        SweepOptions.build({"tracker": "wandb"}).runs()
+        tracker_of("wandb")
 
 
 def test_a_sweep_takes_the_tracker_of_its_runs(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
     given = {"features": "mel mfcc", "seed": "0 1", "tracker": "wandb"}
     runs = SweepOptions.build(given).runs()
-    trackers = [(run.seed, run.of(TrackerOptions).tracker) for run in runs]
+    trackers = [(run.seed, run.tracker) for run in runs]
     assert trackers == [(0, "wandb"), (1, "wandb")]
-    with refused("unknown tracker 'bach'"):
+    with refused("TRACKER=bach: expected one of tensorboard, wandb"):
         SweepOptions.build({"tracker": "bach"}).runs()

@@ -42,7 +42,14 @@ SIZE_AT_FAULT = re.compile(
     r"(kernel|input|output) size|too small|size of the input|memory", re.IGNORECASE
 )
 MODELS: Registry[Model] = Registry(
-    "model", rooms="models", others=["featurestack.train.models.catalogue"]
+    "model",
+    others=["featurestack.train.models.catalogue"],
+    # models of frames, which take no clips
+    special={
+        "frames": "featurestack.sound_events.task",
+        "linear_frames": "featurestack.sound_events.task",
+    },
+    extensible=True,
 )
 
 

@@ -94,7 +94,7 @@ def list_models(options: ModelsOptions) -> None:
 def models_table() -> str:
     """Every model with its kind of input, size and options."""
     rows = []
-    for name, entry in sorted(all_models().everything().items()):
+    for name, entry in sorted(all_models().complete().items()):
         sizes = map(count, describe_model(name)[:2])
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         example = settings and f"{name}@{settings}"

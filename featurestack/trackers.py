@@ -15,11 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import option
+from featurestack.commandline.extras import pip_install
 from featurestack.commandline.registry import Registry
-from featurestack.train.options import RunAddition
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -132,23 +130,11 @@ TRACKERS: Registry[type[TensorBoard]] = Registry(
 )
 
 
-class TrackerOptions(RunAddition):
-    """The tracker that follows a run."""
-
-    tracker: str = option("", "tensorboard or wandb, besides the CSV files")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.tracker:
-            return
-        package = TRACKERS[self.tracker].package
-        if importlib.util.find_spec(package) is None:
-            raise RequestError(
-                f"TRACKER={self.tracker} needs its package: {rooms.pip_install()}"
-                f" {package}"
-            )
-
-    def trackers(self, run: "RunFolder", fold: int, epoch: int) -> list[Any]:
-        if not self.tracker:
-            return []
-        return [TRACKERS[self.tracker](run, fold, epoch)]
+def tracker_of(name: str) -> type[TensorBoard]:
+    """The class of a tracker; RequestError if its package is not installed."""
+    tracker = TRACKERS[name]
+    if importlib.util.find_spec(tracker.package) is None:
+        raise RequestError(
+            f"TRACKER={name} needs its package: {pip_install()} {tracker.package}"
+        )
+    return tracker

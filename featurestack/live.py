@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
-from featurestack.live.options import ListenOptions
 from featurestack.predict.model import Model
+from featurestack.predict.options import ListenOptions
 
 BLOCK = 0.05  # seconds of audio read at once
 SHOWN = 3  # classes of a line

@@ -10,15 +10,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurestack import __version__
+from featurestack.analysis import page
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.page import render
+from featurestack.commandline import VERSION
 from featurestack.features_cache.cache import Cache
 from featurestack.scores.bootstrap import REPLICATES
 from featurestack.storage.own_files import OwnFiles
 
-REFERENCES = Path(__file__).parent / "templates" / "references.bib"
+TEMPLATES = Path(page.__file__).parent / "templates" / "paper"
 # datasets with a paper of their own -> their name there
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # figures of the document; the best run's come before other runs'
@@ -85,12 +85,12 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-    text = render(
-        "methods.txt",
+    text = page.render(
+        "paper/methods.txt",
         f=found,
         replicates=REPLICATES,
         seconds=seconds,
-        version=__version__,
+        version=VERSION,
     )
     return " ".join(text.split())
 
@@ -110,8 +110,8 @@ def write_document(
     assert found.main, "a document is of a ranking"
     published = PUBLISHED.get(found.main.best.dataset, "")
     works = cited_works(found, published)
-    document = render(
-        "document.tex",
+    document = page.render(
+        "paper/document.tex",
         f=found,
         methods=methods,
         figures=shown,
@@ -120,8 +120,8 @@ def write_document(
         tex=latex_text,
     )
     files["main.tex"] = document.encode()
-    bibliography = REFERENCES.read_text(encoding="utf-8")
-    files["references.bib"] = bibliography.replace("VERSION", __version__).encode()
+    bibliography = (TEMPLATES / "references.bib").read_text(encoding="utf-8")
+    files["references.bib"] = bibliography.replace("VERSION", VERSION).encode()
     written = {f"latex/{name}": content for name, content in files.items()}
-    table = render("comparison.tex", f=found, tex=latex_text)
+    table = page.render("paper/comparison.tex", f=found, tex=latex_text)
     own.write({**written, "tables/comparison.tex": table}, durable=False)

@@ -1,5 +1,0 @@
-"""`fs.export(...)`."""
-
-from featurestack.interface import of_command
-
-export = of_command("export")
