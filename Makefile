@@ -3,7 +3,8 @@
 #
 #: make demo        set up, synthesise a dataset, extract, train ResNet-18, report: 3 minutes
 #: make answer      from a folder of sounds to the report: DATASET="my sounds"
-#: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
+#: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong, GPU=1
+#:                  what needs a CUDA card alone
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset
 #: make check       faults of a dataset: leaks, silent or clipped clips, artefacts
@@ -57,7 +58,7 @@ $(error a variable holds a line break, which make cannot hand on: give it in one
 endif
 own := help test setup docs lint
 quoted = '$1=$(subst $(quote),'\'',$(value $1))'
-typed := $(strip $(foreach name,$(sort $(filter-out ALL PYTHON,$(.VARIABLES))),$(if $(filter command,$(origin $(name))),$(name))))
+typed := $(strip $(foreach name,$(sort $(filter-out ALL PYTHON $(if $(filter test,$(MAKECMDGOALS)),GPU),$(.VARIABLES))),$(if $(filter command,$(origin $(name))),$(name))))
 given = $(foreach name,$(typed),$(call quoted,$(name)))
 this = $(firstword $(MAKEFILE_LIST))
 
@@ -88,7 +89,7 @@ $(error $(typed): make $(filter $(own),$(MAKECMDGOALS)) takes no variable but AL
 endif
 endif
 test: $(test_environment)
-	@$(python) -m pytest -n 2 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
+	@$(python) -m pytest $(if $(filter 1,$(GPU)),-rs -m gpu tests/train,-n 2 --dist loadfile $(if $(filter 1,$(ALL)),-m ''))
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt)

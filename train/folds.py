@@ -177,7 +177,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
                 del data, own  # before the next fold's clips are loaded
             except Exception as error:
                 # a shortage has no class of its own
-                sentence = explanation(error, plan.training.batch, device)
+                sentence = explanation(error, plan, device)
                 if sentence:
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
@@ -280,11 +280,15 @@ def tell_scores(run: RunFolder, fold: int) -> None:
         )
 
 
-def explanation(error: Exception, batch: int, device: str) -> str:
+def explanation(error: Exception, plan: Plan, device: str) -> str:
     """One sentence for the user about an expected failure; empty for any other."""
     if is_shortage(error):
+        batch = plan.training.batch
+        rows, frames = plan.input.grid
         smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
-        return f"out of memory on {device} with BATCH={batch}: {smaller}"
+        return (
+            f"out of memory on {device}: BATCH={batch}, GRID={rows}x{frames}; {smaller}"
+        )
     if isinstance(error, OSError):
         return f"{error}; the same command continues from the last epoch saved"
     return ""

@@ -121,11 +121,11 @@ def execute(options, **changes):
     return run.execute(change(options, **changes))
 
 
-def load(options, fold):
+def load(options, fold, device="cpu"):
     """The data of a fold of the run of `options`."""
     plan = make_plan(options)
     clips = measure_clips(plan)
-    return load_fold(plan, fold, plan.split(fold), clips, "cpu")
+    return load_fold(plan, fold, plan.split(fold), clips, device)
 
 
 class Harmful:

@@ -3,6 +3,9 @@ again. A way to compute is used only if it agrees with plain fp32: wrong kernels
 found.
 """
 
+import os
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -25,20 +28,73 @@ MAPS = (32, 3, 64, 216)
 NUMBERS = (32, 9, 1, 1)
 
 
+@pytest.fixture
+def flags():
+    """The flags of CUDA and of deterministic kernels, set back afterwards."""
+    matmul, own = torch.backends.cuda.matmul, torch.utils.deterministic
+    before = matmul.allow_tf32, own.fill_uninitialized_memory
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+        yield torch.backends.cudnn
+    matmul.allow_tf32, own.fill_uninitialized_memory = before
+    torch.set_deterministic_debug_mode("default")
+
+
 @pytest.mark.parametrize(
     ("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)]
 )
-def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, rounded):
+def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(
+    precision, rounded, flags
+):
     matmul = torch.backends.cuda.matmul
-    cudnn = torch.backends.cudnn
-    before = matmul.allow_tf32
-    try:
-        with cudnn.flags(enabled=True, benchmark=False, allow_tf32=not rounded):
-            matmul.allow_tf32 = not rounded
-            Compute("cuda", precision, threads=torch.get_num_threads()).prepare()
-            assert matmul.allow_tf32 == cudnn.allow_tf32 == rounded
-    finally:
-        matmul.allow_tf32 = before
+    flags.allow_tf32 = matmul.allow_tf32 = not rounded
+    Compute("cuda", precision, threads=torch.get_num_threads()).prepare()
+    assert matmul.allow_tf32 == flags.allow_tf32 == rounded
+
+
+def test_a_gpu_uses_deterministic_kernels_alone_and_a_processor_changes_nothing(flags):
+    threads = torch.get_num_threads()
+    Compute("cpu", threads=threads).prepare()
+    assert flags.benchmark and not torch.are_deterministic_algorithms_enabled()
+    Compute("cuda", threads=threads).prepare()
+    assert flags.deterministic and not flags.benchmark
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_cublas_is_deterministic_before_cuda_starts(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    cuda = torch.device("cuda")
+    monkeypatch.setattr(
+        torch.accelerator, "current_accelerator", lambda check_available: cuda
+    )
+    assert compute.device_of("auto") == "cuda"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_operations_without_a_deterministic_kernel_are_told_in_one_line(flags, capsys):
+    compute.use_deterministic_kernels()
+
+    def step():
+        x = torch.ones(4, requires_grad=True)
+        (x * 2).put_(torch.tensor([1]), torch.tensor([2.0])).sum().backward()
+
+    with pytest.warns(UserWarning, match="of a library") as heard:
+        with compute.named_operations():
+            step()
+            warnings.warn("of a library", stacklevel=1)
+        step()  # torch warns again, and is not heard
+    assert len(heard) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and "no deterministic kernel on this card for put_" in told[0]
+
+
+def test_a_card_compares_a_step_of_few_clips(monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        compute, "disagreement", lambda network, way, batch, _: compared.append(batch)
+    )
+    for device in ("cpu", "cuda"):
+        agreed(Compute(device, "bf16"), None, batch(size=32), CROSS_ENTROPY)
+    assert [(len(x), len(y)) for x, y in compared] == [(32, 32), (8, 8)]
 
 
 def batch(shape=(2, 16, 16), size=6):

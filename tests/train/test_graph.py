@@ -33,12 +33,15 @@ def refuse(work):
     raise RuntimeError("operation not permitted\nand more")
 
 
-def trained(data, record=None):
+def trained(data, record=None, compute=None):
     """A trainer after two epochs, and the losses of all steps."""
+    compute = compute or Compute()
     drawn = torch.Generator().manual_seed(0)
-    own = Trainer(data, build("cnn4", 1, 4, (16, 16), drawn), Compute())
+    network = compute.place(build("cnn4", 1, 4, (16, 16), drawn))
+    own = Trainer(data, network, compute)
+    own.gradients = own.both_passes
     if record:
-        own.gradients = Replayed(own.network, own.both_passes, record)
+        own.gradients = Replayed(network, own.both_passes, record)
     losses = []
     estimate = type("", (), {"step": lambda self, loss: losses.append(loss)})
     own.estimate = estimate()
