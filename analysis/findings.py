@@ -10,10 +10,9 @@ the verdict is clear.
 """
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,34 +50,29 @@ COMPARISON = [
 ]
 
 
-WARNINGS: list[type["ReportWarning"]] = []  # in the order of a report
+@dataclass(frozen=True)
+class Said:
+    """A warning of a report: its sentence, and the page that explains it."""
+
+    code: str
+    title: str
+    text: str
+    page: str
+    of_check: bool = False  # `check` prints it too
 
 
-class ReportWarning(ABC):
-    """A reason why a result may be wrong; its fields are its sentence's figures."""
+@dataclass(frozen=True)
+class NewValues:
+    """What clips of new speakers, sites or devices lose, as `check` measured."""
 
-    code: ClassVar[str]
-    title: ClassVar[str]
-    of_check: ClassVar[bool] = False  # `check` prints it too
+    measured: str  # both scores and their difference, in the words of `check`
+    options: tuple[str, ...] = ()  # the words that group by the field
 
-    def __init_subclass__(cls) -> None:
-        WARNINGS.append(cls)
-
-    @classmethod
-    @abstractmethod
-    def find(cls, evidence: Any) -> Iterator[Self]:
-        """The warning, if `report_warnings.Evidence` has it."""
-
-    @abstractmethod
-    def says(self, found: "Findings") -> str:
-        """The finding, its effect on the score, and the remedy, as a sentence."""
-
-    def sentence(self, found: "Findings") -> str:
-        """The sentence with its code: `…: train again (W6).`"""
-        return f"{self.says(found)} ({self.code})."
-
-
-Kind = TypeVar("Kind", bound=ReportWarning)
+    @property
+    def in_headline(self) -> str:
+        """`a new speaker, site or device scores 30.7 points less: by clip 95.7, …`"""
+        scores, _, less = self.measured.rpartition(": ")
+        return f"{less}: {scores}" if scores else less
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +82,8 @@ class Findings:
     state: State
     # those of reading first, then runs outside the main ranking
     problems: Sequence[Problem] = ()
-    warnings: Sequence[ReportWarning] = ()
+    warnings: Sequence[Said] = ()
+    new_values: NewValues | None = None
     main: Ranking | None = None
     # every configuration, in the order of the comparison table
     runs: Sequence[Run] = ()
@@ -143,10 +138,9 @@ class Findings:
         """Rows of the feature sets that are trained alike, best first."""
         return [self.rows[place] for place in self.main.alike] if self.main else []
 
-    def warning(self, kind: type[Kind]) -> Kind | None:
-        """The warning of this class, if there is one."""
-        found = (warning for warning in self.warnings if isinstance(warning, kind))
-        return next(found, None)
+    def warns(self, code: str) -> bool:
+        """Whether there is a warning of this code."""
+        return any(warning.code == code for warning in self.warnings)
 
     @property
     def tied(self) -> list[Row]:

@@ -22,12 +22,7 @@ from featurestack.analysis.report_inputs import (
     list_reports,
     read_summary,
 )
-from featurestack.analysis.report_warnings import (
-    ChangedAudio,
-    Duplicates,
-    Evidence,
-    find_warnings,
-)
+from featurestack.analysis.report_warnings import Evidence, warned
 from featurestack.analysis.runs import (
     Problem,
     Results,
@@ -137,12 +132,8 @@ def findings_of(
         outdated={problem.run for problem in outdated},
         groups=cache.groups if cache else "",
     )
-    evidence = Evidence(found, results.runs, cache, features, checked or [])
-    return replace(
-        found,
-        problems=[*found.problems, *outdated],
-        warnings=find_warnings(evidence),
-    )
+    found = replace(found, problems=[*found.problems, *outdated])
+    return warned(Evidence(found, results.runs, cache, features, checked or []))
 
 
 def propose(
@@ -155,7 +146,7 @@ def propose(
     state = State(given=without(inputs.job.given, "RUN"))
     if cache:
         paths = cache.clips["path"]
-        changed = inputs.found.warning(ChangedAudio) is not None
+        changed = inputs.found.warns("W5")
         state = replace(
             state,
             frames={name: cache[name].frames for name in inputs.features},
@@ -193,7 +184,7 @@ def with_ranking(state: State, found: Findings) -> State:
         ranked=len(ranked),
         trained=trained,
         chance=found.state == "chance",
-        leak=found.warning(Duplicates) is not None,
+        leak=found.warns("W1"),
         outdated=outdated,
         chosen=chosen,
     )
@@ -258,7 +249,7 @@ def write_page(
         **joined(*(section.values for section in sections)),
     )
     own.write({PAGE: html})
-    remarks = [warning.sentence(found) for warning in found.warnings]
+    remarks = [warning.text for warning in found.warnings]
     remarks += [f"{listed(runs)}: {text}" for text, runs in reasons.items()]
     return Built(
         page=job.folder / PAGE,

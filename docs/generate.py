@@ -242,13 +242,13 @@ Made from the registries; [models](../models.md) explains the first two.
 def warnings_page() -> str:
     """The warnings of a report, each by its code."""
     return WARNINGS_HEAD + "\n\n".join(
-        f"## {kind.code}: {kind.title}\n\n{documentation(kind)}" for kind in WARNINGS
+        f"## {kind.code}: {kind.title}\n\n{kind.page}" for kind in WARNINGS
     )
 
 
 WARNINGS_HEAD = """# Warnings of a report
 
-A warning says what may make a score wrong. It ends in its code.
+A warning says what may make a score wrong. The report shows this text below it.
 
 """
 

@@ -15,7 +15,6 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.ranking import Ranking
-from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.commandline.quantities import (
     counted,
     is_or_are,
@@ -183,26 +182,22 @@ def reached(f: Findings) -> str:
     if pd.notna(best["accuracy_low"]):
         low, high = best["accuracy_low"], best["accuracy_high"]
         sure = f"95 % interval {of_hundred(low)} to {of_hundred(high)}"
-    warning = f.warning(SplitByClip)
-    text = f"{counted_clips(f, seen=warning is not None)} ({sure}{balanced(f)})"
+    text = f"{counted_clips(f)} ({sure}{balanced(f)})"
     perfect = main.metric.perfect(main.best)
     if perfect < 0.9995:
         text += f", where a perfect order gets {percent(perfect)} %"
     if len(f.rows) > 1:
         text += f", the highest of {len(f.rows)} configurations"
-    if warning:
-        text += f"; {warning.in_headline}"
+    if f.new_values:
+        text += f"; {f.new_values.in_headline}"
     return f"{text}."
 
 
-def counted_clips(f: Findings, *, seen: bool) -> str:
-    """`Cross-validation classified 96.2 % of 80 clips correctly`.
-
-    seen  whether clips of one speaker, site or device were trained on and tested
-    """
+def counted_clips(f: Findings) -> str:
+    """`Cross-validation classified 96.2 % of 80 clips correctly`."""
     best, main = best_of(f), ranking_of(f)
     score = percent(best["accuracy"])
-    of_these = " of these speakers, sites or devices" if seen else ""
+    of_these = " of these speakers, sites or devices" if f.new_values else ""
     seeds = f", a mean of {best['seeds']} seeds," if best["seeds"] > 1 else ""
     if f.score != ACCURACY.title:
         return f"Its {f.score}{of_these} is {score} %{seeds.rstrip(',')}"

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.report_warnings import SplitByClip
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
 from featurestack.commandline.errors import RequestError, make_command
@@ -203,11 +202,11 @@ def answer(page: PageInputs) -> Section:
 
 def grouped(page: PageInputs, config: Choice | None) -> tuple[str, str] | None:
     """The same question, grouped by a field of the names if that lowers the score."""
-    warning = page.found.warning(SplitByClip)
-    if not (warning and warning.options):
+    new = page.found.new_values
+    if not (new and new.options):
         return None
     given = config.words if config else option_words(page.options, ("dataset", "data"))
-    command = make_command("answer", *given, *warning.options, "RETRAIN=1")
+    command = make_command("answer", *given, *new.options, "RETRAIN=1")
     return command, "tests on speakers, sites or devices that were not trained on"
 
 

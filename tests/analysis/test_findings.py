@@ -6,11 +6,7 @@ import pytest
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_warnings import (
-    Evidence,
-    UnevenClasses,
-    find_warnings,
-)
+from featurestack.analysis.report_warnings import Evidence, warned
 from featurestack.analysis.runs import Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
@@ -23,7 +19,8 @@ def test_uneven_classes_are_a_warning(hand_run):
         for n, label in enumerate(labels)
     ]
     found = findings(Results([hand_run("mel", ["dog", "rain"], rows)], []))
-    assert find_warnings(Evidence(found)) == [UnevenClasses(21, 79)]
+    (said,) = warned(Evidence(found)).warnings
+    assert said.text.startswith("The classes are uneven, 21 to 79 clips")
     assert found.state == "chance" and found.main.against_chance.p > 0.4
     assert found.chance == pytest.approx(0.79)
 

@@ -7,22 +7,29 @@ import pytest
 
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import AgainstChance
-from featurestack.analysis.report_warnings import (
-    Artefacts,
-    SplitByClip,
-)
+from featurestack.analysis.report_warnings import Evidence, warned
 from tests.analysis.made_runs import MadeRun
 
 
 def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
-    warnings = Artefacts(0.6, 0.1), SplitByClip("by clip 83 %")
+    checked = [
+        {
+            "kind": "artefacts",
+            "accuracy": 0.6,
+            "chance": 0.1,
+            "names": ["level 60.0 %"],
+        },
+        {"kind": "price", "what": "by clip 83 %", "names": ["field 2", "GROUP=_(.*)_"]},
+    ]
+    checked = [finding | {"severity": "warning"} for finding in checked]
     for task, within, on in (
         ("categories", "class within the categories (60.0 %", "on the classes, not"),
-        ("classes", "class (60.0 %", "measured: by clip 83 %"),
+        ("classes", "class (60.0 %", "measured: by clip 83 %. GROUP="),
     ):
-        facts = findings(made(MadeRun(task=task)))
-        first, second = [warning.sentence(facts) for warning in warnings]
-        assert within in first and on in second
+        found = warned(Evidence(findings(made(MadeRun(task=task))), checked=checked))
+        first, second = found.warnings
+        assert within in first.text and "level (60.0 % alone)" in first.text
+        assert on in second.text and second.page.startswith("A field of the file names")
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     cache = tmp_path / "data" / "tones" / "features"
     # not the cache's clips
     write_check(cache, complete(workshop.table.iloc[1:]), found)
-    added = ["1 clip is newer than the runs and not tested: train again (W7)."]
+    added = ["1 clip is newer than the runs and not tested: train again."]
     assert build(options).remarks == added and build(options).next_command.startswith(
         check
     )

@@ -5,12 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurestack.analysis.findings import findings
-from featurestack.analysis.report_warnings import Artefacts, SplitByClip
+from featurestack.analysis.findings import NewValues, findings
+from featurestack.analysis.report_warnings import Evidence, artefacts
 from featurestack.analysis.runs import Problem, Results
 from featurestack.analysis.sentences import headline, media, of_hundred, printed
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
+ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ()}
+ARTEFACTS |= {"accuracy": 0.8, "chance": 0.5}
 TIED = of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
 FEW = of_sets(mel_rms=0.9, rms=0.5)
 HEADLINES = {
@@ -81,8 +83,8 @@ def test_without_a_run_that_can_be_read_the_headline_says_so():
 
 def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
     less = "a new speaker, site or device scores 30.7 points less"
-    warning = SplitByClip(f"by clip 84.0, by speaker 53.3: {less}")
-    found = replace(findings(made(MadeRun(skill=0.84))), warnings=[warning])
+    new = NewValues(f"by clip 84.0, by speaker 53.3: {less}")
+    found = replace(findings(made(MadeRun(skill=0.84))), new_values=new)
     assert headline(found).endswith(
         "classified 84.0 % of 400 clips of these speakers, sites or devices correctly"
         f" (95 % interval 79 to 88); {less}: by clip 84.0, by speaker 53.3."
@@ -97,7 +99,7 @@ def test_media_that_are_elsewhere_are_said():
 
 def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():
     found = SimpleNamespace(several_labels=True, main=None, score="mAP")
-    said = Artefacts(0.8, 0.5).says(found)
+    said = artefacts(Evidence(found, checked=[ARTEFACTS]))
     assert "predict the tags (macro AUROC 80.0 %, chance is 50.0 %)." in said
 
 

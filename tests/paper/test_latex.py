@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 
 from featurestack import paper as latex
 from featurestack.analysis.figures import SavedFigure
-from featurestack.analysis.findings import findings
+from featurestack.analysis.findings import Said, findings
 from featurestack.analysis.report_inputs import files_of_report
-from featurestack.analysis.report_warnings import OldRuns
 from featurestack.analysis.runs import Problem, Results
 from tests.analysis.made_runs import MadeRun
 
@@ -56,7 +55,7 @@ def test_the_document_is_whole(made, tmp_path):
     results = made(*runs, names=ODD, dataset="esc10")
     unfinished = Problem("rms-cnn4", "no fold is finished yet", "unfinished")
     results = Results(results.runs, [*results.problems, unfinished])
-    found = replace(findings(results), warnings=[OldRuns(1)])
+    found = replace(findings(results), warnings=[Said("W6", "Old", "1 run.", "")])
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
