@@ -1,7 +1,7 @@
 """The effect of one choice: added features, or an augmentation.
 
 Conventions: two ranked runs are a pair if their options differ in the features alone,
-or in augmentation and altered copies alone. A difference is the second run's accuracy
+or in augmentation alone. A difference is the second run's accuracy
 (mAP for tags) less the first's, a mean over seeds. All pairs of a ranking are one
 family of `significance.sign_flip_tests`.
 
@@ -20,8 +20,6 @@ from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.analysis.significance import standard_error
 
-AUGMENTATION = ("augment", "copies")  # options that differ in a pair of this kind
-
 
 def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     """The pairs that differ in features alone, without a set between them."""
@@ -38,16 +36,15 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
 
 
 def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ in augmentation and copies alone, the least first."""
+    """The pairs that differ in augmentation alone, the least first."""
 
-    def amount(run: Run) -> list[tuple[bool, int]]:
-        texts = map(run.option_text, AUGMENTATION)
-        return [(text != "none", len(text)) for text in texts]
+    def amount(run: Run) -> tuple[bool, int]:
+        text = run.option_text("augment")
+        return text != "none", len(text)
 
     pairs = []
     for pair in combinations(runs, 2):
-        differing = differing_options(*pair)
-        if differing and differing <= {*AUGMENTATION}:
+        if differing_options(*pair) == {"augment"}:
             less, more = sorted(pair, key=amount)
             pairs.append((less, more))
     return pairs

@@ -303,7 +303,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     clips = originals(cache.clips)
     files = cache.folder.glob("*.h5")
     used = sum(file.stat().st_size for file in files if file.is_file())
-    copies = len(cache.clips) - len(clips)
+    further = len(cache.clips) - len(clips)
     failed = failures(cache)
     untested = len(failed.pop(WHOLE, ()))
     single = ", ".join(
@@ -318,9 +318,9 @@ def data_facts(cache: Cache) -> dict[str, str]:
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
-    altered = f" and {copies:,} altered copies" if copies else ""
+    only_trained = f" and {further:,} only trained on" if further else ""
     return {
-        "Clips": f"{len(clips):,}{of_recordings}{altered}",
+        "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
         "Classes": str(len(classes_in(clips))),
         "Clips that failed": (
             f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""

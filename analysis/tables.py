@@ -21,7 +21,7 @@ from featurestack.scores.ranking_metric import INTERVALS
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
-USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val"
+USED_BY_EXACT = "features", "model", "task", "padding", "val"
 # in the small confusion matrix; if there are more, those with the most frequent errors
 CLASSES_SHOWN = 12
 

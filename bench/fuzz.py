@@ -103,7 +103,7 @@ data-zip         data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zi
 events           events AUDIO={world}/sounds TABLES={world}/tables NAME=parts DATA={world}/other
 features         features {sounds} FEATURES='mel rms zcr' JOBS=1
 features-tree    features {tree} FEATURES=rms JOBS=1
-features-copies  features {tree} FEATURES=rms JOBS=1 COPIES=1 ALTER=gain
+altered          data {tree} ALTER=gain COPIES=2 NAME=altered DATA={world}/other
 list             show FEATURES=mel
 check            check {sounds}
 check-tree       check {tree}

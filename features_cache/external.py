@@ -52,8 +52,8 @@ def create_cache(
 
     folder       the new cache; RequestError if it is a cache already
     table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (by
-                 default every clip is its own), `category`, `path`, `copy_of`,
-                 `alteration`
+                 default every clip is its own), `category`, `path`,
+                 `train_only`
     dataset      the name in run folders and reports; by default the folder's name
     sample_rate  Hz, of the audio behind the features; 0 if there is none
     duration     seconds of a clip; 0 if there is none

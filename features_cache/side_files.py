@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from featurestack.features_cache.feature_file import lock
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import claim_names, feature_names
-from featurestack.features_cache.table import originals
 from featurestack.storage.files import replace_file, replaced
 from featurestack.storage.own_files import OwnFiles
 
@@ -203,7 +202,7 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
 def _audio_digest(clips: pd.DataFrame) -> str:
     """Digest of size and time of each audio file, in the order of the clips' ids."""
     states = []
-    for path in originals(clips).sort_values("clip_id")["path"].unique():
+    for path in clips.sort_values("clip_id")["path"].unique():
         states.append([0, 0])
         with suppress(OSError):
             status = Path(path).stat()
@@ -212,8 +211,8 @@ def _audio_digest(clips: pd.DataFrame) -> str:
 
 
 def _labels_digest(clips: pd.DataFrame) -> str:
-    columns = ["clip_id", "label", "fold", "group"]
-    return _digest(sorted(originals(clips)[columns].values.tolist()))
+    columns = ["clip_id", "label", "fold", "group", "train_only"]
+    return _digest(sorted(clips[columns].values.tolist()))
 
 
 def _digest(rows: Sequence[object]) -> str:

@@ -1,6 +1,7 @@
 """Each fold's train, validation and test clips, without a leak, from the clip table.
 
-No two sides of a split share a group, a source recording. Copies are only trained on.
+No two sides of a split share a group, a source recording. Clips that the table marks
+`train_only` are trained on where their group is neither validated nor tested.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group set
 class Split:
     """Clip ids of one fold's split, in the table's order.
 
-    `train` holds originals, then their altered copies; `statistics` the originals
-    alone; `left_out` originals whose group is tested or validated.
+    `train` holds originals, then clips that are only trained on; `statistics` the
+    originals alone; `left_out` originals whose group is tested or validated.
     """
 
     train: Ids
@@ -65,34 +66,28 @@ def fold_split(
             f" validate on; the folds are {folds}: give more folds, VAL=group or"
             " VAL=none"
         )
-    trained, validation, tested = (
-        part["clip_id"].to_numpy(dtype=object)
-        for part in (train, candidates[validated], test)
+    held_out = pd.concat([test, candidates[validated]])
+    only_trained = drop_leaking(table.drop(clips.index), held_out)
+    used = pd.concat([train, candidates[validated]])["clip_id"]
+    return Split(
+        train=_ids(pd.concat([train, only_trained])),
+        val=_ids(candidates[validated]),
+        test=_ids(test),
+        statistics=_ids(train),
+        left_out=_ids(rest[~rest["clip_id"].isin(used)]),
     )
-    used = rest["clip_id"].isin([*trained, *validation])
-    left_out = rest["clip_id"][~used].to_numpy(dtype=object)
-    return _with_copies(table, trained, validation, tested, left_out)
 
 
 def whole_split(table: pd.DataFrame) -> Split:
     """The split that trains on every clip, and validates and tests nothing."""
-    trained = originals(table)["clip_id"].to_numpy(dtype=object)
-    none = trained[:0]
-    return _with_copies(table, trained, none, none, none)
+    clips = originals(table)
+    trained, none = _ids(clips), _ids(clips[:0])
+    every = _ids(pd.concat([clips, table.drop(clips.index)]))
+    return Split(train=every, val=none, test=none, statistics=trained, left_out=none)
 
 
-def _with_copies(
-    table: pd.DataFrame, trained: Ids, validation: Ids, tested: Ids, left_out: Ids
-) -> Split:
-    """The split of these originals, with the altered copies of those trained on."""
-    copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
-    return Split(
-        train=np.concatenate([trained, copies]),
-        val=validation,
-        test=tested,
-        statistics=trained,
-        left_out=left_out,
-    )
+def _ids(clips: pd.DataFrame) -> Ids:
+    return clips["clip_id"].to_numpy(dtype=object)
 
 
 def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:

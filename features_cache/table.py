@@ -25,9 +25,10 @@ CLIP_COLUMNS = (
     "category",
     "fold",
     "group",
-    "copy_of",
-    "alteration",
+    "train_only",
 )
+# cells of train_only, in small letters, and what they mean
+MARKS = {"": "", "0": "", "0.0": "", "false": "", "1": "1", "1.0": "1", "true": "1"}
 WINDOW_COLUMNS = ("start", "end")  # seconds in the file; 0 to 0 is the whole file
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
 SOURCE_COLUMNS = {
@@ -39,6 +40,7 @@ SOURCE_COLUMNS = {
 # columns of sources' tables and of folds.csv that are no property of a recording
 SOURCE_TABLE_COLUMNS = (
     "filename",
+    "alteration",
     "grouped_by",
     "split",
     "subset",
@@ -115,9 +117,40 @@ def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np
     return of_texts[codes]
 
 
+def marked(clips: pd.DataFrame, names: str = "clip_id") -> pd.DataFrame:
+    """The clips with the column `train_only`: 1 for a clip that is only ever trained
+    on, else ''. RequestError for another cell, with what the column `names` holds.
+    """
+    absent = pd.Series("", clips.index)
+    given = clips.get("train_only", absent).astype(object)
+    cells = given.where(given.notna(), "").astype(str)
+    marks = cells.str.strip().str.lower().map(MARKS)
+    wrong = marks.isna()
+    if wrong.any():
+        raise RequestError(
+            f"{clips[names][wrong].iloc[0]} has train_only {cells[wrong].iloc[0]!r};"
+            " expected 1 for a clip that is only ever trained on, else nothing"
+        )
+    return clips.assign(train_only=marks)
+
+
 def originals(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are not altered copies."""
-    return table[table["copy_of"] == ""]
+    """The clips that are tested: all but those marked `train_only`."""
+    return table[table["train_only"] == ""]
+
+
+def with_own_groups(table: pd.DataFrame) -> pd.DataFrame:
+    """The table in which a clip without a group is one of its own; RequestError if the
+    clip is marked `train_only`, since what it was made of may be tested.
+    """
+    blank = table["group"].str.strip() == ""
+    if (unknown := blank & (table["train_only"] != "")).any():
+        raise RequestError(
+            f"{table['clip_id'][unknown].iloc[0]} is marked train_only and has no"
+            " group: expected the source recording that it was made of, or a name of"
+            " its own if it was made of none"
+        )
+    return table.assign(group=table["group"].where(~blank, table["clip_id"]))
 
 
 def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
@@ -167,14 +200,14 @@ def too_few_classes(clips: pd.DataFrame) -> str:
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     """The table's CLIP_COLUMNS and WINDOW_COLUMNS, absent ones '' or 0, a blank group
-    the clip's id or its original's group; RequestError names what is wrong.
+    the clip's id; RequestError names what is wrong.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
             f"the clip table lacks the columns {', '.join(missing)}; it has"
             f" {', '.join(table)}"
         )
-    given = pd.DataFrame(table).reset_index(drop=True)
+    given = marked(pd.DataFrame(table).reset_index(drop=True))
     clean = given.reindex(columns=list(CLIP_COLUMNS), fill_value="")
     for column in CLIP_COLUMNS:
         if column != "fold":
@@ -189,26 +222,16 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     places = given.reindex(columns=list(WINDOW_COLUMNS), fill_value=0.0)
     clean[list(WINDOW_COLUMNS)] = places.astype(np.float64)
     ids = clean["clip_id"]
-    copies = clean["copy_of"] != ""
     if not len(ids):
         raise RequestError("the clip table is empty")
     if (nameless := ids == "").any():
         row = int(nameless.argmax())
         raise RequestError(f"row {row} of the clip table has no clip_id")
-    lonely = copies & ~clean["copy_of"].isin(ids[~copies])
-    late = copies.cummax() & ~copies
-    for wrong, what in (
-        (ids.duplicated(), "clip ids occur twice"),
-        (lonely, "copies of clips that are no originals here"),
-        (late, "altered copies must follow all originals; these originals follow one"),
-    ):
-        if wrong.any():
-            raise RequestError(f"{what}: {', '.join(ids[wrong][:5])}")
-    # an original is its own group, a copy has its original's
-    blank = clean["group"].str.strip() == ""
-    own = clean["copy_of"].where(copies, ids)
-    group_of = dict(zip(ids, clean["group"].where(~blank, own)))
-    return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
+    if (twice := ids[ids.duplicated()]).size:
+        raise RequestError(f"clip ids occur twice: {', '.join(twice[:5])}")
+    if not len(originals(clean)):
+        raise RequestError("every clip is marked train_only: none is left to test")
+    return with_own_groups(clean)
 
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
@@ -229,7 +252,6 @@ def source_changes(clips: pd.DataFrame, source: str) -> str:
     by its number of rows. New files are looked for beside known ones, but not in a
     folder with a CSV table, which may leave files out on purpose.
     """
-    clips = originals(clips)
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")
     states = [audio_state(file) for file in files.itertuples()]

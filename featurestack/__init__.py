@@ -108,7 +108,7 @@ __all__ = [
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
     "Model": "featurestack.predict.model",
-    "alter": "featurestack.pipeline.copies",
+    "alter": "featurestack.pipeline.alterations",
     "answer": "featurestack.answers.functions",
     "compare": "featurestack.predictions.compare",
     "curve": "featurestack.feature_importance.functions",

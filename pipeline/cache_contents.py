@@ -16,6 +16,7 @@ from featurestack.features_cache.side_files import (
     failed_clips,
     forget_verified,
 )
+from featurestack.features_cache.table import originals
 
 HEADER = (
     "feature",
@@ -31,11 +32,11 @@ HEADER = (
 def describe_cache(cache: Cache) -> str:
     """The content of a cache in several lines; one for each unreadable file."""
     settings = cache.settings
-    copies = int((cache.clips["copy_of"] != "").sum())
+    only_trained = len(cache.clips) - len(originals(cache.clips))
     first = (
-        f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}, altered copies"
-        f" among them {copies:,}, source {settings['source']}, {cache.sample_rate} Hz,"
-        f" {cache.duration:g} s"
+        f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}"
+        f"{f', {only_trained:,} of them only trained on' if only_trained else ''},"
+        f" source {settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
         f"{f', channel {cache.audio_channel}' if cache.audio_channel else ''}"
         f"{', synthetic' if cache.synthetic else ''}"
     )

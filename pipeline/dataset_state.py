@@ -13,7 +13,7 @@ from featurestack.commandline.options import option_words
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import NAMED, has_events, parse_channel
 from featurestack.features_cache.side_files import has_failed, read_check
-from featurestack.features_cache.table import originals, untrainable
+from featurestack.features_cache.table import untrainable
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
@@ -49,7 +49,7 @@ def state_of(
         state = replace(state, frames={name: cache[name].frames for name in computed})
         features = features or cache.features
         present, cached = (
-            {*originals(table)["clip_id"]} for table in (dataset.table, cache.clips)
+            {*table["clip_id"]} for table in (dataset.table, cache.clips)
         )
         done = features and present == cached
         if dataset.read_only or (done and not missing_clips(cache, features).any()):

@@ -80,7 +80,7 @@ class Request(Wanted):
         clips = self.clips
         versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
         channels = itertools.repeat(self.dataset.audio_channel)
-        columns = clips["path"], clips["alteration"], spans(clips), channels, versions
+        columns = clips["path"], spans(clips), channels, versions
         return list(map(Source, *columns))
 
 
@@ -91,8 +91,6 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
-    if dataset.keeps_copies and before is not None and not dataset.read_only:
-        table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
     variants, left_out = wanted(options.features, dataset, options.frame)
     rows = part_of(options.part, len(table))
     clips = with_sources(table, before)
@@ -218,7 +216,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """The clips with up-to-date SOURCE_COLUMNS in `part`: a file is read again if its
     size or time changed; a missing one keeps its values, and its features stay done.
     """
-    # copies share their original's
+    # windows share their recording's
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
     known = ["source_size", "source_time_ns"]
     versions = [audio.version(path) for path in files.index]
@@ -259,15 +257,6 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
         "clips changed in their audio": (known.ne("") & known.ne(new.iloc[part])).sum(),
     }
     return [f"{what}: {count:,}" for what, count in counts.items() if count]
-
-
-def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
-    """The originals of `table`, then their copies in `cached`, brought up to date."""
-    copies = cached[cached["copy_of"].isin(table["clip_id"])]
-    now = table.set_index("clip_id").loc[copies["copy_of"]]
-    columns = table.columns.drop(["clip_id", "copy_of", "alteration"])
-    renewed = copies.assign(**{column: now[column].to_numpy() for column in columns})
-    return pd.concat([table, renewed[list(table)]], ignore_index=True)
 
 
 def part_of(part: str, count: int) -> slice:

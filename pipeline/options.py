@@ -1,7 +1,7 @@
 """Options of the pipeline's commands, whose command line is made from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from featurestack.commandline.options import (
     CHANNEL,
@@ -11,9 +11,6 @@ from featurestack.commandline.options import (
     RunsOptions,
     option,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 
@@ -50,11 +47,18 @@ class SourceOptions(DatasetOptions, RunsOptions):
         " default the cache's, else the mean",
         **CHANNEL,
     )
-    seed: int = option(0, "seed of drawn folds and altered copies", **SEED)
+    seed: int = option(0, "seed of drawn folds and alterations", **SEED)
 
-    def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
-        """The clips with altered copies; None to keep the cache's."""
-        return None
+
+class DataOptions(SourceOptions):
+    """The dataset to get ready; with ALTER=, the altered copies to write of it."""
+
+    alter: str = option(
+        "",
+        "write altered copies of the clips as audio files, with a table, into the"
+        " folder NAME of DATA: some of pitch,stretch,noise,gain,shift, taken in turn",
+    )
+    copies: int = option(1, "altered copies of each clip", least=1, most=1000)
 
 
 class ComputeOptions(SourceOptions):
@@ -74,7 +78,7 @@ class ComputeOptions(SourceOptions):
 
 
 class ExtractOptions(ComputeOptions):
-    """Features, copies and clips to extract."""
+    """Features and clips to extract."""
 
     part: str = option(
         "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
@@ -82,22 +86,6 @@ class ExtractOptions(ComputeOptions):
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
     )
-    copies: int | None = option(
-        None,
-        "altered copies of each clip; 0 removes them; by default as many as there are",
-        least=0,
-        most=1000,
-    )
-    alter: str = option(
-        "pitch,stretch,noise,gain,shift", "alterations of the copies, taken in turn"
-    )
-
-    def with_copies(self, table: "pd.DataFrame") -> "pd.DataFrame | None":
-        if self.copies is None:
-            return None
-        from featurestack.pipeline.copies import with_copies
-
-        return with_copies(table, self.copies, self.alter, self.seed)
 
 
 class FeaturesCommand(ExtractOptions):

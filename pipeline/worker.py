@@ -34,20 +34,14 @@ class Source(NamedTuple):
     """The origin of a clip's samples."""
 
     path: str
-    alteration: str
     span: audio.Span
     channel: int  # the file's, 0 for the mean
     # size and time of the file when the clip's fingerprint was made
     version: tuple[int, int] = (0, 0)
 
     def load(self, sample_rate: int, samples: int) -> audio.Samples:
-        """(samples,) float32, altered if a copy; AudioError as in `load_clip`."""
-        y = audio.load_clip(self.path, sample_rate, samples, self.span, self.channel)
-        if self.alteration:
-            from featurestack.pipeline.copies import apply_alteration
-
-            y = apply_alteration(y, sample_rate, self.alteration)
-        return y
+        """(samples,) float32; AudioError as in `load_clip`."""
+        return audio.load_clip(self.path, sample_rate, samples, self.span, self.channel)
 
 
 class ClipTask(NamedTuple):

@@ -30,7 +30,6 @@ from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
-from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder
@@ -353,8 +352,7 @@ def input_remarks(plan: Plan) -> list[str]:
         )
     elif plan.training.padding == "drop":
         lines.append(
-            "PADDING=drop has no effect: no clip is short, or COPIES or vectors are"
-            " trained on"
+            "PADDING=drop has no effect: no clip is short, or vectors are trained on"
         )
     return lines
 
@@ -362,13 +360,11 @@ def input_remarks(plan: Plan) -> list[str]:
 def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     """Messages about clips that lack features or cannot be read."""
     lines = []
-    clips = plan.cache.clips
-    wanted = clips if plan.training.copies else originals(clips)
-    readable = plan.cache.readable(plan.channel_names)[wanted.index]
+    readable = plan.cache.readable(plan.channel_names)
     failed = failed_clips(plan.cache.folder)
     places = [WHOLE, *plan.stored]
     unreadable = set().union(*(failed.get(name, set()) for name in places))
-    is_unreadable = wanted["clip_id"].isin(unreadable) & ~readable
+    is_unreadable = plan.cache.clips["clip_id"].isin(unreadable) & ~readable
     if is_unreadable.any():
         lines.append(
             f"{counted(int(is_unreadable.sum()), 'clip')} left out: unreadable"

@@ -339,8 +339,7 @@ class InputSpec:
         """
         has_maps = any(channel.frames > 1 for channel in channels)
         has_padding = has_maps and filled.min() < 1
-        # with altered copies it stays: their sound may lie elsewhere in it
-        droppable = has_padding and "padding" in kind.uses and not training.copies
+        droppable = has_padding and "padding" in kind.uses
         if training.padding == "auto":
             wanted = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         else:

@@ -32,7 +32,7 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
-from featurestack.results.training_data import copy_numbers, training_clips
+from featurestack.results.training_data import training_clips
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks import claiming_name, task_of
 from featurestack.scores.tasks.base import Task
@@ -395,15 +395,13 @@ def with_defaults(named: RunOptions, model: Architecture) -> tuple[RunOptions, s
 def find_clips(
     cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
-    """The clips that are done in every channel, with up to COPIES altered copies."""
-    usable = cache.readable(features)
-    stored = " ".join(feature.stored for feature in features)
-    if not usable.any():
-        remedy = cache.origin.remedy(stored)
+    """The clips that are done in every channel."""
+    table = training_clips(cache, features)
+    if not len(originals(table)):
+        remedy = cache.origin.remedy(" ".join(feature.stored for feature in features))
         raise RequestError(
             f"no clip has {options.features} in {cache.folder}: {remedy}"
         )
-    table = cache.clips[usable]
     tested = cache.tested_folds(originals(table))
     if unknown := sorted(set(options.folds) - set(tested)):
         raise RequestError(
@@ -411,16 +409,7 @@ def find_clips(
         )
     if reason := untrainable(table):
         raise RequestError(f"{cache.folder}: {reason}")
-    number = copy_numbers(cache)
-    most = number[usable].max() + 1
-    if options.copies > most:
-        copies = max(options.copies, number.max() + 1)
-        remedy = cache.origin.remedy(stored, f"COPIES={copies}")
-        raise RequestError(
-            f"COPIES={options.copies}: {options.features} has {most} altered copies"
-            f" per clip: {remedy}"
-        )
-    return training_clips(cache, features, options.copies)
+    return table
 
 
 def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:

@@ -23,6 +23,7 @@ from torch import nn
 
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import tell
+from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
@@ -429,7 +430,7 @@ class ExactTrainer(Trainer):
             x=x,
             y=self.plan.targets[data.train],
             groups=clips["group"].to_numpy(str),
-            originals=(clips["copy_of"] == "").to_numpy(),
+            originals=clips.index.isin(originals(clips).index),
             widths=self.plan.input.widths,
             blocks=self.plan.blocks,
             class_weights=data.class_weights(),

@@ -1,6 +1,6 @@
 """`make check`: find faults of a dataset.
 
-Every original clip is decoded, and possible duplicates again. A leak between folds is
+Every clip is decoded, and possible duplicates again. A leak between folds is
 exit status 1; the user judges all other findings. check.json in the cache keeps the
 findings for the report and for the proposal of the next command.
 """
@@ -66,9 +66,9 @@ def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     """The originals that can be read, with Measures, and every finding, leaks first,
-    which are kept.
+    which are kept. Clips that are only trained on count as duplicates.
     """
-    table = originals(dataset.table).reset_index(drop=True)
+    table = dataset.table.reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(
             f"{dataset.name} is a cache of external features and has no audio to check"
@@ -78,11 +78,12 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     )
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
-    measured = table[table["reason"] == ""].reset_index(drop=True)
+    tested = originals(table)
+    measured = tested[tested["reason"] == ""].reset_index(drop=True)
     if len(unreadable) and dataset.source not in NAMED:
         dataset = replace(dataset, field=name_field(measured))
     findings = [
-        source_finding(table),
+        source_finding(tested),
         *duplicate_findings(table, fingerprints, dataset),
         Finding(
             "unreadable",

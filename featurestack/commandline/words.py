@@ -46,9 +46,10 @@ COMMANDS = {
         " analyse.",
     ),
     "data": Command(
-        "pipeline.datasets.summary:summarise_dataset",
-        "pipeline.options:SourceOptions",
-        "Download, verify and unpack a dataset; summarise any dataset.",
+        "pipeline.datasets.summary:make_dataset",
+        "pipeline.options:DataOptions",
+        "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
+        " altered copies.",
     ),
     "events": Command(
         "sound_events.dataset:make_events",

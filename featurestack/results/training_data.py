@@ -10,41 +10,27 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import fingerprints
 from featurestack.features_cache.names import Channel
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.table import CLIP_COLUMNS
 from featurestack.results.config import RunConfig, digest
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks import task_of
 
 
-def training_clips(
-    cache: Cache, channels: Sequence[Channel], copies: int
-) -> pd.DataFrame:
-    """The clips done in every channel, with up to `copies` copies of each."""
-    usable = cache.readable(channels)
-    table = cache.clips[usable]
-    if not copies:
-        return originals(table)
-    return table[copy_numbers(cache)[usable] < copies]
+def training_clips(cache: Cache, channels: Sequence[Channel]) -> pd.DataFrame:
+    """The clips done in every channel."""
+    return cache.clips[cache.readable(channels)]
 
 
 def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
     """The clips on which a run would be trained today."""
     channels = [channel.channel for channel in config.channels]
-    return training_clips(cache, channels, config.options.copies)
-
-
-def copy_numbers(cache: Cache) -> "pd.Series[int]":
-    """(N,) the number of each altered copy of its clip, -1 for the clip itself."""
-    copy_of = cache.clips["copy_of"]
-    numbers = cache.clips.groupby("copy_of").cumcount()
-    return numbers.where(copy_of != "", -1)
+    return training_clips(cache, channels)
 
 
 def clips_digest(table: pd.DataFrame) -> str:
-    """Digest of the clips' ids, labels, folds, recordings and originals."""
-    columns = ["clip_id", "label", "category", "fold", "group", "copy_of"]
-    return digest(table[columns].values.tolist())
+    """Digest of what the table says of the clips; their paths do not count."""
+    return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
 
 
 def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
@@ -76,8 +62,7 @@ def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> 
         table = clips_of_run(config, cache)
     except RequestError:
         return False
-    original = table["copy_of"].where(table["copy_of"] != "", table["clip_id"])
-    both = table, table[original.isin(tested)]
+    both = table, table[table["clip_id"].isin(tested)]
     return all(values_differ(config, cache, clips) for clips in both)
 
 

@@ -108,11 +108,6 @@ class Training(Options):
         least=0,
         most=0.99,
     )
-    copies: int = option(
-        0,
-        "cached altered copies of each clip to train on, besides the clip itself",
-        least=0,
-    )
     balance: Literal["none", "loss"] = option(
         "none", "weight of rare classes: loss counts them more", needs="balance"
     )

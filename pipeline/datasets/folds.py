@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.table import by_label
+from featurestack.features_cache.table import by_label, originals, with_own_groups
 from featurestack.pipeline.datasets.readers import Listing, whole_folds
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
@@ -41,8 +41,9 @@ def with_folds(
     group = options.group or "".join(last)
     table, notes = with_groups(listing.table, group)
     table["grouped_by"] = group
-    groups = table["group"].nunique()
-    few = groups <= FEW_GROUPS and groups < len(table)
+    tested = originals(table)
+    groups = tested["group"].nunique()
+    few = groups <= FEW_GROUPS and groups < len(tested)
     if (table["fold"] > 0).all() and not (group and few):
         if not group:
             return table, notes
@@ -50,8 +51,10 @@ def with_folds(
     else:
         folds = groups if few else min(FOLDS, groups)
         known = dict(zip(kept["group"], fold_of))
-        clips = table["label"], table["group"]
-        table["fold"] = draw_folds(*clips, folds, options.seed, known)
+        drawn = draw_folds(tested["label"], tested["group"], folds, options.seed, known)
+        fold_of_group = dict(zip(tested["group"], drawn))
+        # a group that is never tested has any fold
+        table["fold"] = [fold_of_group.get(group, 1) for group in table["group"]]
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by group"
     # missing clips stay listed: they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
@@ -79,7 +82,7 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     """Each clip's text by GROUP= or LABEL=, '' for none: a column's value, or the match
     of a pattern in file names, or if it fits none of them, in their paths.
     """
-    if words in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
+    if words in table.columns.drop(["clip_id", "path"]):
         return table[words].fillna("").astype(str).tolist()
     try:
         pattern = re.compile(words)
@@ -127,7 +130,7 @@ def with_groups(
                 f" recording; {make_command('check')} proposes one"
             )
     alone = table["group"] == ""
-    table.loc[alone, "group"] = table["clip_id"]
+    table = with_own_groups(table)
     if not group:
         return table, ()
     groups_of_class = by_label(table).groupby("label")["group"].nunique()

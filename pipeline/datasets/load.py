@@ -29,6 +29,7 @@ from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import (
     classes_in,
     complete,
+    originals,
     refuse_class_names,
     spans,
     too_few_classes,
@@ -60,7 +61,6 @@ OF_AUDIO = (
     "channel",
     "group",
     "label",
-    "copies",
 )
 LABEL = ".label"  # the file beside the cache that keeps LABEL=
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
@@ -68,10 +68,7 @@ STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 @dataclass(frozen=True)
 class Dataset(IndexSettings):
-    """Clips of one rate and duration.
-
-    `table` has CLIP_COLUMNS and WINDOW_COLUMNS, originals, then altered copies.
-    """
+    """Clips of one rate and duration; `table` has CLIP_COLUMNS and WINDOW_COLUMNS."""
 
     name: str
     folder: Path  # the cache's
@@ -83,7 +80,6 @@ class Dataset(IndexSettings):
     notes: tuple[str, ...]
     # a field of names or a column that may be speakers, if each clip is a group
     field: "NameField | None" = None
-    keeps_copies: bool = True  # the copies in its cache, if it has one
     read_only: bool = False  # a cache that is used as it is
 
     @property
@@ -120,11 +116,12 @@ def load(options: SourceOptions) -> Dataset:
     if label != kept_label:
         beside.claim([LABEL], "move it, or give another NAME or DATA")
         replace_file(label_file, label)
-    audio_settings = _audio_settings(listing, options, settings)
+    tested = replace(listing, table=originals(listing.table))
+    audio_settings = _audio_settings(tested, options, settings)
     sample_rate, duration, audio_notes, unreadable = audio_settings
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = table[~table["clip_id"].isin(unreadable)]
-    field = None if word in NAMED else _field(readable)
+    field = None if word in NAMED else _field(originals(readable))
     samples = round(duration * sample_rate)
     if not samples:
         raise RequestError(
@@ -142,16 +139,14 @@ def load(options: SourceOptions) -> Dataset:
         "published_test": listing.published_test if as_published else None,
         "groups": groups or None,
     }
-    with_copies = options.with_copies(table)
     return Dataset(
         name=name,
         folder=folder,
-        table=complete(table if with_copies is None else with_copies),
+        table=complete(table),
         settings={key: value for key, value in attributes.items() if value is not None},
         cached=cached,
         notes=(*listing.notes, *fold_notes, *audio_notes, *sentences),
         field=field,
-        keeps_copies=with_copies is None,
     )
 
 

@@ -15,7 +15,12 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command, shortened
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    WINDOW_COLUMNS,
+    has_tags,
+    marked,
+)
 from featurestack.storage.csv_files import read_csv
 
 _CATEGORIES = {  # ESC-50's, and those of this project's clips
@@ -64,7 +69,7 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
 
 @dataclass(frozen=True)
 class Listing:
-    """Original clips as their source lists them.
+    """Clips as their source lists them.
 
     `table` has CLIP_COLUMNS, WINDOW_COLUMNS and columns of the source, as `filename`. A
     `fold` of 0, a `group` of '', and None are not known yet. `groups` is their noun.
@@ -96,13 +101,12 @@ def clip_table(
     else:
         clips["clip_id"] = clip_ids(names, by_path)
         clips = clips.assign(start=0.0, end=0.0)
-    return clips.assign(
+    clips = clips.assign(
         path=[audio_path(folder, name) for name in names],
         category=clips.get("category", "" if categories.hasnans else categories),
         fold=whole_folds(clips) if "fold" in clips else 0,
-        copy_of="",
-        alteration="",
     )
+    return marked(clips, "filename")
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:

@@ -2,19 +2,34 @@
 
 import pandas as pd
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import Dataset, load
-from featurestack.pipeline.options import SourceOptions
+from featurestack.pipeline.options import DataOptions, SourceOptions
 
 FAULTS_SHOWN = 10
 
 
+def make_dataset(options: DataOptions) -> int:
+    """The command `data`: fetch or alter a dataset, and summarise it; 1 for faults."""
+    if options.alter:
+        from featurestack.pipeline.altered_dataset import write_altered
+
+        options = write_altered(options)
+    elif options.copies > 1:
+        raise RequestError(
+            f"COPIES={options.copies} counts the copies that ALTER= makes: give"
+            " ALTER=pitch,stretch,noise too"
+        )
+    return summarise_dataset(options)
+
+
 def summarise_dataset(options: SourceOptions) -> int:
-    """The command `data`: print a summary and the faults; 1 if there are any."""
+    """Print a summary of a dataset, and its faults; 1 if there are any."""
     dataset = load(options)
     table = originals(dataset.table)
     wrong = list[str]()
@@ -61,8 +76,8 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
         lines.append(f"{length} ({dataset.samples:,} samples per clip)")
     if dataset.audio_channel:
         lines.append(f"channel {dataset.audio_channel} of each file")
-    if copies := (dataset.table["copy_of"] != "").sum():
-        lines.append(f"{copies:,} altered copies, only ever trained on")
+    if only_trained := len(dataset.table) - len(originals(dataset.table)):
+        lines.append(f"{counted(only_trained, 'further clip')}, only ever trained on")
     lines += dataset.notes
     each = by_label(table).replace({"label": {"": "(none)"}})
     classes = each.groupby("label").agg(

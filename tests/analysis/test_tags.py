@@ -33,7 +33,7 @@ def clips():
             "group": [f"r{number}" for number in recording],
             "fold": recording % FOLDS + 1,
             "label": [";".join(np.array(CLASSES)[row]) for row in chosen],
-            "copy_of": "",
+            "train_only": "",
         }
     )
 

@@ -48,7 +48,7 @@ def findings(path, **given):
 
 
 def test_nothing_but_the_classifiers_score_is_found_in_a_clean_dataset(tmp_path):
-    (found,) = findings(make(tmp_path, CLEAN), copies=1, alter="gain").values()
+    (found,) = findings(make(tmp_path, CLEAN)).values()
     assert (found.kind, found.severity, found.chance) == ("artefacts", NOTE, 0.5)
 
 

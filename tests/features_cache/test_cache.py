@@ -56,9 +56,9 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     data = cache.folder.parent.parent
     typed = (
         "run make features DATASET=/sounds/birds FEATURES='mel mfcc' NAME=finches"
-        f" DATA={data} COPIES=2"
+        f" DATA={data} PART=2/3"
     )
-    assert Cache(cache.folder).origin.remedy("mel mfcc", "COPIES=2") == typed
+    assert Cache(cache.folder).origin.remedy("mel mfcc", "PART=2/3") == typed
 
 
 def test_a_variant_is_found_by_its_parameters(cache, values):

@@ -8,20 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.splits import fold_split, whole_split
 from featurestack.features_cache.table import untrainable
 from tests.refusal import refused
 
 
 def clip_table(labels, groups, folds, copies=0):
-    ids = [f"clip{number}" for number in range(len(labels))]
-    originals = pd.DataFrame(
-        {"clip_id": ids, "label": labels, "group": groups, "fold": folds, "copy_of": ""}
-    )
+    """A table of originals and of so many copies of each that are only trained on."""
+    columns = {"label": labels, "group": groups, "fold": folds, "train_only": ""}
+    originals = pd.DataFrame(columns)
+    originals["clip_id"] = [f"clip{number}" for number in originals.index]
     altered = [
-        originals.assign(
-            clip_id=originals["clip_id"] + f"~{number}", copy_of=originals["clip_id"]
-        )
+        originals.assign(clip_id=originals["clip_id"] + f"~{number}", train_only="1")
         for number in range(1, copies + 1)
     ]
     return pd.concat([originals, *altered], ignore_index=True)
@@ -40,7 +38,7 @@ def tables(draw):
 @settings(max_examples=20, deadline=None)
 @given(tables(), st.sampled_from(["none", "next", "group"]), st.integers(0, 3))
 def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed):
-    originals = table[table["copy_of"] == ""]
+    originals = table[table["train_only"] == ""]
     group = table.set_index("clip_id")["group"]
     for fold in table["fold"].unique():
         try:
@@ -55,10 +53,9 @@ def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed
         )
         every = [*parts.statistics, *parts.val, *parts.test, *parts.left_out]
         assert sorted(every) == sorted(originals["clip_id"])
-        copies = set(parts.train) - set(parts.statistics)
-        assert copies == set(
-            table.loc[table["copy_of"].isin(parts.statistics), "clip_id"]
-        )
+        held_out = set(group[parts.test]) | set(group[parts.val])
+        copies = table[(table["train_only"] == "1") & ~table["group"].isin(held_out)]
+        assert set(parts.train) - set(parts.statistics) == set(copies["clip_id"])
 
 
 def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():
@@ -70,6 +67,26 @@ def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():
     parts = fold_split(table, 1)
     assert parts.left_out.tolist() == ["clip4"]
     assert parts.train.tolist() == ["clip2", "clip3", "clip5", "clip6", "clip7"]
+
+
+def test_a_clip_that_is_only_trained_on_is_left_out_where_its_recording_is_tested():
+    """Its fold says nothing, and a recording that nobody tests is always trained on."""
+    table = clip_table(["a", "b"] * 2, ["w", "x", "y", "z"], [1, 1, 2, 2])
+    further = pd.DataFrame(
+        {
+            "clip_id": ["w~1", "made"],
+            "label": "a",
+            "group": ["w", "made"],
+            "fold": [2, 1],
+            "train_only": "1",
+        }
+    )
+    table = pd.concat([table, further], ignore_index=True)
+    first, second = (fold_split(table, fold) for fold in (1, 2))
+    assert first.train.tolist() == ["clip2", "clip3", "made"]
+    assert second.train.tolist() == ["clip0", "clip1", "w~1", "made"]
+    assert first.statistics.tolist() == ["clip2", "clip3"]
+    assert whole_split(table).train.tolist() == table["clip_id"].tolist()
 
 
 def test_validation_takes_the_next_fold_around_the_end():

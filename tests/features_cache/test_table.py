@@ -17,25 +17,25 @@ PLAIN = {
     "clip_id": ["a", "b", "a~1"],
     "label": ["x", "y", "x"],
     "fold": [1, 2, 1],
-    "copy_of": ["", "", "a"],
 }
 
 
 @pytest.mark.parametrize("blank", ["", " ", None])
-def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own_or_its_originals(
-    blank,
-):
+def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own(blank):
     table = complete(PLAIN)
     assert list(table) == [*CLIP_COLUMNS, *WINDOW_COLUMNS]
     assert table["path"].tolist() == ["", "", ""]
-    assert table["group"].tolist() == ["a", "b", "a"] and originals(table)[
-        "clip_id"
-    ].tolist() == ["a", "b"]
-    assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == [
-        "rec",
-        "b",
-        "rec",
-    ]
+    assert table["group"].tolist() == ["a", "b", "a~1"]
+    given = complete(PLAIN | {"group": ["rec", blank, "rec"]})
+    assert given["group"].tolist() == ["rec", "b", "rec"]
+
+
+@pytest.mark.parametrize("mark", [1, "1", True, "TRUE", 1.0])
+def test_a_clip_may_be_marked_as_only_trained_on(mark):
+    given = PLAIN | {"train_only": [None, "", mark], "group": ["a", "b", "a"]}
+    table = complete(given)
+    assert table["train_only"].tolist() == ["", "", "1"]
+    assert originals(table)["clip_id"].tolist() == ["a", "b"]
 
 
 def test_each_label_of_a_clip_counts_and_no_label_is_none():
@@ -53,7 +53,10 @@ def test_each_label_of_a_clip_counts_and_no_label_is_none():
     ("change", "message"),
     [
         ({"clip_id": ["a", "", "b"]}, "row 1 .* no clip_id"),
-        ({"copy_of": ["", "", "c"]}, "no originals here: a~1"),
+        ({"clip_id": ["a", "b", "a"]}, "ids occur twice: a"),
+        ({"train_only": ["", "", "yes"]}, "a~1 has train_only 'yes'; expected 1"),
+        ({"train_only": ["", "", 1]}, "a~1 is marked train_only and has no group"),
+        ({"train_only": 1, "group": "rec"}, "every clip is marked train_only"),
         ({"label": None}, "lacks the columns label"),
         ({"fold": [1.5, 2, 1]}, "folds are not whole numbers"),
     ],

@@ -85,8 +85,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # values of a file that changed count as up to date
     "fingerprint_without_source": Fault(
-        'columns = (ids, clips["alteration"], clips["source_hash"])',
-        'columns = (ids, clips["alteration"])',
+        'pairs = zip(ids, clips["source_hash"])',
+        "pairs = zip(ids, ids)",
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
     "overflow_stored": Fault(  # values beyond the type's range are stored as infinity
@@ -159,7 +159,7 @@ FAULTS: dict[str, Fault] = {
     "copies_of_another_clip": Fault(
         "rng = _generator(seed, clip_id, number)",
         "rng = _generator(seed, number)",
-        "golden:copies",
+        "golden:altered",
     ),
     # folds
     "group_filter_dropped": Fault(  # clips of a tested recording are trained on
@@ -169,9 +169,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # altered copies of tested clips are trained on
     "copies_of_tested_clips_trained": Fault(
-        "copies ="
-        ' table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)',
-        'copies = table["clip_id"][table["copy_of"] != ""].to_numpy(dtype=object)',
+        "only_trained = drop_leaking(table.drop(clips.index), held_out)",
+        "only_trained = table.drop(clips.index)",
         f"{CACHE}test_splits.py",
     ),
     "copies_tested": Fault(  # altered copies are tested
@@ -185,11 +184,9 @@ FAULTS: dict[str, Fault] = {
         f"{CACHE}test_splits.py",
     ),
     "statistics_of_copies": Fault(  # means and deviations are also of altered copies
-        """        statistics=trained,
-""",
-        """        statistics=np.concatenate([trained, copies]),
-""",
-        f"{CACHE}test_splits.py golden:copies",
+        "        statistics=_ids(train),\n",
+        "        statistics=_ids(pd.concat([train, only_trained])),\n",
+        f"{CACHE}test_splits.py golden:altered",
     ),
     # means and deviations are also of tested clips
     "statistics_of_tested_clips": Fault(

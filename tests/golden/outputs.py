@@ -100,15 +100,17 @@ def feature(file):
 def easy():
     """The little cache that most runs train on."""
     sounds.easy_clips(Path("easy"))
-    words = {
-        "DATASET": "easy.csv",
-        "AUDIO_DIR": "easy",
-        "JOBS": 1,
-        "COPIES": 1,
-        "ALTER": "noise,gain",
-    }
-    done("features", **words, FEATURES="mel mfcc chroma waveform")
+    words = {"DATASET": "easy.csv", "AUDIO_DIR": "easy"}
+    done("features", **words, JOBS=1, FEATURES="mel mfcc chroma waveform")
     return cache(Path("data/easy/features"))
+
+
+def altered():
+    """The easy clips, with an altered copy of each that is only trained on."""
+    words = {"DATASET": "easy.csv", "AUDIO_DIR": "easy"}
+    done("data", **words, ALTER="noise,gain", NAME="altered")
+    done("features", DATASET="data/altered/altered.csv", FEATURES="mel", JOBS=1)
+    return cache(Path("data/altered/features"))
 
 
 def few():
@@ -123,7 +125,7 @@ def few():
 
 def caches():
     """The caches of easy clips, and of few with all features."""
-    return {"easy": easy(), "few": few()}
+    return {"easy": easy(), "altered": altered(), "few": few()}
 
 
 # Runs
@@ -152,7 +154,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "MODEL": "texturenet",
         "SEED": 18,
     },
-    "copies": {"COPIES": 1, "FEATURES": "mel"},
+    "altered": {"DATASET": "data/altered/features", "FEATURES": "mel"},
     "loss": {"BALANCE": "loss", "MODEL": "texturenet", "SEED": 3},
     "drop": {"PADDING": "drop", "NORM": "feature"},
     # a rate at which the kernels of two kinds of processors train alike

@@ -19,7 +19,9 @@ features DATASETT=easy -> DATASETT DATASET
 features DATASET=esc5O -> esc5O
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mle -> mle mel
 features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mel=64 -> n_mel n_mels
-features DATASET=easy.csv AUDIO_DIR=easy COPIES=1 ALTER=ptich -> ptich pitch
+data DATASET=easy.csv AUDIO_DIR=easy ALTER=ptich -> ptich pitch
+data DATASET=easy.csv AUDIO_DIR=easy COPIES=3 -> COPIES=3 ALTER
+data DATASET=easy.csv AUDIO_DIR=easy ALTER=gain NAME=easy -> NAME=easy-altered
 features DATASET=easy.csv AUDIO_DIR=easy DURATION=0.05 FEATURES=mel_delta -> mel_delta
 features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=8000 FEATURES=cqt -> cqt 4000
 features DATASET=easy.csv AUDIO_DIR=easy GROUP=reocrding -> reocrding
@@ -46,7 +48,6 @@ train DATASET=easy WARMUP=1 -> WARMUP onecycle
 train DATASET=easy PATIENCE=3 -> PATIENCE VAL
 train DATASET=easy AUGMENT=mixpu -> mixpu mixup
 train DATASET=easy AUGMENT=polarity -> polarity
-train DATASET=easy COPIES=5 -> COPIES 5
 train DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
 train DATASET=easy FEATURES=mel DATA=fresh -> there are no features fresh
 train DATASET=one_fold/features FEATURES=a -> fold

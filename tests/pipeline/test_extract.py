@@ -61,6 +61,6 @@ def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, quick, jobs)
 
 def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatch):
     monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 0.11.0")
-    assert run(sounds, copies=1, alter="pitch stretch") == {"rms": 16, "zcr": 16}
+    assert run(sounds) == {"rms": 8, "zcr": 8}
     monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 1.0.0")
     assert run(sounds) == {"rms": 0, "zcr": 0}

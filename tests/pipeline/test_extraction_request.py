@@ -36,16 +36,6 @@ def test_each_change_of_a_dataset_costs_only_what_it_must(sounds, capsys):
     assert stored(sounds, "zcr") == anew(sounds, "zcr", **given)
 
 
-def test_copies_follow_their_originals_and_stay_until_they_are_removed(sounds):
-    assert run(sounds, copies=2, alter="gain") == {"rms": 24, "zcr": 24}
-    assert run(sounds, features="centroid") == {"centroid": 24}
-    assert cache(sounds).clips["copy_of"].tolist() == [""] * 8 + sounds.ids * 2
-    loud = stored(sounds, "rms")
-    assert loud["clip00001"] != loud["clip00001~1"]
-    assert run(sounds, features="centroid", copies=0) == {"centroid": 0}
-    assert len(cache(sounds).clips) == 8
-
-
 def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
     run(sounds)
     monkeypatch.setitem(vars(FEATURES["zcr"]), "version", FEATURES["zcr"].version + 1)

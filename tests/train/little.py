@@ -37,15 +37,6 @@ def clip_table():
     return pd.DataFrame(rows)
 
 
-def with_copies():
-    """The clips and an altered copy of each."""
-    table = clip_table().assign(copy_of="", alteration="")
-    altered = table.assign(
-        clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain"
-    )
-    return pd.concat([table, altered], ignore_index=True)
-
-
 FILLED = "mel chroma blank waveform embedding"
 
 

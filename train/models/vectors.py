@@ -54,7 +54,7 @@ class TrainingClips:
     x              (N, D)
     y              (N,) class numbers, or (N, K) labels
     groups         (N,) source recordings
-    originals      (N,) whether a clip is no altered copy
+    originals      (N,) whether a clip counts for means, deviations and choices
     widths         numbers of each feature
     blocks         numbers of each feature, or of each of its layers
     class_weights  (K,) of BALANCE=loss

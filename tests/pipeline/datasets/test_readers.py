@@ -45,7 +45,7 @@ def test_a_layout_takes_another_rate_and_duration_and_one_of_two_tables(tmp_path
     assert (clips.sample_rate, clips.samples) == (8_000, 2_000)
     assert list(clips.table.columns) == [*CLIP_COLUMNS, *WINDOW_COLUMNS]
     assert clips.table.drop(
-        columns=["path", "copy_of", "alteration", *WINDOW_COLUMNS]
+        columns=["path", "train_only", *WINDOW_COLUMNS]
     ).to_numpy().tolist() == [["a", "owl", "", 1, "7"], ["b", "dog", "", 2, "8"]]
     assert not (tmp_path / "data").exists()  # official folds: nothing to keep
     second = csv(

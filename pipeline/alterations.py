@@ -1,8 +1,8 @@
-"""Altered copies of clips: one decorated function for each alteration, a short text for
-each copy.
+"""Altered clips: a function for each alteration, a short text for each copy.
 
 The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides
-the copy completely: the same text and samples give the same bytes.
+the copy completely: the same text and samples give the same bytes. `make data ALTER=`
+writes copies as audio files with a table, see altered_dataset.py.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
@@ -163,34 +162,6 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
     missing = len(y) - len(altered)
     padded = np.pad(altered, (0, missing))
     return padded.astype(np.float32, copy=False)
-
-
-def with_copies(
-    table: pd.DataFrame, copies: int, alter: str, seed: int
-) -> pd.DataFrame:
-    """The table followed by `copies` altered copies of every clip: all `<id>~1`, then
-    all `<id>~2` and so on.
-
-    `alter` lists alterations, as in `pitch,stretch,noise`; RequestError for an unknown
-    name or an empty list. A copy has its original's path, label, group and fold. Its
-    alteration depends only on `alter`, the seed, the clip's id and the copy's number,
-    so more copies or clips change no copy that exists.
-    """
-    names = {name for name in re.split(r"[,\s]+", alter) if name}
-    chosen = sorted(name for name in names if ALTERATIONS[name])
-    if not chosen:
-        raise RequestError(
-            f"ALTER names no alteration; expected some of {','.join(ALTERATIONS)}"
-        )
-    originals = table["clip_id"]
-    altered = []
-    for number in range(1, copies + 1):
-        texts = [draw_alteration(clip, number, chosen, seed) for clip in originals]
-        copy = table.assign(
-            clip_id=originals + f"~{number}", copy_of=originals, alteration=texts
-        )
-        altered.append(copy)
-    return pd.concat([table, *altered], ignore_index=True)
 
 
 def _generator(*parts: object) -> np.random.Generator:

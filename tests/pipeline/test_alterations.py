@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from featurestack.pipeline import copies as alter
+from featurestack.pipeline import alterations as alter
 
 RATE = 22_050
 
