@@ -42,7 +42,7 @@ def with_predictions(options: AnalysisOptions) -> AnalysisOptions:
     """The options of the report, after a run was written of each PREDICTIONS table."""
     if not options.predictions:
         return options
-    from featurestack.predictions.read import write_runs
+    from featurestack.predictions import write_runs
 
-    dataset = write_runs(options.predictions, options)
+    dataset = write_runs(options)
     return replace(options, dataset=dataset, predictions=())

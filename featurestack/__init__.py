@@ -59,7 +59,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.pipeline.copies import alter as alter
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
-    from featurestack.predictions.compare import compare as compare
+    from featurestack.predictions import compare as compare
     from featurestack.sound_events.functions import detections as detections
     from featurestack.sound_events.functions import events as events
     from featurestack.train.models import model as model
@@ -110,7 +110,7 @@ LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Model": "featurestack.predict.model",
     "alter": "featurestack.pipeline.alterations",
     "answer": "featurestack.answers.functions",
-    "compare": "featurestack.predictions.compare",
+    "compare": "featurestack.predictions",
     "curve": "featurestack.feature_importance.functions",
     "detections": "featurestack.sound_events.functions",
     "events": "featurestack.sound_events.functions",

@@ -31,10 +31,15 @@ SUBJECTS = (
     "embeddings",
     "feature_importance",
     "onnx",
-    "predictions",
     "sound_events",
 )
-SMALL = ("cluster", "live", "paper", "trackers")  # subjects of one module each
+SMALL = (
+    "cluster",
+    "live",
+    "paper",
+    "predictions",
+    "trackers",
+)  # subjects of one module each
 PACKAGES = (*CORE, *SUBJECTS)
 
 

@@ -1,0 +1,340 @@
+"""Predictions of any program: `make analysis PREDICTIONS=` and `fs.compare`.
+
+A table has a row for each tested clip:
+
+    clip         name or path of the audio file
+    label        the true class; several are separated by ;
+    fold, group  the fold that tested the clip, and its source recording, if known
+    then         a column of probabilities for each class
+
+What would flatter: a clip that is counted twice, a column that is no class, numbers
+that are no probabilities. Such tables are refused.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from featurestack.analysis.findings import findings
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_inputs import refuse_users_folder
+from featurestack.analysis.runs import load_runs
+from featurestack.analysis.sentences import printed
+from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.options import part_of
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.names import cache_folder, dataset_name, is_cache
+from featurestack.features_cache.table import SEPARATOR, originals
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import SourceOptions
+from featurestack.results.config import digest
+from featurestack.results.folders import find
+from featurestack.results.imported import Predictions, write_imported
+from featurestack.storage.csv_files import read_csv
+
+FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
+KNOWN = ("clip", "label", "fold", "group")
+SUM_WITHIN = 1e-3  # of 1: the probabilities of a clip
+COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]
+COLUMNS += ["difference_low", "difference_high", "p", "verdict"]
+
+
+# ---- a table
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """The rows as text, indexed by file and line."""
+    frame = read_csv(file).rename(columns=str.strip)
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise RequestError(f"{file}: two columns are called {twice!r}")
+    frame.index = pd.Index([f"{file}, line {line}" for line in frame.index])
+    return frame
+
+
+def predictions_in(
+    frame: pd.DataFrame, truth: pd.DataFrame | None = None
+) -> Predictions:
+    """The predictions of one model.
+
+    frame  rows as `read_table` has them; its index is for messages
+    truth  the clips of the dataset, if it has the true labels instead of the table
+    """
+    needed = ("clip",) if truth is not None else ("clip", "label")
+    lacking = [name for name in needed if name not in frame]
+    if frame.empty or lacking:
+        what = f"no column {' and no column '.join(lacking)}" if lacking else "no row"
+        raise RequestError(
+            f"the table of predictions has {what}; its first line should be"
+            f" {FIRST_LINE}, or without label if DATASET= has the labels; it is"
+            f" {shortened(','.join(map(str, frame)))}"
+        )
+    frame = frame.assign(clip=frame["clip"].str.strip())
+    if (again := frame["clip"].duplicated()).any():
+        row = again.idxmax()
+        clip = shortened(frame["clip"][row])
+        raise RequestError(f"{row}: clip {clip} has two rows; expected one")
+    clips = clips_of(frame) if truth is None else of_dataset(frame, truth)
+    every = clips["target"] if truth is None else truth["label"]
+    tags = bool((every.str.contains(SEPARATOR, regex=False) | (every == "")).any())
+    labels = {*every.str.split(SEPARATOR).explode()} - {""}
+    scores = probabilities(frame, labels, tags=tags)
+    remarks = []
+    if truth is not None and len(clips) < len(truth):
+        remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
+    if (clips["group"] == clips["clip_id"]).all():
+        remarks.append("no column `group`: clips count as independent recordings")
+    task = "tags" if tags else "classes"
+    clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
+    return Predictions(clips, scores, task, tuple(remarks))
+
+
+def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """clip_id, target, group and fold of each row; RequestError without a label."""
+    clips = pd.DataFrame({"clip_id": frame["clip"]})
+    clips["target"] = frame["label"].str.split(SEPARATOR).map(joined)
+    group = frame["group"].str.strip() if "group" in frame else frame["clip"]
+    clips["group"] = group.where(group != "", frame["clip"])
+    clips["fold"] = frame["fold"].str.strip() if "fold" in frame else "1"
+    several = clips["target"].str.contains(SEPARATOR, regex=False).any()
+    if (lacking := clips["target"] == "").any() and not several:
+        raise RequestError(f"{lacking.idxmax()}: the clip has no label")
+    return clips
+
+
+def joined(labels: Sequence[str]) -> str:
+    return SEPARATOR.join(filter(None, map(str.strip, labels)))
+
+
+def of_dataset(frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """The dataset's clip of each row, by its id, else by the name of its file."""
+    names = frame["clip"].str.replace("\\", "/", regex=False).map(PurePosixPath)
+    stems = names.map(lambda path: path.stem)
+    for given, own in (
+        (frame["clip"], truth["clip_id"]),
+        (names.map(lambda path: str(path.with_suffix(""))), truth["clip_id"]),
+        (stems, truth["path"].map(lambda path: PurePosixPath(path).stem)),
+    ):
+        unique = own[~own.duplicated(keep=False)]
+        places = given.map(pd.Series(unique.index, unique))
+        if places.notna().all() and places.is_unique:
+            named = truth.loc[places].rename(columns={"label": "target"})
+            named = named.assign(fold=named["fold"].astype(str)).set_index(frame.index)
+            return named[["clip_id", "target", "group", "fold"]]
+    row = places.isna().idxmax()
+    raise RequestError(
+        f"{row}: {shortened(frame['clip'][row])} is not among the {len(truth):,} clips"
+        " of the dataset, by their ids or by the names of their files"
+    )
+
+
+def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.DataFrame:
+    """A column for each class. A class that no clip has is taken only if all columns
+    together, and not the others alone, sum to 1 in each row.
+    """
+    classes = [str(name) for name in frame if name not in KNOWN]
+    if absent := sorted(labels - {*classes}):
+        raise RequestError(
+            f"{row_of(frame)}: the class {absent[0]!r} has no column of probabilities;"
+            f" the columns are {shortened(', '.join(classes))}"
+        )
+    scores = frame[classes].apply(pd.to_numeric, errors="coerce").astype(float)
+    if scores.isna().to_numpy().any():  # 0,9 where ; is between cells
+        points = frame[classes].apply(lambda cells: cells.str.replace(",", "."))
+        scores = points.apply(pd.to_numeric, errors="coerce").astype(float)
+    sound = ((scores >= 0) & (scores <= 1)).to_numpy()
+    if not sound.all():
+        row, column = np.argwhere(~sound)[0]
+        cell = shortened(str(frame[classes].iat[row, column]))
+        raise RequestError(
+            f"{frame.index[row]}, column {classes[column]}: {cell!r} is no probability"
+            " from 0 to 1; remove columns that are no class"
+        )
+    unlabelled = [name for name in classes if name not in labels]
+    if unlabelled:
+        with_them = (scores.sum(axis=1) - 1).abs() < SUM_WITHIN
+        without = (scores[[*labels]].sum(axis=1) - 1).abs() < SUM_WITHIN
+        if tags or not with_them.all() or without.all():
+            raise RequestError(
+                f"{row_of(frame)}: no clip has the class {unlabelled[0]!r}; remove the"
+                " column if it is none"
+            )
+    return scores
+
+
+def row_of(frame: pd.DataFrame) -> str:
+    """The file of a table, for messages."""
+    return str(frame.index[0]).partition(",")[0]
+
+
+# ---- runs
+
+
+def write_runs(options: AnalysisOptions) -> str:
+    """Write a run of each table; the dataset of the report on them is DATASET, else one
+    that is called as the first table and has no other runs.
+    """
+    files = options.predictions
+    truth = labels_of(options) if options.dataset else None
+    sources = [str(path.resolve()) for path in files]
+    dataset = dataset_name(options.dataset or files[0].resolve().stem, options.name)
+    if truth is None and not options.name:
+        runs = [run for run in find(options.runs, dataset) if run.config.dataset]
+        if any(run.config.source not in sources for run in runs):
+            dataset = f"{dataset}-{digest(sources)[:6]}"
+    refuse_users_folder(options.reports / dataset)
+    read = [predictions_in(read_table(path), truth) for path in files]
+    for path, source, predictions in zip(files, sources, read):
+        place = options.runs / dataset / path.resolve().stem
+        run = write_imported(predictions, place, source=source)
+        tell(f"{path}: {counted(len(predictions.clips), 'clip')}, {run.path}")
+    return options.dataset or dataset
+
+
+def labels_of(options: AnalysisOptions) -> pd.DataFrame:
+    """The clips of DATASET with their labels: of its cache, else of its files."""
+    cache = cache_folder(options.dataset, options.data, options.name)
+    if is_cache(cache):
+        table, _ = read_index(cache)
+    else:
+        # with a rate and a duration no audio is opened, which may be absent
+        source = part_of(options, SourceOptions, sample_rate=8000, duration=1)
+        table = load(source).table
+    return originals(table).reset_index(drop=True)
+
+
+# ---- arrays
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Models on the same clips, the best first."""
+
+    # model, score, low, high, difference (to the best), difference_low, …_high, p,
+    # verdict: best, tied, clearly worse, not compared
+    table: pd.DataFrame
+    headline: str  # the finding in one sentence
+
+    def __repr__(self) -> str:
+        return f"{self.headline}\n{self.table.to_string(index=False)}"
+
+
+def compare(
+    predictions: "Mapping[str, ArrayLike]",
+    labels: "ArrayLike",
+    groups: "ArrayLike | None" = None,
+    folds: "ArrayLike | None" = None,
+    classes: "Sequence[str] | None" = None,
+) -> Comparison:
+    """Verdicts on models that predicted the same clips, with intervals. Nothing is
+    written.
+
+    Parameters
+    ----------
+    predictions : mapping
+        Model -> probabilities (N, K), an array or a data frame whose columns are the
+        classes, or predicted classes (N,).
+    labels : array (N,) or (N, K)
+        True classes; of several labels per clip 0 and 1.
+    groups : array (N,), optional
+        Source recordings, speakers or sites, which are drawn together. By default each
+        clip is its own.
+    folds : array (N,), optional
+        The fold that tested each clip. By default one.
+    classes : sequence of K names, optional
+        The columns of arrays. By default the labels, sorted.
+
+    Returns
+    -------
+    Comparison
+        `.table` has a row for each model, `.headline` is the finding.
+
+    Examples
+    --------
+    >>> sure = [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]
+    >>> both = fs.compare({"a": sure, "b": list("xxxx")}, list("xyxy"))
+    >>> both.table["score"].tolist()
+    [1.0, 0.5]
+    """
+    if not isinstance(predictions, Mapping) or not predictions:
+        raise RequestError("predictions: expected a dictionary, model -> predictions")
+    clips, names = clips_of_arrays(labels, groups, folds, classes)
+    with TemporaryDirectory() as folder:
+        models = {}
+        for model, given in predictions.items():
+            own = columns_of(str(model), given, names, len(clips))
+            frame = pd.concat([clips, own], axis=1)
+            frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
+            name = re.sub(r"[^\w+@=-]", "-", str(model)).strip("-") or "model"
+            if name in models:
+                name = f"{name}-{len(models)}"
+            place = Path(folder, "compared", name)
+            run = write_imported(predictions_in(frame), place, source=str(model))
+            models[run.name] = str(model)
+        found = findings(load_runs(find(folder)))
+    table = pd.DataFrame([*found.rows, *found.others])[COLUMNS]
+    table["run"] = table["run"].map(models)
+    table.columns = table.columns.str.replace("accuracy_", "")
+    return Comparison(
+        table=table.rename(columns={"run": "model", "accuracy": "score"}),
+        headline=printed(found),
+    )
+
+
+def clips_of_arrays(
+    labels: Any, groups: Any, folds: Any, classes: Any
+) -> tuple[pd.DataFrame, list[str]]:
+    """clip, label, and group and fold if they are given; and the names of classes."""
+    values = np.asarray(labels)
+    if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
+        raise RequestError(
+            f"labels of shape {values.shape}: expected one class for each clip, (N,),"
+            " or 0 and 1 for each class, (N, K)"
+        )
+    if values.ndim == 2:
+        columns = getattr(labels, "columns", range(values.shape[1]))
+        names = [str(name) for name in (columns if classes is None else classes)]
+        every = np.array(names)
+        if values.dtype.kind not in "biuf" or len(every) != values.shape[1]:
+            raise RequestError(f"labels of shape {values.shape}: expected 0 and 1")
+        values = np.array([SEPARATOR.join(every[row]) for row in values > 0])
+    else:
+        names = [*map(str, np.unique(values) if classes is None else classes)]
+    clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
+    for name, given in (("label", values), ("group", groups), ("fold", folds)):
+        if given is None:
+            continue
+        if np.shape(given) != (len(clips),):
+            raise RequestError(
+                f"{name} has the shape {np.shape(given)}: expected ({len(clips)},), one"
+                " for each clip"
+            )
+        clips[name] = np.asarray(given).astype(str)
+    return clips, names
+
+
+def columns_of(
+    model: str, given: Any, classes: Sequence[str], clips: int
+) -> pd.DataFrame:
+    """A model's columns of a table; RequestError for another shape."""
+    values = np.asarray(given)
+    if values.shape == (clips,):  # predicted classes
+        names = sorted({*classes, *values.astype(str)})
+        chosen = values.astype(str)[:, None] == np.array(names)
+        return pd.DataFrame(chosen.astype(float), columns=names).astype(str)
+    names = [*map(str, getattr(given, "columns", classes))]
+    if values.shape != (clips, len(names)) or {*names} & {*KNOWN}:
+        raise RequestError(
+            f"predictions of {model} have the shape {values.shape}: expected ({clips},"
+            f" {len(names)}), a column for each class, or ({clips},)"
+        )
+    return pd.DataFrame(values, columns=names).astype(str)

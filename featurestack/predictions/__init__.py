@@ -1,1 +1,0 @@
-"""Predictions of any program as runs of the project, and `fs.compare`."""

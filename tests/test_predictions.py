@@ -1,0 +1,255 @@
+"""Tables and arrays of predictions: the report's own numbers, and bad input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurestack as fs
+from featurestack.analysis.ranking import rankings
+from featurestack.analysis.runs import load_runs
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.table import complete
+from featurestack.predictions import predictions_in, read_table
+from featurestack.results.folders import find
+from featurestack.results.imported import write_imported
+from featurestack.results.run_folder import RunFolder
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.refusal import refused
+
+CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}
+TRUTH = complete(CLIPS | {"path": [f"/data/{name}.wav" for name in "abc"]})
+GOOD = "clip,label,fold,cat,dog\na,cat,1,0.9,0.1\nb,dog,2,0.2,0.8\nc,dog,1,0.4,0.6\n"
+
+
+def read(tmp_path, text, truth=None):
+    file = tmp_path / "mine.csv"
+    file.write_text(text, encoding="utf-8")
+    return predictions_in(read_table(file), truth)
+
+
+def run_of(tmp_path, text, truth=None):
+    """The run folder of a table with this text."""
+    predictions = read(tmp_path, text, truth)
+    return write_imported(predictions, tmp_path / "runs" / "d" / "mine", source="mine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "sep=;\n" + GOOD.replace(",", ";"),
+        GOOD.replace(",", ";").replace("0.", "0,"),
+        GOOD.replace("\n", "\r\n") + "\r\n",
+        "\ufeff" + GOOD,
+    ],
+)
+def test_separators_and_decimal_commas_are_read(tmp_path, text):
+    predictions = read(tmp_path, text)
+    assert predictions.scores.to_numpy()[:2].tolist() == [[0.9, 0.1], [0.2, 0.8]]
+    assert predictions.clips["fold"].tolist() == ["1", "2", "1"]
+
+
+def test_labels_of_the_dataset_are_found_by_file_names(tmp_path):
+    text = "clip,owl,jay\nC:\\rec\\b.wav,0.9,0.1\n./a.flac,0.2,0.8\n"
+    clips = read(tmp_path, text, TRUTH).clips
+    assert clips["clip_id"].tolist() == ["b", "a"]
+    assert clips["target"].tolist() == ["owl", "owl"]
+    with refused("x.wav is not among the 3 clips"):
+        read(tmp_path, text.replace("a.flac", "x.wav"), TRUTH)
+
+
+def test_several_labels_of_a_clip_are_tags(tmp_path):
+    run = run_of(tmp_path, "clip,label,a,b\n1,a;b,0.9,0.8\n2,b,0.1,0.7\n3,,0.2,0.9\n")
+    assert run.config.task == "tags"
+    assert run.predictions()["a"].tolist() == pytest.approx([0.9, 0.1, 0.2])
+
+
+def test_a_tie_with_the_true_class_is_wrong_whatever_the_names(tmp_path):
+    tied = "clip,label,a,b\n1,a,0.5,0.5\n2,b,0.5,0.5\n3,b,0.2,0.8\n"
+    for names in ("ab", "ba"):
+        text = tied.translate(str.maketrans("ab", names))
+        text = text.replace(f"clip,l{names[0]}{names[1]}el", "clip,label")
+        run = run_of(tmp_path, text)
+        table = run.predictions()
+        right = table[run.classes].idxmax(axis=1) == table["target"]
+        assert right.tolist() == [False, False, True]
+
+
+def test_another_source_of_the_same_name_is_another_run(tmp_path):
+    place = tmp_path / "runs" / "d" / "mine"
+    predictions = read(tmp_path, GOOD)
+    first = write_imported(predictions, place, source="one/mine.csv")
+    other = write_imported(predictions, place, source="two/mine.csv")
+    again = write_imported(predictions, place, source="one/mine.csv")
+    assert first.path == again.path == place and other.path != place
+
+
+def with_column(name, *values):
+    """GOOD with one more column."""
+    header, *rows = GOOD.splitlines()
+    lines = [f"{row},{value}" for row, value in zip(rows, values)]
+    return "\n".join([f"{header},{name}", *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("label", "x"), "no column label; its first line should be clip,"),
+        (GOOD.replace("b,dog", "b,"), "mine.csv, line 3: the clip has no label"),
+        (GOOD.replace("c,dog,1", "a,dog,1"), "line 4: clip a has two rows"),
+        (GOOD.replace("0.2", "-3.1"), "line 3, column cat: '-3.1' is no probability"),
+        (GOOD.replace("0.2", "0,2"), "line 3: the row has 6 cells, the header 5"),
+        (GOOD.replace("b,dog", "b,cow"), "the class 'cow' has no column"),
+        (with_column("entropy", 0.9, 0.2, 0.3), "no clip has the class 'entropy'"),
+        (with_column("correct", 1, 1, 1), "no clip has the class 'correct'"),
+        (with_column("duration", 5, 5, 5), "column duration: '5' is no probability"),
+        (with_column("none", 0, 0, 0), "no clip has the class 'none'"),
+    ],
+)
+def test_a_broken_table_gets_one_sentence(tmp_path, text, message):
+    with refused(message):
+        read(tmp_path, text)
+
+
+def test_a_class_without_clips_counts_where_all_columns_sum_to_one(tmp_path):
+    text = with_column("bee", 0.0, 0.1, 0.0).replace("0.2,0.8", "0.2,0.7")
+    assert [*read(tmp_path, text).scores] == ["cat", "dog", "bee"]
+
+
+def test_one_label_is_no_question(tmp_path):
+    with refused("all clips have one label, 'cat'"):
+        text = with_column("none", 0, 0.1, 0).replace("0.2,0.8", "0.2,0.7")
+        run_of(tmp_path, text.replace("dog,1", "cat,1").replace("dog,2", "cat,2"))
+
+
+def test_a_table_never_joins_the_runs_of_another_source(tmp_path):
+    """The headline is of the table that was given, though another has its name."""
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    headlines = []
+    for place, wrong in (("one", 0), ("two", 3)):
+        file = tmp_path / place / "mine.csv"
+        file.parent.mkdir()
+        rows = []
+        for clip in range(40):
+            right = clip >= wrong
+            of_a = float(right == (clip % 2 == 0))
+            rows.append(f"c{clip},{'ab'[clip % 2]},{of_a:g},{1 - of_a:g}")
+        file.write_text("\n".join(["clip,label,a,b", *rows]) + "\n")
+        headlines.append(fs.report(predictions=(file,), **folders, quiet=True).headline)
+    assert "100.0 % of 40 clips" in headlines[0] and "92.5 %" in headlines[1]
+
+
+# ---- runs
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
+    clips = made_clips(clips=120, classes=4)
+    run = RunFolder(make_run(tmp_path / "runs", clips, MadeRun()))
+    file = tmp_path / "mine.csv"
+    table = run.scored().rename(columns={"clip_id": "clip", "target": "label"})
+    table[["clip", "label", "fold", "group", *run.classes]].to_csv(file, index=False)
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    report = fs.report(predictions=(file,), **folders, quiet=True)
+    assert report.page.parent == tmp_path / "reports" / "mine"
+    (imported,) = find(tmp_path / "runs", "mine")
+    own, other = (load_runs([each]).runs[0] for each in (run, imported))
+    assert other.foreign and other.predicted.tolist() == own.predicted.tolist()
+    metrics = [
+        pd.read_csv(built.page.parent / "tables" / "metrics.csv").drop(columns="run")
+        for built in (report, fs.report("made", **folders, quiet=True))
+    ]
+    pd.testing.assert_frame_equal(*metrics)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_table_is_compared_with_the_runs_of_its_dataset(tmp_path):
+    clips = made_clips(clips=120, classes=4)
+    made = MadeRun(skill=0.8, features="rms")
+    for run in (MadeRun(), made):
+        make_run(tmp_path / "runs", clips, run)
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    listing = tmp_path / "made.csv"
+    clips.rename(columns={"clip_id": "filename"}).to_csv(listing, index=False)
+    file = tmp_path / "other.csv"
+    rows = pd.get_dummies(clips["label"], dtype=float)
+    rows.assign(clip=clips["clip_id"]).to_csv(file, index=False)
+    report = fs.report(str(listing), predictions=(file,), **folders, quiet=True)
+    table = pd.read_csv(report.page.parent / "tables" / "comparison.csv")
+    assert table["run"].tolist()[0] == "other" and len(table) == 3
+    assert "tables of predictions do not say which" in report.page.read_text()
+
+
+# ---- arrays
+
+CLASSES = [*"abc"]
+
+
+def made_arrays(*skills, clips=240):
+    """Labels, groups, folds, and probabilities of each skill."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, clips)
+    given = {}
+    for number, skill in enumerate(skills):
+        logits = rng.normal(size=(clips, 3))
+        logits[np.arange(clips), y] += skill
+        powers = np.exp(logits)
+        given[f"m{number}"] = powers / powers.sum(axis=1, keepdims=True)
+    groups = np.arange(clips) // 4
+    return np.array(CLASSES)[y], groups, groups % 5 + 1, given
+
+
+def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
+    (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)).runs)
+    best = ranking.best
+    compared = fs.compare(
+        {run.features: run.probabilities[0] for run in ranking.runs},
+        np.array(best.classes)[best.target],
+        groups=best.groups,
+        folds=best.folds,
+    )
+    table = compared.table
+    assert table["model"].tolist() == [run.features for run in ranking.runs]
+    assert table["score"].tolist() == ranking.accuracy.tolist()
+    assert table[["low", "high"]].to_numpy().tolist() == ranking.interval.tolist()
+    assert table["p"][1:].tolist() == ranking.tests.p.tolist()
+    assert table["verdict"].tolist() == ["best", "tied", "clearly worse"]
+    assert "Tied with mfcc" in repr(compared)
+
+
+def test_predicted_classes_and_frames_are_compared_too():
+    labels, groups, folds, given = made_arrays(2.0, 0.2)
+    frames = {name: pd.DataFrame(own, columns=CLASSES) for name, own in given.items()}
+    of_frames = fs.compare(frames, labels, groups, folds)
+    classes = {name: np.array(CLASSES)[own.argmax(1)] for name, own in given.items()}
+    of_classes = fs.compare(classes, labels, groups, folds)
+    assert of_classes.table["score"].tolist() == of_frames.table["score"].tolist()
+    assert of_classes.table["p"][1] == of_frames.table["p"][1] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": [1, 2]}, r"group has the shape \(2,\): expected \(240,\)"),
+        ({"predictions": {}}, "expected a dictionary"),
+        ({"labels": [None] * 240}, "expected one class for each clip"),
+        ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
+        (
+            {"predictions": {"x": np.full((240, 3), np.nan)}},
+            "column a: 'nan' is no",
+        ),
+        ({"labels": ["a"] * 240}, "all clips have one label|have the shape"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change, message):
+    labels, groups, folds, given = made_arrays(1.0)
+    arguments = {"predictions": given, "labels": labels, "groups": groups}
+    with pytest.raises(RequestError, match=message):
+        fs.compare(**(arguments | {"folds": folds} | change))
+
+
+def test_names_of_models_may_be_paths(tmp_path):
+    labels, groups, folds, given = made_arrays(2.0, 0.2)
+    names = {"models/a": given["m0"], "../../b": given["m1"]}
+    table = fs.compare(names, labels, groups, folds).table
+    assert table["model"].tolist() == ["models/a", "../../b"]
