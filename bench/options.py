@@ -7,6 +7,7 @@ class FeaturesBenchOptions(DatasetOptions):
     """How many times as fast as librosa and audioFlux features are extracted.
 
     Other benches compare with nothing, and each is a command with its own --help:
+    - python -m bench.few_labels  accuracy with few labelled clips of each class
     - python -m bench.first_quarter  README.md from an empty HOME to an answer
     - python -m bench.fuzz        hostile options and damaged files
     - python -m bench.statements  how often statements of reports are false
