@@ -10,7 +10,7 @@ the verdict is clear.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -98,7 +98,7 @@ class Findings:
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
-    outdated: Collection[str] = ()  # names of runs trained before the dataset changed
+    old_runs: int = 0  # the number of runs of other data, which are left out
 
     @property
     def group(self) -> str:
@@ -151,13 +151,11 @@ class Findings:
 def findings(
     results: Results,
     *,
-    outdated: Collection[str] = (),
     groups: str = "",
 ) -> Findings:
     """Rank the runs and test them.
 
-    outdated  names of runs whose ranking comes last
-    groups    the dataset's word for a group, '' for a source recording
+    groups  the dataset's word for a group, '' for a source recording
     """
     # the sets that a choice of features trained were composed by scores: the choice
     # counts each on the folds that had no part in it
@@ -166,13 +164,12 @@ def findings(
     own = [
         run for run in results.runs if not (run.composed_from and run.name in members)
     ]
-    ranked = rankings(own, outdated=outdated)
+    ranked = rankings(own)
     found = statistics(ranked) if ranked else Findings("none")
     return replace(
         found,
         problems=[*results.problems, *set_apart(ranked)],
         groups=groups,
-        outdated=outdated,
     )
 
 

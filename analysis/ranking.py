@@ -275,19 +275,11 @@ class Ranking(Compared):
         return p_of_lead(leads, self.shares, place, variance)
 
 
-def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ranking]:
-    """Every set of comparable runs, ranked, the main one first.
-
-    Runs whose names are in `outdated` are compared with each other alone, and come
-    last.
-    """
-    sets = [
-        *comparable_sets([run for run in runs if run.name not in outdated]),
-        *comparable_sets([run for run in runs if run.name in outdated]),
-    ]
+def rankings(runs: Sequence[Run]) -> list[Ranking]:
+    """Every set of comparable runs, ranked, the main one first."""
+    sets = comparable_sets(runs)
     sets.sort(
         key=lambda together: (
-            together[0].name in outdated,
             bool(together[0].composed_from),
             len(together) == 1,
             bool(together[0].missing_folds),
@@ -299,8 +291,6 @@ def rankings(runs: Sequence[Run], *, outdated: Collection[str] = ()) -> list[Ran
     made = []
     for together in sets:
         reasons = [reason_apart(run, other) for run in together for other in main]
-        if together is not main and together[0].name in outdated:
-            reasons.append("audio or features")
         made.append(rank(together, next(filter(None, reasons), "")))
     return made
 

@@ -28,7 +28,6 @@ from featurestack.analysis.runs import (
     Results,
     Run,
     load_runs,
-    runs_of_other_clips,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
 from featurestack.analysis.sentences import printed
@@ -50,6 +49,7 @@ from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import (
     untrainable,
 )
+from featurestack.results.training_data import of_today
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
 
@@ -65,7 +65,6 @@ NEXT = {
         "looks for the same audio in different folds, and for recording conditions that"
         " predict the class"
     ),
-    "again": "trains these runs again on the present clips",
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
     "different": "tries other features: none of these is clearly better than chance",
@@ -81,8 +80,12 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
-    results = load_runs(progress(job.runs, label="reading", unit="run"))
-    found = findings_of(results, cache, features, checked)
+    runs = list(job.runs)
+    if cache and not options.run:
+        runs = of_today(runs, cache)
+    results = load_runs(progress(runs, label="reading", unit="run"))
+    old_runs = len(job.runs) - len(runs)
+    found = findings_of(results, cache, features, checked, old_runs)
     damaged = [Problem("cache", text, "damaged") for text in damage]
     found = replace(found, problems=[*damaged, *found.problems])
     writer = FigureWriter(
@@ -118,21 +121,18 @@ def findings_of(
     cache: Cache | None,
     features: Sequence[str],
     checked: Sequence[Attributes] | None,
+    old_runs: int = 0,
 ) -> Findings:
     """Rank and test the runs, make their tables, and find what may make them wrong.
 
     features  cached and readable
+    old_runs  the number of runs of other data, which are left out
     """
-    outdated: list[Problem] = []
-    if cache:
-        own = [run for run in results.runs if not run.foreign]
-        outdated = runs_of_other_clips(own, cache)
     found = findings(
         results,
-        outdated={problem.run for problem in outdated},
         groups=cache.groups if cache else "",
     )
-    found = replace(found, problems=[*found.problems, *outdated])
+    found = replace(found, old_runs=old_runs)
     return warned(Evidence(found, results.runs, cache, features, checked or []))
 
 
@@ -171,11 +171,6 @@ def with_ranking(state: State, found: Findings) -> State:
     """The state with what the report found in its main ranking."""
     ranked = found.runs[: len(found.rows)]
     trained = [configuration(run) for run in ranked if run.trained]
-    outdated = [
-        configuration(run)
-        for run in found.runs
-        if run.trained and run.name in found.outdated
-    ]
     chosen = ""
     if found.main and found.choice and found.state != "chance":
         chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
@@ -185,7 +180,6 @@ def with_ranking(state: State, found: Findings) -> State:
         trained=trained,
         chance=found.state == "chance",
         leak=found.warns("W1"),
-        outdated=outdated,
         chosen=chosen,
     )
 

@@ -54,7 +54,8 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if options.run:
         from featurestack.results.selection import select
 
-        folders = select(options.runs, " ".join(options.run), name)
+        wanted = " ".join(options.run)
+        folders = select(options.runs, wanted, name, data=options.data)
     else:
         folders = find(options.runs, name)
     if name:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from featurestack.analysis.findings import Findings, NewValues, Said
-from featurestack.analysis.runs import Run, added_clips
+from featurestack.analysis.runs import Run
 from featurestack.commandline.errors import quoted
 from featurestack.commandline.quantities import (
     counted,
@@ -222,34 +222,18 @@ def changed_audio(evidence: Evidence) -> str:
     )
 
 
-@warning("W6", "Runs that are older than the clips")
+@warning("W6", "Runs of other data")
 def old_runs(evidence: Evidence) -> str:
     """These runs were trained on other clips, labels, folds or feature values than
-    there are now, so they are compared with each other alone. Train them again with
-    RETRAIN=1.
+    there are now, so they are left out. They stay as they are; remove OLD=1 lists and
+    deletes them.
     """
-    runs = len(evidence.found.outdated)
+    runs = evidence.found.old_runs
     if not runs:
         return ""
     return (
-        f"{counted(runs, 'run')} {is_or_are(runs)} older than the clips or their"
-        " labels: train again."
-    )
-
-
-@warning("W7", "Clips that are newer than the runs")
-def new_clips(evidence: Evidence) -> str:
-    """Clips were added after the runs were trained, so no score counts them. Train
-    again.
-    """
-    if not evidence.cache:
-        return ""
-    added = added_clips(evidence.runs, evidence.cache, evidence.features)
-    if not added:
-        return ""
-    return (
-        f"{counted(added, 'clip')} {is_or_are(added)} newer than the runs and not"
-        " tested: train again."
+        f"{counted(runs, 'run')} of other clips, labels, folds or values"
+        f" {is_or_are(runs)} left out."
     )
 
 

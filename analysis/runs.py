@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import chain
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -21,16 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_set
-from featurestack.features_cache.table import originals
 from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.training_data import (
-    changed_targets,
-    readable_again,
-    values_changed,
-)
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.scores.ranking_metric import Labels
 from featurestack.scores.tasks.base import Task, labels_of
@@ -373,56 +365,3 @@ def same_cache(run: Run, other: Run) -> bool:
         return True  # a table does not say what its model read
     of_audio = attrgetter("sample_rate", "duration", "audio_channel")
     return agree and of_audio(run.config) == of_audio(other.config)
-
-
-def added_clips(runs: Sequence[Run], cache: Cache, features: Sequence[str]) -> int:
-    """The number of clips that have a run's features and that no run has tested.
-
-    The run is the first that tested every fold and whose features are among `features`,
-    those of the cache that can be read; 0 if there is none.
-    """
-    folds = {*cache.clips["fold"]}
-    for run in runs:
-        if run.trained and {*run.folds.tolist()} == folds:
-            stored = [channel.stored for channel in parse_set(run.features)]
-            if {*stored} <= {*features}:
-                done = originals(cache.clips[cache.readable(stored)])
-                tested = np.concatenate([run.clip_ids for run in runs])
-                return int((~done["clip_id"].isin(tested)).sum())
-    return 0
-
-
-def changed_clips(run: Run, today: pd.DataFrame) -> int:
-    """The number of a run's test clips that have another class or fold in the table
-    `today`, whose index is clip_id, or are gone.
-    """
-    now = today.reindex(run.clip_ids)
-    label = now[run.task.column]
-    labels = labels_of(run.task, label.fillna(""), run.classes)
-    changed = label.isna() | (now["fold"] != run.folds)
-    changed |= (labels != run.labels).any(axis=1)
-    return int(changed.sum())
-
-
-def runs_of_other_clips(runs: Sequence[Run], cache: Cache) -> list[Problem]:
-    """A problem for each run whose test clips or feature values have changed."""
-    today = originals(cache.clips).set_index("clip_id")
-    problems = []
-    for run in runs:
-        configs = [folder.config for folder in run.folders if folder.config.training]
-        text = ""
-        if changed_clips(run, today):  # one line for all such runs
-            text = (
-                "trained before the dataset changed: test clips are gone or have"
-                " another class or fold now;"
-            )
-        elif any(values_changed(config, cache, run.clip_ids) for config in configs):
-            text = "trained on other audio or feature values than there are now:"
-        elif any(readable_again(config, cache) for config in configs):
-            text = "trained without clips that can be read now:"
-        elif beside := [*chain(*(changed_targets(own, cache) for own in configs))]:
-            text = f"trained on other {beside[0]} than there are now:"
-        if text:
-            text += " train it again in its place (RETRAIN=1) to compare it"
-            problems.append(Problem(run.name, text))
-    return problems

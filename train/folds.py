@@ -60,19 +60,13 @@ SHARED = "recording occurs in the part that is tested or validated"
 # ---- several processes
 
 
-def train_on_devices(
-    options: RunOptions, plan: Plan, folds: Sequence[int], *, in_place: bool
-) -> None:
+def train_on_devices(options: RunOptions, plan: Plan, folds: Sequence[int]) -> None:
     """Train these folds on the devices of the options; an exact model is fitted on the
-    CPU. `in_place`: the plan's folder takes that of another run later.
+    CPU.
     """
     named = options.device if plan.model.kind.in_steps else "cpu"
     devices = list(map(device_of, named.split()))
     started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
-    if in_place and (started or len(devices) > 1):
-        raise RequestError(
-            "RETRAIN=1 takes one device and one process: give DEVICE=cuda:0"
-        )
     if len(devices) > 1:
         train_side_by_side(options)
     elif started:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
+    DataOptions,
     DatasetOptions,
     Options,
     RunsOptions,
@@ -42,11 +43,6 @@ class Execution(Options):
         " scores at the end only",
         least=0,
     )
-    retrain: bool = option(
-        False,
-        "train a run of other clips or feature values again in its place; the old one"
-        " stays until the new one is finished",
-    )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: Literal["", "tensorboard", "wandb"] = option(
@@ -68,7 +64,6 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
         "epochs",
         "task",
         "device",
-        "retrain",
     )
 
 
@@ -143,7 +138,7 @@ class SweepOptions(Options):
         ]
 
 
-class RemoveOptions(RunsOptions):
+class RemoveOptions(RunsOptions, DataOptions):
     """Delete runs, after printing the number and size of their files."""
 
     example = 'RUN="mel-cnn4 mfcc-cnn4"'
@@ -151,6 +146,9 @@ class RemoveOptions(RunsOptions):
     run: str = option(
         "",
         "name, path or unique prefix of a run; several remove each",
+    )
+    old: bool = option(
+        False, "the runs of other clips, labels, folds or values than there are today"
     )
     dataset: str = option(
         "", "dataset of the runs that RUN chooses from; all by default"

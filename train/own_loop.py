@@ -36,7 +36,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.run import refuse_another
+from featurestack.train.run import placed
 from featurestack.train.run_json import first_config
 
 Side = Literal["train", "val", "test"]
@@ -100,7 +100,7 @@ class OwnRun:
             # for its kind of input; aclnet is not trained
             options = replace(options, model="aclnet")
         self.name = name
-        self.plan = make_plan(options, network=name)
+        self.plan = placed(make_plan(options, network=name))
         self.options = self.plan.training
 
     @property
@@ -163,7 +163,6 @@ class OwnRun:
         self.refuse_no_probabilities(answers)
         plan = replace(self.plan, left_out=tuple(sorted(self._clips.unusable)))
         folder = RunFolder(plan.path)
-        refuse_another(folder, plan)
         parameters = None
         if network is not None:
             parameters = sum(map(torch.numel, network.parameters()))

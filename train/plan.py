@@ -56,6 +56,7 @@ Positions = NDArray[np.intp]  # rows of the clip table
 
 LAYER = "layer"  # unit of rows that are numbered by a network's layers
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
+DATA = ("cache", "clips")  # keys of the hash's content
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 
 
@@ -85,6 +86,11 @@ class Plan:
     @property
     def hash(self) -> str:
         return digest(self.content)
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The digests of the data that the run belongs to, a part of its hash."""
+        return {name: self.content[name] for name in (*DATA, *self.targets_beside)}
 
     @property
     def dataset(self) -> str:

@@ -3,43 +3,29 @@
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
 imported only if a fold is left to train. A folder that holds another run than the one
 that is planned is refused.
-
-With RETRAIN=1 a run of clips that have changed is trained again in its place. The new
-run is trained in a hidden folder beside the old one, `.<run>.retraining`. When it is
-finished, the old run becomes `.<run>.replaced`, the new one takes its name, and the old
-one is deleted. Neither is lost if the process is killed at any moment.
 """
 
 import os
-import shutil
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.next_step import predict_by
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.quantities import counted, is_or_are, percent
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import cache_folder, is_cache
 from featurestack.features_cache.table import originals, source_changes
-from featurestack.results.folders import (
-    RETRAINED,
-    RETRAINING,
-    finish_switch,
-    hidden,
-    locked,
-    settle,
-)
+from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.training_data import readable_again
 from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import NAMED_CLIPS, Plan, make_plan
+from featurestack.train.plan import Plan, make_plan
 
+DIGITS = 4  # of the data's digest, in the name of a run beside one of other data
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
@@ -115,15 +101,7 @@ def tell_dataset_state(options: RunOptions) -> None:
 
 def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     """Train the wanted folds that are not finished; `composed_from` as in `Plan`."""
-    plan = replace(make_plan(options), composed_from=composed_from)
-    path = plan.path
-    finish_switch(path)
-    try:
-        refuse_another(RunFolder(path), plan)
-    except StaleRun:
-        if not options.retrain:
-            raise
-        plan = retrained(plan)
+    plan = placed(replace(make_plan(options), composed_from=composed_from))
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
     if plan.begun:
@@ -131,94 +109,69 @@ def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
     if waiting:
         from featurestack.train.folds import train_on_devices
 
-        in_place = plan.path != path
-        train_on_devices(options, plan, waiting, in_place=in_place)
+        train_on_devices(options, plan, waiting)
     else:
         tell(f"{folder.path} has these folds already")
     if first_process():
         run_json.finish(plan.path, plan.cache, options.note)
-        folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
-        if plan.path != path and folder.finished == folder.folds:
-            take_place(plan.path, path)
-    return RunFolder(plan.path if plan.path.exists() else path)
+    return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
 
 
 # ---- another run in the folder
 
 
-class StaleRun(RequestError):
-    """RETRAIN=1 helps: clips or feature values differ now, or run.json is damaged."""
+def placed(plan: Plan) -> Plan:
+    """The plan with the folder of its run: the one that has begun, else a new one.
+
+    If a run of other data has the plain name, the new name ends in digits of the data's
+    digest, and a line says so. RequestError for another configuration.
+    """
+    digits = digest(plan.data)[:DIGITS]
+    number = 0
+    place = plan.path
+    free: Path | None = None
+    taken = []
+    while place.exists() or number < 2:
+        if not (place / "run.json").exists():
+            free = free or place
+        elif is_run_of(place, plan):
+            return replace(plan, path=place)
+        else:
+            taken.append(place.name)
+        number += 1
+        ending = digits if number == 1 else f"{digits}-{number}"
+        place = plan.path.with_name(f"{plan.path.name}-{ending}")
+    free = free or place
+    if free != plan.path:
+        tell(
+            f"{' and '.join(taken)} {is_or_are(len(taken))} of other clips, labels,"
+            f" folds or values, or cannot be read: this run is {free.name}"
+        )
+    return replace(plan, path=free)
 
 
-def refuse_another(folder: RunFolder, plan: Plan) -> None:
-    """RequestError for another configuration; StaleRun for other data or damage."""
-    if not (folder.path / "run.json").exists():
-        return
+def is_run_of(place: Path, plan: Plan) -> bool:
+    """Whether the folder has the run of a plan; False for one of other data, or if it
+    cannot be read. RequestError for another configuration.
+    """
+    folder = RunFolder(place)
     try:
-        known = folder.config
-    except RequestError as damage:
-        raise StaleRun(str(damage)) from None
+        _ = folder.config
+    except RequestError:
+        return False
     known = folder.training
-    if known.hash != plan.hash:
-        theirs = vars(known.options)
-        own = vars(plan.training).items()
-        changed = [name.upper() for name, value in own if theirs.get(name) != value]
-        now = plan.content
-        data = [name for name, value in known.data.items() if now.get(name) != value]
-        if data and not changed:
-            raise StaleRun(
-                f"{folder.name} {stale_data(folder, plan, data)}: RETRAIN=1 trains it"
-                " again in its place"
-            )
-        changed += data
-        if not changed:
-            weights = plan.training.pretrained
-            changed = ["the content of WEIGHTS" if weights else "the program's version"]
-        raise RequestError(
-            f"{folder.path} holds another configuration (different:"
-            f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
-            " its own"
-        )
-    if clips := readable_again(known, plan.cache):
-        raise StaleRun(
-            f"{folder.name} was trained without {counted(len(clips), 'clip')}"
-            f" ({', '.join(clips[:NAMED_CLIPS])}) that can be read now: RETRAIN=1"
-            " trains it again in its place"
-        )
-
-
-def stale_data(folder: RunFolder, plan: Plan, changed: Sequence[str]) -> str:
-    """The difference between a run's data and the plan's, in words."""
-    if not {"cache", "clips"} & {*changed}:
-        return f"was trained on other {' and '.join(changed)} than there are now"
-    now = len(originals(plan.table))
-    with suppress(RequestError):  # no fold is finished, or a file is damaged
-        before = folder.predictions().query("split == 'test'")["clip_id"].nunique()
-        if folder.finished == folder.folds and before != now:
-            return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
-    return "was trained on other clips or feature values than there are now"
-
-
-def retrained(plan: Plan) -> Plan:
-    """The plan, moved to the retraining folder next to its run. A retraining that was
-    begun for the same clips and values continues; another is deleted.
-    """
-    path = hidden(plan.path, RETRAINING)
-    plan = replace(plan, path=path)
-    try:
-        refuse_another(RunFolder(path), plan)
-    except RequestError:  # begun for other clips or values, or damaged
-        with locked(path):
-            shutil.rmtree(path)
-    return plan
-
-
-def take_place(new: Path, old: Path) -> None:
-    """Replace an old run by a finished one. A kill between the two renames leaves both
-    under their other names: `results.folders.finish_switch` goes on.
-    """
-    last = hidden(old, RETRAINED)
-    with locked(old):
-        old.rename(last)
-        new.rename(old)
-        settle(last, old)
+    if known.hash == plan.hash:
+        return not readable_again(known, plan.cache)
+    theirs = vars(known.options)
+    own = vars(plan.training).items()
+    changed = [name.upper() for name, value in own if theirs.get(name) != value]
+    if not changed and known.data != plan.data:
+        return False
+    if not changed:
+        weights = plan.training.pretrained
+        changed = ["the content of WEIGHTS" if weights else "the program's version"]
+    raise RequestError(
+        f"{folder.path} holds another configuration (different:"
+        f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
+        " its own"
+    )

@@ -11,13 +11,12 @@ from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.results.folders import (
-    RETRAINING,
     find,
-    hidden,
     locked,
 )
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import select
+from featurestack.results.training_data import of_other_data
 from featurestack.storage.files import is_closed
 from featurestack.storage.own_files import RECORD, OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
@@ -106,6 +105,9 @@ def other_folders(runs: Path | str, dataset: str = "") -> list[Path]:
 def remove_runs(options: RemoveOptions) -> int:
     """Name the files, ask, and delete; 1 if nothing was deleted."""
     folders = list(named_folders(options))
+    if not folders:
+        print("no run is of other data than there are today")
+        return 0
     for folder in folders:
         if (
             folder.exists()
@@ -140,8 +142,13 @@ def own_sizes(folder: Path) -> list[int]:
 
 
 def named_folders(options: RemoveOptions) -> Iterator[Path]:
-    """The folders that RUN names; a retraining that was begun goes with its run."""
+    """The folders that RUN or OLD names."""
     dataset = dataset_name(options.dataset)
+    if options.old:
+        for run in of_other_data(find(options.runs, dataset), options.data):
+            yield run.path
+        if not options.run:
+            return
     words = options.run.split()
     for place in other_folders(options.runs, dataset):
         names = (place.name, f"{place.parent.name}/{place.name}", str(place))
@@ -151,8 +158,5 @@ def named_folders(options: RemoveOptions) -> Iterator[Path]:
             if not words:
                 return
     wanted = options.run if words == options.run.split() else " ".join(words)
-    for run in select(options.runs, wanted, dataset):
+    for run in select(options.runs, wanted, dataset, data=options.data):
         yield run.path
-        begun = hidden(run.path, RETRAINING)
-        if begun.is_dir():
-            yield begun

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
 
-from featurestack.commandline.errors import Failed, RequestError, make_command
+from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.terminal import tell, tell_once, text_table
 from featurestack.features_cache.cache import Cache, cache_of
@@ -41,10 +41,7 @@ def run_sweep(options: SweepOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-    if any(isinstance(error, run.StaleRun) for error in failures.values()):
-        given = [f"{name.upper()}={text}" for name, text in options.given.items()]
-        print(f"next: {make_command('sweep', *given, 'RETRAIN=1')}")
-    elif done and run.first_process():
+    if done and run.first_process():
         print(run.next_steps(jobs[0], done[-1]))
     return int(bool(failures))
 

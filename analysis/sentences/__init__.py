@@ -114,8 +114,6 @@ def headline(f: Findings) -> str:
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
     texts = [advice(f), reached(f)]
-    if best_of(f)["run"] in f.outdated:
-        texts.append("Its clips have changed since.")
     if f.state == "tie" and len(f.tied) == 1:
         texts.append(f"Tied with {f.tied[0]['label']}.")
     elif f.state == "tie":

@@ -134,7 +134,7 @@ class Question:
     def words(self) -> tuple[str, ...]:
         """The words of the command, to ask again."""
         names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
-        return tuple(option_words(replace(self.options, retrain=False), names))
+        return tuple(option_words(self.options, names))
 
 
 def make_answer(options: AnswerOptions) -> int:
@@ -271,7 +271,7 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
 def tell_time(question: Question) -> None:
     """Tell coarsely how long the steps will take; not if they were taken before."""
     config = question.folder / "run.json"
-    if not (question.lacking or question.options.retrain) and config.is_file():
+    if not question.lacking and config.is_file():
         return
     clips = originals(question.asked.clips if question.asked else question.cache.clips)
     minutes = max(1, round(expected_seconds(question, clips) / 60))
@@ -402,11 +402,11 @@ def train(question: Question, scores: "Scores") -> RunFolder:
 def train_fold(
     question: Question, candidate: "Candidate", fold: int, composed_from: int
 ) -> RunFolder:
-    """The run of a candidate, with this fold trained; with RETRAIN=1 all its folds."""
+    """The run of a candidate, with this fold trained."""
     from featurestack.train.run import execute
 
-    folds = () if question.options.retrain else (fold,)
-    options = part_of(question.options, RunOptions, **candidate._asdict(), folds=folds)
+    own = candidate._asdict()
+    options = part_of(question.options, RunOptions, **own, folds=(fold,))
     with silenced():
         return execute(options, composed_from=composed_from)
 

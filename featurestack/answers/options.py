@@ -18,6 +18,3 @@ class AnswerOptions(ComputeOptions, ReportsOptions):
         "labels to predict: classes, categories or tags; auto: by the labels",
         choices=task_choices,
     )
-    retrain: bool = option(
-        False, "train the runs of other clips or folds again in their place"
-    )

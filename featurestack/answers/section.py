@@ -131,6 +131,10 @@ def configuration(
         hash=hash_,
         family=hash_,
         seconds=sum(own.seconds for own in trained.values()),
+        cache={
+            name: value for own in trained.values() for name, value in own.cache.items()
+        },
+        clips=config.clips,
         choice=Choice(
             candidates=tuple(names),
             sets=sets,
@@ -206,7 +210,7 @@ def grouped(page: PageInputs, config: Choice | None) -> tuple[str, str] | None:
     if not (new and new.options):
         return None
     given = config.words if config else option_words(page.options, ("dataset", "data"))
-    command = make_command("answer", *given, *new.options, "RETRAIN=1")
+    command = make_command("answer", *given, *new.options)
     return command, "tests on speakers, sites or devices that were not trained on"
 
 

@@ -11,7 +11,6 @@ without their framing: frames of 46 ms make no other feature of mel.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import mode
 
 from featurestack.commandline.errors import make_command
 
@@ -51,7 +50,6 @@ class State:
     leak: bool = False  # the same audio may lie in two folds
     untrainable: bool = False  # the clips have only one class or fold
     audio: bool = True  # further features can be computed
-    outdated: Sequence[Trained] = ()  # runs of the clips before they changed
     of_clips: bool = True  # its models answer each clip
     chosen: str = ""  # the run of the recommended feature set, as dataset/name
     ranked: int = 0  # number of configurations that a report ranks
@@ -152,13 +150,6 @@ def features(state: State) -> str:
     return state.of_data("features", *words)
 
 
-def retrain(state: State) -> str:
-    """The runs of the clips before whose words most of them have."""
-    most = mode(run.words for run in state.outdated)
-    runs = [run for run in state.outdated if run.words == most]
-    return sweeps([*state.given, "RETRAIN=1"], runs)
-
-
 def first(state: State) -> str:
     """A few sets by a quick model, or a run of the only feature."""
     compared = first_compared(state.frames)
@@ -205,7 +196,6 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
     ("check", lambda s: s.leak or s.unchecked, lambda s: s.of_data("check")),
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
     ("extract", lambda s: s.incomplete, features),
-    ("again", lambda s: s.outdated, retrain),
     ("first", lambda s: not s.trained and not s.chosen, first),
     ("different", lambda s: s.chance and untried(s), lambda s: s.again(*untried(s))),
     ("combine", lambda s: s.ranked == 1 and not s.chosen, combine),

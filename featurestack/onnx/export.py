@@ -84,7 +84,7 @@ class ExportedRun(nn.Module):
 
 def export_run(options: ExportOptions) -> int:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
-    run = select_one(options.runs, options.run)
+    run = select_one(options.runs, options.run, data=options.data)
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     own = own_file(file, RECORD, "OUT")

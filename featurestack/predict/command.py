@@ -69,7 +69,7 @@ def predict_audio(options: PredictOptions) -> int:
         )
     if not Path(options.run).is_file():
         dataset = "" if elsewhere else dataset_name(options.dataset)
-        select_one(options.runs, options.run, dataset)
+        select_one(options.runs, options.run, dataset, data=options.data)
     if options.audio is None:
         from featurestack.predict.labelled import score_elsewhere  # few need it
 

@@ -98,7 +98,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
 
 def make_bundle(options: BundleOptions) -> int:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
-    run = select_one(options.runs, options.run)
+    run = select_one(options.runs, options.run, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
     own = own_file(file, RECORD, "OUT")
     if options.refit:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from featurestack.commandline import own_code
+from featurestack.commandline import DATA, own_code
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.extras import needed
 from featurestack.features_cache.names import dataset_name, parse_channel
@@ -73,6 +73,7 @@ class Model:
     reject   as REJECT=: less probable answers are withheld
     gate     as GATE=: dB of full scale; clips that are never louder get no answer
     dataset  dataset of the runs that a name is looked for in; by default all
+    data     the folder of datasets, whose runs of today `last` and prefixes choose from
 
     Attributes: `classes`; `config`, what run.json records; `sample_rate` in Hz;
     `seconds`, the longest clip, and `window`, the median of clips if many are shorter.
@@ -89,10 +90,14 @@ class Model:
         reject: float = 0.0,
         gate: float | None = None,
         dataset: str = "",
+        data: Path | str = DATA,
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
         limits = TrainedOptions(reject=reject, gate=gate)  # refuses other numbers
-        self.networks, self.run = networks_of(trained, Path(folder), dataset, device)
+        run: Path | str | RunFolder = trained
+        if not isinstance(trained, RunFolder) and not Path(trained).is_file():
+            run = select_one(folder, str(trained), dataset, data=data)
+        self.networks, self.run = networks_of(run, device)
         self.config: BundleConfig = self.networks.config
         self.task = self.networks.task
         self.classes = self.networks.classes
@@ -135,6 +140,7 @@ class Model:
             options.reject,
             options.gate,
             dataset_name(options.dataset),
+            options.data,
         )
         if isinstance(options, PredictOptions):
             model.thresholds = class_thresholds(
@@ -271,21 +277,19 @@ class Model:
 
 
 def networks_of(
-    trained: Path | str | RunFolder, runs: Path, dataset: str, device: str
+    trained: Path | str | RunFolder, device: str
 ) -> tuple[RunModel, RunFolder | None]:
     """The networks of a run, and the run, None of a file."""
     device = device_of(device)
-    run = trained if isinstance(trained, RunFolder) else None
-    file = Path() if run else Path(str(trained))
+    if isinstance(trained, RunFolder):
+        return RunModel(bundle_of_run(trained), device), trained
+    file = Path(trained)
     ending = file.suffix.removeprefix(".")
-    if ending == "onnx" and file.is_file():
+    if ending == "onnx":
         with needed("onnx", str(file)):
             from featurestack.onnx.model import ExportedModel
         return ExportedModel(file), None
-    if file.is_file():
-        return RunModel(read_bundle(file), device), None
-    run = run or select_one(runs, str(trained), dataset)
-    return RunModel(bundle_of_run(run), device), run
+    return RunModel(read_bundle(file), device), None
 
 
 def class_thresholds(

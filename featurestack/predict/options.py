@@ -13,7 +13,7 @@ from featurestack.commandline.options import (
 from featurestack.sound_events.options import DetectionOptions
 
 
-class ChosenRun(RunsOptions):
+class ChosenRun(RunsOptions, DataOptions):
     """One run."""
 
     run: str = option("last", "a run's name, path or unique prefix, or last")
@@ -48,7 +48,7 @@ class TrainedOptions(ComputingOptions):
     )
 
 
-class PredictOptions(TrainedOptions, DataOptions, ReportsOptions, DetectionOptions):
+class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     """Classes of new audio, or the score on another dataset: DATASET= without AUDIO."""
 
     example = "RUN=last AUDIO=recording.wav"
@@ -101,7 +101,7 @@ class VerifyOptions(ComputingOptions, DatasetOptions):
     )
 
 
-class BundleOptions(ChosenRun, DataOptions):
+class BundleOptions(ChosenRun):
     """One file with the weights and configuration that prediction needs."""
 
     example = "RUN=last OUT=model.pt"

@@ -21,7 +21,7 @@ from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
-from featurestack.results.training_data import clips_of_run, is_changed
+from featurestack.results.training_data import clips_of_run, is_of_today
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, threads_of
 
@@ -35,13 +35,13 @@ def verify_run(options: VerifyOptions) -> int:
     differs.
     """
     dataset = dataset_name(options.dataset)
-    run = select_one(options.runs, options.run, dataset)
+    run = select_one(options.runs, options.run, dataset, data=options.data)
     require_clips(run.task, run.name)
     import torch
 
     config = run.training  # refuses a run that trained nothing
     cache = Cache(cache_folder(options.dataset or run.dataset, options.data))
-    if is_changed(config, cache):
+    if not is_of_today(config, cache):
         raise RequestError(
             f"{cache.folder} holds other clips or values than {run.name} was trained"
             " on: DATASET= names the cache that trained it"

@@ -42,7 +42,7 @@ LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
 RUN_FORMAT = 1  # raised if an older run.json can no longer be read
-TRAIN_AGAIN = "train this run again with RETRAIN=1, or remove its folder"
+TRAIN_AGAIN = "train it again, which makes a run beside it, or remove its folder"
 
 Plain = str | int | float | bool | None
 Device = Literal["cpu", "cuda", "mps"]
@@ -251,7 +251,7 @@ class RunConfig(Record):
 
     @property
     def data(self) -> dict[str, object]:
-        """The digests of what it was trained on, by their keys in its hash."""
+        """The digests of the data that it belongs to, by their keys in its hash."""
         return {"cache": self.cache, "clips": self.clips, **self.targets}
 
     @property

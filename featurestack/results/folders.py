@@ -1,4 +1,4 @@
-"""The folders of runs below RUNS: found, locked, replaced, removed."""
+"""The folders of runs below RUNS: found, made, locked."""
 
 import glob
 from collections.abc import Iterable, Iterator
@@ -20,9 +20,6 @@ OF_FOLD = (
     "frames.npz",
 )
 OTHER_RUN = "move it, or give another RUNS or TAG"
-# endings of two hidden folders that RETRAIN=1 makes beside a run: the new run in
-# training, and the old run while they are exchanged
-RETRAINING, RETRAINED = ".retraining", ".replaced"
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
@@ -31,8 +28,6 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """
     require_readable(Path(runs))
     folders = glob.escape(dataset) or "*"
-    for replaced in Path(runs).glob(f"{folders}/.*{RETRAINED}"):
-        finish_switch(replaced.with_name(replaced.name[1 : -len(RETRAINED)]))
     found = []
     for path in sorted(Path(runs).glob(f"{folders}/[!.]*")):
         unknown = path.is_dir() and not may_read(path)
@@ -41,7 +36,7 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     return found
 
 
-# ---- made, replaced and removed
+# ---- made and locked
 
 
 def claim_run(
@@ -55,11 +50,6 @@ def claim_run(
     own.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, lambda file: begun)
 
 
-def hidden(run: Path, ending: str) -> Path:
-    """The hidden folder of this ending beside a run."""
-    return run.with_name(f".{run.name}{ending}")
-
-
 @contextmanager
 def locked(*folders: Path) -> Iterator[None]:
     """The locks of these folders and of their folds; RequestError if one is in use."""
@@ -71,35 +61,3 @@ def locked(*folders: Path) -> Iterator[None]:
                     message = f"{file.parent} is being trained by another process"
                     locks.enter_context(Lock(file, create=False, busy=message))
         yield
-
-
-def finish_switch(run: Path) -> None:
-    """Finish the exchange of a run for its retraining, if a kill interrupted it and no
-    other process is at it.
-    """
-    replaced = hidden(run, RETRAINED)
-    retrained = hidden(run, RETRAINING)
-    if not replaced.exists():
-        return
-    with ExitStack() as locks:
-        for fold in replaced.glob("fold*"):
-            lock = Lock(fold / ".lock")
-            locks.callback(lock.release)
-            if not lock.take():
-                return
-        if not run.exists():  # killed between the two renames
-            (retrained if retrained.exists() else replaced).rename(run)
-        settle(replaced, run)
-
-
-def settle(replaced: Path, run: Path) -> None:
-    """Remove a run that another has replaced, whose folder gets the user's files."""
-    for file in OwnFiles(replaced).remove():
-        place = run / file.relative_to(replaced)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            file.rename(place)
-            with suppress(OSError):  # it is not empty
-                file.parent.rmdir()
-    with suppress(OSError):
-        replaced.rmdir()

@@ -4,21 +4,29 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from featurestack.commandline import DATA
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_data import of_other_data
 from featurestack.storage.files import is_file, may_read, require_readable
 
 
 def select(
-    runs: Path | str, wanted: str, dataset: str = "", *, predicting: bool = False
+    runs: Path | str,
+    wanted: str,
+    dataset: str = "",
+    *,
+    predicting: bool = False,
+    data: Path | str = DATA,
 ) -> list[RunFolder]:
     """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
     a name, or `last`.
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. If `predicting`, `last` is the last run that has weights of its own, if
-    there is one: a choice of features has none.
+    blanks. `last` and prefixes choose among the runs that are of the data of today in
+    `data`, if there are some. If `predicting`, `last` is the last run that has weights
+    of its own, if there is one: a choice of features has none.
     """
     found = find(runs, dataset)
     known = {f"{run.path.parent.name}/{run.name}": run for run in found}
@@ -32,8 +40,9 @@ def select(
     chosen = {}
     for word in words:
         if word == "last" and known:
-            able = [run for run in known.values() if predicting and has_weights(run)]
-            run = max(able or known.values(), key=_written)
+            current = list(current_runs(known, data).values())
+            able = [run for run in current if predicting and has_weights(run)]
+            run = max(able or current, key=_written)
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
@@ -45,12 +54,22 @@ def select(
                 f" ({make_command('train')})"
             )
         else:
-            run = fitting(word, known)
+            run = fitting(word, known, data)
         chosen[run.path.resolve()] = run
     return list(chosen.values())
 
 
-def fitting(word: str, known: Mapping[str, RunFolder]) -> RunFolder:
+def current_runs(
+    known: Mapping[str, RunFolder], data: Path | str
+) -> Mapping[str, RunFolder]:
+    """The runs of today's data; all of them if none is."""
+    other = of_other_data([*known.values()], data)
+    return {name: run for name, run in known.items() if run not in other} or known
+
+
+def fitting(
+    word: str, known: Mapping[str, RunFolder], data: Path | str = DATA
+) -> RunFolder:
     """The run of this name or beginning; RequestError if not just one."""
     begun = [name for name in known if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
@@ -58,6 +77,9 @@ def fitting(word: str, known: Mapping[str, RunFolder]) -> RunFolder:
     if not names:
         known_names = [name.partition("/")[2] for name in known]
         raise RequestError(nearest("run", word, known_names))
+    if len(names) > 1:
+        current = current_runs({name: known[name] for name in names}, data)
+        names = [*current]
     if len(names) > 1:
         raise RequestError(
             f"RUN={word} fits {len(names)} runs: give one of {', '.join(names)}"
@@ -71,12 +93,13 @@ def select_one(
     dataset: str = "",
     *,
     predicting: bool = True,
+    data: Path | str = DATA,
 ) -> RunFolder:
     """The run that `wanted` names as in `select`; RequestError if it names several."""
     endings = ("pt", "onnx")
     if Path(wanted).suffix.removeprefix(".") in endings:
         raise RequestError(f"RUN={wanted}: there is no such file")
-    chosen = select(runs, wanted, dataset, predicting=predicting)
+    chosen = select(runs, wanted, dataset, predicting=predicting, data=data)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     return chosen[0]

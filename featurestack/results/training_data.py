@@ -1,6 +1,11 @@
-"""The data that a run is trained on, and whether they changed since. No torch."""
+"""The data that a run belongs to: the clips' table, the values that it read, and what
+else its task trains on. No torch.
 
-from collections.abc import Collection, Sequence
+A run is of today's data if it would be trained on the same data now. Others stay as
+they are, and nothing but `remove` touches them; `train` makes a run beside them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,10 +14,14 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import fingerprints
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.names import (
+    Channel,
+    cache_folder,
+    is_cache,
+    parse_channel,
+)
 from featurestack.features_cache.table import CLIP_COLUMNS
 from featurestack.results.config import RunConfig, digest
-from featurestack.results.folders import find
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks import task_of
 
@@ -24,8 +33,7 @@ def training_clips(cache: Cache, channels: Sequence[Channel]) -> pd.DataFrame:
 
 def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
     """The clips on which a run would be trained today."""
-    channels = [channel.channel for channel in config.channels]
-    return training_clips(cache, channels)
+    return training_clips(cache, [*map(parse_channel, config.cache)])
 
 
 def clips_digest(table: pd.DataFrame) -> str:
@@ -40,69 +48,64 @@ def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
     return digest(of_clips.tolist())
 
 
-def readable_again(config: RunConfig, cache: Cache) -> list[str]:
-    """The clips that a run left out and that can be read now."""
+def readable_again(config: RunConfig, cache: Cache) -> bool:
+    """Whether a clip that a run left out can be read now."""
     channels = [channel.channel for channel in config.channels]
-    readable = []
     for clip in config.left_out:
         with suppress(RequestError):
             cache.batch(channels, [clip])
-            readable.append(clip)
-    return readable
+            return True
+    return False
 
 
-def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:
-    """Whether the feature values of the clips that a run has `tested` have changed;
-    clips that were added later do not count. False if the cache lacks a feature, or if
-    its file is damaged.
+def data_of(config: RunConfig, cache: Cache) -> dict[str, object]:
+    """The digests of the data on which a run would be trained today."""
+    table = clips_of_run(config, cache)
+    values = {name: values_digest(cache, name, table) for name in config.cache}
+    targets: Mapping[str, str] = {}
+    if config.training:
+        stages = task_of(config.task).stages
+        try:
+            targets = stages.targets(cache, config.training, config.channels)
+        except RequestError:  # they can be read no more
+            targets = dict.fromkeys(config.targets, "")
+    return {"cache": values, "clips": clips_digest(table), **targets}
+
+
+def is_of_today(config: RunConfig, cache: Cache) -> bool:
+    """Whether a run belongs to the data of today. So does a run whose features the
+    cache lacks, or that was made elsewhere: nothing tells.
     """
     if not config.cache or not {*config.cache} <= {*cache.features}:
-        return False
+        return True
     try:
-        table = clips_of_run(config, cache)
-    except RequestError:
-        return False
-    both = table, table[table["clip_id"].isin(tested)]
-    return all(values_differ(config, cache, clips) for clips in both)
+        now = data_of(config, cache)
+    except RequestError:  # a feature's file is damaged
+        return True
+    return now == config.data and not readable_again(config, cache)
 
 
-def values_differ(config: RunConfig, cache: Cache, table: pd.DataFrame) -> bool:
-    """Whether the feature values of these clips are not those of a run."""
-    values = {name: values_digest(cache, name, table) for name in config.cache}
-    return values != config.cache
-
-
-def is_changed(config: RunConfig, cache: Cache) -> bool:
-    """Whether the run would be trained on other clips or values today."""
-    if not {*config.cache} <= {*cache.features}:
-        return False
-    table = clips_of_run(config, cache)
-    return (
-        config.clips != clips_digest(table)
-        or values_differ(config, cache, table)
-        or bool(readable_again(config, cache))
-        or bool(changed_targets(config, cache))
-    )
-
-
-def changed_targets(config: RunConfig, cache: Cache) -> list[str]:
-    """The changes of data beside the clips' table, such as events."""
-    stages = task_of(config.task).stages
-    try:
-        today = stages.targets(cache, config.options, config.channels)
-    except RequestError:  # they can be read no more
-        today = {}
-    return [name for name, known in config.targets.items() if today.get(name) != known]
-
-
-def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:
-    """The readable runs that would be trained on something else today."""
-    changed = []
-    for run in find(runs, dataset):
+def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
+    """The runs of today's data, and those that cannot be read: whoever reads them names
+    the damage.
+    """
+    kept = []
+    for run in runs:
         try:
-            config = run.config
+            kept += [run] * is_of_today(run.config, cache)
         except (RequestError, OSError):
-            continue  # commands that read runs name the damage
-        if config.training and is_changed(config, cache):
-            changed.append(run)
-    return changed
+            kept.append(run)
+    return kept
+
+
+def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder]:
+    """The runs of other data than those in the caches below `data` today."""
+    other = []
+    for dataset in dict.fromkeys(run.path.parent.name for run in runs):
+        own = [run for run in runs if run.path.parent.name == dataset]
+        folder = cache_folder(dataset, Path(data))
+        with suppress(RequestError):  # a damaged cache tells nothing
+            if is_cache(folder):
+                current = of_today(own, Cache(folder))
+                other += [run for run in own if run not in current]
+    return other

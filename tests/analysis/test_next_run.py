@@ -18,8 +18,8 @@ CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
 TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
 
-def proposed(results, outdated=(), **situation):
-    found = findings(results, outdated=set(outdated))
+def proposed(results, **situation):
+    found = findings(results)
     return next_step(with_ranking(State(GIVEN, **situation), found))
 
 
@@ -68,13 +68,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "",
             "",
             frames=TRIED,
-        ),
-        case(
-            "outdated runs are trained again in their place",
-            of_sets(2, mel_mfcc=0.9, mel=0.5),
-            "again",
-            f"{SWEEP} RETRAIN=1 FEATURES='mel+mfcc mel' MODEL=resnet18 SEED='0 1'",
-            outdated={"mel+mfcc-resnet18", "mel-resnet18"},
         ),
     ],
 )

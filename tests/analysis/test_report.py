@@ -196,24 +196,6 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     )
 
 
-def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
-    workshop, tmp_path
-):
-    former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
-    clips = {"mel": former, "rms": former, "mel+rms": workshop.table}
-    for features, table in clips.items():
-        run = MadeRun(features=features, model="linear")
-        make_run(tmp_path / "runs", table, run, "tones")
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    write_check(tmp_path / "data" / "tones" / "features", complete(workshop.table), [])
-    built = build(workshop.options(**within(tmp_path)))
-    assert built.headline.startswith("One configuration so far: mel+rms with linear")
-    assert "RETRAIN=1 FEATURES='mel rms' MODEL=linear" in built.next_command
-    assert built.remarks[0].startswith("2 runs are older than the clips")
-    page = built.page.read_text()
-    assert "trained before the dataset changed" in page
-
-
 def test_chosen_runs_have_a_report_of_their_own(workshop):
     (job,) = jobs(workshop.options(run=("mel+r",)))
     assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from featurestack.analysis.runs import changed_clips, load_runs
+from featurestack.analysis.runs import load_runs
 from featurestack.results.folders import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
@@ -113,14 +113,3 @@ def test_what_a_run_lacks_is_named_and_the_rest_counts(
     )
     problem = results.problems[0]
     assert problem.kind == kind and re.search(said, problem.text)
-
-
-def test_clips_of_a_run_that_have_changed_since_are_counted(tmp_path):
-    clips = made_clips(100, 10)
-    make_run(tmp_path, clips, MadeRun())
-    (run,) = load_runs(find(tmp_path)).runs
-    table = clips.set_index("clip_id")
-    assert changed_clips(run, table) == 0
-    table.iloc[1, table.columns.get_loc("fold")] = 7
-    table.iloc[2, table.columns.get_loc("label")] = "another"
-    assert changed_clips(run, table.drop(index=table.index[4:7])) == 5

@@ -1,5 +1,8 @@
-"""Clips that change after training: the messages, and RETRAIN=1."""
+"""A run belongs to its data: after a change another is trained beside it."""
 
+import io
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -10,16 +13,18 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
-from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.feature_file import read_header
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.folders import find
-from featurestack.results.training_data import is_changed, values_changed
-from featurestack.train import run, sweep
-from featurestack.train.options import RunOptions, SweepOptions
+from featurestack.results.selection import select
+from featurestack.results.training_data import is_of_today, of_today
+from featurestack.train import run, run_identity
+from featurestack.train.options import RemoveOptions, RunOptions
+from featurestack.train.run_identity import HASH_VERSION
+from featurestack.train.runs import remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
 from tests.train.little import (
@@ -43,37 +48,73 @@ def report(folder, **given):
     return build_report(*jobs(options), options)
 
 
-def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
-    sentence = (
-        "mel-linear.* was trained on 48 clips, there are 39 now: RETRAIN=1 trains it"
-        " again in its pl"
-    )
-    with refused(sentence):
-        run.execute(changed)
-    part = execute(changed, retrain=True, folds=(1, 2))
-    assert part.path.name.endswith(".retraining") and part.finished == [1, 2]
-    (old,) = find(changed.runs)  # an unfinished retraining is not listed as a run
-    assert len(old.predictions()) == 48
+def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
+    (old,) = find(changed.runs)
+    before = (old.path / "run.json").read_bytes()
+    new = run.execute(changed)
+    assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
+    assert f"this run is {new.name}" in capsys.readouterr().err
+    assert (len(old.predictions()), len(new.predictions())) == (48, 39)
+    assert (old.path / "run.json").read_bytes() == before
+    assert run.execute(changed).path == new.path
+    assert len(find(changed.runs)) == 2
+    cache = Cache(changed.dataset)
+    assert [each.name for each in of_today([old, new], cache)] == [new.name]
     folder = Path(changed.dataset)
     shutil.rmtree(folder)
-    fill(folder, clip_table()[lambda table: table["label"] != "rain"])
-    new = execute(changed, retrain=True)  # the clips changed again: it begins anew
-    assert new.path == old.path and len(new.predictions()) == 36
-    assert [folder.name for folder in old.path.parent.iterdir()] == [old.name]
+    fill(folder, clip_table())  # the clips of before: their run is the current one
+    capsys.readouterr()
     assert run.execute(changed).path == old.path
+    assert "has these folds already" in capsys.readouterr().err
 
 
-def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(
-    changed, capsys
+@pytest.mark.parametrize("column", ["label", "fold", "group"])
+def test_another_label_fold_or_group_is_other_data(options, finished, column):
+    folder = Path(options.dataset)
+    table = clip_table()
+    table.loc[0, column] = {"label": "dog", "fold": 2, "group": "cat10"}[column]
+    other = fill(folder.parent / "other", table)
+    assert not is_of_today(finished.config, Cache(other))
+    assert is_of_today(finished.config, Cache(folder))
+
+
+def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
+    changed, tmp_path, monkeypatch, capsys
 ):
-    given = texts(SweepOptions, option_words(change(changed, features="mel mel:0-7")))
-    assert sweep.run_sweep(SweepOptions.build(given)) == 1
-    shown = capsys.readouterr()
-    assert (
-        "1 of 2 runs are missing: FEATURES=mel " in shown.out
-        and "RETRAIN=1" in shown.out.splitlines()[-1]
-    )
-    assert sweep.run_sweep(SweepOptions.build({**given, "retrain": "1"})) == 0
+    (old,) = find(changed.runs)
+    new = run.execute(changed)
+    os.utime(old.path / "run.json")  # the older data's run is the last written
+    place = tmp_path / "data" / old.path.parent.name / "features"
+    shutil.copytree(changed.dataset, place)
+    given = {"data": tmp_path / "data"}
+    for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
+        assert select(changed.runs, word, **given) == [chosen]
+    assert select(changed.runs, "last", data=tmp_path / "none") == [old]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    options = RemoveOptions(runs=changed.runs, old=True, **given)
+    assert remove_runs(options) == 0 and find(changed.runs) == [new]
+    assert remove_runs(options) == 0
+    assert "no run is of other data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lost", ["the end", "a key"])
+def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
+    finished, options, lost
+):
+    file = finished.path / "run.json"
+    text = file.read_text()
+    cut = {"the end": text[:100], "a key": text.replace("protocol", "p")}
+    file.write_text(cut[lost])
+    assert execute(options).finished == [1, 2, 3]
+    assert file.read_text() == cut[lost]
+
+
+def test_a_run_of_another_version_is_told_from_other_weights(
+    options, finished, monkeypatch
+):
+    monkeypatch.setattr(run_identity, "HASH_VERSION", HASH_VERSION + 1)
+    with refused("different: the program's version"):
+        execute(options)
 
 
 def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, capsys):
@@ -94,34 +135,25 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     changed = "have changed since their features were extracted (1 clip removed)"
     assert any(changed in remark for remark in built.remarks)
     assert built.next_command.startswith(f"make features DATASET={table} ")
-    extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
-    assert "RETRAIN=1" in capsys.readouterr().out
 
 
-def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
+def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table(), "mel chroma")
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
     old = run.execute(options)
+    assert is_of_today(old.config, Cache(folder))
     ids = clip_table()["clip_id"]
-    assert not values_changed(old.config, Cache(folder), ids)
     noise = np.random.default_rng(1).normal(size=(len(ids), ROWS, FRAMES))
     (folder / "mel.h5").unlink()
+    assert is_of_today(old.config, Cache(folder))  # nothing tells
     write_feature(folder, "mel", noise, ids)
-    assert values_changed(old.config, Cache(folder), ids)
+    assert not is_of_today(old.config, Cache(folder))
     new = run.execute(change(options, features="chroma"))
     built = report(tmp_path, dataset=str(folder), runs=tmp_path / "runs")
-    told = f"{old.name}: trained on other audio or feature values than there are now"
-    assert any(remark.startswith(told) for remark in built.remarks)
-    assert built.best == new.name
-    table = pd.read_csv(
-        built.page.parent / "tables" / "comparison.csv", index_col="run"
-    )
-    verdicts = table["verdict"]
-    assert verdicts[old.name] == "not compared" == verdicts[new.name]
-    assert table["reason"].to_dict() == {
-        new.name: "alone",
-        old.name: "audio or features",
-    }
+    told = "1 run of other clips, labels, folds or values is left out (W6)."
+    assert told in built.remarks
+    table = pd.read_csv(built.page.parent / "tables" / "comparison.csv")
+    assert table["run"].tolist() == [new.name] == [built.best]
 
 
 @pytest.fixture
@@ -138,21 +170,16 @@ def damaged(options, tmp_path):
     return options, folder / "mel.h5", place
 
 
-def test_a_run_without_a_clip_that_can_be_read_again_is_named_and_retrained(
-    damaged, tmp_path, capsys
-):
+def test_a_clip_that_can_be_read_again_makes_another_run(damaged):
     options, file, place = damaged
     (old,) = find(options.runs)
     run.execute(options)  # the clip is damaged as before
     assert old.training.left_out == (DAMAGED_CLIP,)
-    assert not is_changed(old.config, Cache(file.parent))
+    assert is_of_today(old.config, Cache(file.parent))
     flip_bit(file, place)
-    with refused(f"without 1 clip .{DAMAGED_CLIP}. that can be read now: RETRAIN=1"):
-        run.execute(options)
-    assert is_changed(old.config, Cache(file.parent))
-    remarks = report(tmp_path, dataset=options.dataset, runs=options.runs).remarks
-    assert any("without clips that can be read now: train it" in r for r in remarks)
-    new = execute(options, retrain=True)
+    assert not is_of_today(old.config, Cache(file.parent))
+    new = execute(options)
+    assert new.path != old.path
     assert len(new.predictions()) == 48 and new.training.left_out == ()
 
 

@@ -5,7 +5,7 @@ in training stays.
 import io
 import shutil
 
-from featurestack.results.folders import RETRAINING, find, hidden
+from featurestack.results.folders import find
 from featurestack.results.run_folder import configuration_score
 from featurestack.storage.files import Lock
 from featurestack.train.options import ListOptions, RemoveOptions
@@ -32,17 +32,6 @@ def test_a_run_in_training_is_refused(finished):
     with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
         remove_runs(options)
     assert finished.path.exists()
-
-
-def test_a_retraining_that_was_begun_goes_with_its_run(finished, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    begun = hidden(finished.path, RETRAINING)
-    begun.mkdir()
-    own = finished.path.with_name(f"{finished.name}.mine")
-    own.mkdir()
-    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name)
-    assert remove_runs(options) == 0
-    assert not begun.exists() and not finished.path.exists() and own.is_dir()
 
 
 def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
