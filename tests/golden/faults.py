@@ -354,8 +354,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # a run on events that were corrected since counts as one on those of today
     "corrected_events_unnoticed": Fault(
-        "            targets = stages.targets(cache, config.training, config.channels)\n",
-        "            targets = config.targets\n",
+        "targets = stages.targets(cache, config.training, config.channels)\n",
+        "targets = config.targets\n",
         "tests/sound_events/test_section.py",
     ),
     "clip_tested_twice": Fault(  # a clip that two folds tested counts twice

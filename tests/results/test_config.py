@@ -20,7 +20,7 @@ from tests.run_configs import run_config
 
 def test_a_run_json_of_another_version_is_told_before_its_keys():
     content = asdict(run_config()) | {"format_version": 2, "epochs": 40}
-    with refused(rf"its format_version is 2, not {RUN_FORMAT}\): train this run again"):
+    with refused(rf"its format_version is 2, not {RUN_FORMAT}\): train it again"):
         read_config(content, RunConfig, "run.json")
 
 

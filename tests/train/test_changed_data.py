@@ -69,11 +69,11 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
 
 
 @pytest.mark.parametrize("column", ["label", "fold", "group"])
-def test_another_label_fold_or_group_is_other_data(options, finished, column):
+def test_another_label_fold_or_group_is_other_data(options, finished, column, tmp_path):
     folder = Path(options.dataset)
     table = clip_table()
     table.loc[0, column] = {"label": "dog", "fold": 2, "group": "cat10"}[column]
-    other = fill(folder.parent / "other", table)
+    other = fill(tmp_path / "other", table)
     assert not is_of_today(finished.config, Cache(other))
     assert is_of_today(finished.config, Cache(folder))
 
