@@ -77,7 +77,7 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
         (("training", "bach"), (1,), "training.bach is 1"),
         (("training", "batch"), (1,), "BATCH=1: expected at least 2"),
     ):
-        with refused(rf"run.json cannot be read \(.*{said}\): train this run again"):
+        with refused(rf"run.json cannot be read \(.*{said}\): train it again"):
             read_config(changed(content, place, *value), RunConfig, "run.json")
 
 
