@@ -2,7 +2,7 @@
 
 import glob
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from featurestack.results.run_folder import RunFolder
