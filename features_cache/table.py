@@ -168,10 +168,7 @@ def untrainable(clips: pd.DataFrame) -> str:
     """Why no model can be trained and tested on these clips, and what helps, or ''."""
     clips = originals(clips)
     if has_windows(clips) and not (clips["label"] != "").any():
-        return (
-            "no piece has a label: they are backgrounds, which train with"
-            " BACKGROUND_AUDIO= takes beside annotated recordings"
-        )
+        return "no piece has a label: there is nothing to learn"
     if reason := too_few_classes(clips):
         return reason
     if clips["fold"].nunique() > 1:

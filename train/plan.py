@@ -234,7 +234,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     if network:
         content["network"] = network
     name = label(
-        options.features, network or model.name, differences(options), digest(content)
+        options.features, network or model.label, differences(options), digest(content)
     )
     dataset = dataset_name(options.dataset, options.name)
     return Plan(
@@ -324,7 +324,7 @@ def choose_model(
     if task and model.kind.answers != task.stages.answers:
         raise RequestError(
             f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
-            " needs another model: leave MODEL out, or give linear"
+            " needs another model: leave MODEL out"
         )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
     if wrong:

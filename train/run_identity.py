@@ -25,7 +25,6 @@ from featurestack.train.options import RunOptions, suitable
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default or of a model
 HASH_VERSION = 1
-PATHS = ("weights", "background_audio")  # named by their last part
 
 
 def hashed_content(
@@ -48,6 +47,8 @@ def hashed_content(
     network  only for a training loop of one's own: the network's name
     """
     options = hashed_options(training)
+    if "model" in options:  # a folder that it names counts by its content
+        options["model"] = model.label
     weights = weights_file(training)
     if weights:
         options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -73,11 +74,11 @@ def weights_file(training: Training) -> Path | None:
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
-    """The options that differ from their defaults, but for those `by_content`."""
+    """The options that differ from their defaults."""
     return {
         name: getattr(training, name)
         for name, own in fields(type(training)).items()
-        if getattr(training, name) != own.default and "by_content" not in own.metadata
+        if getattr(training, name) != own.default
     }
 
 
@@ -104,9 +105,11 @@ def differences(options: RunOptions) -> list[str]:
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)
         if prefix is not None and value not in (field.default, usual.get(name)):
-            shown = Path(value).stem if name in PATHS else value
+            shown = value
             if name == "weights":  # models/resnet18-mine.pth of resnet18 is mine
-                shown = shown.removeprefix(f"{options.model.partition('@')[0]}-")
+                shown = Path(value).stem.removeprefix(
+                    f"{options.model.partition('@')[0]}-"
+                )
             parts.append(f"{prefix}{shown}")
     if options.tag:
         parts.append(options.tag)

@@ -170,6 +170,15 @@ class Trainer:
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
         """Choose how to compute, record it in run.json, and place the network."""
+        compute = cls.choose_compute(network, data, device)
+        run_json.record(data.plan, network, compute)
+        compute.prepare()
+        compute.place(network)
+        return compute
+
+    @classmethod
+    def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
+        """How the network computes: as before if the run has begun."""
         plan = data.plan
         generator = data.generator(1)
         batches = draw_batches(data, 1)
@@ -186,11 +195,7 @@ class Trainer:
                     " the last digits will differ"
                 )
         objective = OBJECTIVES[plan.task.loss]
-        compute = agreed(proposed, network, batch, objective)
-        run_json.record(plan, network, compute)
-        compute.prepare()
-        compute.place(network)
-        return compute
+        return agreed(proposed, network, batch, objective)
 
     @property
     def finished(self) -> bool:

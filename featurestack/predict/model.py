@@ -219,20 +219,8 @@ class Model:
         return samples[: self.samples]
 
     def stored_values(self, y: Samples) -> Values:
-        """The values of one clip, of up to `samples` samples, as a cache stores them:
-        (rows, frames) a channel.
-        """
-        missing = self.samples - len(y)
-        clip = Clip(np.pad(y, (0, missing)), self.sample_rate)
-        stored = []
-        for variant, channel in self.channels:
-            # limit for audio far beyond full scale
-            largest = np.finfo(channel.dtype).max
-            values = np.clip(variant.compute(clip), -largest, largest)
-            rounded = to_stored(values, values.shape, channel.dtype)
-            first, last = channel.row_range
-            stored.append(rounded[first : last + 1])
-        return stored
+        """The values of one clip, of up to `samples` samples, as `stored_values`."""
+        return stored_values(y, self.sample_rate, self.samples, self.channels)
 
     def answers(
         self, clips: Iterable[tuple[Key, Samples]]
@@ -312,6 +300,27 @@ def class_thresholds(
     if not thresholds:
         return {}
     return {name: thresholds.get(name, 0.5) for name in classes}
+
+
+def stored_values(
+    y: Samples,
+    sample_rate: int,
+    samples: int,
+    channels: Iterable[tuple[Variant, StoredChannel]],
+) -> Values:
+    """The values of a clip of `samples` samples, of which `y` may lack the last ones,
+    as a cache stores them: (rows, frames) a channel.
+    """
+    clip = Clip(np.pad(y, (0, samples - len(y))), sample_rate)
+    stored = []
+    for variant, channel in channels:
+        # limit for audio far beyond full scale
+        largest = np.finfo(channel.dtype).max
+        values = np.clip(variant.compute(clip), -largest, largest)
+        rounded = to_stored(values, values.shape, channel.dtype)
+        first, last = channel.row_range
+        stored.append(rounded[first : last + 1])
+    return stored
 
 
 def variant_of(described: StoredChannel, sample_rate: int) -> Variant:

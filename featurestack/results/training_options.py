@@ -20,7 +20,7 @@ from featurestack.scores.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
-Needs = Literal["steps", "grid", "padding", "balance", "background"]
+Needs = Literal["steps", "grid", "padding", "balance"]
 
 MIDDLE, LAST = 0, 1  # places among the loops of a sweep
 
@@ -140,16 +140,6 @@ class Training(Options):
     )
     clip: float = of_networks(
         0.0, "largest norm of a step's gradient; 0 for no limit", least=0
-    )
-
-    background_audio: str = option(
-        "",
-        "folder of unannotated recordings of another place, whose cached pieces are"
-        " mixed under annotated events; make events cuts them",
-        sweep=None,
-        needs="background",
-        by_content=True,
-        label="background=",
     )
 
     val: Validation = option(

@@ -29,8 +29,8 @@ from featurestack.commandline.errors import (
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import tell, text_table
-from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import EVENT_COLUMNS, NAMED, dataset_name
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import NAMED, dataset_name
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
@@ -321,40 +321,23 @@ def make_events(options: EventsCommand) -> int:
 # ---- backgrounds
 
 
-def background_cache(
+def background_recordings(
     folder: str, cache: Cache, channels: Sequence[StoredChannel]
-) -> Cache:
-    """The cache of unannotated recordings, of the same rate and features."""
-    wrong = [own.name for own in channels if own.channel.name not in POWERS]
-    if wrong:
+) -> dict[str, Path]:
+    """The recordings of another place; RequestError if these features cannot be added
+    up, or if the dataset has one of the recordings.
+    """
+    option = f"background={folder}"
+    if wrong := [own.name for own in channels if own.channel.name not in POWERS]:
         raise RequestError(
-            f"BACKGROUND_AUDIO: {', '.join(wrong)} cannot be mixed in the cache;"
-            f" {' and '.join(POWERS)} can, which are decibels of power"
+            f"{option}: {', '.join(wrong)} cannot be mixed; {' and '.join(POWERS)} can,"
+            " which are decibels of power"
         )
-    name = dataset_name(folder)
-    table = cache.data / name / f"{name}.csv"
-    stored = " ".join(dict.fromkeys(own.stored for own in channels))
-    rate = cache.sample_rate
-    places = [f"DATA={cache.data}"]
-    cut = make_command("events", f"AUDIO={folder}", *places)
-    given = [f"DATASET={table}", f"FEATURES={stored}", f"SAMPLE_RATE={rate}"]
-    remedy = f"{cut}, then {make_command('features', *given, *places)}"
-    try:
-        other = cache_of(name, cache.data)
-        for own in channels:
-            feature = other[own.stored]
-            if feature.parameters != cache[own.stored].parameters:
-                raise RequestError(f"{own.stored} has other parameters there")
-    except RequestError as reason:
-        raise RequestError(f"BACKGROUND_AUDIO={folder}: {reason}: {remedy}") from None
-    if other.source == cache.source:
+    files = find_recordings(Path(folder), option)
+    own_files = {str(Path(path).resolve()) for path in cache.clips["path"]}
+    if own_files & {str(file.resolve()) for file in files.values()}:
         raise RequestError(
-            f"BACKGROUND_AUDIO={folder} is the dataset itself: its tested events would"
-            " be trained on; give recordings of another place"
+            f"{option} holds recordings of the dataset, whose tested events would be"
+            " trained on: give recordings of another place"
         )
-    if other.sample_rate != rate:
-        raise RequestError(
-            f"BACKGROUND_AUDIO={folder} was computed at {other.sample_rate} Hz, the"
-            f" dataset at {rate} Hz: {remedy}"
-        )
-    return other
+    return files

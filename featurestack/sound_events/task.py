@@ -1,4 +1,4 @@
-"""The task EVENTS, and its models' entries. No torch.
+"""The task EVENTS, and its model's entry. No torch.
 
 predictions.csv has a row for each piece of a recording, as for tags: the target is what
 occurs in it, a probability is the highest of its frames.
@@ -16,18 +16,19 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.training_options import STRENGTH, Training
+from featurestack.results.training_options import Training
 from featurestack.scores import tags
 from featurestack.scores.ranking_metric import RankingMetric, TestedRun
 from featurestack.scores.tasks.base import Stages
 from featurestack.scores.tasks.tags import Tags
 from featurestack.sound_events import scored_frames
 from featurestack.sound_events.annotations import read_dataset_events
-from featurestack.sound_events.dataset import background_cache
+from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames, read_tested
 from featurestack.sound_events.scores import ALL
-from featurestack.train.models import MODELS, Model
+from featurestack.storage.files import content_hash
+from featurestack.train.models import MODELS, Model, resolve
 from featurestack.train.network_input import Shape, input_kind
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from featurestack.sound_events.training import FrameTrainer
 
 FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
-# names of MODEL that mean another one for this task
-OF_FRAMES = {Training.model: "frames", "linear": "linear_frames"}
 
 
 class FramesOfRecordings(Stages):
@@ -51,19 +50,9 @@ class FramesOfRecordings(Stages):
     )
 
     def model_name(self, name: str) -> str:
-        model, at, options = name.partition("@")
-        return OF_FRAMES.get(model, model) + at + options
+        return "frames" if name == Training.model else name
 
     def refuse(self, options: Any, channels: Sequence[StoredChannel]) -> None:
-        if options.balance == "loss":
-            raise RequestError(
-                "BALANCE=loss weighs clips by their class, and these are frames"
-            )
-        if options.augment not in ("auto", "none", ""):
-            raise RequestError(
-                f"AUGMENT={options.augment}: training by the frame draws parts of"
-                " recordings and changes them in no other way; leave it out"
-            )
         frames = [channel.frames for channel in channels]
         if max(frames) - min(frames) > 1:
             shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
@@ -79,9 +68,11 @@ class FramesOfRecordings(Stages):
         channels: Sequence[StoredChannel] = (),
     ) -> dict[str, str]:
         targets = {"events": digest(read_dataset_events(cache).to_csv())}
-        if training and training.background_audio:
-            other = background_cache(training.background_audio, cache, channels)
-            targets["background"] = digest(other.keys.tolist())
+        folder = resolve(training.model).given.get("background") if training else ""
+        if folder:
+            files = background_recordings(str(folder), cache, channels)
+            hashes = {name: content_hash(file) for name, file in files.items()}
+            targets["background"] = digest(hashes)
         return targets
 
     def trainer(self) -> "type[FrameTrainer]":
@@ -158,50 +149,33 @@ class Events(Tags):
 EVENTS = Events()
 
 
-# ---- models
+# ---- the model
 
 
-FRAMES_OF_TIME: Mapping[str, Any] = {  # traits of the input of both models
-    "takes": "features whose columns are frames of time",
-    "accepts": lambda channel: channel.timed and channel.frames > 1,
-    "width": lambda channel: channel.rows,
-    "grid": "frames",
-    "answers": FramesOfRecordings.answers,
-}
-
-
-@input_kind("steps", "balance", "background", **FRAMES_OF_TIME)
-def frames_in_steps(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
+@input_kind(
+    "steps",
+    takes="features whose columns are frames of time",
+    accepts=lambda channel: channel.timed and channel.frames > 1,
+    width=lambda channel: channel.rows,
+    grid="frames",
+    answers=FramesOfRecordings.answers,
+)
+def rows_in_time(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
     """The rows of each channel, one below the other."""
     return values[:, :, None, : grid[1]]
 
 
-@input_kind(**FRAMES_OF_TIME)
-def frames_at_once(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
-    """The input of `frames_in_steps`, for a model that is solved without steps."""
-    return frames_in_steps(values, channel, grid)
-
-
-def linear_frames(
-    channels: int, classes: int, shape: Shape, *, C: float = STRENGTH
-) -> "nn.Module":
-    """Logistic regression on each frame and its context, solved exactly.
-
-    C: one over the strength of the L2 penalty, as of `linear`.
-    """
-    from featurestack.sound_events.models import LinearFrames
-
-    return LinearFrames(channels, classes, C)
-
-
 def frames(
-    channels: int, classes: int, shape: Shape, *, width: int = 48
+    channels: int, classes: int, shape: Shape, *, width: int = 48, background: str = ""
 ) -> "nn.Module":
-    """Four dilated convolutions over frames."""
-    from featurestack.sound_events.models import ConvolutionalFrames
+    """Four dilated convolutions over frames.
 
-    return ConvolutionalFrames(channels, classes, width)
+    background: a folder of unannotated recordings of another place, whose sounds are
+    mixed under the annotated events in training.
+    """
+    from featurestack.sound_events.models import FrameModel
+
+    return FrameModel(channels, classes, width)
 
 
-MODELS["frames"] = Model("frames", "frames_in_steps", frames)
-MODELS["linear_frames"] = Model("linear_frames", "frames_at_once", linear_frames)
+MODELS["frames"] = Model("frames", "rows_in_time", frames)

@@ -1,15 +1,8 @@
-"""Training of models of frames: a step takes crops of pieces.
-
-`train BACKGROUND_AUDIO=folder` puts sounds of another place under the events. A model
-that was trained in one place meets other sounds in the next. Unannotated recordings of
-the new place are cut into pieces (`make events AUDIO=folder` without TABLES) and cached
-like others; training adds them to crops of the annotated recordings, in power, so that
-no audio is needed.
-"""
+"""Training of the model of frames: a step takes crops of pieces."""
 
 import math
-import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,109 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.features_cache.cache import Cache
-from featurestack.results.config import StoredChannel
 from featurestack.sound_events.annotations import read_dataset_events
-from featurestack.sound_events.dataset import background_cache
+from featurestack.sound_events.backgrounds import Background
 from featurestack.sound_events.frames import are_exclusive, place
-from featurestack.sound_events.models import FrameModel, LinearFrames, with_context
+from featurestack.sound_events.models import FrameModel
 from featurestack.sound_events.scored_frames import STORED, ScoredFrames, write_frames
-from featurestack.train import run_json
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, chunked
-from featurestack.train.network_input import Statistics
 from featurestack.train.plan import Plan, Positions
 from featurestack.train.trainer import Trainer
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-MOST_PIECES = 500  # evenly spread over all; they are kept in memory
-CLEAN = 0.5  # share of crops without background
-LOUDEST, QUIETEST = 0.0, 30.0  # dB from the background to the events of a crop
-SILENCE = 1e-10  # power below which librosa's decibels end
 CROP = 128  # frames
 CROPS = 16  # in a step
 LEAST_STEPS = 10  # in an epoch: a few recordings are seen several times
-# Frames that a linear model is fitted on: neighbours are alike, and time and memory
-# grow with their number.
-MOST_FITTED = 10_000
 # targets of crops (b, CROP, K), and whether each frame is used (b, CROP)
 FrameTargets = tuple[torch.Tensor, torch.Tensor]
-
-
-# ---- background
-
-
-class Background:
-    """Pieces of another place in power, and how they are added to crops."""
-
-    def __init__(self, folder: str, cache: Cache, channels: Sequence[StoredChannel]):
-        """The background in `folder`, for the annotated recordings in `cache`."""
-        other = background_cache(folder, cache, channels)
-        clips = np.arange(len(other.clips))
-        every = np.ceil(len(clips) / MOST_PIECES)
-        chosen = clips[:: int(every)]
-        values = other.batch([channel.channel for channel in channels], chosen)
-        frames = min(part.shape[2] for part in values)
-        parts = [part[:, :, :frames].astype(np.float32) for part in values]
-        self.rows = [part.shape[1] for part in parts]
-        decibels = torch.from_numpy(np.concatenate(parts, axis=1))
-        self.power = 10 ** (decibels / 10)  # (n, D, frames)
-
-    def add(
-        self,
-        x: torch.Tensor,
-        events: torch.Tensor,
-        statistics: Sequence[Statistics],
-        generator: torch.Generator,
-    ) -> torch.Tensor:
-        """The crops x (b, D, 1, T) with backgrounds under some of them.
-
-        events  (b, T) bool: frames with an event, whose mean power the level refers to
-        """
-        device = x.device
-        mixed = torch.rand(len(x), generator=generator, device=device) >= CLEAN
-        places = torch.nonzero(mixed)[:, 0]
-        if not len(places):
-            return x
-        columns = [  # NORM=feature has one number for all rows
-            (np.broadcast_to(own.centre, rows), np.broadcast_to(own.scale, rows))
-            for own, rows in zip(statistics, self.rows)
-        ]
-        centre, scale = (  # (D, 1)
-            torch.from_numpy(np.concatenate(parts)[:, None]).to(device)
-            for parts in zip(*columns)
-        )
-        power = 10 ** ((x[places, :, 0] * scale + centre) / 10)
-        below = self.draw(len(places), power.shape[2], generator).to(device)
-        inside = events[places].float()
-        of_frame = power.sum(dim=1)
-        level = (of_frame * inside).sum(1) / inside.sum(1).clamp(min=1)
-        level = torch.where(inside.any(1), level, of_frame.amax(1))
-        ratio = torch.rand(len(places), generator=generator, device=device)
-        ratio = LOUDEST + (QUIETEST - LOUDEST) * ratio
-        gain = level / below.sum(1).mean(1).clamp(min=SILENCE) / 10 ** (ratio / 10)
-        together = power + gain[:, None, None] * below
-        decibels = 10 * torch.log10(together.clamp(min=SILENCE))
-        x = x.clone()
-        x[places, :, 0] = (decibels - centre) / scale
-        return x
-
-    def draw(
-        self, number: int, frames: int, generator: torch.Generator
-    ) -> torch.Tensor:
-        """(number, D, frames) of pieces; a piece that is too short is repeated."""
-        pieces, _, length = self.power.shape
-        chance = torch.rand(2, number, generator=generator, device=generator.device)
-        piece, begin = chance.cpu()
-        piece = (piece * pieces).long()
-        begin = (begin * max(1, length - frames + 1)).long()
-        within = (begin[:, None] + torch.arange(frames)) % length
-        return self.power[piece[:, None], :, within].transpose(1, 2)
-
-
-# ---- training
 
 
 class Targets:
@@ -157,41 +65,30 @@ class Targets:
 
 
 class FrameTrainer(Trainer):
-    """Training of a network of frames; `LinearFrames` is solved in one epoch."""
+    """Training of a network of frames."""
 
     network: FrameModel
     captured = False  # its targets are no single tensor
 
-    def __init__(
-        self,
-        data: FoldData,
-        network: nn.Module,
-        compute: Compute,
-    ) -> None:
+    answered: tuple[Any, ...] = (None,)  # clips and the answers to their frames
+
+    def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         super().__init__(data, network, compute)
         self.targets = Targets(data.plan)
         self.network.exclusive.fill_(self.targets.exclusive)
-        plan, place = data.plan, data.plan.training.background_audio
-        self.background: Background | None = None
-        if place:
-            self.background = Background(place, plan.cache, plan.channels)
-        self.answered: tuple[Any, ...] = (None,)
+
+    @cached_property
+    def background(self) -> Background | None:
+        """The sounds that the model's option names."""
+        plan = self.data.plan
+        folder = str(plan.model.given.get("background", ""))
+        return Background.read(folder, plan) if folder else None
 
     @classmethod
-    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
+    def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
         """Plain fp32: the network is too small to gain by other ways."""
         given = data.plan.training.threads
-        threads = 1 if given == "auto" else int(given)
-        compute = Compute(device, threads=threads)
-        run_json.record(data.plan, network, compute)
-        compute.prepare()
-        compute.place(network)
-        return compute
-
-    def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        if isinstance(self.network, LinearFrames):
-            return self.solve(bar)
-        return super().train_epoch(bar)
+        return Compute(device, threads=1 if given == "auto" else int(given))
 
     def steps(self, batches: Sequence[Positions]) -> int:
         return self.passes(batches) * sum(map(self.crops_of, batches))
@@ -251,28 +148,6 @@ class FrameTrainer(Trainer):
     def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
         """None: an epoch draws parts of recordings."""
         return {}
-
-    def solve(self, bar: "Bar") -> dict[str, float]:
-        """The exact solution, from frames spread evenly over the training pieces."""
-        start = time.perf_counter()
-        train = self.data.train
-        every = max(1, math.ceil(self.targets.own[train].sum() / MOST_FITTED))
-        rows, targets = [], []
-        chunks = chunked(train)
-        seen = 0
-        for batch, x in zip(chunks, self.data.source.batches(chunks)):
-            own = self.targets.own[batch]
-            place = np.flatnonzero(own)
-            chosen = place[(seen + np.arange(len(place))) % every == 0]
-            seen += len(place)
-            frames = with_context(x.squeeze(2).cpu()).flatten(0, 1)
-            rows.append(frames[torch.from_numpy(chosen)].numpy())
-            targets.append(self.targets.each[batch].reshape(own.size, -1)[chosen])
-        assert isinstance(self.network, LinearFrames)
-        self.network.fit(np.concatenate(rows), np.concatenate(targets))
-        self.refuse_broken_weights()
-        bar.update(len(train))
-        return {"epoch": 1, "seconds": time.perf_counter() - start}
 
     def frame_answers(self, clips: Positions) -> NDArray[np.float32]:
         """(n, T, K) probabilities of frames, kept for `write_answers`."""

@@ -105,15 +105,18 @@ def files_below(folder: Path) -> list[str]:
     return sorted(files)
 
 
-def find_recordings(source: Path) -> dict[str, Path]:
-    """The audio file or files of AUDIO=, by name or path below the folder."""
+def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
+    """The audio file or files of AUDIO=, or of another `option`, by name or path below
+    the folder.
+    """
     if source.is_file():
         return {source.name: source}
     below = files_below(source) if source.is_dir() else []
     names = [name for name in below if AUDIO_FILE.fullmatch(name)]
     if not names:
         raise RequestError(
-            f"AUDIO={source}: expected an audio file, or a folder with some"
+            f"{option or f'AUDIO={source}'}: expected an audio file, or a folder with"
+            " some"
         )
     return {name: source / name for name in names}
 

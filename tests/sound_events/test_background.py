@@ -8,11 +8,10 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.pipeline.extract import extract_features
-from featurestack.pipeline.options import FeaturesCommand
-from featurestack.sound_events.dataset import make_events
-from featurestack.sound_events.options import EventsCommand
-from featurestack.sound_events.training import Background
+from featurestack.interface import from_values
+from featurestack.predict.command import predict_audio
+from featurestack.predict.options import PredictOptions
+from featurestack.sound_events.backgrounds import Background
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
@@ -32,6 +31,8 @@ def folder(tmp_path_factory):
     write_recordings(place)
     make_dataset(place, features=f"{MEL} chroma")
     write_wind(place / "new", seed=0)
+    (place / "audio2").mkdir()
+    shutil.copy(place / "audio" / "r0.wav", place / "audio2")
     return place
 
 
@@ -41,49 +42,58 @@ def write_wind(folder, seed):
     soundfile.write(folder / "wind.wav", noise, RATE)
 
 
-def plan_of(folder):
+def plan_of(folder, background="new"):
     options = {"dataset": str(folder / "data" / "field" / "field.csv"), "features": MEL}
-    background = str(folder / "new")
-    return make_plan(
-        RunOptions(**options, data=folder / "data", background_audio=background)
-    )
-
-
-def compute_background(folder, rate=RATE, features=MEL):
-    given = {"data": folder / "data", "name": ""}
-    assert make_events(EventsCommand(audio=folder / "new", **given)) == 0
-    table = folder / "data" / "new" / "new.csv"
-    options = {"dataset": str(table), "data": folder / "data", "features": features}
-    assert not extract_features(FeaturesCommand(**options, sample_rate=rate, jobs=1))
-
-
-def test_what_the_cache_lacks_is_said_with_what_to_type(folder):
-    with refused(r"make events AUDIO=.*/new .*then make features .*SAMPLE_RATE=8000"):
-        train(folder, background_audio=str(folder / "new"))
+    model = f"frames@background={folder / background}"
+    return make_plan(RunOptions(**options, data=folder / "data", model=model))
 
 
 @pytest.mark.slow
-def test_a_run_with_backgrounds_finds_events_and_is_another_run(folder):
-    compute_background(folder)
-    run = train(folder, background_audio=str(folder / "new"), folds=(1,), epochs=4)
-    assert "-background=new-" in run.name  # and not the path that was typed
-    with refused("is the dataset itself"):
-        train(folder, background_audio="field")
-    with refused("chroma cannot be mixed"):
-        train(folder, background_audio=str(folder / "new"), features="chroma")
-    linear = train(
-        folder, background_audio=str(folder / "new"), model="linear", folds=(1,)
+def test_a_run_with_backgrounds_finds_events(folder):
+    run = train(folder, model=f"frames@background={folder / 'new'}", epochs=4)
+    assert run.scores()["event_f1"].mean() > 0.5
+    assert (
+        predict_audio(
+            from_values(
+                PredictOptions,
+                {
+                    "run": str(run.path),
+                    "runs": folder / "runs",
+                    "audio": folder / "new",
+                    "out": folder / "out",
+                },
+            )
+        )
+        == 0
     )
-    assert "background" not in linear.name  # and says so
+
+
+def test_the_values_are_those_that_a_cache_would_have(folder):
+    plan = plan_of(folder, "audio2")
+    background = Background.read(str(folder / "audio2"), plan)
+    values = plan.values(np.arange(len(plan.cache.clips)))
+    decibels = values[0][plan.cache.clips["path"].str.endswith("r0.wav")]
+    mine = 10 * np.log10(background.power.numpy())
+    assert mine.shape == decibels.shape
+    assert np.allclose(mine, decibels.astype(np.float32), atol=0.1)
+
+
+def test_recordings_of_the_dataset_and_other_features_are_refused(folder):
+    with refused("recordings of the dataset, whose tested events"):
+        plan_of(folder, "audio")
+    with refused("chroma cannot be mixed"):
+        train(folder, model=f"frames@background={folder / 'new'}", features="chroma")
+    with refused("background=.*none: expected an audio file, or a folder"):
+        plan_of(folder, "none")
 
 
 def test_other_backgrounds_of_the_same_name_are_another_run(folder):
-    compute_background(folder)
-    before = plan_of(folder).hash
-    write_wind(folder / "new", seed=1)
-    shutil.rmtree(folder / "data" / "new")
-    compute_background(folder)
-    assert plan_of(folder).hash != before
+    first = plan_of(folder)
+    assert "@background=new-" in first.path.name  # and not the path that was typed
+    shutil.copytree(folder / "new", folder / "moved" / "new")
+    assert plan_of(folder, "moved/new").hash == first.hash
+    write_wind(folder / "moved" / "new", seed=1)
+    assert plan_of(folder, "moved/new").hash != first.hash
 
 
 def statistics(*sizes):
@@ -95,15 +105,9 @@ def statistics(*sizes):
     return [*map(Statistics.restore, states)]
 
 
-def background_of(power, *rows):
-    background = object.__new__(Background)
-    background.power, background.rows = power, rows
-    return background
-
-
 @pytest.mark.parametrize("sizes", [(3, 1), (1, 1)])  # NORM=row and feature
 def test_sounds_add_up_in_power_and_the_level_refers_to_the_event(monkeypatch, sizes):
-    background = background_of(torch.full((3, 4, 50), 2.0), 3, 1)
+    background = Background(torch.full((3, 4, 50), 2.0), [3, 1])
     module = sys.modules[Background.__module__]
     monkeypatch.setattr(module, "CLEAN", 0.0)
     monkeypatch.setattr(module, "QUIETEST", 0.0)

@@ -51,12 +51,6 @@ def test_a_run_of_events_finds_them(trained):
     assert row["onset_ms"] < 32
 
 
-def test_linear_means_the_linear_model_of_frames(folder):
-    run = train(folder, model="linear", folds=(1, 2))
-    assert run.training.model == "linear_frames" and run.training.exact
-    assert f1(run) > 0.9
-
-
 def test_every_frame_of_every_recording_is_tested_once(trained):
     frames = read_tested(trained).frames
     assert len({*frames.stretches["file"]}) == len(frames.stretches) == RECORDINGS
@@ -78,7 +72,7 @@ def test_the_same_seed_gives_the_same_frames(folder, trained):
 def test_overlapping_labels_are_found_side_by_side(tmp_path):
     write_recordings(tmp_path, overlapping=True)
     make_dataset(tmp_path)
-    assert f1(train(tmp_path, model="linear", folds=(1, 2))) > 0.85
+    assert f1(train(tmp_path, folds=(1, 2))) > 0.85
 
 
 def test_channels_of_other_frames_are_refused(folder):
@@ -218,6 +212,6 @@ def test_an_option_of_windows_is_refused(folder, trained):
 def test_points_are_matched_by_the_collar(tmp_path):
     write_recordings(tmp_path, points=True)
     make_dataset(tmp_path)
-    run = train(tmp_path, model="linear", folds=(1, 2))
+    run = train(tmp_path, folds=(1, 2))
     assert all(rule["points"] for rule in run.training.rules.values())
     assert f1(run) > 0.85

@@ -27,7 +27,7 @@ def runs(tmp_path_factory):
     make_dataset(folder)
     # two epochs leave all probabilities near the threshold: roundings decide
     short = train(folder, features=f"{MEL}:0-3", epochs=2)
-    return folder, [train(folder, model="linear"), short]
+    return folder, [train(folder, model="frames@width=32"), short]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def report_on(folder):
 def test_the_report_ranks_runs_by_the_f1_of_events(report):
     built, folder = report
     comparison = pd.read_csv(folder / "tables" / "comparison.csv")
-    assert comparison["model"].tolist() == ["linear_frames", "frames"]
+    assert comparison["model"].tolist() == ["frames@width=32", "frames"]
     assert comparison["event_f1"].is_monotonic_decreasing
     assert comparison["verdict"].iloc[0] == "best"
     assert comparison["p"].iloc[1] < 1
@@ -78,7 +78,7 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
 def test_a_sweep_compares_runs_by_the_f1_of_events(runs):
     text = table(runs[1])
     assert "test event F1 %" in text
-    assert text.index("linear_frames") < text.index("frames-events")
+    assert text.index("frames@width=32") < text.index("frames-events")
 
 
 def test_a_run_on_other_events_than_those_of_today_is_of_other_data(runs):

@@ -47,7 +47,6 @@ MODELS: Registry[Model] = Registry(
     # models of frames, which take no clips
     special={
         "frames": "featurestack.sound_events.task",
-        "linear_frames": "featurestack.sound_events.task",
     },
     extensible=True,
 )
@@ -77,8 +76,10 @@ class Model:
         return "planes" in inspect.signature(self.builder).parameters
 
     @property
-    def options(self) -> dict[str, float]:
-        """Every option with its default: the builder's keyword-only parameters."""
+    def options(self) -> dict[str, float | str]:
+        """Every option with its default: the builder's keyword-only parameters; that of
+        a text names a file or a folder.
+        """
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
@@ -102,7 +103,7 @@ class Architecture:
     """One model with its options."""
 
     entry: Model
-    given: Mapping[str, float]  # options that were given
+    given: Mapping[str, float | str]  # options that were given
 
     @property
     def kind(self) -> InputKind:
@@ -111,8 +112,17 @@ class Architecture:
     @property
     def name(self) -> str:
         """The shortest name: options at their defaults are left out."""
+        return self.named(str)
+
+    @property
+    def label(self) -> str:
+        """The name with the last part of each path."""
+        return self.named(lambda path: Path(path).name)
+
+    def named(self, of_path: Callable[[str], str]) -> str:
+        """The shortest name, with paths as `of_path` gives them."""
         stated = ",".join(
-            f"{key}={value:.12g}"
+            f"{key}={of_path(value) if isinstance(value, str) else f'{value:.12g}'}"
             for key, value in self.given.items()
             if value != self.entry.options[key]
         )
@@ -203,12 +213,15 @@ def resolve(text: str) -> Architecture:
     name, _, options = text.partition("@")
     # the module of a model of your own may not be imported yet
     entry = MODELS.find(name) or all_models()[name]
-    given: dict[str, float] = {}
+    given: dict[str, float | str] = {}
     for word in filter(None, options.split(",")):
         key, _, value = word.partition("=")
         if key not in entry.options:
             raise RequestError(nearest(f"option of {name}", key, entry.options))
         kind = type(entry.options[key])
+        if kind is str:
+            given[key] = value
+            continue
         least, most = entry.bounds.get(key, POSITIVE)
         try:
             given[key] = number_of(value, kind)

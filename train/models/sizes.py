@@ -96,7 +96,9 @@ def models_table() -> str:
     rows = []
     for name, entry in sorted(all_models().complete().items()):
         sizes = map(count, describe_model(name)[:2])
-        settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
+        settings = ",".join(
+            f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()
+        )
         example = settings and f"{name}@{settings}"
         rows.append((name, entry.kind, *sizes, example, entry.summary))
     header = ("name", "takes", "parameters", "multiply-adds", "options", "")
