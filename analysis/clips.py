@@ -129,22 +129,28 @@ def thumbnails(
     for number, feature in enumerate(features):
         for ids, values in read_batches(cache, feature, first):
             for clip, value in zip(ids, values):
-                small = shrink(value, THUMBNAIL)
-                low, high = np.percentile(small, VISIBLE)
-                content = BytesIO()
-                imsave(
-                    content,
-                    small,
-                    vmin=low,
-                    vmax=high,
-                    cmap=SPECTRUM,
-                    origin="lower",
-                    format="webp",
-                    pil_kwargs={"quality": WEBP_QUALITY, "method": 1},
-                )
-                text = base64.b64encode(content.getvalue()).decode()
-                images.setdefault(clip, {})[number] = text
+                images.setdefault(clip, {})[number] = as_image(value, THUMBNAIL)
     return images
+
+
+def as_image(values: NDArray[np.floating], most: tuple[int, int]) -> str:
+    """WebP as base64 of `values` (rows, frames), averaged down to `most` pixels, with a
+    colour scale of its own.
+    """
+    small = shrink(values, most)
+    low, high = np.percentile(small, VISIBLE)
+    content = BytesIO()
+    imsave(
+        content,
+        small,
+        vmin=low,
+        vmax=high,
+        cmap=SPECTRUM,
+        origin="lower",
+        format="webp",
+        pil_kwargs={"quality": WEBP_QUALITY, "method": 1},
+    )
+    return base64.b64encode(content.getvalue()).decode()
 
 
 def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:

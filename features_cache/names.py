@@ -145,7 +145,7 @@ def has_events(source: str) -> bool:
     """Whether a table of events lies beside the dataset's: models answer frames."""
     try:
         with Path(source).with_name(EVENTS).open(errors="replace") as lines:
-            return lines.readline().strip() == ",".join(EVENT_COLUMNS)
+            return lines.readline().startswith(",".join(EVENT_COLUMNS))
     except (OSError, ValueError):  # a dataset's name is no file beside which one lies
         return False
 

@@ -8,14 +8,15 @@ recordings.
                event is a point; lines that begin with a backslash have frequencies
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
-Frequencies are not read: a model of frames has none.
+Frequencies are kept for the tables of detections: a model of frames has none.
 
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
 if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused.
 
-`make events` writes them as events.csv beside the table of clips: EVENT_COLUMNS, with
-absolute paths; `read_dataset_events` reads it.
+`make events` writes them as events.csv beside the table of clips: MARK_COLUMNS, with
+absolute paths; `read_marks` reads it. Tables that `predict` wrote and nobody corrected
+are no annotations: a folder's are left out, those of its own folder `raven` are named.
 """
 
 import math
@@ -43,9 +44,13 @@ from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import TableOptions
+from featurestack.sound_events.tables import RECORD
 from featurestack.storage.csv_files import cell_number, parse_csv, read_text
+from featurestack.storage.own_files import OwnFiles
 
 EVENTS_FILE = "events.csv"
+# its columns: frequencies in Hz, and the column of the label in its table
+MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
@@ -67,6 +72,8 @@ COLUMNS = {
         "label labels annotation annotations species commonname tags tag eventlabel"
         " class manualid scientificname"
     ),
+    "low": "lowfreq lowfrequency freqlow minfreq fmin low",
+    "high": "highfreq highfrequency freqhigh maxfreq fmax high",
 }
 KNOWN = frozenset(" ".join(COLUMNS.values()).split())
 TIMES = ("start", "end", "duration", "file offset")
@@ -82,8 +89,8 @@ UNCHANGED = TableOptions()
 class Annotations:
     """The content of annotation tables.
 
-    `events` has EVENT_COLUMNS, sorted by file and start; start and end are
-    seconds, equal for a point.
+    `events` has MARK_COLUMNS, sorted by file and start; start and end are seconds,
+    equal for a point; unknown frequencies are NaN.
     """
 
     events: pd.DataFrame
@@ -100,6 +107,9 @@ class Row(NamedTuple):
     start: float
     end: float
     label: str
+    low: float = math.nan  # Hz
+    high: float = math.nan
+    column: str = ""  # of the label
 
 
 class UnknownTable(RequestError):
@@ -190,6 +200,12 @@ def read_events(
     events: list[tuple[object, ...]] = []
     annotated = set[str]()
     noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
+    detections, left_out = own_detections(tables, paths)
+    if detections:
+        remark = "tables of detections by predict, as they are"
+        noted[f"{remark}, left out" if left_out else remark] = detections
+    if left_out:
+        paths = {name: path for name, path in paths.items() if name not in detections}
     for name, path in paths.items():
         own = known.of_table(path, name, alone=len(paths) == 1)
         rows = read_rows(path, options, is_table=bool(own or len(paths) == 1))
@@ -212,7 +228,7 @@ def read_events(
                 noted["events that end with their recording"][row.where] = None
             for own_label in labels_of_event(row, options.label, file, seconds):
                 span = row.start, min(row.end, seconds)
-                events.append((file, *span, own_label))
+                events.append((file, *span, own_label, *row[5:]))
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"
@@ -223,9 +239,9 @@ def read_events(
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
     ]
-    table = pd.DataFrame(events, columns=[*EVENT_COLUMNS])
-    table = table.astype({"start": float, "end": float})
-    table = table.drop_duplicates()  # Raven's views of one event
+    table = pd.DataFrame(events, columns=[*MARK_COLUMNS])
+    table = table.astype(dict.fromkeys(("start", "end", "low", "high"), float))
+    table = table.drop_duplicates([*EVENT_COLUMNS])  # Raven's views of one event
     table = table.sort_values([*EVENT_COLUMNS], ignore_index=True)
     return Annotations(table, frozenset(annotated), tuple(remarks))
 
@@ -241,6 +257,24 @@ def annotation_tables(tables: Path) -> dict[str, Path]:
             f" {', '.join(TABLE_ENDINGS)}"
         )
     return {name: tables / name for name in names}
+
+
+def own_detections(
+    tables: Path, paths: Mapping[str, Path]
+) -> tuple[dict[str, None], bool]:
+    """The tables that `predict` wrote and nobody has changed, and whether they lie
+    among others: in TABLES= itself, not in a folder of `predict` that it names.
+    """
+    within = [file.parent for file in tables.rglob(RECORD)] if tables.is_dir() else []
+    records = {place: OwnFiles(place, RECORD) for place in within or tables.parents}
+    own = {
+        name: None
+        for name, path in paths.items()
+        for place, record in records.items()
+        if path.is_relative_to(place)
+        and record.is_own(path.relative_to(place).as_posix())
+    }
+    return own, bool(within)
 
 
 def read_rows(path: Path, options: TableOptions, *, is_table: bool) -> list[Row]:
@@ -297,12 +331,21 @@ def seconds_of(where: str, column: str, text: str) -> float:
     )
 
 
+def frequency(text: str) -> float:
+    """Hz; NaN for what is none, as Audacity's -1."""
+    number = cell_number(text)
+    return math.nan if number is None or number < 0 else number
+
+
 def label_track(path: Path, text: str) -> list[Row]:
     """The events of an Audacity track; cells after the label are left out."""
     lines = [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
     refuse_thousands(path, chain(*(cells[:2] for cells in lines)))
     rows: list[Row] = []
     for line, (first, *cells) in enumerate(lines, 1):
+        if first.startswith("\\"):
+            low, high = (frequency(cell) for cell in (*cells, "", "")[:2])
+            rows[-1:] = [row._replace(low=low, high=high) for row in rows[-1:]]
         if first.startswith("\\") or not (first or any(cells)):
             continue
         where = f"{path}, line {line}"
@@ -349,7 +392,8 @@ def table_rows(path: Path, text: str, options: TableOptions) -> Iterator[Row]:
             if cell["file offset"]:
                 begin = seconds("file offset")
                 start, end = begin, round(begin + (end - start), DIGITS)
-        yield Row(where, cell["file"], start, end, cell["label"])
+        box = frequency(cell["low"]), frequency(cell["high"])
+        yield Row(where, cell["file"], start, end, cell["label"], *box, of["label"])
 
 
 def plain_name(header: str) -> tuple[str, str]:
@@ -406,18 +450,31 @@ def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
     return units
 
 
-def read_dataset_events(cache: Cache) -> pd.DataFrame:
-    """EVENT_COLUMNS of events.csv; RequestError if it is missing or damaged."""
+def read_marks(cache: Cache) -> pd.DataFrame:
+    """MARK_COLUMNS of events.csv; RequestError if it is missing or damaged."""
     file = Path(cache.source).with_name(EVENTS_FILE)
+    if not file.is_file():
+        raise RequestError(
+            f"{cache.source} is a dataset of clips, without {EVENTS_FILE}: TASK=events"
+            f" needs one of {make_command('events')}"
+        )
     with damage_named(file, "make events writes it again"):
         events = pd.read_csv(
-            file, dtype={"file": str, "label": str}, keep_default_na=False
+            file,
+            dtype=dict.fromkeys(("file", "label", "column"), str),
+            keep_default_na=False,
+            na_values=dict.fromkeys(("low", "high"), ""),
         )
-        if tuple(events) != EVENT_COLUMNS:
-            raise ValueError(f"expected the columns {', '.join(EVENT_COLUMNS)}")
-        for column in ("start", "end"):
+        if tuple(events) != MARK_COLUMNS:
+            raise ValueError(f"expected the columns {', '.join(MARK_COLUMNS)}")
+        for column in ("start", "end", "low", "high"):
             events[column] = pd.to_numeric(events[column])
         times = events[["start", "end"]].to_numpy(float)
         if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
             raise ValueError("an event ends before it begins, or has no time")
     return events
+
+
+def read_dataset_events(cache: Cache) -> pd.DataFrame:
+    """EVENT_COLUMNS of events.csv."""
+    return read_marks(cache)[[*EVENT_COLUMNS]]

@@ -46,7 +46,7 @@ class Background:
         samples = round(cache.duration * rate)
         files = background_recordings(folder, cache, channels)
         seconds = measure_recordings(files, channel).seconds
-        pieces = cut_pieces(cut_blocks(seconds, None), cache.duration)
+        pieces = cut_pieces(cut_blocks(seconds), cache.duration)
         pieces = pieces.iloc[:: math.ceil(len(pieces) / MOST_PIECES)]
         variants = [(variant_of(own, rate), own) for own in channels]
         parts = []

@@ -3,17 +3,16 @@ answers say about all detections.
 
 The folder `check` in OUT has
 
-    check.selections.txt  Raven's table of the detections to listen to, with the columns
-        Recording, Recording Start (s)   the place of the detection
-        Above, Detections   its range of scores, which lie above `Above` up to the next
-                            range, and the number of detections in the range
-        correct             empty, for yes or no
-    001 ….wav             their sounds, which Raven opens as one sequence
-    index.html            players of the sounds, by the numbers of the table's rows
+    index.html   shows and plays the sounds, takes the answers, saves them as the table
+    check.csv    sound, recording, start, end, label, score of each detection
+                 above, detections: its range of scores, which lie above `above` up to
+                 the next range, and the number of detections in the range
+                 correct: empty, for yes or no
+    001 ….wav    the sounds
 
-Detections below the thresholds are drawn too, down to LEAST_SHARE of them: a lower
-threshold may keep the promise. Each range has about as many detections as the others.
-They are drawn from the ranges in turn, so that the first rows are a fair draw too.
+Detections below the thresholds are drawn too (`frames.candidates`): a lower threshold
+may keep the promise. Each range has about as many detections as the others. They are
+drawn from the ranges in turn, so that the first rows are a fair draw too.
 
 The precision above a threshold is the mean of the checks above it, where each range
 weighs as many as its detections. Its interval is Wilson's for an effective number of
@@ -25,7 +24,6 @@ interval.
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +36,7 @@ from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
+from featurestack.results.config import digest
 from featurestack.scores.bootstrap import (
     CONFIDENCE,
     effective_recordings,
@@ -45,8 +44,8 @@ from featurestack.scores.bootstrap import (
     wilson_ends,
 )
 from featurestack.scores.metrics import Floats
-from featurestack.sound_events.frames import Frames, Rule, detect_all
-from featurestack.sound_events.tables import as_text, raven_table
+from featurestack.sound_events.frames import STEP
+from featurestack.sound_events.tables import as_text
 from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
@@ -54,36 +53,17 @@ if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
 FOLDER = "check"
-TABLE = "check.selections.txt"
-PAGE = Path(__file__).parent / "templates" / "check.html"
+TABLE = "check.csv"
+PAGE = "index.html"
 CONTEXT = 1.0  # seconds before and after a detection in its sound
-LEAST_SHARE = 0.25  # the lowest score as a share of the class's threshold
 RANGES = 10  # most parts of the scores
+PICTURE = 120, 600  # pixels
 IN_RANGE = 5  # checks in each, at least
-STEPS = 1000  # ends of ranges are thousandths
-COLUMNS = ("Recording", "Above", "Detections", "correct")
+COLUMNS = ("recording", "above", "detections", "correct")
 ANSWERS = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0}
 
 
 # ---- detections to listen to
-
-
-def candidates(
-    frames: Frames, probabilities: NDArray[np.floating], rules: Mapping[str, Rule]
-) -> pd.DataFrame:
-    """The detections, and those by lower thresholds that lie below the thresholds of
-    the rules: file, start, end, label, score.
-    """
-    found = detect_all(frames, probabilities, rules)
-    lenient = {
-        name: replace(rule, threshold=LEAST_SHARE * rule.threshold, share=1.0)
-        for name, rule in rules.items()
-    }
-    below = {
-        name: own.take(own.score <= rules[name].threshold)
-        for name, own in detect_all(frames, probabilities, lenient).items()
-    }
-    return pd.concat([frames.table(found), frames.table(below)], ignore_index=True)
 
 
 def range_ends(scores: Floats, checks: int) -> Floats:
@@ -95,7 +75,8 @@ def range_ends(scores: Floats, checks: int) -> Floats:
     number = int(np.clip(checks // IN_RANGE, 1, RANGES))
     shares = np.arange(number) / number
     lowest = np.quantile(scores, shares, method="higher")
-    return np.unique(np.ceil(lowest * STEPS) - 1) / STEPS  # below the lowest score
+    steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
+    return np.unique(steps * STEP).round(3)
 
 
 def draw(
@@ -119,67 +100,80 @@ def write_check(
     files: Mapping[str, Path],
     seconds: Mapping[str, float],
     model: "Model",
-    folder: Path,
+    out: Path,
 ) -> None:
-    """Draw detections of `candidates` and write the folder `check` below `folder`.
+    """Draw detections of `candidates` and write the folder `check` in OUT, or check-2 …
+    beside one whose files the user has changed.
 
     files, seconds  recording -> its file, and how long it lasts
     """
     if detections.empty:
         tell("nothing to check: no detection")
         return
-    scores = detections["score"].round(4).to_numpy(float)
+    scores = detections["score"].to_numpy(float)
     drawn, above, numbers = draw(scores, checks, np.random.default_rng(0))
-    chosen = detections.iloc[drawn].round({"start": 4, "end": 4, "score": 4})
-    own = OwnFiles(folder / FOLDER, NO_DATA)
+    table = detections.iloc[drawn].rename(columns={"file": "recording"})
     content: dict[str, str | bytes] = {}
-    sounds, offsets, lasts = [], [], []
-    for number, row in enumerate(chosen.itertuples(), 1):
-        stem = f"{row.label} {Path(row.file).stem}".replace("/", "-")
-        sounds.append(f"{number:03} {stem}@{row.start:g}.wav")
+    cards: list[dict[str, object]] = []
+    for number, row in enumerate(table.itertuples(), 1):
+        stem = f"{row.label} {Path(row.recording).stem}".replace("/", "-")
+        name = f"{number:03} {stem}@{row.start:.4g}.wav"
         begin = max(0.0, row.start - CONTEXT)
-        until = min(row.end + CONTEXT, seconds[row.file])
-        content[sounds[-1]] = cut(files[row.file], begin, until, model)
-        offsets.append(row.start - begin)
-        lasts.append(until - begin)
-    begins = dict(zip(sounds, np.cumsum(lasts) - lasts))
-    in_sounds = chosen.assign(
-        file=sounds, start=offsets, end=offsets + (chosen["end"] - chosen["start"])
-    )
-    places = {name: own.folder / name for name in sounds}
-    table = raven_table(in_sounds, places, begins, model.sample_rate / 2)
-    given = chosen["file"].to_numpy(), chosen["start"].to_numpy(), above, numbers, ""
-    names = "Recording", "Recording Start (s)", "Above", "Detections", "correct"
-    table = table.assign(**dict(zip(names, given)))
-    name = own.free_name(TABLE)
-    content[name] = as_text(table)
-    content["index.html"] = page(chosen.assign(sound=sounds), name)
+        lasts = min(row.end + CONTEXT, seconds[row.recording]) - begin
+        y = cut(files[row.recording], begin, begin + lasts, model)
+        content[name] = as_wav(y, model.sample_rate)
+        window = (row.start - begin) / lasts, (row.end - row.start) / lasts
+        picture = spectrogram(y, model.sample_rate)
+        cards.append({"sound": name, "picture": picture, "window": window})
+    table = table.round({"start": 4, "end": 4, "score": 4})
+    table.insert(0, "sound", [*content])
+    table = table.assign(above=above, detections=numbers, correct="")
+    text = as_text(table, ",")
+    content |= {TABLE: text, PAGE: page(table, cards, text)}
+    own, number = OwnFiles(out / FOLDER, NO_DATA), 2
+    while not (own.is_own(TABLE) and own.is_own(PAGE)):
+        own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
     own.write(content)
-    for kept in own.remove_others():
-        tell(f"{own.folder / kept}: kept, it is not as predict wrote it")
+    own.remove_others()
     tell(
-        f"{own.folder / 'index.html'}: {len(chosen):,} to listen to, of"
-        f" {counted(len(detections), 'detection')} above and below the thresholds;"
-        f" write yes or no into the column correct of {name}, and give it to CHECKED="
+        f"{own.folder / PAGE}: {len(table):,} to listen to, of"
+        f" {counted(len(detections), 'detection')} above and below the thresholds; give"
+        f" the table that it saves to CHECKED=, or {own.folder / TABLE} with yes or no"
+        " in the column correct"
     )
 
 
-def cut(file: Path, begin: float, until: float, model: "Model") -> bytes:
-    """A WAV file of a part of a recording."""
-    rate = model.sample_rate
-    samples = round((until - begin) * rate)
-    y = audio.load_clip(file, rate, samples, (begin, until), model.audio_channel)
+def cut(file: Path, begin: float, until: float, model: "Model") -> NDArray[np.floating]:
+    """The samples of a part of a recording."""
+    samples = round((until - begin) * model.sample_rate)
+    span = begin, until
+    return audio.load_clip(file, model.sample_rate, samples, span, model.audio_channel)
+
+
+def as_wav(y: NDArray[np.floating], rate: int) -> bytes:
     content = io.BytesIO()
     soundfile.write(content, y, rate, format="WAV")
     return content.getvalue()
 
 
-def page(chosen: pd.DataFrame, table: str) -> str:
-    """The page of players."""
-    from jinja2 import Template
+def spectrogram(y: NDArray[np.floating], rate: int) -> str:
+    """WebP as base64 of the decibels by time and frequency."""
+    from scipy.signal import spectrogram as power
 
-    template = Template(PAGE.read_text(encoding="utf-8"), autoescape=True)
-    return template.render(rows=chosen.to_dict("records"), table=table)
+    from featurestack.analysis.clips import as_image
+
+    length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
+    _, _, values = power(y, nperseg=length, noverlap=length * 3 // 4)
+    return as_image(10 * np.log10(values + 1e-12), PICTURE)
+
+
+def page(table: pd.DataFrame, cards: list[dict[str, object]], text: str) -> str:
+    """The page that takes the answers and saves the table's `text` with them."""
+    from featurestack.analysis.page import render
+
+    places = table[["recording", "start", "end", "label"]].to_dict("records")
+    every = [card | place for card, place in zip(cards, places)]
+    return render("check.html", cards=every, text=text, key=digest(text), name=TABLE)
 
 
 # ---- what the answers say about all detections
@@ -196,23 +190,18 @@ def read_checked(file: Path) -> pd.DataFrame:
             " the folder that CHECK= writes"
         )
     right = table["correct"].str.strip().str.lower().map(ANSWERS)
-    numbers = table[["Above", "Detections"]].map(cell_number).astype(float)
+    numbers = table[["above", "detections"]].map(cell_number).astype(float)
     blank = table["correct"].str.strip() == ""
-    wrong = table.index[(right.isna() & ~blank) | numbers.isna().any(axis=1)]
+    known = numbers["above"].notna() & (numbers["detections"] >= 1)
+    wrong = table.index[(right.isna() & ~blank) | ~known]
     if len(wrong):
         cells = ", ".join(map(repr, table.loc[wrong[0], [*COLUMNS[1:]]]))
         raise RequestError(
-            f"{file}, line {wrong[0]}: Above, Detections and correct are"
-            f" {shortened(cells)}; expected two numbers, and yes, no or nothing"
+            f"{file}, line {wrong[0]}: above, detections and correct are"
+            f" {shortened(cells)}; expected a score, a number from 1, and yes, no or"
+            " nothing"
         )
-    return pd.DataFrame(
-        {
-            "recording": table["Recording"],
-            "above": numbers["Above"],
-            "detections": numbers["Detections"],
-            "right": right,
-        }
-    )
+    return numbers.assign(recording=table["recording"], right=right)
 
 
 def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
@@ -303,7 +292,7 @@ def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
         f" (95 % interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
     )
     kept = above[above["low"] >= promise]
-    reached = above[above["precision"] > promise]
+    reached = above[above["high"] >= promise]
     if len(kept):
         row = kept.iloc[0]
         yield (
@@ -319,10 +308,11 @@ def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
             f" ({row['low']:.1%} to {row['high']:.1%}); more checks may do"
         )
     else:
-        row = above.loc[above["precision"].idxmax()]
+        row = above.loc[above["high"].idxmax()]
         yield (
-            f"no threshold reaches {promise:.0%}: the highest precision is"
-            f" {row['precision']:.1%} ({row['low']:.1%} to {row['high']:.1%}), above"
-            f" {row['above']:.3f}; train with sounds of this place (BACKGROUND_AUDIO)"
-            " or with its annotations"
+            f"no threshold reaches {promise:.0%}: above {row['above']:.3f}"
+            f" {row['precision']:.1%} are right ({row['low']:.1%} to"
+            f" {row['high']:.1%}), and elsewhere the interval ends lower; train with"
+            " annotations of this place, or with its sounds"
+            " (MODEL=frames@background=FOLDER)"
         )

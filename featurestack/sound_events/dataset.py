@@ -8,10 +8,12 @@ follows, and the frames there are taken from the other piece.
                  recording, or the block of one): a dataset like any other
     events.csv   beside it: events.annotations
 
-Recordings without annotations make backgrounds, which BACKGROUND_AUDIO= of `train`
-names. No torch.
+A single recording is cut into BLOCKS groups, to train and test on parts of it.
+
+No torch.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,7 +39,12 @@ from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.config import StoredChannel
 from featurestack.scores.metrics import Floats
-from featurestack.sound_events.annotations import EVENTS_FILE, Annotations, read_events
+from featurestack.sound_events.annotations import (
+    EVENTS_FILE,
+    MARK_COLUMNS,
+    Annotations,
+    read_events,
+)
 from featurestack.sound_events.frames import are_exclusive
 from featurestack.sound_events.options import EventsCommand
 from featurestack.sound_events.scores import numbers_between
@@ -48,6 +55,7 @@ from featurestack.storage.files import replace_file
 LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
+BLOCKS = 5  # groups of a single recording
 DIGITS = 6  # decimals of seconds: finer than a sample
 POWERS = ("mel", "gammatone")  # features in decibels of power, which add up as power
 
@@ -135,16 +143,15 @@ def cut_pieces(stretches: pd.DataFrame, length: float) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def cut_blocks(seconds: Mapping[str, float], block: float | None) -> pd.DataFrame:
-    """The stretches (file, start, end, group) that folds keep together."""
+def cut_blocks(seconds: Mapping[str, float], number: int = 1) -> pd.DataFrame:
+    """The stretches (file, start, end, group) that folds keep together: `number` blocks
+    of each recording.
+    """
     rows = []
     for (file, lasts), name in zip(seconds.items(), clip_ids(seconds)):
-        number = max(1, round(lasts / block)) if block else 1
-        for index in range(number):
-            start = index * block if block else 0.0
-            end = lasts if index + 1 == number else start + (block or 0.0)
-            group = f"{name}@{start:g}" if block else name
-            rows.append((file, start, end, group))
+        ends = [*np.linspace(0, lasts, number + 1)[:-1].round(DIGITS), lasts]
+        for start, end in itertools.pairwise(ends):
+            rows.append((file, start, end, f"{name}@{start:g}" if number > 1 else name))
     return pd.DataFrame(rows, columns=["file", "start", "end", "group"])
 
 
@@ -169,26 +176,18 @@ def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
 def csv_path(options: EventsCommand) -> Path:
     """The CSV of clips that the command writes."""
     name = dataset_name(str(options.audio), options.name)
-    if name in NAMED:
-        raise RequestError(
-            f"{name} is another dataset: give NAME=, as in NAME=my-{name}"
-        )
+    if name in (*NAMED, Path(EVENTS_FILE).stem):
+        raise RequestError(f"{name} has another meaning: give NAME=, as in my-{name}")
     return options.data / name / f"{name}.csv"
 
 
-def annotated_recordings(
-    options: EventsCommand, measured: Measured
+def used_recordings(
+    options: EventsCommand, annotations: Annotations, measured: Measured
 ) -> tuple[dict[str, float], Annotations]:
     """The seconds of the recordings in use, and their events; RequestError if there is
     none.
     """
     readable = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
-    if options.tables is None:
-        if not readable:
-            raise RequestError(f"AUDIO={options.audio} has no recording to read")
-        nothing = pd.DataFrame(columns=[*EVENT_COLUMNS])
-        return readable, Annotations(nothing, frozenset(), ())
-    annotations = read_events(options.tables, measured.promised, options)
     known = annotations.annotated
     used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
     notes = [*annotations.notes]
@@ -229,57 +228,44 @@ def write(
     clips = clips[["filename", "start", "end", "label", "group"]]
     text = clips.to_csv(index=False, lineterminator="\n")
     placed = events.assign(file=events["file"].map(files))
-    marks = placed.reindex(columns=EVENT_COLUMNS).to_csv(
+    marks = placed.reindex(columns=MARK_COLUMNS).to_csv(
         index=False, lineterminator="\n"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(EVENTS_FILE)
     for file, content in ((path, text), (beside, marks)):
-        if file.is_file() and file.read_text(encoding="utf-8") != content:
+        if file.is_file() and file.read_bytes() != content.encode():
             raise RequestError(
-                f"{file} is there with other content: rm {path} {beside} to replace"
-                " them, which keeps folds and features, or give NAME= to keep both"
+                f"{file} is there with other content: give NAME= for another dataset,"
+                " or move the old one's two tables away, which keeps folds and features"
             )
     replace_file(beside, marks)
     replace_file(path, text)  # written last: a killed command leaves no dataset
 
 
 def events_summary(
-    seconds: Mapping[str, float],
-    annotated: Annotations,
-    pieces: pd.DataFrame,
-    block: float | None,
+    seconds: Mapping[str, float], annotated: Annotations, pieces: pd.DataFrame
 ) -> str:
     """Counts by label, how long events last, and what was left out."""
     events = annotated.events
-    recordings = (
-        f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))}"
-    )
-    lines = [f"{recordings}, {counted(len(events), 'event')}"]
-    length = (pieces["end"] - pieces["start"]).max()
-    cut = f"{counted(len(pieces), 'piece')} of {length:g} s"
-    if events.empty:
-        return "\n".join([*lines, cut, *annotated.notes])
     rows = []
     for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
         median = f"{lasts.median():.3f}" if lasts.any() else "points"
         rows.append([label, f"{len(lasts):,}", median])
-    lines.append(text_table(rows, ["label", "events", "median seconds"]))
+    length = (pieces["end"] - pieces["start"]).max()
     exclude = "exclude each other" if are_exclusive(events) else "overlap"
-    lines.append(f"labels {exclude}; {cut}")
-    lines += annotated.notes
-    groups = pieces["group"].nunique()
-    if block:
+    whole = duration(sum(seconds.values()))
+    recordings = counted(len(seconds), "recording")
+    lines = [
+        f"{recordings}, {whole}, {counted(len(events), 'event')}",
+        text_table(rows, ["label", "events", "median seconds"]),
+        f"labels {exclude}; {counted(len(pieces), 'piece')} of {length:g} s",
+        *annotated.notes,
+    ]
+    if len(seconds) == 1:
         lines.append(
-            f"groups: {counted(groups, 'block')} of {block:g} s; blocks of one"
-            " recording are optimistic for another site"
-        )
-    if groups == 1:
-        fifth = f"{min(120.0, sum(seconds.values()) / 5):.3g}"
-        given = f" less than BLOCK={block:g}" if block else f" BLOCK={fifth}"
-        lines.append(
-            "one group cannot be both trained on and tested: give"
-            f"{given}, so that parts of the recording are groups"
+            f"one recording: its {BLOCKS} blocks are groups; their scores are"
+            " optimistic for another site"
         )
     return "\n".join(lines)
 
@@ -291,30 +277,22 @@ def make_events(options: EventsCommand) -> int:
         make_events(EventsCommand(audio=Path("recordings"), tables=Path("labels")))
     """
     path = csv_path(options)
+    if options.tables is None:
+        raise RequestError("give TABLES=, the annotation tables of the recordings")
     recordings = find_recordings(options.audio)
     measured = measure_recordings(recordings)
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
-    seconds, annotated = annotated_recordings(options, measured)
-    stretches = cut_blocks(seconds, options.block)
+    annotations = read_events(options.tables, measured.promised, options)
+    seconds, annotated = used_recordings(options, annotations, measured)
+    stretches = cut_blocks(seconds, BLOCKS if len(seconds) == 1 else 1)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
     write(pieces, annotated.events, recordings, path)
-    print(events_summary(seconds, annotated, pieces, options.block))
+    print(events_summary(seconds, annotated, pieces))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
-    words = [f"DATASET={path}", *option_words(options, ("data",))]
-    if options.tables is not None:
-        print(f"next: {make_command('features', *words)}")
-        return int(bool(measured.problems))
-    features = make_command("features", *words, "FEATURES=mel", "SAMPLE_RATE=HZ")
-    train = make_command(
-        "train",
-        "DATASET=ANNOTATED",
-        "FEATURES=mel",
-        f"BACKGROUND_AUDIO={options.name or options.audio}",
-    )
-    print(f"next: {features}   (the feature and rate of annotated recordings)")
-    print(f"then: {train}   (these are backgrounds, without TABLES)")
+    words = [f"DATASET={path}", *option_words(options, ("data",)), "FEATURES=mel"]
+    print(f"next: {make_command('features', *words)}")
     return int(bool(measured.problems))
 
 

@@ -22,8 +22,9 @@ GAP apart, so that one pass serves all recordings.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,8 @@ THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 SHARES = (0.5, 1.0, 0.25)
 LEAST_LENGTH = 0.3  # share of the class's median event; shorter detections are dropped
 MARGIN = 1.0  # standard error of the default rule's F1
+LEAST_SHARE = 0.25  # of the lowest threshold: the lowest score of a candidate
+STEP = 0.001  # between thresholds that CHECKED proposes
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +264,10 @@ class Rule:
     share: float = 1.0  # all frames of it are above this share of the threshold
     least_length: float = 0.0  # seconds; shorter detections are dropped
     points: bool = False  # events have no length
+    # the class's marks in the tables, for those of detections
+    low: float = 0.0  # Hz, medians
+    high: float = 0.0  # Hz; 0 is the highest
+    column: str = "Annotation"  # of the labels
 
 
 def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
@@ -308,6 +315,44 @@ def detect_all(
         for number, name in enumerate(frames.classes)
         if name in rules
     }
+
+
+def candidates(
+    frames: Frames,
+    probabilities: Numbers,
+    rules: Mapping[str, Rule],
+    thresholds: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, Spans]:
+    """The detections of each class, and runs of frames that score less: above
+    LEAST_SHARE of the lowest threshold, or of a class's own in `thresholds`, if lower.
+
+    Those that score above a threshold are among those above a lower one, as they are:
+    what THRESHOLD finds is what CHECKED has counted.
+    """
+    least = LEAST_SHARE * min(rule.threshold for rule in rules.values())
+    floors = {}
+    for name, rule in rules.items():
+        given = thresholds.get(name, 1.0)
+        floor = given if given < least - STEP else least
+        floors[name] = replace(rule, threshold=floor, share=1.0)
+    found = detect_all(frames, probabilities, rules)
+    below = detect_all(frames, probabilities, floors)
+    every = {}
+    for name, rule in rules.items():
+        less = below[name].take(below[name].score <= rule.threshold)
+        every[name] = scores.together([found[name], less])
+    return every
+
+
+def detect_above(
+    frames: Frames,
+    probabilities: Numbers,
+    rules: Mapping[str, Rule],
+    thresholds: Mapping[str, float],
+) -> dict[str, Spans]:
+    """The candidates that score more than their class's threshold."""
+    every = candidates(frames, probabilities, rules, thresholds)
+    return {n: own.take(own.score > thresholds[n]) for n, own in every.items()}
 
 
 # ---- rules

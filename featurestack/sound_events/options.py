@@ -13,8 +13,7 @@ class TableOptions(Options):
     tables: Path | None = option(
         None,
         "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings; predict scores its detections against them; events without them"
-        " makes backgrounds, for BACKGROUND_AUDIO of train",
+        " recordings; predict scores its detections against them",
     )
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"
@@ -26,12 +25,6 @@ class EventsCommand(TableOptions, DataOptions):
     """Options of `events`."""
 
     audio: Path = option(MISSING, "recordings: a folder, or one file")
-    block: float | None = option(
-        None,
-        "seconds: each so long part of a recording is a group of its own, for a single"
-        " long recording; by default a recording is a group",
-        least=0.01,
-    )
     empty: bool = option(
         False, "use recordings without a table, as free of events; by default left out"
     )

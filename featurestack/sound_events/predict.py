@@ -18,19 +18,20 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import progress, tell
+from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.pipeline import audio
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
-from featurestack.predict.model import Model
+from featurestack.predict.model import Model, class_thresholds
 from featurestack.predict.options import PredictOptions
 from featurestack.sound_events import tables
 from featurestack.sound_events.annotations import Annotations, read_events
-from featurestack.sound_events.check import candidates, write_check
+from featurestack.sound_events.check import write_check
 from featurestack.sound_events.dataset import cut_blocks, cut_pieces, measure_recordings
 from featurestack.sound_events.frames import (
     Frames,
     Rule,
-    detect_all,
+    candidates,
+    detect_above,
     place,
 )
 from featurestack.sound_events.models import FrameModel
@@ -40,8 +41,7 @@ from featurestack.storage.own_files import OwnFiles
 
 BATCH = 16  # pieces
 SCORES = "scores.csv"
-RECORD = ".predict.json"  # the record of the files in OUT
-MOST_SHOWN = 20  # detections of a recording that are printed
+MOST_SHOWN = 20  # detections of a single recording that are printed
 
 
 def predict_recordings(
@@ -62,7 +62,9 @@ def find_detections(
         raise RequestError(
             "HOP is for models of clips, and this run answers each frame: leave it out"
         )
-    rules = rules_of(model, options.threshold)
+    rules = rules_of(model)
+    own = {name: rule.threshold for name, rule in rules.items()}
+    thresholds = class_thresholds(options.threshold, model.classes, own)
     tell_model(model, files, options.data)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, model.audio_channel)
@@ -78,18 +80,18 @@ def find_detections(
             options.tables, measured.promised, options, partial=True
         )
     parts, to_check = [], []
-    for name, answers in frames_of(model, files, seconds, problems):
-        parts.append(answers[0].table(detect_all(*answers, rules)))
-        show_detections(name, parts[-1])
+    for answers in frames_of(model, files, seconds, problems):
+        parts.append(answers[0].table(detect_above(*answers, rules, thresholds)))
         if options.check:
-            to_check.append(candidates(*answers, rules))
+            to_check.append(answers[0].table(candidates(*answers, rules)))
     tell_failures({files[name]: text for name, text in problems.items()}, len(files))
     if not parts:
         return pd.DataFrame(columns=[*tables.COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)
     written = detections.round(tables.DIGITS)
+    print(detections_summary(written, seconds))
     highest = model.sample_rate / 2
-    contents = tables.detection_tables(written, files, seconds, highest)
+    contents = tables.detection_tables(written, files, seconds, rules, highest)
     remarks = {name: f"truncated, {own:.1f} s lost" for name, own in lost.items()}
     counts = tables.count_detections(
         detections, seconds, remarks | problems, model.classes
@@ -98,13 +100,15 @@ def find_detections(
     if annotations:
         scores = score(model, detections, seconds, annotations)
         contents[SCORES] = scores.to_csv(lineterminator="\n")
-    names = write_detection_tables(folder, contents)
+    write_detection_tables(folder, contents)
     if annotations:
-        for line in score_lines(scores, "events"):
+        points = all(rule.points for rule in rules.values())
+        for line in score_lines(scores, "events", points=points):
             tell(line)
+    names = [name for name in contents if not name.startswith(tables.RAVEN)]
+    places = ", ".join(str(folder / name) for name in (*names, f"{tables.RAVEN}/"))
     tell(
-        f"{', '.join(str(folder / name) for name in names)}:"
-        f" {counted(len(detections), 'detection')} in"
+        f"{places}: {counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
     )
     if options.check:
@@ -118,54 +122,41 @@ def frames_of(
     files: Mapping[str, Path],
     seconds: dict[str, float],
     problems: dict[str, str],
-) -> Iterator[tuple[str, tuple[Frames, NDArray[np.float32]]]]:
-    """Name and frames' answers of each recording in `seconds`; one that cannot be read
+) -> Iterator[tuple[Frames, NDArray[np.float32]]]:
+    """The frames and answers of each recording in `seconds`; one that cannot be read
     moves to `problems`.
     """
     for name in [*seconds]:
         try:
-            answers = predict_frames(model, name, files[name], seconds[name])
+            yield predict_frames(model, name, files[name], seconds[name])
         except audio.AudioError as error:
             problems[name] = str(error)
             del seconds[name]
-        else:
-            yield name, answers
 
 
-def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> list[str]:
+def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     """Write the tables of a call, name -> content, in the place of those of the last
-    one, whose scores stay if this one has none; returns their names without those in
-    RAVEN. A file of the user's stays and is named: the table has a number, one in RAVEN
-    is not written.
+    one, whose scores stay if this one has none. A file that the user made or changed
+    stays and is named.
     """
-    own = OwnFiles(folder, RECORD)
-    names = [name for name in contents if not name.startswith(tables.RAVEN)]
-    main = dict(zip(names, map(own.free_name, names)))
-    users = [name for name in (*main, SCORES) if not own.is_own(name)]
-    own.write({main.get(name, name): text for name, text in contents.items()})
-    if SCORES not in main and SCORES in own.hashes and SCORES not in users:
-        own.keep([SCORES])
-        tell(f"{folder / SCORES}: kept, it is of an earlier call with TABLES")
-    for name in dict.fromkeys([*users, *own.remove_others()]):
+    own = OwnFiles(folder, tables.RECORD)
+    own.write(contents)
+    own.keep([SCORES])
+    for name in own.remove_others():
         tell(f"{folder / name}: kept, it is not as predict wrote it")
-    return [*main.values()]
 
 
-def rules_of(model: Model, threshold: str) -> dict[str, Rule]:
-    """The rule of each class; THRESHOLD replaces thresholds."""
+def rules_of(model: Model) -> dict[str, Rule]:
+    """The rule of each class."""
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
-    rules = {}
-    for name in model.classes:
-        given = {"threshold": model.thresholds[name]} if threshold else {}
-        rules[name] = Rule(**{**known.get(name, {}), **given})
-    return rules
+    return {name: Rule(**known.get(name, {})) for name in model.classes}
 
 
 def predict_frames(
     model: Model, name: str, file: Path, seconds: float
 ) -> tuple[Frames, NDArray[np.float32]]:
     """The frames of one recording, and their probabilities (T, K), mean of folds."""
-    pieces = cut_pieces(cut_blocks({name: seconds}, None), model.config.duration)
+    pieces = cut_pieces(cut_blocks({name: seconds}), model.config.duration)
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
     recording = audio.Recording(file, model.audio_channel)
     of_run = model.networks
@@ -195,13 +186,19 @@ def predict_frames(
     return placed.frames, probabilities[placed.order][placed.own]
 
 
-def show_detections(name: str, detections: pd.DataFrame) -> None:
-    """Print the first detections of a recording."""
-    print(f"{name}: {counted(len(detections), 'detection')}")
-    for row in detections.head(MOST_SHOWN).itertuples(index=False):
-        print(f"{row.start:10.3f} {row.end:10.3f}  {row.label}  {row.score:.2f}")
-    if len(detections) > MOST_SHOWN:
-        print(f"{len(detections) - MOST_SHOWN:,} more in detections.csv")
+def detections_summary(detections: pd.DataFrame, seconds: Mapping[str, float]) -> str:
+    """The first detections of a single recording; of several their number by class."""
+    if len(seconds) > 1:
+        of_class = detections.groupby("label")["file"].agg(["size", "nunique"])
+        counts = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
+        return text_table(counts, ["class", "detections", "recordings"])
+    rows = [
+        (f"{row.start:.3f}", f"{row.end:.3f}", row.label, f"{row.score:.2f}")
+        for row in detections.head(MOST_SHOWN).itertuples()
+    ]
+    text = text_table(rows, ["start", "end", "class", "score"])
+    more = len(detections) - MOST_SHOWN
+    return f"{text}\n{more:,} more in detections.csv" if more > 0 else text
 
 
 def score(

@@ -226,11 +226,14 @@ def tested_lines(tested: ScoredFrames) -> list[str]:
     if tested.frames.stretches["fold"].nunique() < 2:
         by = "the default rule: one fold has no others to choose rules on"
     what = f"events in the tested recordings, by {by}"
-    return score_lines(tested.scores(), what, tested.unit)
+    points = all(map(scores.is_points, tested.spans.values()))
+    return score_lines(tested.scores(), what, tested.unit, points=points)
 
 
-def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> list[str]:
-    """The scores of all classes in sentences; `what` was scored."""
+def score_lines(
+    scores: pd.DataFrame, what: str, unit: str = "recording", *, points: bool
+) -> list[str]:
+    """The scores of all classes in sentences; `what` was scored, perhaps points."""
     row = scores.loc[ALL]
     if not row["events"]:
         return ["no event is in the tested recordings, so that there is no score"]
@@ -238,8 +241,9 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     if np.isfinite(row["low"]):
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
         interval = f" (95 % CI {ends}, {by_unit(unit)})"
+    right = "within 50 ms" if points else "at IoU 0.5"
     return [
-        f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}",
+        f"{what}: F1 {right} {row['f1']:.3f}{interval}",
         (
             f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
             f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
@@ -286,7 +290,7 @@ def method(f: "Findings") -> str:
 
 def statistics(f: "Findings") -> str:
     return (
-        "Statistics: F1 of events at IoU 0.5, all classes and folds together, by rules"
+        "Statistics: event F1 of all classes and folds together, by rules"
         f" of the other folds; the 95 % CI is from a bootstrap over {plural(f.unit)},"
         " which holds the variation between recordings and not that of training again;"
         f" tests use jackknife values of F1 by {f.unit}."
@@ -372,9 +376,9 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
 
 EVENT_F1 = EventF1(
     title="event F1",
-    heading="Event F1 at IoU 0.5",
+    heading="Event F1",
     class_score="f1",
-    class_heading="F1 at IoU 0.5",
+    class_heading="F1",
     counted="Events",
     errors="",
     pooled=True,
@@ -386,7 +390,7 @@ EVENT_F1 = EventF1(
     class_columns=(
         ("class", "Class", "text"),
         ("support", "Events", "number"),
-        ("f1", "F1 at IoU 0.5", "decimals"),
+        ("f1", "F1", "decimals"),
         ("low", "From", "decimals"),
         ("high", "To", "decimals"),
         ("found", "Found", "decimals"),

@@ -12,6 +12,7 @@ from featurestack.sound_events.scored_frames import (
     mean_scores,
 )
 from featurestack.sound_events.scores import ALL, together
+from featurestack.sound_events.song import submit_song
 
 MOST_ERRORS = 10  # errors shown per class and kind
 
@@ -26,6 +27,7 @@ def events(page: PageInputs) -> Section | None:
     first = seeds[0]
     if not first.tallies[ALL].counts[1].any():
         return None  # the tested recordings hold none
+    submit_song(page, best.features, first)
     return Section(
         "events",
         "Events",

@@ -2,10 +2,10 @@
 
     detections.csv              file, start, end, label, score
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; a header
-        alone if it has no detection
-    counts.csv                  recording, recorded_seconds, class, detections, seconds,
-        problem: a row for each recording and class; a recording that could not be read
-        has one row, with its problem
+        alone if it has no detection. The column of labels is called as in the
+        annotation tables; boxes have the median frequencies of the class's marks
+    counts.csv                  recording, seconds, problem; then the number of
+        detections of each class
 
 Names stand in the tables as they are, so that every reader reads them back the same.
 """
@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from featurestack.sound_events.frames import Rule
+
+RECORD = ".predict.json"  # the record of the tables in a folder
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
@@ -23,26 +26,25 @@ DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 def raven_table(
     detections: pd.DataFrame,
     files: Mapping[str, Path],
-    begins: Mapping[str, float],
+    rules: Mapping[str, Rule],
     top: float,
 ) -> pd.DataFrame:
-    """Raven's table of detections; Raven opens files as one sequence, in which `begins`
-    (s) are the recordings' places. Boxes end at the frequency `top` (Hz).
-    """
-    begin = detections["file"].map(begins).to_numpy(float)
+    """Raven's table of detections; boxes of unknown frequencies end at `top` (Hz)."""
+    own = [rules[label] for label in detections["label"]]
+    column = next(iter(rules.values())).column
     return pd.DataFrame(
         {
             "Selection": range(1, len(detections) + 1),
             "View": "Spectrogram 1",
             "Channel": 1,
-            "Begin Time (s)": (detections["start"] + begin).round(DIGITS["start"]),
-            "End Time (s)": (detections["end"] + begin).round(DIGITS["end"]),
-            "Low Freq (Hz)": 0.0,
-            "High Freq (Hz)": top,
+            "Begin Time (s)": detections["start"],
+            "End Time (s)": detections["end"],
+            "Low Freq (Hz)": [rule.low for rule in own],
+            "High Freq (Hz)": [rule.high or top for rule in own],
             "Begin File": [Path(name).name for name in detections["file"]],
             "Begin Path": [str(files[name].absolute()) for name in detections["file"]],
             "File Offset (s)": detections["start"],
-            "Annotation": detections["label"],
+            column: detections["label"],
             "Score": detections["score"],
         }
     )
@@ -57,26 +59,19 @@ def count_detections(
     """counts.csv: of recordings that last `seconds`, and of those that could not be
     read.
     """
-    lasts = detections["end"] - detections["start"]
-    sums = lasts.groupby([detections["file"], detections["label"]]).agg(["size", "sum"])
-    every = pd.MultiIndex.from_product(
-        [[*seconds], [*classes]], names=["recording", "class"]
-    )
-    counts = sums.reindex(every, fill_value=0).reset_index()
-    counts = counts.rename(columns={"size": "detections", "sum": "seconds"})
-    names = counts["recording"]
-    counts.insert(1, "recorded_seconds", names.map(seconds))
-    counts["problem"] = [problems.get(name, "") for name in names]
-    unread = {n: text for n, text in problems.items() if n not in seconds}
-    rows = pd.DataFrame({"recording": [*unread], "problem": [*unread.values()]})
-    counts = pd.concat([counts, rows.assign(recorded_seconds=0.0)], ignore_index=True)
-    return counts.astype({"detections": "Int64"}).round(3)
+    names = [*dict.fromkeys([*seconds, *problems])]
+    counts = pd.crosstab(detections["file"], detections["label"])
+    counts = counts.reindex(index=names, columns=[*classes], fill_value=0)
+    counts.insert(0, "seconds", [round(seconds.get(name, 0.0), 3) for name in names])
+    counts.insert(1, "problem", [problems.get(name, "") for name in names])
+    return counts.rename_axis("recording").reset_index()
 
 
 def detection_tables(
     detections: pd.DataFrame,
     files: Mapping[str, Path],
     seconds: Mapping[str, float],
+    rules: Mapping[str, Rule],
     top: float,
 ) -> dict[str, str]:
     """Name of each table of detections (COLUMNS) -> its content."""
@@ -85,7 +80,8 @@ def detection_tables(
         own = detections[detections["file"] == name]
         base = f"{Path(name).name}.Table.1.selections.txt"
         place = (Path(RAVEN) / name).with_name(base)
-        tables[place.as_posix()] = as_text(raven_table(own, files, {name: 0.0}, top))
+        table = raven_table(own, files, rules, top)
+        tables[place.as_posix()] = as_text(table)
     return tables
 
 

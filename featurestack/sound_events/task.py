@@ -5,6 +5,7 @@ occurs in it, a probability is the highest of its frames.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ from featurestack.scores.ranking_metric import RankingMetric, TestedRun
 from featurestack.scores.tasks.base import Stages
 from featurestack.scores.tasks.tags import Tags
 from featurestack.sound_events import scored_frames
-from featurestack.sound_events.annotations import read_dataset_events
+from featurestack.sound_events.annotations import read_dataset_events, read_marks
 from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames, read_tested
@@ -81,14 +82,20 @@ class FramesOfRecordings(Stages):
         return FrameTrainer
 
     def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
-        """The rule of each class for new audio; prints scores by cross-fitted rules."""
+        """The rule of each class for new audio, with the frequencies of its marks and
+        the column of their labels; prints scores by cross-fitted rules.
+        """
         scored = read_tested(run)
         for line in scored_frames.tested_lines(scored):
             tell(line)
-        return {
-            name: {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
-            for name, rule in scored.rules.chosen().items()
-        }
+        marks = read_marks(cache)
+        boxes = marks.groupby("label")[["low", "high"]].median().round(1).fillna(0.0)
+        column = marks["column"].mode()[0] or Rule.column
+        rules = {}
+        for name, chosen in scored.rules.chosen().items():
+            rule = replace(chosen, **boxes.loc[name], column=column)
+            rules[name] = {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
+        return rules
 
     def predict(self) -> Callable[..., int]:
         from featurestack.sound_events.predict import predict_recordings

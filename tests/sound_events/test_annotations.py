@@ -2,8 +2,11 @@
 wrong line is named.
 """
 
+import math
+
 import pytest
 
+from featurestack.sound_events import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
 from featurestack.sound_events.options import TableOptions
 from tests.refusal import refused
@@ -29,7 +32,20 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
 
 def spans(read):
     """file, start, end, label of each event."""
-    return list(read.events.itertuples(index=False, name=None))
+    return list(read.events[[*EVENT_COLUMNS]].itertuples(index=False, name=None))
+
+
+def test_frequencies_and_the_name_of_the_column_are_kept(tmp_path):
+    def marks(text, name):
+        (tmp_path / name).write_text(text)
+        read = read_events(tmp_path / name, RECORDINGS)
+        return read.events[["low", "high", "column"]].iloc[0].tolist()
+
+    raven = f"{RAVEN}\tSpecies\n1\tSpectrogram 1\t1\t1.0\t2.5\t800\t9000.5\tdog\n"
+    assert marks(raven, "dawn.txt") == [800, 9000.5, "Species"]
+    audacity = "1,0\t2,5\tdog\n\\\t500,0\t-1,0\n"
+    low, high, column = marks(audacity, "dawn.txt")
+    assert (low, column) == (500, "") and math.isnan(high)
 
 
 @pytest.mark.parametrize(

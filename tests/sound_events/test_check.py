@@ -12,17 +12,15 @@ from featurestack.interface import from_values
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions
-from featurestack.sound_events.annotations import read_events
 from featurestack.sound_events.check import (
     TABLE,
-    candidates,
     draw,
     precision_above,
     read_checked,
     tell_checked,
     write_check,
 )
-from featurestack.sound_events.frames import Rule
+from featurestack.sound_events.frames import Rule, candidates, detect_above
 from featurestack.sound_events.options import DetectionOptions
 from tests.refusal import refused
 from tests.sound_events import field
@@ -41,7 +39,7 @@ def found():
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
     probabilities[95:, 1] = 0.2
     rules = dict.fromkeys(frames.classes, Rule())
-    return candidates(frames, probabilities, rules)
+    return frames.table(candidates(frames, probabilities, rules))
 
 
 @pytest.fixture
@@ -64,39 +62,50 @@ def write(found, folder, count=100):
     return folder / "check"
 
 
-def test_the_check_is_raven_s_table_of_short_sounds(found, folder):
+def test_each_row_has_the_sound_of_its_own_recording(found, folder):
     check = write(found, folder)
-    table = pd.read_csv(check / TABLE, sep="\t")
+    table = pd.read_csv(check / TABLE)
     assert len(table) == 6 and table["correct"].isna().all()
-    seconds = {file.name: soundfile.info(file).duration for file in check.glob("*.wav")}
-    assert [*table["Begin File"]] == sorted(seconds)  # in the order of the sequence
-    begins = np.cumsum([0.0, *map(seconds.get, table["Begin File"])])[:-1]
-    assert np.allclose(table["Begin Time (s)"], begins + table["File Offset (s)"])
-    # each sound is that of its own recording, though both have one name
-    for row in table.to_dict("records"):
-        y, _ = soundfile.read(folder / row["Recording"])
-        sound, _ = soundfile.read(check / row["Begin File"])
-        begin = round((row["Recording Start (s)"] - row["File Offset (s)"]) * RATE)
-        part = y[begin : begin + len(sound)]
-        assert np.allclose(part, sound, atol=1e-3)
-    labels = read_events(check / TABLE, seconds).events["label"]
-    assert sorted(labels) == [*2 * ["cat"], *4 * ["dog"]]
+    assert sorted(table["sound"]) == sorted(file.name for file in check.glob("*.wav"))
+    assert sorted(table["label"]) == [*2 * ["cat"], *4 * ["dog"]]
+    for row in table.to_dict("records"):  # though both recordings have one name
+        y, _ = soundfile.read(folder / row["recording"])
+        sound, _ = soundfile.read(check / row["sound"])
+        begin = round(max(0, row["start"] - 1) * RATE)
+        assert np.allclose(y[begin : begin + len(sound)], sound, atol=1e-3)
     page = (check / "index.html").read_text()
-    for number, name in enumerate(table["Recording"], 1):
-        assert f"{number}. " in page and name in page
+    assert all(name in page for name in table["recording"])
     assert [*find_recordings(folder)] == [*NAMES]  # sounds to check are no recordings
 
 
 def test_answers_and_files_of_the_user_are_kept(found, folder):
     check = write(found, folder)
-    (check / "mine.wav").write_text("mine")
     (check / TABLE).write_text("answers")
+    before = {file: file.read_bytes() for file in check.iterdir()}
     write(found[:1], folder)
-    assert (check / "mine.wav").read_text() == "mine"
-    assert (check / TABLE).read_text() == "answers"
-    (second,) = check.glob("*-2.txt")
-    assert len(pd.read_csv(second, sep="\t")) == 2
-    assert len([*check.glob("0*.wav")]) == 2
+    assert {file: file.read_bytes() for file in check.iterdir()} == before
+    second = folder / "check-2"
+    assert len(pd.read_csv(second / TABLE)) == len([*second.glob("*.wav")]) == 2
+    (second / "index.html").write_text("mine")
+    write(found[:1], folder)
+    assert (second / "index.html").read_text() == "mine"
+    assert (folder / "check-3" / "index.html").is_file()
+
+
+def test_what_checked_announces_is_what_predict_finds():
+    rng = np.random.default_rng(0)
+    frames = field.frames(200, classes=("cat", "dog"))
+    smooth = np.cumsum(rng.normal(0, 0.3, (2000, 2)), axis=0)
+    probabilities = expit(smooth - smooth.mean(axis=0)).astype(np.float32)
+    rules = {"cat": Rule(0.5, 0.5, 0.15), "dog": Rule(0.6, 1.0, 0.2)}
+    every = frames.table(candidates(frames, probabilities, rules))
+    checks = checked(every["score"].to_numpy(), np.ones(len(every)), every.index, 100)
+    above = precision_above(checks)
+    assert len(above) == 10
+    for row in above.itertuples():
+        thresholds = dict.fromkeys(rules, row.above)
+        found = detect_above(frames, probabilities, rules, thresholds)
+        assert sum(len(own.start) for own in found.values()) == row.detections
 
 
 def test_ranges_of_the_score_are_drawn_evenly_from_the_first_row_on():
@@ -153,10 +162,7 @@ def write_answers(file, right, recordings=6):
     scores = np.random.default_rng(0).uniform(0.6, 1, 319)
     table = checked(scores, np.ones(319), np.arange(319) % recordings, len(right))
     text = np.where(right, "yes", "No")
-    columns = {"recording": "Recording", "above": "Above", "detections": "Detections"}
-    table.rename(columns=columns).drop(columns="right").assign(correct=text).to_csv(
-        file, index=False, sep="\t"
-    )
+    table.drop(columns="right").assign(correct=text).to_csv(file, index=False)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,9 @@ def write_answers(file, right, recordings=6):
     [
         (np.arange(100) % 50 != 7, 0.9, "keeps a precision of 90%: 319 detections, 98"),
         (np.arange(100) % 50 != 7, 0.97, "are too few to promise 97%: "),
-        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90%: the highest"),
+        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90%: above"),
+        # nine of ten are wanted, and the interval of fewer does not exclude them
+        (np.arange(100) % 8 != 7, 0.9, "are too few to promise 90%: "),
         (np.ones(100, bool), 0.9, "about 319 of 319 detections are right"),
     ],
 )
@@ -185,12 +193,13 @@ def test_one_recording_speaks_for_itself_alone(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Recording,Above,Detections\na,0.5,3\n", "has no column correct"),
+        ("recording,above,detections\na,0.5,3\n", "has no column correct"),
         (
-            "Recording,Above,Detections,correct\na,0.5,3,maybe\n",
+            "recording,above,detections,correct\na,0.5,3,maybe\n",
             "2: .*yes, no or",
         ),
-        ("Recording,Above,Detections,correct\na,0.5,3,\n", "correct has no yes or no"),
+        ("recording,above,detections,correct\na,0.5,3,\n", "correct has no yes or no"),
+        ("recording,above,detections,correct\na,0.5,0,yes\n", "2: .*a number from 1"),
     ],
 )
 def test_a_table_without_answers_is_refused(tmp_path, text, words):
@@ -207,7 +216,7 @@ def test_answers_need_no_run(tmp_path, capsys):
 
 
 def test_a_spreadsheet_may_save_the_answers(tmp_path):
-    text = "Recording;Above;Detections;correct\na;0,5;3;1\nb;0,5;3;N\nc;0,5;3;\n"
+    text = "recording;above;detections;correct\na;0,5;3;1\nb;0,5;3;N\nc;0,5;3;\n"
     (tmp_path / "t.csv").write_text(text, encoding="utf-16")
     table = read_checked(tmp_path / "t.csv")
     assert table["above"].tolist() == [0.5] * 3

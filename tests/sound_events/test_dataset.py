@@ -1,5 +1,7 @@
 """The command `events`: recordings in pieces, and the events beside them."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,12 +17,13 @@ from featurestack.sound_events.dataset import (
     piece_length,
 )
 from featurestack.sound_events.options import EventsCommand
+from featurestack.sound_events.predict import write_detection_tables
 from tests.refusal import refused
 from tests.sound_events.field import write_recordings
 
 
 def test_pieces_cover_a_recording_and_overlap():
-    stretches = cut_blocks({"a.wav": 23.7}, None)
+    stretches = cut_blocks({"a.wav": 23.7})
     pieces = cut_pieces(stretches, 10.0)
     assert pieces["start"].iloc[0] == 0 and pieces["end"].iloc[-1] == 23.7
     assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
@@ -34,11 +37,11 @@ def test_one_truncated_recording_does_not_choose_the_length_of_all_pieces():
 
 
 def test_no_piece_lies_in_two_blocks():
-    stretches = cut_blocks({"a.wav": 250.0}, 120)
-    assert stretches["group"].tolist() == ["a@0", "a@120"]
-    assert stretches["end"].tolist() == [120, 250]
+    stretches = cut_blocks({"a.wav": 250.0}, 2)
+    assert stretches["group"].tolist() == ["a@0", "a@125"]
+    assert stretches["end"].tolist() == [125, 250]
     pieces = cut_pieces(stretches, 10.0)
-    assert not ((pieces["start"] < 120) & (pieces["end"] > 120)).any()
+    assert not ((pieces["start"] < 125) & (pieces["end"] > 125)).any()
 
 
 def test_a_piece_has_the_labels_that_occur_in_it():
@@ -73,7 +76,47 @@ def test_another_dataset_is_not_replaced(folder, capsys):
     assert make_events(options(folder, name="kept")) == 0  # the same
     assert "labels exclude each other" in capsys.readouterr().out
     with refused("is there with other content"):
-        make_events(options(folder, name="kept", block=6.0))
+        make_events(options(folder, name="kept", label="x", column="file"))
+
+
+def test_a_single_recording_is_trained_and_tested_in_blocks(tmp_path, capsys):
+    write_recordings(tmp_path, recordings=1)
+    make_events(options(tmp_path))
+    assert "one recording: its 5 blocks are groups" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "data" / "audio" / "audio.csv")
+    assert table["group"].nunique() == 5
+
+
+def test_the_name_events_is_that_of_the_other_table(folder):
+    with refused("events has another meaning: give NAME="):
+        make_events(options(folder, name="events"))
+
+
+def test_the_users_own_table_is_not_to_be_removed(tmp_path):
+    write_recordings(tmp_path, recordings=2)
+    tables = tmp_path / "data" / "audio" / "events.csv"
+    tables.parent.mkdir(parents=True)
+    shutil.move(tmp_path / "events.csv", tables)
+    with refused("is there with other content: give NAME="):
+        make_events(options(tmp_path, tables=tables))
+
+
+def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
+    table = write_recordings(tmp_path, recordings=2)
+    table[table["file"] == "r0.wav"].to_csv(tmp_path / "audio" / "r0.csv", index=False)
+    detections = table.assign(score=0.9).to_csv(index=False)
+    write_detection_tables(tmp_path / "audio", {"detections.csv": detections})
+    given = options(tmp_path, tables=tmp_path / "audio")
+    make_events(given)
+    out = capsys.readouterr().out
+    assert "by predict, as they are, left out: 1, the first detections.csv" in out
+    assert "left out, no table: 1 recording, r1.wav" in out
+    # whoever names them, or has corrected them, has them read
+    make_events(options(tmp_path, tables=tmp_path / "audio/detections.csv", name="b"))
+    assert f"2 recordings, 24 s, {len(table)} events" in capsys.readouterr().out
+    (tmp_path / "audio" / "detections.csv").write_text(detections.replace("low", "l"))
+    make_events(options(tmp_path, tables=tmp_path / "audio", name="c"))
+    assert "left out" not in capsys.readouterr().out
 
 
 def cut_short(folder, part):

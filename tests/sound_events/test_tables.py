@@ -5,6 +5,7 @@ import pandas as pd
 
 from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
+from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.predict import write_detection_tables
 from featurestack.sound_events.tables import (
     count_detections,
@@ -12,6 +13,7 @@ from featurestack.sound_events.tables import (
 )
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
+RULE = Rule(low=800.0, column="Species")
 LABELS = ("+call", "-trill", "=song", "@x")
 
 
@@ -22,7 +24,8 @@ def write(folder, names, labels, others=()):
     detections = pd.DataFrame({**columns, "score": 0.75})
     files = {name: folder / "in" / name for name in [*names, *others]}
     seconds = dict.fromkeys([*names, *others], 10.0)
-    tables = detection_tables(detections, files, seconds, 4000.0)
+    rules = dict.fromkeys(labels, RULE)
+    tables = detection_tables(detections, files, seconds, rules, 4000.0)
     write_detection_tables(folder, tables)
     return detections, seconds
 
@@ -47,9 +50,19 @@ def test_a_recording_without_a_detection_has_a_header_alone(tmp_path):
     assert read.annotated == {"a.wav", "b.wav"} and len(read.events) == 1
 
 
+def test_raven_has_the_column_and_the_frequencies_of_the_marks(tmp_path):
+    write(tmp_path, ["a.wav"], ["x"])
+    (raven,) = (tmp_path / "raven").iterdir()
+    row = pd.read_csv(raven, sep="\t").iloc[0]
+    assert (row["Species"], row["Low Freq (Hz)"], row["High Freq (Hz)"]) == (
+        "x",
+        800,
+        4000,
+    )
+
+
 def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, capsys):
     (tmp_path / "scores.csv").write_text("mine")
-    (tmp_path / "counts.csv").write_text("mine too")
     (tmp_path / "detections.csv").write_text("and mine")
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
     corrected = tmp_path / "raven" / "a.wav.Table.1.selections.txt"
@@ -58,12 +71,9 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     for names in (["a.wav", "b.wav"], ["b.wav"]):
         write(tmp_path, names, ["new"] * len(names))
         assert events_of(tmp_path / "raven") == ["corrected", "new"]
-        told = capsys.readouterr().err
-        for name in (corrected.name, "scores.csv", "detections.csv"):
-            assert f"{name}: kept" in told
+    assert f"{corrected.name}: kept" in capsys.readouterr().err
     assert (tmp_path / "scores.csv").read_text() == "mine"
     assert (tmp_path / "detections.csv").read_text() == "and mine"
-    assert len(pd.read_csv(tmp_path / "detections-2.csv")) == 1
 
 
 def test_detections_are_counted_by_recording_and_class():
@@ -74,10 +84,10 @@ def test_detections_are_counted_by_recording_and_class():
     counts = count_detections(
         pd.DataFrame(rows, columns=columns), seconds, problems, ["jay", "owl"]
     )
-    assert counts["detections"].tolist()[:-1] == [0, 2, 0, 0]
-    assert counts["seconds"].tolist()[:-1] == [0, 2.5, 0, 0]
-    assert counts["recorded_seconds"].tolist() == [7200, 7200, 5, 5, 0]
-    assert counts["problem"].tolist() == ["", "", *2 * [problems["b.wav"]], "not audio"]
+    assert counts["recording"].tolist() == ["a.wav", "b.wav", "bad.wav"]
+    assert counts["owl"].tolist() == [2, 0, 0] and not counts["jay"].any()
+    assert counts["seconds"].tolist() == [7200, 5, 0]
+    assert counts["problem"].tolist() == ["", problems["b.wav"], "not audio"]
 
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_stay(tmp_path):

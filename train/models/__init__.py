@@ -218,16 +218,18 @@ def resolve(text: str) -> Architecture:
         key, _, value = word.partition("=")
         if key not in entry.options:
             raise RequestError(nearest(f"option of {name}", key, entry.options))
-        kind = type(entry.options[key])
-        if kind is str:
+        default = entry.options[key]
+        if isinstance(default, str):
             given[key] = value
             continue
+        kind = type(default)
         least, most = entry.bounds.get(key, POSITIVE)
         try:
-            given[key] = number_of(value, kind)
+            number = number_of(value, kind)
         except ValueError:
-            given[key] = math.nan
-        if not least <= given[key] <= most:
+            number = math.nan
+        given[key] = number
+        if not least <= number <= most:
             expected = f"a positive {kind.__name__}"
             if key in entry.bounds:
                 expected = f"{least:g} to {most:g}"

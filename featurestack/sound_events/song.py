@@ -1,0 +1,72 @@
+"""A figure of one piece of a recording, with its annotated and detected events."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from featurestack.analysis.clips import features_to_show, read_batches
+from featurestack.analysis.figures.drawing import SERIES, figure, panels
+from featurestack.analysis.figures.feature_maps import feature_map_image
+from featurestack.analysis.sections import PageInputs
+from featurestack.sound_events.scored_frames import ScoredFrames
+
+LEAST_WIDTH = 0.002  # share of the piece that a point is wide
+
+
+@figure(
+    "The piece with the most annotated events, and the detections in it",
+    lambda **data: 2.6,
+    pixels=True,
+)
+def draw_song(
+    ax: Axes, *, values: np.ndarray, seconds: float, marks: pd.DataFrame, title: str
+) -> Axes:
+    """Draw a feature map (rows, frames), and below it `marks`: what (annotated or
+    detected), start, end, label.
+    """
+    image, lanes = panels(ax, 2, 1, wide=0, high=0.15)
+    feature_map_image(image, values, seconds)
+    image.set(xticks=[], yticks=[])
+    names = sorted({*marks["label"]})
+    for what, height in (("annotated", 1), ("detected", 0)):
+        for row in marks[marks["what"] == what].itertuples():
+            colour = SERIES[names.index(row.label) % len(SERIES)]
+            width = max(row.end - row.start, LEAST_WIDTH * seconds)
+            span = [(row.start, width)]
+            lanes.broken_barh(span, (height - 0.4, 0.8), color=colour)
+    lanes.set(xlim=(0, seconds), ylim=(-0.5, 1.5), xlabel="s")
+    lanes.set_yticks([0, 1], ["detected", "annotated"])
+    shown = [Patch(color=c, label=name) for c, name in zip(SERIES, names)]
+    lanes.legend(handles=shown, loc="upper left", bbox_to_anchor=(1, 2.2))
+    ax.set_title(title)
+    return ax
+
+
+def submit_song(page: PageInputs, features: str, tested: ScoredFrames) -> None:
+    """Submit the figure of the piece with the most events, if the cache has its map."""
+    names = (
+        features_to_show(page.cache, page.features, [features]) if page.cache else []
+    )
+    if not (page.cache and names):
+        return
+    parts = []
+    for what, spans in (("annotated", tested.spans), ("detected", tested.detections)):
+        parts.append(tested.frames.table(spans).assign(what=what))
+    marks = pd.concat(parts, ignore_index=True)
+    pieces = page.cache.clips
+    pieces = pieces[pieces["path"].isin(marks["file"])]
+    events = marks[marks["what"] == "annotated"]
+    number = [
+        ((events["file"] == path) & events["start"].between(start, end)).sum()
+        for path, start, end in zip(pieces["path"], pieces["start"], pieces["end"])
+    ]
+    piece = pieces.iloc[int(np.argmax(number))]
+    for _, values in read_batches(page.cache, names[0], [piece["clip_id"]]):
+        begin, lasts = piece["start"], piece["end"] - piece["start"]
+        own = marks[(marks["file"] == piece["path"])]
+        own = own.assign(start=own["start"] - begin, end=own["end"] - begin)
+        own = own[(own["end"] >= 0) & (own["start"] <= lasts)]
+        filled = round(values.shape[2] * lasts / page.cache.duration)
+        data = {"values": values[0][:, :filled], "seconds": float(lasts), "marks": own}
+        page.writer.submit("song", title=str(piece["clip_id"]), **data)
