@@ -1,5 +1,7 @@
 """A figure of one piece of a recording, with its annotated and detected events."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from featurestack.analysis.figures.feature_maps import feature_map_image
 from featurestack.analysis.sections import PageInputs
 from featurestack.sound_events.scored_frames import ScoredFrames
 
+MOST_NAMED = 12  # classes in the legend
 LEAST_WIDTH = 0.002  # share of the piece that a point is wide
 
 
@@ -37,7 +40,9 @@ def draw_song(
             lanes.broken_barh(span, (height - 0.4, 0.8), color=colour)
     lanes.set(xlim=(0, seconds), ylim=(-0.5, 1.5), xlabel="s")
     lanes.set_yticks([0, 1], ["detected", "annotated"])
-    shown = [Patch(color=c, label=name) for c, name in zip(SERIES, names)]
+    shown = [
+        Patch(color=c, label=name) for c, name in zip(cycle(SERIES), names[:MOST_NAMED])
+    ]
     lanes.legend(handles=shown, loc="upper left", bbox_to_anchor=(1, 2.2))
     ax.set_title(title)
     return ax

@@ -17,6 +17,7 @@ from featurestack.analysis.figures import FIGURES, FigureWriter, comparison, dra
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.report_inputs import files_of_report
+from featurestack.sound_events import song  # noqa: F401  its figure
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
@@ -43,7 +44,12 @@ def feature_map(name, values, rows=EIGHT, columns=ONE, *units):
     return FeatureMap(name, values, rows, "Hz", columns, *units)
 
 
+MARKS = pd.DataFrame(
+    [("annotated", 0.5, 1.0, "dog"), ("detected", 2.0, 2.0, "<b>")],
+    columns=["what", "start", "end", "label"],
+)
 EXAMPLES = {
+    "song": {"values": FEATURE_MAP, "seconds": 5.0, "marks": MARKS, "title": "r0@5"},
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "confusion_matrix": {
         "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),

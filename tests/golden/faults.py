@@ -256,8 +256,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # another label smoothing is taken for the same run
     "hash_without_smoothing": Fault(
-        "        if getattr(training, name) != own.default and",
-        '        if name != "smoothing" and getattr(training, name) != own.default and',
+        "        if getattr(training, name) != own.default\n",
+        '        if name != "smoothing" and getattr(training, name) != own.default\n',
         f"{RESULTS}test_config.py {TRAIN}test_plan.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
