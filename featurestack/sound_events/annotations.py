@@ -35,6 +35,7 @@ import pandas as pd
 from featurestack.commandline.errors import (
     RequestError,
     closest,
+    make_command,
     nearest,
     shortened,
 )
@@ -43,7 +44,7 @@ from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named
-from featurestack.sound_events.options import TableOptions
+from featurestack.sound_events.options import LabelOptions
 from featurestack.sound_events.tables import RECORD
 from featurestack.storage.csv_files import cell_number, parse_csv, read_text
 from featurestack.storage.own_files import OwnFiles
@@ -82,7 +83,7 @@ SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "sec": 1.0, "seconds": 1.0}
 # 1,000 or 1,000,000: the comma may separate thousands
 GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
-UNCHANGED = TableOptions()
+UNCHANGED = LabelOptions()
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def plain_path(text: str) -> PurePosixPath:
 def read_events(
     tables: Path,
     recordings: Mapping[str, float],
-    options: TableOptions = UNCHANGED,
+    options: LabelOptions = UNCHANGED,
     *,
     partial: bool = False,
 ) -> Annotations:
@@ -277,7 +278,7 @@ def own_detections(
     return own, bool(within)
 
 
-def read_rows(path: Path, options: TableOptions, *, is_table: bool) -> list[Row]:
+def read_rows(path: Path, options: LabelOptions, *, is_table: bool) -> list[Row]:
     """The rows of a table in any known format; a file that may be none has none."""
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
@@ -357,7 +358,7 @@ def label_track(path: Path, text: str) -> list[Row]:
     return rows
 
 
-def table_rows(path: Path, text: str, options: TableOptions) -> Iterator[Row]:
+def table_rows(path: Path, text: str, options: LabelOptions) -> Iterator[Row]:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
     of = find_columns(path, list(table), options.column)

@@ -277,8 +277,6 @@ def make_events(options: EventsCommand) -> int:
         make_events(EventsCommand(audio=Path("recordings"), tables=Path("labels")))
     """
     path = csv_path(options)
-    if options.tables is None:
-        raise RequestError("give TABLES=, the annotation tables of the recordings")
     recordings = find_recordings(options.audio)
     measured = measure_recordings(recordings)
     for name, problem in measured.problems.items():

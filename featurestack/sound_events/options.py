@@ -7,32 +7,36 @@ from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import DataOptions, Options, option
 
 
-class TableOptions(Options):
-    """Annotation tables and their recordings."""
+class LabelOptions(Options):
+    """The labels in annotation tables."""
 
-    tables: Path | None = option(
-        None,
-        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings; predict scores its detections against them",
-    )
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"
     )
     label: str = option("", "label of events that have none")
 
 
-class EventsCommand(TableOptions, DataOptions):
+class EventsCommand(DataOptions, LabelOptions):
     """Options of `events`."""
 
     audio: Path = option(MISSING, "recordings: a folder, or one file")
+    tables: Path = option(
+        MISSING,
+        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
+        " recordings",
+    )
     empty: bool = option(
         False, "use recordings without a table, as free of events; by default left out"
     )
     name: str = option("", "name of the dataset; by default that of AUDIO")
 
 
-class DetectionOptions(TableOptions):
+class DetectionOptions(LabelOptions):
     """Detections in recordings, and the tables that they are scored against."""
+
+    tables: Path | None = option(
+        None, "annotation tables, as of events, that detections are scored against"
+    )
 
     check: int = option(
         0,

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from featurestack.sound_events import EVENT_COLUMNS
+from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
-from featurestack.sound_events.options import TableOptions
+from featurestack.sound_events.options import LabelOptions
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
@@ -26,7 +26,7 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
     (folder / "tables").mkdir(exist_ok=True)
     (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
     (folder / "tables" / name).write_bytes(text.encode(encoding))
-    read = read_events(folder / "tables", RECORDINGS, TableOptions(**options))
+    read = read_events(folder / "tables", RECORDINGS, LabelOptions(**options))
     return spans(read)
 
 
