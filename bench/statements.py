@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
@@ -40,7 +40,8 @@ from featurestack.feature_importance.importance import (
     smaller_sets,
 )
 from featurestack.features_cache import external
-from featurestack.linear import logistic
+from featurestack.linear import logistic, ridge
+from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.scores.bootstrap import CHOICE_VARIANCE, recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.check import draw, precision_above
@@ -50,6 +51,7 @@ from tests.analysis.simulated import (
     claims,
     interval_holds,
     simulated_recalls,
+    simulated_run,
     simulated_runs,
     simulated_tag_runs,
 )
@@ -137,6 +139,39 @@ def chance(reports: int, rng: np.random.Generator) -> Rows:
         runs = [simulated_recalls(sizes, recalls, rng) for _ in range(reports)]
         states = [findings(Results([run], [])).state for run in runs]
         yield sizes, recalls, percent([state != "chance" for state in states])
+
+
+def noise(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports on eight feature sets of noise, trained by cross-validation, that
+    call the best of them better than chance, and on one set alone: 60 clips of two even
+    classes, folds as `make data` draws them.
+    """
+    yield "model", "best of eight", "one set"
+    fits: dict[str, Callable[[Floats, Ints], Any]] = {
+        "ridge": lambda x, y: ridge.fit(x, y, 2, [8], np.arange(len(y))),
+        "linear": lambda x, y: logistic.fit(x, y, 2),
+    }
+    y = np.arange(60) % 2
+    for model, fit in fits.items():
+        claimed: dict[int, list[bool]] = {8: [], 1: []}
+        for report in range(reports):
+            names = [f"clip {number} of {report}" for number in range(len(y))]
+            folds = draw_folds(y.astype(str), names, 5, 0, {})
+            runs = []
+            for number in range(8):
+                x = rng.normal(size=(len(y), 8))
+                answers = np.zeros((len(y), 2))
+                for fold in range(1, 6):
+                    test = folds == fold
+                    answers[test] = softmax(fit(x[~test], y[~test]).logits(x[test]), 1)
+                labels = np.eye(2, dtype=bool)[y]
+                clips = np.arange(len(y))
+                name = f"f{number}"
+                runs.append(simulated_run(name, clips, folds, labels, answers))
+            for count, of_count in claimed.items():
+                found = findings(Results(runs[:count], []))
+                of_count.append(found.state != "chance")
+        yield model, percent(claimed[8]), percent(claimed[1])
 
 
 def price(reports: int, rng: np.random.Generator) -> Rows:
@@ -451,6 +486,7 @@ STATEMENTS: dict[str, Simulation] = {
     "tags": tags,
     "intervals": intervals,
     "chance": chance,
+    "noise": noise,
     "price": price,
     "smaller_set": smaller_set,
     "checks": checks,
