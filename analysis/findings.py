@@ -223,8 +223,8 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
             why = f"other {ranking.reason} than {ranked[0].best.name}"
             if ranking.reason == "composed":
                 why = (
-                    f"composed from the best of {run.composed_from} feature sets on"
-                    " these test folds"
+                    f"joined from {run.composed_from} features that were tested alone"
+                    " on these folds"
                 )
             problems.append(Problem(run.name, f"not compared: {why}"))
     return problems

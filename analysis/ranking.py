@@ -2,11 +2,11 @@
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
 source recordings, the cache's audio settings and parameters, folds and protocol (the
-validation clips, the epoch that counts). A run whose feature set was composed from the
-best on the folds that it tests is in no ranking with others: no test corrects this
-choice. The main ranking has runs that finished every fold. If no two comparable runs
-did, but several finished the same folds, these are ranked. Accuracy is that of all
-folds together (tags: mAP of all folds), with a bootstrap interval.
+validation clips, the epoch that counts). A run whose features were joined after they
+were tested alone is in no ranking with others: no test corrects this choice. The main
+ranking has runs that finished every fold. If no two comparable runs did, but several
+finished the same folds, these are ranked. Accuracy is that of all folds together (tags:
+mAP of all folds), with a bootstrap interval.
 
 The best run is the most accurate one, whatever its model. Features are compared within
 one model with one set of options: of those with several feature sets, the one whose
@@ -17,7 +17,7 @@ Conventions: R runs, the best first; N clips; F folds; G source recordings.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -308,25 +308,38 @@ def comparable_sets(runs: Sequence[Run]) -> list[list[Run]]:
     return sets
 
 
+# what two runs must share -> how a run has it; the first that differs is the reason
+APART: Mapping[str, Callable[[Run], object]] = {
+    "dataset": lambda run: run.dataset,
+    "task": lambda run: run.task.name,
+    "classes": lambda run: run.classes,
+    "folds": lambda run: run.missing_folds,
+    "composed": lambda run: bool(run.composed_from),
+}
+# the same of two runs
+APART_TOGETHER: Mapping[str, Callable[[Run, Run], bool]] = {
+    "groups": lambda run, other: (
+        not np.array_equal(run.clip_ids, other.clip_ids)
+        or np.array_equal(run.groups, other.groups)
+    ),
+    "clips": same_clips,
+    "audio or features": same_cache,
+    # a table does not say how its model was selected
+    "protocol": lambda run, other: (
+        run.foreign
+        or other.foreign
+        or run.selection_protocol == other.selection_protocol
+    ),
+}
+
+
 def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
-    shared = {
-        "dataset": run.dataset == other.dataset,
-        "task": run.task.name == other.task.name,
-        "classes": run.classes == other.classes,
-        "folds": run.missing_folds == other.missing_folds,
-        "groups": (
-            np.array_equal(run.groups, other.groups)
-            or not np.array_equal(run.clip_ids, other.clip_ids)
-        ),
-        "clips": same_clips(run, other),
-        "audio or features": same_cache(run, other),
-        "protocol": run.foreign
-        or other.foreign
-        or run.selection_protocol == other.selection_protocol,
-        "composed": bool(run.composed_from) == bool(other.composed_from),
-    }
-    return next((reason for reason, equal in shared.items() if not equal), "")
+    for reason, of_run in APART.items():
+        if of_run(run) != of_run(other):
+            return reason
+    shared = APART_TOGETHER.items()
+    return next((reason for reason, same in shared if not same(run, other)), "")
 
 
 def rank(runs: Sequence[Run], reason: str = "") -> Ranking:

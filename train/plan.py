@@ -80,6 +80,8 @@ class Plan:
     command: tuple[str, ...]
     # feature sets from which its own was composed by their scores; 0 if it was not
     composed_from: int = 0
+    # features that were tested alone when the command began
+    tested_before: frozenset[str] = frozenset()
     # clips of the table whose features cannot be read; known once they were measured
     left_out: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ that is planned is refused.
 """
 
 import os
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,9 +100,19 @@ def tell_dataset_state(options: RunOptions) -> None:
         )
 
 
-def execute(options: RunOptions, composed_from: int = 0) -> RunFolder:
-    """Train the wanted folds that are not finished; `composed_from` as in `Plan`."""
-    plan = placed(replace(make_plan(options), composed_from=composed_from))
+def execute(
+    options: RunOptions,
+    composed_from: int = 0,
+    tested_before: Collection[str] | None = None,
+) -> RunFolder:
+    """Train the wanted folds that are not finished; `composed_from` and `tested_before`
+    as in `Plan`, by default the features that are tested alone now.
+    """
+    plan = make_plan(options)
+    if tested_before is None:
+        tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
+    joined = {"composed_from": composed_from, "tested_before": frozenset(tested_before)}
+    plan = placed(replace(plan, **joined))
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
     if plan.begun:

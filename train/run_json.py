@@ -3,10 +3,10 @@ way, and at its end, with the calibration for new audio.
 """
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
-from math import comb
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 PADDED = 0.1
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
-FEWEST_SETS = 10  # sets of so many features that could have been composed
 
 
 def first_config(plan: Plan, device: str) -> RunConfig:
@@ -73,7 +72,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         tag=plan.execution.tag,
         note=plan.execution.note,
         composed_from=plan.composed_from
-        or composed_from(plan.channel_names, plan.path.parent, plan.training.task),
+        or composed_from(plan.channel_names, plan.tested_before),
         own_code=tuple(DEFINING),
         model_summary=model.entry.summary,
         exact=not model.kind.in_steps,
@@ -103,48 +102,31 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     )
 
 
-def composed_from(features: Sequence[str], runs: Path, task: str) -> int:
-    """The number of single features in `runs` of which these are the best by one
-    model, on all folds; 0 if they are not.
+def composed_from(features: Sequence[str], tested: Collection[str]) -> int:
+    """The number of features `tested` alone, if these are some of them, joined; 0 if
+    not, or if they are all of them, so that nothing was chosen.
 
-    A report is flattered if features are trained one by one, the best are joined, and
-    the joined set is tested on the same folds as if it had been named beforehand.
-    Neither an interval nor a test corrects such a choice, so a run notes it before it
-    begins, if it happens by chance in at most one of ten cases: the best 2 of 5, the
-    best 3 of 6. Sets that were composed in another way are not recognised.
+    A report is flattered if features are trained one by one, some are joined, and the
+    joined set is tested on the same folds as if it had been named beforehand. Neither
+    an interval nor a test corrects such a choice, so a run notes it before it begins.
     """
-    members = {*features}
-    largest = 0
-    if len(members) < 2:
-        return largest
-    for scores in single_scores(runs, task).values():
-        ranked = sorted(scores, key=lambda name: -scores[name])
-        chosen = {*ranked[: len(members)]}
-        choices = comb(len(scores), len(members))
-        if chosen == members and choices >= FEWEST_SETS:
-            largest = max(largest, len(scores))
-    return largest
+    parts, alone = {*features}, {*tested}
+    return len(alone) if len(parts) > 1 and parts < alone else 0
 
 
-def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
-    """Model -> single feature -> its mean score over all folds, of finished runs."""
-    scores: dict[str, dict[str, float]] = {}
+def finished_alone(runs: Path, task: str = "") -> set[str]:
+    """The features in `runs` of which a run alone has finished all folds; of one task,
+    if it is given.
+    """
+    alone = set()
     for folder in find(runs.parent, runs.name):
-        try:
+        with suppress(RequestError, OSError):  # a report names damaged runs
             config = folder.config
             single = config.training and "+" not in config.features
-            whole = folder.finished == folder.folds
-            if config.task != task or not single or not whole:
-                continue
-            column = f"test_{folder.task.score}"
-            last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
-            score = float(np.mean(last))
-        except (RequestError, OSError):
-            continue  # a report names damaged runs
-        of_model = scores.setdefault(config.model, {})
-        known = of_model.get(config.features, -np.inf)
-        of_model[config.features] = max(known, score)
-    return scores
+            whole = single and folder.finished == folder.folds
+            if whole and task in ("", config.task):
+                alone.add(config.features)
+    return alone
 
 
 def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:

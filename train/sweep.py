@@ -9,7 +9,7 @@ from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.terminal import tell, tell_once, text_table
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.names import dataset_name, parse_list
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.metrics import by_unit
 from featurestack.train import run
@@ -18,6 +18,7 @@ from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
 from featurestack.train.plan import choose_model, find_features
 from featurestack.train.run_identity import training_command
+from featurestack.train.run_json import finished_alone
 
 
 def run_sweep(options: SweepOptions) -> int:
@@ -93,6 +94,10 @@ def train_all(
     done = []
     failures = {}
     started = time.monotonic()
+    first = jobs[0]
+    runs = first.runs / dataset_name(first.dataset, first.name)
+    # this command named all sets, before one of them was tested
+    tested_before = finished_alone(runs)
     for number, job in enumerate(jobs):
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         seconds = time.monotonic() - started
@@ -100,7 +105,7 @@ def train_all(
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
         try:
-            done.append(run.execute(job))
+            done.append(run.execute(job, tested_before=tested_before))
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     return done, failures

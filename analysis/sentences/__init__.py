@@ -125,7 +125,7 @@ def no_verdict(f: Findings) -> str:
     """Why runs are not tested."""
     if not ranking_of(f).composed_from:
         return f"Too few {plural(f.group)} for a verdict"
-    return "No verdict, because the features were composed on these test folds"
+    return "No verdict, because features were joined after they were tested alone"
 
 
 def chance_of(main: Ranking) -> str:
@@ -258,7 +258,7 @@ def sure(f: Findings) -> str:
     if f.main.composed_from:
         return (
             f"{text}No test here corrects for the choice from {f.main.composed_from}"
-            " feature sets."
+            " features that were tested alone on these folds."
         )
     if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
         clips = counted(len(f.main.best.clip_ids), "test clip")

@@ -40,7 +40,7 @@ from featurestack.results.run_folder import damage_named
 from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.storage.own_files import OwnFiles
-from featurestack.train.run_json import composed_from
+from featurestack.train.run_json import composed_from, finished_alone
 
 if TYPE_CHECKING:
     from featurestack.feature_importance.fits import Clips
@@ -303,7 +303,8 @@ def make_fits(features: tuple[str, ...], clips: "Clips") -> Fits:
 def measured_by(fits: Fits, clips: "Clips", hash_: str) -> Importance:
     """The tables of these fits."""
     plan, features = clips.plan, fits.sets.features
-    composed = composed_from(features, plan.path.parent, plan.training.task)
+    tested = finished_alone(plan.path.parent, plan.training.task)
+    composed = composed_from(features, tested)
     tables = {
         "features": measures_table(fits),
         "classes": classes_table(fits),

@@ -112,9 +112,9 @@ def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> li
     """Sentences on the smaller set, and on what is lost without each feature."""
     if composed := measured.composed_from:
         text = (
-            f"These {len(measured.features)} features are the best of {composed} on"
-            " these test folds; no interval here corrects that, so no smaller set is"
-            " named."
+            f"These {len(measured.features)} features are joined from {composed} that"
+            " were tested alone on these folds; no interval here corrects that choice,"
+            " so no smaller set is named."
         )
         return [text]
     every = measured_features(measured)

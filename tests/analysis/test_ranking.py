@@ -120,8 +120,8 @@ def test_composed_sets_alone_have_no_verdict(made):
     found = findings(Results([composed(run, 25) for run in results.runs], []))
     assert (found.state, [*found.others]) == ("untested", [])
     assert {row["verdict"] for row in found.rows} == {"not compared"}
-    assert "composed on these test folds" in page.say("headline", found)
-    assert "No test here corrects for the choice from 25 feature sets." in page.say(
+    assert "joined after they were tested alone" in page.say("headline", found)
+    assert "No test here corrects for the choice from 25 features" in page.say(
         "sure", found
     )
 

@@ -80,10 +80,10 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     assert len(before) == 6
     execute = run.execute
 
-    def broken(job):
+    def broken(job, **given):
         if job.features == "blank":
             raise ZeroDivisionError("a fault of ours")
-        return execute(job)
+        return execute(job, **given)
 
     monkeypatch.setattr(run, "execute", broken)
     assert sweep.run_sweep(change(several, "FEATURES=mel blank chroma mel+chroma")) == 1
