@@ -111,8 +111,10 @@ def execute(
     plan = make_plan(options)
     if tested_before is None:
         tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
-    joined = {"composed_from": composed_from, "tested_before": frozenset(tested_before)}
-    plan = placed(replace(plan, **joined))
+    plan = replace(
+        plan, composed_from=composed_from, tested_before=frozenset(tested_before)
+    )
+    plan = placed(plan)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
     if plan.begun:
