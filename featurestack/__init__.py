@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.sound_events.functions import detections as detections
     from featurestack.sound_events.functions import events as events
     from featurestack.train.models import model as model
+    from featurestack.transformer import Features as Features
 
 __version__ = VERSION
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Clip",
     "Error",
     "Failed",
+    "Features",
     "Model",
     "RequestError",
     "alter",
@@ -107,6 +109,7 @@ __all__ = [
 ]
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
+    "Features": "featurestack.transformer",
     "Model": "featurestack.predict.model",
     "alter": "featurestack.pipeline.alterations",
     "answer": "featurestack.answers.functions",

@@ -269,7 +269,7 @@ def compare(
         raise RequestError("predictions: expected a dictionary, model -> predictions")
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
-        models = {}
+        models: dict[str, str] = {}
         for model, given in predictions.items():
             own = columns_of(str(model), given, names, len(clips))
             frame = pd.concat([clips, own], axis=1)

@@ -7,6 +7,7 @@ import importlib
 
 import pytest
 
+import featurestack as fs
 from tests.test_structure import MODULES
 
 WITH_EXAMPLES = [
@@ -17,6 +18,8 @@ WITH_EXAMPLES = [
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_give_what_they_say(name):
     module = importlib.import_module(f"featurestack.{name}")
-    found = doctest.testmod(module)
+    found = doctest.testmod(
+        module, extraglobs={"fs": fs}, optionflags=doctest.NORMALIZE_WHITESPACE
+    )
     assert found.attempted
     assert not found.failed

@@ -1,0 +1,79 @@
+"""`fs.Features` in scikit-learn: pipelines, names, the cache, its own checks."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import check_estimator
+
+import featurestack as fs
+from tests.golden.sounds import easy_clips
+from tests.refusal import refused
+
+COLUMNS = "a clip is a path or its samples, of any length: there are no columns"
+SAMPLES = "samples are finite numbers of float32"
+# checks of scikit-learn that are about tables of numbers -> why they do not apply
+NOT_OF_CLIPS = {
+    "check_n_features_in_after_fitting": COLUMNS,
+    "check_n_features_in": COLUMNS,
+    "check_transformer_general": COLUMNS,
+    "check_fit1d": COLUMNS,
+    "check_fit2d_predict1d": COLUMNS,
+    "check_estimators_empty_data_messages": COLUMNS,
+    "check_transformer_data_not_an_array": COLUMNS,
+    "check_estimator_sparse_tag": COLUMNS,
+    "check_estimator_sparse_array": COLUMNS,
+    "check_estimator_sparse_matrix": COLUMNS,
+    "check_complex_data": SAMPLES,
+    "check_dtype_object": SAMPLES,
+    "check_estimators_nan_inf": SAMPLES,
+    "check_transformer_preserve_dtypes": SAMPLES,
+}
+
+
+def test_scikit_learns_checks_hold_but_those_of_columns():
+    given = {"expected_failed_checks": NOT_OF_CLIPS, "on_skip": None}
+    check_estimator(fs.Features("rms"), **given)
+
+
+def test_a_pipeline_is_cross_validated_by_group(tmp_path):
+    easy_clips(tmp_path / "easy")
+    clips = fs.clips(str(tmp_path / "easy"))
+    model = make_pipeline(fs.Features("mel zcr"), StandardScaler(), SVC())
+    asked = {"groups": clips["group"], "cv": GroupKFold(3)}
+    scores = cross_val_score(model, clips["path"], clips["label"], **asked)
+    assert scores.mean() > 0.7
+
+
+def test_the_cache_gives_what_is_computed(tmp_path):
+    easy_clips(tmp_path / "easy")
+    given = {"dataset": str(tmp_path / "easy"), "data": tmp_path / "data"}
+    cache = fs.extract("mel rms", **given, quiet=True, jobs=1)
+    files = cache.clips["path"][:3].tolist()
+    stored = fs.Features("mel rms zcr", cache=cache.folder)
+    rate = cache.sample_rate
+    arrays = [fs.read(file, rate, cache.duration).y for file in files]
+    computed = fs.Features("mel rms zcr", sample_rate=rate).fit_transform(arrays)
+    assert stored.fit_transform(files) == pytest.approx(computed, rel=2e-3, abs=2e-2)
+    names = stored.get_feature_names_out()
+    assert len(names) == computed.shape[1] and names[0] == "mel 0 mean"
+    assert [*stored.set_output(transform="pandas").transform(files)] == [*names]
+
+
+def test_the_mean_of_a_row_is_the_features_own():
+    clip = fs.tone(1000)
+    (row,) = fs.Features("centroid").fit_transform([clip.y])
+    values = fs.compute(clip, "centroid").values
+    assert row == pytest.approx([values.mean(), values.std()], rel=1e-4)
+
+
+def test_what_is_no_clip_is_named(tmp_path):
+    text = tmp_path / "a.wav"
+    text.write_text("no audio")
+    for clip, message in ((text, "a.wav"), (np.ones((2, 2)), r"shape \(2, 2\)")):
+        with refused(message):
+            fs.Features("rms").fit([clip])
+    with refused("there are no features in"):
+        fs.Features("rms", cache=tmp_path).fit([np.ones(9)])
