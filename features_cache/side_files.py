@@ -4,7 +4,7 @@ verified.csv  size and time of each feature's file when all its clips were intac
               unchanged file is not read to look for damage
 costs.csv     seconds of one core that a feature took for a clip, and on how many clips
               they were measured; features divide the time of a shared spectrum
-failures.csv  clips that could not be done, and why; they keep their rows, with state 0
+failures.csv  clips that failed, and why; they keep their rows, with state 0
 check.json    the findings of `make check`
 
 A cache works without them. Each is replaced whole, a CSV under the lock of the index.

@@ -300,7 +300,7 @@ def extract(options: FeaturesCommand) -> "Cache":
     already stays.
 
     `features` is a list separated by blanks, or `all` or `small`. A warning says how
-    many clips could not be done.
+    many clips failed.
 
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
@@ -313,8 +313,7 @@ def extract(options: FeaturesCommand) -> "Cache":
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}
         warnings.warn(
-            f"{counted(len(lost), 'clip')} could not be done,"
-            f" {stored.folder / FAILURES} says why",
+            f"{counted(len(lost), 'clip')} failed, {stored.folder / FAILURES} says why",
             stacklevel=3,
         )
     return stored

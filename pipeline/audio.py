@@ -16,7 +16,8 @@ import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,9 +84,21 @@ class Info(NamedTuple):
     lost: int | None = 0
 
 
-# MP3 whose damaged frames the decoder skipped in this process -> its first error.
-# With several threads also an MP3 that another thread read meanwhile.
-damaged: dict[str, str] = {}
+Damaged = dict[str, str]  # MP3 with damaged frames -> the decoder's first error
+_noting: ContextVar[Damaged | None] = ContextVar("noting", default=None)
+
+
+@contextmanager
+def damaged_frames() -> Iterator[Damaged]:
+    """The MP3s whose damaged frames the decoder skips in this block; with several
+    threads also an MP3 that another thread reads meanwhile.
+    """
+    noted = Damaged()
+    before = _noting.set(noted)
+    try:
+        yield noted
+    finally:
+        _noting.reset(before)
 
 
 class OpenFile(soundfile.SoundFile):
@@ -96,7 +109,7 @@ class OpenFile(soundfile.SoundFile):
     channel = 0  # the one that is read
 
     def __init__(self, file: Any, path: str | Path) -> None:
-        """Open a path or an open file; `path` is its name in `damaged`."""
+        """Open a path or an open file; `path` is its name in `damaged_frames`."""
         self.path = path
         self.sought = False
         with decoder_messages.kept():
@@ -114,8 +127,9 @@ class OpenFile(soundfile.SoundFile):
         with decoder_messages.kept() as errors:
             block = super().read(*args, **options)
         # after a seek a frame may lack data of the frames before it
-        if errors and not self.sought:
-            damaged.setdefault(str(self.path), errors[0])
+        noted = _noting.get()
+        if errors and not self.sought and noted is not None:
+            noted.setdefault(str(self.path), errors[0])
         self.sought = False
         return block
 

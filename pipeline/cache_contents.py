@@ -65,8 +65,7 @@ def describe_cache(cache: Cache) -> str:
     for name, ids in failed_clips(cache.folder).items():
         what = "" if name == WHOLE else f"{name}: "
         notes.append(
-            f"{what}{counted(len(ids), 'clip')} could not be done, see"
-            f" {cache.folder / FAILURES}"
+            f"{what}{counted(len(ids), 'clip')} failed, see {cache.folder / FAILURES}"
         )
     last = f"{counted(len(rows), 'feature')}, {size(total)}"
     return "\n".join([first, text_table(rows, HEADER), last, *notes])

@@ -27,7 +27,7 @@ from featurestack.features_cache.writer import (
     missing,
     nothing_missing,
 )
-from featurestack.pipeline import audio
+from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.dataset_state import (
     missing_clips,
     next_lines,
@@ -137,7 +137,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             done = compute_missing(asked, writer, backend)
         else:
             writer.create_files()
-        writer.note(done.seconds_a_clip(), done.timed, done.failures)
+        writer.note(done.seconds_a_clip(), done.computed, done.failures)
     return done
 
 
@@ -145,6 +145,8 @@ def compute_missing(
     asked: Request, writer: CacheWriter, backend: Backend
 ) -> ExtractionResult:
     """Let the backend's workers fill the files, with a progress bar."""
+    if not kernels.are_compiled():
+        tell("compiling for this processor, once; it takes about a minute")
     # workers need only the axis's length; a waveform's axis has megabytes
     files = [
         replace(file, frame_axis=np.empty((file.frames, 0)))
@@ -219,13 +221,13 @@ def extraction_summary(
     slowest = sorted(rows, key=lambda row: -took.get(row[0], 0))[:SHOWN_FEATURES]
     lines = [text_table([row for row in rows if row in slowest], header)]
     if more := len(rows) - len(slowest):
-        lines.append(f"and {counted(more, 'faster feature')}: {asked.folder / COSTS}")
+        were = f"{counted(more, 'feature')} {'was' if more == 1 else 'were'} faster"
+        lines.append(f"{were}: {asked.folder / COSTS}")
     lines.append(f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}")
     lines += audio.damaged_parts(dict(result.damaged))
     if failed := {row for row, *_ in result.failures}:
         lines.append(
-            f"{counted(len(failed), asked.noun)} could not be done"
-            f" ({asked.folder / FAILURES}):"
+            f"{counted(len(failed), asked.noun)} failed ({asked.folder / FAILURES}):"
         )
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"

@@ -16,7 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from featurestack.commandline.errors import RequestError, shortened
-from featurestack.commandline.quantities import whole_number
+from featurestack.commandline.quantities import counted, whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_file import FeatureSpec
@@ -248,15 +248,15 @@ def read_source(path: str) -> tuple[str, float]:
 
 
 def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
-    """Lines such as `clips new: 10`; changed audio is counted only in `part`."""
+    """Lines such as `10 new clips`; changed audio is counted only in `part`."""
     old, new = (clips.set_index("clip_id")["source_hash"] for clips in (before, now))
     known = old.reindex(new.index[part], fill_value="")
     counts = {
-        "clips new": (~new.index.isin(old.index)).sum(),
-        "clips removed": (~old.index.isin(new.index)).sum(),
-        "clips changed in their audio": (known.ne("") & known.ne(new.iloc[part])).sum(),
+        "new clip": (~new.index.isin(old.index)).sum(),
+        "removed clip": (~old.index.isin(new.index)).sum(),
+        "changed clip": (known.ne("") & known.ne(new.iloc[part])).sum(),
     }
-    return [f"{what}: {count:,}" for what, count in counts.items() if count]
+    return [counted(int(count), what) for what, count in counts.items() if count]
 
 
 def part_of(part: str, count: int) -> slice:

@@ -2,7 +2,8 @@
 
 A feature declares a parameter as a keyword-only argument with an annotated type,
 `n_mels: Count = 128`, or several as a group: an argument `framing: Framing` gives it
-`n_fft`, `hop_length` and `win_length`, each with the default that the group states. If
+`n_fft`, `hop_length` and `win_length`, each with the default that the group states, or
+that of `bank: MelBank = MEL_64`. If
 librosa has a parameter, its name and meaning are librosa's.
 """
 
@@ -80,14 +81,7 @@ class MelBank:
     fmax: Hertz | None = None  # half the sample rate
 
 
-@dataclass(frozen=True)
-class MelBank64(MelBank):
-    n_mels: Count = 64
-
-
-@dataclass(frozen=True)
-class MelBank32(MelBank):
-    n_mels: Count = 32
+MEL_64, MEL_32 = MelBank(n_mels=64), MelBank(n_mels=32)
 
 
 @dataclass(frozen=True)
@@ -191,9 +185,12 @@ def arguments(
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation
             grouped = is_dataclass(group)
-            fields = (
-                inspect.signature(group).parameters if grouped else {name: argument}
-            )
+            fields = {name: argument}
+            if grouped:
+                fields = dict(inspect.signature(group).parameters)
+            if grouped and argument.default is not argument.empty:
+                own = vars(argument.default)
+                fields = {n: f.replace(default=own[n]) for n, f in fields.items()}
             yield name, group if grouped else None, fields
 
 

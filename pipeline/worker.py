@@ -1,6 +1,5 @@
 """A worker computes batches of clips and writes their features to the cache."""
 
-import itertools
 import traceback
 from collections import Counter
 from collections.abc import Sequence
@@ -26,8 +25,8 @@ from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
 from featurestack.pipeline.features import Variant
 
-# clips of this process so far; the first also loads and compiles
-computed_clips = itertools.count()
+WARM_UP = 1.0  # seconds of silence
+warm: set[str] = set()  # features that this process has loaded and compiled
 
 
 class Source(NamedTuple):
@@ -63,14 +62,13 @@ class ExtractionResult:
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
     # file, first error of its decoder: damaged parts of it were skipped
     damaged: list[tuple[str, str]] = field(default_factory=list)
-    # feature -> clips whose time counts, all but the first of each process; their time
-    timed: Counter[str] = field(default_factory=Counter)
+    # feature -> time of these clips
     nanoseconds: Counter[str] = field(default_factory=Counter)
 
     def seconds_a_clip(self) -> dict[str, float]:
         """Core seconds for one clip, by feature."""
-        times = self.nanoseconds
-        return {name: times[name] / clips / 1e9 for name, clips in self.timed.items()}
+        times, clips = self.nanoseconds, self.computed
+        return {name: times[name] / clips[name] / 1e9 for name in clips}
 
     def __add__(self, other: "ExtractionResult") -> "ExtractionResult":
         names = [part.name for part in fields(self)]
@@ -110,44 +108,61 @@ class Computation:
                     maps[name] = StoredMap.of(values, *about)
         return maps
 
+    def warm_up(self) -> None:
+        """Compute silence by what this process has not computed yet: the time of a clip
+        is then without that of loading and compiling.
+        """
+        spec = self.specs[0]
+        seconds = min(WARM_UP, spec.samples / max(spec.sample_rate, 1))
+        silence = np.zeros(round(seconds * spec.sample_rate), np.float32)
+        clip = Clip(silence, spec.sample_rate)
+        for feature, variant in enumerate(self.variants):
+            if variant.stored not in warm:
+                with suppress(Exception):  # real clips have the reason
+                    self.stored_values(feature, clip)
+                warm.add(variant.stored)
+
+    def clip_of(self, task: ClipTask) -> tuple[Clip, str]:
+        """The clip and the decoder's error in a damaged frame that it skipped, or "";
+        AudioError if the clip cannot be used.
+        """
+        source, spec = task.source, self.specs[0]
+        clip = Clip(np.zeros(spec.samples, np.float32), spec.sample_rate)
+        clip.maps |= self.cached_maps(task)
+        sources = [self.variants[feature].source for feature in task.fingerprints]
+        if {*sources} <= clip.maps.keys():
+            return clip, ""
+        with audio.damaged_frames() as damaged:
+            clip.y = source.load(spec.sample_rate, spec.samples)
+        if audio.version(source.path) != source.version:
+            raise audio.AudioError(
+                "the file has changed since the cache noted it; run features for that"
+                " cache again"
+            )
+        return clip, damaged.get(source.path, "")
+
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """The features that a clip lacks; failures and times go to `result`."""
-        source, spec = task.source, self.specs[0]
-        maps = self.cached_maps(task)
-        if all(self.variants[feature].source in maps for feature in task.fingerprints):
-            y = np.zeros(spec.samples, np.float32)
-        else:
-            try:
-                y = source.load(spec.sample_rate, spec.samples)
-                if audio.version(source.path) != source.version:
-                    raise audio.AudioError(
-                        "the file has changed since the cache noted it; run features"
-                        " for that cache again"
-                    )
-            except audio.AudioError as error:
-                result.failures.append((task.row, WHOLE, str(error)))
-                audio.damaged.pop(source.path, "")
-                return []
-            if decoder_error := audio.damaged.pop(source.path, ""):
-                result.damaged.append((source.path, decoder_error))
-        clip = Clip(y, spec.sample_rate)
-        clip.maps |= maps
+        try:
+            clip, error = self.clip_of(task)
+        except audio.AudioError as reason:
+            result.failures.append((task.row, WHOLE, str(reason)))
+            return []
+        if error:
+            result.damaged.append((task.source.path, error))
         done = []
         names = []
         for feature, fingerprint in task.fingerprints.items():
-            variant = self.variants[feature]
-            name = variant.stored
+            name = self.variants[feature].stored
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
-            except Exception as error:  # only this feature of this clip is lost
-                result.failures.append((task.row, name, failure_reason(error)))
+            except Exception as reason:  # only this feature of this clip is lost
+                result.failures.append((task.row, name, failure_reason(reason)))
                 continue
             done.append((feature, stored, state_word(fingerprint, stored)))
             names.append(name)
         result.computed.update(names)
-        if next(computed_clips):
-            result.timed.update(names)
-            result.nanoseconds += clip.costs(names)
+        result.nanoseconds += clip.costs(names)
         return done
 
     def stored_values(self, feature: int, clip: Clip) -> NDArray:
@@ -169,6 +184,7 @@ class Job(Computation):
     handle: Handle
 
     def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
+        self.warm_up()
         result = ExtractionResult(len(batch))
         rows = ((task.row, self.compute(task, result)) for task in batch)
         write_batch(self.specs, self.handle, rows)

@@ -1,5 +1,6 @@
 """Measures of each clip; findings about clips: silent, clipped, padded, cut."""
 
+from collections.abc import Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
@@ -96,18 +97,20 @@ def measure_clips(
     table: pd.DataFrame, sample_rate: int, channel: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
     """Each clip's Measures, `reason` if unreadable, `damaged`, and its fingerprint."""
-    audio.damaged.clear()
     file_info = lru_cache(audio.file_info)  # a recording has many windows
     silence = np.zeros(1, np.float32)
+    suspects = set[str]()
 
     def measure_file(
         path: str, span: audio.Span
     ) -> tuple[dict[str, object], AudioFingerprint]:
         try:
             info = file_info(path)
-            y = audio.decode(path, None, LONGEST_DURATION, span, channel)
+            with audio.damaged_frames() as damaged:
+                y = audio.decode(path, None, LONGEST_DURATION, span, channel)
         except audio.AudioError as error:
             return {"reason": str(error)}, audio_fingerprint(silence, sample_rate)
+        suspects.update(damaged)
         at_rate = audio.resample(y, info.sample_rate, sample_rate)
         measures = measure_clip(y, info.sample_rate, info.channels)
         fingerprint = audio_fingerprint(at_rate, sample_rate)
@@ -119,23 +122,20 @@ def measure_clips(
         shown = progress(answers, total=len(table), label="decode", unit="clips")
         measures, fingerprints = zip(*shown)
     measured = pd.DataFrame(measures, columns=["reason", *ARTEFACTS])
-    measured["damaged"] = damaged_clips(table)
+    measured["damaged"] = damaged_clips(table, suspects)
     return measured, [*fingerprints]
 
 
-def damaged_clips(table: pd.DataFrame) -> list[str]:
-    """The decoder's first error in each clip, or "": threads share their errors."""
-    suspects = {*audio.damaged}
-    if not suspects:
-        return [""] * len(table)
+def damaged_clips(table: pd.DataFrame, suspects: Set[str]) -> list[str]:
+    """The decoder's first error in each clip, or "". Threads share their errors, so the
+    suspected files are decoded again, one after the other.
+    """
     errors = []
     for path, span in zip(table["path"], spans(table)):
-        audio.damaged.clear()
-        if path in suspects:
-            with suppress(audio.AudioError):
+        with audio.damaged_frames() as damaged, suppress(audio.AudioError):
+            if path in suspects:
                 audio.decode(path, seconds=LONGEST_DURATION, span=span)
-        errors.append(audio.damaged.get(path, ""))
-    audio.damaged.clear()
+        errors.append(damaged.get(path, ""))
     return errors
 
 

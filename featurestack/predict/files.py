@@ -109,7 +109,8 @@ def predict_files(
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
 
-    table = answer_table(model, clips())
+    with audio.damaged_frames() as damaged:
+        table = answer_table(model, clips())
     if longer:
         tell(
             f"only the first {duration(model.seconds)} of"
@@ -117,7 +118,7 @@ def predict_files(
             " all of them"
         )
     tell_low_rates(rates, rate)
-    tell_failures(failures, len(files))
+    tell_failures(failures, damaged, len(files))
     return table
 
 
@@ -133,13 +134,13 @@ def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
         )
 
 
-def tell_failures(failures: Mapping[Path, str], total: int) -> None:
+def tell_failures(
+    failures: Mapping[Path, str], damaged: audio.Damaged, total: int
+) -> None:
     """Name the files that could not be read, and those with damaged parts."""
-    damaged = audio.damaged.copy()
-    audio.damaged.clear()
-    for file in failures:
-        damaged.pop(str(file), "")
-    for line in audio.damaged_parts(damaged):
+    failed = {str(file) for file in failures}
+    read = {file: error for file, error in damaged.items() if file not in failed}
+    for line in audio.damaged_parts(read):
         tell(line)
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
@@ -188,9 +189,10 @@ def predict_recordings(
             except audio.AudioError as error:
                 failures[file] = str(error)
 
-    table = answer_table(model, windows())
+    with audio.damaged_frames() as damaged:
+        table = answer_table(model, windows())
     tell_low_rates(rates, rate)
-    tell_failures(failures, len(recordings))
+    tell_failures(failures, damaged, len(recordings))
     table.index = pd.MultiIndex.from_tuples(table.index, names=["file", "start", "end"])
     table = table.reset_index()
     unread = [name for name, file in recordings.items() if file in failures]

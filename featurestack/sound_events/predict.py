@@ -80,11 +80,13 @@ def find_detections(
             options.tables, measured.promised, options, partial=True
         )
     parts, to_check = [], []
-    for answers in frames_of(model, files, seconds, problems):
-        parts.append(answers[0].table(detect_above(*answers, rules, thresholds)))
-        if options.check:
-            to_check.append(answers[0].table(candidates(*answers, rules)))
-    tell_failures({files[name]: text for name, text in problems.items()}, len(files))
+    with audio.damaged_frames() as damaged:
+        for answers in frames_of(model, files, seconds, problems):
+            parts.append(answers[0].table(detect_above(*answers, rules, thresholds)))
+            if options.check:
+                to_check.append(answers[0].table(candidates(*answers, rules)))
+    failures = {files[name]: text for name, text in problems.items()}
+    tell_failures(failures, damaged, len(files))
     if not parts:
         return pd.DataFrame(columns=[*tables.COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)

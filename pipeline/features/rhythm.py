@@ -16,10 +16,11 @@ from featurestack.pipeline.axes import (
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
+    MEL_32,
     EvenSamples,
     Framing,
     Hertz,
-    MelBank32,
+    MelBank,
     ModulationHertz,
     Ranges,
     Samples,
@@ -161,7 +162,7 @@ def modulation(
     ranges: Ranges = 12,
     low: ModulationHertz = 0.5,
     high: Hertz = 42.0,
-    bank: MelBank32,
+    bank: MelBank = MEL_32,
     framing: Framing,
 ) -> np.ndarray:
     """Modulation spectrum: how strongly the level of each mel band beats, at rates from

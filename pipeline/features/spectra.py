@@ -20,13 +20,13 @@ from featurestack.pipeline.axes import (
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
+    MEL_64,
     Compression,
     Count,
     ErbBank,
     Framing,
     LinearBank,
     MelBank,
-    MelBank64,
     Odd,
 )
 
@@ -289,7 +289,7 @@ def lfcc(
 
 
 @feature(units="Hz", rows=mel_axis, row_unit="Hz")
-def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
+def ifd(clip: Clip, *, bank: MelBank = MEL_64, framing: Framing) -> np.ndarray:
     """Instantaneous-frequency deviation: how far the content of each band lies from its
     bins' frequencies.
 

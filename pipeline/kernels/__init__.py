@@ -7,6 +7,7 @@ instruction serves eight or sixteen of them. The modules are loaded on first use
 """
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,14 @@ def __getattr__(name: str) -> ModuleType:
     if name not in MODULES:
         raise AttributeError(f"{__name__} has no {name}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def are_compiled() -> bool:
+    """Whether compiled code is kept where numba looks for it."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    own = Path(__file__).parent / "__pycache__"
+    places = [Path(named)] if named else [own, Path.home() / ".cache" / "numba"]
+    return any(next(place.rglob("*.nbi"), None) for place in places)
 
 
 def compiled(function: Kernel) -> Kernel:

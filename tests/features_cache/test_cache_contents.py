@@ -38,10 +38,7 @@ def test_features_clips_failures_and_what_cannot_be_read_are_listed(cache):
     cells = [re.split(" {2,}", line) for line in shown.splitlines()]
     assert [cell[3] for cell in cells if cell[0] in "ab"] == ["6", "0"]
     assert "; code 0; made 20" in shown and "cut.h5 cannot be read" in shown
-    assert (
-        "\n1 clip could not be done" in shown
-        and "\nmine: 1 clip could not be done" in shown
-    )
+    assert "\n1 clip failed" in shown and "\nmine: 1 clip failed" in shown
 
 
 def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil):

@@ -8,9 +8,9 @@ from tests.pipeline.extraction import anew, cache, options, run, stored
 CHANGES = [
     ((), {"features": "rms zcr centroid"}, [0, 0, 8], ""),
     ((), {"features": "rms@hop_length=256 zcr"}, [8, 0], ""),
-    (("add", 10), {}, [10, 10], "clips new: 10"),
-    (("remove", 3), {}, [0, 0], "clips removed: 3"),
-    (("edit",), {}, [1, 1], "clips changed in their audio: 1"),
+    (("add", 10), {}, [10, 10], "10 new clips"),
+    (("remove", 3), {}, [0, 0], "3 removed clips"),
+    (("edit",), {}, [1, 1], "1 changed clip"),
     (("touch",), {}, [0, 0], ""),
     (("shuffle",), {}, [0, 0], ""),
     (("relabel",), {}, [0, 0], ""),
