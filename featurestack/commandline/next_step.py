@@ -22,7 +22,7 @@ COMPLEMENTARY = "mel+mfcc+modulation"
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
 OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"
-OF_FRAMES = "MODEL=linear"  # events: an exact model takes seconds
+OF_FRAMES = "MODEL=frames"  # events
 MOST_NAMED = 12  # features; of more a command computes `all`
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command, shortened
 from featurestack.commandline.quantities import counted
+from featurestack.features_cache.names import has_events
 from featurestack.features_cache.table import (
     SEPARATOR,
     WINDOW_COLUMNS,
@@ -255,7 +256,11 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
         "start" in clips or written.str.contains(SEVERAL).any()
     ):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
-    notes = (tags_note(clips["label"]),) if has_tags(clips) else ()
+    notes: tuple[str, ...] = ()
+    if has_events(str(path)):
+        notes = (f"recordings with events, in {counted(len(clips), 'piece')}",)
+    elif has_tags(clips):
+        notes = (tags_note(clips["label"]),)
     table = clip_table(clips, audio_dir)
     own = "group" in clips and "src_file" not in clips and table["group"].any()
     return Listing(table, notes=notes, groups="group" if own else "")

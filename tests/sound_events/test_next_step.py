@@ -11,7 +11,7 @@ def test_a_first_run_on_events_is_one_of_frames():
     given = ["DATASET=field.csv"]
     frames = {"mel": 431, "mfcc": 431}
     command, _ = next_step(State(given, frames=frames, of_clips=False))
-    assert "MODEL=linear" in command and "texturenet" not in command
+    assert "MODEL=frames" in command
 
 
 def test_features_of_events_are_compared_and_not_joined():
@@ -19,6 +19,6 @@ def test_features_of_events_are_compared_and_not_joined():
     given = ["DATASET=field.csv"]
     first = State(given, frames=frames, of_clips=False)
     assert f"FEATURES='mel mfcc{FINE}'" in next_step(first)[0]
-    trained = [Trained("mel", ("MODEL=linear",), run="f/mel")]
+    trained = [Trained("mel", ("MODEL=frames",), run="f/mel")]
     after = replace(first, ranked=1, trained=trained)
     assert next_step(after)[0].startswith("make predict ")
