@@ -2,12 +2,16 @@
 
 import io
 import shutil
+import subprocess
+import sys
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
 
 from featurestack.commandline.words import commands_taking
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 from tests.golden.commands import command, done
 
 # Options that name a place to write, each with one among the user's files.
@@ -119,3 +123,102 @@ def test_no_file_of_the_user_changes(world, monkeypatch, request, words, option,
     assert answer.status in (0, 1, 2), answer.err
     after = files_of(world / "mine")
     assert {file: after.get(file) for file in before} == before, answer
+
+
+def place(file):
+    """A file of the user's, of another layout than ours."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".h5":
+        with h5py.File(file, "w") as opened:
+            opened["spectra"] = np.arange(4)
+    else:
+        file.write_text(f"my own {file.name}\n")
+
+
+CACHE = ["index.h5", "rms.h5", ".index.h5", "rms.h5.tmp", "failures.csv", "costs.csv"]
+CACHE += ["verified.csv", "locks/mine.lock", "locks/run-mine.tmp", "../folds.csv"]
+CACHE += ["../label.txt", "../.label"]
+RUN_FILES = [
+    "run.json",
+    "features.csv",
+    "scores-mine.csv",
+    ".hidden",
+    "trackers/my.txt",
+]
+RUN_FILES += [f"fold1/{name}" for name in ("history.csv", "predictions.csv", "last.pt")]
+IMPORTED = PREDICTIONS | {"RUNS": "mine"}
+# Files of names that we use, where a command would write them, one at a time.
+NAMED = {
+    "features": (
+        SOUNDS | {"FEATURES": "rms", "JOBS": 1, "DATA": "mine"},
+        "features",
+        CACHE,
+    ),
+    "check": (SOUNDS | {"DATA": "mine"}, "features", ["check.json", "../folds.csv"]),
+    "train": (LINEAR | {"RUNS": "mine"}, "rms-linear", RUN_FILES),
+    "answer": (GIVEN["answer"] | {"RUNS": "mine"}, "answer", RUN_FILES[:3]),
+    "analysis": (IMPORTED, "guesses", ["fold1/predictions.csv", "fold1/mine.csv"]),
+    "data": ({"DATASET": "esc50", "DATA": "mine"}, "../esc50", ["download.zip"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(words, name) for words in NAMED for name in NAMED[words][2]]
+)
+def test_a_name_that_we_use_makes_no_file_ours(world, monkeypatch, words, name):
+    monkeypatch.chdir(world)
+    given, folder, _ = NAMED[words]
+    for kept in KEPT:
+        shutil.rmtree(world / kept)
+        shutil.copytree(world / "kept" / kept, world / kept)
+    shutil.rmtree(world / "mine" / "clips" / "guesses")
+    file = world / "mine" / "clips" / folder / name
+    place(file)
+    before = file.read_bytes()
+    answer = command(words, **given)
+    assert file.read_bytes() == before
+    assert answer.status == 0 or (answer.status == 2 and file.name in answer.err), (
+        answer
+    )
+
+
+def test_a_run_is_removed_without_the_users_files_in_it(world, monkeypatch):
+    monkeypatch.chdir(world)
+    run = world / "runs" / "clips" / "rms-linear"
+    mine = ["notes.txt", ".hidden", "features.csv", "scores-mine.csv", "deep/er/x.txt"]
+    mine += ["trackers/my/plot.txt", "fold1/mine.csv", "fold1/.keep", ".git/config"]
+    mine += ["fold1/predictions-old.csv", "fold9/history.csv", "fold9/.lock"]
+    for name in mine:
+        place(run / name)
+    disk = world / "disk"
+    (run / "fold2").rename(disk)
+    (run / "fold2").symlink_to(disk)
+    of_disk = files_of(disk)
+    answer = done("remove", **RUN, YES=1)
+    assert {str(file.relative_to(run)) for file in files_of(run)} == {*mine}
+    assert all(f"{run.relative_to(world) / name} stays" in answer.out for name in mine)
+    assert files_of(disk) == of_disk and (run / "fold2").is_symlink()
+    place(world / "runs" / "clips" / "work" / ".env")
+    (world / "runs" / "clips" / "work" / "run.json").write_text("{}")
+    assert "delete it by hand" in done("remove", status=2, RUN="work", YES=1).err
+    assert len(files_of(world / "runs" / "clips" / "work")) == 2
+
+
+def test_commands_at_once_leave_no_strangers(world, monkeypatch):
+    """Two real processes write one report, and two the tables of one folder."""
+    monkeypatch.chdir(world)
+    for kept in KEPT:
+        shutil.rmtree(world / kept)
+        shutil.copytree(world / "kept" / kept, world / kept)
+    report = ["analysis", "DATASET=mine/clips"]
+    predict = ["predict", "RUN=runs/clips/rms-linear", "AUDIO=mine/clips"]
+    for pair in (report, report), ([*predict, "OUT=a.csv"], [*predict, "OUT=b.csv"]):
+        words = [[sys.executable, "-m", "featurestack", *given] for given in pair]
+        for _ in range(2):
+            both = [subprocess.Popen(word, stderr=subprocess.PIPE) for word in words]
+            for process in both:
+                _, errors = process.communicate()
+                assert process.returncode == 0 and b"kept" not in errors, errors
+    own = OwnFiles(world / "reports" / "clips", NO_DATA)
+    assert own.hashes and all(map(own.is_own, own.hashes))
+    assert "clips/index.html" in (world / "reports" / "index.html").read_text()
