@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.command import with_predictions
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.commandline.commands import current_folder
 from featurestack.commandline.errors import Error, RequestError, nearest
 from featurestack.commandline.exit_status import failed_by
 from featurestack.commandline.help import meanings
@@ -121,6 +122,7 @@ def takes(
 
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
+            current_folder()
             others = sorted(keywords.keys() - signature.parameters.keys())
             for name in others:
                 raise RequestError(nearest("keyword", name, known))

@@ -1,5 +1,9 @@
 """Tables and arrays of predictions: the report's own numbers, and bad input."""
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +14,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import complete
 from featurestack.predictions import predictions_in, read_table
+from featurestack.results import imported
 from featurestack.results.folders import find
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import RunFolder
@@ -82,6 +87,29 @@ def test_another_source_of_the_same_name_is_another_run(tmp_path):
     other = write_imported(predictions, place, source="two/mine.csv")
     again = write_imported(predictions, place, source="one/mine.csv")
     assert first.path == again.path == place and other.path != place
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_kill_before_the_run_is_whole_blocks_nothing(tmp_path, monkeypatch, begun):
+    if begun:
+        run_of(tmp_path, GOOD)
+
+    def killed(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def import_and_die():
+        monkeypatch.setattr(imported, "write_config", killed)
+        run_of(tmp_path, GOOD)
+
+    process = multiprocessing.get_context("fork").Process(target=import_and_die)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    place = tmp_path / "runs" / "d" / "mine"
+    assert (place / "fold1" / "predictions.csv").is_file()
+    assert not (place / "run.json").exists()
+    assert run_of(tmp_path, GOOD).path == place
+    assert len(RunFolder(place).predictions()) == 3
 
 
 def with_column(name, *values):

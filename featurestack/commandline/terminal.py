@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
-quiet = False  # whether `silenced` is in force
+quiet = 0  # calls in which `silenced` is in force
+output: Any = None  # standard output, while it is silenced
+silencing = threading.Lock()
 # C0 but tab and line feed, delete, C1, line separators, directions, bytes not UTF-8
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -92,7 +95,7 @@ class _LogLines:
 
     def write(self, text: str) -> None:
         line = text.strip("\r\n ")
-        if line:
+        if line and sys.stderr is not None:
             print(printable(line), file=sys.stderr)
 
 
@@ -138,7 +141,7 @@ def progress(
                     yield item
                     self.update()
 
-    bar = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
+    bar = ON_A_TERMINAL if sys.stderr and sys.stderr.isatty() else IN_A_LOG
     return Bar(
         iterable,
         total=total,
@@ -147,27 +150,33 @@ def progress(
         delay=QUIET_SECONDS,
         leave=False,
         position=0,  # even if an error left another bar open
-        disable=silent or quiet,
+        disable=silent or quiet > 0,
         **bar,
     )
 
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """A call in which nothing is printed: no output, no messages, no progress."""
-    global quiet
-    before = quiet
-    quiet = True
+    """A call in which nothing is printed: no output, no messages, no progress. Of calls
+    in several threads the last one gives standard output back.
+    """
+    global quiet, output
+    with silencing:
+        quiet += 1
+        if quiet == 1:
+            output, sys.stdout = sys.stdout, io.StringIO()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
-        quiet = before
+        with silencing:
+            quiet -= 1
+            if quiet == 0:
+                sys.stdout = output
 
 
 def tell(text: str) -> None:
     """Print on standard error, control characters as escapes."""
-    if not quiet:
+    if not quiet and sys.stderr is not None:
         print(printable(text), file=sys.stderr, flush=True)
 
 

@@ -5,6 +5,9 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,7 +15,7 @@ from featurestack.commandline import terminal
 from featurestack.commandline.quantities import points
 from featurestack.commandline.terminal import text_table
 from tests.golden.commands import ROOT, done
-from tests.pipeline.datasets.folders import write
+from tests.pipeline.datasets.folders import class_folders, write
 from tests.processes import python
 
 
@@ -123,3 +126,48 @@ def test_a_table_aligns_numbers_to_the_right():
 def test_control_characters_in_a_cell_are_escapes():
     shown = text_table([["\x1b]0;owned\x07dog\u202e"]], ["label"]).splitlines()[1]
     assert shown == r"\x1b]0;owned\x07dog\u202e"
+
+
+def test_calls_in_threads_give_standard_output_back(capsys):
+    barrier = threading.Barrier(4, timeout=20)
+    lengths = [0.05, 0.01, 0.03, 0.02]
+
+    def call(seconds):
+        with terminal.silenced():
+            barrier.wait()
+            print("nobody reads this")
+            time.sleep(seconds)
+
+    before = sys.stdout
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(call, lengths))
+    assert sys.stdout is before and not terminal.quiet
+    print("heard")
+    terminal.tell("told")
+    assert capsys.readouterr() == ("heard\n", "told\n")
+
+
+WITHOUT_OUTPUT = """
+import os, sys
+error = os.dup(2)
+sys.stdout = sys.stderr = None
+try:
+    import featurestack as fs
+    from featurestack.commandline import terminal
+    fs.extract("rms", dataset="clips", jobs=1)
+    fs.fit(dataset="clips", features="rms", model="linear")
+    terminal.QUIET_SECONDS = 0
+    list(terminal.progress("abc", label="clips", unit="clips"))
+    os.mkdir("gone")
+    os.chdir("gone")
+    os.rmdir("../gone")
+    fs.extract("rms")
+except Exception as last:
+    os.write(error, f"{type(last).__name__}: {last}".encode())
+"""
+
+
+def test_without_an_output_and_without_a_folder(tmp_path):
+    class_folders(tmp_path / "clips", each=3)
+    ended = python("-c", WITHOUT_OUTPUT, cwd=tmp_path)
+    assert ended.stderr.startswith("RequestError: the current folder was removed")

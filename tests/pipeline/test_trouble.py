@@ -2,7 +2,9 @@
 
 import errno
 import shutil
+import zlib
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -156,3 +158,63 @@ def test_a_run_on_a_full_disk_stops_and_a_second_goes_on(sounds):
         full_after_20_writes(patch)
         extract.extract_features(options(sounds))
     assert 0 < run(sounds)["rms"] < 8
+
+
+def rewritten(path, **layout):
+    """Write a feature file again with another layout of its values, as h5repack does,
+    or (`twice`) with a clip that it names twice.
+    """
+    twice = layout.pop("twice", False)
+    new = path.with_suffix(".new")
+    with h5py.File(path) as old, h5py.File(new, "w") as copy:
+        copy.attrs.update(old.attrs)
+        for name in old:
+            if name == "values" and layout:
+                copy.create_dataset(name, data=old[name], **layout)
+            elif name == "clip_id" and twice:
+                ids = old[name][()]
+                ids[0] = ids[1]
+                copy[name] = ids
+                copy[name].attrs["crc32"] = zlib.crc32(ids.data)
+            else:
+                old.copy(name, copy)
+    new.replace(path)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"compression": "gzip"},
+        {"chunks": (1, 1, 1)},
+        {"external": "values.raw"},
+        {"twice": True},
+    ],
+)
+def test_a_feature_file_of_another_layout_is_named_and_computed_again(sounds, layout):
+    run(sounds)
+    before = stored(sounds, "rms")
+    path = cache(sounds).folder / "rms.h5"
+    if "external" in layout:
+        size = path.stat().st_size
+        layout = {"external": [(str(path.with_suffix(".raw")), 0, size)]}
+    rewritten(path, **layout)
+    with refused(r"rms\.h5|clip twice"):
+        cache(sounds)["rms"]
+    assert run(sounds) == {"rms": 8, "zcr": 0}
+    assert stored(sounds, "rms") == before
+
+
+def test_a_linked_feature_file_is_copied_before_anything_is_written(sounds):
+    """A cache may link to another one's files, which stay as they are."""
+    run(sounds, data=sounds.folder.parent / "first")
+    first = sounds.folder.parent / "first" / "sounds" / "features"
+    for name in ("index.h5", "rms.h5", "zcr.h5"):
+        link = sounds.folder.parent / "data" / "sounds" / "features" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(first / name)
+    before = {path: path.read_bytes() for path in first.glob("*.h5")}
+    assert run(sounds) == {"rms": 0, "zcr": 0}
+    assert (link.parent / "rms.h5").is_symlink()
+    sounds.add()
+    assert sum(run(sounds).values()) > 0
+    assert {path: path.read_bytes() for path in first.glob("*.h5")} == before
