@@ -132,7 +132,7 @@ class Ranking(Compared):
     @cached_property
     def shares(self) -> Floats:
         """(G,) the weight of each recording in the accuracy."""
-        worth = recording_sums(self.worth[:, None], self.best.groups)[:, 0]
+        worth = recording_sums(self.worth[:, None], self.metric.units(self.best))[:, 0]
         return worth / self.unit
 
     @property

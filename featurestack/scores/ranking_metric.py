@@ -110,6 +110,10 @@ class RankingMetric(ABC):
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
         """The scores of comparable runs."""
 
+    def units(self, run: TestedRun) -> NDArray[np.generic]:
+        """(N,) what tests flip the signs of: the clips' recordings."""
+        return run.groups
+
     @abstractmethod
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """(G,) sums by recording of predictions that know nothing of a clip."""

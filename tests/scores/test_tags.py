@@ -84,14 +84,23 @@ def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
     )
 
 
-@pytest.mark.parametrize(("most_counts", "few"), [(None, 9), (0, 9), (0, 3), (0, 1)])
+def test_many_recordings_are_left_out_in_sets_that_are_alike():
+    target, scores = drawn(0, 1000, 3, 0.2, equals=False)
+    groups = np.arange(1000) // 2
+    sets = tags.sets_of_recordings(target, groups)
+    sizes = np.unique(sets, return_counts=True)[1]
+    assert len(sizes) == tags.MOST_SETS and sizes.max() - sizes.min() <= 2
+    assert len(set(zip(groups, sets))) == 500
+    values = tags.jackknife_values(target, scores, sets)
+    whole = tags.macro(tags.average_precision(target, scores))
+    assert values.sum() == pytest.approx(whole)
+    _, low, high = tags.precision_of_seeds([(target, scores, groups)])[-1]
+    assert low < whole < high
+    assert tags.sets_of_recordings(target[:9], groups[:9]).tolist() == [*groups[:9]]
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_scores_without_a_recording_are_those_of_the_other_clips(
-    monkeypatch, most_counts, few, seed
-):
-    if most_counts is not None:
-        monkeypatch.setattr(tags, "MOST_COUNTS", most_counts)
-    monkeypatch.setattr(tags, "FEW_CLIPS", few)
+def test_scores_without_a_recording_are_those_of_the_other_clips(seed):
     prevalence = [0.03, 0.3, 0.9][seed % 3]
     target, scores = drawn(seed, 80, 3, prevalence, equals=seed % 2 == 0)
     target[0] = True

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import (
@@ -101,13 +102,12 @@ class MeanAveragePrecision(ClipMetric):
 
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
         """mAP is that of all folds; sums by recording are jackknife values."""
-        first = runs[0]
-        labels = first.labels
+        labels = runs[0].labels
+        units = self.units(runs[0])
         values = []
         for run in runs:
             of_seeds = [
-                tags.jackknife_values(labels, ranks, first.groups)
-                for ranks in run.ranks
+                tags.jackknife_values(labels, ranks, units) for ranks in run.ranks
             ]
             values.append(np.mean(of_seeds, axis=0))
         by_recording = np.stack(values, axis=1)
@@ -118,9 +118,12 @@ class MeanAveragePrecision(ClipMetric):
             worth=np.full(len(labels), 1 / len(labels)),
         )
 
+    def units(self, run: TestedRun) -> NDArray[np.generic]:
+        return tags.sets_of_recordings(run.labels, run.groups)
+
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """mAP of random ranks within the folds."""
-        return tags.random_order_values(run.labels, run.groups, run.folds)
+        return tags.random_order_values(run.labels, self.units(run), run.folds)
 
     def perfect(self, run: TestedRun) -> float:
         """Below 1 if the prevalence differs between folds."""
