@@ -21,6 +21,20 @@ from featurestack.commandline.words import (
     options_of,
 )
 
+# words of the Makefile alone
+OF_CLONE = {
+    "setup": "Make or update the environment, .venv.",
+    "test": "Set up and run the test suite; ALL=1 also what is slow, GPU=1 on a card.",
+    "docs": "Build the documentation, docs/out/index.html; ALL=1 follows every link.",
+    "lint": "Check format, lint and types of the code.",
+}
+# a command, and those of its options that most people need
+COMMON = (
+    ("train", "dataset", "features", "model", "folds", "epochs", "grid", "augment"),
+    ("train", "val", "task", "seed", "device"),
+    ("features", "jobs"),
+    ("predict", "run", "audio"),
+)
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 
 
@@ -36,12 +50,26 @@ def explained(topics: Sequence[str]) -> str:
 
 
 def listing() -> str:
-    """The usage of the program, and each command's meaning."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {word:{width}}  {each.meaning}" for word, each in COMMANDS.items()]
+    """The usage of the program, each command's meaning, and the common variables."""
+    words = {word: command.meaning for word, command in COMMANDS.items()}
+    if program() == "make":
+        words |= OF_CLONE
+    width = max(map(len, words))
+    lines = [f"  {word:{width}}  {meaning}" for word, meaning in words.items()]
+    common = []
+    for names in COMMON:
+        options = fields(options_of(COMMANDS[names[0]]))
+        for name in names[1:]:
+            [meaning] = meanings({name: options[name]}).values()
+            text = f"  {name.upper() + '=':{width}}  {meaning}"
+            common.append(textwrap.shorten(text.strip(), 98, placeholder=" …"))
     usage = f"usage: {program()} WORD [NAME=value] ...\n"
-    further = f"{program()} help WORD shows a command's variables, help ALL=1 all."
-    return "\n".join([usage, *lines, "", further])
+    common = [f"  {line}" for line in common]
+    more = (
+        f"{program()} help WORD explains a command or a variable, {program()} help"
+        " ALL=1 all variables."
+    )
+    return "\n".join([usage, *lines, "", *common, "", more])
 
 
 def variables(wanted: str = "") -> str:
@@ -58,7 +86,7 @@ def variables(wanted: str = "") -> str:
             ).append(word)
     if wanted:
         return "\n".join(
-            f"{meaning}\n{_indented('for: ' + ', '.join(names))}"
+            f"{wanted}=\n{meaning}\n{_indented('for: ' + ', '.join(names))}"
             for meaning, names in users[wanted].items()
         )
     sections: dict[str, list[str]] = {EVERY_COMMAND: []}
@@ -103,7 +131,7 @@ def help_of(word: str) -> str:
     known = meanings(fields(options))
     for name in dict.fromkeys([*options.leading, *known]):
         if len(lines) == len(options.leading) + heading and options.leading:
-            lines.append(f"Further options, {len(known) + 1 - len(options.leading)}:\n")
+            lines.append(f"{len(known) + 1 - len(options.leading)} more options:\n")
         lines.append(f"  {name.upper()}=\n{_indented(known[name])}")
     lines.append(f"  LOAD=\n{_indented(own_code.MEANING)}")
     return "\n".join(lines)
