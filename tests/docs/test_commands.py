@@ -39,7 +39,7 @@ PAGES = [
 ]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHOUT_OPTIONS = {"test", "setup", "docs", "lint"}
-READ_BY_MAKEFILE = ("ALL", "PYTHON")
+READ_BY_MAKEFILE = ("ALL", "GPU", "PYTHON")
 PYTHONS = {
     "make",
     "python",
