@@ -34,7 +34,7 @@ from torch import nn
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.results.config import MOST_THREADS, Device
+from featurestack.results.config import MOST_THREADS, Device, Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
 from featurestack.storage import system
@@ -88,6 +88,11 @@ class Compute:
     precision: str = "fp32"
     channels_last: bool = False
     threads: int = 1
+
+    @classmethod
+    def recorded(cls, way: Way) -> "Compute":
+        """The way that a run recorded."""
+        return cls(way.device, way.precision, way.channels_last, way.threads)
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
 QUICKER = "MODEL=ridge takes seconds"
+IDLE = 0.9  # share of free memory of a card that nothing else uses
+MOST_BESIDE = 5  # folds side by side on one card: so many were measured
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
 SHARED = "recording occurs in the part that is tested or validated"
 
@@ -67,12 +69,25 @@ def train_on_devices(options: RunOptions, plan: Plan, folds: Sequence[int]) -> N
     named = options.device if plan.model.kind.in_steps else "cpu"
     devices = list(map(device_of, named.split()))
     started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
+    if options.device == "auto" and devices == ["cuda"] and not started:
+        tell_idle_card(len(folds))
     if len(devices) > 1:
         train_side_by_side(options)
     elif started:
         train_share(plan, folds, *devices)
     else:
         train_run(plan, folds, *devices)
+
+
+def tell_idle_card(folds: int) -> None:
+    """Tell how to train folds side by side on a card that nothing else uses."""
+    free, total = torch.cuda.mem_get_info()
+    if folds > 1 and free > IDLE * total:
+        words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
+        tell_once(
+            f'this card is nearly idle: DEVICE="{words}" trains folds side by side'
+            " (on an H200 five took 43 s instead of 64)"
+        )
 
 
 def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:

@@ -186,7 +186,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).training.computed if plan.begun else None
         if begun and begun.device == device:  # the run continues with the same bits
-            proposed = Compute(**vars(begun))
+            proposed = Compute.recorded(begun)
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:

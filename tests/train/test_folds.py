@@ -3,6 +3,7 @@
 import pytest
 
 from featurestack.commandline.options import option_words, texts
+from featurestack.commandline.terminal import tell_once
 from featurestack.results import folders
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
@@ -48,3 +49,14 @@ def test_a_child_gets_what_was_given():
     given = RunOptions.build(texts(RunOptions, words))
     child = RunOptions.build(texts(RunOptions, folds.child_words(given, "cuda:1")))
     assert child == change(given, device="cuda:1")
+
+
+@pytest.mark.parametrize(("free", "told"), [(95, True), (50, False)])
+def test_a_card_that_nothing_uses_is_told_to_train_folds_side_by_side(
+    free, told, monkeypatch, capsys
+):
+    tell_once.cache_clear()
+    monkeypatch.setattr(folds.torch.cuda, "mem_get_info", lambda: (free, 100))
+    folds.tell_idle_card(1)
+    folds.tell_idle_card(3)
+    assert ('DEVICE="cuda:0 cuda:0 cuda:0"' in capsys.readouterr().err) is told

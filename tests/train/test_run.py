@@ -137,7 +137,7 @@ def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch
     with pytest.raises(Failed, match=r"fold 1: \[Errno 28\] No space left"):
         run.execute(options)
     monkeypatch.setattr(Trainer, "fit", Mock(side_effect=short))
-    with pytest.raises(Failed, match="BATCH=8: try BATCH=4"):
+    with pytest.raises(Failed, match="BATCH=8, GRID=16x16; try BATCH=4"):
         run.execute(options)
 
 
