@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
-from featurestack.linear.logistic import ABSENT, means_and_deviations
 from featurestack.scores.metrics import Floats
 
 Labels = NDArray[np.integer] | NDArray[np.bool_]
@@ -44,6 +43,8 @@ STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # and thirteen layers of YAMNet have 92.0 % and by it 90.4.
 MOST = 10_000
 PLAIN, MIXED = "plain", "mixed"
+# logit of a class without training clips: finite, but its probability is 0 in float32
+ABSENT = -1000.0
 HELD = 10.0  # deviations
 SINGLE = 4_096  # numbers of a clip above which values have single precision
 CHUNK = 1_024  # numbers that are standardised at once
@@ -174,6 +175,21 @@ def standardisation(x: NDArray[np.floating], blocks: Sequence[int]) -> Standard:
     shares = np.maximum(sizes, 1) * np.count_nonzero(sizes)
     root = np.repeat(np.sqrt(np.maximum(shares, 1)), blocks)
     return Standard(mean, scale * root, HELD / root)
+
+
+def means_and_deviations(x: Floats) -> tuple[Floats, Floats]:
+    """(D,) means and deviations of x (N, D), to the bit those of scikit-learn's
+    StandardScaler; the deviation of a constant column is 1.
+    """
+    clips = np.float64(len(x))
+    mean = x.sum(axis=0) / clips
+    centred = x - mean
+    correction = centred.sum(axis=0)
+    centred **= 2
+    variance = (centred.sum(axis=0) - correction**2 / clips) / clips
+    rounding = np.finfo(np.float64).eps
+    constant = variance <= clips * rounding * variance + (clips * mean * rounding) ** 2
+    return mean, np.where(constant, 1.0, np.sqrt(variance))
 
 
 def has_others(targets: Floats, groups: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -345,15 +361,25 @@ def label_loss(
     answers: Floats, targets: Floats, counts: Floats
 ) -> tuple[float, float, float]:
     """The same of labels, with one factor and offset for all (Platt 1999)."""
-    from featurestack.linear.minimise import minimise
+    from scipy.optimize import minimize
+    from scipy.special import expit
 
-    labels = targets.reshape(-1, 1)
+    labels = targets.ravel()
     mean, scale = means_and_deviations(answers.reshape(-1, 1))
-    standard = (answers.reshape(-1, 1) - mean) / scale
-    each_once = np.ones((len(labels), 1))
-    weight, bias = minimise(standard, labels > 0, 1.0, False, each_once)
-    logits = standard @ weight.T + bias
-    factor = float(weight[0, 0] / scale[0])
-    constant = float(bias[0]) - factor * float(mean[0])
-    loss = np.logaddexp(0, logits) - labels * logits
-    return float(loss.mean()), factor, -constant / factor if factor else 0.0
+    standard = (answers.ravel() - mean) / scale
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        """With the derivatives by the two weights; a penalty keeps them finite."""
+        logits = weights[0] * standard + weights[1]
+        each = np.logaddexp(0, logits) - labels * logits
+        errors = expit(logits) - labels
+        size = weights * [1, 0] / len(labels)
+        slope = np.array([(errors * standard).mean(), errors.mean()]) + size
+        return float(each.mean() + (size * weights).sum() / 2), slope
+
+    weight, bias = minimize(loss, [0.0, 0.0], jac=True, options={"gtol": 1e-7}).x
+    factor = float(weight / scale[0])
+    constant = float(bias) - factor * float(mean[0])
+    logits = factor * answers.ravel() + constant
+    each = np.logaddexp(0, logits) - labels * logits
+    return float(each.mean()), factor, -constant / factor if factor else 0.0
