@@ -20,6 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
@@ -36,12 +39,13 @@ from featurestack.feature_importance.importance import (
     ENOUGH,
     NONE,
     FeatureSets,
-    Fits,
+    SetScores,
     smaller_sets,
 )
 from featurestack.features_cache import external
-from featurestack.linear import logistic, ridge
+from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.results.training_options import STRENGTH
 from featurestack.scores.bootstrap import CHOICE_VARIANCE, recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.check import draw, precision_above
@@ -147,9 +151,12 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
     classes, folds as `make data` draws them.
     """
     yield "model", "best of eight", "one set"
-    fits: dict[str, Callable[[Floats, Ints], Any]] = {
-        "ridge": lambda x, y: ridge.fit(x, y, 2, [8], np.arange(len(y))),
-        "linear": lambda x, y: logistic.fit(x, y, 2),
+    linear = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH))
+    fits: dict[str, Callable[[Floats, Ints, Floats], Floats]] = {
+        "ridge": lambda x, y, new: softmax(
+            ridge.fit(x, y, 2, [8], np.arange(len(y))).logits(new), axis=1
+        ),
+        "linear": lambda x, y, new: linear.fit(x, y).predict_proba(new),
     }
     y = np.arange(60) % 2
     for model, fit in fits.items():
@@ -163,7 +170,7 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
                 answers = np.zeros((len(y), 2))
                 for fold in range(1, 6):
                     test = folds == fold
-                    answers[test] = softmax(fit(x[~test], y[~test]).logits(x[test]), 1)
+                    answers[test] = fit(x[~test], y[~test], x[test])
                 labels = np.eye(2, dtype=bool)[y]
                 clips = np.arange(len(y))
                 name = f"f{number}"
@@ -229,7 +236,9 @@ def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
 
         def right(features: Sequence[str], fitted: Any, tested: Any) -> Floats:
             of = columns(features)
-            model = logistic.fit(fitted[0][:, of], fitted[1], 4)
+            recordings = np.arange(len(fitted[1]))
+            blocks = [3] * len(features)
+            model = ridge.fit(fitted[0][:, of], fitted[1], 4, blocks, recordings)
             return model.logits(tested[0][:, of]).argmax(axis=1) == tested[1]
 
         for name in fitted.sizes.keys() - {NONE}:
@@ -239,7 +248,7 @@ def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
                 table.loc[test, name] = right(
                     name.split("+"), (x[~test], y[~test]), (x[test], y[test])
                 ).astype(float)
-        sets = smaller_sets(Fits(fitted, clips, pd.DataFrame(), table))
+        sets = smaller_sets(SetScores(fitted, clips, pd.DataFrame(), table))
         every = right(names, (x, y), (new_x, new_y)).mean() - 0.25
         named = {
             "loss": sets["lost"] <= (1 - ENOUGH) * (sets["of"] - 0.25),
@@ -417,13 +426,10 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     assert choice, "train writes one"
     clips = scores.clips
 
-    def logits(
-        features: str, model: str, fold: int, numbers: Mapping[str, Floats]
-    ) -> Floats:
-        fitted = clips.fitted(features, model, clips.trained(fold))
-        return fitted(
-            np.concatenate([numbers[name] for name in features.split("+")], 1)
-        )
+    def logits(features: str, fold: int, numbers: Mapping[str, Floats]) -> Floats:
+        model = clips.fit(features, clips.trained(fold))
+        of_set = [numbers[name] for name in features.split("+")]
+        return model.logits(np.concatenate(of_set, axis=1))
 
     truth = 0.25
     if design.strength:
@@ -433,10 +439,8 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         truth = float(
             np.mean(
                 [
-                    np.mean(logits(features, model, fold, numbers).argmax(1) == new)
-                    for fold, features, model in zip(
-                        config.folds, choice.sets, choice.models
-                    )
+                    np.mean(logits(features, fold, numbers).argmax(1) == new)
+                    for fold, features in zip(config.folds, choice.sets)
                 ]
             )
         )

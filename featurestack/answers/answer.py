@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from featurestack.analysis.report_inputs import Built
-    from featurestack.answers.choice import Candidate, Scores
+    from featurestack.answers.choice import Scores
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
@@ -62,7 +62,7 @@ class Answer:
     recommended  the set for later use, chosen from all folds; '' if nothing is better
                  than chance. It has no score, unless it is the only feature
     run          the run of the recommended set, as dataset/name
-    alone        feature -> its score alone by an exact model, the best first
+    alone        feature -> its score alone by ridge, the best first
     whole        False if a clip, a run or a part of the report failed
     """
 
@@ -344,18 +344,15 @@ def extract(question: Question) -> bool:
 def rank(question: Question) -> "Scores":
     """Score each feature alone, in the fits that choose."""
     from featurestack.answers.choice import Scores
-    from featurestack.feature_importance.fits import read_clips
+    from featurestack.feature_importance.fits import RIDGE, Fits, read_clips
     from featurestack.train.plan import make_plan
 
     names = rankable(question.cache, question.features)
-    options = part_of(
-        question.options, RunOptions, features="+".join(names), model="linear"
-    )
-    plan = make_plan(options)
-    scores = Scores(read_clips(plan), question.folder)
-    scores.read()
+    given = {"features": "+".join(names), "model": RIDGE}
+    plan = make_plan(part_of(question.options, RunOptions, **given))
+    scores = Scores(Fits(read_clips(plan)))
     for name in progress(plan.channel_names, label="ranking", unit="features"):
-        scores.add(scores.ranked_by(name), [None, *plan.folds])
+        scores.add(name, [None, *plan.folds])
     return scores
 
 
@@ -364,52 +361,41 @@ def train(question: Question, scores: "Scores") -> RunFolder:
     on every fold. A single feature has one run: a map by `texturenet`, a vector by
     `ridge`.
     """
-    from featurestack.answers.choice import (
-        TEXTURE,
-        Candidate,
-        choose,
-        recommend,
-    )
+    from featurestack.answers.choice import choose, recommend
     from featurestack.answers.section import write_choice
-    from featurestack.feature_importance.fits import RIDGE
+    from featurestack.train.run import execute
 
     plan = scores.clips.plan
     names = plan.channel_names
+
+    def train_fold(features: str, fold: int, composed_from: int) -> RunFolder:
+        """The run of a set, with this fold trained."""
+        given = {"features": features, "model": scores.model(features)}
+        options = part_of(question.options, RunOptions, **given, folds=(fold,))
+        with silenced():
+            return execute(options, composed_from=composed_from)
+
     if not question.chooses:
-        model = TEXTURE if scores.maps else RIDGE
         for fold in progress(plan.folds, label="training", unit="folds"):
-            run = train_fold(question, Candidate(names[0], model), fold, 0)
+            run = train_fold(names[0], fold, 0)
         return run
     chosen = {
         fold: choose(scores, names, fold)
         for fold in progress(plan.folds, label="choosing", unit="folds")
     }
-    sets = [candidate.features for candidate in chosen.values()]
-    recommended = recommend(scores, names, sets)
-    jobs = [(candidate, fold) for fold, candidate in chosen.items()]
+    recommended = recommend(scores, names, [*chosen.values()])
+    jobs = [(features, fold) for fold, features in chosen.items()]
     jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
-    runs: dict[Candidate, RunFolder] = {}
-    for candidate, fold in progress(jobs, label="training", unit="folds"):
-        runs[candidate] = train_fold(question, candidate, fold, len(names))
+    runs: dict[str, RunFolder] = {}
+    for features, fold in progress(jobs, label="training", unit="folds"):
+        runs[features] = train_fold(features, fold, len(names))
     return write_choice(
         question.folder,
-        {fold: runs[candidate] for fold, candidate in chosen.items()},
-        (recommended, runs[recommended]),
+        {fold: runs[features] for fold, features in chosen.items()},
+        runs[recommended],
         scores,
         question.words,
     )
-
-
-def train_fold(
-    question: Question, candidate: "Candidate", fold: int, composed_from: int
-) -> RunFolder:
-    """The run of a candidate, with this fold trained."""
-    from featurestack.train.run import execute
-
-    own = candidate._asdict()
-    options = part_of(question.options, RunOptions, **own, folds=(fold,))
-    with silenced():
-        return execute(options, composed_from=composed_from)
 
 
 # ---- after the steps
@@ -427,7 +413,7 @@ def conclude(
     from featurestack.answers import section
 
     names = scores.clips.plan.channel_names
-    alone = {name: scores.alone(name, None) for name in names}
+    alone = {name: scores.by_ridge(name, None) for name in names}
     alone = dict(sorted(alone.items(), key=lambda pair: -pair[1]))
     score = configuration_score([run])
     name = question.runs.name

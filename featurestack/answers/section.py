@@ -5,7 +5,6 @@ runs/<dataset>/answer/
     fold1/predictions.csv  the test clips of a fold, by the run of the set that was
                            chosen without this fold
     features.csv           FEATURE_COLUMNS, a row for each candidate
-    scores-<digest>.csv    the scores that chose, see `choice.Scores`
 """
 
 from collections import Counter
@@ -39,17 +38,17 @@ from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:
-    from featurestack.answers.choice import Candidate, Scores
+    from featurestack.answers.choice import Scores
 
 CANDIDATES = "features.csv"
-NUMBERS = ("alone", "folds")  # score by an exact model, folds that chose the feature
+NUMBERS = ("alone", "folds")  # score by ridge, folds that chose the feature
 FEATURE_COLUMNS = ("feature", *NUMBERS)
 CHARTED = 10  # features alone in the chart
 NAMED = 6  # features that a sentence names
 # docs/tables/layers.csv, esc50_single.csv
 LAYERS = (
     "The layers of a pretrained network may bring more: those of YAMNet have 91.8 % by"
-    " ridge on ESC-50, where mel has 44.1 by linear."
+    " ridge on ESC-50, where mel has 48.0."
 )
 
 
@@ -59,14 +58,14 @@ LAYERS = (
 def write_choice(
     folder: Path,
     runs: Mapping[int, RunFolder],
-    recommended: "tuple[Candidate, RunFolder]",
+    recommended: RunFolder,
     scores: "Scores",
     command: Sequence[str],
 ) -> RunFolder:
     """Write the run folder of a choice.
 
     runs         tested fold -> the run that has trained its set on the other folds
-    recommended  what to use later, and its run
+    recommended  the run of the set for later use
     command      the words of the command
     """
     sets = [run.training.features for run in runs.values()]
@@ -101,11 +100,10 @@ def refuse_other_run(folder: Path) -> None:
 
 def configuration(
     runs: Mapping[int, RunFolder],
-    recommended: "tuple[Candidate, RunFolder]",
+    later: RunFolder,
     scores: "Scores",
     command: Sequence[str],
 ) -> RunConfig:
-    candidate, later = recommended
     config = later.training
     names = scores.clips.plan.channel_names
     trained = {run.name: run.training for run in (*runs.values(), later)}
@@ -143,7 +141,7 @@ def configuration(
             recommended=config.features,
             recommended_run=later.name,
             recommended_model=config.model,
-            recommended_score=scores.mean(candidate.exact, None),
+            recommended_score=scores.by_ridge(config.features, None),
             words=tuple(command),
         ),
     )
@@ -153,7 +151,7 @@ def feature_table(scores: "Scores", sets: Sequence[str]) -> pd.DataFrame:
     """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
     chosen = [name for features in sets for name in features.split("+")]
     rows = [
-        (name, scores.alone(name, None), chosen.count(name))
+        (name, scores.by_ridge(name, None), chosen.count(name))
         for name in scores.clips.plan.channel_names
     ]
     table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
@@ -262,7 +260,7 @@ def alone(scores: Mapping[str, float], metric: str) -> str:
     """The features with the highest scores alone."""
     best = sorted(scores, key=lambda name: -scores[name])[:NAMED]
     texts = [f"{name} {percent(scores[name])} %" for name in best]
-    sentence = f"Alone, by an exact model, {metric}: {', '.join(texts)}."
+    sentence = f"Alone, by ridge, {metric}: {', '.join(texts)}."
     if len(scores) > 1:
         sentence += (
             f" The first of {len(scores)} features is selected by this score, so it is"
@@ -285,8 +283,8 @@ def recommended(config: Choice, *, chance: bool) -> str:
     different = counted(len({*config.sets}), "set")
     return (
         f"undecided: {folds} chose {different}; for later use {config.recommended},"
-        f" which has {percent(config.recommended_score)} % by an exact model, on folds"
-        " that chose it, so this is optimistic"
+        f" which has {percent(config.recommended_score)} % by ridge, on folds that"
+        " chose it, so this is optimistic"
     )
 
 

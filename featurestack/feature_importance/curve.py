@@ -1,6 +1,6 @@
 """`make curve`: the score against the number of training recordings.
 
-An exact model is fitted to each feature set on an eighth, a quarter, half and all of
+Ridge is fitted to each feature set on an eighth, a quarter, half and all of
 the training recordings of each fold, and scored on all test clips. Parts are
 stratified, and each lies within the next larger one. If a curve still rises at its end,
 more recordings help more than another model.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.terminal import text_table
-from featurestack.feature_importance.fits import Clips, answers_of_folds, read_features
+from featurestack.feature_importance.fits import Clips, Fits, Part, read_features
 from featurestack.feature_importance.options import CurveOptions, FitOptions
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
@@ -39,8 +39,11 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
                 fold: trained_on(clips, fold, part, options.seed)
                 for fold in clips.plan.folds
             }
-            trained = {fold: table.index.to_numpy() for fold, table in tables.items()}
-            answers = answers_of_folds(clips, channels_named, options.model, trained)
+            parts = [
+                Part(table.index.to_numpy(), clips.tested(fold))
+                for fold, table in tables.items()
+            ]
+            answers = np.concatenate(Fits(clips).answers(channels_named, parts))
             recordings = [table["group"].nunique() for table in tables.values()]
             row = {
                 "features": features,

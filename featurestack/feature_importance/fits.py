@@ -1,16 +1,27 @@
-"""Fits of exact models to feature sets of the same clips, whose numbers are read once.
+"""Ridge fitted to feature sets, and its answers to clips that it was not fitted to.
 
-Clips and folds are those of `make train`, and so are the solutions; no fit uses test
-clips. `answer` chooses by these fits too.
+Importance, the learning curve and the choice of features all read these answers. Clips
+and folds are those of `make train`, and so are the solutions; no fit uses the clips
+that it answers. The numbers of the features are read once.
 
-Conventions: N clips of the cache, D numbers of a clip.
+runs/<dataset>/fits/
+    <digest>.npz  the answers of one feature set, (n, K) float32 for each part. They are
+                  kept set by set, so that a command goes on where a kill has ended it.
+
+A digest names the values of the features, the clips with their labels and recordings,
+the task and the solution. A damaged file is made again.
+
+Conventions: N clips of the cache, D numbers of a clip, K classes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,22 +31,36 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import part_of
+from featurestack.commandline.terminal import silenced
 from featurestack.feature_importance.options import FitOptions
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
-from featurestack.linear import logistic, ridge
+from featurestack.linear import ridge
+from featurestack.results.config import digest
 from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks import require_clips
 from featurestack.scores.tasks.base import clip_metric
+from featurestack.storage.files import replace_file
+from featurestack.storage.own_files import OwnFiles
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan
 
-LINEAR, RIDGE = "linear", "ridge"
+RIDGE = "ridge"
+FOLDER = "fits"
+FITS = 1  # raised if the same fits would have other answers
 
 Numbers: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A fit: its training clips, and the clips that it answers."""
+
+    train: Positions
+    tested: Positions
 
 
 @dataclass(frozen=True)
@@ -64,34 +89,113 @@ class Clips:
     def tested(self, fold: int) -> Positions:
         return self.plan.cache.positions(self.splits[fold].test)
 
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The tested folds of the protocol."""
+        folds = self.plan.folds
+        return [Part(self.trained(fold), self.tested(fold)) for fold in folds]
+
     def width(self, features: str) -> int:
         """The numbers of a clip of a feature set."""
         return sum(self.numbers[name].shape[1] for name in features.split("+"))
 
     def x(self, features: str) -> Numbers:
         """(N, D) the numbers of a feature set."""
-        if not features:
-            return np.zeros((len(self.plan.cache.clips), 0), np.float32)
-        return np.concatenate([self.numbers[name] for name in features.split("+")], 1)
+        first, *others = (self.numbers[name] for name in features.split("+"))
+        return np.concatenate([first, *others], axis=1) if others else first
 
-    def fitted(
-        self, features: str, model: str, train: Positions
-    ) -> Callable[[Numbers], Floats]:
-        """The logits of `linear` or `ridge` for numbers of clips; the shares of the
-        classes without a feature, and if the training clips are of one class.
-        """
-        classes = len(self.plan.classes)
-        shares = self.plan.indicator(train).mean(axis=0)
-        if not features or np.isin(shares, [0, 1]).all():
-            return lambda tested: np.tile(shares, (len(tested), 1))
+    def values(self, features: str) -> list[str]:
+        """The digests of a set's cached values."""
+        cached = self.plan.content["cache"]
+        channels = dict(zip(self.plan.channel_names, self.plan.channels, strict=True))
+        names = features.split("+") if features else []
+        return [cached[channels[name].stored] for name in names]
+
+    def fit(self, features: str, train: Positions) -> ridge.RidgeModel:
+        """The model of a feature set."""
         names = features.split("+")
-        x, targets = self.x(features)[train], self.plan.targets[train]
-        if model == RIDGE:
-            blocks = [width for name in names for width in self.blocks[name]]
-            groups = self.plan.cache.clips["group"].to_numpy()[train]
-            return ridge.fit(x, targets, classes, blocks, groups).logits
-        widths = [self.numbers[name].shape[1] for name in names]
-        return logistic.fit(x, targets, classes, logistic.strengths(widths)).logits
+        blocks = [width for name in names for width in self.blocks[name]]
+        groups = self.plan.cache.clips["group"].to_numpy()[train]
+        classes, targets = len(self.plan.classes), self.plan.targets[train]
+        return ridge.fit(self.x(features)[train], targets, classes, blocks, groups)
+
+    def answers(self, features: str, part: Part) -> Numbers:
+        """(n, K) the logits of a part's clips; without a feature, or if the training
+        clips are of one class, the shares of the classes.
+        """
+        shares = self.plan.indicator(part.train).mean(axis=0)
+        if not features or np.isin(shares, [0, 1]).all():
+            answers = np.tile(shares, (len(part.tested), 1))
+        else:
+            x = self.x(features)[part.tested]
+            answers = self.fit(features, part.train).logits(x)
+        return answers.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The answers of feature sets' fits, made once and kept."""
+
+    clips: Clips
+    # fits that this process has made, as feature set and number of parts
+    made: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.clips.plan.path.with_name(FOLDER)
+
+    def answers(self, features: str, parts: Sequence[Part]) -> list[Numbers]:
+        """(n, K) each part's answers."""
+        file, keys = self.file(features), [self.key(part) for part in parts]
+        kept = read_kept(file)
+        lacking = [place for place, key in enumerate(keys) if key not in kept]
+        if lacking:
+
+            def answer(place: int) -> Numbers:
+                return self.clips.answers(features, parts[place])
+
+            # a fit takes one thread: several are made side by side
+            with (
+                silenced(),
+                threadpool_limits(1),
+                ThreadPoolExecutor(cpu_count()) as threads,
+            ):
+                found = [*threads.map(answer, lacking)]
+            kept |= {keys[place]: each for place, each in zip(lacking, found)}
+            content = io.BytesIO()
+            arrays: dict[str, Any] = kept
+            np.savez(content, **arrays)
+            OwnFiles(self.folder).claim([file.name], "move it, or give another RUNS")
+            replace_file(file, content.getvalue(), durable=False, parents=True)
+            self.made.append((features, len(lacking)))
+        return [kept[key] for key in keys]
+
+    def file(self, features: str) -> Path:
+        plan = self.clips.plan
+        about = [FITS, plan.training.task, plan.training.padding, [*plan.names]]
+        about += [plan.content["clips"], self.clips.values(features)]
+        return self.folder / f"{digest(about)}.npz"
+
+    def key(self, part: Part) -> str:
+        ids = self.clips.plan.cache.clips["clip_id"].to_numpy()
+        return digest([ids[part.train].tolist(), ids[part.tested].tolist()])
+
+    def clip_scores(self, features: str) -> Floats:
+        """(n,) each test clip's part of the score by fits to a feature set."""
+        plan, parts = self.clips.plan, self.clips.parts
+        answers = np.concatenate(self.answers(features, parts))
+        tested = np.concatenate([part.tested for part in parts])
+        labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
+        return clip_metric(plan.task).clip_scores(labels, answers, table)[1]
+
+
+def read_kept(file: Path) -> dict[str, Numbers]:
+    """The answers in a file; none if it is not there, or damaged."""
+    try:
+        with np.load(file) as kept:
+            return dict(kept)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return {}
 
 
 def read_clips(plan: Plan) -> Clips:
@@ -119,7 +223,8 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Cli
     cache = cache_of(options.dataset, options.data, options.name)
     groups = parse_list(options.features, cache.features)
     words = [str(channel) for group in groups for channel in group]
-    plan = make_plan(part_of(options, RunOptions, features="+".join(words)))
+    given = {"features": "+".join(words), "model": RIDGE}
+    plan = make_plan(part_of(options, RunOptions, **given))
     require_clips(plan.task, options.dataset)
     # the cache's names: mel@n_mels=128 is mel
     channels = iter(plan.channel_names)
@@ -129,29 +234,3 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Cli
             f"FEATURES={options.features}: expected two or more different features"
         )
     return names, read_clips(plan)
-
-
-def answers_of_folds(
-    clips: Clips, features: str, model: str, trained: Mapping[int, Positions]
-) -> Floats:
-    """(n, K) the answers to the folds' test clips; `trained` are the training clips of
-    each fold.
-    """
-
-    def answers(fold: int) -> Floats:
-        logits = clips.fitted(features, model, trained[fold])
-        return logits(clips.x(features)[clips.tested(fold)])
-
-    # a solution takes one thread: the folds' are found side by side
-    with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
-        return np.concatenate([*threads.map(answers, trained)])
-
-
-def clip_scores(clips: Clips, features: str, model: str) -> Floats:
-    """(n,) each test clip's part of the score by fits to a feature set."""
-    plan = clips.plan
-    trained = {fold: clips.trained(fold) for fold in plan.folds}
-    answers = answers_of_folds(clips, features, model, trained)
-    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
-    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
-    return clip_metric(plan.task).clip_scores(labels, answers, table)[1]

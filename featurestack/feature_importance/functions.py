@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @takes(ImportanceOptions, "features")
 def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
     """`make importance`: the worth of each feature, alone and beside the others, from
-    fits of an exact model with and without it.
+    fits of ridge with and without it.
 
     It returns three tables: `features`, what each feature gives alone, what is lost
     without it and what it adds to the base, each with interval and p; `classes`, the

@@ -1,6 +1,6 @@
 """`make importance`: what each feature is worth, alone and beside the others.
 
-An exact model is fitted to all features, to all but each one, to each one alone and to
+Ridge is fitted to all features, to all but each one, to each one alone and to
 each one beside the base. The tables of the last call, which a report reads, are in
 `runs/<dataset>/importance/importance.json`.
 
@@ -43,7 +43,7 @@ from featurestack.storage.own_files import OwnFiles
 from featurestack.train.run_json import composed_from, finished_alone
 
 if TYPE_CHECKING:
-    from featurestack.feature_importance.fits import Clips
+    from featurestack.feature_importance.fits import Clips, Fits
 
 FOLDER = "importance"
 FILE = "importance.json"
@@ -60,7 +60,6 @@ class Importance(Record):
     hash: str  # hash of the features, their values, the clips, folds and options
     clips: int  # test clips
     tested: str  # digest of their ids
-    model: str
     score: str  # the title of the task's score
     every: float  # the score of all features together
     features: tuple[str, ...]
@@ -121,8 +120,8 @@ class FeatureSets:
 
 
 @dataclass(frozen=True, eq=False)
-class Fits:
-    """The parts of the score of each test clip by each fit."""
+class SetScores:
+    """The parts of the score of each test clip by the fits to each set."""
 
     sets: FeatureSets
     clips: pd.DataFrame  # N rows: clip_id, group, fold
@@ -160,7 +159,7 @@ def gain_tests(
     return columns
 
 
-def measures_table(fits: Fits) -> pd.DataFrame:
+def measures_table(fits: SetScores) -> pd.DataFrame:
     """One row for each feature and measure: the score of the set in question (the
     feature alone, all without it, the base with it), mean, low, high, p, significant.
     """
@@ -176,7 +175,7 @@ def measures_table(fits: Fits) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def classes_table(fits: Fits) -> pd.DataFrame:
+def classes_table(fits: SetScores) -> pd.DataFrame:
     """By class, feature and measure: mean over the class's clips, interval and p,
     corrected for all of a measure.
     """
@@ -204,20 +203,20 @@ def selected_on_others(criterion: Floats) -> Ints:
     return chosen
 
 
-def smaller_sets(fits: Fits) -> pd.DataFrame:
+def smaller_sets(fits: SetScores) -> pd.DataFrame:
     """The best fitted set of each size below all, the smallest first: features, its
     score, `of` (the score of all), lost with its interval, and its verdict.
 
     A set is `as good` if all folds choose it and the interval of the loss ends below
     the share of the gain above chance that ENOUGH lets go; `worse` if it begins above
     0; else `open`. The table is empty if all features together are not clearly better
-    than none.
+    than none; they can be clearly worse, too.
     """
     sizes, scores = fits.sets.sizes, fits.scores
     every = scores[fits.sets.every].to_numpy()
     above_chance = every - scores[NONE].to_numpy()
     gain = gain_tests(above_chance[:, None], fits.groups).iloc[0]
-    if not gain["significant"]:
+    if not (gain["significant"] and gain["mean"] > 0):
         return pd.DataFrame()
     _, fold = np.unique(fits.clips["fold"], return_inverse=True)
     of_fold = np.eye(fold.max() + 1)[fold] / len(fold)  # (N, folds)
@@ -251,7 +250,7 @@ def smaller_sets(fits: Fits) -> pd.DataFrame:
 def measure_importance(options: FitOptions) -> Importance:
     """The tables of a call; its fits are made unless the last call was the same."""
     # a report, which reads the tables, does without torch
-    from featurestack.feature_importance.fits import read_features
+    from featurestack.feature_importance.fits import Fits, read_features
 
     features, clips = read_features(options, least=2)
     sides = [(fold, clips.splits[fold]) for fold in clips.plan.folds]
@@ -265,7 +264,7 @@ def measure_importance(options: FitOptions) -> Importance:
         last = None
     if last and last.hash == hash_:
         return last
-    measured = measured_by(make_fits(features, clips), clips, hash_)
+    measured = measured_by(make_fits(features, Fits(clips)), clips, hash_)
     own.write({FILE: json.dumps(asdict(measured), indent=1) + "\n"})
     return measured
 
@@ -278,21 +277,19 @@ def read_importance(folder: Path) -> Importance:
     return read_config(content, Importance, str(file), remedy)
 
 
-def make_fits(features: tuple[str, ...], clips: "Clips") -> Fits:
+def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
     """The scores of the fits to all sets."""
-    from featurestack.feature_importance.fits import clip_scores
-
-    plan, sets = clips.plan, FeatureSets(features)
-    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
+    plan, sets = fits.clips.plan, FeatureSets(features)
+    tested = np.concatenate([part.tested for part in fits.clips.parts])
     labels = pd.DataFrame(plan.indicator(tested), columns=plan.names)
     scores = {
-        name: clip_scores(clips, "" if name == NONE else name, plan.model.name)
+        name: fits.clip_scores("" if name == NONE else name)
         for name in progress(sets.sizes, label="importance", unit="fits")
     }
     if not plan.task.multilabel:
         # the best constant answer, whatever the folds' own shares are
         scores[NONE] = np.full(len(tested), labels.mean().max())
-    return Fits(
+    return SetScores(
         sets,
         plan.cache.clips[["clip_id", "group", "fold"]].iloc[tested],
         labels.loc[:, labels.any()],
@@ -300,7 +297,7 @@ def make_fits(features: tuple[str, ...], clips: "Clips") -> Fits:
     )
 
 
-def measured_by(fits: Fits, clips: "Clips", hash_: str) -> Importance:
+def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
     """The tables of these fits."""
     plan, features = clips.plan, fits.sets.features
     tested = finished_alone(plan.path.parent, plan.training.task)
@@ -315,7 +312,6 @@ def measured_by(fits: Fits, clips: "Clips", hash_: str) -> Importance:
         hash=hash_,
         clips=len(fits.clips),
         tested=digest(sorted(fits.clips["clip_id"])),
-        model=plan.model.name,
         score=plan.task.metric.title,
         every=float(fits.scores[fits.sets.every].mean()),
         features=features,
@@ -346,7 +342,7 @@ def importance_summary(measured: Importance) -> str:
         unit = "points; too few recordings for intervals"
     legend = (
         f"{measured.clips:,} test clips; all features together"
-        f" {percent(measured.every)} % {measured.score}, by {measured.model}; {unit}"
+        f" {percent(measured.every)} % {measured.score}, by ridge; {unit}"
     )
     return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
 

@@ -1,16 +1,13 @@
 """The options of `make importance` and `make curve`."""
 
-from typing import Literal
-
 from featurestack.commandline.options import SEED, DatasetOptions, RunsOptions, option
 from featurestack.scores.tasks import task_choices
 
 
 class FitOptions(DatasetOptions, RunsOptions):
-    """Feature sets, and the exact model that is fitted to them."""
+    """Feature sets, to which ridge is fitted."""
 
     features: str
-    model: Literal["linear", "ridge"] = option("linear", "an exact model")
     task: str = option(
         "auto",
         "labels to predict: classes, categories or tags; auto: by the labels",
@@ -19,8 +16,8 @@ class FitOptions(DatasetOptions, RunsOptions):
 
 
 class ImportanceOptions(FitOptions):
-    """The worth of each feature, alone and beside the others, from fits of an exact
-    model with and without it.
+    """The worth of each feature, alone and beside the others, from fits of ridge with
+    and without it.
     """
 
     example = 'FEATURES="mel mfcc chroma contrast"'

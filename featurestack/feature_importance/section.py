@@ -104,8 +104,8 @@ LOST, LOST_BY_CLASS = FIGURES["importance"], FIGURES["importance_by_class"]
 
 
 def measured_features(measured: Importance) -> str:
-    """`5 features, by linear`."""
-    return f"{counted(len(measured.features), 'feature')}, by {measured.model}"
+    """`5 features, by ridge`."""
+    return f"{counted(len(measured.features), 'feature')}, by ridge"
 
 
 def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> list[str]:

@@ -1,1 +1,1 @@
-"""Exact models: logistic regression, fitted to its minimum. No torch."""
+"""Ridge regression in closed form. No torch."""

@@ -262,14 +262,26 @@ def spectrum(kernel: Floats, root: Floats) -> Spectrum:
     return vectors, np.maximum(values, 0)
 
 
+def projection(spectrum: Spectrum, targets: Floats, counts: Floats) -> Floats:
+    """(R, K) the targets by eigenvectors: the same for every strength."""
+    projected: Floats = spectrum[0].T @ (np.sqrt(counts)[:, None] * targets)
+    return projected
+
+
 def residuals(
-    spectrum: Spectrum, targets: Floats, counts: Floats, strength: float
+    spectrum: Spectrum,
+    targets: Floats,
+    counts: Floats,
+    strength: float,
+    projected: Floats | None = None,
 ) -> Floats:
     """(N, K) targets less answers, times the root of as how many clips each counts."""
     vectors, values = spectrum
+    if projected is None:
+        projected = projection(spectrum, targets, counts)
     shrunk = values / (values + len(targets) * strength)
     weighted = np.sqrt(counts)[:, None] * targets
-    return weighted - vectors @ (shrunk[:, None] * (vectors.T @ weighted))
+    return weighted - vectors @ (shrunk[:, None] * projected)
 
 
 def left_out(
@@ -278,13 +290,14 @@ def left_out(
     counts: Floats,
     strength: float,
     groups: NDArray[np.generic],
+    projected: Floats | None = None,
 ) -> Floats:
     """(N, K) the answer to each clip by the model without all clips of its group: equal
     to refits. A single group is left out clip by clip.
     """
     vectors, values = spectrum
     shrunk = values / (values + len(targets) * strength)
-    errors = residuals(spectrum, targets, counts, strength)
+    errors = residuals(spectrum, targets, counts, strength, projected)
     group_of = left_out_together(groups)
     sizes = np.bincount(group_of)[group_of]
     order = np.argsort(group_of, kind="stable")
@@ -317,8 +330,9 @@ def choose(
         return UNJUDGED
     choices = []
     for kernel, of_kernel in spectra.items():
+        projected = projection(of_kernel, targets, counts)
         for strength in STRENGTHS:
-            answers = left_out(of_kernel, targets, counts, strength, groups)
+            answers = left_out(of_kernel, targets, counts, strength, groups, projected)
             clips = answers[judging], targets[judging], counts[judging]
             loss, factor, offset = judge(*clips)
             choices.append(Choice(loss, kernel, strength, factor, offset))

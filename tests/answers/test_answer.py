@@ -72,7 +72,7 @@ def options(tmp_path, clips):
 
 
 @contextlib.contextmanager
-def linear_alone():
+def ridge_alone():
     """Every set is trained by an exact model."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Scores, "maps", set())
@@ -81,7 +81,7 @@ def linear_alone():
 
 @pytest.fixture
 def quick():
-    with linear_alone():
+    with ridge_alone():
         yield
 
 
@@ -91,7 +91,7 @@ def whole(clips, tmp_path_factory):
     place = tmp_path_factory.mktemp("whole")
     options = options_at(place, clips)
     told = io.StringIO()
-    with linear_alone(), contextlib.redirect_stderr(told):
+    with ridge_alone(), contextlib.redirect_stderr(told):
         found = find_answer(options())
     return SimpleNamespace(
         place=place, options=options, found=found, told=told.getvalue()
@@ -222,7 +222,7 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     table.to_csv(tmp_path / "labels.csv", index=False)
     given = {"dataset": str(tmp_path / "labels.csv"), "audio_dir": str(clips.parent)}
     found = find_answer(options(**given))
-    assert "Alone, by an exact model, mAP: " in str(found)
+    assert "Alone, by ridge, mAP: " in str(found)
     assert found.score.mean > 0
 
 

@@ -13,7 +13,7 @@ TRAIN = "train DATASET=easy FEATURES=rms MODEL=linear"
 # what fails -> the function, and the command that calls it
 PLANTED = {
     "reading": ("h5py.File", TRAIN),
-    "computing": ("featurestack.linear.logistic.fit", TRAIN),
+    "computing": ("featurestack.train.models.vectors.logistic_regression", TRAIN),
     "writing": ("featurestack.results.run_folder.write_predictions", TRAIN),
     "rendering": ("featurestack.analysis.page.render", "analysis DATASET=easy"),
 }
@@ -54,7 +54,7 @@ def test_it_is_one_line_and_a_file_with_the_details(kind, monkeypatch):
 
 
 def test_a_script_gets_the_same_sentence(monkeypatch):
-    plant(monkeypatch, "featurestack.linear.logistic.fit")
+    plant(monkeypatch, "featurestack.train.models.vectors.logistic_regression")
     with pytest.raises(fs.Failed, match=r"planted.*details are in") as failed:
         fs.fit(dataset="easy", features="rms", model="linear", quiet=True)
     assert isinstance(failed.value.__cause__, ZeroDivisionError)

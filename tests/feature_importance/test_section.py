@@ -7,7 +7,7 @@ import pandas as pd
 from featurestack.feature_importance import section
 from featurestack.results.config import digest
 
-EVERY = "3 features, by linear"
+EVERY = "3 features, by ridge"
 
 
 def smaller(features, verdict):
@@ -18,13 +18,13 @@ def smaller(features, verdict):
 def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     rows = [smaller("mel", "worse"), smaller("mel+mfcc", "as good")]
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
-        "mel+mfcc 93.5 % is as good as all 3 features, by linear (95.0 %): it loses 1.5"
+        "mel+mfcc 93.5 % is as good as all 3 features, by ridge (95.0 %): it loses 1.5"
         " points (−1.3 to 5.3), which is within a twentieth of what all give above"
         " chance."
     )
     rows = [smaller("mel", "open")]
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
-        "No smaller set is shown to be as good as all 3 features, by linear (95.0 %)."
+        "No smaller set is shown to be as good as all 3 features, by ridge (95.0 %)."
     )
 
 

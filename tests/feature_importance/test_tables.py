@@ -14,8 +14,8 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import ReportJob
 from featurestack.feature_importance.importance import (
     FeatureSets,
-    Fits,
     Importance,
+    SetScores,
     classes_table,
     gain_tests,
     measures_table,
@@ -44,7 +44,7 @@ def made(shares=SHARES, recordings=RECORDINGS):
         useful = tuple({*name.split("+")} & {"mel", "rms"})
         share = shares[tuple(sorted(useful))]
         scores[name] = (number * 7 % count < count * share) * 1.0
-    return Fits(sets, clips, labels, pd.DataFrame(scores))
+    return SetScores(sets, clips, labels, pd.DataFrame(scores))
 
 
 def written(folder, fits):
@@ -55,7 +55,6 @@ def written(folder, fits):
         hash="0",
         clips=len(fits.clips),
         tested="0",
-        model="linear",
         score="accuracy",
         every=0.8,
         features=FEATURES,
@@ -120,8 +119,10 @@ def test_a_set_is_as_good_only_if_the_interval_says_so():
     assert smaller_sets(made())["verdict"].tolist() == ["worse", "open"]
 
 
-def test_no_smaller_set_is_named_if_all_are_like_chance():
-    assert smaller_sets(made(dict.fromkeys(SHARES, 0.2))).empty
+@pytest.mark.parametrize("share", [0.2, 0.0])
+def test_no_smaller_set_is_named_if_all_are_like_chance_or_worse(share):
+    shares = dict.fromkeys(SHARES, share) | {(): 0.2}
+    assert smaller_sets(made(shares)).empty
 
 
 def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
@@ -135,6 +136,6 @@ def test_a_report_shows_what_was_measured(tmp_path):
     built = report_on(tmp_path, tmp_path)
     page = built.page.read_text()
     text = " ".join(re.sub(r"<[^>]*>", "", page).split())
-    assert "No smaller set is shown to be as good as all 3 features, by linear" in text
+    assert "No smaller set is shown to be as good as all 3 features, by ridge" in text
     assert "Without mel 40.0 points are lost" in text
     assert built.whole and page.count('<figure id="figure-run-importance') == 2

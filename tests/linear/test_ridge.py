@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.preprocessing import StandardScaler
 
 from featurestack.commandline.terminal import tell_once
 from featurestack.linear import ridge
@@ -123,3 +124,13 @@ def test_one_clip_of_each_class_is_enough_for_a_model():
 
 def test_few_clips_with_thousands_of_numbers_have_the_plain_kernel():
     assert ridge.kernels(np.zeros((2, ridge.MOST + 1))) == [ridge.PLAIN]
+
+
+@pytest.mark.parametrize("clips", [2, 60, 333])
+def test_means_and_deviations_are_scikit_learns_to_the_bit(clips):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(clips, 40)) * 10 ** random.uniform(-3, 3, 40) + 50
+    x[:, 0] = 7.3
+    scaler = StandardScaler().fit(x)
+    mean, scale = ridge.means_and_deviations(x)
+    assert np.array_equal(mean, scaler.mean_) and np.array_equal(scale, scaler.scale_)

@@ -3,8 +3,9 @@ train/network_input.py: a feature of several frames enters by the numbers of
 `over_columns`, so that `mel+embedding` is one input.
 
 `mlp` has two linear layers and dropout. `linear` is scikit-learn's logistic regression,
-`ridge` kernel ridge regression: both are solved exactly, in seconds on a CPU. They are networks too,
-so that weights, predictions and run folder are like those of any other model.
+`ridge` kernel ridge regression: both are solved exactly, in seconds on a CPU. They are
+networks too, so that weights, predictions and run folder are like those of any other
+model.
 """
 
 import warnings
