@@ -418,7 +418,6 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     for number, values in enumerate(design.features(target, recording, rng)):
         external.write_feature(folder, f"f{number:02d}", values, ids)
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
-    question.folder.mkdir(parents=True)
     scores = rank(question)
     run = train(question, scores)
     config = run.config
@@ -453,7 +452,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         low=found.best["accuracy_low"],
         high=found.best["accuracy_high"],
         better="clearly better than chance" in said
-        and "No configuration is clearly" not in said
+        and " is clearly better" not in said
         and "not clearly" not in said,
         differs=any(row["verdict"] == "clearly worse" for row in found.rows),
         recommended=found.state != "chance",

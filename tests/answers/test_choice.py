@@ -179,7 +179,7 @@ def useless(tmp_path_factory):
 
 def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless):
     _, found = useless
-    assert found.headline.startswith("No configuration is clearly better than chance")
+    assert found.headline.startswith("No choice from 3 features is clearly better than")
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
     assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
