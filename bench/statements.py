@@ -452,7 +452,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         low=found.best["accuracy_low"],
         high=found.best["accuracy_high"],
         better="clearly better than chance" in said
-        and " is clearly better" not in said
+        and "No choice from" not in said
         and "not clearly" not in said,
         differs=any(row["verdict"] == "clearly worse" for row in found.rows),
         recommended=found.state != "chance",
