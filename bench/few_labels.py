@@ -15,7 +15,7 @@ from docs import tables
 from featurestack.commandline.commands import script
 from featurestack.commandline.options import option
 from featurestack.commandline.terminal import progress
-from featurestack.feature_importance.fits import RIDGE, Clips, read_features
+from featurestack.feature_importance.fits import Clips, Part, read_features
 from featurestack.feature_importance.options import FitOptions
 from featurestack.scores.bootstrap import accuracy_interval
 
@@ -56,7 +56,7 @@ def correct(clips: Clips, features: str, count: int, draw: int) -> "pd.Series[fl
             rng = np.random.default_rng([draw, fold])
             mixed = pd.Series(rng.permutation(train))
             train = mixed.groupby(labels[mixed]).head(count).to_numpy()
-        answers = clips.fitted(features, RIDGE, train)(clips.x(features)[test])
+        answers = clips.answers(features, Part(train, test))
         parts.append(pd.Series(answers.argmax(axis=1) == labels[test], test))
     return pd.concat(parts).astype(float)
 

@@ -418,6 +418,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     for number, values in enumerate(design.features(target, recording, rng)):
         external.write_feature(folder, f"f{number:02d}", values, ids)
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
+    question.folder.mkdir(parents=True)
     scores = rank(question)
     run = train(question, scores)
     config = run.config
