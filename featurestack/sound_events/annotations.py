@@ -34,7 +34,6 @@ import pandas as pd
 
 from featurestack.commandline.errors import (
     RequestError,
-    closest,
     make_command,
     nearest,
     shortened,
@@ -148,17 +147,9 @@ class Recordings:
 
     def unknown(self, text: str, where: str) -> RequestError:
         """The error for a row whose cell, perhaps empty, names no recording."""
-        if not text:
-            return RequestError(
-                f"{where}: neither the row nor the table's own name says which"
-                " recording"
-            )
-        names = [PurePosixPath(path).name for path in self.paths]
-        meant = closest(plain_path(text).name, names)
-        hint = f" (did you mean {meant}?)" if meant else ""
+        named = f"the recording {shortened(text)} is" if text else "its recording is"
         return RequestError(
-            f"{where}: the recording {shortened(text)} is not in AUDIO={hint}; add it,"
-            " or remove the line"
+            f"{where}: {named} not in AUDIO=; add it, or remove the line"
         )
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:

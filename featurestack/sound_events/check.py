@@ -4,15 +4,14 @@ answers say about all detections.
 The folder `check` in OUT has
 
     index.html   shows and plays the sounds, takes the answers, saves them as the table
-    check.csv    sound, recording, start, end, label, score of each detection
-                 above, detections: its range of scores, which lie above `above` up to
-                 the next range, and the number of detections in the range
-                 correct: empty, for yes or no
+    check.csv    sound, recording, start, end, label, score of each detection; above,
+                 detections: the lower end of its range of scores, and the range's
+                 number of detections; correct: empty, for yes or no
     001 ….wav    the sounds
 
-Detections below the thresholds are drawn too (`frames.candidates`): a lower threshold
-may keep the promise. Each range has about as many detections as the others. They are
-drawn from the ranges in turn, so that the first rows are a fair draw too.
+Detections below the thresholds are drawn too: a lower threshold may keep the promise.
+Ranges have about equally many detections, which are drawn from them in turn, so that
+the first rows are a fair draw too.
 
 The precision above a threshold is the mean of the checks above it, where each range
 weighs as many as its detections. Its interval is Wilson's for an effective number of
@@ -32,7 +31,7 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
@@ -103,16 +102,18 @@ def write_check(
     out: Path,
 ) -> None:
     """Draw detections of `candidates` and write the folder `check` in OUT, or check-2 …
-    beside one whose files the user has changed.
-
-    files, seconds  recording -> its file, and how long it lasts
+    beside one that the user has changed; seconds: how long each recording lasts.
     """
     if detections.empty:
         tell("nothing to check: no detection")
         return
+    from featurestack.analysis.page import render
+
+    rate = model.sample_rate
     scores = detections["score"].to_numpy(float)
     drawn, above, numbers = draw(scores, checks, np.random.default_rng(0))
     table = detections.iloc[drawn].rename(columns={"file": "recording"})
+    table = table.round({"start": 4, "end": 4, "score": 4})
     content: dict[str, str | bytes] = {}
     cards: list[dict[str, object]] = []
     for number, row in enumerate(table.itertuples(), 1):
@@ -120,16 +121,20 @@ def write_check(
         name = f"{number:03} {stem}@{row.start:.4g}.wav"
         begin = max(0.0, row.start - CONTEXT)
         lasts = min(row.end + CONTEXT, seconds[row.recording]) - begin
-        y = cut(files[row.recording], begin, begin + lasts, model)
-        content[name] = as_wav(y, model.sample_rate)
+        span, samples = (begin, begin + lasts), round(lasts * rate)
+        file, channel = files[row.recording], model.audio_channel
+        y = audio.load_clip(file, rate, samples, span, channel)
+        sound = io.BytesIO()
+        soundfile.write(sound, y, rate, format="WAV")
+        content[name] = sound.getvalue()
         window = (row.start - begin) / lasts, (row.end - row.start) / lasts
-        picture = spectrogram(y, model.sample_rate)
-        cards.append({"sound": name, "picture": picture, "window": window})
-    table = table.round({"start": 4, "end": 4, "score": 4})
+        card = {"sound": name, "picture": spectrogram(y, rate), "window": window}
+        cards.append(card | row._asdict())
     table.insert(0, "sound", [*content])
     table = table.assign(above=above, detections=numbers, correct="")
     text = as_text(table, ",")
-    content |= {TABLE: text, PAGE: page(table, cards, text)}
+    page = render("check.html", cards=cards, text=text, key=digest(text), name=TABLE)
+    content |= {TABLE: text, PAGE: page}
     own, number = OwnFiles(out / FOLDER, NO_DATA), 2
     while not (own.is_own(TABLE) and own.is_own(PAGE)):
         own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
@@ -143,19 +148,6 @@ def write_check(
     )
 
 
-def cut(file: Path, begin: float, until: float, model: "Model") -> NDArray[np.floating]:
-    """The samples of a part of a recording."""
-    samples = round((until - begin) * model.sample_rate)
-    span = begin, until
-    return audio.load_clip(file, model.sample_rate, samples, span, model.audio_channel)
-
-
-def as_wav(y: NDArray[np.floating], rate: int) -> bytes:
-    content = io.BytesIO()
-    soundfile.write(content, y, rate, format="WAV")
-    return content.getvalue()
-
-
 def spectrogram(y: NDArray[np.floating], rate: int) -> str:
     """WebP as base64 of the decibels by time and frequency."""
     from scipy.signal import spectrogram as power
@@ -165,15 +157,6 @@ def spectrogram(y: NDArray[np.floating], rate: int) -> str:
     length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
     _, _, values = power(y, nperseg=length, noverlap=length * 3 // 4)
     return as_image(10 * np.log10(values + 1e-12), PICTURE)
-
-
-def page(table: pd.DataFrame, cards: list[dict[str, object]], text: str) -> str:
-    """The page that takes the answers and saves the table's `text` with them."""
-    from featurestack.analysis.page import render
-
-    places = table[["recording", "start", "end", "label"]].to_dict("records")
-    every = [card | place for card, place in zip(cards, places)]
-    return render("check.html", cards=every, text=text, key=digest(text), name=TABLE)
 
 
 # ---- what the answers say about all detections
@@ -195,11 +178,9 @@ def read_checked(file: Path) -> pd.DataFrame:
     known = numbers["above"].notna() & (numbers["detections"] >= 1)
     wrong = table.index[(right.isna() & ~blank) | ~known]
     if len(wrong):
-        cells = ", ".join(map(repr, table.loc[wrong[0], [*COLUMNS[1:]]]))
         raise RequestError(
-            f"{file}, line {wrong[0]}: above, detections and correct are"
-            f" {shortened(cells)}; expected a score, a number from 1, and yes, no or"
-            " nothing"
+            f"{file}, line {wrong[0]}: expected a score (above), a number from 1"
+            " (detections), and yes, no or nothing (correct)"
         )
     return numbers.assign(recording=table["recording"], right=right)
 
@@ -254,10 +235,7 @@ def tell_checked(file: Path, promise: float) -> int:
     answered = checks.dropna(subset="right")
     above = precision_above(checks)
     if above.empty:
-        raise RequestError(
-            f"{file}: the column correct has no yes or no in the highest range of the"
-            " score"
-        )
+        raise RequestError(f"{file}: correct has no yes or no in the highest range")
     right = int(answered["right"].sum())
     recordings = answered["recording"].nunique()
     print(
@@ -266,15 +244,11 @@ def tell_checked(file: Path, promise: float) -> int:
     )
     if recordings == 1:
         print("one recording: the intervals are for its detections alone")
-    rows = [
-        (
-            f"{row.above:.3f}",
-            f"{row.detections:,}",
-            f"{row.checks:,}",
-            f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})",
-        )
-        for row in above.itertuples()
-    ]
+    rows = []
+    for row in above.itertuples():
+        interval = f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})"
+        counts = f"{row.detections:,}", f"{row.checks:,}"
+        rows.append((f"{row.above:.3f}", *counts, interval))
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(rows, heads))
     for line in sentences(above, promise):
@@ -295,24 +269,22 @@ def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
     reached = above[above["high"] >= promise]
     if len(kept):
         row = kept.iloc[0]
-        yield (
-            f"THRESHOLD={row['above']:.3f} keeps a precision of {promise:.0%}:"
-            f" {row['detections']:,.0f} detections, {row['precision']:.1%} of them"
-            f" right ({row['low']:.1%} to {row['high']:.1%})"
+        text = (
+            "THRESHOLD={above:.3f} keeps a precision of {promise:.0%}:"
+            " {detections:,.0f} detections, {right}"
         )
     elif len(reached):
         row = reached.loc[reached["low"].idxmax()]
-        yield (
-            f"{row['checks']:,.0f} checks of scores above {row['above']:.3f} are too"
-            f" few to promise {promise:.0%}: {row['precision']:.1%} are right"
-            f" ({row['low']:.1%} to {row['high']:.1%}); more checks may do"
+        text = (
+            "{checks:,.0f} checks of scores above {above:.3f} are too few to promise"
+            " {promise:.0%}: {right}; more checks may do"
         )
     else:
         row = above.loc[above["high"].idxmax()]
-        yield (
-            f"no threshold reaches {promise:.0%}: above {row['above']:.3f}"
-            f" {row['precision']:.1%} are right ({row['low']:.1%} to"
-            f" {row['high']:.1%}), and elsewhere the interval ends lower; train with"
-            " annotations of this place, or with its sounds"
-            " (MODEL=frames@background=FOLDER)"
+        text = (
+            "no threshold reaches {promise:.0%}: above {above:.3f} {right}, and no"
+            " interval ends higher; train with annotations of this place, or with its"
+            " sounds (MODEL=frames@background=FOLDER)"
         )
+    right = "{precision:.1%} are right ({low:.1%} to {high:.1%})".format(**row)
+    yield text.format(**row, promise=promise, right=right)
