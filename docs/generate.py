@@ -1,6 +1,6 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, registries.md, warnings.md, interface.md,
+    write_all(folder)      options.md, warnings.md, interface.md,
                            files.md, and the figures of the features
     with_figures(text)     reference/features.md with a figure and players for each card
 
@@ -21,12 +21,11 @@ import soundfile
 
 import featurestack as fs
 from featurestack import interface
-from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import LARGEST, choices_of, kind_of
-from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import every_options
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
@@ -37,8 +36,6 @@ from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION
 from featurestack.sound_events.scored_frames import SCORE_COLUMNS
-from featurestack.train.augment import AUGMENTS
-from featurestack.train.models import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
 # a clip with pitch, with rhythm, of noise
@@ -145,97 +142,6 @@ def sentence(text: str) -> str:
     stop.
     """
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
-
-
-# Registries
-
-
-def models_table() -> str:
-    rows = [
-        (
-            f"`{model.name}`",
-            KINDS[model.kind],
-            model.summary,
-            options_of_builder(model.options),
-        )
-        for model in sorted(
-            all_models().complete().values(), key=lambda model: (model.kind, model.name)
-        )
-    ]
-    return table(("name", "takes", "what it is", "options"), rows)
-
-
-KINDS = {
-    "image": "any feature set",
-    "wave": "`waveform`",
-    "linear": "any features",
-    "vector": "vectors, and row statistics of any features",
-}
-
-
-def options_of_builder(options: dict[str, typing.Any]) -> str:
-    return ", ".join(f"`@{key}={value}`" for key, value in options.items())
-
-
-AUGMENTED = {"image": "feature maps", "wave": "waveforms", "vector": "vectors"}
-
-
-def augmentations_table() -> str:
-    rows = [
-        (
-            f"`{entry.name}`",
-            first_sentence(entry.transform),
-            f"{entry.default:g}",
-            f"{entry.maximum:g}",
-            " and ".join(AUGMENTED[kind] for kind in entry.kinds),
-        )
-        for entry in AUGMENTS.complete().values()
-    ]
-    head = ("name", "what it does", "default strength", "largest", "for")
-    return table(head, rows)
-
-
-def figures_table() -> str:
-    rows = [
-        (
-            f"`{name}`",
-            entry.caption,
-            ", ".join(
-                map("`{}`".format, inspect.getfullargspec(entry.draw).kwonlyargs)
-            ),
-        )
-        for name, entry in FIGURES.complete().items()
-    ]
-    return table(("name", "what it shows", "arguments"), rows)
-
-
-@PAGES.register("registries")
-def registries_page() -> str:
-    return REGISTRIES.format(
-        models=models_table(),
-        augmentations=augmentations_table(),
-        figures=figures_table(),
-    )
-
-
-REGISTRIES = """# Models, augmentations, figures
-
-Made from the registries; [models](../models.md) explains the first two.
-
-## Models
-
-{models}
-
-## Augmentations
-
-{augmentations}
-
-## Figures
-
-`fs.draw(name, ...)` draws a figure of a report from Python.
-
-{figures}
-"""
 
 
 @PAGES.register("warnings")

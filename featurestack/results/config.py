@@ -183,13 +183,13 @@ class RunConfig(Record):
     """run.json of every run, whatever made its predictions."""
 
     format_version: int  # format of run.json
-    made_by: MadeBy
+    made_by: MadeBy  # what made it
     dataset: str  # its name
     synthetic: bool = False  # clips of DATASET=synth
     features: str  # the feature set, or what stands for it
-    model: str
-    task: str
-    seed: int = 0
+    model: str  # MODEL=
+    task: str  # TASK=
+    seed: int = 0  # SEED=
     val: Validation | None = None  # None if it is unknown
     tag: str = ""  # TAG=
     note: str = ""  # NOTE=
@@ -242,7 +242,7 @@ class RunConfig(Record):
 
     # ---- of a choice of features, and of predictions from elsewhere
 
-    choice: Choice | None = None
+    choice: Choice | None = None  # of answer, by fold
     source: str = ""  # the table's path, or what predicted
     remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
 
