@@ -180,8 +180,15 @@ class UnknownDataset(RequestError):
                 f"{self.dataset} is a cache in {self.data}, and its audio is needed:"
                 " give DATASET= as when it was made"
             )
-        message = nearest("dataset", self.dataset, {*self.named, *self.cached})
         path = Path(self.dataset)
+        blanks = [name for name in self.beside if name.startswith(f"{path.name} ")]
+        if blanks:
+            there = str(path.with_name(min(blanks)))
+            return (
+                f"there is no {self.dataset!r}, there is {there!r}: a name with blanks"
+                f" needs quotes, DATASET={shlex.quote(there)}"
+            )
+        message = nearest("dataset", self.dataset, {*self.named, *self.cached})
         meant = closest(path.name, self.beside, PATH_CUTOFF)
         there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
         return f"{message}{there}"

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self, TypeVar
 from featurestack.commandline import DATA
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import number_of
+from featurestack.commandline.terminal import tell
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 # Python's characters for bytes that are not UTF-8
@@ -217,7 +218,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     known = fields(options)
     kinds = dict.fromkeys(PLACES, (str, False, False))
     kinds |= {name: kind_of(known[name]) for name in known}
-    given = {}
+    given: dict[str, str] = {}
     while rest:
         word = rest.pop()
         assignment = VARIABLE.fullmatch(word)
@@ -244,11 +245,23 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
                     raise RequestError(f"{flag}: expected a value")
                 text = " ".join(values)
         else:
+            last = next(reversed(given), "")
+            quoted = shlex.quote(f"{given.get(last, '')} {word}")
+            hint = f"; a value with blanks needs quotes, {last.upper()}={quoted}"
             raise RequestError(
                 f"unexpected: {word}; an option is NAME=value or --name value"
+                f"{hint if last else ''}"
             )
         given[name] = text
-    for name in {*PLACES} - {*known}:
+    dropped = {*PLACES} - {*known}
+    if "predictions" in known and given.get("predictions"):
+        of_table = sorted({"group", "label"} & dropped & {*given})
+        for name in of_table:
+            tell(
+                f"{name.upper()}= has no effect on PREDICTIONS=: the table's column"
+                f" {name} counts"
+            )
+    for name in dropped:
         given.pop(name, None)
     return given
 

@@ -74,6 +74,8 @@ def predict_audio(options: PredictOptions) -> int:
         from featurestack.predict.labelled import score_elsewhere  # few need it
 
         return score_elsewhere(options)
+    if not options.audio.exists():
+        raise RequestError(f"AUDIO={options.audio} does not exist")
     from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(options)

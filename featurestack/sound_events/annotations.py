@@ -45,7 +45,12 @@ from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import LabelOptions
 from featurestack.sound_events.tables import RECORD
-from featurestack.storage.csv_files import cell_number, parse_csv, read_text
+from featurestack.storage.csv_files import (
+    FILE_COLUMNS,
+    cell_number,
+    parse_csv,
+    read_text,
+)
 from featurestack.storage.own_files import OwnFiles
 
 EVENTS_FILE = "events.csv"
@@ -54,10 +59,7 @@ MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
-    "file": (
-        "beginpath beginfile file filename files audiofile audiofilename soundfile"
-        " soundfiles wavfile infile notatedpath audiopath filepath path fname recording"
-    ),
+    "file": FILE_COLUMNS,
     "file offset": "fileoffset",
     "start": (
         "start starttime starts startseconds startsec begin begintime onset onsets"

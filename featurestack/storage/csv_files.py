@@ -21,6 +21,13 @@ STRANGE = re.compile(
 )
 # first characters that make a spreadsheet compute
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# usual names of the column of audio files, in small letters, without punctuation; if a
+# table has several of them, the first one listed here counts
+FILE_COLUMNS = (
+    "beginpath beginfile file filename files audiofile audiofilename soundfile"
+    " soundfiles wavfile infile notatedpath audiopath filepath path fname recording"
+    " audio"
+)
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -32,6 +39,16 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
             f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
         )
     return frame
+
+
+def file_column(columns: Sequence[str]) -> str:
+    """The column that names audio files by one of FILE_COLUMNS; '' without one.
+
+    >>> file_column(["ID", "File Name", "path"])
+    'File Name'
+    """
+    plain = {re.sub(r"[\W_]+", "", name).lower(): name for name in reversed(columns)}
+    return next((plain[name] for name in FILE_COLUMNS.split() if name in plain), "")
 
 
 def read_text(path: Path) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
+from featurestack.features_cache.names import is_cache
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
@@ -179,7 +180,7 @@ def read_folder(folder: Path) -> Listing:
     ):
         if count:
             notes.append(f"left out, {what}: {counted(count, 'file')}")
-    names = {path.name for path in folder.glob("[!.]*/")}
+    names = {path.name for path in folder.glob("[!.]*/") if not is_cache(path)}
     if empty := sorted(names - {*HIDDEN_FOLDERS, *tops}):
         notes.append(f"no audio in the class folder {', '.join(empty)}")
     test = None

@@ -95,7 +95,8 @@ def load(options: SourceOptions) -> Dataset:
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
-    word = options.dataset
+    word, folder_notes = folder_before_download(options)
+    options = replace(options, dataset=word)
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
@@ -105,7 +106,7 @@ def load(options: SourceOptions) -> Dataset:
     known = LABEL in beside.hashes and label_file.is_file()
     kept_label = label_file.read_text("utf-8") if known else ""
     label = options.label or kept_label
-    listing = _labelled(_read(options), label, word)
+    listing = _labelled(_read(options, label), label, word)
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name)
     table, fold_notes = with_folds(listing, beside.folder / "folds.csv", options)
@@ -145,9 +146,20 @@ def load(options: SourceOptions) -> Dataset:
         table=complete(table),
         settings={key: value for key, value in attributes.items() if value is not None},
         cached=cached,
-        notes=(*listing.notes, *fold_notes, *audio_notes, *sentences),
+        notes=(*folder_notes, *listing.notes, *fold_notes, *audio_notes, *sentences),
         field=field,
     )
+
+
+def folder_before_download(options: SourceOptions) -> tuple[str, tuple[str, ...]]:
+    """DATASET=, and a note if it names a download and a folder here, which is taken
+    unless the download is there.
+    """
+    word = options.dataset
+    here = word in ("esc50", "esc10") and Path(word).is_dir()
+    if not here or is_esc_layout(options.data / "esc50"):
+        return word, ()
+    return f"./{word}", (f"the folder {Path.cwd() / word} is read, nothing is fetched",)
 
 
 def _field(clips: pd.DataFrame) -> "NameField | None":
@@ -190,11 +202,12 @@ def former_index(
     return cached, settings
 
 
-def _read(options: SourceOptions) -> Listing:
+def _read(options: SourceOptions, label: str) -> Listing:
     word = options.dataset
     path = Path(word)
     if path.suffix.lower() in DATASET_TABLES and path.is_file():
-        return read_table(path, Path(options.audio_dir or path.parent))
+        folder = Path(options.audio_dir or path.parent)
+        return read_table(path, folder, label=label)
     if options.audio_dir and (word in NAMED or path.exists()):
         raise RequestError(
             f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is"

@@ -17,12 +17,14 @@ from featurestack.commandline.errors import RequestError, make_command, shortene
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import has_events
 from featurestack.features_cache.table import (
+    KNOWN_COLUMNS,
     SEPARATOR,
     WINDOW_COLUMNS,
     has_tags,
     marked,
 )
-from featurestack.storage.csv_files import read_csv
+from featurestack.pipeline.audio import AUDIO_FILE
+from featurestack.storage.csv_files import file_column, read_csv
 
 _CATEGORIES = {  # ESC-50's, and those of this project's clips
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -217,12 +219,15 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     return clips.assign(start=start, end=end)
 
 
-def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
+def read_table(
+    path: Path, audio_dir: Path, marked: str = "", label: str = ""
+) -> Listing:
     """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
     Commas in a cell separate labels if the column is called `labels`.
 
     audio_dir  the folder from which relative file names begin
     marked     a column of True and False: only clips with True are read
+    label      LABEL=, which gives the labels that the table need not have
     """
     clips = read_csv(path)
     if marked:
@@ -236,15 +241,19 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
         clips["label"] = clips["primary_label"] + SEPARATOR + others
     elif "labels" in clips and "label" not in clips:
         clips["label"] = clips.pop("labels").str.replace(",", SEPARATOR)
+    if "filename" not in clips and {"file", *WINDOW_COLUMNS} <= set(clips):
+        way = way_of_annotations(Path("FOLDER"), path)
+        raise RequestError(f"{path} has sounds within recordings; {way}")
     if "filename" not in clips:
-        clips = clips.rename(columns={"file_name": "filename"})
+        files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
+        clips = clips.rename(columns={file_column(files): "filename"})
+    if "label" not in clips and label:
+        clips["label"] = clips.get(label, "")
     if not {"filename", "label"} <= set(clips):
-        if {"file", *WINDOW_COLUMNS} <= set(clips):
-            way = way_of_annotations(Path("FOLDER"), path)
-            raise RequestError(f"{path} has sounds within recordings; {way}")
         raise RequestError(
-            f"{path} has the columns {', '.join(clips)}; expected filename,label"
-            " (optionally fold, group, category, start, end), ESC-50's"
+            f"{path} has the columns {', '.join(read_csv(path))}; expected"
+            f" filename,label{remedy_of_columns(clips)}; optionally fold, group,"
+            " category, start, end, train_only; or ESC-50's"
             f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
         )
     written = clips["label"].str.strip()
@@ -253,7 +262,7 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
     if len(unlabelled) and not (
-        "start" in clips or written.str.contains(SEVERAL).any()
+        label or "start" in clips or written.str.contains(SEVERAL).any()
     ):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes: tuple[str, ...] = ()
@@ -264,6 +273,19 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
     table = clip_table(clips, audio_dir)
     own = "group" in clips and "src_file" not in clips and table["group"].any()
     return Listing(table, notes=notes, groups="group" if own else "")
+
+
+def remedy_of_columns(clips: pd.DataFrame) -> str:
+    """What makes a table readable that lacks `filename` or `label`, '' if unknown."""
+    ways = []
+    if "filename" not in clips:
+        files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
+        ways += [f"rename {name} to filename" for name in files[:1]]
+    if "label" not in clips:
+        counts = clips.drop(columns=[*KNOWN_COLUMNS], errors="ignore").nunique()
+        classes = counts.index[(counts > 1) & (counts < len(clips))]
+        ways += [f"LABEL={name} takes the classes from {name}" for name in classes[:1]]
+    return f" ({'; '.join(ways)})" if ways else ""
 
 
 def is_esc_layout(folder: Path) -> bool:

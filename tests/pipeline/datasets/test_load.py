@@ -28,6 +28,7 @@ from tests.refusal import refused
     ("word", "told"),
     [
         *(("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'")),
+        ("my", "a name with blanks needs quotes, DATASET='my sounds'"),
         ("a.wav", "a.wav is one file, and no table"),
     ],
 )
@@ -40,6 +41,14 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
     write(tmp_path / "a.wav")
     with refused(told):
         dataset(word, tmp_path)
+
+
+def test_a_folder_that_is_there_beats_a_download(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "esc10", each=2)
+    clips = dataset("esc10", tmp_path)
+    assert (clips.name, clips.source) == ("esc10", str(tmp_path / "esc10"))
+    assert f"the folder {tmp_path}/esc10 is read, nothing is fetched" in clips.notes
 
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):

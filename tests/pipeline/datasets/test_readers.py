@@ -69,10 +69,30 @@ LISTED = {
     "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
     "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
     "file_name": "file_name,label\na.wav,dog\nb.wav,rain\n",
+    "path, not recording": "recording,Path,label\nr,a.wav,dog\ns,b.wav,rain\n",
     "ESC-50's columns": (
         "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n"
     ),
 }
+
+
+def test_a_column_of_the_files_is_found_and_label_takes_the_classes(tmp_path):
+    text = "path,sound,device,recording\na.wav,dog,x,r\nb.wav,rain,x,s\nc.wav,dog,y,s\n"
+    for name in "abc":
+        write(tmp_path / f"{name}.wav")
+    listed = csv(tmp_path / "mine.csv", text)
+    table = dataset(listed, tmp_path, label="sound", group="recording").table
+    assert table["label"].tolist() == ["dog", "rain", "dog"]
+    assert table["group"].tolist() == ["r", "s", "s"]
+
+
+def test_a_refused_table_gets_the_two_words_that_would_do(tmp_path):
+    rows = "a.wav,dog,x\nb.wav,rain,y\nc.wav,dog,y\n"
+    remedy = "rename clip to filename; LABEL=sound takes the classes from sound"
+    with refused(f"expected filename,label \\({remedy}\\)"):
+        listing(tmp_path, f"clip,sound,device\n{rows}")
+    with refused(r"expected filename,label \(LABEL=sound takes"):
+        listing(tmp_path, f"audio,sound,device\n{rows}")
 
 
 @pytest.mark.parametrize("written", LISTED)
