@@ -19,7 +19,7 @@ from featurestack.feature_importance.fits import Clips, Part, read_features
 from featurestack.feature_importance.options import FitOptions
 from featurestack.scores.bootstrap import accuracy_interval
 
-COUNTS = (1, 2, 5, 10)  # clips of a class
+COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10}  # clips of a class
 DRAWS = 10
 
 
@@ -32,13 +32,13 @@ class FewLabelsOptions(FitOptions):
 def few_labels(options: FewLabelsOptions) -> None:
     """Measure every row, and keep the table."""
     _, clips = read_features(options, least=1)
-    jobs = [(count, draw) for count in COUNTS for draw in range(DRAWS)]
+    jobs = [(row, draw) for row in COUNTS for draw in range(DRAWS)]
     right: dict[str, list[pd.Series[float]]] = {}
-    for count, draw in progress([*jobs, (0, 0)], label="few labels", unit="draws"):
-        row = str(count or "all")
-        right.setdefault(row, []).append(correct(clips, options.features, count, draw))
+    for row, draw in progress([*jobs, ("all", 0)], label="few labels", unit="draws"):
+        one = correct(clips, options.features, COUNTS.get(row, 0), draw)
+        right.setdefault(row, []).append(one)
     rows = {row: summary(clips, pd.concat(of, axis=1)) for row, of in right.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("clips of a class")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("clips")
     print(table.round(2))
     command = f"python -m bench.few_labels FEATURES={options.features}"
     tables.write("few_labels", table.reset_index(), command, tables.spent())
