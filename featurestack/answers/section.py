@@ -224,10 +224,11 @@ def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
     """The first screen's chart: the choice, and the first features alone."""
     unknown = dict.fromkeys(("accuracy_low", "accuracy_high", "accuracy_sd"), np.nan)
     best = features.nlargest(CHARTED, "alone")
-    rows = [{**row, "name": row["features"]} for row in found.rows[:1]]
+    model = found.runs[0].config.model
+    rows = [{**row, "name": f"{row['features']} ({model})"} for row in found.rows[:1]]
     rows += [
         {"run": "answer", "verdict": "alone", "reason": ""}
-        | {"name": f"{row.feature} alone", "accuracy": row.alone, **unknown}
+        | {"name": f"{row.feature} alone (ridge)", "accuracy": row.alone, **unknown}
         for row in best.itertuples()
     ]
     rows.sort(key=lambda row: -row["accuracy"])

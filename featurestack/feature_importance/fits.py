@@ -192,7 +192,7 @@ class Fits:
 def read_kept(file: Path) -> dict[str, Numbers]:
     """The answers in a file; none if it is not there, or damaged."""
     try:
-        with np.load(file) as kept:
+        with np.load(io.BytesIO(file.read_bytes())) as kept:
             return dict(kept)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return {}
