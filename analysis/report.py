@@ -37,7 +37,7 @@ from featurestack.commandline.next_step import (
     State,
     Trained,
     next_step,
-    sweeps,
+    training_of,
     without,
 )
 from featurestack.commandline.quantities import listed
@@ -198,7 +198,7 @@ def configuration(run: Run) -> Trained:
 
 def train_again(run: Run, given: Sequence[str]) -> str:
     """The command that trains all seeds of a run; '' if run.json has none."""
-    return sweeps(given, [configuration(run)]) if run.config.command else ""
+    return training_of(given, [configuration(run)]) if run.config.command else ""
 
 
 def write_page(

@@ -112,7 +112,7 @@ info             show {sounds}
 run              train {sounds} {runs} {training}
 run-tree         train {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
-sweep            sweep {sounds} {runs} {training} FOLDS=1
+trainings        train {sounds} {runs} {training} FOLDS=1
 predict          predict {of_run} {audio} DATA={world}/data OUT={world}/answers.json
 verify-run       verify {of_run} DATA={world}/data
 predict-bundle   predict RUN={world}/model.pt {audio} OUT={world}/answers.json
@@ -127,7 +127,7 @@ analysis         analysis {sounds} {report}
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""
-run\.json                        analysis run predict bundle verify-run sweep onnx
+run\.json                        analysis run predict bundle verify-run trainings onnx
 history                          analysis run
 predictions                      analysis run verify-run bundle onnx
 last\.pt                         predict bundle listen onnx predict-windows

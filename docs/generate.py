@@ -132,7 +132,7 @@ def options_page() -> str:
 
 OPTIONS_INTRODUCTION = """Every option of every command, made from the code. An option
 is a word NAME=value (`make train EPOCHS=10`), or a flag where it is installed
-(`featurestack train --epochs 10`). In `sweep` nearly every option of a run takes a list
+(`featurestack train --epochs 10`). In `train` nearly every option of a run takes a list
 (`LR="0.001 0.002"`), and every combination is trained.
 """
 

@@ -60,8 +60,8 @@ MADE = {
         "esc10",
         (
             "features DATASET=esc10 FEATURES=small",
-            f'sweep DATASET=esc10 {NETWORK} SEED="0 1 2" FEATURES="{STACKS}"',
-            f'sweep DATASET=esc10 MODEL=linear FEATURES="{STACKS}"',
+            f'train DATASET=esc10 {NETWORK} SEED="0 1 2" FEATURES="{STACKS}"',
+            f'train DATASET=esc10 MODEL=linear FEATURES="{STACKS}"',
             "analysis DATASET=esc10",
         ),
     ),
@@ -69,8 +69,8 @@ MADE = {
         "esc50_16k",
         (
             "features DATASET=../esc50_16k FEATURES=small",
-            f'sweep DATASET=../esc50_16k {NETWORK} FEATURES="{SETS}"',
-            f'sweep DATASET=../esc50_16k MODEL=linear FEATURES="{SETS}"',
+            f'train DATASET=../esc50_16k {NETWORK} FEATURES="{SETS}"',
+            f'train DATASET=../esc50_16k MODEL=linear FEATURES="{SETS}"',
             "analysis DATASET=../esc50_16k",
         ),
     ),

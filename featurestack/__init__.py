@@ -51,7 +51,6 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.interface import report as report
     from featurestack.interface import run as run
     from featurestack.interface import show as show
-    from featurestack.interface import sweep as sweep
     from featurestack.interface import tone as tone
     from featurestack.interface import verify as verify
     from featurestack.interface import write as write
@@ -102,7 +101,6 @@ __all__ = [
     "report",
     "run",
     "show",
-    "sweep",
     "tone",
     "verify",
     "write",

@@ -37,7 +37,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import silenced
 from featurestack.commandline.words import function_of, named, options_of
 from featurestack.pipeline.options import FeaturesCommand, ShowOptions, SourceOptions
-from featurestack.train.options import RunOptions
+from featurestack.train.options import RunOptions, TrainOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -335,19 +335,20 @@ def cache(options: DatasetOptions) -> "Cache":
     return cache_of(options.dataset, options.data, options.name)
 
 
-@takes(RunOptions)
-def fit(options: RunOptions) -> "RunFolder":
-    """`make train`: one feature set, by default on all folds.
+@takes(TrainOptions)
+def fit(options: TrainOptions) -> Any:
+    """`make train`: one feature set, by default on all folds; lists of values train
+    every combination. Returns the run, or the list of runs if there are several.
 
     A run that is finished is opened, not trained again.
 
         sounds = dict(dataset="synth", features="mel+mfcc")
         run = fs.fit(model="cnn4", epochs=5, folds=(1, 2), **sounds)
+        runs = fs.fit(model="ridge", dataset="synth", features=["mel", "mel+mfcc"])
     """
-    from featurestack.train.run import execute, tell_dataset_state
+    from featurestack.train import command
 
-    tell_dataset_state(options)
-    return execute(options)
+    return command.fit(options)
 
 
 @takes(RunOptions)
@@ -476,7 +477,6 @@ def of_command(word: str) -> Callable[..., bool]:
     return takes(kind, *first)(run)
 
 
-sweep = of_command("sweep")
 bundle = of_command("bundle")
 export = of_command("export")
 verify = of_command("verify")

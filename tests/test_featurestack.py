@@ -10,7 +10,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.commandline.options import fields, texts
-from featurestack.train import run as train_run
+from featurestack.train import command as train_command
 from featurestack.train.options import RunOptions
 from notebooks import store
 from tests.golden.commands import ROOT
@@ -44,8 +44,8 @@ def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_mea
 
 
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
-    monkeypatch.setattr(train_run, "execute", lambda options: options)
-    options = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
+    monkeypatch.setattr(train_command, "fit", lambda options: options.runs())
+    (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))
     with refused("EPOCHS=many: expected a whole number"):
@@ -194,7 +194,8 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     fs.extract("rms", str(table), data=place["data"], jobs=1, quiet=True)
     assert capfd.readouterr() == ("", "")
     sounds = {"dataset": str(table), **place, "quiet": True}
-    assert fs.sweep(features=["rms"], model="linear", **sounds)
+    runs = fs.fit(features=["rms", "rms:0-0"], model="linear", **sounds)
+    assert [run.name for run in runs] == ["rms-linear", "rms.0-0-linear"]
     bundle = tmp_path / "sounds.pt"
     assert fs.bundle("last", out=bundle, **place) and bundle.is_file()
     assert {"export", "curve", "verify"} <= {*dir(fs)}

@@ -36,7 +36,6 @@ GIVEN = {
     "events": {"AUDIO": "mine/clips"},
     "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms"},
     "train": LINEAR,
-    "sweep": LINEAR,
     "importance": {**SOUNDS, "FEATURES": "rms zcr"},
     "curve": {**SOUNDS, "FEATURES": "rms"},
     "predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},

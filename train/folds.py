@@ -62,7 +62,9 @@ SHARED = "recording occurs in the part that is tested or validated"
 # ---- several processes
 
 
-def train_on_devices(options: RunOptions, plan: Plan, folds: Sequence[int]) -> None:
+def train_on_devices(
+    options: RunOptions, plan: Plan, folds: Sequence[int], bar: "Bar | None" = None
+) -> None:
     """Train these folds on the devices of the options; an exact model is fitted on the
     CPU.
     """
@@ -76,7 +78,7 @@ def train_on_devices(options: RunOptions, plan: Plan, folds: Sequence[int]) -> N
     elif started:
         train_share(plan, folds, *devices)
     else:
-        train_run(plan, folds, *devices)
+        train_run(plan, folds, devices[0], bar)
 
 
 def tell_idle_card(folds: int) -> None:
@@ -142,8 +144,12 @@ def child_words(options: RunOptions, device: str) -> list[str]:
 # ---- one process
 
 
-def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
-    """Train one fold after the other, each from its last finished epoch."""
+def train_run(
+    plan: Plan, folds: Sequence[int], device: str, bar: "Bar | None" = None
+) -> None:
+    """Train one fold after the other, each from its last finished epoch; `bar` is that
+    of several runs.
+    """
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
     if plan.training.pretrained:
@@ -158,11 +164,14 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
     splits = split_folds(plan, folds, clips.unusable)
     trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
-    bar = progress(
-        total=plan.epochs * trained, label=plan.path.name, unit=plan.task.stages.rows
-    )
+    own = bar is None
+    if bar is None:
+        unit = plan.task.stages.rows
+        bar = progress(total=plan.epochs * trained, label=plan.path.name, unit=unit)
+    else:  # damaged clips are left out
+        bar.total += plan.epochs * trained - plan.steps(folds)
     quicker = QUICKER if plan.model.kind.resized else ""
-    estimate = Estimate(bar, len(splits), quicker)
+    estimate = Estimate(bar, len(splits) if own else 1, quicker)
     compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"
@@ -179,17 +188,18 @@ def train_run(plan: Plan, folds: Sequence[int], device: str) -> None:
                 data = load_data(plan, network, fold, split, clips, device)
                 if not compute:
                     compute = trainer.prepare(network, data, device)
-                own = trainer(data, network, compute)
-                own.estimate = estimate
-                train_fold(own, bar)
-                del data, own  # before the next fold's clips are loaded
+                of_fold = trainer(data, network, compute)
+                of_fold.estimate = estimate
+                train_fold(of_fold, bar)
+                del data, of_fold  # before the next fold's clips are loaded
             except Exception as error:
                 # a shortage has no class of its own
                 sentence = explanation(error, plan, device)
                 if sentence:
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
-    bar.close()
+    if own:
+        bar.close()
 
 
 def load_data(
@@ -277,15 +287,13 @@ def tell_scores(run: RunFolder, fold: int) -> None:
     """Tell the scores of a fold's clips after the last epoch and, if validation chose
     one, after the best epoch.
     """
-    epochs = {"last": "last epoch"}
+    epochs = {"last": "" if run.config.exact else "last epoch: "}
     if run.selection() == "best":
-        epochs["best"] = f"best epoch by {run.training.options.select}"
+        epochs["best"] = f"best epoch by {run.training.options.select}: "
     for selection, epoch in epochs.items():
         scores = run.task.stages.scores_of_fold(run, fold, "test", selection)
         score = f"{run.task.metric.title} {percent(scores[run.task.score])} %"
-        tell(
-            f"{run.name} fold {fold}: {epoch}: test {score}, loss {scores['loss']:.3f}"
-        )
+        tell(f"{run.name} fold {fold}: {epoch}test {score}, loss {scores['loss']:.3f}")
 
 
 def explanation(error: Exception, plan: Plan, device: str) -> str:

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from featurestack.commandline.errors import RequestError, shortened
@@ -67,14 +68,26 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
     )
 
 
-def swept_options() -> list[str]:
+def listed_options() -> list[str]:
     """The options besides FEATURES that take lists, the outermost loop first."""
     places = {}
     for name, field in fields(RunOptions).items():
-        place = field.metadata.get("sweep")
+        place = field.metadata.get("place")
         if place is not None:
             places[name] = place
     return sorted(places, key=places.__getitem__)
+
+
+def listed(text: str) -> list[str]:
+    """The values in a list. A blank after a comma begins no other value, nor does one
+    in the path of a file that is there.
+
+    >>> listed("0.001 0.002"), listed("shift, gain"), listed("")
+    (['0.001', '0.002'], ['shift,gain'], [''])
+    """
+    if Path(text).exists():
+        return [text]
+    return list(dict.fromkeys(text.replace(", ", ",").split() or [""]))
 
 
 def suitable(weights: str) -> dict[str, Any]:
@@ -103,8 +116,8 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
     return number
 
 
-class SweepOptions(Options):
-    """Several runs: every combination of the values given.
+class TrainOptions(Options):
+    """Every combination of the values given, one run each.
 
     FEATURES and the options that can change predictions take lists, except
     DEVICE.
@@ -113,7 +126,7 @@ class SweepOptions(Options):
     example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texturenet" SEED="0 1 2"'
 
     shared = RunOptions
-    leading = ("dataset", "features", "model", "seed", "folds")
+    leading = RunOptions.leading
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """field -> text of a run's option, or of a list of its values"""
 
@@ -127,8 +140,8 @@ class SweepOptions(Options):
     def runs(self) -> list[RunOptions]:
         """Every combination of the lists; FEATURES stay as given."""
         lists = {
-            name: dict.fromkeys(self.given[name].split() or [""])
-            for name in swept_options()
+            name: listed(self.given[name])
+            for name in listed_options()
             if name in self.given
         }
         combinations = itertools.product(*lists.values())

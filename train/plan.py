@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import ONE_ALONE, fields, part_of
+from featurestack.commandline.options import fields, part_of
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import (
     Channel,
@@ -43,7 +43,6 @@ from featurestack.train.options import (
     Execution,
     RunOptions,
     suitable,
-    swept_options,
 )
 from featurestack.train.run_identity import (
     differences,
@@ -150,6 +149,10 @@ class Plan:
     def epochs(self) -> int:
         """Epochs of training; an exact solution takes one."""
         return self.training.epochs if self.model.kind.in_steps else 1
+
+    def steps(self, folds: Sequence[int]) -> int:
+        """The number of clips that all epochs of these folds train on."""
+        return self.epochs * sum(len(self.split(fold).train) for fold in folds)
 
     @property
     def task(self) -> Task:
@@ -260,12 +263,11 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError for a list, or for values that do not go together."""
+    """RequestError for values that do not go together."""
     if options.tracker:
         from featurestack.trackers import tracker_of
 
         tracker_of(options.tracker)  # refused before there is a folder
-    refuse_lists(options)
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
     reason = ""
@@ -280,26 +282,6 @@ def check_options(options: RunOptions) -> None:
             f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or"
             " SCHEDULE=cosine"
         )
-
-
-def refuse_lists(options: RunOptions) -> None:
-    """RequestError for several values of FEATURES or of an option that a sweep lists.
-
-    A blank after a comma begins no other value. The path of an existing file may hold
-    blanks, for any option but FEATURES.
-    """
-    for name in ("features", *swept_options()):
-        value = getattr(options, name)
-        if not isinstance(value, str) or len(value.replace(", ", ",").split()) < 2:
-            continue
-        if name == "features":
-            joined = "+".join(value.replace("+", " ").split())
-            raise RequestError(
-                f"FEATURES={value}: one run takes one set: join with + ({joined}), or"
-                f" {make_command('sweep')}"
-            )
-        if not Path(value).exists():
-            raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
 
 
 def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:

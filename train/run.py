@@ -1,4 +1,4 @@
-"""`make train`: train the folds of one run folder and print the scores.
+"""One run: train its folds and print the scores.
 
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
 imported only if a fold is left to train. A folder that holds another run than the one
@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.next_step import predict_by
@@ -25,6 +26,9 @@ from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from featurestack.train.trainer import Bar
 
 DIGITS = 4  # of the data's digest, in the name of a run beside one of other data
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
@@ -105,26 +109,40 @@ def execute(
     composed_from: int = 0,
     tested_before: Collection[str] | None = None,
 ) -> RunFolder:
-    """Train the wanted folds that are not finished; `composed_from` and `tested_before`
-    as in `Plan`, by default the features that are tested alone now.
+    """Train the wanted folds that are not finished, as `planned`."""
+    plan = planned(options, composed_from, tested_before)
+    if not waiting(plan):
+        tell(f"{plan.path} has these folds already")
+    return train_plan(options, plan)
+
+
+def planned(
+    options: RunOptions,
+    composed_from: int = 0,
+    tested_before: Collection[str] | None = None,
+) -> Plan:
+    """The plan of a run with its folder; `composed_from` and `tested_before` as in
+    `Plan`, by default the features that are tested alone now.
     """
     plan = make_plan(options)
     if tested_before is None:
         tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
-    plan = replace(
-        plan, composed_from=composed_from, tested_before=frozenset(tested_before)
-    )
-    plan = placed(plan)
-    folder = RunFolder(plan.path)
-    waiting = plan.wanted_folds
-    if plan.begun:
-        waiting = [fold for fold in waiting if fold not in folder.finished]
-    if waiting:
+    alone = frozenset(tested_before)
+    return placed(replace(plan, composed_from=composed_from, tested_before=alone))
+
+
+def waiting(plan: Plan) -> list[int]:
+    """The wanted folds that are not finished."""
+    finished = RunFolder(plan.path).finished if plan.begun else []
+    return [fold for fold in plan.wanted_folds if fold not in finished]
+
+
+def train_plan(options: RunOptions, plan: Plan, bar: "Bar | None" = None) -> RunFolder:
+    """Train the folds that wait; `bar` is that of several runs."""
+    if folds := waiting(plan):
         from featurestack.train.folds import train_on_devices
 
-        train_on_devices(options, plan, waiting)
-    else:
-        tell(f"{folder.path} has these folds already")
+        train_on_devices(options, plan, folds, bar)
     if first_process():
         run_json.finish(plan.path, plan.cache, options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read

@@ -54,7 +54,7 @@ def local_weights(model: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-@functools.cache  # the runs of a sweep try once
+@functools.cache  # several runs try once
 def fetched(model: str) -> bool:
     """Whether the published file could be downloaded; tells what is lost if not."""
     file = FOLDER / published_name(model)

@@ -77,11 +77,10 @@ def train(epochs: str, **given: Any) -> str:
     )
 
 
-def sweep(features: str, **given: Any) -> str:
+def compare(features: str, **given: Any) -> str:
     from featurestack.results.run_folder import configuration_score
 
-    sets = features.split()
-    runs = [interface.fit(features=each, quiet=True, **given) for each in sets]
+    runs = interface.fit(features=features.split(), quiet=True, **given)
     return ", ".join(f"{run.name} {configuration_score([run])}" for run in runs)
 
 
@@ -100,10 +99,10 @@ STEPS = (
     ),
     # a linear model on row statistics finds rhythm in the tempogram but not in mel
     DemoStep(
-        "sweep",
+        "train",
         {"features": "mel mel+chroma+tempogram", "model": "linear"},
         ("data", "runs"),
-        sweep,
+        compare,
     ),
     DemoStep("analysis", {}, ("data", "runs", "reports"), report),
 )

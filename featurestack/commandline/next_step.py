@@ -68,7 +68,7 @@ class State:
     def again(self, *sets: str) -> str:
         """The best run's command for these sets."""
         words = f"FEATURES={' '.join(sets)}", *self.best.words
-        return make_command("sweep", *self.given, *words)
+        return make_command("train", *self.given, *words)
 
 
 # ---- features to try
@@ -158,9 +158,8 @@ def first(state: State) -> str:
         if state.of_clips:  # models of frames need features of one frame rate
             sets = [*compared, "+".join(compared), complementary(state.frames)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
-        command = "sweep" if len(compared) > 1 else "train"
         quick = QUICK if state.of_clips else OF_FRAMES
-        return make_command(command, *state.given, words, quick)
+        return make_command("train", *state.given, words, quick)
     if not state.frames:
         return state.of_data("features")
     vectors = [name for name, count in state.frames.items() if count == 1]
@@ -202,7 +201,7 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
     (
         "folds",
         lambda s: any(run.missing_folds for run in s.trained[:2]),
-        lambda s: sweeps(s.given, s.trained[:2]),
+        lambda s: training_of(s.given, s.trained[:2]),
     ),
     ("predict", lambda s: s.audio and not s.chance, predict),
 )
@@ -223,7 +222,7 @@ def without(words: Sequence[str], *names: str) -> list[str]:
     return [word for word in words if word.partition("=")[0] not in names]
 
 
-def sweeps(given: Sequence[str], runs: Sequence[Trained]) -> str:
+def training_of(given: Sequence[str], runs: Sequence[Trained]) -> str:
     """Commands that train these runs; those that differ in features alone share one."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
@@ -233,6 +232,6 @@ def sweeps(given: Sequence[str], runs: Sequence[Trained]) -> str:
             words.append(f"SEED={numbers}")
         sets.setdefault(tuple(words), []).append(run.features)
     return " && ".join(
-        make_command("sweep", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
+        make_command("train", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
         for own, each in sets.items()
     )

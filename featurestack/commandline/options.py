@@ -38,7 +38,7 @@ PLACES = (
     "runs",
     "reports",
 )
-ONE_ALONE = "; only a sweep takes several"
+ONE_ALONE = "; it takes one"
 # the bound of a number that has no other: a larger one is a slip and would fail later
 LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}

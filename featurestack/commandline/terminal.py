@@ -182,7 +182,7 @@ def tell(text: str) -> None:
 
 @functools.cache
 def tell_once(text: str) -> None:
-    """`tell`, but each text once in a process: the runs of a sweep would repeat it."""
+    """`tell`, but each text once in a process: several runs would repeat it."""
     tell(text)
 
 

@@ -74,15 +74,10 @@ COMMANDS = {
         " continues.",
     ),
     "train": Command(
-        "train.run:train_folds",
-        "train.options:RunOptions",
-        "Train the folds of one feature set from the cache.",
-    ),
-    "sweep": Command(
-        "train.sweep:run_sweep",
-        "train.options:SweepOptions",
-        "Train every combination of feature sets, models and other options; skip"
-        " finished runs.",
+        "train.command:train",
+        "train.options:TrainOptions",
+        "Train all folds of every combination of feature sets, models and other"
+        " options, from the cache; skip finished runs.",
     ),
     "analysis": Command(
         "analysis.command:analysis",

@@ -3,8 +3,8 @@ run.json keeps them.
 
 The field of an option may have more traits:
 
-    sweep     the place of its values among the loops of a sweep: 0 outermost; None: a
-              run and a sweep take one value
+    place     the place of its values among the loops of `train`: 0 outermost; None: it
+              takes one value
     label     the text before its value in the folder's name, by default `option=`;
               None: the value begins the name
     needs     the part of training without which a run ignores the option; an input kind
@@ -22,9 +22,9 @@ Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 Needs = Literal["steps", "grid", "padding", "balance"]
 
-MIDDLE, LAST = 0, 1  # places among the loops of a sweep
+MIDDLE, LAST = 0, 1  # places among the loops of `train`
 
-option = functools.partial(options.option, sweep=MIDDLE)
+option = functools.partial(options.option, place=MIDDLE)
 of_networks = functools.partial(option, needs="steps")
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
@@ -40,7 +40,7 @@ class Training(Options):
         "mel+mfcc+chroma",
         "one feature set: names joined by +, each a channel; name@key=value is a"
         " variant, name:a-b some rows",
-        sweep=None,
+        place=None,
         label=None,
     )
     model: str = option(
@@ -62,7 +62,7 @@ class Training(Options):
         "seed of weights, order and augmentation; another seed is another run of the"
         " same configuration",
         **SEED,
-        sweep=LAST,
+        place=LAST,
         label="s",
     )
 
@@ -168,7 +168,7 @@ class Training(Options):
     device: str = of_networks(
         "auto",
         "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
-        sweep=None,
+        place=None,
         label="",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(

@@ -47,7 +47,7 @@ class FramesOfRecordings(Stages):
     rows = "pieces of recordings"
     labels = "labels"
     instead = (
-        "sweep compares its features, predict AUDIO= (fs.detections) finds events by it"
+        "train compares its features, predict AUDIO= (fs.detections) finds events by it"
     )
 
     def model_name(self, name: str) -> str:

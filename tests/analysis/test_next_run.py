@@ -10,7 +10,7 @@ from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
-SWEEP = "make sweep DATASET=made RUNS=elsewhere"
+TRAIN = "make train DATASET=made RUNS=elsewhere"
 GREATEST = of_sets(
     2, mel_mfcc=0.9, mel=0.7, mel_mel_mel=0.6, chroma=0.5, mel_mfcc_chroma=0.6
 )
@@ -40,26 +40,26 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "folds that all lack are trained",
             [MadeRun(folds=(1,)), MadeRun(features="mfcc", skill=0.8, folds=(1,))],
             "folds",
-            f"{SWEEP} FEATURES='mfcc mel' MODEL=resnet18",
+            f"{TRAIN} FEATURES='mfcc mel' MODEL=resnet18",
         ),
         case(
             "a combined set is compared with its features, not with a partial run",
             [*of_sets(mel_mfcc=0.8), MadeRun(features="rms", skill=0.99, folds=(1,))],
             "combine",
-            f"{SWEEP} FEATURES='mel mfcc' MODEL=resnet18",
+            f"{TRAIN} FEATURES='mel mfcc' MODEL=resnet18",
         ),
         case(
             "a feature is combined with another that is cached",
             of_sets(mel=0.5),
             "combine",
-            f"{SWEEP} FEATURES='rms mel+rms' MODEL=resnet18",
+            f"{TRAIN} FEATURES='rms mel+rms' MODEL=resnet18",
             frames={"mel": 9, "rms": 9, "waveform": 400},
         ),
         case(
             "after chance other features are tried",
             CHANCE,
             "different",
-            f"{SWEEP} FEATURES=rms MODEL=linear",
+            f"{TRAIN} FEATURES=rms MODEL=linear",
             frames=TRIED | {"rms": 9},
         ),
         case(
@@ -84,7 +84,7 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
     again = train_again(both, ["DATASET=a b"])
     assert (
         again
-        == "make sweep DATASET='a b' FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
+        == "make train DATASET='a b' FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
     )
     command, _ = proposed(Results([both], []), frames={"mel": 9, "rms": 9})
     assert "MODEL=texturenet EPOCHS=3" in command

@@ -13,14 +13,14 @@ from featurestack.commandline.next_step import State, next_step
         (
             "chroma mel mfcc waveform",
             (
-                "sweep DATASET=synth FEATURES='mel mfcc chroma mel+mfcc+chroma'"
+                "train DATASET=synth FEATURES='mel mfcc chroma mel+mfcc+chroma'"
                 " MODEL=texturenet"
             ),
         ),
         (
             "modulation mel mfcc",
             (
-                "sweep DATASET=synth FEATURES='mel mfcc mel+mfcc mel+mfcc+modulation'"
+                "train DATASET=synth FEATURES='mel mfcc mel+mfcc mel+mfcc+modulation'"
                 " MODEL=texturenet"
             ),
         ),

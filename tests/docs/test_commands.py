@@ -270,10 +270,10 @@ def small(name, words):
         for field, text in texts(options, words).items()
         if field not in LEFT_OUT
     }
-    if name == "sweep":
+    if name == "train":
         given = {field: " ".join(text.split()[:2]) for field, text in given.items()}
     changes = {field: text for field, text in SMALL.items() if field in own}
-    if name == "sweep":  # large networks take minutes
+    if name == "train":  # large networks take minutes
         models = re.sub(r"resnet\d+|cnn8", "cnn4", given.get("model", "cnn4"))
         changes["model"] = " ".join(dict.fromkeys(models.split()))
     if Path(given.get("dataset", ""), "index.h5").exists():
@@ -306,9 +306,9 @@ def test_the_fenced_commands_of_a_page_run(page, workshop):
         ):
             continue
         options = small(name, with_values(words))
-        # a sweep has its runs' options as texts
+        # `train` has its runs' options as texts
         asked = getattr(options, "given", None) or vars(options)
-        if name in ("sweep", "importance") and asked["dataset"] == "my sounds":
+        if name in ("train", "importance") and asked["dataset"] == "my sounds":
             done("features", DATASET="my sounds", FEATURES=asked["features"])
         if (name, str(options)) in workshop:
             continue  # on another page

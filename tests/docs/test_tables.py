@@ -10,8 +10,8 @@ from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
 FILE = """features,texturenet,gain,low,command,commit,processor,seconds
-mel,90.66,,,make sweep,0123abcd,a processor,61
-mel+mfcc,93.72,-1.26,0.5,make sweep,0123abcd,a processor,61
+mel,90.66,,,make train,0123abcd,a processor,61
+mel+mfcc,93.72,-1.26,0.5,make train,0123abcd,a processor,61
 """
 TEXTS = """Text before the first page.
 
@@ -149,7 +149,7 @@ def test_a_file_is_made_by_its_commands(files, tmp_path):
     of = f"DATASET={tmp_path / 'easy'}"
     commands = (
         f"features {of} FEATURES='rms zcr' JOBS=1",
-        f"sweep {of} MODEL=linear FEATURES='rms rms+zcr'",
+        f"train {of} MODEL=linear FEATURES='rms rms+zcr'",
         f"analysis {of}",
     )
     rows = tables.make(tables.Made("easy", commands), tmp_path / "out")

@@ -36,7 +36,6 @@ features DATASET=hollow -> hollow
 data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
 train DATASET=easy FEATURES=pcen -> pcen features
 train DATASET=easy FEATURES=mel:0-900 -> 900 127
-train DATASET=easy FEATURES='mel mfcc' -> mel+mfcc sweep
 train DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
 train DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train DATASET=easy MODEL=cnn8@widht=8 -> widht width
@@ -51,7 +50,7 @@ train DATASET=easy AUGMENT=polarity -> polarity
 train DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
 train DATASET=easy FEATURES=mel DATA=fresh -> there are no features fresh
 train DATASET=one_fold/features FEATURES=a -> fold
-sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
+train DATASET=easy FEATURES='mel mfcc' MODEL=aclnet -> aclnet none
 importance DATASET=easy FEATURES=mel -> mel two
 predict RUN=last RUNS=runs/plain -> AUDIO
 predict RUN=last RUNS=nowhere AUDIO=easy -> nowhere

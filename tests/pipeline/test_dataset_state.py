@@ -30,7 +30,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     extract.extract_features(asked)
     assert "next: make check " in capsys.readouterr().out
     assert check(asked) == 0
-    assert "\nnext: make sweep " in capsys.readouterr().out
+    assert "\nnext: make train " in capsys.readouterr().out
     assert "FEATURES='rms zcr rms+zcr' MODEL=texturenet" in proposed()
     sounds.add()
     assert proposed().startswith("next: make check ")
@@ -39,11 +39,11 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     extract.extract_features(options(sounds, features="rms@hop_length=256"))
     assert "FEATURES='rms rms@hop_length=256 zcr'" in proposed()
     extract.extract_features(asked)
-    assert proposed().startswith("next: make sweep ")
+    assert proposed().startswith("next: make train ")
     clips = sorted(sounds.folder.glob("*.wav"))
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
     assert check(asked) == 1
-    assert "sweep" not in proposed()
+    assert "mel mfcc" not in proposed()
     assert proposed().startswith("first: keep one of the equal clips")
 
 

@@ -66,7 +66,7 @@ def test_commands_on_a_complete_dataset_need_no_right_to_write(
     assert state(data) == before
 
 
-@pytest.mark.parametrize("name", ["features", "train", "sweep"])
+@pytest.mark.parametrize("name", ["features", "train"])
 def test_what_may_not_be_written_is_one_sentence(birds, name):
     folder, data = birds
     words = ["FEATURES=rms", f"RUNS={data}", "MODEL=linear"]

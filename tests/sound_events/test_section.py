@@ -10,7 +10,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.training_data import of_today
-from featurestack.train.sweep import table
+from featurestack.train.command import table
 from tests.analysis.made_runs import no_figures
 from tests.sound_events.field import (
     MEL,
@@ -75,7 +75,7 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
 
 
-def test_a_sweep_compares_runs_by_the_f1_of_events(runs):
+def test_several_runs_are_compared_by_the_f1_of_events(runs):
     text = table(runs[1])
     assert "test event F1 %" in text
     assert text.index("frames@width=32") < text.index("frames-events")

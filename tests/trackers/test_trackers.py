@@ -8,7 +8,7 @@ import pytest
 
 from featurestack.results.run_folder import write_config
 from featurestack.trackers import TRACKERS, tracker_of
-from featurestack.train.options import SweepOptions
+from featurestack.train.options import TrainOptions
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
@@ -84,11 +84,11 @@ def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
         tracker_of("wandb")
 
 
-def test_a_sweep_takes_the_tracker_of_its_runs(monkeypatch):
+def test_a_list_takes_the_tracker_of_its_runs(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
     given = {"features": "mel mfcc", "seed": "0 1", "tracker": "wandb"}
-    runs = SweepOptions.build(given).runs()
+    runs = TrainOptions.build(given).runs()
     trackers = [(run.seed, run.tracker) for run in runs]
     assert trackers == [(0, "wandb"), (1, "wandb")]
     with refused("TRACKER=bach: expected one of tensorboard, wandb"):
-        SweepOptions.build({"tracker": "bach"}).runs()
+        TrainOptions.build({"tracker": "bach"}).runs()

@@ -1,4 +1,4 @@
-"""Several labels a clip in training, prediction, sweeps, bundles and
+"""Several labels a clip in training, prediction, lists of runs, bundles and
 exports.
 """
 

@@ -1,4 +1,4 @@
-"""Sweeps: the product of lists, skipped and failing runs, the table."""
+"""Lists of options: the product of lists, skipped and failing runs, the table."""
 
 import dataclasses
 import itertools
@@ -9,8 +9,8 @@ import pytest
 
 from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
-from featurestack.train import run, sweep
-from featurestack.train.options import SweepOptions
+from featurestack.train import command, run
+from featurestack.train.options import TrainOptions
 from tests.train.little import clip_table, fill
 
 
@@ -19,34 +19,34 @@ def several(options):
     given = dataclasses.replace(
         options, model="linear", augment="auto", features="mel chroma"
     )
-    return SweepOptions.build(texts(SweepOptions, option_words(given)))
+    return TrainOptions.build(texts(TrainOptions, option_words(given)))
 
 
 def change(options, *given):
-    return SweepOptions.build({**options.given, **texts(SweepOptions, given)})
+    return TrainOptions.build({**options.given, **texts(TrainOptions, given)})
 
 
 def table(options, *given):
     """The runs, trained, and the lines of their table."""
-    done, _ = sweep.train_all(sweep.product(change(options, *given)))
-    return done, sweep.table(done).splitlines()
+    done, _ = command.train_all(command.product(change(options, *given)))
+    return done, command.table(done).splitlines()
 
 
 def test_recordings_too_few_for_a_verdict_are_told_once(several, tmp_path, capsys):
-    sweep.run_sweep(change(several, "FOLDS=1"))
+    command.train(change(several, "FOLDS=1"))
     assert "difference" not in capsys.readouterr().err
     table = clip_table()
     table = table.assign(group=table["fold"].map("speaker {}".format))
     folder = tmp_path / "few" / "features"
     fill(folder, table, "mel chroma")
-    sweep.run_sweep(change(several, f"DATASET={folder}", "FOLDS=1"))
+    command.train(change(several, f"DATASET={folder}", "FOLDS=1"))
     told = "3 source recordings can show no difference between runs"
     assert capsys.readouterr().err.count(told) == 1
 
 
 def test_every_option_of_a_configuration_takes_a_list(several):
     lists = ["texturenet", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
-    jobs = sweep.product(
+    jobs = command.product(
         change(several, "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002")
     )
     assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
@@ -58,13 +58,13 @@ def test_every_option_of_a_configuration_takes_a_list(several):
     ("given", "seeds"), [((), [1, 1]), (("VAL=next",), [1, 1, 2, 2])]
 )
 def test_an_exact_model_is_trained_with_one_seed(several, capsys, given, seeds):
-    jobs = sweep.product(change(several, "SEED=1 2", *given))
+    jobs = command.product(change(several, "SEED=1 2", *given))
     assert [job.seed for job in jobs] == seeds
     assert ("one SEED is trained" in capsys.readouterr().err) == (not given)
 
 
 def test_what_the_model_does_not_take_is_passed_over(several, capsys):
-    jobs = sweep.product(change(several, "FEATURES=all", "MODEL=cnn4"))
+    jobs = command.product(change(several, "FEATURES=all", "MODEL=cnn4"))
     assert sorted(job.features for job in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
@@ -72,30 +72,31 @@ def test_what_the_model_does_not_take_is_passed_over(several, capsys):
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     several, capsys, monkeypatch
 ):
-    assert sweep.run_sweep(several) == 0
+    assert command.train(several) == 0
     before = {
         file: file.stat().st_mtime_ns
         for file in several.runs()[0].runs.glob("*/*/*/last.pt")
     }
     assert len(before) == 6
-    execute = run.execute
+    train_plan = run.train_plan
 
-    def broken(job, **given):
+    def broken(job, *given):
         if job.features == "blank":
             raise ZeroDivisionError("a fault of ours")
-        return execute(job, **given)
+        return train_plan(job, *given)
 
-    monkeypatch.setattr(run, "execute", broken)
-    assert sweep.run_sweep(change(several, "FEATURES=mel blank chroma mel+chroma")) == 1
+    monkeypatch.setattr(run, "train_plan", broken)
+    assert command.train(change(several, "FEATURES=mel blank chroma mel+chroma")) == 1
     printed = capsys.readouterr()
     failure = printed.err.splitlines()[-1]
     assert failure.startswith("failed: FEATURES=blank MODEL=linear")
     assert failure.endswith("SEED=0: ZeroDivisionError: a fault of ours")
     assert "mel+chroma-linear" in printed.out
+    assert "2 of 4 runs are finished already" in printed.err
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
 
 
-def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
+def test_the_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
     several,
 ):
     done, (header, first, _, note) = table(

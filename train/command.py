@@ -1,13 +1,14 @@
-"""Several runs: every combination of the given values, but finished ones."""
+"""`make train`: every combination of the given values, one run each, but finished
+ones.
+"""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
 
 from featurestack.commandline.errors import Failed, RequestError
-from featurestack.commandline.quantities import counted, duration, percent
-from featurestack.commandline.terminal import tell, tell_once, text_table
+from featurestack.commandline.quantities import counted, is_or_are, percent
+from featurestack.commandline.terminal import progress, tell, tell_once, text_table
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import dataset_name, parse_list
 from featurestack.results.run_folder import RunFolder, configuration_score
@@ -15,15 +16,19 @@ from featurestack.scores.metrics import by_unit
 from featurestack.train import run
 from featurestack.train.models import resolve
 from featurestack.train.network_input import describe_channel
-from featurestack.train.options import RunOptions, SweepOptions
-from featurestack.train.plan import choose_model, find_features
+from featurestack.train.options import RunOptions, TrainOptions
+from featurestack.train.plan import Plan, choose_model, find_features
 from featurestack.train.run_identity import training_command
 from featurestack.train.run_json import finished_alone
 
 
-def run_sweep(options: SweepOptions) -> int:
-    """Train every run of the product and print a table; returns the exit status."""
+def train(options: TrainOptions) -> int:
+    """Train the runs of the options; print the summary of one, a table of several;
+    returns the exit status.
+    """
     jobs = product(options)
+    if len(jobs) == 1:
+        return run.train_folds(*jobs)
     run.tell_dataset_state(replace(jobs[0], features=options.runs()[0].features))
     done, failures = train_all(jobs)
     for name, error in failures.items():
@@ -42,25 +47,41 @@ def run_sweep(options: SweepOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-    if done and run.first_process():
         print(run.next_steps(jobs[0], done[-1]))
     return int(bool(failures))
 
 
-def product(options: SweepOptions) -> list[RunOptions]:
+def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
+    """The run of one configuration, or the runs of several; the first error of these
+    is raised after the others were trained.
+    """
+    jobs = product(options)
+    run.tell_dataset_state(jobs[0])
+    if len(jobs) == 1:
+        return run.execute(jobs[0])
+    done, failures = train_all(jobs)
+    for error in failures.values():
+        raise error
+    return done
+
+
+def product(options: TrainOptions) -> list[RunOptions]:
     """The options of every run, but one seed of an exact solution: others give the same
     predictions. RequestError if there is none.
     """
     asked = options.runs()
     kept: dict[RunOptions, RunOptions] = {}
     for job in asked:
-        exact = job.val == "none" and not resolve(job.model).kind.in_steps
+        exact = not resolve(job.model).kind.in_steps and job.val == "none"
         kept.setdefault(replace(job, seed=0) if exact else job, job)
     if len(kept) < len(asked):
         tell("an exact solution does not depend on the seed: one SEED is trained")
     runs = [*kept.values()]
     first = runs[0]
     cache = cache_of(first.dataset, first.data, first.name)
+    sets = parse_list(first.features, cache.features)
+    if len(runs) == len(sets) == 1:
+        return [replace(first, features="+".join(map(str, sets[0])))]
     jobs = [
         replace(job, features=name) for job in runs for name in feature_sets(job, cache)
     ]
@@ -73,7 +94,7 @@ def product(options: SweepOptions) -> list[RunOptions]:
 def feature_sets(options: RunOptions, cache: Cache) -> list[str]:
     """The named sets that the model can take."""
     named = parse_list(options.features, cache.features)
-    for features in named:  # a feature that the cache lacks ends the sweep too
+    for features in named:  # a feature that the cache lacks ends the others too
         find_features(cache, replace(options, features="+".join(map(str, features))))
     fitting: dict[str, None] = {}
     for features in named:
@@ -90,24 +111,33 @@ def feature_sets(options: RunOptions, cache: Cache) -> list[str]:
 def train_all(
     jobs: Sequence[RunOptions],
 ) -> tuple[list[RunFolder], dict[str, Exception]]:
-    """Train the runs; returns the finished ones and the others' errors."""
+    """Train the runs, with one bar for all; returns the finished ones and the others'
+    errors.
+    """
     done = []
-    failures = {}
-    started = time.monotonic()
+    failures: dict[str, Exception] = {}
+    plans: dict[str, tuple[RunOptions, Plan]] = {}
     first = jobs[0]
-    runs = first.runs / dataset_name(first.dataset, first.name)
     # this command named all sets, before one of them was tested
-    tested_before = finished_alone(runs)
-    for number, job in enumerate(jobs):
+    before = finished_alone(first.runs / dataset_name(first.dataset, first.name))
+    for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
-        seconds = time.monotonic() - started
-        left = seconds / max(1, number) * (len(jobs) - number)
-        about = f" (about {duration(left)} for the rest)" if left > 1 else ""
-        tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
         try:
-            done.append(run.execute(job, tested_before=tested_before))
+            plans[name] = job, run.planned(job, tested_before=before)
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
+    waiting = {name: run.waiting(plan) for name, (_, plan) in plans.items()}
+    if finished := sum(not folds for folds in waiting.values()):
+        are = is_or_are(finished)
+        tell(f"{finished} of {counted(len(jobs), 'run')} {are} finished already")
+    total = sum(plan.steps(waiting[name]) for name, (_, plan) in plans.items())
+    label = counted(len(jobs) - finished - len(failures), "run")
+    with progress(total=total, label=label, unit="clips") as bar:
+        for name, (job, plan) in plans.items():
+            try:
+                done.append(run.train_plan(job, plan, bar))
+            except Exception as error:
+                failures[name] = error
     return done, failures
 
 
