@@ -76,9 +76,7 @@ def world(tmp_path_factory):
             soundfile.write(file, level * tone, 8000)
     rows = [f"clips/dog/{clip}.wav,dog\nclips/cat/{clip}.wav,cat" for clip in range(2)]
     (mine / "other.csv").write_text("\n".join(["filename,label", *rows]) + "\n")
-    rows = [
-        f"clips/{name}/{clip}.wav,0.9,0.1" for name in ("dog", "cat") for clip in "01"
-    ]
+    rows = [f"{name}/{clip},0.9,0.1" for name in ("dog", "cat") for clip in "01"]
     (mine / "guesses.csv").write_text("\n".join(["clip,dog,cat", *rows]) + "\n")
     (mine / "clips" / "guesses").mkdir()
     (mine / "clips" / "guesses" / "run.json").write_text("my own run.json\n")
