@@ -57,7 +57,8 @@ from featurestack.storage.files import require_readable
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 
-def _in_words(audio: "FeatureFile | IndexSettings") -> str:
+def in_words(audio: "FeatureFile | IndexSettings") -> str:
+    """The audio that features are made from: length, rate and channel."""
     of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
     return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
 
@@ -257,7 +258,7 @@ class Cache(IndexSettings):
                 self.refuse_missing([wanted])
                 stored = name
             file = read_header(self.folder / f"{stored}.h5")
-            before, now = _in_words(file), _in_words(self)
+            before, now = in_words(file), in_words(self)
             if before != now:
                 raise OutdatedFeature(file.stored, before, now, self.origin)
             self._open[name] = StoredFeature(

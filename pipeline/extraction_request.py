@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted, whole_number
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.feature_file import FeatureSpec
 from featurestack.features_cache.names import (
     FRAMING,
@@ -47,6 +47,7 @@ from featurestack.pipeline.worker import Source
 from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
+NAMED_FEATURES = 8  # most in a message
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 LONG = 65.0  # milliseconds; longer frames are mentioned
@@ -87,6 +88,8 @@ class Request(Wanted):
 def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
     dataset = load(options) if dataset is None else dataset
+    if not options.yes:
+        refuse_outdating(dataset)
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
@@ -112,6 +115,27 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         variants=variants,
         notes=tuple(notes),
         changed=bool(changes),
+    )
+
+
+def refuse_outdating(dataset: Dataset) -> None:
+    """RequestError if another rate, duration or channel than the cache has would put
+    its features out of date.
+    """
+    if dataset.read_only or dataset.cached is None:
+        return
+    cache = Cache(dataset.folder)
+    before, now = in_words(cache), in_words(dataset)
+    names = cache.features
+    if before == now or not names:
+        return
+    shown = ", ".join(names[:NAMED_FEATURES])
+    if len(names) > NAMED_FEATURES:
+        shown += f" and {len(names) - NAMED_FEATURES} more"
+    raise RequestError(
+        f"{dataset.folder} has {shown}, made from {before}; with {now} they are out of"
+        f" date, and so are the runs on them: NAME={dataset.name}2 keeps them and makes"
+        " the new ones beside them, YES=1 goes on"
     )
 
 

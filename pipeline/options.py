@@ -75,6 +75,9 @@ class ComputeOptions(SourceOptions):
     jobs: int | None = option(
         None, "number of processes; by default one per core", least=1, most=10000
     )
+    yes: bool = option(
+        False, "put cached features out of date by another rate, duration or channel"
+    )
 
 
 class ExtractOptions(ComputeOptions):

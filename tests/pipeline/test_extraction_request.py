@@ -3,6 +3,7 @@
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.features import FEATURES
 from tests.pipeline.extraction import anew, cache, options, run, stored
+from tests.refusal import refused
 
 # what happens, options, computed maps, what is told
 CHANGES = [
@@ -41,3 +42,16 @@ def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, ca
     monkeypatch.setitem(vars(FEATURES["zcr"]), "version", FEATURES["zcr"].version + 1)
     assert run(sounds) == {"rms": 0, "zcr": 8}
     assert "made again: zcr.h5 was made with other" in capsys.readouterr().out
+
+
+def test_settings_of_the_whole_cache_put_no_feature_out_of_date_silently(sounds):
+    run(sounds)
+    before = {name: stored(sounds, name) for name in ("rms", "zcr")}
+    for given in ({"sample_rate": 4000}, {"duration": 0.5}, {"channel": 1}):
+        with refused("has rms, zcr, made from .* NAME=sounds2 .* YES=1"):
+            run(sounds, **given)
+    assert {name: stored(sounds, name) for name in before} == before
+    assert run(sounds, name="sounds2", sample_rate=4000) == {"rms": 8, "zcr": 8}
+    assert run(sounds, yes=True, features="rms", duration=0.5) == {"rms": 8}
+    # the next command finds these settings in the cache
+    assert run(sounds, duration=None, features="zcr") == {"zcr": 8}
