@@ -88,13 +88,13 @@ class Request(Wanted):
 def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
     dataset = load(options) if dataset is None else dataset
-    if not options.yes:
-        refuse_outdating(dataset)
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
     variants, left_out = wanted(options.features, dataset, options.frame)
+    if not options.yes:
+        refuse_outdating(dataset)
     rows = part_of(options.part, len(table))
     clips = with_sources(table, before)
     if not dataset.read_only:

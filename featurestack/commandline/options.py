@@ -7,6 +7,7 @@ Two spellings mean the same: `FOLDS="1 3"` and `--folds 1 3`.
 """
 
 import dataclasses
+import os
 import re
 import shlex
 import types
@@ -145,6 +146,13 @@ class Options:
                 raise RequestError(
                     f"{name.upper()} is not given: {field.metadata['meaning']}"
                 )
+        for name, text in given.items():
+            default = known[name].default
+            # an empty switch is off; an empty default is what was given
+            if text == "" and default not in ("", (), True, False):
+                raise RequestError(
+                    f"{name.upper()}= is empty: give a value, or leave it out"
+                )
         values = {
             name: text
             if isinstance(text, tuple)
@@ -168,6 +176,8 @@ def value_of(
             return SWITCH[text.lower()]
         if kind in (int, float):
             return number_of(text, kind)
+        if kind is Path:  # a shell leaves the ~ of DATA=~/sounds
+            text = os.path.expanduser(text)  # noqa: PTH111 keeps one of no user
         return text if typing.get_origin(kind) is Literal else kind(text)
     except (KeyError, ValueError):
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")

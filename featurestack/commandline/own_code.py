@@ -32,6 +32,8 @@ def load_given(words: Sequence[str]) -> list[str]:
         else:
             others.append(word)
             continue
+        if not text.strip():
+            raise RequestError("LOAD= is empty: give a Python file, or leave it out")
         for file in [text] if Path(text).is_file() else text.split():
             load(file)
     return others

@@ -26,6 +26,7 @@ from featurestack.commandline.options import (
     option_words,
     texts,
 )
+from featurestack.commandline.own_code import load_given
 from featurestack.commandline.words import every_options
 from tests.golden.commands import ROOT
 from tests.processes import python
@@ -173,3 +174,13 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
                 assert bounds != (-LARGEST, LARGEST), f"{name}: {field}"
             known = (str, int, float, bool, Path)
             assert kind in known or typing.get_origin(kind) is Literal
+
+
+def test_an_empty_value_is_no_default_and_a_home_is_the_users(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    places = DatasetOptions.build({"data": "~/sounds", "name": ""})
+    assert places.data == Path("/home/anna/sounds")
+    with refused("DATA= is empty: give a value, or leave it out"):
+        DatasetOptions.build({"data": ""})
+    with refused("LOAD= is empty"):
+        load_given(["train", "LOAD="])
