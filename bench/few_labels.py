@@ -11,7 +11,7 @@ training clips. docs/tables/few_labels.csv keeps the rows.
 import numpy as np
 import pandas as pd
 
-from docs import tables
+from bench.record import record, spent
 from featurestack.commandline.commands import script
 from featurestack.commandline.options import option
 from featurestack.commandline.terminal import progress
@@ -41,7 +41,7 @@ def few_labels(options: FewLabelsOptions) -> None:
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("clips")
     print(table.round(2))
     command = f"python -m bench.few_labels FEATURES={options.features}"
-    tables.write("few_labels", table.reset_index(), command, tables.spent())
+    record("few_labels", table.reset_index(), command, spent())
 
 
 def correct(clips: Clips, features: str, count: int, draw: int) -> "pd.Series[float]":

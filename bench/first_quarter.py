@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 import featurestack as fs
-from docs import tables
+from bench.record import ROOT, record, spent
 from featurestack.commandline.commands import script
 from featurestack.commandline.options import DatasetOptions, option
 
@@ -50,7 +50,7 @@ def first_quarter(options: FirstQuarterOptions) -> None:
     clips = fs.clips(options.dataset, options.data).groupby("label")
     with tempfile.TemporaryDirectory() as home:
         clone = Path(home, "featurestack")
-        subprocess.run(["git", "clone", "-q", tables.ROOT, clone], check=True)
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
         for label in CLASSES:
             folder = clone / "my sounds" / label
             folder.mkdir(parents=True)
@@ -58,12 +58,12 @@ def first_quarter(options: FirstQuarterOptions) -> None:
                 _, recording, take, _ = path.stem.split("-")
                 shutil.copy(path, folder / f"{recording}-{take}{path.suffix}")
         typed("make demo", clone, options.python)
-        begun = tables.spent()
+        begun = spent()
         lines = typed(ANSWER, clone, options.python)
     texts = [line.replace(f"{clone}/", "") for line in lines]
     texts = [text if len(text) <= WIDTH else f"{text[:WIDTH]}…" for text in texts]
     rows = pd.DataFrame({"line": range(1, len(texts) + 1), "text": texts})
-    tables.write("answer", rows, ANSWER, tables.spent() - begun)
+    record("answer", rows, ANSWER, spent() - begun)
 
 
 if __name__ == "__main__":
