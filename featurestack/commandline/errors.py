@@ -7,6 +7,7 @@ pickled: the cache knows no command and no option, and each sentence is made her
 import difflib
 import errno
 import shlex
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,8 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> str:
 
 def program() -> str:
     """The program as it is typed here: make in a clone, else featurestack."""
+    if Path(sys.argv[0]).name == NAME:
+        return NAME
     try:
         return "make" if CLONE and Path.cwd().is_relative_to(HOME) else NAME
     except FileNotFoundError:  # the current folder was removed

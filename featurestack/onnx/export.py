@@ -18,18 +18,21 @@ Before the file is written, onnxruntime's by_fold is compared with the networks.
 """
 
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnx
 import torch
 from torch import nn
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
 from featurestack.features_cache.names import parse_set
 from featurestack.onnx.model import CONFIG, open_session, run_session
@@ -133,6 +136,31 @@ def example_clips(model: RunModel) -> Iterator[Example]:
             yield number, own, model.answers(fold, x)[0]
 
 
+@contextmanager
+def lacking_layer_named(model: RunModel) -> Iterator[None]:
+    """A layer that ONNX lacks becomes one sentence; torch would print its graph."""
+    try:
+        with mock.patch.object(torch._C, "_jit_onnx_log"):
+            yield
+    except torch.onnx.OnnxExporterError as error:
+        first, _, _ = str(error).partition("\n")
+        found = re.search(r"operator '?(?:aten::)?(\w+)", first)
+        operator = found[1] if found else first
+        network = next(iter(model.folds.values())).network
+        named = operator.replace("_", "")  # adaptive_avg_pool2d is AdaptiveAvgPool2d
+        layers = [str(part) for part in network.modules()]
+        layer = next((text for text in layers if text.lower().startswith(named)), "")
+        remedy = (
+            "; sizes that divide its input's are exported"
+            if "adaptive" in named
+            else ""
+        )
+        raise RequestError(
+            f"{model.config.model}: ONNX lacks the layer {layer or operator}{remedy}."
+            f" A bundle needs no change: {make_command('bundle', 'RUN=last')}"
+        ) from error
+
+
 def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
     """The file's content with metadata, by torch's TorchScript exporter."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
@@ -142,6 +170,7 @@ def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
         if spec.drop_padding and channel.timed and channel.frames > 1:
             axes[name][2] = f"{name}_frames"
     with (
+        lacking_layer_named(model),
         tempfile.TemporaryDirectory() as folder,
         warnings.catch_warnings(),
         torch.inference_mode(),

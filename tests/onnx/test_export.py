@@ -8,12 +8,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import function_of, named
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.predict.options import ExportOptions
 from featurestack.train import network_input
+from featurestack.train.models import MODELS, model
 from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import train_run
@@ -87,6 +90,22 @@ def test_a_file_that_differs_from_the_networks_is_not_written(
     with refused("is not written: its probabilities differ"):
         onnx_export.export_run(options)
     assert not options.out.exists()
+
+
+def test_a_layer_that_onnx_lacks_is_one_sentence(options, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("featurestack.train.models.MODELS", Registry("model", MODELS))
+
+    @model(kind="image")
+    def pooled(channels, classes, shape):
+        """A layer whose size does not divide that of its input."""
+        pool = nn.AdaptiveAvgPool2d(5)
+        return nn.Sequential(pool, nn.Flatten(), nn.Linear(25 * channels, classes))
+
+    run = execute(options, model="pooled", features="mel", folds=(1, 2), epochs=1)
+    asked = ExportOptions(run=str(run.path), out=tmp_path / "model.onnx")
+    with refused(r"pooled: ONNX lacks the layer AdaptiveAvgPool2d\(output_size=5\)"):
+        onnx_export.export_run(asked)
+    assert "graph(" not in "".join(capfd.readouterr())
 
 
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
