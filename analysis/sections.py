@@ -303,7 +303,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     clips = originals(cache.clips)
     files = cache.folder.glob("*.h5")
     used = sum(file.stat().st_size for file in files if file.is_file())
-    further = len(cache.clips) - len(clips)
+    more = len(cache.clips) - len(clips)
     failed = failures(cache)
     untested = len(failed.pop(WHOLE, ()))
     single = ", ".join(
@@ -318,7 +318,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
-    only_trained = f" and {further:,} only trained on" if further else ""
+    only_trained = f" and {more:,} only trained on" if more else ""
     return {
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
         "Classes": str(len(classes_in(clips))),

@@ -58,7 +58,7 @@ class Cluster(Backend):
             ) from error
         except (CancelledError, CommClosedError) as error:
             raise Failed(
-                "the Dask scheduler was lost; the same command goes on"
+                "the Dask scheduler was lost; run the same command again to resume"
             ) from error
         except RunIsGone as error:
             raise Failed(

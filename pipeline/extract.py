@@ -67,7 +67,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         if error.errno in NOT_WRITABLE:
             raise not_writable(asked.folder, error.errno) from error
         raise Failed(
-            f"{error}; what is done stays done, the same command goes on"
+            f"{error}; finished clips are kept; run the same command again to resume"
         ) from error
     summary = extraction_summary(asked, result, time.perf_counter() - begun)
     if result.failures:

@@ -2,7 +2,7 @@
 
 The steps follow the stages: check, extract every feature that exists at the dataset's
 rate and the layers of every installed network, rank the features, train the chosen
-sets, report. Everything finished is kept, so a repeated command goes on where the last
+sets, report. Everything finished is kept, so the same command resumes where the last
 one ended.
 
 The score measures the whole procedure: each fold is tested by the set that was chosen
@@ -277,8 +277,8 @@ def tell_time(question: Question) -> None:
     minutes = max(1, round(expected_seconds(question, clips) / 60))
     tell(
         f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
-        f" about {counted(minutes, 'minute')}; a repeated command goes on where it was"
-        " stopped"
+        f" about {counted(minutes, 'minute')}; run the same command again to"
+        " resume"
     )
 
 

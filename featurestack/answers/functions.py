@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @takes(AnswerOptions, "dataset", "data")
 def answer(options: AnswerOptions) -> "Answer":
     """`make answer`: from a folder of sounds to the report. Everything that is finished
-    is kept: a repeated call goes on.
+    is kept: the same call resumes.
 
     `.score` is that of the procedure: each fold tested by the set in `.chosen`, which
     was chosen without this fold. `.recommended` is the set for later use and `.run` its

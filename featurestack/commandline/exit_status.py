@@ -34,7 +34,7 @@ def tell_error(error: Exception | KeyboardInterrupt) -> int:
         tell(f"failed: {error}")
         return 1
     if isinstance(error, KeyboardInterrupt):
-        tell("\nstopped; the same command goes on from here")
+        tell("\nstopped; run the same command again to resume")
         return 130
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # nobody reads our output any more

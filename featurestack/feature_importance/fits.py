@@ -6,7 +6,7 @@ that it answers. The numbers of the features are read once.
 
 runs/<dataset>/fits/
     <digest>.npz  the answers of one feature set, (n, K) float32 for each part. They are
-                  kept set by set, so that a command goes on where a kill has ended it.
+                  kept set by set, so that a command resumes after a kill.
 
 A digest names the values of the features, the clips with their labels and recordings,
 the task and the solution. A damaged file is made again.

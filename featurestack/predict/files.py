@@ -137,7 +137,7 @@ def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
 def tell_failures(
     failures: Mapping[Path, str], damaged: audio.Damaged, total: int
 ) -> None:
-    """Name the files that could not be read, and those with damaged parts."""
+    """Name the files that failed, and those with damaged parts."""
     failed = {str(file) for file in failures}
     read = {file: error for file, error in damaged.items() if file not in failed}
     for line in audio.damaged_parts(read):
@@ -145,7 +145,7 @@ def tell_failures(
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:
-        tell(f"{len(failures)} of {total} files could not be read")
+        tell(f"{len(failures)} of {total} files failed")
 
 
 def predict_recordings(

@@ -77,7 +77,7 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if dataset.audio_channel:
         lines.append(f"channel {dataset.audio_channel} of each file")
     if only_trained := len(dataset.table) - len(originals(dataset.table)):
-        lines.append(f"{counted(only_trained, 'further clip')}, only ever trained on")
+        lines.append(f"{counted(only_trained, 'more clip')}, only trained on")
     lines += dataset.notes
     each = by_label(table).replace({"label": {"": "(none)"}})
     classes = each.groupby("label").agg(

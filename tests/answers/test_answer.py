@@ -119,7 +119,10 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
     assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command
-    assert ": about " in whole.told and "a repeated command goes on" in whole.told
+    assert (
+        ": about " in whole.told
+        and "run the same command again to resume" in whole.told
+    )
 
 
 def test_a_repeated_command_does_nothing_again_and_proposes_one_command(

@@ -32,7 +32,7 @@ def asked(tmp_path):
 def test_copies_are_files_in_their_originals_group_and_fold(asked, capsys):
     assert make_dataset(asked) == 0
     printed = capsys.readouterr().out
-    assert "altered: 6 clips" in printed and "12 further clips, only ever" in printed
+    assert "altered: 6 clips" in printed and "12 more clips, only trained on" in printed
     file = asked.data / "altered" / "altered.csv"
     listed = pd.read_csv(file, keep_default_na=False, dtype=str)
     assert listed["train_only"].tolist() == [""] * 6 + ["1"] * 12

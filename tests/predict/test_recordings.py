@@ -80,7 +80,7 @@ def test_each_window_of_each_recording_has_its_class(sounding, tmp_path, capsys)
     assert other["start"].tolist() == [0.0, 0.5]
     assert ask(sounding, audio=tmp_path, hop=1.0) == 1
     out, err = capsys.readouterr()
-    assert "bad.wav: not audio" in err and "1 of 3 files could not be read" in err
+    assert "bad.wav: not audio" in err and "1 of 3 files failed" in err
     assert out.splitlines()[0].split() == ["file", "start", "end", "1.", "2.", "3."]
 
 
