@@ -1,10 +1,10 @@
 """Settings of the documentation site: `make docs` builds docs/ into docs/out/, with
 warnings as errors.
 
-Pages are Markdown (MyST). First docs/generate.py writes the pages on options, models,
-figures and the Python interface into reference/generated/. With `-t online` (`make docs
-ALL=1`) names of other libraries link to their documentation, which needs the network;
-otherwise nothing is fetched.
+Pages are Markdown (MyST). First docs/generate.py writes the pages on options, warnings
+and files into reference/generated/; the Python interface comes from docstrings. With
+`-t online` (`make docs ALL=1`) names of other libraries link to their documentation,
+which needs the network; otherwise nothing is fetched.
 """
 
 import sys
@@ -22,14 +22,22 @@ copyright = "the authors of featurestack, MIT licence"
 version = release = featurestack.__version__
 html_title = project
 
-extensions = ["myst_nb", "sphinx.ext.intersphinx"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+]
+autodoc_typehints = "none"  # the sections of docstrings have the types
+autodoc_preserve_defaults = True
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 nb_execution_mode = "off"  # the notebooks show the outputs that they are stored with
 exclude_patterns = ["out", "jupyter_execute", "tables"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 4
 # fences without a language hold output and shell lines
-suppress_warnings = ["misc.highlighting_failure"]
+# indented lines of a docstring are code without a colon before it
+suppress_warnings = ["misc.highlighting_failure", "docutils"]
 
 html_theme = "furo"
 html_static_path = ["static", "reference/generated/players"]

@@ -13,27 +13,24 @@ import inspect
 import re
 import shutil
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 import featurestack as fs
-from featurestack import interface
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import LARGEST, choices_of, kind_of
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import every_options
-from featurestack.features_cache import external
-from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import INDEX_COLUMNS
 from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
-from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
+from featurestack.results.run_folder import PREDICTION_COLUMNS
 from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION
 from featurestack.sound_events.scored_frames import SCORE_COLUMNS
 
@@ -307,84 +304,10 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
 }
 
 
-# The Python interface
-
-
-@PAGES.register("interface")
-def interface_page() -> str:
-    """Directives of Sphinx, so that every name stands in the index and in the
-    inventory.
-    """
-    each = [getattr(fs, name) for name in fs.__all__]
-    functions = [own for own in each if inspect.isfunction(own)]
-    parts = [INTERFACE_INTRODUCTION]
-    parts += [described(function, home="featurestack") for function in functions]
-    for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):
-        members = [
-            described(member, owner.__name__) for member in public_functions(owner)
-        ]
-        parts += [
-            f"## {heading}\n",
-            directive("class", owner.__name__, documentation(owner)),
-            *members,
-        ]
-    parts.append("## Errors\n")
-    for error in (fs.Error, fs.RequestError, fs.Failed):
-        parts.append(directive("class", error.__name__, documentation(error)))
-    parts += [
-        "## Features that were computed elsewhere\n",
-        *map(described, public_functions(external)),
-    ]
-    return "\n".join(parts)
-
-
-INTERFACE_INTRODUCTION = """# The Python interface
-
-Made from the docstrings; [Python](../python.md) shows it in use.
-
-## featurestack
-"""
-
-
-def public_functions(owner: typing.Any) -> Iterator[Callable[..., typing.Any]]:
-    """The functions of a module, or the methods of a class, that users may call."""
-    home = getattr(owner, "__module__", None) or owner.__name__
-    for name, function in vars(owner).items():
-        own = inspect.isfunction(function) and function.__module__ == home
-        if (
-            own
-            and name in getattr(owner, "__all__", vars(owner))
-            and not name.startswith("_")
-        ):
-            yield function
-
-
-def described(
-    function: Callable[..., typing.Any], owner: str = "", home: str = ""
-) -> str:
-    """A function of a module, or a method of the class `owner`, with its signature and
-    its docstring.
-    """
-    call = re.sub(r"\b(?:[^\W\d]\w*\.)+(\w+)", r"\1", str(inspect.signature(function)))
-    call = re.sub(
-        r"PosixPath\(('\w+')\)", r"\1", re.sub(r"(: |-> )'([^']+)'", r"\1\2", call)
-    )
-    module = owner or home or function.__module__.rpartition(".")[2]
-    return directive(
-        "method" if owner else "function",
-        f"{module}.{function.__name__}{call}",
-        documentation(function),
-    )
-
-
-def directive(kind: str, signature: str, text: str) -> str:
-    return f"````{{py:{kind}}} {signature}\n\n{text}\n````\n"
-
-
 def documentation(thing: typing.Any) -> str:
     """A docstring as Markdown; its indented lines become code."""
     lines, code, shown = (
-        (inspect.getdoc(thing) or "").split(interface.OPTIONS)[0].splitlines(),
+        (inspect.getdoc(thing) or "").splitlines(),
         False,
         [],
     )

@@ -10,7 +10,7 @@
     fs.predict_audio(run, ["new.wav"])    # classes of new audio
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
-The functions stand in interface.py.
+functions.py has the commands, interface.py clips and figures.
 docs/reference/python.md shows all functions. A function loads its libraries when it is
 called, so that importing this module and `featurestack --help` are fast.
 """
@@ -25,37 +25,39 @@ if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from featurestack.commandline import VERSION
-from featurestack.commandline.errors import Error, Failed, RequestError
+from featurestack.commandline.errors import Error as Error
+from featurestack.commandline.errors import Failed as Failed
+from featurestack.commandline.errors import RequestError as RequestError
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
     from featurestack.answers.functions import answer as answer
     from featurestack.feature_importance.functions import curve as curve
     from featurestack.feature_importance.functions import importance as importance
+    from featurestack.functions import bundle as bundle
+    from featurestack.functions import check as check
+    from featurestack.functions import export as export
+    from featurestack.functions import extract as extract
+    from featurestack.functions import fit as fit
+    from featurestack.functions import own_run as own_run
+    from featurestack.functions import report as report
+    from featurestack.functions import verify as verify
     from featurestack.interface import RATE as RATE
-    from featurestack.interface import bundle as bundle
     from featurestack.interface import cache as cache
-    from featurestack.interface import check as check
     from featurestack.interface import clips as clips
     from featurestack.interface import compute as compute
     from featurestack.interface import confusion as confusion
     from featurestack.interface import curves as curves
     from featurestack.interface import draw as draw
-    from featurestack.interface import export as export
-    from featurestack.interface import extract as extract
-    from featurestack.interface import fit as fit
-    from featurestack.interface import own_run as own_run
     from featurestack.interface import play as play
     from featurestack.interface import predict_audio as predict_audio
     from featurestack.interface import read as read
-    from featurestack.interface import report as report
     from featurestack.interface import run as run
     from featurestack.interface import show as show
     from featurestack.interface import tone as tone
-    from featurestack.interface import verify as verify
     from featurestack.interface import write as write
+    from featurestack.pipeline.alterations import alter as alter
     from featurestack.pipeline.clip_spectra import Clip as Clip
-    from featurestack.pipeline.copies import alter as alter
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
     from featurestack.predictions import compare as compare
@@ -65,70 +67,30 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.transformer import Features as Features
 
 __version__ = VERSION
-__all__ = [
-    "FIGURES",
-    "RATE",
-    "Clip",
-    "Error",
-    "Failed",
-    "Features",
-    "Model",
-    "RequestError",
-    "alter",
-    "answer",
-    "bundle",
-    "cache",
-    "check",
-    "clips",
-    "compare",
-    "compute",
-    "confusion",
-    "curve",
-    "curves",
-    "detections",
-    "draw",
-    "events",
-    "export",
-    "extract",
-    "feature",
-    "fit",
-    "importance",
-    "model",
-    "own_run",
-    "play",
-    "predict_audio",
-    "read",
-    "report",
-    "run",
-    "show",
-    "tone",
-    "verify",
-    "write",
-]
-LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
-    "Clip": "featurestack.pipeline.clip_spectra",
-    "Features": "featurestack.transformer",
-    "Model": "featurestack.predict.model",
-    "alter": "featurestack.pipeline.alterations",
-    "answer": "featurestack.answers.functions",
-    "compare": "featurestack.predictions",
-    "curve": "featurestack.feature_importance.functions",
-    "detections": "featurestack.sound_events.functions",
-    "events": "featurestack.sound_events.functions",
-    "importance": "featurestack.feature_importance.functions",
-    "feature": "featurestack.pipeline.features",
-    "model": "featurestack.train.models",
+HOMES = {  # module -> names of `featurestack` that it has
+    "featurestack.analysis.figures": "FIGURES",
+    "featurestack.answers.functions": "answer",
+    "featurestack.feature_importance.functions": "curve importance",
+    "featurestack.functions": "bundle check export extract fit own_run report verify",
+    "featurestack.interface": "RATE cache clips compute confusion curves draw play"
+    " predict_audio read run show tone write",
+    "featurestack.pipeline.alterations": "alter",
+    "featurestack.pipeline.clip_spectra": "Clip",
+    "featurestack.pipeline.features": "feature",
+    "featurestack.predict.model": "Model",
+    "featurestack.predictions": "compare",
+    "featurestack.sound_events.functions": "detections events",
+    "featurestack.train.models": "model",
+    "featurestack.transformer": "Features",
 }
+HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}
+__all__ = sorted([*HOME_OF, "Error", "Failed", "RequestError"])
 
 
 def __getattr__(name: str) -> object:
-    if name == "FIGURES":
-        return importlib.import_module(
-            "featurestack.analysis.figures"
-        ).FIGURES.complete()
-    if name in __all__:
-        home = LOADED_LATER.get(name, "featurestack.interface")
-        return getattr(importlib.import_module(home), name)
+    if name in HOME_OF:
+        found = getattr(importlib.import_module(HOME_OF[name]), name)
+        return found.complete() if name == "FIGURES" else found
     raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
 
 

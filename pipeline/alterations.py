@@ -173,11 +173,26 @@ def _generator(*parts: object) -> np.random.Generator:
 
 
 def alter(clip: "Clip", how: str) -> "Clip":
-    """An altered copy, as long as the clip. `how` is an alteration with its parameters:
-    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`,
-    `shift(share=0.25)`.
+    """An altered copy, as long as the clip.
 
-        fs.alter(clip, "stretch(rate=1.2)")
+    Parameters
+    ----------
+    clip : Clip
+        As of `fs.read`.
+    how : str
+        An alteration with its parameters: `pitch(semitones=2)`, `stretch(rate=1.2)`,
+        `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`.
+
+    Returns
+    -------
+    Clip
+
+    Examples
+    --------
+    >>> import featurestack as fs
+    >>> quiet = fs.alter(fs.tone(440), "gain(db=-6)")
+    >>> round(float(abs(quiet.y).max()), 2)
+    0.25
     """
     from featurestack.pipeline.clip_spectra import Clip
 

@@ -16,8 +16,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
+from featurestack.commandline.functions import options_from
 from featurestack.features_cache import external
-from featurestack.interface import from_values
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.storage.files import Lock
@@ -207,7 +207,7 @@ class Workshop:
 
     def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
-        return from_values(AnalysisOptions, {"dataset": "tones"} | folders | given)
+        return options_from(AnalysisOptions, {"dataset": "tones"} | folders | given)
 
 
 CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")

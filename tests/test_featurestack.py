@@ -3,13 +3,17 @@
 import inspect
 import os
 import re
+from dataclasses import MISSING
 from functools import partial
+from pathlib import Path
 
 import nbformat
 import pytest
 
 import featurestack as fs
 from featurestack.commandline.options import fields, texts
+from featurestack.commandline.words import COMMANDS, options_of
+from featurestack.pipeline.options import SourceOptions
 from featurestack.train import command as train_command
 from featurestack.train.options import RunOptions
 from notebooks import store
@@ -22,7 +26,7 @@ from tests.train.sounds import CLASSES, write_dataset
 def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
     table = write_dataset(tmp_path / "sounds")
     (tmp_path / "sounds" / "tone-1-0.wav").write_bytes(b"no sound")
-    with pytest.warns(UserWarning, match=r"1 clip failed, .*failures.csv says why"):
+    with pytest.warns(UserWarning, match="1 clip failed: .*failures.csv says why"):
         cache = fs.extract(
             "rms", str(table), data=str(tmp_path / "data"), name="other", jobs=1
         )
@@ -35,12 +39,44 @@ def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
         fs.fit(dataset="synth", epoch=3)
 
 
-def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_meaning():
-    shown = inspect.signature(fs.fit).parameters
-    assert shown.keys() == {*fields(RunOptions), "quiet"}
-    assert shown["batch"].default == 32
-    assert "batch: [32] clips in one training step" in inspect.getdoc(fs.fit)
-    assert [*inspect.signature(fs.extract).parameters][:2] == ["features", "dataset"]
+# function of `fs` -> its command
+COMMAND_OF = {
+    "clips": "data",
+    "extract": "features",
+    "fit": "train",
+    "report": "analysis",
+    "detections": "predict",
+    **{
+        word: word
+        for word in COMMANDS
+        if hasattr(fs, word) and inspect.isfunction(getattr(fs, word))
+    },
+}
+
+
+@pytest.mark.parametrize("name", COMMAND_OF)
+def test_the_keywords_of_a_function_are_its_commands_options(name):
+    if COMMAND_OF[name] in ("show", "model"):
+        pytest.skip("takes a clip, and enters a model")
+    shown = inspect.signature(getattr(fs, name)).parameters
+    options = fields(options_of(COMMANDS[COMMAND_OF[name]]))
+    if name == "clips":
+        options = fields(SourceOptions)
+    assert {*shown} == {*options, "quiet"}
+    for key, field in options.items():
+        default = (
+            str(field.default) if isinstance(field.default, Path) else field.default
+        )
+        expected = inspect.Parameter.empty if default is MISSING else default
+        assert shown[key].default == expected, key
+
+
+@pytest.mark.parametrize("name", [name for name in fs.__all__ if name.islower()])
+def test_every_function_has_numpydoc_sections_with_an_example(name):
+    document = inspect.getdoc(getattr(fs, name)) or ""
+    assert "Examples\n--------\n" in document
+    parameters = inspect.signature(getattr(fs, name)).parameters
+    assert "Parameters\n" in document or not {*parameters} - {"quiet"}
 
 
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from joblib import cpu_count
 
-from featurestack import interface
+from featurestack import functions
 from featurestack.answers.options import FOLDER, AnswerOptions
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import fields, option_words, part_of
@@ -167,7 +167,7 @@ def find_answer(options: AnswerOptions) -> Answer:
         run = train(question, scores)
         names = ("dataset", "name", "data", "runs", "reports")
         given = {name: getattr(question.options, name) for name in names}
-        built: Any = interface.report(**given)  # `Built`, of one dataset
+        built: Any = functions.report(**given)  # `Built`, of one dataset
         return conclude(question, scores, run, built, checked=checked, whole=whole)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from featurestack import interface
+from featurestack import functions
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.options import (
     DataOptions,
@@ -20,6 +20,7 @@ from featurestack.commandline.options import (
     option_words,
 )
 from featurestack.commandline.quantities import counted, duration, size
+from featurestack.interface import clips
 
 DATASET = "synth"
 FEATURES = "mel mfcc chroma tempogram"  # those that a step reads
@@ -51,7 +52,7 @@ class DemoStep(NamedTuple):
 
 
 def synthesise(**given: Any) -> str:
-    table = interface.clips(**given)
+    table = clips(**given)
     classes = counted(table["label"].nunique(), "class")
     folds = counted(table["fold"].nunique(), "fold")
     return f"{counted(len(table), 'clip')}, {classes} in five pairs, {folds}"
@@ -59,7 +60,7 @@ def synthesise(**given: Any) -> str:
 
 def extract(**given: Any) -> str:
     with contextlib.redirect_stdout(io.StringIO()):  # a bar is enough
-        cache = interface.extract(**given)
+        cache = functions.extract(**given)
     bytes_ = sum(file.stat().st_size for file in cache.folder.glob("*.h5"))
     features = counted(len(cache.features), "feature")
     return f"{features} of each clip, {size(bytes_)} in {cache.folder}"
@@ -69,7 +70,7 @@ def train(epochs: str, **given: Any) -> str:
     from featurestack.results.run_folder import configuration_score
     from featurestack.train.options import FROM_SCRATCH
 
-    run = interface.fit(epochs=int(epochs), quiet=True, **given)
+    run = functions.fit(epochs=int(epochs), quiet=True, **given)
     usual = FROM_SCRATCH["epochs"]
     return (
         f"ResNet-18 {configuration_score([run])}; a short training, {epochs} epochs"
@@ -80,12 +81,12 @@ def train(epochs: str, **given: Any) -> str:
 def compare(features: str, **given: Any) -> str:
     from featurestack.results.run_folder import configuration_score
 
-    runs = interface.fit(features=features.split(), quiet=True, **given)
+    runs = functions.fit(features=features.split(), quiet=True, **given)
     return ", ".join(f"{run.name} {configuration_score([run])}" for run in runs)
 
 
 def report(**given: Any) -> str:
-    return f"tables, figures and a page in {interface.report(**given).page.parent}"
+    return f"tables, figures and a page in {functions.report(**given).page.parent}"
 
 
 STEPS = (
@@ -123,7 +124,7 @@ def demo(options: DemoOptions) -> int:
         made = step.take(**given, **places)
         print(f"  {made}   ({duration(time.monotonic() - begun)})", flush=True)
     # it is there already; of one dataset it is a `Built`
-    built: Any = interface.report(**{"dataset": DATASET, **places})
+    built: Any = functions.report(**{"dataset": DATASET, **places})
     print()
     for remark in built.remarks:
         print(f"  {remark}")

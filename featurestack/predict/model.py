@@ -66,17 +66,33 @@ class Prediction(NamedTuple):
 class Model:
     """A trained model that answers arrays. One object serves many threads.
 
-    trained  the file of a bundle, an exported ONNX file, a run's folder, name or unique
-             prefix, or `last`; or a run of `fs.fit` or `fs.run`
-    folder   the runs that a name is looked for in
-    device   as DEVICE=
-    reject   as REJECT=: less probable answers are withheld
-    gate     as GATE=: dB of full scale; clips that are never louder get no answer
-    dataset  dataset of the runs that a name is looked for in; by default all
-    data     the folder of datasets, whose runs of today `last` and prefixes choose from
+    Parameters
+    ----------
+    trained : path, str or RunFolder
+        The file of a bundle, an exported ONNX file, a run's folder, name or unique
+        prefix, or `last`; or a run of `fs.fit` or `fs.run`.
+    folder : path
+        The runs that a name is looked for in.
+    device : str
+        As DEVICE=.
+    reject : float
+        As REJECT=: less probable answers are withheld.
+    gate : float, optional
+        As GATE=: dB of full scale; clips that are never louder get no answer.
+    dataset : str
+        Dataset of the runs that a name is looked for in; by default all.
+    data : path
+        The folder of datasets, whose runs of today `last` and prefixes choose from.
 
-    Attributes: `classes`; `config`, what run.json records; `sample_rate` in Hz;
-    `seconds`, the longest clip, and `window`, the median of clips if many are shorter.
+    Attributes
+    ----------
+    classes, config, sample_rate, seconds, window
+        `config` is what run.json records; `sample_rate` is in Hz; `seconds` is the
+        longest clip, and `window` the median of clips if many are shorter.
+
+    Examples
+    --------
+    ::
 
         fs.Model("model.pt").predict(y, 44_100)
         # Prediction(predicted='dog', probabilities={'cat': 0.02, 'dog': 0.98})

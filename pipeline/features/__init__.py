@@ -85,17 +85,34 @@ FEATURES: Registry[Feature] = Registry(
 def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames).
 
-    units       unit of the values, which tells `AUGMENT=gain` how they change with
-                loudness: "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power"
-                scale, others ("Hz", "dB/frame", ...) stay
-    rows        number of rows (1 by default), or (sample_rate, **parameters) -> (rows,)
-                the row axis
-    row_unit    unit of the row axis
-    frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by
-                default the seconds of frames `hop_length` samples apart, or of samples
-    frame_unit  unit of the frame axis; frames are times if it is "s", the default
-    version     raised when the feature's values change, so that caches compute it again
-    recorded    (**parameters) -> further facts that the values depend on
+    Parameters
+    ----------
+    units : str
+        Unit of the values, which tells `AUGMENT=gain` how they change with loudness:
+        "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power" scale, others
+        ("Hz", "dB/frame", ...) stay.
+    rows : int or function
+        Number of rows (1 by default), or (sample_rate, **parameters) -> (rows,), the
+        row axis.
+    row_unit : str
+        Unit of the row axis.
+    frames : function
+        (sample_rate, samples, **parameters) -> (frames,), the frame axis; by default
+        the seconds of frames `hop_length` samples apart, or of samples.
+    frame_unit : str
+        Unit of the frame axis; frames are times if it is "s", the default.
+    version : int
+        Raised when the feature's values change, so that caches compute it again.
+    recorded : function
+        (**parameters) -> more facts that the values depend on.
+
+    Examples
+    --------
+    ::
+
+        @fs.feature(units="")
+        def crossings(clip, *, hop_length: int = 512):
+            return librosa.feature.zero_crossing_rate(clip.y, hop_length=hop_length)
     """
     return FEATURES.register(
         entry=lambda function: Feature(function.__name__, function, units, **described)

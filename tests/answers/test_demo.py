@@ -27,7 +27,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys):
     facts = {"remarks": (), "headline": "mel", "page": Path("p"), "whole": True}
     built = SimpleNamespace(**facts)
     monkeypatch.setattr(demos, "STEPS", [step._replace(take=take) for step in STEPS])
-    monkeypatch.setattr(demos.interface, "report", lambda **given: built)
+    monkeypatch.setattr(demos.functions, "report", lambda **given: built)
     assert demo(DemoOptions.build({"data": "d", "jobs": "3"})) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.interface import from_values
+from featurestack.commandline.functions import options_from
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.backgrounds import Background
@@ -54,7 +54,7 @@ def test_a_run_with_backgrounds_finds_events(folder):
     assert run.scores()["event_f1"].mean() > 0.5
     assert (
         predict_audio(
-            from_values(
+            options_from(
                 PredictOptions,
                 {
                     "run": str(run.path),

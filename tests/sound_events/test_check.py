@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from scipy.special import expit
 
-from featurestack.interface import from_values
+from featurestack.commandline.functions import options_from
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions
@@ -211,7 +211,7 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
 def test_answers_need_no_run(tmp_path, capsys):
     write_answers(tmp_path / "t.txt", np.ones(50, bool))
     given = {"checked": tmp_path / "t.txt", "runs": tmp_path / "none"}
-    assert predict_audio(from_values(PredictOptions, given)) == 0
+    assert predict_audio(options_from(PredictOptions, given)) == 0
     assert "319 detections are right" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.interface import from_values
+from featurestack.commandline.functions import options_from
 from featurestack.predict.command import predict_audio
 from featurestack.predict.make_bundle import refit
 from featurestack.predict.options import PredictOptions, VerifyOptions
@@ -108,7 +108,7 @@ def predict(trained, folder, **given):
         "data": folder / "data",
         "device": "cpu",
     }
-    return predict_audio(from_values(PredictOptions, options | given))
+    return predict_audio(options_from(PredictOptions, options | given))
 
 
 def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_path):

@@ -85,7 +85,26 @@ class Model:
 
 
 def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
-    """Decorator: enter a builder under its own name; `traits` are fields of `Model`."""
+    """Decorator: enter a builder of a network under its own name.
+
+    Parameters
+    ----------
+    kind : str
+        What it takes: "image", "vector" or "wave".
+    **traits
+        Fields of `Model`.
+
+    Examples
+    --------
+    ::
+
+        @fs.model("image")
+        def small(channels, classes, shape, *, width: int = 16):
+            return nn.Sequential(
+                nn.Conv2d(channels, width, 5, 2), nn.ReLU(),
+                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes),
+            )
+    """
     return MODELS.register(
         entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
     )

@@ -1,0 +1,422 @@
+"""The commands as functions: `fs.extract`, `fs.fit`, `fs.report` and the others.
+
+A function's keywords are its command's options, with the same defaults; folders are
+`data`, `runs` and `reports` below the current one unless given. `quiet=True` prints
+nothing; warnings stay. A function loads its libraries when it is called.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.functions import command, options_from, run_command
+from featurestack.commandline.quantities import counted
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.predict.options import (
+    BundleOptions,
+    ExportOptions,
+    VerifyOptions,
+)
+from featurestack.train.options import RunOptions, TrainOptions
+
+if TYPE_CHECKING:
+    from featurestack.analysis.report_inputs import Built
+    from featurestack.features_cache.cache import Cache
+    from featurestack.train.own_loop import OwnRun
+
+
+@command
+def extract(
+    features: str = "all",
+    dataset: str = "esc50",
+    data: Path | str = "data",
+    *,
+    runs: Path | str = "runs",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    frame: float | None = None,
+    jobs: int | None = None,
+    part: str = "1/1",
+    dtype: Literal["float16", "float32"] = "float16",
+    backend: Literal["processes", "dask"] = "processes",
+    scheduler: str = "",
+    quiet: bool = False,
+) -> "Cache":
+    """`make features`: features of every clip, into the cache; what is there already
+    stays.
+
+    Parameters
+    ----------
+    features : str
+        Features separated by blanks, or `all` or `small`.
+    dataset, data
+        As of `clips`.
+
+    Other Parameters
+    ----------------
+    The options of `make features`, explained by `featurestack help features`.
+
+    Returns
+    -------
+    Cache
+        The opened cache. A warning says how many clips failed.
+
+    Examples
+    --------
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> cache.features
+    ['rms', 'zcr']
+    """
+    from featurestack.features_cache.cache import cache_of
+    from featurestack.features_cache.side_files import FAILURES, read_failures
+    from featurestack.pipeline.extract import extract_features
+
+    options = options_from(FeaturesCommand, locals())
+    failed = extract_features(options)
+    stored = cache_of(options.dataset, options.data, options.name)
+    if failed:
+        lost = {clip for clip, *_ in read_failures(stored.folder)}
+        warnings.warn(
+            f"{counted(len(lost), 'clip')} failed: {stored.folder / FAILURES} says why",
+            stacklevel=3,
+        )
+    return stored
+
+
+@command
+def fit(
+    dataset: str = "esc50",
+    features: str | Sequence[str] = "mel+mfcc+chroma",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    name: str = "",
+    model: str | Sequence[str] = "resnet18",
+    task: str | Sequence[str] = "auto",
+    seed: int | Sequence[int] = 0,
+    epochs: int | Sequence[int] = 0,
+    batch: int | Sequence[int] = 32,
+    grid: str | Sequence[str] = "auto",
+    padding: str | Sequence[str] = "auto",
+    norm: str | Sequence[str] = "auto",
+    augment: str | Sequence[str] = "auto",
+    smoothing: float | Sequence[float] = 0.1,
+    balance: str | Sequence[str] = "none",
+    optimizer: str | Sequence[str] = "adamw",
+    lr: float | Sequence[float | None] | None = None,
+    decay: float | Sequence[float | None] | None = None,
+    schedule: str | Sequence[str] = "onecycle",
+    warmup: float | Sequence[float] = 0.0,
+    clip: float | Sequence[float] = 0.0,
+    val: str | Sequence[str] = "none",
+    select: str | Sequence[str] = "val_loss",
+    patience: int | Sequence[int] = 0,
+    weights: str | Sequence[str] = "auto",
+    weights_lr: float | Sequence[float] = 0.2,
+    device: str | Sequence[str] = "auto",
+    precision: str | Sequence[str] = "auto",
+    threads: str | Sequence[str] = "auto",
+    folds: int | Sequence[int] = (),
+    curve: int = 20,
+    tag: str = "",
+    note: str = "",
+    tracker: Literal["", "tensorboard", "wandb"] = "",
+    quiet: bool = False,
+) -> Any:
+    """`make train`: a run on all folds, or every combination of lists. A finished run
+    is opened and not trained again.
+
+    Parameters
+    ----------
+    dataset : str
+        The dataset whose cache is read.
+    features : str or list of str
+        Feature sets: names joined by +.
+    model : str or list of str
+        As MODEL=.
+
+    Other Parameters
+    ----------------
+    The options of `make train`, explained by `featurestack help train`.
+
+    Returns
+    -------
+    RunFolder, or list of RunFolder
+        One run, or a list if an option was given several values.
+
+    Examples
+    --------
+    >>> run = fs.fit("synth", "rms+zcr", model="ridge", quiet=True)
+    >>> run.name, len(run.finished)
+    ('rms+zcr-ridge', 5)
+    """
+    from featurestack.train.command import fit as train_runs
+
+    return train_runs(options_from(TrainOptions, locals()))
+
+
+@command
+def own_run(
+    network: str,
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    dataset: str = "esc50",
+    name: str = "",
+    features: str = "mel+mfcc+chroma",
+    model: str = "resnet18",
+    task: str = "auto",
+    seed: int = 0,
+    epochs: int = 0,
+    batch: int = 32,
+    grid: str = "auto",
+    padding: Literal["auto", "keep", "drop"] = "auto",
+    norm: Literal["auto", "feature", "row", "none"] = "auto",
+    augment: str = "auto",
+    smoothing: float = 0.1,
+    balance: Literal["none", "loss"] = "none",
+    optimizer: Literal["adamw", "sgd"] = "adamw",
+    lr: float | None = None,
+    decay: float | None = None,
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle",
+    warmup: float = 0.0,
+    clip: float = 0.0,
+    val: Literal["none", "next", "group"] = "none",
+    select: Literal["val_loss", "val_accuracy", "val_map", "val_f1"] = "val_loss",
+    patience: int = 0,
+    weights: str = "auto",
+    weights_lr: float = 0.2,
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    threads: str = "auto",
+    folds: int | Sequence[int] = (),
+    curve: int = 20,
+    tag: str = "",
+    note: str = "",
+    tracker: Literal["", "tensorboard", "wandb"] = "",
+    quiet: bool = False,
+) -> "OwnRun":
+    """The trainer's clips as torch datasets, for a training loop of your own. The run
+    is compared in reports but not kept for prediction: save the network yourself, or
+    use `@fs.model`.
+
+    Parameters
+    ----------
+    network : str
+        Name of your network.
+
+    Other Parameters
+    ----------------
+    The options of `make train`, explained by `featurestack help train`.
+
+    Returns
+    -------
+    OwnRun
+        `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment` changes a
+        batch as the trainer does; `.write` writes a fold's predictions.
+
+    Examples
+    --------
+    >>> own = fs.own_run("mine", dataset="synth", features="rms+zcr")
+    >>> x, y = own.clips(1, "train")[0]
+    >>> x.shape
+    torch.Size([2, 64, 216])
+    """
+    from featurestack.train.own_loop import OwnRun
+
+    return OwnRun(network, options_from(RunOptions, locals()))
+
+
+@command
+def report(
+    dataset: str = "",
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    reports: Path | str = "reports",
+    *,
+    name: str = "",
+    run: str | Sequence[str] = (),
+    predictions: Path | str | Sequence[Path | str] = (),
+    paper: bool = False,
+    quiet: bool = False,
+) -> "Built":
+    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is
+    trained.
+
+    Parameters
+    ----------
+    dataset : str
+        The dataset; by default the only one that has runs or a cache.
+    data, runs, reports : path
+        Folders of datasets, of runs, of reports.
+
+    Other Parameters
+    ----------------
+    The options of `make analysis`, explained by `featurestack help analysis`.
+
+    Returns
+    -------
+    Built
+        `.page` is the HTML file, beside it the folder `tables`; `.headline` is the
+        finding in one sentence.
+
+    Examples
+    --------
+    >>> run = fs.fit("synth", "rms+zcr", model="ridge", quiet=True)
+    >>> fs.report("synth", quiet=True).page.name
+    'index.html'
+    """
+    from featurestack.analysis.command import with_predictions
+    from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_inputs import jobs
+
+    options = with_predictions(options_from(AnalysisOptions, locals()))
+    datasets = jobs(options)
+    if len(datasets) > 1:
+        names = ", ".join(job.dataset for job in datasets)
+        raise RequestError(f"a report is of one dataset, and these are {names}")
+    (job,) = datasets
+    return build_report(job, options)
+
+
+@command
+def bundle(
+    run: str = "last",
+    *,
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    refit: bool = False,
+    out: Path | str | None = None,
+    quiet: bool = False,
+) -> bool:
+    """`make bundle`: one file with all that prediction needs.
+
+    Parameters
+    ----------
+    run : str
+        A run's name, path or unique prefix, or `last`.
+
+    Returns
+    -------
+    bool
+        Whether everything worked.
+
+    Examples
+    --------
+    ::
+
+        fs.bundle("last")
+    """
+    return not run_command("bundle", options_from(BundleOptions, locals()))
+
+
+@command
+def export(
+    run: str = "last",
+    *,
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    out: Path | str | None = None,
+    quiet: bool = False,
+) -> bool:
+    """`make export`: the networks of a run as one ONNX file.
+
+    Parameters
+    ----------
+    run : str
+        A run's name, path or unique prefix, or `last`.
+
+    Returns
+    -------
+    bool
+        Whether everything worked.
+
+    Examples
+    --------
+    ::
+
+        fs.export("last")
+    """
+    return not run_command("export", options_from(ExportOptions, locals()))
+
+
+@command
+def verify(
+    run: str = "",
+    *,
+    data: Path | str = "data",
+    dataset: str = "",
+    name: str = "",
+    runs: Path | str = "runs",
+    device: str = "cpu",
+    threads: str = "auto",
+    features: str = "all",
+    quiet: bool = False,
+) -> bool:
+    """`make verify`: is a cache damaged, or do a run's weights predict otherwise?.
+
+    Parameters
+    ----------
+    run : str
+        A run's name, path or unique prefix, or `last`.
+
+    Returns
+    -------
+    bool
+        Whether everything worked.
+
+    Examples
+    --------
+    ::
+
+        fs.verify("last")
+    """
+    return not run_command("verify", options_from(VerifyOptions, locals()))
+
+
+@command
+def check(
+    dataset: str = "esc50",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> bool:
+    """`make check`: faults of a dataset: leaks, silent or clipped clips, artefacts.
+
+    Parameters
+    ----------
+    dataset : str
+        As of `clips`.
+
+    Returns
+    -------
+    bool
+        Whether everything worked.
+
+    Examples
+    --------
+    ::
+
+        fs.check("my sounds")
+    """
+    return not run_command("check", options_from(SourceOptions, locals()))
