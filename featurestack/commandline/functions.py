@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any, ParamSpec, TypeVar
 
+from featurestack.commandline.commands import current_folder
 from featurestack.commandline.errors import Error, RequestError, nearest
 from featurestack.commandline.exit_status import failed_by
 from featurestack.commandline.options import (
@@ -36,6 +37,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         for name in given:
             if name not in known:
                 raise RequestError(nearest("keyword", name, known))
+        current_folder()
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*args, **given)
