@@ -50,6 +50,7 @@ def extract(
     dtype: Literal["float16", "float32"] = "float16",
     backend: Literal["processes", "dask"] = "processes",
     scheduler: str = "",
+    yes: bool = False,
     quiet: bool = False,
 ) -> "Cache":
     """`make features`: features of every clip, into the cache; what is there already

@@ -30,6 +30,7 @@ def answer(
     frame: float | None = None,
     jobs: int | None = None,
     task: str = "auto",
+    yes: bool = False,
     quiet: bool = False,
 ) -> "Answer":
     """`make answer`: from a folder of sounds to the report. The same call resumes what
