@@ -383,12 +383,14 @@ def cached_in(data: Path) -> set[str]:
     return {path.parent.name for path in data.glob("*/features") if is_cache(path)}
 
 
-def cache_of(dataset: str, data: Path, name: str = "") -> Cache:
-    """The cache of a dataset; UnknownDataset, or NoCache if it has no features yet."""
+def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Cache:
+    """The cache of a dataset; UnknownDataset, or NoCache if it has no features yet,
+    which says how these are computed.
+    """
     folder = cache_folder(dataset, data, name)
     if is_cache(folder):
         return Cache(folder)
     if not (dataset in NAMED or Path(dataset).exists()):
         raise unknown_dataset(dataset, data)
     require_readable(folder)
-    raise NoCache(folder, cached_in(data), Origin(dataset, name, data))
+    raise NoCache(folder, cached_in(data), Origin(dataset, name, data), features)

@@ -40,6 +40,7 @@ from featurestack.pipeline.features import (
     FEATURES,
     Impossible,
     Variant,
+    refuse_unknown,
     resolve_feature,
 )
 from featurestack.pipeline.options import ExtractOptions
@@ -87,7 +88,9 @@ class Request(Wanted):
 
 def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
-    dataset = load(options) if dataset is None else dataset
+    if dataset is None:
+        refuse_unknown(options.features)  # before a download
+        dataset = load(options)
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached

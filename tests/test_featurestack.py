@@ -214,7 +214,9 @@ def test_a_message_spells_a_command_as_it_is_typed_here(in_clone, typed, tmp_pat
     words = "train", "DATASET=synth", f"DATA={tmp_path}"
     cwd = ROOT if in_clone else tmp_path
     done = forked("-m", "featurestack", *words, cwd=cwd)
-    call = f": run {typed} features DATASET=synth DATA={tmp_path}"
+    call = (
+        f": run {typed} features DATASET=synth FEATURES=mel+mfcc+chroma DATA={tmp_path}"
+    )
     assert done.returncode == 2 and call in done.stderr
 
 

@@ -231,7 +231,7 @@ class Augmenter:
 
 def parse_augment(text: str, kind: str = "image") -> Augmenter:
     """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none"
-    give an empty one.
+    give an empty one. Without a kind every augmentation is taken.
 
     >>> str(parse_augment("mask,mixup=0.4"))
     'mask=0.15,mixup=0.4'
@@ -242,7 +242,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
     for part in text.replace(" ", "").split(","):
         name, _, given = part.partition("=")
         entry = AUGMENTS[name]
-        if kind not in entry.kinds:
+        if kind and kind not in entry.kinds:
             raise RequestError(
                 f"AUGMENT={name} is not for this model: {make_command('models')}"
                 " shows which are"

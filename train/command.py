@@ -17,7 +17,7 @@ from featurestack.train import run
 from featurestack.train.models import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, TrainOptions
-from featurestack.train.plan import Plan, choose_model, find_features
+from featurestack.train.plan import Plan, choose_model, find_features, validate
 from featurestack.train.run_identity import training_command
 from featurestack.train.run_json import finished_alone
 
@@ -70,6 +70,8 @@ def product(options: TrainOptions) -> list[RunOptions]:
     predictions. RequestError if there is none.
     """
     asked = options.runs()
+    for job in asked:
+        validate(job)
     kept: dict[RunOptions, RunOptions] = {}
     for job in asked:
         exact = not resolve(job.model).kind.in_steps and job.val == "none"
@@ -78,7 +80,7 @@ def product(options: TrainOptions) -> list[RunOptions]:
         tell("an exact solution does not depend on the seed: one SEED is trained")
     runs = [*kept.values()]
     first = runs[0]
-    cache = cache_of(first.dataset, first.data, first.name)
+    cache = cache_of(first.dataset, first.data, first.name, first.features)
     sets = parse_list(first.features, cache.features)
     if len(runs) == len(sets) == 1:
         return [replace(first, features="+".join(map(str, sets[0])))]

@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -32,16 +32,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import whole_number
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.results.config import MOST_THREADS, Device, Way
+from featurestack.results.config import Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
 from featurestack.storage import system
 from featurestack.train.optimisation import CrossEntropy
+from featurestack.train.options import DEVICES, require_device, require_threads
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-DEVICES = get_args(Device)
 NEVER = -1
 # glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
 POISON = 0x80
@@ -165,8 +164,7 @@ def device_of(text: str) -> str:
         os.environ.update(WORKSPACE)  # it is read when CUDA starts
     if text == "auto":
         return kind
-    if kind not in DEVICES:
-        raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}")
+    require_device(text)
     try:
         place = torch.empty(0, device=text).device
     except (RuntimeError, AssertionError, ValueError) as error:
@@ -218,10 +216,7 @@ def threads_of(text: str) -> int:
     """The number of THREADS; auto is torch's own, at most the cores one may use."""
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
-    if not 1 <= whole_number(text) <= MOST_THREADS:
-        raise RequestError(
-            f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}"
-        )
+    require_threads(text)
     return int(text)
 
 

@@ -29,7 +29,7 @@ from featurestack.features_cache.row_statistics import column_means, has_statist
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
 from featurestack.scores.tasks.base import CLIPS
-from featurestack.train.options import parse_grid
+from featurestack.train.options import NATIVE, parse_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,7 +138,7 @@ class InputKind:
         text = option if self.resized else self.grid
         if text == "frames":
             return 1, min(channel.frames for channel in channels)
-        if text != "native":
+        if text != NATIVE:
             return parse_grid(text)
         rows = max(channel.rows for channel in channels)
         frames = max(channel.frames for channel in channels)

@@ -9,7 +9,7 @@ import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
@@ -21,13 +21,16 @@ from featurestack.commandline.options import (
     option,
 )
 from featurestack.commandline.quantities import number_of, whole_number
-from featurestack.results.training_options import Training
+from featurestack.results.training_options import Device, Training
 
 of_networks = functools.partial(option, needs="steps")
 
 # defaults of a network that begins from scratch, or from weights
 FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
 FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
+NATIVE = "native"  # GRID: the size of the largest channel
+DEVICES = get_args(Device)
+MOST_THREADS = 1024
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
@@ -103,6 +106,25 @@ def parse_grid(text: str) -> tuple[int, int]:
         expected = f"rows x frames, as in 128x216, at most {LARGEST_GRID:,} values"
         raise RequestError(f"GRID={shortened(text)}: expected {expected}")
     return rows, frames
+
+
+def require_device(text: str) -> None:
+    """RequestError for a DEVICE that names no kind of device; several may be given."""
+    if not text.split():
+        raise RequestError(f"DEVICE is empty: give auto, {', '.join(DEVICES)}")
+    for word in text.split():
+        if word.partition(":")[0] not in ("auto", *DEVICES):
+            raise RequestError(
+                f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}"
+            )
+
+
+def require_threads(text: str) -> None:
+    """RequestError if THREADS is neither auto nor a possible number."""
+    if text != "auto" and not 1 <= whole_number(text) <= MOST_THREADS:
+        raise RequestError(
+            f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}"
+        )
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:

@@ -40,8 +40,12 @@ from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
 from featurestack.train.options import (
+    NATIVE,
     Execution,
     RunOptions,
+    parse_grid,
+    require_device,
+    require_threads,
     suitable,
 )
 from featurestack.train.run_identity import (
@@ -54,6 +58,7 @@ from featurestack.train.run_identity import (
 Positions = NDArray[np.intp]  # rows of the clip table
 
 LAYER = "layer"  # unit of rows that are numbered by a network's layers
+NO_FILES = ("auto", "none", "imagenet", "")  # values of WEIGHTS
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 DATA = ("cache", "clips")  # keys of the hash's content
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
@@ -207,8 +212,8 @@ class Plan:
 
 def make_plan(asked: RunOptions, network: str = "") -> Plan:
     """The plan of these options, of an own loop's `network` if it is named."""
-    check_options(asked)
-    cache = cache_of(asked.dataset, asked.data, asked.name)
+    validate(asked)
+    cache = cache_of(asked.dataset, asked.data, asked.name, asked.features)
     features = find_features(cache, asked)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
@@ -262,14 +267,26 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
 # ---- the steps of make_plan
 
 
-def check_options(options: RunOptions) -> None:
-    """RequestError for values that do not go together."""
+def validate(options: RunOptions) -> None:
+    """RequestError for unknown names and for values that do not go together: what can
+    be said before the cache and torch are there.
+    """
     if options.tracker:
         from featurestack.trackers import tracker_of
 
         tracker_of(options.tracker)  # refused before there is a folder
-    if not options.device.split():
-        raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
+    resolve(options.model)
+    require_device(options.device)
+    require_threads(options.threads)
+    if options.grid not in ("auto", NATIVE):
+        parse_grid(options.grid)
+    if options.augment != "auto":
+        parse_augment(options.augment, kind="")
+    if options.weights not in NO_FILES and not Path(options.weights).is_file():
+        raise RequestError(
+            f"WEIGHTS={options.weights}: there is no such file; expected auto, none,"
+            " imagenet or a file of weights"
+        )
     reason = ""
     if options.schedule == "plateau":
         reason = "SCHEDULE=plateau follows a validation score"

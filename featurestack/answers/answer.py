@@ -32,6 +32,7 @@ from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
+from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder, configuration_score
@@ -190,6 +191,7 @@ def ask(options: AnswerOptions) -> Question:
         refuse(options, cache.source, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         return Question(options, command, None, without_samples(options, stored), [])
+    refuse_unknown(options.features)
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.source, dataset.name, dataset.table)
     if options.features == "all":

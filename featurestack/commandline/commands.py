@@ -112,8 +112,19 @@ def run(
 ) -> int | None:
     """Run a function of its `options` with these words; its exit status."""
     values = values_of(options, words)
-    tell_exported(fields(options).keys() - values)
-    return function(options.build(values))
+    known = fields(options)
+    tell_exported(known.keys() - values)
+    default = ""
+    if "dataset" in known.keys() - values:
+        default = str(known["dataset"].default)
+    try:
+        return function(options.build(values))
+    except RequestError as error:
+        if default and default in str(error):
+            raise RequestError(
+                f"{error} (DATASET= was not given, so {default})"
+            ) from error
+        raise
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:

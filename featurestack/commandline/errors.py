@@ -6,6 +6,7 @@ pickled: the cache knows no command and no option, and each sentence is made her
 
 import difflib
 import errno
+import importlib
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -62,7 +63,7 @@ def shortened(cell: str) -> str:
     return cell if len(cell) <= MOST_QUOTED else cell[: MOST_QUOTED - 1] + "…"
 
 
-def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that is most like the word, whatever its case, or None: the first
     that begins with it, else one as similar as `cutoff` (difflib's, 0 to 1).
 
@@ -77,14 +78,18 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-def nearest(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, then the list.
+def nearest(
+    kind: str, word: str, known: Iterable[str], special: Iterable[str] = ()
+) -> str:
+    """The message for an unknown name: the nearest known one, then the list. A special
+    name, which few need, is proposed only if it is very much alike.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
     """
-    names = sorted({*known})
-    close = closest(word, names)
+    usual = [*known]
+    close = closest(word, usual) or closest(word, special, ALIKE)
+    names = sorted({*usual, *special})
     hint = f"; did you mean {close!r}?" if close else "."
     shown = ", ".join(names[:LISTED_NAMES]) or "none"
     more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
@@ -152,6 +157,18 @@ class Origin:
         return "it has no audio; features_cache.external.write_feature adds a feature"
 
 
+def unknown_feature(features: str, stored: Collection[str] = ()) -> str:
+    """What is wrong with the first of these names that is no feature, neither of the
+    program nor `stored`; '' if nothing is. Only a request that fails loads this list.
+    """
+    known = importlib.import_module("featurestack.pipeline.features")
+    try:
+        known.refuse_unknown(features, stored)
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
 @dataclass(eq=False)
 class NoCache(RequestError):
     """A folder without features."""
@@ -159,9 +176,14 @@ class NoCache(RequestError):
     folder: Path
     cached: Collection[str]  # datasets that have features
     asked: Origin | None  # the dataset that was asked for, if any was
+    features: str = ""  # those that were asked for
 
     def __str__(self) -> str:
-        command = self.asked.command() if self.asked else make_command("features")
+        if wrong := self.features and unknown_feature(self.features):
+            return wrong
+        command = make_command("features")
+        if self.asked:
+            command = self.asked.command(self.features)
         known = ", ".join(f"DATASET={name}" for name in sorted(self.cached))
         others = f"; there are features of {known}" if known else ""
         return f"there are no features in {self.folder} yet: run {command}{others}"
@@ -208,16 +230,15 @@ class LacksFeatures(RequestError):
 
     def __str__(self) -> str:
         names = " ".join(self.features)
-        remedy = self.origin.remedy(names)
         hint = ""
-        if meant := closest(self.features[0], self.stored, ALIKE):
+        if self.origin.dataset:
+            if wrong := unknown_feature(names, self.stored):
+                return wrong
+        elif meant := closest(self.features[0], self.stored, ALIKE):
             hint = f" (did you mean {meant}?)"
-            # make features refuses a misspelt name too
-            if self.origin.dataset:
-                remedy = f"{make_command('show')} names those to compute"
         return (
             f"the cache {self.folder} lacks {names}{hint}, it has"
-            f" {', '.join(self.stored) or 'no feature'}: {remedy}"
+            f" {', '.join(self.stored) or 'no feature'}: {self.origin.remedy(names)}"
         )
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featurestack.commandline import DEFINING, LOADED
-from featurestack.commandline.errors import Error, RequestError
+from featurestack.commandline.errors import Error, RequestError, quoted
 
 MEANING = "Python files of your own, whose features and models the command then knows"
 
@@ -70,15 +70,15 @@ def load(file: str) -> None:
 
 
 @contextmanager
-def defined_in(files: Sequence[str]) -> Iterator[None]:
-    """A context whose RequestError asks for files of a run that are not loaded."""
+def defined_in(files: Sequence[str], wanted: str) -> Iterator[None]:
+    """A context whose RequestError asks for files of a run that are not loaded, which
+    define what is wanted, such as "the model small".
+    """
     try:
         yield
-    except RequestError as error:
+    except RequestError:
         absent = [file for file in files if file not in DEFINING]
         if not absent:
             raise
-        raise RequestError(
-            f"{error}. The run's definitions are in {', '.join(absent)}: give"
-            f" LOAD={' '.join(absent)}"
-        ) from None
+        load_words = quoted(f"LOAD={' '.join(absent)}")
+        raise RequestError(f"this run needs {wanted}: {load_words}") from None

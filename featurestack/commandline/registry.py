@@ -81,7 +81,8 @@ class Registry(dict[str, Entry]):
         known = self.find(name)
         if known is not None:
             return known
-        message = nearest(self.subject, name, dict.fromkeys([*self, *self.special]))
+        usual = [entry for entry in self if entry not in self.special]
+        message = nearest(self.subject, name, usual, self.special)
         if self.extensible:
             message += "; LOAD=FILE.py adds those of a file of your own"
         raise RequestError(message)

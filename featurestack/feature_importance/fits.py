@@ -220,7 +220,7 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Cli
     """The features of a call, each a channel or several joined by +, and the clips;
     RequestError if there are fewer than `least`.
     """
-    cache = cache_of(options.dataset, options.data, options.name)
+    cache = cache_of(options.dataset, options.data, options.name, options.features)
     groups = parse_list(options.features, cache.features)
     words = [str(channel) for group in groups for channel in group]
     given = {"features": "+".join(words), "model": RIDGE}

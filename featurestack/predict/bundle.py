@@ -137,7 +137,7 @@ class RunModel:
         config = bundle.config
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
-        with own_code.defined_in(config.own_code):
+        with own_code.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)

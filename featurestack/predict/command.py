@@ -127,7 +127,9 @@ def verify(options: VerifyOptions) -> int:
     from featurestack.pipeline.cache_contents import verify_cache
 
     default = DatasetOptions().dataset
-    cache = cache_of(options.dataset or default, options.data, options.name)
+    cache = cache_of(
+        options.dataset or default, options.data, options.name, options.features
+    )
     verdicts = verify_cache(cache, options.features)
     print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1

@@ -138,8 +138,9 @@ class Model:
         self.seconds = self.samples / self.sample_rate
         self.window = self.config.clip_seconds or self.seconds
         self.channels: list[tuple[Variant, StoredChannel]] = []
-        with own_code.defined_in(self.config.own_code):
-            for own in self.config.channels:
+        for own in self.config.channels:
+            wanted = f"the feature {own.stored}"
+            with own_code.defined_in(self.config.own_code, wanted):
                 self.channels.append((variant_of(own, self.sample_rate), own))
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)

@@ -34,18 +34,16 @@ from featurestack.features_cache.row_statistics import (
     is_time,
     kept_columns,
 )
-from featurestack.results.training_options import Training, Validation
+from featurestack.results.training_options import Device, Training, Validation
 
 # A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
 # them.
 LABEL_BYTES = 120
 HASH_DIGITS = 12
-MOST_THREADS = 1024
 RUN_FORMAT = 1  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train it again, which makes a run beside it, or remove its folder"
 
 Plain = str | int | float | bool | None
-Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
 T = TypeVar("T")

@@ -20,6 +20,7 @@ from featurestack.scores.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
+Device = Literal["cpu", "cuda", "mps"]
 Needs = Literal["steps", "grid", "padding", "balance"]
 
 MIDDLE, LAST = 0, 1  # places among the loops of `train`

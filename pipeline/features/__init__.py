@@ -11,15 +11,15 @@ imported when one of its features is first asked for: a new feature needs only a
 
 import functools
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.names import FRAMING, Channel, parse_channel
+from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
 from featurestack.pipeline import axes, parameters
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
@@ -43,6 +43,8 @@ __all__ = [
 
 Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
+
+USUAL_RATE = 44_100  # Hz; a name alone says nothing of the clips' rate
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,22 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
         arguments[key] = group(**own) if group else own[key]
     stored = Channel(name, tuple(changed.items())).stored
     return Variant(feature, stored, values, arguments, sample_rate)
+
+
+def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
+    """RequestError for the first name of a list that is no feature or variant, nor
+    close to one that is `stored`.
+    """
+    for word in features.split():
+        channels = () if word in ("all", "small") else parse_set(word)
+        for channel in channels:
+            if not FEATURES.knows(channel.name):
+                own = {parse_channel(name).name for name in stored}
+                usual = {*FEATURES.complete(), *own}
+                raise RequestError(
+                    nearest("feature", channel.name, usual, FEATURES.special)
+                )
+            resolve_feature(channel, USUAL_RATE)
 
 
 def framing_of(

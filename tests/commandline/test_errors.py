@@ -35,8 +35,14 @@ SENTENCES = {
     " DATASET='my sounds' FEATURES='cqt mel' NAME=birds DATA=elsewhere": LacksFeatures(
         FOLDER, ["cqt", "mel"], ["zcr"], BIRDS
     ),
-    "the cache data/birds/features lacks melt (did you mean mel?), it has mel: make"
-    " show names those to compute": LacksFeatures(FOLDER, ["melt"], ["mel"], BIRDS),
+    "the cache data/birds/features lacks mels (did you mean mel?), it has mel: it has"
+    " no audio; features_cache.external.write_feature adds a feature": LacksFeatures(
+        FOLDER, ["mels"], ["mel"], NO_AUDIO
+    ),
+    "there are no features in data/birds/features yet: run make features"
+    " DATASET='my sounds' FEATURES='mel mfcc+zcr:0-0' NAME=birds DATA=elsewhere": (
+        NoCache(FOLDER, (), BIRDS, "mel mfcc+zcr:0-0")
+    ),
     "the cache data/birds/features lacks mel, it has no feature: it has no audio;"
     " features_cache.external.write_feature adds a feature": LacksFeatures(
         FOLDER, ["mel"], [], NO_AUDIO
@@ -53,6 +59,23 @@ SENTENCES = {
     "the features need 3.0 GB in data/birds/features, where 5.0 MB are free; fewer"
     " FEATURES need less, DATA= names another disk": NoSpace(FOLDER, 3e9, 5e6),
 }
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ("mel mffc", "unknown feature 'mffc'; did you mean 'mfcc'?"),
+        ("mines+mel", "unknown feature 'mines'; did you mean 'mine'?"),
+        ("mel@n_mel=3", "unknown parameter 'n_mel'; did you mean 'n_mels'?"),
+    ],
+)
+def test_a_misspelt_feature_is_named_and_not_the_command_that_would_refuse_it(
+    names, sentence
+):
+    lacking = names.replace("+", " ").split()
+    assert str(LacksFeatures(FOLDER, lacking, ["mine"], BIRDS)).startswith(sentence)
+    if "mine" not in names:
+        assert str(NoCache(FOLDER, (), BIRDS, names)).startswith(sentence)
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

@@ -71,8 +71,7 @@ def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
     words = ["predict", f"AUDIO={clip}", f"RUN={run}"]
     refusal = call(studio, *words, check=False)
     assert refusal.returncode == 2
-    assert "unknown model 'means'" in refusal.stderr
-    assert refusal.stderr.endswith(f"in mine.py: give {LOAD}\n")
+    assert refusal.stderr.endswith(f"this run needs the model means: {LOAD}\n")
     assert "siren " in call(studio, *words, LOAD).stdout
 
 

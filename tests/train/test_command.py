@@ -11,6 +11,7 @@ from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
 from featurestack.train import command, run
 from featurestack.train.options import TrainOptions
+from tests.refusal import refused
 from tests.train.little import clip_table, fill
 
 
@@ -52,6 +53,25 @@ def test_every_option_of_a_configuration_takes_a_list(several):
     assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
         itertools.product(*lists)
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("MODEL=resnet", "did you mean 'resnet18'"),
+        ("MODEL=forest", "unknown model 'forest'. Known: aclnet"),
+        ("FEATURES=mel+mffc", "did you mean 'mfcc'"),
+        ("AUGMENT=shft", "did you mean 'shift'"),
+        ("GRID=3y4", "GRID=3y4: expected rows x frames"),
+        ("DEVICE=cda", "DEVICE=cda: expected one of auto, cpu"),
+        ("THREADS=0", "THREADS=0: expected auto or a number"),
+        ("WEIGHTS=none.pth", "WEIGHTS=none.pth: there is no such file"),
+    ],
+)
+def test_names_are_looked_at_before_the_cache(word, said, tmp_path):
+    words = ["DATASET=synth", f"DATA={tmp_path}", word]
+    with refused(re.escape(said)):
+        command.train(TrainOptions.build(texts(TrainOptions, words)))
 
 
 @pytest.mark.parametrize(
