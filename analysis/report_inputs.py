@@ -112,7 +112,8 @@ def job_of(
     folder = options.reports / dataset
     if options.run:
         first, *rest = names
-        folder /= label("only", first, rest, digest([first, *rest]))
+        more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
+        folder /= label("only", first, more, digest([first]))
     refuse_users_folder(folder)
     places = option_words(options, ("name", "data", "runs", "run"))
     words_given = (f"DATASET={given or dataset}", *places)

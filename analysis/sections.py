@@ -217,9 +217,11 @@ def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> A
 
 
 def run_figures(page: PageInputs) -> Section:
-    """Confusion matrices of all runs; settings and figures of SHOWN_RUNS."""
+    """Confusion matrices of all runs; settings and figures of SHOWN_RUNS, and of every
+    run that RUN= names.
+    """
     runs = page.found.runs
-    for run in runs[:SHOWN_RUNS]:
+    for run in runs if page.options.run else runs[:SHOWN_RUNS]:
         submit_run(page.writer, run)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)

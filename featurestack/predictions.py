@@ -256,7 +256,8 @@ def compare(
     Returns
     -------
     Comparison
-        `.table` has a row for each model, `.headline` is the finding.
+        `.table` has a row for each model, `.headline` is the finding. A model is
+        clearly worse if its p is below `level`.
 
     Examples
     --------
@@ -283,6 +284,7 @@ def compare(
         found = findings(load_runs(find(folder)))
     table = pd.DataFrame([*found.rows, *found.others])[COLUMNS]
     table["run"] = table["run"].map(models)
+    table["level"] = found.main.level if found.main else np.nan
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),

@@ -292,7 +292,7 @@ def statistics(f: "Findings") -> str:
     return (
         "Statistics: event F1 of all classes and folds together, by rules"
         f" of the other folds; the 95 % CI is from a bootstrap over {plural(f.unit)},"
-        " which holds the variation between recordings and not that of training again;"
+        " which does not include the variation between trainings;"
         f" tests use jackknife values of F1 by {f.unit}."
     )
 

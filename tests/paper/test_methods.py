@@ -19,7 +19,7 @@ RECORDED = {
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
     "input_grid": "64x216",
-    "options": Training(
+    "training": Training(
         padding="drop",
         grid="64x216",
         norm="row",
@@ -51,7 +51,7 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
             " of 32, 40 epochs"
         ),
         "label smoothing 0.1, augmentation shift=1",
-        "not that of training again",
+        "it does not include the variation between trainings",
         "with the 1 other by a sign-flip test",
         "python 3.11.7, torch 2.13.0 on x86_64, fp32",
     ):
@@ -61,7 +61,7 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
-    linear = {"input_grid": "1x1", "options": Training(model="linear", val="group")}
+    linear = {"input_grid": "1x1", "training": Training(model="linear", val="group")}
     rewrite(found.main.best.folders[0], **(RECORDED | linear))
     text = methods_text(found)
     assert "resized" not in text and "standardised" not in text and "AdamW" not in text

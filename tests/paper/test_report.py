@@ -20,6 +20,8 @@ def test_figures_document_references_and_methods_are_written(workshop, tmp_path)
         *("latex/main.tex", "latex/references.bib", "tables/comparison.tex"),
     }
     page = built.page.read_text()
+    main = (built.page.parent / "latex" / "main.tex").read_text()
+    assert "it does not include the variation between trainings" in main
     assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
