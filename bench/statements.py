@@ -28,8 +28,9 @@ from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
 from featurestack.analysis.significance import LEVEL, p_of_lead
-from featurestack.answers.answer import ask, rank, train
+from featurestack.answers.answer import rank, train
 from featurestack.answers.options import AnswerOptions
+from featurestack.answers.question import ask
 from featurestack.checks.probes import accuracies, is_lost
 from featurestack.commandline.commands import script
 from featurestack.commandline.errors import RequestError, nearest

@@ -16,7 +16,7 @@ from joblib import cpu_count
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.extras import needed
-from featurestack.commandline.quantities import counted, duration, size
+from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
@@ -186,7 +186,10 @@ def batches(
 def describe_work(asked: Request, lacking: Missing) -> str:
     """Lines on the number of feature maps to compute, and the size of new files."""
     clips = counted(len(asked.clips), asked.noun)
-    features = counted(len(asked.specs), "feature")
+    features = counted(len(asked.specs) - len(asked.read), "feature")
+    if asked.read:
+        read = [name for name in asked.names if name in asked.read]
+        features += f" and {listed(read)}, from which some are computed"
     todo = (
         f"{lacking.todo.sum():,} of {lacking.todo[asked.part].size:,} feature maps"
         " to compute"

@@ -64,6 +64,8 @@ class Request(Wanted):
     # lines on the dataset, changes since the last run, features left out
     notes: tuple[str, ...]
     changed: bool  # whether clips are new, gone or have other audio since the last run
+    # stored features that are not asked for: others are computed from them
+    read: frozenset[str] = frozenset()
 
     @property
     def noun(self) -> str:
@@ -95,7 +97,7 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
-    variants, left_out = wanted(options.features, dataset, options.frame)
+    variants, read, left_out = wanted(options.features, dataset, options.frame)
     if not options.yes:
         refuse_outdating(dataset)
     rows = part_of(options.part, len(table))
@@ -118,6 +120,7 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         variants=variants,
         notes=tuple(notes),
         changed=bool(changes),
+        read=read,
     )
 
 
@@ -144,13 +147,15 @@ def refuse_outdating(dataset: Dataset) -> None:
 
 def wanted(
     features: str, dataset: Dataset, frame: float | None = None
-) -> tuple[tuple[Variant, ...], list[str]]:
-    """The variants in a list of features, those that others are computed from first,
-    and a line on those left out of `all` and `small`, which cannot exist here.
+) -> tuple[tuple[Variant, ...], frozenset[str], list[str]]:
+    """The variants in a list of features, those that others are computed from first;
+    the stored names of those that the list itself lacks; and a line on those left out
+    of `all` and `small`, which cannot exist here.
 
     frame  duration of frames in milliseconds, None for librosa's 2048 samples
     """
     variants = {}
+    named = set()
     left_out = []
     for word in features.split():
         singles = list(FEATURES.complete()) if word in ("all", "small") else []
@@ -175,6 +180,7 @@ def wanted(
             if read:
                 variants[read.stored] = read
             variants[variant.stored] = variant
+            named.add(variant.stored)
     if not variants:
         parse_list(features)  # an empty list has its own message
         raise RequestError(
@@ -187,7 +193,7 @@ def wanted(
         names = ", ".join(reason.partition(" ")[0] for reason in others)
         more = f"; for such reasons also {names}" if names else ""
         notes.append(f"left out: {first}{more}")
-    return tuple(variants.values()), notes
+    return tuple(variants.values()), frozenset(variants.keys() - named), notes
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:

@@ -114,6 +114,8 @@ def headline(f: Findings) -> str:
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
     texts = [advice(f), reached(f)]
+    if f.choice and f.state != "chance":
+        texts.reverse()  # the procedure has the score, and recommends a set
     if f.state == "tie" and len(f.tied) == 1:
         texts.append(f"Tied with {f.tied[0]['label']}.")
     elif f.state == "tie":
@@ -137,10 +139,10 @@ def chance_of(main: Ranking) -> str:
 def advice(f: Findings) -> str:
     """`Use mel with linear.`, or why there is none.
 
-    A choice recommends the set that most folds chose.
+    `Recommended: mel with ridge; 3 of 5 folds chose these features.` of a choice.
     """
     main = ranking_of(f)
-    if f.state == "untested":
+    if f.state == "untested" and not f.choice:
         return f"{no_verdict(f)}; the highest {f.score} is that of {to_use(f)}."
     if f.state == "chance" and f.choice:
         names = counted(len(f.choice.candidates), "feature")
@@ -156,7 +158,8 @@ def advice(f: Findings) -> str:
         )
     if f.choice:
         folds = counted(len(f.choice.sets), "fold")
-        return f"Use {to_use(f)} ({f.choice.agreeing} of {folds} chose these features)."
+        agreeing = f.choice.agreeing or "none"
+        return f"Recommended: {to_use(f)}; {agreeing} of {folds} chose these features."
     return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {to_use(f)}."
 
 
@@ -187,7 +190,7 @@ def reached(f: Findings) -> str:
     if len(f.rows) > 1:
         text += f", the highest of {len(f.rows)} configurations"
     if f.new_values:
-        text += f"; {f.new_values.in_headline}"
+        text += f"; {f.new_values.measured}"
     return f"{text}."
 
 
@@ -327,10 +330,15 @@ def classes_accuracy(f: Findings) -> str:
     failing = [row for row in f.hardest if row["recall"] != 1]
     failing.sort(key=itemgetter("recall"))
     texts = [
-        f"{listed([row['class'] for row in rows])} ({percent(recall)} %)"
+        f"{listed([in_words(row['class']) for row in rows])} ({percent(recall)} %)"
         for recall, rows in groupby(failing, itemgetter("recall"))
     ]
     return f"Lowest recall: {', '.join(texts)}."
+
+
+def in_words(name: str) -> str:
+    """A class in a sentence: a number has quotes."""
+    return f"“{name}”" if name[:1].isdigit() else name
 
 
 @sentence

@@ -11,47 +11,32 @@ folds together and has no score of its own.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from joblib import cpu_count
-
 from featurestack import functions
-from featurestack.answers.options import FOLDER, AnswerOptions
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import fields, option_words, part_of
+from featurestack.answers.options import AnswerOptions
+from featurestack.answers.question import Question, ask, tell_time
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, silenced, tell
-from featurestack.embeddings.networks import choose_networks
-from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.feature_file import FeatureSpec
-from featurestack.features_cache.names import dataset_name, is_cache
-from featurestack.features_cache.side_files import read_check
-from featurestack.features_cache.splits import fold_split
-from featurestack.features_cache.table import originals, untrainable
-from featurestack.features_cache.writer import missing
-from featurestack.pipeline.features import refuse_unknown
-from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.folders import claim_run
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline.features import FEATURES
+from featurestack.results.folders import claim_run, find
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
+from featurestack.train.run import execute, is_run_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from featurestack.analysis.report_inputs import Built
     from featurestack.answers.choice import Scores
-    from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
-
-# Seconds of a usual core: check of a clip; start of extraction; reading a million
-# values; a number of a clip and a class in a fit; an eigenvector of a kernel, times the
-# square of the clips; a clip in a fold by texturenet; a report
-CHECK, START, READ, FIT, EIGEN, TEXTURE, REPORT = 0.01, 4.0, 0.03, 3e-8, 1e-9, 0.02, 8.0
-TRIED = 12  # sets that are scored of each fold
 
 
 @dataclass(frozen=True)
@@ -89,55 +74,6 @@ class Answer:
         return "\n".join(self.lines)
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question, before anything is done."""
-
-    options: AnswerOptions
-    wanted: FeaturesCommand
-    asked: "Request | None"  # None for a cache, which is used as it is
-    specs: Sequence[FeatureSpec]  # the features that are asked for, samples apart
-    lacking: list[str]  # features that the cache lacks
-
-    @property
-    def features(self) -> list[str]:
-        return [spec.stored for spec in self.specs]
-
-    @property
-    def chooses(self) -> bool:
-        return len(self.specs) > 1
-
-    @cached_property
-    def cache(self) -> Cache:
-        """The cache as it was when this was first read."""
-        wanted = self.wanted
-        return cache_of(wanted.dataset, wanted.data, wanted.name)
-
-    @cached_property
-    def unchecked(self) -> bool:
-        """Whether `check` has not looked at these clips."""
-        if self.asked is None:
-            return False
-        dataset = self.asked.dataset
-        return read_check(dataset.folder, dataset.table) is None
-
-    @property
-    def runs(self) -> Path:
-        name = dataset_name(self.options.dataset, self.options.name)
-        return self.options.runs / name
-
-    @property
-    def folder(self) -> Path:
-        """The run folder of the choice."""
-        return self.runs / FOLDER
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of the command, to ask again."""
-        names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
-        return tuple(option_words(self.options, names))
-
-
 def make_answer(options: AnswerOptions) -> int:
     """From a folder of sounds to the report: check, features, a choice, its run."""
     found = find_answer(options)
@@ -172,153 +108,6 @@ def find_answer(options: AnswerOptions) -> Answer:
         return conclude(question, scores, run, built, checked=checked, whole=whole)
 
 
-# ---- before the steps
-
-
-def ask(options: AnswerOptions) -> Question:
-    """The question of these options; RequestError if it cannot be answered."""
-    from featurestack.pipeline.datasets.load import load
-    from featurestack.pipeline.extraction_request import request
-
-    if not options.dataset:
-        raise RequestError(
-            "which sounds? DATASET= takes a folder of sounds, or a table:"
-            f" {make_command('answer', 'DATASET=my sounds')}"
-        )
-    command = part_of(options, FeaturesCommand)
-    if is_cache(Path(options.dataset)):
-        cache = cache_of(command.dataset, command.data, command.name)
-        refuse(options, cache.source, cache.settings["dataset"], cache.clips)
-        stored = [cache[name] for name in cache.named(options.features)]
-        return Question(options, command, None, without_samples(options, stored), [])
-    refuse_unknown(options.features)
-    dataset = load(part_of(options, SourceOptions))
-    refuse(options, dataset.source, dataset.name, dataset.table)
-    if options.features == "all":
-        command = replace(command, features=with_networks(dataset.sample_rate))
-    asked = request(command, dataset)
-    counts = missing(asked).todo.sum(axis=0)
-    lacking = [spec.stored for spec, count in zip(asked.specs, counts) if count]
-    specs = without_samples(options, asked.specs)
-    return Question(options, command, asked, specs, lacking)
-
-
-def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
-    """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.scores.tasks import claiming_name, require_clips, task_of
-
-    asked = claiming_name(source) if options.task == "auto" else options.task
-    task = task_of(asked) if asked else None
-    if task:
-        require_clips(task, options.dataset)
-    table = originals(table)
-    if reason := untrainable(table):
-        raise RequestError(f"{name}: {reason}")
-    counts = table["label"].value_counts()
-    if len(table) < 4 or counts.max() < 2:
-        raise RequestError(
-            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
-            " and a class needs two clips, one to train and one to test: add clips"
-        )
-    if task:
-        task.refuse_clips(table)
-    for fold in sorted(table["fold"].unique()):
-        train = fold_split(table, fold).train
-        labels = table["label"][table["clip_id"].isin(train)]
-        if labels.nunique() < 2:
-            raise RequestError(
-                f"{name}: without fold {fold} all clips are of one class,"
-                f" {labels.iloc[0] if len(labels) else 'none'}: each other class needs"
-                " clips of two recordings, one to train and one to test"
-            )
-
-
-def without_samples(
-    options: AnswerOptions, features: Sequence[FeatureSpec]
-) -> list[FeatureSpec]:
-    """The features to rank: samples of a waveform mean nothing by themselves."""
-    ranked = [spec for spec in features if spec.feature != "waveform"]
-    if features and not ranked:
-        words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
-        raise RequestError(
-            "FEATURES=waveform is no feature to rank, its samples mean nothing by"
-            f" themselves: {make_command('train', *words)} trains on them"
-        )
-    return ranked
-
-
-def with_networks(sample_rate: int) -> str:
-    """FEATURES=all with the installed pretrained networks that fit this rate."""
-    fitting, _ = choose_networks(sample_rate)
-    return " ".join(["all", *fitting])
-
-
-def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
-    """The features that no other has more clips of, the promising ones first."""
-    counts = {
-        name: int(cache.readable([name]).sum())
-        for name in names
-        if name in cache.features
-    }
-    most = max(counts.values(), default=0)
-    kept = []
-    for name, count in counts.items():
-        if count < most:
-            tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
-        else:
-            kept.append(name)
-    return kept
-
-
-def tell_time(question: Question) -> None:
-    """Tell coarsely how long the steps will take; not if they were taken before."""
-    config = question.folder / "run.json"
-    if not question.lacking and config.is_file():
-        return
-    clips = originals(question.asked.clips if question.asked else question.cache.clips)
-    minutes = max(1, round(expected_seconds(question, clips) / 60))
-    tell(
-        f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
-        f" about {counted(minutes, 'minute')}; run the same command again to"
-        " resume"
-    )
-
-
-def seconds_a_clip(asked: "Request") -> dict[str, float]:
-    """The seconds that each feature takes for a clip, by the first and the last."""
-    from featurestack.pipeline.worker import ClipTask, Computation, ExtractionResult
-
-    result = ExtractionResult()
-    computation = Computation(asked.variants, asked.specs, asked.maps())
-    ids = asked.clips["clip_id"].tolist()
-    everything = dict.fromkeys(range(len(asked.specs)), 0)
-    computation.warm_up()
-    for row in (0, len(ids) - 1):
-        task = ClipTask(row, ids[row], asked.sources[row], everything)
-        computation.compute(task, result)
-    return result.seconds_a_clip()
-
-
-def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
-    """The seconds of all steps; the extraction of a few clips is timed here."""
-    number = len(clips)
-    classes, folds = clips["label"].nunique(), clips["fold"].nunique()
-    seconds = REPORT + CHECK * number * question.unchecked
-    if question.asked and question.lacking:
-        costs = seconds_a_clip(question.asked)
-        each = sum(costs.get(name, 0.0) for name in question.lacking)
-        seconds += START + number * each / cpu_count()
-    fits = folds * (folds + 1) / 2
-    for feature in question.specs:
-        values = feature.rows * feature.frames
-        seconds += READ * number * values / 1e6
-        numbers = min(values, 2 * feature.rows)
-        seconds += FIT * number * numbers * classes * fits / cpu_count()
-    seconds += TRIED * EIGEN * number**3 * fits / cpu_count()
-    maps = any(feature.frames > 1 for feature in question.specs)
-    return seconds + 2 * folds * TEXTURE * number * maps
-
-
 # ---- the steps
 
 
@@ -347,7 +136,6 @@ def rank(question: Question) -> "Scores":
     """Score each feature alone, in the fits that choose."""
     from featurestack.answers.choice import Scores
     from featurestack.feature_importance.fits import RIDGE, Fits, read_clips
-    from featurestack.train.plan import make_plan
 
     names = rankable(question.cache, question.features)
     given = {"features": "+".join(names), "model": RIDGE}
@@ -358,6 +146,47 @@ def rank(question: Question) -> "Scores":
     return scores
 
 
+def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
+    """The features that no other has more clips of, in one order, however they were
+    given: that of `make features`, which decides between equal ones.
+    """
+    known = [*FEATURES.complete()]
+
+    def place(name: str) -> tuple[int, str]:
+        own = parse_channel(name).name
+        return known.index(own) if own in known else len(known), name
+
+    counts = {
+        name: int(cache.readable([name]).sum())
+        for name in sorted(names, key=place)
+        if name in cache.features
+    }
+    most = max(counts.values(), default=0)
+    kept = []
+    for name, count in counts.items():
+        if count < most:
+            tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
+        else:
+            kept.append(name)
+    return kept
+
+
+def run_options(question: Question, features: str, model: str) -> RunOptions:
+    """The options of a set's run, with its features in the order of the run that is
+    there.
+    """
+    given = {"features": features, "model": model}
+    options = part_of(question.options, RunOptions, **given)
+    for run in find(question.options.runs, question.runs.name):
+        with suppress(RequestError):  # damaged, or trained in another way
+            order = run.config.features
+            if {*order.split("+")} == {*features.split("+")}:
+                turned = replace(options, features=order)
+                if is_run_of(run.path, make_plan(turned)):
+                    return turned
+    return options
+
+
 def train(question: Question, scores: "Scores") -> RunFolder:
     """Choose a set and a model for each fold and train them; then those for later use
     on every fold. A single feature has one run: a map by `texturenet`, a vector by
@@ -365,17 +194,15 @@ def train(question: Question, scores: "Scores") -> RunFolder:
     """
     from featurestack.answers.choice import choose, recommend
     from featurestack.answers.section import write_choice
-    from featurestack.train.run import execute
 
     plan = scores.clips.plan
     names = plan.channel_names
 
     def train_fold(features: str, fold: int, composed_from: int) -> RunFolder:
         """The run of a set, with this fold trained."""
-        given = {"features": features, "model": scores.model(features)}
-        options = part_of(question.options, RunOptions, **given, folds=(fold,))
         with silenced():
-            return execute(options, composed_from=composed_from)
+            options = run_options(question, features, scores.model(features))
+            return execute(replace(options, folds=(fold,)), composed_from)
 
     if not question.chooses:
         for fold in progress(plan.folds, label="training", unit="folds"):
@@ -424,7 +251,7 @@ def conclude(
     ]
     lines.append(f"{name}: {built.headline}")
     if built.best != run.name:
-        lines.insert(-1, f"{name}: {score} by {run.config.features}")
+        lines.insert(-1, f"{name}: {run.config.features}: {score}")
     config = run.config
     chance = built.state == "chance"
     recommended = "" if chance else config.features
@@ -432,9 +259,9 @@ def conclude(
     if choice := config.choice:
         own, chosen = choice.recommended_run, dict(zip(config.folds, choice.sets))
         recommended = "" if chance else choice.recommended
-        lines.append(section.chosen(choice))
+        lines.append(f"Chosen: {section.chosen(choice)}.")
         lines.append(section.recommended(choice, chance=chance))
-    lines.append(section.surer(names, question.cache))
+    lines.append(section.surer(names, question.cache, question.words))
     lines.append(section.alone(alone, scores.clips.plan.task.metric.title))
     lines.append(f"report: {built.page.resolve()}")
     if built.next_command:

@@ -28,7 +28,7 @@ from typing import TypeAlias
 import numpy as np
 
 from featurestack.commandline.next_step import complementary
-from featurestack.feature_importance.fits import RIDGE, Clips, Fits, Part
+from featurestack.feature_importance.fits import RIDGE, Clips, Fits, Part, score_of
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.scores.tasks.base import clip_metric
 from featurestack.train.plan import Positions
@@ -139,8 +139,24 @@ class Scores:
             values, clips = zip(*rows) if rows else ((0.0,), (1,))
             self.known[features, outer] = float(np.average(values, weights=clips))
 
+    def alone(self, feature: str) -> dict[str, float]:
+        """A feature's score for later use, with the ends of its interval if it is
+        quick.
+        """
+        parts = [one.part for one in self.choosing if None in one.scored]
+        answers = np.concatenate(self.fits.answers(feature, parts))
+        tested = np.concatenate([part.tested for part in parts])
+        ends = score_of(self.clips, tested, answers)
+        return {"alone": self.by_ridge(feature, None)} | {
+            end: ends.get(end, np.nan) for end in ("low", "high")
+        }
+
     def by_ridge(self, features: str, outer: Outer) -> float:
-        """The mean over the fits that choose for a fold, weighted by their clips."""
+        """The mean over the fits that choose for a fold, weighted by their clips; of a
+        set in any order.
+        """
+        names = self.clips.plan.channel_names
+        features = "+".join(sorted(features.split("+"), key=names.index))
         if (features, outer) not in self.known:
             self.add(features, [outer])
         return self.known[features, outer]

@@ -19,13 +19,13 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
 from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.extras import install_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
-from featurestack.pipeline.datasets.name_fields import propose_group
 from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
 from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import (
@@ -41,10 +41,13 @@ if TYPE_CHECKING:
     from featurestack.answers.choice import Scores
 
 CANDIDATES = "features.csv"
-NUMBERS = ("alone", "folds")  # score by ridge, folds that chose the feature
+# score by ridge with its interval, folds that chose the feature
+NUMBERS = ("alone", "low", "high", "folds")
 FEATURE_COLUMNS = ("feature", *NUMBERS)
 CHARTED = 10  # features alone in the chart
 NAMED = 6  # features that a sentence names
+NAMING = "field", "group"  # findings of `check` that have a GROUP=
+SPEECH = "embedding@model=speech"
 # docs/tables/layers.csv, vector_models.csv
 LAYERS = (
     "The layers of a pretrained network may bring more: those of YAMNet reach 92.8 %"
@@ -151,7 +154,7 @@ def feature_table(scores: "Scores", sets: Sequence[str]) -> pd.DataFrame:
     """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
     chosen = [name for features in sets for name in features.split("+")]
     rows = [
-        (name, scores.by_ridge(name, None), chosen.count(name))
+        {"feature": name, **scores.alone(name), "folds": chosen.count(name)}
         for name in scores.clips.plan.channel_names
     ]
     table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
@@ -172,12 +175,10 @@ def answer(page: PageInputs) -> Section:
     problems: list[Problem] = []
     tables: dict[str, pd.DataFrame] = {}
     values: dict[str, object] = {}
-    # the heading says "chosen" already
-    sets = chosen(config).removeprefix("chosen: ")
-    later = as_sentence(recommended(config, chance=chance))
-    leads = {"What was chosen?": f"{sets}. {later}"}
+    later = recommended(config, chance=chance)
+    leads = {"What was chosen?": f"{as_sentence(chosen(config))} {later}"}
     if page.cache:
-        leads["What next?"] = surer(config.candidates, page.cache)
+        leads["What next?"] = surer(config.candidates, page.cache, config.words)
     try:
         features = read_features(run.folders[0].path / CANDIDATES)
         scores = dict(zip(features["feature"], features["alone"]))
@@ -221,14 +222,16 @@ def other_features(config: Choice) -> tuple[str, str]:
 
 
 def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
-    """The first screen's chart: the choice, and the first features alone."""
-    unknown = dict.fromkeys(("accuracy_low", "accuracy_high", "accuracy_sd"), np.nan)
-    best = features.nlargest(CHARTED, "alone")
+    """The first screen's chart: the choice, and the first features alone, each with
+    its interval.
+    """
+    best = features.dropna(subset="low").nlargest(CHARTED, "alone")
     model = found.runs[0].config.model
     rows = [{**row, "name": f"{row['features']} ({model})"} for row in found.rows[:1]]
     rows += [
-        {"run": "answer", "verdict": "alone", "reason": ""}
-        | {"name": f"{row.feature} alone (ridge)", "accuracy": row.alone, **unknown}
+        {"run": "answer", "verdict": "alone", "reason": "", "accuracy_sd": np.nan}
+        | {"name": f"{row.feature} alone (ridge)", "accuracy": row.alone}
+        | {"accuracy_low": row.low, "accuracy_high": row.high}
         for row in best.itertuples()
     ]
     rows.sort(key=lambda row: -row["accuracy"])
@@ -254,7 +257,7 @@ def chosen(config: Choice) -> str:
     texts += [f"{name} in {count}" for name, count in others]
     if len(ordered) > NAMED:
         texts.append(f"{len(ordered) - NAMED} more less often")
-    return f"chosen: {', '.join(texts)}"
+    return ", ".join(texts)
 
 
 def alone(scores: Mapping[str, float], metric: str) -> str:
@@ -273,46 +276,49 @@ def alone(scores: Mapping[str, float], metric: str) -> str:
 def recommended(config: Choice, *, chance: bool) -> str:
     """The set for later use, how sure its choice is, and that it has no score."""
     if chance:
-        return "no set is recommended: none is clearly better than chance"
+        return "No set is recommended: none is clearly better than chance."
     folds = counted(len(config.sets), "fold")
     if config.decided:
         return (
-            f"for later use: {config.recommended}, chosen from the scores of all folds"
-            f" together ({config.agreeing} of {folds} chose it alone); no clip is left"
-            " to test it: it has no score of its own"
+            f"For later use: {config.recommended}, chosen from the scores of all folds"
+            f" together ({config.agreeing} of {folds} chose exactly this set). No clip"
+            " is left to test it, so it has no score of its own."
         )
-    different = counted(len({*config.sets}), "set")
+    different = counted(len({*config.sets}), "different set")
     return (
-        f"undecided: {folds} chose {different}; for later use {config.recommended},"
-        f" which has {percent(config.recommended_score)} % by ridge, on folds that"
-        " chose it, so this is optimistic"
+        f"The {folds} chose {different}. For later use: {config.recommended}, which has"
+        f" {percent(config.recommended_score)} % by ridge on folds that chose it, so"
+        " this is optimistic."
     )
 
 
-def surer(candidates: Sequence[str], cache: Cache) -> str:
-    """Ways to make the answer surer, in whole sentences."""
+def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
+    """Ways to make the answer surer, in whole sentences; `words` are the command's."""
     stored = [name for name in candidates if name in cache.features]
     clips = originals(cache.clips[cache.readable(stored)])
     number = clips["group"].nunique()
-    unit = cache.groups or "recording"
-    texts = [
-        f"{counted(4 * number, unit)} instead of {number:,} would halve the interval."
-    ]
-    found = read_check(cache.folder, cache.clips) or []
-    told = any(finding["kind"] == "field" for finding in found)  # with its pattern
-    if not cache.groups and number == len(clips) and not told:
-        pattern = propose_group(clips)
-        named = f"GROUP='{pattern}', if the names say it" if pattern else "GROUP="
-        texts.append(
-            f"If clips share a speaker, a site or a recording, name it with {named}."
-        )
+    unit = cache.groups or ("clip" if number == len(clips) else "recording")
+    more = counted(4 * number, unit)
+    if unit == "group":
+        more += " (speakers, sites, recordings)"
+    texts = [f"{more} instead of {number:,} would halve the interval."]
+    if not cache.groups and number == len(clips):
+        found = read_check(cache.folder, cache.clips) or []
+        options = [own["names"][0] for own in found if own["kind"] in NAMING]
+        told = ", name it with GROUP="
+        if options:
+            told = f": {make_command('answer', *words, options[0])}"
+        texts.append(f"If clips share a speaker, a site or a recording{told}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not has_networks:
-        _, remark = choose_networks(cache.sample_rate)
+        fitting, remark = choose_networks(cache.sample_rate)
         texts.append(f"{LAYERS} {as_sentence(remark)}")
+        if SPEECH not in fitting:
+            install = install_command("embeddings")
+            texts.append(f"Spoken words? {install} adds a network for speech.")
     return " ".join(texts)
 
 
 def as_sentence(clause: str) -> str:
-    """`Chosen: mfcc@N in 1 fold.` for `chosen: mfcc@N in 1 fold`."""
+    """`Pretrained networks: 2.` for `pretrained networks: 2`."""
     return f"{clause[:1].upper()}{clause[1:]}."

@@ -8,7 +8,6 @@ groups of the same sizes and classes, so that both models learn from equally man
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from featurestack.checks import NOTE, WARNING, Finding
 from featurestack.checks.measures import ARTEFACTS
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import percent
+from featurestack.commandline.quantities import percent, plural
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.row_statistics import over_time
@@ -40,6 +39,7 @@ from featurestack.scores.tags import fold_ranks
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 PRICED = ("mel", "mfcc")  # a leak's price is that of statistics of these features
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
+NEW_VALUES = "speakers, sites or devices"  # of a field of the names
 SPLITS = 5  # random splits whose mean is the accuracy by clip
 
 
@@ -99,8 +99,8 @@ def scores_of_clips(
 
 
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:
-    """A finding on the accuracy of a model of artefacts alone; none for windows of
-    recordings, whose level shows whether they hold an event.
+    """A warning if a model of artefacts alone is better than chance; none for windows
+    of recordings, whose level shows whether they hold an event.
     """
     targets = targets_of(table)
     if has_windows(table) or not targets.max(initial=0):
@@ -130,13 +130,12 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     if has_tags(table):
         metric, constant, chance = "macro AUROC", "chance", 0.5
     mean, low, high = accuracy(ARTEFACTS)
+    if not low > chance:
+        return []
     what = (
         f"a model of artefacts alone reaches {percent(mean)} % {metric} (95 % interval"
         f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
     )
-    found = Finding("artefacts", NOTE, what, ARTEFACTS, "", "measure", mean, chance)
-    if not low > chance:
-        return [found]
     alone = {
         name: accuracy([name])
         for name in progress(ARTEFACTS, label="artefacts", unit="measures")
@@ -144,7 +143,8 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     first, *others = sorted(alone, key=lambda name: -alone[name][0])
     predicting = [first, *(name for name in others if alone[name][1] > chance)]
     names = [f"{name} {percent(alone[name][0])} %" for name in predicting]
-    return [replace(found, severity=WARNING, names=names, remedy=ARTEFACT_HELP)]
+    about = names, ARTEFACT_HELP, "measure", mean, chance
+    return [Finding("artefacts", WARNING, what, *about)]
 
 
 def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
@@ -153,10 +153,11 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     recordings = table["group"]
     if not 0 < len(table) <= MOST_PRICED or (recordings.is_unique and not field):
         return []
-    unit = new = dataset.groups or "source recording"
+    unit = dataset.groups or "source recording"
+    new = plural(unit)
     groups, names = recordings, [unit]
     if field:
-        unit, new = field.where, "speaker, site or device"
+        unit, new = field.where, NEW_VALUES
         groups, names = field.of_clips(table), [unit, f"GROUP={field.group}"]
     if groups.nunique() < 2 or not targets_of(table).max(initial=0):
         return []
@@ -166,11 +167,12 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         return []
     by_clip, by_group = accuracies(values, table, groups)
     lost = is_lost(by_clip, by_group, len(table))
-    change = f"{percent(by_clip - by_group)} points less" if lost else "about the same"
+    change = f"score {percent(by_clip - by_group)} points less"
     metric = "macro AUROC" if has_tags(table) else "accuracy"
     what = (
-        f"by clip {percent(by_clip)}, by {unit} {percent(by_group)} % {metric} (ridge"
-        f" on {'+'.join(PRICED)}): a new {new} scores {change}"
+        f"new {new} {change if lost else 'are not harder'} ({percent(by_clip)} % by"
+        f" clip, {percent(by_group)} % by {unit}; {metric} of ridge on"
+        f" {'+'.join(PRICED)})"
     )
     severity = WARNING if field and lost else NOTE
     return [Finding("price", severity, what, names, about="the folds")]

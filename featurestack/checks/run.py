@@ -109,17 +109,19 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     """Findings about recordings, speakers, sites or devices that names may tell."""
     table = originals(dataset.table)
     findings = [same_classes(table)]
-    kind = what = ""
+    kind = what = group = ""
     if dataset.field:
         kind, what = "field", dataset.field.sentence
-    elif table["group"].is_unique and (pattern := propose_group(table)):
+        group = dataset.field.group
+    elif table["group"].is_unique and (group := propose_group(table)):
         kind = "group"
         what = (
             "every clip counts as a recording of its own; if the names say otherwise:"
-            f" GROUP='{pattern}'"
+            f" GROUP='{group}'"
         )
     if kind:
-        findings.append(Finding(kind, NOTE, what, ["GROUP"], about="file names"))
+        names = [f"GROUP={group}"]
+        findings.append(Finding(kind, NOTE, what, names, about="file names"))
     return findings
 
 

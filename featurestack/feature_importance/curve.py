@@ -8,17 +8,20 @@ more recordings help more than another model.
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.terminal import text_table
-from featurestack.feature_importance.fits import Clips, Fits, Part, read_features
+from featurestack.feature_importance.fits import (
+    Clips,
+    Fits,
+    Part,
+    read_features,
+    score_of,
+)
 from featurestack.feature_importance.options import CurveOptions, FitOptions
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import draw_groups
-from featurestack.scores.bootstrap import accuracy_interval
-from featurestack.scores.tasks.base import clip_metric
 
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
@@ -34,6 +37,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
         features = "+".join(map(str, channels))
         asked = part_of(options, FitOptions, features=features)
         (channels_named,), clips = read_features(asked, least=1)
+        tested = np.concatenate([part.tested for part in clips.parts])
         for part in PARTS:
             tables = {
                 fold: trained_on(clips, fold, part, options.seed)
@@ -50,7 +54,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
                 "part": part,
                 "recordings": float(np.mean(recordings)),
                 "clips": float(np.mean([len(table) for table in tables.values()])),
-                **score_of(clips, answers),
+                **score_of(clips, tested, answers),
             }
             rows.append(row)
     return pd.DataFrame(rows)
@@ -67,23 +71,6 @@ def trained_on(clips: Clips, fold: int, part: str, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng([seed, fold])
     left_out = draw_groups(table, 1 - PARTS[part], rng)
     return table[~table["group"].isin(left_out)]
-
-
-def score_of(clips: Clips, answers: NDArray[np.floating]) -> dict[str, float]:
-    """The task's score of the tested clips, with its interval if it is quick."""
-    plan = clips.plan
-    metric = clip_metric(plan.task)
-    tested = np.concatenate([clips.tested(fold) for fold in plan.folds])
-    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
-    score = metric.score(labels, answers, table["fold"].to_numpy())
-    scores = {plan.task.score: score}
-    if metric.pooled:
-        return scores
-    right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
-    correct = right[:, None].astype(float)
-    groups = table["group"].to_numpy()
-    ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
-    return scores | {"low": low, "high": high}
 
 
 def curve_summary(curve: pd.DataFrame) -> str:

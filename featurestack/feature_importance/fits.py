@@ -38,6 +38,7 @@ from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
+from featurestack.scores.bootstrap import accuracy_interval
 from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks import require_clips
 from featurestack.scores.tasks.base import clip_metric
@@ -187,6 +188,26 @@ class Fits:
         tested = np.concatenate([part.tested for part in parts])
         labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
         return clip_metric(plan.task).clip_scores(labels, answers, table)[1]
+
+
+def score_of(
+    clips: Clips, tested: Positions, answers: NDArray[np.floating]
+) -> dict[str, float]:
+    """The task's score of the answers to these clips, with the ends of its interval,
+    `low` and `high`, if it is quick.
+    """
+    plan = clips.plan
+    metric = clip_metric(plan.task)
+    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
+    score = metric.score(labels, answers, table["fold"].to_numpy())
+    scores = {plan.task.score: score}
+    if metric.pooled:
+        return scores
+    right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
+    correct = right[:, None].astype(float)
+    groups = table["group"].to_numpy()
+    ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
+    return scores | {"low": low, "high": high}
 
 
 def read_kept(file: Path) -> dict[str, Numbers]:

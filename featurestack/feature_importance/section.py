@@ -23,6 +23,7 @@ from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, percent
 from featurestack.feature_importance.importance import (
     FILE,
@@ -32,6 +33,7 @@ from featurestack.feature_importance.importance import (
 )
 from featurestack.results.config import digest
 
+RIDGE = "ridge"  # the model of importance
 NAMED = 4  # features whose loss the first screen states
 
 Row = Mapping[str, Any]
@@ -66,7 +68,33 @@ def importance(page: PageInputs) -> Section | None:
             "shown_call_in_words": measured_features(shown),
         },
         leads={"What matters?": " ".join(sentences)} if sentences else {},
+        proposal=better_set(page, shown),
     )
+
+
+def better_set(page: PageInputs, shown: Importance) -> tuple[str, str] | None:
+    """The training of a set that importance knows to be better than the best run; None
+    if it knows none, or has measured another question.
+    """
+    found, smaller = page.found, shown.tables["smaller"]
+    if found.main is None or found.best is None or smaller.empty:
+        return None
+    best = found.main.best
+    classes = {*shown.tables["classes"]["class"]}
+    same = shown.tested == digest(sorted(best.clip_ids)) and classes <= {*best.classes}
+    if not same or found.warns("W1") or found.warns("W5"):
+        return None
+    good = smaller[smaller["verdict"] == "as good"]
+    scores = dict(zip(good["features"], good["score"]))  # the smallest first
+    scores["+".join(shown.features)] = shown.every
+    by_ridge = [{*run.features.split("+")} for run in found.runs if run.model == RIDGE]
+    for features, score in scores.items():
+        if score > found.best["accuracy"] and {*features.split("+")} not in by_ridge:
+            words = f"FEATURES={features}", f"MODEL={RIDGE}"
+            given = without(page.job.given, "RUN")
+            reason = f"{percent(score)} % by {make_command('importance')}"
+            return make_command("train", *given, *words), reason
+    return None
 
 
 # ---- figures

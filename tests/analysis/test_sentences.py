@@ -82,12 +82,12 @@ def test_without_a_run_that_can_be_read_the_headline_says_so():
 
 
 def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
-    less = "a new speaker, site or device scores 30.7 points less"
-    new = NewValues(f"by clip 84.0, by speaker 53.3: {less}")
+    less = "new speakers score 30.7 points less (84.0 % by clip, 53.3 % by speaker)"
+    new = NewValues(less)
     found = replace(findings(made(MadeRun(skill=0.84))), new_values=new)
     assert headline(found).endswith(
         "classified 84.0 % of 400 clips of these speakers, sites or devices correctly"
-        f" (95 % interval 79 to 88); {less}: by clip 84.0, by speaker 53.3."
+        f" (95 % interval 79 to 88); {less}."
     )
 
 

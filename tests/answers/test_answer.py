@@ -19,14 +19,14 @@ from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
 from featurestack.answers.options import AnswerOptions
 from featurestack.answers.section import surer
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import write_check
 from featurestack.sound_events.dataset import make_events
 from featurestack.sound_events.options import EventsCommand
 from tests.analysis.made_runs import no_figures
-from tests.golden.commands import done
+from tests.golden.commands import done, inside
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 from tests.sound_events.field import write_recordings
@@ -111,18 +111,17 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert found.page.is_file() and found.whole
     assert "Chosen from 2 features without the clips" in page_text(found.page)
     advice = (
-        rf"Use {re.escape(found.recommended)} with \w+ \(\d of 3 folds chose these"
-        r" features\)\. Cross-validation of the whole choice classified \d+\.\d %"
+        r"easy: Cross-validation of the whole choice classified \d+\.\d % of 48 clips"
+        r" correctly \(95 % interval \d+ to \d+\)\. Recommended:"
+        rf" {re.escape(found.recommended)} with \w+; (\d|none) of 3 folds chose these"
+        r" features\."
     )
     assert re.search(advice, str(found))
     assert str(found).count("95 %") == 1
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.mean <= found.score.high
     assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command
-    assert (
-        ": about " in whole.told
-        and "run the same command again to resume" in whole.told
-    )
+    assert "about 1 minute. Run the same command again to resume." in whole.told
 
 
 def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
@@ -135,13 +134,62 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     assert ": about " not in printed.err
 
 
-def test_recordings_are_asked_for_unless_check_has_found_their_field(ended, tmp_path):
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ([], "name it with GROUP=."),
+        ([{"kind": "group", "names": ["GROUP=(.*)-"]}], "recording: {typed}."),
+    ],
+)
+def test_speakers_are_asked_for_with_the_command_that_groups_them(
+    ended, tmp_path, found, said
+):
     cache = Cache(tmp_path / "data" / "easy" / "features")
-    asked = "If clips share a speaker"
-    write_check(cache.folder, cache.clips, [])
-    assert asked in surer(["rms"], cache)
-    write_check(cache.folder, cache.clips, [{"kind": "field"}])
-    assert asked not in surer(["rms"], cache)
+    write_check(cache.folder, cache.clips, found)
+    typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
+    asked = surer(["rms"], cache, ["DATASET=my sounds"])
+    assert said.format(typed=typed) in asked
+
+
+def write_speakers(folder):
+    """Eight speakers say four numbers twice, each at pitches of the speaker's own."""
+    rng = np.random.default_rng(0)
+    time = np.arange(4000) / 8000
+    speakers = ["anna", "bert", "carla", "dirk", "emil", "fritz", "gina", "hans"]
+    for label in range(4):
+        (folder / str(label)).mkdir(parents=True)
+        for number, speaker in enumerate(speakers):
+            tone = np.sin(2 * np.pi * (300 + 90 * label + 61 * number) * time)
+            tone *= np.exp(-3 * time)
+            tone += 0.2 * np.sin(2 * np.pi * (1500 + 100 * number) * time)
+            for take in range(2):
+                y = 0.3 * (tone + rng.normal(scale=0.05, size=len(time)))
+                file = folder / str(label) / f"{label}_{speaker}_{take}.wav"
+                soundfile.write(file, y, 8000)
+
+
+def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
+    tmp_path, quick
+):
+    with inside(tmp_path):
+        write_speakers(Path("my sounds"))
+        given = {"DATASET": "my sounds", "FEATURES": "mfcc rms", "JOBS": "1"}
+        first = done("answer", **given).out
+        assert re.search(
+            r"clips of these speakers, sites or devices correctly \(.*\); new speakers,"
+            r" sites or devices score \d\d\.\d points less \(",
+            first,
+        )
+        for out in (first, done("answer", **given).out):  # a second time says the same
+            _, proposed = re.search(
+                r"next:   (make|\S+) (.*?)   \(tests on", out
+            ).groups()
+            assert proposed.endswith("GROUP='_(.*)_'")
+        second = done(proposed).out
+        assert "32 groups (speakers, sites, recordings) instead of 8 would" in second
+        assert "of these speakers" not in second and "next:   " in second
+        page = page_text(Path("reports/my sounds/index.html"))
+        assert "each fold tested, trained on the others" in page
 
 
 def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):

@@ -159,7 +159,7 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert all("f1" in features.split("+") for features in found.chosen.values())
     assert found.score.mean > 0.8 and found.alone["f1"] > 0.8
     assert next(iter(found.alone)) == "f1"
-    assert "chosen: f1 in 3 of 3 folds" in str(found)
+    assert "Chosen: f1 in 3 of 3 folds" in str(found)
 
 
 def answered(place):
@@ -184,14 +184,14 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     html = found.page.read_text(encoding="utf-8")
     assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
     # nothing is better than chance, so nothing is recommended, and more is tried
-    assert "no set is recommended: none is clearly better than chance" in str(found)
+    assert "No set is recommended: none is clearly better than chance" in str(found)
     assert (found.recommended, found.run) == ("", "")
     assert found.built.next_command.startswith("make show")
     tables = found.page.parent / "tables"
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
     first, *_ = (tables / "chosen_features.csv").read_text("utf-8").splitlines()
-    assert first == "feature,alone,folds"
+    assert first == "feature,alone,low,high,folds"
 
 
 def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):

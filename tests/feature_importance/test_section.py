@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from featurestack.feature_importance import section
 from featurestack.results.config import digest
@@ -26,6 +27,53 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
         "No smaller set is shown to be as good as all 3 features, by ridge (95.0 %)."
     )
+
+
+def proposed(trained=(), *, best=0.84, tested=("a", "b"), rows=("open",)):
+    """The proposal for a best run and importance of three features, 95 % by ridge."""
+    runs = [SimpleNamespace(features=name, model="ridge") for name in trained]
+    run = SimpleNamespace(clip_ids=["b", "a"], classes=["cat", "dog"])
+    found = SimpleNamespace(
+        main=SimpleNamespace(best=run),
+        best={"accuracy": best},
+        runs=runs,
+        warns=lambda code: False,
+    )
+    job = SimpleNamespace(given=("DATASET=synth", "RUN=mel"))
+    tables = {
+        "smaller": pd.DataFrame([smaller("mel+mfcc", verdict) for verdict in rows]),
+        "classes": pd.DataFrame({"class": ["cat", "dog"]}),
+    }
+    shown = SimpleNamespace(
+        tables=tables,
+        tested=digest([*tested]),
+        features=("mel", "mfcc", "rms"),
+        every=0.95,
+    )
+    page = SimpleNamespace(found=found, job=job)
+    return section.better_set(page, shown)
+
+
+@pytest.mark.parametrize(
+    ("given", "features"),
+    [
+        ({}, "mel+mfcc+rms (95.0"),
+        ({"rows": ["as good"]}, "mel+mfcc (93.5"),
+        ({"rows": ["as good"], "best": 0.94}, "mel+mfcc+rms (95.0"),
+        ({"best": 0.95}, ""),
+        ({"trained": ["rms+mel+mfcc"]}, ""),
+        ({"tested": ["a"]}, ""),
+        ({"rows": []}, ""),  # all features are not better than chance
+    ],
+)
+def test_a_better_set_that_importance_knows_is_the_next_to_train(given, features):
+    if not features:
+        assert proposed(**given) is None
+    else:
+        command, reason = proposed(**given)
+        named, _, score = features.partition(" (")
+        assert command.endswith(f"train DATASET=synth FEATURES={named} MODEL=ridge")
+        assert reason.startswith(f"{score} % by ") and reason.endswith("importance")
 
 
 def test_other_clips_than_those_of_the_runs_are_said():
