@@ -356,6 +356,7 @@ SUBJECTS = {
         "featurestack.feature_importance.section:importance",
         "importance/*.json",
     ),
+    "stress": ("featurestack.robustness.section:stress", "*/stress.json"),
     "events": ("featurestack.sound_events.section:events", ""),
 }
 

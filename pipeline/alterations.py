@@ -6,16 +6,19 @@ writes copies as audio files with a table, see altered_dataset.py.
 """
 
 import hashlib
+import io
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
-from featurestack.pipeline.audio import Samples
+from featurestack.pipeline.audio import Samples, resample
+from featurestack.storage.decoder_messages import decoder_messages
 
 if TYPE_CHECKING:
     from featurestack.pipeline.clip_spectra import Clip
@@ -24,6 +27,9 @@ Function = Callable[..., Samples]
 
 N_FFT = 2048  # samples of a frame of the phase vocoder; fewer if the clip is shorter
 SHORTEST = 16  # samples that the phase vocoder needs
+MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+# lowest sample rate -> the lowest and the highest kbit/s of an MP3
+MP3_KBIT = {32_000: (32, 320), 16_000: (8, 160), 0: (8, 64)}
 
 
 class Alteration(NamedTuple):
@@ -124,6 +130,68 @@ def shift(y: Samples, sample_rate: int, share: float) -> Samples:
     return np.roll(y, round(share * len(y)))
 
 
+@alteration(hertz=(1000.0, 8000.0))
+def lowpass(y: Samples, sample_rate: int, hertz: float) -> Samples:
+    """Take away what is above a frequency, by 48 dB an octave."""
+    from scipy import signal
+
+    if 2 * hertz >= sample_rate:
+        return y
+    sections = signal.butter(8, hertz, fs=sample_rate, output="sos")
+    return signal.sosfilt(sections, y)
+
+
+@alteration(seconds=(0.2, 1.0), seed=(0, 2**31))
+def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
+    """Add the echoes of a room in which sound falls by 60 dB in so many seconds: noise
+    that decays, as loud as the sound itself.
+    """
+    from scipy import signal
+
+    length = max(1, round(seconds * sample_rate))
+    decay = 10 ** (-3 * np.arange(length) / length)
+    echoes = decay * np.random.default_rng(int(seed)).standard_normal(length)
+    echoes /= np.linalg.norm(echoes)
+    return (y + signal.fftconvolve(y, echoes)[: len(y)]) / np.sqrt(2)
+
+
+@alteration(kbit=(32, 128))
+def mp3(y: Samples, sample_rate: int, kbit: float) -> Samples:
+    """Write an MP3 of so many kbit/s, the nearest that the sample rate has, and read
+    it again.
+    """
+    if not writes_mp3():
+        raise RequestError("the libsndfile here writes no MP3: leave mp3 out")
+    rate = min((rate for rate in MP3_RATES if rate >= sample_rate), default=48_000)
+    least, most = next(ends for low, ends in MP3_KBIT.items() if rate >= low)
+    level = np.clip((most - kbit) / (most - least), 0, 0.999)  # 1 is refused
+    file = io.BytesIO()
+    how = {"bitrate_mode": "CONSTANT", "compression_level": float(level)}
+    soundfile.write(file, resample(y, sample_rate, rate), rate, format="MP3", **how)
+    file.seek(0)
+    with decoder_messages.kept():
+        decoded, _ = soundfile.read(file, dtype="float32")
+    return resample(decoded, rate, sample_rate)
+
+
+def writes_mp3() -> bool:
+    """Whether the libsndfile here has an encoder of MP3."""
+    return "MP3" in soundfile.available_formats()
+
+
+@alteration(db=(0.0, 12.0))
+def overload(y: Samples, sample_rate: int, db: float) -> Samples:
+    """Raise the peak to so many dB above full scale, and clip what is above it."""
+    peak = float(np.abs(y).max(initial=0))
+    return np.clip(y * (10 ** (db / 20) / peak), -1, 1) if peak else y
+
+
+@alteration(seconds=(0.0, 1.0))
+def delay(y: Samples, sample_rate: int, seconds: float) -> Samples:
+    """Put silence in front."""
+    return np.concatenate([np.zeros(round(seconds * sample_rate), np.float32), y])
+
+
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's alteration for its copy `number`, counted from 1.
 
@@ -144,9 +212,8 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
     return f"{name}({','.join(parameters)})"
 
 
-def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
-    """The altered clip, (samples,) float32: cut or padded with zeros to the length of
-    `y`.
+def altered(y: Samples, sample_rate: int, text: str) -> Samples:
+    """The altered clip, float32, shorter or longer than `y` if the alteration is.
 
     RequestError if `text` names no alteration, or lacks a parameter.
     """
@@ -157,11 +224,13 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
         parameters = {key: float(given[key]) for key in ranges}
     except (KeyError, ValueError):
         raise RequestError(f"{text!r} lacks numbers, as in gain(db=-3.2)") from None
-    altered = function(y, sample_rate, **parameters)
-    altered = altered[: len(y)]
-    missing = len(y) - len(altered)
-    padded = np.pad(altered, (0, missing))
-    return padded.astype(np.float32, copy=False)
+    return function(y, sample_rate, **parameters).astype(np.float32, copy=False)
+
+
+def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
+    """The altered clip, cut or padded with zeros to the length of `y`."""
+    result = altered(y, sample_rate, text)[: len(y)]
+    return np.pad(result, (0, len(y) - len(result)))
 
 
 def _generator(*parts: object) -> np.random.Generator:
@@ -181,7 +250,9 @@ def alter(clip: "Clip", how: str) -> "Clip":
         As of `fs.read`.
     how : str
         An alteration with its parameters: `pitch(semitones=2)`, `stretch(rate=1.2)`,
-        `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`.
+        `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`,
+        `lowpass(hertz=3000)`, `room(seconds=0.5,seed=0)`, `mp3(kbit=32)`,
+        `overload(db=12)`, `delay(seconds=1)`.
 
     Returns
     -------
@@ -196,5 +267,4 @@ def alter(clip: "Clip", how: str) -> "Clip":
     """
     from featurestack.pipeline.clip_spectra import Clip
 
-    altered = apply_alteration(clip.y, clip.sample_rate, how)
-    return Clip(altered, clip.sample_rate)
+    return Clip(apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)

@@ -56,7 +56,8 @@ class DataOptions(SourceOptions):
     alter: str = option(
         "",
         "write altered copies of the clips as audio files, with a table, into the"
-        " folder NAME of DATA: some of pitch,stretch,noise,gain,shift, taken in turn",
+        " folder NAME of DATA: some of pitch,stretch,noise,gain,shift,"
+        "lowpass,room,mp3,overload,delay, taken in turn",
     )
     copies: int = option(1, "altered copies of each clip", least=1, most=1000)
 

@@ -31,6 +31,7 @@ SUBJECTS = (
     "embeddings",
     "feature_importance",
     "onnx",
+    "robustness",
     "sound_events",
 )
 SMALL = (
@@ -108,7 +109,10 @@ LOADS_NOT = {
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),
     "featurestack.answers.section, featurestack.feature_importance.section,"
-    "featurestack.sound_events.section": (PLOTTING, {"torch", "librosa"}),
+    "featurestack.sound_events.section, featurestack.robustness.section": (
+        PLOTTING,
+        {"torch", "librosa"},
+    ),
     "featurestack.train.run": ("torch", RARE),
     "featurestack.commandline.commands, featurestack.train.options;"
     "featurestack.commandline.commands.values_of("

@@ -99,6 +99,12 @@ COMMANDS = {
         "predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
+    "stress": Command(
+        "robustness.section:make_stress",
+        "predict.options:StressOptions",
+        "Predict a run's test clips again after noise, echoes, other levels: what"
+        " breaks it.",
+    ),
     "listen": Command(
         "live:listen_live",
         "predict.options:ListenOptions",

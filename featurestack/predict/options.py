@@ -81,6 +81,18 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     )
 
 
+class StressOptions(ComputingOptions):
+    """What breaks a run: its test clips after changes of their audio."""
+
+    example = "RUN=last"
+
+    dataset: str = option(
+        "",
+        "dataset of the run, or its cache folder if it is not the one in DATA; by"
+        " default that of the run",
+    )
+
+
 class VerifyOptions(ComputingOptions, DatasetOptions):
     """A cache to check for damage; or a run to predict its test clips again from its
     weights and the cache. Exit status 1 if anything differs.

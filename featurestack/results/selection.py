@@ -98,7 +98,11 @@ def select_one(
     """The run that `wanted` names as in `select`; RequestError if it names several."""
     endings = ("pt", "onnx")
     if Path(wanted).suffix.removeprefix(".") in endings:
-        raise RequestError(f"RUN={wanted}: there is no such file")
+        if is_file(wanted):
+            reason = "this command is for a run, and not for a file made of one"
+        else:
+            reason = "there is no such file"
+        raise RequestError(f"RUN={wanted}: {reason}")
     chosen = select(runs, wanted, dataset, predicting=predicting, data=data)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")

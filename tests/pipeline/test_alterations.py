@@ -66,16 +66,57 @@ def test_gain_changes_the_level_and_never_clips(loud, db, peak):
     assert altered(y, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
 
 
+def test_low_pass_takes_away_what_is_above():
+    high = np.sin(2 * np.pi * 6000 * np.arange(RATE) / RATE).astype(np.float32)
+    low = altered(np.concatenate([high, TONE]), "lowpass(hertz=3000)")
+    assert np.abs(low[1000 : RATE - 1000]).max() < 0.01
+    assert np.abs(low[RATE + 1000 :]).max() == pytest.approx(0.3, rel=0.01)
+
+
+def test_a_room_sounds_on_and_falls_by_its_time():
+    y = TONE.copy()
+    y[RATE:] = 0
+    echoes = altered(y, "room(seconds=0.5,seed=1)")
+    levels = [
+        echoes[RATE + RATE * n // 10 : RATE + RATE * (n + 1) // 10].std()
+        for n in range(5)
+    ]
+    # 12 dB in a tenth of a second
+    falls = 20 * np.log10(levels[0] / levels[3])
+    assert falls == pytest.approx(36, abs=6)
+    assert echoes[: RATE // 2].std() == pytest.approx(TONE.std(), rel=0.3)
+
+
+def test_overload_clips_and_delay_moves():
+    clipped = altered(TONE, "overload(db=12)")
+    assert np.abs(clipped).max() == 1 and (np.abs(clipped) == 1).mean() > 0.7
+    later = alter.altered(TONE, RATE, "delay(seconds=1)")
+    assert not later[:RATE].any() and (later[RATE:] == TONE).all()
+    assert (altered(TONE, "delay(seconds=1)") == later[: len(TONE)]).all()
+
+
+@pytest.mark.parametrize("rate", [8000, 11_000, 16_000, 44_100, 96_000])
+def test_an_mp3_of_any_rate_sounds_like_the_clip(rate):
+    y = (0.3 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype(np.float32)
+    decoded = alter.altered(y, rate, "mp3(kbit=32)")
+    heard = decoded[rate // 4 : rate // 4 * 3]
+    assert heard.std() == pytest.approx(y.std(), rel=0.1)  # LAME takes 0.4 dB
+    strongest = np.abs(np.fft.rfft(heard)).argmax() * rate / len(heard)
+    assert strongest == pytest.approx(440, abs=3)
+    assert np.abs(decoded[: len(y)] - y[: len(decoded)]).max() > 1e-4
+
+
 def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     chosen = sorted(alter.ALTERATIONS)
     texts = [
-        alter.draw_alteration("a", number, chosen, seed=0) for number in range(1, 11)
+        alter.draw_alteration("a", number, chosen, seed=0)
+        for number in range(1, 2 * len(chosen) + 1)
     ]
-    assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
-    assert len(set(texts)) == 10
+    assert sorted(text.split("(")[0] for text in texts[: len(chosen)]) == chosen
+    assert len(set(texts)) == len(texts)
     first = [
         alter.draw_alteration(f"clip{number}", 1, chosen, seed=0)
-        for number in range(40)
+        for number in range(80)
     ]
     # one copy of each clip is enough
     assert {text.split("(")[0] for text in first} == set(chosen)

@@ -1,0 +1,1 @@
+"""Whether a run survives changes of the audio."""
