@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import featurestack as fs
 from featurestack.analysis.command import analysis
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.predict.options import StressOptions
@@ -59,10 +60,8 @@ def copied(run):
     shutil.rmtree(path)
 
 
-def test_unchanged_clips_are_answered_as_when_the_run_was_trained(
-    run, stressed, capsys
-):
-    table = stress_table(run, stressed).set_index("change")
+def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stressed):
+    table = fs.stress(str(run.path), data=data_of(run)).set_index("change")
     answers, targets = run.answers()
     assert table["accuracy"][UNCHANGED] == (answers.argmax(axis=1) == targets).mean()
     assert [*table.index] == [*CHANGES] and not table["clear"][UNCHANGED]
