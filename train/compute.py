@@ -129,7 +129,8 @@ class Compute:
         before = matmul.allow_tf32
         matmul.allow_tf32 = False
         try:
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            cudnn = torch.backends.cudnn
+            with cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 yield
         finally:
             matmul.allow_tf32 = before
