@@ -51,7 +51,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
             trained_on = config.machine.gpu
         epochs = None
         if config and not run.exact:
-            epochs = config.options.epochs
+            epochs = config.options.resolved_epochs
         scores = run.task.metric.seed_scores(run)
         finished = run.history[run.history["fold"].isin(run.folds)]
         by_fold = finished.groupby(["seed", "fold"])["seconds"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.functions import command, options_from, run_command
+from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.predict.options import (
@@ -105,7 +106,7 @@ def fit(
     model: str | Sequence[str] = "resnet18",
     task: str | Sequence[str] = "auto",
     seed: int | Sequence[int] = 0,
-    epochs: int | Sequence[int] = 0,
+    epochs: int | Auto | Sequence[int] = "auto",
     batch: int | Sequence[int] = 32,
     grid: str | Sequence[str] = "auto",
     padding: str | Sequence[str] = "auto",
@@ -114,8 +115,8 @@ def fit(
     smoothing: float | Sequence[float] = 0.1,
     balance: str | Sequence[str] = "none",
     optimizer: str | Sequence[str] = "adamw",
-    lr: float | Sequence[float | None] | None = None,
-    decay: float | Sequence[float | None] | None = None,
+    lr: float | Auto | Sequence[float] = "auto",
+    decay: float | Auto | Sequence[float] = "auto",
     schedule: str | Sequence[str] = "onecycle",
     warmup: float | Sequence[float] = 0.0,
     clip: float | Sequence[float] = 0.0,
@@ -178,7 +179,7 @@ def own_run(
     model: str = "resnet18",
     task: str = "auto",
     seed: int = 0,
-    epochs: int = 0,
+    epochs: int | Auto = "auto",
     batch: int = 32,
     grid: str = "auto",
     padding: Literal["auto", "keep", "drop"] = "auto",
@@ -187,8 +188,8 @@ def own_run(
     smoothing: float = 0.1,
     balance: Literal["none", "loss"] = "none",
     optimizer: Literal["adamw", "sgd"] = "adamw",
-    lr: float | None = None,
-    decay: float | None = None,
+    lr: float | Auto = "auto",
+    decay: float | Auto = "auto",
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle",
     warmup: float = 0.0,
     clip: float = 0.0,

@@ -84,7 +84,7 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))
-    with refused("EPOCHS=many: expected a whole number"):
+    with refused("EPOCHS=many: expected auto or a whole number"):
         fs.fit(epochs="many")
 
 

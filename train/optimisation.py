@@ -169,7 +169,7 @@ def learning_rate(
     warmup = round(epoch_steps * training.warmup)
     if step < warmup:
         return training.resolved_lr * (step + 1) / warmup
-    last = epoch_steps * training.epochs - 1
+    last = epoch_steps * training.resolved_epochs - 1
     share = (step - warmup) / max(1, last - warmup)
     scheduled = SCHEDULES[training.schedule](share)
     return training.resolved_lr * scheduled * 0.1**reductions

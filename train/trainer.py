@@ -89,11 +89,11 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
     trained, tested  clips of the fold
     """
     # in predictions of one clip: the cost of training, and that of scoring once
-    fitting = FORWARD_PASSES * training.epochs * trained
+    fitting = FORWARD_PASSES * training.resolved_epochs * trained
     scoring = max(1, tested)
     times = min(most, int(SCORING_SHARE * fitting / scoring))
     parts = range(1, times + 1)
-    return {math.ceil(training.epochs * part / times) for part in parts}
+    return {math.ceil(training.resolved_epochs * part / times) for part in parts}
 
 
 # ---- a fold

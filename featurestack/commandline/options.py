@@ -45,6 +45,7 @@ LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 
+Auto = Literal["auto"]  # a default that is decided by the case
 T = TypeVar("T", bound="Options")
 
 
@@ -85,12 +86,18 @@ def own_options(command: Callable[[Any], "int | None"]) -> "type[Options]":
     return typing.get_type_hints(command)["options"]
 
 
-def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
-    """The type of a value, whether several are taken, whether None is."""
+def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, tuple[Any, ...]]:
+    """The type of a value, whether several are taken, and what stands for none of
+    them: None, or "auto", which decides by the case.
+    """
     inner = typing.get_args(field.type)
     several = typing.get_origin(field.type) is tuple
-    optional = types.NoneType in inner
-    return inner[0] if several or optional else field.type, several, optional
+    others = tuple(
+        other
+        for kind, other in ((types.NoneType, None), (Auto, "auto"))
+        if kind in inner
+    )
+    return inner[0] if several or others else field.type, several, others
 
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -163,14 +170,15 @@ class Options:
 
 
 def value_of(
-    name: str, text: str, kind: Any, several: bool = False, optional: bool = False
+    name: str, text: str, kind: Any, several: bool = False, others: Sequence[Any] = ()
 ) -> Any:
     """The value of this text; RequestError if it has another type."""
     if several:
         words = text.replace(",", " ") if kind in (int, float) else text
         return tuple(value_of(name, word, kind) for word in words.split())
-    if optional and text == "None":
-        return None
+    for other in others:
+        if text == str(other):
+            return other
     try:
         if kind is bool:
             return SWITCH[text.lower()]
@@ -181,6 +189,7 @@ def value_of(
         return text if typing.get_origin(kind) is Literal else kind(text)
     except (KeyError, ValueError):
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
+        expected = f"auto or {expected}" if "auto" in others else expected
         many = ONE_ALONE if " " in text else ""
         raise RequestError(
             f"{name.upper()}={text}: expected {expected}{many}"
@@ -226,7 +235,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     """
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     known = fields(options)
-    kinds = dict.fromkeys(PLACES, (str, False, False))
+    kinds = dict.fromkeys(PLACES, (str, False, ()))
     kinds |= {name: kind_of(known[name]) for name in known}
     given: dict[str, str] = {}
     while rest:

@@ -282,6 +282,8 @@ def _value(value: Any, kind: Any, place: str) -> Any:
     parts = get_args(kind)
     origin = get_origin(kind) or kind
     if origin in (Union, types.UnionType):
+        if any(value in get_args(part) for part in parts):  # "auto" of int | "auto"
+            return value
         return _value(value, type(value) if type(value) in parts else parts[0], place)
     before = f"{place}." if place else ""
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):

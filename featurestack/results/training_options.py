@@ -15,7 +15,7 @@ import functools
 from typing import Literal
 
 from featurestack.commandline import options
-from featurestack.commandline.options import SEED, Options
+from featurestack.commandline.options import SEED, Auto, Options
 from featurestack.scores.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
@@ -67,12 +67,12 @@ class Training(Options):
         label="s",
     )
 
-    epochs: int = of_networks(
-        0,
-        "epochs of training; by default 40, and 10 with WEIGHTS; PATIENCE may end it"
+    epochs: int | Auto = of_networks(
+        "auto",
+        "epochs of training; auto is 40, and 10 with WEIGHTS; PATIENCE may end it"
         " earlier",
         label="e",
-        least=0,
+        least=1,
     )
     batch: int = of_networks(
         32, "clips in one training step; batch norm needs two", least=2, label="b"
@@ -118,13 +118,13 @@ class Training(Options):
         "adamw, or sgd with Nesterov momentum 0.9; weight decay spares norms and biases"
         " in both",
     )
-    lr: float | None = of_networks(
-        None,
-        "highest learning rate; 0.002 for adamw, 0.05 for sgd by default",
+    lr: float | Auto = of_networks(
+        "auto",
+        "highest learning rate; auto is 0.002 for adamw, 0.05 for sgd",
         least=1e-12,
     )
-    decay: float | None = of_networks(
-        None, "weight decay; 0.05 for adamw, 0.0005 for sgd by default", least=0
+    decay: float | Auto = of_networks(
+        "auto", "weight decay; auto is 0.05 for adamw, 0.0005 for sgd", least=0
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
@@ -189,17 +189,18 @@ class Training(Options):
         return self.weights not in ("auto", "none")
 
     @property
+    def resolved_epochs(self) -> int:
+        """EPOCHS of a run; an exact solution, where it stays auto, takes one."""
+        return 1 if self.epochs == "auto" else self.epochs
+
+    @property
     def resolved_lr(self) -> float:
         """LR, or the default of the optimiser."""
-        return (
-            {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
-        )
+        usual = {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer]
+        return usual if self.lr == "auto" else self.lr
 
     @property
     def resolved_decay(self) -> float:
         """DECAY, or the default of the optimiser."""
-        return (
-            {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]
-            if self.decay is None
-            else self.decay
-        )
+        usual = {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]
+        return usual if self.decay == "auto" else self.decay

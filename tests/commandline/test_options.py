@@ -20,6 +20,7 @@ from featurestack.commandline.errors import make_command
 from featurestack.commandline.options import (
     LARGEST,
     SEED,
+    Auto,
     DatasetOptions,
     kind_of,
     option,
@@ -43,7 +44,8 @@ class Some(DatasetOptions):
     wait: bool = option(False, "wait")
     rate: float = option(0.5, "a number")
     seed: int = option(0, "within bounds", **SEED)
-    epochs: int | None = option(None, "at least one, or not given", least=1)
+    epochs: int | Auto = option("auto", "at least one, or by the case", least=1)
+    frame: int | None = option(None, "at least one, or not given", least=1)
 
 
 EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1)
@@ -79,7 +81,7 @@ def test_odd_characters_survive(value):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("EPOCHS=1_0", "EPOCHS=1_0: expected a whole number"),
+        ("EPOCHS=1_0", "EPOCHS=1_0: expected auto or a whole number"),
         ("FOLDS=3 0", "FOLDS=0: expected at least 1"),
         ("RATE=fast", "RATE=fast: expected a number"),
         ("EPOCHS=0 1", "a whole number; it takes one"),

@@ -162,7 +162,7 @@ def resnet(options, tmp_path, monkeypatch):
     """Options of ResNet-18 on a machine without weights, and the folder models/."""
     monkeypatch.chdir(tmp_path)
     fetched.cache_clear()
-    return change(options, model="resnet18", epochs=0, grid="auto"), Path("models")
+    return change(options, model="resnet18", epochs="auto", grid="auto"), Path("models")
 
 
 def publish(monkeypatch, address):
