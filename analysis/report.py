@@ -7,7 +7,8 @@ drawn again if its data or a version changed.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
@@ -19,7 +20,6 @@ from featurestack.analysis.report_inputs import (
     Built,
     ReportJob,
     files_of_report,
-    list_reports,
     read_summary,
 )
 from featurestack.analysis.report_warnings import Evidence, warned
@@ -52,9 +52,11 @@ from featurestack.features_cache.table import (
 from featurestack.results.training_data import of_today
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
+from featurestack.storage.own_files import OwnFiles
 
 T = TypeVar("T")
 PAGE = "index.html"
+LISTED = ".reports.json"  # the record of the list of reports
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
 # kind of a proposal -> what its command does
 NEXT = {
@@ -103,7 +105,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     ]
     proposal = next(filter(None, proposals), ("", ""))
     built = write_page(inputs, sections, proposal)
-    summary = {"figures": writer.digests, "headline": built.headline}
+    summary = {"figures": writer.digests, "listed": listed_row(found)}
     own.write({SUMMARY: json.dumps(summary)})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
@@ -114,6 +116,28 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         )
     list_reports(options.reports)
     return built
+
+
+def listed_row(found: Findings) -> dict[str, Any]:
+    """The report's row of the list of reports."""
+    row: dict[str, Any] = {"finding": page.say("headline", found)}
+    if found.main is None:
+        return row
+    best = found.rows[0]
+    names = ("accuracy", "accuracy_low", "accuracy_high")
+    numbers = {name: float(best[name]) for name in names}
+    clips = len(found.main.best.clip_ids)
+    known = {name: value for name, value in numbers.items() if value == value}
+    return row | known | {"clips": clips, "score": found.score}
+
+
+def list_reports(reports: Path) -> None:
+    """Write index.html of the folder: a row for each report, linked to it."""
+    summaries = sorted(reports.glob(f"*/{SUMMARY}"))
+    rows = {file.parent.name: read_summary(file.parent) for file in summaries}
+    listed = {name: kept["listed"] for name, kept in rows.items() if "listed" in kept}
+    html = page.render("reports.html", reports=listed)
+    OwnFiles(reports, LISTED).write({PAGE: html})
 
 
 def findings_of(

@@ -132,16 +132,7 @@ def refuse_users_folder(folder: Path) -> None:
         )
 
 
-SUMMARY = ".report.json"  # digests of a report's figures, and its headline
-LISTED = ".reports.json"  # the record of the list of reports
-LIST = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Reports</title>
-<body style="font: 1rem/1.6 sans-serif; max-width: 50rem; margin: 2rem auto">
-<h1>Reports</h1>
-<ul>
-{}
-</ul>
-"""
+SUMMARY = ".report.json"  # digests of a report's figures, and its row of the list
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 
 
@@ -180,8 +171,8 @@ def files_of_report(folder: Path) -> OwnFiles:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of SUMMARY: figures (stem -> digest) and headline; empty if it is
-    missing or damaged, or a file of the report is.
+    """The content of SUMMARY: figures (stem -> digest) and `listed`, the report's row
+    in the list; empty if it is missing or damaged, or a file of the report is.
     """
     own = files_of_report(folder)
     if own.is_whole() and own.is_own(SUMMARY):
@@ -189,14 +180,3 @@ def read_summary(folder: Path) -> dict[str, Any]:
             content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
             return content
     return {}
-
-
-def list_reports(reports: Path) -> None:
-    """Write index.html of the folder: a link to each report, with its headline."""
-    items = []
-    for file in sorted(reports.glob(f"*/{SUMMARY}")):
-        if headline := read_summary(file.parent).get("headline"):
-            name = file.parent.name
-            link = f'<a href="{quote(name)}/index.html">{escape(name)}</a>'
-            items.append(f"<li>{link}: {escape(headline)}</li>")
-    OwnFiles(reports, LISTED).write({"index.html": LIST.format("\n".join(items))})

@@ -63,6 +63,8 @@ SCORES = {
     "log_loss": "Log loss",
 }
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
+# a group with fewer says little: the page folds these
+FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
@@ -156,7 +158,10 @@ def recordings(page: PageInputs) -> Section | None:
         return None
     table = accuracy_by_recording(main, SHOWN_RUNS)
     return Section(
-        "recordings", plural(page.found.group), tables={"accuracy_by_recording": table}
+        "recordings",
+        plural(page.found.group),
+        tables={"accuracy_by_recording": table},
+        values={"few_clips": FEW_CLIPS},
     )
 
 

@@ -172,7 +172,9 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """A row for each recording: clips, accuracy of the best `most` runs."""
+    """A row for each recording, that with the most clips first: clips, accuracy of the
+    best `most` runs.
+    """
     correct = {}
     for run in ranking.runs[:most]:
         correct[ranking.labels[run.name]] = run.correct
@@ -181,6 +183,7 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
     accuracy = by_recording.mean()
     table = accuracy.sort_values([*of_clips], ascending=False, kind="stable")
     table.insert(0, "clips", by_recording.size())
+    table = table.sort_values("clips", ascending=False, kind="stable")
     return table.rename_axis("recording").reset_index()
 
 

@@ -36,8 +36,12 @@ from featurestack.storage.files import is_file
 from featurestack.storage.own_files import OwnFiles
 
 SCREEN_DPI, PAPER_DPI = 150, 300
-WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 CSS_PER_INCH = 96
+# Inches: of a figure on the page, of which two are side by side on a wide screen; on a
+# phone's; and of the images for papers. None is scaled, so that type stays readable.
+PAGE_WIDTH = 580 / CSS_PER_INCH
+PHONE = "phone"
+WIDTHS = {PHONE: 350 / CSS_PER_INCH, "85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 # without dates and versions, so that equal figures are equal files
 SAVED_WITH: dict[str, dict[str, Any]] = {
     ".svg": {"metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
@@ -62,7 +66,7 @@ FOLDER = "figures"
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report; `stem` names its files, the page shows the first."""
+    """A figure of a report; `stem` names its files, the page shows the first two."""
 
     name: str
     caption: str
@@ -73,27 +77,34 @@ class SavedFigure:
 
     @property
     def html(self) -> str:
-        """The figure as an element of the page; the writer must have been closed."""
-        file = self.files[0]
+        """The figure as two elements, of which the page shows one, by its width; the
+        writer must have been closed.
+        """
+        page, phone, *_ = self.files
+        return self._element(page, "page") + self._element(phone, PHONE)
+
+    def _element(self, file: Path, shown: str) -> str:
         if file.suffix == ".webp":
+            width = WIDTHS[PHONE] if shown == PHONE else TEXT_WIDTH
             content = base64.b64encode(file.read_bytes()).decode()
             return (
-                f'<img class="pixels" alt="{escape(self.caption)}"'
-                f' style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px"'
+                f'<img class="pixels {shown}" alt="{escape(self.caption)}"'
+                f' style="--natural:{CSS_PER_INCH * width:.0f}px"'
                 f' src="data:image/webp;base64,{content}">'
             )
         whole = SVG.search(file.read_text(encoding="utf-8", errors="replace"))
         if not whole:  # a file that the user has made or changed
-            return f'<img alt="{escape(self.caption)}" src="{FOLDER}/{file.name}">'
-        view, width, body = whole.groups()
+            source = f"{FOLDER}/{file.name}"
+            return f'<img class="{shown}" alt="{escape(self.caption)}" src="{source}">'
+        view, points, body = whole.groups()
         # Ids of groups would clash, because every figure has an axes_1; nothing uses
         # them.
         body = re.sub(r'<g id="[^"]+"', "<g", body)
         for colour, variable in PAGE_COLOURS.items():
             body = body.replace(colour, variable)
-        natural = float(width) * CSS_PER_INCH / 72  # a narrow page scales it down
+        natural = float(points) * CSS_PER_INCH / 72
         return (
-            '<svg xmlns="http://www.w3.org/2000/svg"'
+            f'<svg class="{shown}" xmlns="http://www.w3.org/2000/svg"'
             f' xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view}'
             f' style="--natural:{natural:.0f}px"'
             f' aria-label="{escape(self.caption)}">{body}'
@@ -125,10 +136,11 @@ class FigureWriter:
     def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
         """Enter the figure `name`; `stem` names its files, else its name does."""
         stem = stem or name
-        digest = joblib.hash((name, VERSIONS, data))
-        names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
+        digest = joblib.hash((name, VERSIONS, PAGE_WIDTH, WIDTHS, data))
+        ending = "webp" if FIGURES[name].pixels else "svg"
+        names = [f"{stem}.{ending}", f"{stem}-{PHONE}.{ending}"]
         if self.for_print:
-            names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
+            names += [f"{stem}.pdf", f"{stem}-85mm.png", f"{stem}-175mm.png"]
         files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.unit)
         score = data.get("score", "accuracy")
@@ -164,8 +176,11 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     """The content of one file of a figure: SVG, PDF, WebP or PNG."""
     figure = FIGURES[name]
     width, height = figure.size(**data)
-    if file.suffix == ".png":
-        wanted = WIDTHS[file.stem.rpartition("-")[2]]
+    size = file.stem.rpartition("-")[2]
+    if file.suffix == ".svg" and size != PHONE:
+        width = min(width, PAGE_WIDTH)
+    elif size in WIDTHS and file.suffix != ".pdf":
+        wanted = WIDTHS[size]
         # room for panels, which a narrow figure stacks
         if height < width and wanted < width:
             height *= 1.6

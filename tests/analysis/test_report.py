@@ -93,11 +93,11 @@ def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
     build(options)
     make_run(options.runs, workshop.table, MadeRun(), "tones")
     build(options)
-    assert stubs == ["mel-resnet18.curves.svg"]
+    assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.curves-phone.svg"]
     stubs.clear()
     make_run(options.runs, workshop.table, MadeRun(features="rms", skill=0.3), "tones")
     build(options)
-    assert stubs == ["rms-resnet18.curves.svg"]
+    assert stubs == ["rms-resnet18.curves.svg", "rms-resnet18.curves-phone.svg"]
 
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
@@ -245,7 +245,8 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_
     assert page == f"report: {tmp_path}/reports/made/index.html"
     assert following.startswith("next:   ")
     listed = (tmp_path / "reports" / "index.html").read_text()
-    assert '<a href="made/index.html">made</a>: No run can be read' in listed
+    assert '<a href="made/index.html"><b>made</b></a>' in listed
+    assert "No run can be read" in listed and 'name="viewport"' in listed
 
 
 def visible_words(page):
