@@ -85,7 +85,7 @@ class SavedFigure:
 
     def _element(self, file: Path, shown: str) -> str:
         if file.suffix == ".webp":
-            width = WIDTHS[PHONE] if shown == PHONE else TEXT_WIDTH
+            width = WIDTHS[PHONE] if shown == PHONE else PAGE_WIDTH
             content = base64.b64encode(file.read_bytes()).decode()
             return (
                 f'<img class="pixels {shown}" alt="{escape(self.caption)}"'
@@ -177,7 +177,7 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     figure = FIGURES[name]
     width, height = figure.size(**data)
     size = file.stem.rpartition("-")[2]
-    if file.suffix == ".svg" and size != PHONE:
+    if file.suffix in (".svg", ".webp") and size != PHONE:
         width = min(width, PAGE_WIDTH)
     elif size in WIDTHS and file.suffix != ".pdf":
         wanted = WIDTHS[size]

@@ -155,6 +155,8 @@ def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
         assert (
             page.execute_script("return document.documentElement.scrollWidth") <= width
         )
+    assert page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]") == []
+    page.execute_script("document.getElementById('more-columns').click()")
     WebDriverWait(page, 10).until(
         lambda _: page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]")
     )
