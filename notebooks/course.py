@@ -2,29 +2,28 @@
 
 `check("tone", answer)` passes, or raises NotYet: a notebook shows one sentence that
 says what to look at without the answer. `reveal(prediction, found)` prints a prediction
-beside the result. The right answers stand below, one function for each question.
+beside the result. A check calls an answer with the arguments below and compares what it
+returns; the functions that return it are in answers.py, which students do not get.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from inspect import signature
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.fft import dct
 
 import featurestack as fs
-from featurestack.train.models.resnet import basic_block
 
 HERE = Path.cwd()
 FOLDER = HERE.parent if (HERE.parent / "pyproject.toml").exists() else HERE  # a clone
 DATA, RUNS, REPORTS = FOLDER / "data", FOLDER / "runs", FOLDER / "reports"
 __all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "check"]
-__all__ += ["fs", "np", "pd", "plt", "reveal"]
+__all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "np", "pd", "plt"]
+__all__ += ["reveal"]
 
 
 class NotYet(AssertionError):
@@ -34,23 +33,6 @@ class NotYet(AssertionError):
         return [f"Not yet: {self}"]
 
 
-class Question(NamedTuple):
-    right: Any  # the right answer: a function, or a value
-    tried: Sequence[Iterable[Any]]  # the arguments of each trial
-    hint: str  # the sentence after a wrong answer
-    within: float  # how far numbers may lie from the right ones
-    value: Callable[..., Any]  # (answer, *arguments) -> what is compared
-
-    def compare(self, answer: Any) -> None:
-        for arguments in self.tried:
-            given = self.value(answer, *arguments)
-            right = self.value(self.right, *arguments)
-            need(same(given, right, self.within), self.hint)
-
-
-QUESTIONS: dict[str, Question] = {}
-
-
 def called(answer: Any, *arguments: Any) -> Any:
     """The answer of a function, or a value that is an answer itself."""
     given = answer(*arguments) if callable(answer) else answer
@@ -58,21 +40,16 @@ def called(answer: Any, *arguments: Any) -> Any:
     return given
 
 
-def question(
-    name: str,
-    *tried: Iterable[Any],
-    within: float = 1e-6,
-    value: Callable[..., Any] = called,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator of the right answer; its docstring is what a wrong one is told."""
+class Question(NamedTuple):
+    hint: str  # the sentence after a wrong answer
+    tried: list[tuple[tuple[Any, ...], Any]]  # arguments -> what is right for them
+    within: float = 1e-6  # how far numbers may lie from the right ones
+    value: Callable[..., Any] = called  # (answer, *arguments) -> what is compared
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        right = function if signature(function).parameters else function()
-        hint = " ".join(str(function.__doc__).split())
-        QUESTIONS[name] = Question(right, tried or ((),), hint, within, value)
-        return function
-
-    return decorate
+    def compare(self, answer: Any) -> None:
+        for arguments, right in self.tried:
+            given = self.value(answer, *arguments)
+            need(same(given, right, self.within), self.hint)
 
 
 def check(name: str, answer: Any) -> None:
@@ -136,7 +113,61 @@ def same(given: Any, right: Any, within: float) -> bool:
     return alike and np.allclose(numbers, right, rtol=0, atol=within)
 
 
-# ---- 1 Listen and look
+# ---- Pictures
+
+
+def draw_stack(x: Any, names: list[str]) -> None:
+    """The channels (3, rows, frames) of a clip, and all three as red, green and blue
+    of one image.
+    """
+    low, high = np.percentile(x, (2, 98), axis=(1, 2), keepdims=True)
+    shares = np.clip((np.asarray(x) - low) / (high - low), 0, 1)
+    _, axes = plt.subplots(1, 4, figsize=(10, 2.2), sharey=True, layout="constrained")
+    for ax, name, share, colour in zip(
+        axes, names, shares, ("Reds", "Greens", "Blues")
+    ):
+        ax.imshow(share, origin="lower", aspect="auto", cmap=f"{colour}_r")
+        ax.set(title=name, xlabel="frame of the grid")
+    axes[3].imshow(np.moveaxis(shares, 0, 2), origin="lower", aspect="auto")
+    axes[3].set(title="what the network gets", xlabel="frame of the grid")
+    axes[0].set_ylabel("row of the grid")
+
+
+def draw_block() -> None:
+    """A residual block: its layers from left to right, and the skip connection."""
+    layers = "conv 3x3", "batch norm", "ReLU", "conv 3x3", "batch norm", "+", "ReLU"
+    _, ax = plt.subplots(figsize=(9, 1.8), layout="constrained")
+    arrow = {"arrowstyle": "->", "linewidth": 1.2}
+    box = {"boxstyle": "round", "facecolor": "#e8eef5", "edgecolor": "#5a6b7d"}
+    for place, name in enumerate(["input", *layers, "output"]):
+        is_layer = name in layers
+        ax.text(
+            place, 0, name, ha="center", va="center", bbox=box if is_layer else None
+        )
+        if place:
+            ax.annotate("", (place - 0.38, 0), (place - 0.62, 0), arrowprops=arrow)
+    skip = {**arrow, "connectionstyle": "arc3,rad=-0.25", "color": "#b3501b"}
+    ax.annotate("", (6, 0.25), (0, 0.25), arrowprops=skip)
+    ax.text(3, 1.35, "skip connection", ha="center", color="#b3501b")
+    ax.set(xlim=(-0.5, 8.5), ylim=(-0.5, 1.7))
+    ax.axis("off")
+
+
+def draw_kernels(**weights: Any) -> None:
+    """The first 16 kernels (kernels, channels, 7, 7) of each convolution, over their
+    first channel; a convolution is a row with shades of its own.
+    """
+    size = 9, 0.75 * len(weights)
+    _, axes = plt.subplots(len(weights), 16, figsize=size, layout="constrained")
+    for row, (name, kernels) in zip(axes, weights.items()):
+        bound = np.abs(kernels[:16, 0]).max()
+        for ax, kernel in zip(row, kernels[:, 0]):
+            ax.imshow(kernel, cmap="PuOr", vmin=-bound, vmax=bound)
+            ax.set(xticks=[], yticks=[])
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+
+
+# ---- What is compared, where it is not what a function returns
 
 
 def of_tone(answer: Any, pitch: float) -> Any:
@@ -144,100 +175,22 @@ def of_tone(answer: Any, pitch: float) -> Any:
     return called(answer, spectrum.values, spectrum.rows)
 
 
-@question("tone", (220,), (1000,), (5000,), within=22, value=of_tone)
-def peak_hertz(spectrum, hertz):
-    """the tone is the row with the highest level of the whole clip; give one number"""
-    return hertz[spectrum.mean(axis=1).argmax()]
+def digest(answer: Any) -> str:
+    """A set of names as a fingerprint, which tells nobody what is in it."""
+    return hashlib.sha256(" ".join(sorted(answer)).encode()).hexdigest()[:16]
 
 
-@question("frames", (22_050, 512), (11_025, 441), (220, 512))
-def frames(samples, hop_length):
-    """this is not librosa's number: the first frame is centred on the first sample"""
-    return 1 + samples // hop_length
+def of_mfcc(answer: Any, mel: Any) -> Any:
+    given = np.asarray(called(answer, mel))
+    need(given.ndim == 2, "return 40 rows, with a column for each frame")
+    return [*given.shape, *given[[0, 1, 2, -1], 0]]
 
 
-PARTS = np.random.default_rng(0).normal(size=(2, 500))
-
-
-@question("harmonic share", PARTS, PARTS * [[3], [1]], PARTS * [[1], [0]])
-def harmonic_share(harmonic, percussive):
-    """energy is the sum of squares: compare with the sum of both energies"""
-    energies = [np.sum(np.square(part, dtype=float)) for part in (harmonic, percussive)]
-    return energies[0] / sum(energies)
-
-
-# ---- 2 Describe
-
-
-@question(
-    "loudness",
-    *([name] for name in ("rms", "zcr", "centroid", "mel", "chroma")),
-    value=lambda answer, name: name in answer,
-)
-def unchanged():
-    """compute each of the five features again, before and after; give a set of names"""
-    return {"zcr", "centroid", "chroma"}
-
-
-@question("mfcc", [np.random.default_rng(1).normal(-30, 9, (128, 5))])
-def mfcc(mel):
-    """transform the rows of each frame, orthonormally (norm of dct), and keep 40"""
-    return dct(mel, type=2, norm="ortho", axis=0)[:40]
-
-
-@question(
-    "fisher",
-    (np.array([[0.0, 5], [2, 1], [10, 3], [12, 3]]), np.array(["a", "a", "b", "b"])),
-)
-def fisher(x, labels):
-    """divide the variance of the classes' means by the mean of the variances within the
-    classes, each divided by n as np.var does; the second of two columns here gives 0
-    """
-    classes = [x[labels == label] for label in np.unique(labels)]
-    between = np.var([values.mean(axis=0) for values in classes], axis=0)
-    return between / np.mean([values.var(axis=0) for values in classes], axis=0)
-
-
-# ---- 3 Cache and train
-
-
-CLIPS = pd.DataFrame({"group": [str(number // 3) for number in range(30)]})
-
-
-@question(
-    "leaked",
-    (CLIPS[:15], CLIPS[15:]),
-    (CLIPS[:10], CLIPS[10:]),
-    (CLIPS[::2], CLIPS[1::2]),
-)
-def leaked(training, testing):
-    """return the set of the groups that both tables have, all of them and no others"""
-    return set(training["group"]) & set(testing["group"])
-
-
-ANSWERS = pd.DataFrame({"target": [*"abca"], "a": 0.4, "b": 0.3, "c": 0.3})
-
-
-@question("accuracy", (ANSWERS, [*"abc"]), (ANSWERS[:1], [*"abc"]))
-def accuracy(predictions, classes):
-    """compare the class of the highest probability with the target, from 0 to 1"""
-    return (predictions[classes].idxmax(axis=1) == predictions["target"]).mean()
-
-
-# ---- 4 Stacks of three
-
-
-CURVES = ([0.2, np.nan, 0.7, np.nan, 0.6], [0.3, 0.5])
-
-
-@question("optimism", *([pd.DataFrame({"test_accuracy": curve})] for curve in CURVES))
-def optimism(history):
-    """highest minus last; epochs in which the test fold was not scored are empty"""
-    scored = history["test_accuracy"].dropna()
-    return scored.max() - scored.iloc[-1]
-
-
-# ---- 4b What ResNet-18 does
+def of_maps(answer: Any, training: Any, tested: Any) -> Any:
+    """Shape, mean and deviation of each row, and one value."""
+    given = np.asarray(called(answer, training, tested))
+    need(given.shape == tested.shape, "return as many values as `tested` has")
+    return [*given.mean(axis=(0, 2)), *given.std(axis=(0, 2)), given[0, 0, 0]]
 
 
 def of_block(answer: Any) -> Any:
@@ -252,62 +205,6 @@ def of_block(answer: Any) -> Any:
     return [y.shape == x.shape, (y >= 0).all(), torch.allclose(network(x), x.relu())]
 
 
-@question("block", value=of_block)
-def block(channels):
-    """pad the 3x3 convolutions, so that the shape stays; add the input; a ReLU comes
-    last
-    """
-    return basic_block(channels, channels, 1)
-
-
-@question("block parameters", (64, 64), (64, 128), (3, 5))
-def parameters(inputs, width):
-    """a batch norm has two numbers per channel, a convolution here no bias; the 1x1
-    shortcut, where the channels change, has weights too
-    """
-    layers = 9 * inputs * width + 9 * width * width + 4 * width
-    shortcut = inputs * width + 2 * width
-    return layers + (shortcut if inputs != width else 0)
-
-
-DOG_AND_HEN = pd.DataFrame(
-    {"target": ["dog", "hen"], "dog": [0.35, 0.4], "hen": [0.25, 0.3], "rain": 0.4}
-)
-
-
-@question(
-    "categories", (DOG_AND_HEN, {"dog": "animals", "hen": "animals", "rain": "nature"})
-)
-def category_accuracy(rows, category):
-    """add the probabilities of a category before you compare"""
-    predicted = rows[list(category)].T.groupby(category).sum().T.idxmax(axis=1)
-    return float((predicted == rows["target"].map(category)).mean())
-
-
-# ---- 5 Compare
-
-
-SCORES_BY_FOLD = np.array([[0.5, 0.6, 0.7, 0.5, 0.6], [0.6, 0.8, 0.7, 0.7, 0.6]])
-
-
-@question("difference", SCORES_BY_FOLD)
-def difference(one, other):
-    """how much more the second has, fold by fold: mean and deviation of the
-    differences; five folds are a sample, so divide by n - 1 (ddof=1)
-    """
-    gained = np.subtract(other, one)
-    return gained.mean(), gained.std(ddof=1)
-
-
-@question("mcnemar", (5, 5), (1, 9), (9, 1), (0, 6), (12, 20))
-def p_value(b, c):
-    """toss a fair coin b + c times; the test has two sides, and is at most 1"""
-    return stats.binomtest(b, b + c).pvalue if b + c else 1.0
-
-
-# ---- 6 Own sounds
-
-
 def of_names(pattern: str) -> list[bool]:
     """Which of three names have the same source recording as the first."""
     days = "kettle-2024-05-01-b", "kettle-2024-06-11-a", "tap-2024-05-01-a"
@@ -320,38 +217,150 @@ def of_names(pattern: str) -> list[bool]:
     return [name == named[0] for name in named[1:]]
 
 
-@question("groups", value=of_names)
-def group():
-    """kettle-2024-05-01-a and -b are one recording; another day or a tap is another"""
-    return r"([a-z]+-\d+-\d+-\d+)"
-
-
-@question("half width", (0.8, 50), (0.8, 100), (0.8, 400), within=1e-3)
-def half_width(accuracy, n):
-    """that is not half of a 95 % interval: one standard error holds in 68 %"""
-    return 1.96 * (accuracy * (1 - accuracy) / n) ** 0.5
-
-
-# ---- 7 Several labels
-
-SCORES, PRESENT = np.array([0.7, 0.1, 0.8, 0.9]), np.array([True, False, False, True])
-
-
-@question("average precision", (SCORES, SCORES > 0.5), (SCORES, PRESENT))
-def average_precision(scores, present):
-    """sort by score; only the places of clips with the label count"""
-    order = present[np.argsort(-scores)]
-    precision = np.cumsum(order) / np.arange(1, len(order) + 1)
-    return precision[order].mean()
-
-
 def of_f1(answer: Any, scores: Any, present: Any) -> float:
     chosen = scores > called(answer, scores, present)
     return 2 * (chosen & present).sum() / max(1, chosen.sum() + present.sum())
 
 
-@question("threshold", (SCORES / 2, PRESENT), (SCORES, PRESENT), value=of_f1)
-def threshold(scores, present):
-    """another threshold gives a higher F1: try them all"""
-    limits = scores.min() - 1, *scores
-    return max(limits, key=lambda limit: of_f1(limit, scores, present))
+# ---- The questions
+
+
+PARTS = np.random.default_rng(0).normal(size=(2, 500))
+MEL = np.random.default_rng(1).normal(-30, 9, (128, 5))
+FISHER = np.array([[0.0, 5], [2, 1], [10, 3], [12, 3]]), np.array([*"aabb"])
+CLIPS = pd.DataFrame({"group": [str(number // 3) for number in range(30)]})
+ANSWERS = pd.DataFrame({"target": [*"abca"], "a": 0.4, "b": 0.3, "c": 0.3})
+MAPS = np.arange(24.0).reshape(2, 3, 4), np.arange(12.0).reshape(1, 3, 4) ** 2
+UP_AND_DOWN = pd.DataFrame({"test_accuracy": [0.2, np.nan, 0.7, np.nan, 0.6]})
+UP = pd.DataFrame({"test_accuracy": [0.3, 0.5]})
+DOG_AND_HEN = pd.DataFrame(
+    {"target": ["dog", "hen"], "dog": [0.35, 0.4], "hen": [0.25, 0.3], "rain": 0.4}
+)
+CATEGORIES = {"dog": "animals", "hen": "animals", "rain": "nature"}
+FOLDS = [0.5, 0.6, 0.7, 0.5, 0.6], [0.6, 0.8, 0.7, 0.7, 0.6]
+SCORES, PRESENT = np.array([0.7, 0.1, 0.8, 0.9]), np.array([True, False, False, True])
+LOSSES = [2.3, 1.9, 2.1, 1.8, 1.9, 2.0, 1.9, 1.2]
+
+QUESTIONS: dict[str, Question] = {
+    "tone": Question(
+        "the tone is the row with the highest level of the whole clip; give one number",
+        [((220,), 220), ((1000,), 1000), ((5000,), 5000)],
+        within=22,
+        value=of_tone,
+    ),
+    "frames": Question(
+        "this is not librosa's number: the first frame is centred on the first sample",
+        [((220_500, 512), 431), ((11_025, 441), 26), ((220, 512), 1)],
+    ),
+    "harmonic share": Question(
+        "energy is the sum of squares: compare with the sum of both energies",
+        [((PARTS[0], 3 * PARTS[0]), 0.1), ((PARTS[0], 0 * PARTS[1]), 1.0)],
+    ),
+    "loudness": Question(
+        "compute each of the five features again, before and after; give a set of"
+        " names",
+        [((), "a9076784578ddf5c")],
+        value=digest,
+    ),
+    "mfcc": Question(
+        "transform the rows of each frame, orthonormally (norm of dct), and keep 40",
+        [((MEL,), [40, 5, -343.007, 1.907, 7.461, -2.234])],
+        within=1e-3,
+        value=of_mfcc,
+    ),
+    "fisher": Question(
+        "divide the variance of the classes' means by the mean of the variances within"
+        " the classes, each divided by n as np.var does; the second of two columns here"
+        " gives 0",
+        [(FISHER, [25, 0])],
+    ),
+    "megabytes": Question(
+        "a float16 has two bytes; a megabyte is a million bytes here",
+        [((2000, 128, 431), 220.672), ((10, 1, 50), 0.001)],
+    ),
+    "leaked": Question(
+        "return the set of the groups that both tables have, all of them and no others",
+        [
+            ((CLIPS[:15], CLIPS[15:]), set()),
+            ((CLIPS[:10], CLIPS[10:]), {"3"}),
+            ((CLIPS[::2], CLIPS[1::2]), set("0123456789")),
+        ],
+    ),
+    "accuracy": Question(
+        "compare the class of the highest probability with the target, from 0 to 1",
+        [((ANSWERS, [*"abc"]), 0.5), ((ANSWERS[:1], [*"abc"]), 1.0)],
+    ),
+    "standardised": Question(
+        "mean and deviation belong to a row, over the clips and frames of training"
+        " alone; nothing is measured on the tested clips",
+        [
+            (
+                MAPS,
+                [
+                    -0.655386,
+                    3.276928,
+                    12.452325,
+                    0.573462,
+                    2.021694,
+                    3.484385,
+                    -1.228848,
+                ],
+            ),
+            ((MAPS[0], MAPS[0]), [0, 0, 0, 1, 1, 1, -1.228848]),
+        ],
+        within=1e-4,
+        value=of_maps,
+    ),
+    "optimism": Question(
+        "highest minus last; epochs in which the test fold was not scored are empty",
+        [((UP_AND_DOWN,), 0.1), ((UP,), 0.0)],
+    ),
+    "block": Question(
+        "pad the 3x3 convolutions, so that the shape stays; add the input; a ReLU comes"
+        " last",
+        [((), [True, True, True])],
+        value=of_block,
+    ),
+    "block parameters": Question(
+        "a batch norm has two numbers per channel, a convolution here no bias; the 1x1"
+        " shortcut, where the channels change, has weights too",
+        [((64, 64), 73_984), ((64, 128), 230_144), ((3, 5), 405)],
+    ),
+    "stopping": Question(
+        "count the epochs from 1; every lower loss starts the count of patience again;"
+        " without a stop all epochs are trained",
+        [((LOSSES, 2), (6, 4)), ((LOSSES, 1), (3, 2)), ((LOSSES, 4), (8, 8))],
+    ),
+    "categories": Question(
+        "add the probabilities of a category before you compare",
+        [((DOG_AND_HEN, CATEGORIES), 1.0)],
+    ),
+    "difference": Question(
+        "how much more the second has, fold by fold: mean and deviation of the"
+        " differences; five folds are a sample, so divide by n - 1 (ddof=1)",
+        [((np.array(FOLDS[0]), np.array(FOLDS[1])), (0.1, 0.1))],
+    ),
+    "mcnemar": Question(
+        "toss a fair coin b + c times; the test has two sides, and is at most 1",
+        [((5, 5), 1), ((1, 9), 11 / 512), ((9, 1), 11 / 512), ((0, 6), 1 / 32)],
+    ),
+    "groups": Question(
+        "kettle-2024-05-01-a and -b are one recording; another day or a tap is another",
+        [((), [True, False, False])],
+        value=of_names,
+    ),
+    "half width": Question(
+        "that is not half of a 95 % interval: one standard error holds in 68 %",
+        [((0.8, 50), 0.1109), ((0.8, 100), 0.0784), ((0.8, 400), 0.0392)],
+        within=1e-3,
+    ),
+    "average precision": Question(
+        "sort by score; only the places of clips with the label count",
+        [((SCORES, SCORES > 0.5), 1.0), ((SCORES, PRESENT), 5 / 6)],
+    ),
+    "threshold": Question(
+        "another threshold gives a higher F1: try them all",
+        [((SCORES / 2, PRESENT), 0.8), ((SCORES, PRESENT), 0.8)],
+        value=of_f1,
+    ),
+}

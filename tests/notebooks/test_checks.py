@@ -7,10 +7,9 @@ import pytest
 from scipy.fft import dct
 from torch import nn
 
+from notebooks.answers import ANSWERS
 from notebooks.course import QUESTIONS, NotYet, check, reveal
 from notebooks.store import PREDICTIONS, answers, load, names
-
-RIGHT = {name: question.right for name, question in QUESTIONS.items()}
 
 
 def harmonic_amplitude(a, b):
@@ -24,13 +23,19 @@ WRONG = [
     ("loudness", {"zcr", "centroid"}),
     ("mfcc", lambda mel: dct(mel, type=2, axis=0)[:40]),
     ("fisher", lambda x, labels: x.var(axis=0)),
+    ("megabytes", lambda clips, rows, frames: 4 * clips * rows * frames / 1e6),
     ("leaked", lambda training, testing: set()),
+    (
+        "standardised",
+        lambda training, tested: (tested - tested.mean()) / tested.std(),
+    ),
     (
         "optimism",
         lambda history: history.test_accuracy.max() - history.test_accuracy.min(),
     ),
     ("accuracy", lambda rows, classes: rows[classes].max(axis=1).mean()),
     ("block", lambda channels: nn.Conv2d(channels, channels, 3, padding=1)),
+    ("stopping", lambda losses, patience: (len(losses), int(np.argmin(losses)) + 1)),
     ("block parameters", lambda inputs, width: 9 * width * (inputs + width)),
     (
         "categories",
@@ -52,16 +57,16 @@ def test_every_question_is_asked_once_and_has_a_wrong_answer_here():
     cells = [cell for name in names() for cell in load(name).cells]
     sources = [cell.source for cell in cells if cell.id.startswith("check-")]
     asked = [source.split('"')[1] for source in sources]
-    assert sorted(asked) == sorted(QUESTIONS)
+    assert sorted(asked) == sorted(QUESTIONS) == sorted(ANSWERS)
     assert {name for name, _ in WRONG} == {*QUESTIONS}
 
 
 @pytest.mark.parametrize("name", sorted(QUESTIONS))
 def test_the_right_answer_passes_and_a_missing_one_does_not(name, capsys):
-    check(name, RIGHT[name])
+    check(name, ANSWERS[name])
     assert capsys.readouterr().out.startswith("Right.")
     for missing in (
-        (..., lambda *given: ...) if callable(RIGHT[name]) else (..., {...}, (..., 3))
+        (..., lambda *given: ...) if callable(ANSWERS[name]) else (..., {...}, (..., 3))
     ):
         with pytest.raises(NotYet, match=r"\.\.\."):
             check(name, missing)
