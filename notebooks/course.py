@@ -135,8 +135,8 @@ def draw_stack(x: Any, names: list[str]) -> None:
 
 def draw_block() -> None:
     """A residual block: its layers from left to right, and the skip connection."""
-    layers = "conv 3x3", "batch norm", "ReLU", "conv 3x3", "batch norm", "+", "ReLU"
-    _, ax = plt.subplots(figsize=(9, 1.8), layout="constrained")
+    layers = "conv\n3x3", "batch\nnorm", "ReLU", "conv\n3x3", "batch\nnorm", "+", "ReLU"
+    _, ax = plt.subplots(figsize=(9, 2), layout="constrained")
     arrow = {"arrowstyle": "->", "linewidth": 1.2}
     box = {"boxstyle": "round", "facecolor": "#e8eef5", "edgecolor": "#5a6b7d"}
     for place, name in enumerate(["input", *layers, "output"]):
@@ -147,7 +147,7 @@ def draw_block() -> None:
         if place:
             ax.annotate("", (place - 0.38, 0), (place - 0.62, 0), arrowprops=arrow)
     skip = {**arrow, "connectionstyle": "arc3,rad=-0.25", "color": "#b3501b"}
-    ax.annotate("", (6, 0.25), (0, 0.25), arrowprops=skip)
+    ax.annotate("", (6, 0.3), (0, 0.3), arrowprops=skip)
     ax.text(3, 1.35, "skip connection", ha="center", color="#b3501b")
     ax.set(xlim=(-0.5, 8.5), ylim=(-0.5, 1.7))
     ax.axis("off")
