@@ -14,7 +14,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 import featurestack as fs
-from docs import tables
 from featurestack.pipeline import synth
 from notebooks import course, store
 from tests.golden.commands import ROOT
@@ -115,15 +114,6 @@ def test_kept_outputs_are_figures_tables_and_text():
         png
     )
     assert table.data == {"text/html": "<table>"}
-
-
-# What they call
-
-
-def test_the_table_of_stacks_is_that_of_its_file():
-    name = "4b_what_resnet18_does"
-    (cell,) = [cell for cell in store.load(name).cells if cell.id == "part-stacks"]
-    assert tables.included(cell.source, f"notebooks/{name}.ipynb") == cell.source
 
 
 # From start to end
