@@ -292,7 +292,8 @@ def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
     """
     claim_names(
         wanted.folder,
-        *(INDEX, *HEADERS),
+        INDEX,
+        *HEADERS,
         *(file.name for file in wanted.files),
     )
     rows = wanted.part.start, wanted.part.stop

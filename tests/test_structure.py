@@ -20,8 +20,17 @@ from tests.golden.sounds import easy_clips
 from tests.processes import python
 
 CORE = (
-    *("commandline", "storage", "features_cache", "results", "scores", "linear"),
-    *("pipeline", "checks", "train", "predict", "analysis"),
+    "commandline",
+    "storage",
+    "features_cache",
+    "results",
+    "scores",
+    "linear",
+    "pipeline",
+    "checks",
+    "train",
+    "predict",
+    "analysis",
 )
 CACHE = ("commandline", "storage", "features_cache", "pipeline")  # it stands alone
 TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
@@ -72,16 +81,28 @@ NETWORKS = "featurestack.embeddings.networks"  # the list of features names them
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
     *OF_SUBJECTS,
-    *(*CHECKS, "featurestack.pipeline.synth"),
-    *(
-        "featurestack.pipeline.datasets.esc50",
-        "featurestack.train.own_loop",
-    ),
-    *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
+    *CHECKS,
+    "featurestack.pipeline.synth",
+    "featurestack.pipeline.datasets.esc50",
+    "featurestack.train.own_loop",
+    "onnx",
+    "onnxruntime",
+    "dask",
+    "distributed",
+    "tensorboard",
+    "wandb",
+    "IPython",
 }
 HEAVY = {
-    *("numpy", "pandas", "h5py", "scipy", "sklearn"),
-    *("matplotlib", "numba", "librosa", "torch"),
+    "numpy",
+    "pandas",
+    "h5py",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "numba",
+    "librosa",
+    "torch",
 }
 LIBRARIES = "pandas, h5py"  # which every command loads, but no help
 PLOTTING = "matplotlib.figure"  # and those before
@@ -100,8 +121,15 @@ LOADS_NOT = {
         LIBRARIES,
         RARE - {NETWORKS}
         | {
-            *("featurestack.results.run_folder", "sklearn", "matplotlib", "torch"),
-            *("librosa", "numba", "scipy.signal", "scipy.fft", "scipy.special"),
+            "featurestack.results.run_folder",
+            "sklearn",
+            "matplotlib",
+            "torch",
+            "librosa",
+            "numba",
+            "scipy.signal",
+            "scipy.fft",
+            "scipy.special",
         },
     ),
     "featurestack.analysis.report": (
@@ -139,8 +167,15 @@ for libraries, modules in json.loads(sys.argv[1]):
 
 # package -> packages that its modules must not import
 STAGE_PACKAGES = {
-    *("pipeline", "features_cache", "results", "scores", "linear"),
-    *("checks", "train", "predict", "analysis"),
+    "pipeline",
+    "features_cache",
+    "results",
+    "scores",
+    "linear",
+    "checks",
+    "train",
+    "predict",
+    "analysis",
 }
 FORBIDDEN = {
     "commandline": STAGE_PACKAGES | {"storage", "torch", "librosa", "h5py"},
@@ -160,14 +195,13 @@ FORBIDDEN = {
 OF_THE_ROOF = r"commandline\.(errors\.[A-Z]\w+|terminal\.(tell|tell_once|progress))"
 # Modules that import by a computed name: commands, sections, a folder's own modules.
 BY_NAME = {
-    *("featurestack/commandline/registry.py", "featurestack/commandline/words.py"),
+    "featurestack/commandline/registry.py",
+    "featurestack/commandline/words.py",
     "featurestack/commandline/errors.py",  # the features that a misspelt name means
     "analysis/sections.py",
     "featurestack/scores/tasks/__init__.py",
-    *(
-        "pipeline/kernels/__init__.py",
-        "train/models/__init__.py",
-    ),
+    "pipeline/kernels/__init__.py",
+    "train/models/__init__.py",
 }
 
 

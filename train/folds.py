@@ -114,7 +114,9 @@ def train_side_by_side(options: RunOptions) -> None:
     for rank, device in enumerate(devices):
         command = [
             sys.executable,
-            *("-m", "featurestack", "train"),  # a wheel installs this one name
+            "-m",
+            "featurestack",
+            "train",  # a wheel installs this one name
             *child_words(options, device),
         ]
         number = {"RANK": str(rank), "WORLD_SIZE": str(len(devices))}

@@ -65,8 +65,12 @@ EXAMPLES = {
             ),
             feature_map("embedding", FEATURE_MAP[:, :1]),
             feature_map(
-                *("modulation", FEATURE_MAP[:, :6], EIGHT, MODULATIONS),
-                *("dB", "Hz"),
+                "modulation",
+                FEATURE_MAP[:, :6],
+                EIGHT,
+                MODULATIONS,
+                "dB",
+                "Hz",
             ),
         ]
     },

@@ -32,7 +32,11 @@ def test_every_table_that_has_rows(made):
         f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")
     }
     assert found.tables.keys() - of_runs == {
-        *("comparison", "metrics", "runs", "settings", "recall_by_class"),
+        "comparison",
+        "metrics",
+        "runs",
+        "settings",
+        "recall_by_class",
         "ablations",
     }
     comparison = found.tables["comparison"]

@@ -55,10 +55,15 @@ def numbers(task, labels, runs, recording, fold):
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
     rows = tables.metrics(made).drop(columns=["run", "metric"]).to_numpy(float)
     stated = [
-        *(main.accuracy, main.interval.ravel()),
-        *(main.tests.p, main.tests.interval.ravel(), [main.metric.perfect(main.best)]),
-        *(kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(), kept[-2:].ravel()),
-        *(rows.ravel(), [main.chance, main.against_chance.p]),
+        main.accuracy,
+        main.interval.ravel(),
+        main.tests.p,
+        main.tests.interval.ravel(),
+        [main.metric.perfect(main.best)],
+        kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(),
+        kept[-2:].ravel(),
+        rows.ravel(),
+        [main.chance, main.against_chance.p],
     ]
     return found.state, np.concatenate([*map(np.asarray, stated)])
 

@@ -16,9 +16,13 @@ from featurestack.commandline.quantities import percent
 pytestmark = pytest.mark.slow
 
 QUIET = (
-    *("--disable-quic", "--disable-background-networking", "--disable-sync"),
-    *("--disable-component-update", "--force-prefers-reduced-motion"),
-    *("--autoplay-policy=no-user-gesture-required", "--window-size=1280,900"),
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--disable-component-update",
+    "--force-prefers-reduced-motion",
+    "--autoplay-policy=no-user-gesture-required",
+    "--window-size=1280,900",
 )
 VIOLATIONS = """const done = arguments[0];
 axe.run(document).then((found) => done(found.violations.map(

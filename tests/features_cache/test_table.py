@@ -41,7 +41,10 @@ def test_a_clip_may_be_marked_as_only_trained_on(mark):
 def test_each_label_of_a_clip_counts_and_no_label_is_none():
     table = complete(PLAIN | {"label": ["x;y", "", "x"]})
     assert by_label(table)[["clip_id", "label"]].to_numpy().tolist() == [
-        *(["a", "x"], ["a", "y"], ["b", ""], ["a~1", "x"])
+        ["a", "x"],
+        ["a", "y"],
+        ["b", ""],
+        ["a~1", "x"],
     ]
     assert has_tags(table) and not has_tags(complete(PLAIN))
     known = [[True, True], [False, False], [True, False]]

@@ -21,8 +21,14 @@ from tests.test_structure import TOP
 CACHE, PIPE, TRAIN, PREDICT, ANALYSIS, RESULTS, SCORES, LINEAR = (
     f"tests/{name}/"
     for name in (
-        *("features_cache", "pipeline", "train", "predict", "analysis"),
-        *("results", "scores", "linear"),
+        "features_cache",
+        "pipeline",
+        "train",
+        "predict",
+        "analysis",
+        "results",
+        "scores",
+        "linear",
     )
 )
 

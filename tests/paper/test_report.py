@@ -16,8 +16,11 @@ from tests.analysis.test_tags import clips, loaded  # noqa: F401  # fixtures
 def test_figures_document_references_and_methods_are_written(workshop, tmp_path):
     built = build(workshop.options(reports=tmp_path, paper=True))
     assert files_of(built.page.parent) >= {
-        *("figures/accuracy_by_set.pdf", "figures/mel-resnet18.confusion-85mm.png"),
-        *("latex/main.tex", "latex/references.bib", "tables/comparison.tex"),
+        "figures/accuracy_by_set.pdf",
+        "figures/mel-resnet18.confusion-85mm.png",
+        "latex/main.tex",
+        "latex/references.bib",
+        "tables/comparison.tex",
     }
     page = built.page.read_text()
     main = (built.page.parent / "latex" / "main.tex").read_text()

@@ -27,7 +27,8 @@ def examples():
     before = [(registry, set(registry)) for registry in (all_models(), KINDS)]
 
     @input_kind(
-        *("steps", "padding"),
+        "steps",
+        "padding",
         width=lambda channel: 2 * channel.rows,
         grid="1x1",
         reads_padding=True,

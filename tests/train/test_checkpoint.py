@@ -52,10 +52,14 @@ def of(tensor):
 
 REFUSED = {
     "damaged, of another kind, or holds more than data": (
-        *(b"", b"# notes", b"PK\x03\x04 and no more"),
+        b"",
+        b"# notes",
+        b"PK\x03\x04 and no more",
     ),
     "no checkpoint of a fold": (
-        *([], {"layer.weight": torch.zeros(1)}, {"network": {}, "rows": []}),
+        [],
+        {"layer.weight": torch.zeros(1)},
+        {"network": {}, "rows": []},
     ),
     "'head' holds numbers that are not finite": (
         *(of(torch.tensor([1, bad])) for bad in (float("nan"), float("inf"))),

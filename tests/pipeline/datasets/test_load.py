@@ -27,7 +27,8 @@ from tests.refusal import refused
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        *(("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'")),
+        ("my sond", "'my sounds'"),
+        ("clip.csv", "'clips.csv'"),
         ("my", "a name with blanks needs quotes, DATASET='my sounds'"),
         ("a.wav", "a.wav is one file, and no table"),
     ],
