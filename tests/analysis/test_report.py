@@ -70,6 +70,19 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     ]
 
 
+def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
+    clips = made_clips(80, 4)
+    for features in ("mel", "rms", "zcr", "mfcc", "mel+mfcc"):
+        make_run(tmp_path / "runs", clips, MadeRun(features=features))
+    make_run(tmp_path / "runs", clips, MadeRun(features="chroma", folds=(1,)))
+    page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len({*ids})
+    assert {*re.findall(r' href="#([^"]+)"', page)} <= {*ids}
+    assert page.count('class="forest-row ') == 5
+    assert 'class="wide not-compared"' in page
+
+
 def test_a_report_shows_itself_in_a_notebook(workshop, reported):
     shown = build(workshop.options())._repr_html_()
     assert "<b>Use mel" in shown and "index.html" in shown
