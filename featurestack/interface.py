@@ -70,7 +70,7 @@ def clips(
     --------
     >>> table = fs.clips("synth", quiet=True)
     >>> len(table), table["label"].nunique()
-    (200, 20)
+    (200, 10)
     """
     from featurestack.pipeline.datasets.load import load
 

@@ -15,8 +15,21 @@ WITH_EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_examples_give_what_they_say(name):
+# their examples make the synthetic sounds
+OF_SYNTH = {"functions", "interface", "feature_importance.functions"}
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted(OF_SYNTH)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.mark.parametrize(
+    "name", [*(n for n in WITH_EXAMPLES if n not in OF_SYNTH), *SLOW]
+)
+def test_examples_give_what_they_say(name, folder, monkeypatch):
+    monkeypatch.chdir(folder)
     module = importlib.import_module(f"featurestack.{name}")
     found = doctest.testmod(
         module, extraglobs={"fs": fs}, optionflags=doctest.NORMALIZE_WHITESPACE

@@ -40,6 +40,7 @@ GIVEN = {
     "curve": {**SOUNDS, "FEATURES": "rms"},
     "predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
     "network": {},
+    "stress": RUN,
     "verify": RUN,
     "bundle": RUN,
     "export": RUN,
