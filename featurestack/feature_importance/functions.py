@@ -44,8 +44,8 @@ def importance(
     --------
     >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
     >>> tables = fs.importance("rms zcr", dataset="synth", quiet=True)
-    >>> tables["features"]["feature"].tolist()
-    ['rms', 'zcr']
+    >>> sorted(tables)
+    ['classes', 'features', 'smaller']
     """
     from featurestack.feature_importance.importance import measure_importance
 
