@@ -47,7 +47,7 @@ class Registry(dict[str, Entry]):
         super().__init__(entries)
         self.subject = subject
         self.others = [*others]
-        self.special = special
+        self.special = dict(special)
         self.extensible = extensible
         # names that a user's script or notebook registered
         self.of_script: set[str] = set()

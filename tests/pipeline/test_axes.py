@@ -31,7 +31,11 @@ def test_rows_stand_for_what_librosa_says(name):
 
 @pytest.mark.parametrize(
     "name",
-    [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"],
+    [
+        *FEATURES.complete(),
+        "fourier_tempogram@hop_length=300",
+        "cqt@hop_length=192,n_bins=30",
+    ],
 )
 def test_the_shape_by_formula_is_that_of_the_values(name):
     rate, samples = 44100, 37 * 512 - 1

@@ -108,13 +108,13 @@ def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
     extract(tmp_path, "stereo")
     shown = capsys.readouterr().out
     assert "channel 2, 1 s at 16000 Hz, as in the cache: " in shown
-    extract(tmp_path, "stereo", features="mel", channel=0)
+    extract(tmp_path, "stereo", features="mel", channel=0, yes=True)
     now = cache(tmp_path, "stereo")
     assert np.ptp(now.read("mel", now.clips["clip_id"])) == 0  # silence
     with pytest.raises(OutdatedFeature, match="of channel 2, the"):
         now["rms"]
     assert "audio_channel" not in read_index(now.folder)[1]
-    extract(tmp_path, "stereo", features="mel", channel=2)
+    extract(tmp_path, "stereo", features="mel", channel=2, yes=True)
     assert contents(cache(tmp_path, "stereo"), "mel") == second
 
 

@@ -137,7 +137,7 @@ def softer(tmp_path_factory):
 
 
 LOUDNESS = [
-    *((name, "row") for name in (*FEATURES, "mfcc:0-12", "mfcc:1-19")),
+    *((name, "row") for name in (*FEATURES.complete(), "mfcc:0-12", "mfcc:1-19")),
     *(("mel", norm) for norm in ("none", "feature")),
 ]
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from featurestack.results.folders import claim_run
 from featurestack.storage.files import Lock
 from featurestack.train import checkpoint, run, trainer
 from featurestack.train.plan import make_plan
@@ -120,6 +121,7 @@ def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(
     options, capsys
 ):
     folder = make_plan(options).path / "fold1"
+    claim_run(folder.parent, (1,))  # as the first process does
     folder.mkdir(parents=True)
     lock = Lock(folder / ".lock")
     assert lock.take()

@@ -7,7 +7,7 @@ from featurestack.train.models import all_models, resolve
 from tests.refusal import refused
 from tests.train.little import build
 
-MODELS = all_models()
+MODELS = all_models().complete()
 DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
 
