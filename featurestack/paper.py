@@ -95,6 +95,10 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     return " ".join(text.split())
 
 
+def pdf_of(figure: SavedFigure) -> Path:
+    return next(file for file in figure.files if file.suffix == ".pdf")
+
+
 def write_document(
     own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], methods: str
 ) -> None:
@@ -104,7 +108,7 @@ def write_document(
     # Numbers, because a run's name may hold letters that TeX cannot read in a file's
     # name.
     files = {
-        f"figures/figure{number}.pdf": figure.files[1].read_bytes()
+        f"figures/figure{number}.pdf": pdf_of(figure).read_bytes()
         for number, figure in enumerate(shown)
     }
     assert found.main, "a document is of a ranking"
