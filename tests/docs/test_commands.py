@@ -193,11 +193,12 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 
 # Commands that can run here run, on thirty clips of a second
 
-# live audio; minutes; a test of its own; a cluster, an account, a network's file or a
-# table is needed
+# live audio; minutes; a test of its own; a cluster, an account, a network's file, a
+# table or recordings are needed
 NOT_HERE = re.compile(
     r"listen|bench|demo|answer|"
     r".* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=|CHECK(ED)?=)|"
+    r".* MODEL=frames|"
     r".* PREDICTIONS=|analysis .*MODEL="  # its models are not trained here
 )
 QUICK = (

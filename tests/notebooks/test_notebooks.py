@@ -162,7 +162,7 @@ def test_notebooks_run_from_start_to_end(name, folder):
         assert "Audio" in cells["listen"].outputs[-1]["data"]["text/plain"]
         assert WIDGET in cells["sliders"].outputs[-1]["data"]
     if name == "5_compare":
-        assert "accuracy" in cells["report"].outputs[-1].text and images(
+        assert "classified" in cells["report"].outputs[-1].text and images(
             cells["importance"]
         )
 
