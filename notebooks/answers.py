@@ -69,7 +69,7 @@ def optimism(history):
     return scored.max() - scored.iloc[-1]
 
 
-# ---- 4b What ResNet-18 does
+# ---- 5 What ResNet-18 does
 
 
 def block(channels):
@@ -97,7 +97,7 @@ def category_accuracy(rows, category):
     return float((predicted == rows["target"].map(category)).mean())
 
 
-# ---- 5 Compare
+# ---- 6 Compare
 
 
 def difference(one, other):
@@ -109,14 +109,14 @@ def p_value(b, c):
     return stats.binomtest(b, b + c).pvalue if b + c else 1.0
 
 
-# ---- 6 Own sounds
+# ---- 7 Own sounds
 
 
 def half_width(accuracy, n):
     return 1.96 * (accuracy * (1 - accuracy) / n) ** 0.5
 
 
-# ---- 7 Several labels
+# ---- Appendix: several labels
 
 
 def average_precision(scores, present):

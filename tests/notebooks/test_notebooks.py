@@ -161,14 +161,14 @@ def test_notebooks_run_from_start_to_end(name, folder):
     if name == "1_listen_and_look":
         assert "Audio" in cells["listen"].outputs[-1]["data"]["text/plain"]
         assert WIDGET in cells["sliders"].outputs[-1]["data"]
-    if name == "5_compare":
+    if name == "6_compare":
         assert "classified" in cells["report"].outputs[-1].text and images(
             cells["importance"]
         )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["3_cache_and_train", "5_compare"])
+@pytest.mark.parametrize("name", ["3_cache_and_train", "6_compare"])
 def test_a_student_who_skips_every_question_sees_sentences_alone(name, folder):
     """No cell fails in another way because an answer before it is missing."""
     notebook = quick(store.elsewhere(store.load(name), str(folder)), folder)
