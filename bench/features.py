@@ -4,7 +4,7 @@ The ways take turns clip by clip, so that a busy machine slows all alike. This p
 runs in one process and the libraries in another, both with one thread. A time is the
 median over clips of processor time, after one round to warm up. "Features alone" begins
 at the samples; "with files" also decodes the clip and writes the values as float16.
-librosa is called as in pipeline/reference.py, its `hpss` once for both halves; "one
+librosa is called as in tests/reference.py, its `hpss` once for both halves; "one
 shared spectrogram" is librosa as an experienced user writes it. audioFlux is timed if
 it is installed (pip install -e '.[bench]'). docs/tables/speed.csv holds a result.
 """
@@ -26,11 +26,12 @@ from bench.options import FeaturesBenchOptions
 from featurestack.commandline.commands import script
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
-from featurestack.pipeline import audio, reference
+from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
 from featurestack.pipeline.options import SourceOptions
 from featurestack.pipeline.pool import keep_freed_arrays
+from tests import reference
 
 TRIPLE = ("mel", "mfcc", "chroma")
 TOGETHER = "+".join(TRIPLE)

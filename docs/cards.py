@@ -45,7 +45,7 @@ linear classifier on the mean and deviation of each row, over the five official 
 
 Six features are not librosa's: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
 `lfcc`. Every value of the others agrees with plain librosa 0.11 and 1.0
-(`pipeline/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
+(`tests/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
 it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
 pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
 follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips. The

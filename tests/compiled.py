@@ -7,7 +7,7 @@ every later call of such a function is a segmentation fault.
 
 import numpy as np
 
-from featurestack.pipeline import reference
+from tests import reference
 
 RATE = 22050  # Hz
 

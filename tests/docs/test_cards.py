@@ -4,7 +4,7 @@ import pandas as pd
 
 from docs import cards
 from featurestack.pipeline.features import FEATURES
-from featurestack.pipeline.reference import DEFINITIONS
+from tests.reference import DEFINITIONS
 
 
 def test_the_page_of_features_is_up_to_date(tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache.names import parse_channel
-from featurestack.pipeline import reference
 from featurestack.pipeline.features import FEATURES, Clip, Impossible, resolve_feature
+from tests import reference
 from tests.refusal import refused
 
 RATE = 44100
