@@ -30,7 +30,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
 from featurestack.pipeline.options import SourceOptions
-from featurestack.pipeline.pool import keep_freed_arrays
+from featurestack.pipeline.worker import keep_freed_arrays
 from tests import reference
 
 TRIPLE = ("mel", "mfcc", "chroma")

@@ -46,7 +46,7 @@ from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.writer import to_stored
-from featurestack.pipeline import audio, pool
+from featurestack.pipeline import audio, worker
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extraction_request import read_source
 from featurestack.pipeline.features import resolve_feature
@@ -521,7 +521,7 @@ def content(file: Path) -> Any:
 
 def fork_workers() -> None:
     """Fork the workers: with a fork server a round would take seconds."""
-    pool.START_METHOD = "fork"
+    worker.START_METHOD = "fork"
 
 
 def kill(options: KillOptions) -> int:

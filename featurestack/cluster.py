@@ -23,8 +23,13 @@ from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline.extraction_request import libraries
-from featurestack.pipeline.pool import Backend, Batch, Function, WorkerDied
-from featurestack.pipeline.worker import ExtractionResult
+from featurestack.pipeline.worker import (
+    Backend,
+    Batch,
+    ExtractionResult,
+    Function,
+    WorkerDied,
+)
 
 SCHEDULER_WITHIN, FIRST_WORKER_WITHIN = 10, 30  # seconds
 IN_FLIGHT = 2  # batches for each core, so that no core waits for its next one

@@ -35,11 +35,13 @@ from featurestack.pipeline.dataset_state import (
 )
 from featurestack.pipeline.extraction_request import Request, part_of, request
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.pool import Backend, Workers, keep_freed_arrays
 from featurestack.pipeline.worker import (
+    Backend,
     ClipTask,
     ExtractionResult,
     Job,
+    Workers,
+    keep_freed_arrays,
 )
 
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds

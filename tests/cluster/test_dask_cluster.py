@@ -15,7 +15,7 @@ from featurestack.commandline.errors import Failed, RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline import extract
-from featurestack.pipeline.pool import WorkerDied
+from featurestack.pipeline.worker import WorkerDied
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted, options
 from tests.refusal import refused

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from featurestack.pipeline import pool
 from tests.pipeline.changing import ChangingDataset
 
 

@@ -18,9 +18,14 @@ import pytest
 
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache.cache import Cache
-from featurestack.pipeline import pool
-from featurestack.pipeline.pool import WorkerDied, Workers
-from featurestack.pipeline.worker import ClipTask, ExtractionResult, Source
+from featurestack.pipeline import worker
+from featurestack.pipeline.worker import (
+    ClipTask,
+    ExtractionResult,
+    Source,
+    WorkerDied,
+    Workers,
+)
 from tests.golden.commands import ROOT
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted
@@ -151,7 +156,7 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(
 
 def test_workers_that_never_start_end_the_run_with_what_to_do():
     with Workers(1) as workers:
-        for _ in range(pool.MOST_FAILED_STARTS):
+        for _ in range(worker.MOST_FAILED_STARTS):
             workers.workers[0].process.kill()
             with pytest.raises(WorkerDied):
                 workers.call(abs, -1)
