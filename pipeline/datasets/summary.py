@@ -17,7 +17,7 @@ FAULTS_SHOWN = 10
 def make_dataset(options: DataOptions) -> int:
     """The command `data`: fetch or alter a dataset, and summarise it; 1 for faults."""
     if options.alter:
-        from featurestack.pipeline.altered_dataset import write_altered
+        from featurestack.pipeline.alterations import write_altered
 
         options = write_altered(options)
     elif options.copies > 1:
