@@ -35,8 +35,14 @@ from featurestack.features_cache.feature_file import (
     now,
     read_header,
 )
-from featurestack.storage.files import Lock, draft_of, is_held, remove_drafts
-from featurestack.storage.system import boot_id, sync
+from featurestack.storage.files import (
+    Lock,
+    boot_id,
+    draft_of,
+    is_held,
+    remove_drafts,
+    sync,
+)
 
 POLL_SECONDS = 0.5
 

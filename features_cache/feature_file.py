@@ -33,8 +33,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import DamagedFile
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.storage.files import Lock
-from featurestack.storage.system import write_at
+from featurestack.storage.files import Lock, write_at
 
 FORMAT = 1
 LOCKS = "locks"

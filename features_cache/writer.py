@@ -59,8 +59,13 @@ from featurestack.features_cache.side_files import (
     write_failures,
 )
 from featurestack.features_cache.table import rows_of
-from featurestack.storage.files import is_held, named_errors, remove_drafts, replaced
-from featurestack.storage.system import allocate
+from featurestack.storage.files import (
+    allocate,
+    is_held,
+    named_errors,
+    remove_drafts,
+    replaced,
+)
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word

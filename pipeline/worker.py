@@ -36,7 +36,7 @@ from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
 from featurestack.pipeline.features import Variant
-from featurestack.storage import system
+from featurestack.storage import files
 
 WARM_UP = 1.0  # seconds of silence
 warm: set[str] = set()  # features that this process has loaded and compiled
@@ -226,8 +226,8 @@ Function = Callable[[Batch], ExtractionResult]
 
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip: asking glibc for new ones took a fifth."""
-    system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
-    system.set_malloc(system.TRIM_THRESHOLD, KEPT)
+    files.set_malloc(files.MMAP_THRESHOLD, LARGEST_KEPT)
+    files.set_malloc(files.TRIM_THRESHOLD, KEPT)
 
 
 class WorkerDied(Exception):
@@ -393,7 +393,7 @@ def _script_hidden() -> Iterator[None]:
 
 def _serve(pipe: Connection) -> None:
     """Take batches, compute them and answer, until the parent closes the pipe."""
-    system.become_child()
+    files.become_child()
     tell_warnings()
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables

@@ -36,7 +36,7 @@ from featurestack.commandline.terminal import tell, tell_once
 from featurestack.results.config import Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks.base import Task
-from featurestack.storage import system
+from featurestack.storage import files
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import DEVICES, require_device, require_threads
 
@@ -228,8 +228,8 @@ def keep_freed_memory() -> None:
     faults and a twelfth of the time of a step of ResNet-18 on 32 x 3 x 128 x 431
     values. Its highest mmap threshold, 32 MB, is a quarter of the largest activation.
     """
-    system.set_malloc(system.MMAP_MAX, 0)
-    system.set_malloc(system.TRIM_THRESHOLD, NEVER)
+    files.set_malloc(files.MMAP_MAX, 0)
+    files.set_malloc(files.TRIM_THRESHOLD, NEVER)
 
 
 @contextlib.contextmanager
@@ -240,11 +240,11 @@ def poisoned_memory(device: str) -> Iterator[None]:
         torch.cuda.empty_cache()
         # later allocations are pieces of this block
         torch.full((used // 4,), torch.nan, device=device)
-    system.set_malloc(system.PERTURB, POISON)
+    files.set_malloc(files.PERTURB, POISON)
     try:
         yield
     finally:
-        system.set_malloc(system.PERTURB, 0)
+        files.set_malloc(files.PERTURB, 0)
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import progress, tell
-from featurestack.storage import system
+from featurestack.storage import files
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
 PAUSES = (2, 8)  # seconds before a broken connection is tried again
@@ -59,7 +59,7 @@ def download(
     except RequestError:
         part.unlink()
         raise
-    system.sync(part)
+    files.sync(part)
     part.replace(to)
 
 

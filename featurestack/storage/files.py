@@ -1,21 +1,28 @@
 """Files and folders that are made whole or not at all, and their locks."""
 
+import ctypes
 import errno
+import fcntl
 import filecmp
 import hashlib
+import multiprocessing
 import os
 import re
 import shutil
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.terminal import tell
-from featurestack.storage import system
 
 UNFINISHED = "unfinished"  # a dataset is made in the draft of this folder
 CLOSED = "may not be read: change its permissions (chmod)"
@@ -38,7 +45,7 @@ def remove_drafts(path: Path, *, locked: bool) -> None:
         if draft is None:
             continue
         here = draft[1] == socket.gethostname()
-        if not system.is_running(draft[2]) if here else locked:
+        if not is_running(draft[2]) if here else locked:
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry, ignore_errors=True)
             else:
@@ -74,10 +81,10 @@ def replaced(
         with named_errors(path):
             yield draft
             if durable:
-                system.sync(draft)
+                sync(draft)
             draft.replace(path)
             if durable:
-                system.sync(path.parent)
+                sync(path.parent)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -135,12 +142,12 @@ class Lock:
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Take the lock; whether it was granted. One held is given up first."""
-        return system.flock(self.descriptor, shared=shared, wait=wait)
+        return flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:
         """Give the lock up and keep its file open."""
         with suppress(OSError):
-            system.release_flock(self.descriptor)
+            release_flock(self.descriptor)
 
     def release(self) -> None:
         """Close the file, which stays: removing it would let two hold it."""
@@ -262,3 +269,97 @@ def making(folder: Path) -> Lock:
             f"{folder} may not be written ({error.strerror}): DATA= names a folder of"
             " your own"
         ) from error
+
+
+NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+BLOCK = 1 << 20  # bytes
+NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+# parameters of mallopt, <malloc.h>
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    rest = memoryview(data).cast("B")
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        offset += written
+        rest = rest[written:]
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk; skip anything else."""
+    if path.is_file() or path.is_dir():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
+    """Whether an flock was granted, as it always is on a file system without locks."""
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    try:
+        fcntl.flock(descriptor, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS_HERE:
+            raise
+    return True
+
+
+def release_flock(descriptor: int) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def is_running(process: str) -> bool:
+    return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
+
+
+def allocate(path: Path) -> None:
+    """Reserve a file's disk space, so that a full disk fails now."""
+    with path.open("r+b", buffering=0) as file:
+        length = os.fstat(file.fileno()).st_size
+        try:
+            os.posix_fallocate(file.fileno(), 0, length)
+        except (AttributeError, OSError) as error:
+            # macOS, or a file system, lacks the call
+            if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
+                raise
+            # writing what was read fills the holes
+            for start in range(0, length, BLOCK):
+                file.seek(start)
+                write_at(file.fileno(), file.read(BLOCK), start)
+
+
+def boot_id() -> str:
+    """The running system's id; every restart changes it."""
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    if linux.exists():
+        return linux.read_text().strip()
+    return f"started at {psutil.boot_time():.0f}"
+
+
+def become_child() -> None:
+    """Make this process a worker, which ignores Ctrl-C and ends with its parent."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def set_malloc(parameter: int, value: int) -> None:
+    """Call glibc's mallopt; do nothing with another C library."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            library.mallopt(parameter, value)

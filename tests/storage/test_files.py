@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from featurestack.storage import system
+from featurestack.storage import files
 from featurestack.storage.files import (
     Lock,
     content_hash,
@@ -34,9 +34,9 @@ def test_every_byte_of_a_new_file_has_its_place_on_the_disk(
         monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=error))
     if error is DISK_FULL:
         with pytest.raises(OSError, match="No space left"):
-            system.allocate(path)
+            files.allocate(path)
     else:
-        system.allocate(path)
+        files.allocate(path)
         assert path.stat().st_blocks * 512 >= 5_000_000
     assert path.read_bytes() == b"head" + bytes(4_999_996)
 
@@ -51,7 +51,7 @@ def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(
         lambda descriptor, data, *offset: whole(descriptor, data[:3], *offset),
     )
     with (tmp_path / "file").open("w+b", buffering=0) as file:
-        system.write_at(file.fileno(), b"0123456789", 2)
+        files.write_at(file.fileno(), b"0123456789", 2)
     assert (tmp_path / "file").read_bytes() == b"\0\x000123456789"
 
 
