@@ -87,7 +87,7 @@ def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
     words = unfold(given)
     if any(field_of(word) == "load" for word in words):
-        from featurestack.commandline.own_code import load_given
+        from featurestack.commandline.registry import load_given
 
         words = load_given(words)
     word, *rest = words

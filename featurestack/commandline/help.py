@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from featurestack.commandline import own_code
+from featurestack.commandline import registry
 from featurestack.commandline.errors import program
 from featurestack.commandline.options import PLACES, fields, written
 from featurestack.commandline.registry import Registry
@@ -78,7 +78,7 @@ def variables(wanted: str = "") -> str:
     users: Registry[dict[str, list[str]]] = Registry(
         "variable", {name.upper(): {} for name in PLACES}
     )
-    users["LOAD"] = {_indented(own_code.MEANING): [EVERY_COMMAND]}
+    users["LOAD"] = {_indented(registry.MEANING): [EVERY_COMMAND]}
     for word, options in every_options().items():
         for field, meaning in meanings(options).items():
             users.setdefault(field.upper(), {}).setdefault(
@@ -133,5 +133,5 @@ def help_of(word: str) -> str:
         if len(lines) == len(options.leading) + heading and options.leading:
             lines.append(f"{len(known) + 1 - len(options.leading)} more options:\n")
         lines.append(f"  {name.upper()}=\n{_indented(known[name])}")
-    lines.append(f"  LOAD=\n{_indented(own_code.MEANING)}")
+    lines.append(f"  LOAD=\n{_indented(registry.MEANING)}")
     return "\n".join(lines)

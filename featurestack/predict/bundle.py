@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.commandline import own_code
+from featurestack.commandline import registry
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.results.config import (
     Epoch,
@@ -137,7 +137,7 @@ class RunModel:
         config = bundle.config
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
-        with own_code.defined_in(config.own_code, f"the model {config.options.model}"):
+        with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from featurestack.commandline import DATA, own_code
+from featurestack.commandline import DATA, registry
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.extras import needed
 from featurestack.features_cache.names import dataset_name, parse_channel
@@ -140,7 +140,7 @@ class Model:
         self.channels: list[tuple[Variant, StoredChannel]] = []
         for own in self.config.channels:
             wanted = f"the feature {own.stored}"
-            with own_code.defined_in(self.config.own_code, wanted):
+            with registry.defined_in(self.config.own_code, wanted):
                 self.channels.append((variant_of(own, self.sample_rate), own))
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)

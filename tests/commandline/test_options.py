@@ -27,7 +27,7 @@ from featurestack.commandline.options import (
     option_words,
     texts,
 )
-from featurestack.commandline.own_code import load_given
+from featurestack.commandline.registry import load_given
 from featurestack.commandline.words import every_options
 from tests.golden.commands import ROOT
 from tests.processes import python

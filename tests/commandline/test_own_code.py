@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from featurestack.commandline import own_code
+from featurestack.commandline import registry
 from tests.golden.sounds import easy_clips
 from tests.processes import forked, python
 from tests.refusal import refused
@@ -83,6 +83,6 @@ def test_a_file_that_cannot_be_run_is_one_sentence(tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("x = 1\nx / 0\n")
     with refused(r"LOAD=.*broken.py: ZeroDivisionError: .* \(broken.py, line 2\)"):
-        own_code.load_given([f"LOAD={broken}"])
+        registry.load_given([f"LOAD={broken}"])
     with refused("LOAD=nowhere.py: there is no such file"):
-        own_code.load_given(["--load", "nowhere.py"])
+        registry.load_given(["--load", "nowhere.py"])
