@@ -15,8 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.extras import pip_install
+from featurestack.commandline.errors import RequestError, pip_install
 from featurestack.commandline.registry import Registry
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from joblib import cpu_count
 
-from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
-from featurestack.commandline.extras import needed
+from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError, needed
 from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache

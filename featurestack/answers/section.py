@@ -18,8 +18,7 @@ import pandas as pd
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.extras import install_command
+from featurestack.commandline.errors import RequestError, install_command, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.embeddings.networks import choose_networks

@@ -9,11 +9,13 @@ import errno
 import importlib
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from featurestack.commandline import CLONE, DATA, HOME, LOADED, NAME
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 
 MOST_QUOTED = 80  # characters of a cell in a message
@@ -298,3 +300,28 @@ class NoSpace(RequestError):
             f" {size(self.free)} are free; fewer FEATURES need less, DATA= names"
             " another disk"
         )
+
+
+@contextmanager
+def needed(extra: str, subject: str) -> Iterator[None]:
+    """A context in which a library of this extra that is not installed becomes a
+    RequestError with the command that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(NAME):
+            raise
+        install = install_command(extra)
+        raise RequestError(f"{subject} needs {error.name}: {install}") from None
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra into this environment."""
+    place = HOME if CLONE else NAME
+    return f"{pip_install()} {shlex.quote(f'{place}[{extra}]')}"
+
+
+def pip_install() -> str:
+    """The words that install for this Python: another `pip` may be first in PATH."""
+    return shlex.join([sys.executable, "-m", "pip", "install"])

@@ -12,7 +12,7 @@ from dataclasses import Field
 from typing import Any, NamedTuple
 
 from featurestack.commandline import CLONE
-from featurestack.commandline.extras import needed
+from featurestack.commandline.errors import needed
 from featurestack.commandline.options import Options, fields
 from featurestack.commandline.registry import Registry
 

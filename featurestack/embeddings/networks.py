@@ -16,8 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from featurestack.commandline.errors import RequestError, make_command, nearest
-from featurestack.commandline.extras import install_command
+from featurestack.commandline.errors import (
+    RequestError,
+    install_command,
+    make_command,
+    nearest,
+)
 from featurestack.commandline.terminal import tell
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash, hash_of

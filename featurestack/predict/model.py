@@ -21,8 +21,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from featurestack.commandline import DATA, registry
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.extras import needed
+from featurestack.commandline.errors import RequestError, nearest, needed
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
