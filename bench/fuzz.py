@@ -35,8 +35,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
-from featurestack.commandline.commands import script
-from featurestack.commandline.exit_status import UNFORESEEN
+from featurestack.commandline.commands import UNFORESEEN, script
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.commandline.words import every_options

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any, ParamSpec, TypeVar
 
-from featurestack.commandline.commands import current_folder
+from featurestack.commandline.commands import current_folder, failed_by
 from featurestack.commandline.errors import Error, RequestError, nearest
-from featurestack.commandline.exit_status import failed_by
 from featurestack.commandline.options import (
     Options,
     fields,
