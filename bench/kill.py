@@ -58,7 +58,6 @@ PACKAGES = Path(featurestack.__file__).parent
 PROTOCOL = (
     f"{PACKAGES}/features_cache/",
     f"{PACKAGES}/storage/files.py",
-    f"{PACKAGES}/storage/system.py",
 )
 WRITING = (*PROTOCOL[1:], f"{PACKAGES}/results/", f"{PACKAGES}/train/checkpoint.py")
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")

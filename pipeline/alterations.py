@@ -2,7 +2,14 @@
 
 The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides
 the copy completely: the same text and samples give the same bytes. `make data ALTER=`
-writes copies as audio files with a table, see altered_dataset.py.
+writes a dataset's clips, and altered copies of them as audio files:
+
+    DATA/NAME/NAME.csv       the clips where they are, then their copies
+    DATA/NAME/audio/ID~1.wav the first copy of the clip ID, mono, 32-bit float
+
+A copy has its original's label, group and fold, and the mark that keeps it out of
+every test. Its alteration depends only on ALTER, SEED, the clip's id and the copy's
+number, so that the same command writes the same bytes, and replaces nothing.
 """
 
 import hashlib

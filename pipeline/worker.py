@@ -1,4 +1,11 @@
-"""A worker computes batches of clips and writes their features to the cache."""
+"""Workers compute batches of clips and write their features to the cache: this process,
+processes of their own, or a cluster's (cluster.py); joblib dispatches.
+
+Worker processes end with their parent and leave nothing behind, as joblib's own (loky)
+did not after a SIGKILL: a worker is a process and a pipe, which closes when the parent
+dies. joblib's threads send batches to the workers, which are forked from a fork server
+that has loaded the kernels, write clips into the cache and return a few numbers.
+"""
 
 import contextlib
 import multiprocessing

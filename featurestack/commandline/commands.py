@@ -1,6 +1,8 @@
 """How a command runs: choose, parse, run, exit with a status.
 
 `featurestack WORD NAME=value …` and, in a clone, `make WORD NAME=value …`.
+An error ends a command with one sentence; one that nobody foresaw leaves a file with
+its traceback.
 """
 
 import errno

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurestack.commandline import CLONE, DATA, HOME, LOADED, NAME
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted, size
 
 MOST_QUOTED = 80  # characters of a cell in a message

@@ -1,4 +1,9 @@
-"""Files and folders that are made whole or not at all, and their locks."""
+"""Files and folders that are made whole or not at all, their locks, and system calls.
+
+Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and
+is refused. Without mallopt memory is left to the C library; without prctl a thread of
+the child watches its parent.
+"""
 
 import ctypes
 import errno

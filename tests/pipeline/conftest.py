@@ -15,4 +15,4 @@ def sounds(tmp_path):
 @pytest.fixture
 def quick(monkeypatch):
     """Forked workers: a spawned one loads its libraries anew."""
-    monkeypatch.setattr(pool, "START_METHOD", "fork")
+    monkeypatch.setattr(worker, "START_METHOD", "fork")
