@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import UnreadableClips
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache, StoredFeature
-from featurestack.features_cache.splits import Split
+from featurestack.features_cache.table import Split
 from featurestack.results.config import StoredChannel
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (

@@ -29,7 +29,7 @@ from featurestack.commandline.options import fields, written
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
-from featurestack.features_cache.splits import Split
+from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
 from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import RunFolder

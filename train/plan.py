@@ -23,9 +23,11 @@ from featurestack.features_cache.names import (
     parse_channel,
     parse_set,
 )
-from featurestack.features_cache.splits import Ids, Split, fold_split
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
+    Ids,
+    Split,
+    fold_split,
     has_tags,
     has_windows,
     originals,

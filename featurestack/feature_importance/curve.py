@@ -21,7 +21,7 @@ from featurestack.feature_importance.fits import (
 )
 from featurestack.feature_importance.options import CurveOptions, FitOptions
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.splits import draw_groups
+from featurestack.features_cache.table import draw_groups
 
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}

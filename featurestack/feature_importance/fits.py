@@ -35,7 +35,7 @@ from featurestack.commandline.terminal import silenced
 from featurestack.feature_importance.options import FitOptions
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.splits import Split, fold_split
+from featurestack.features_cache.table import Split, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
 from featurestack.scores.bootstrap import accuracy_interval

@@ -14,7 +14,7 @@ from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import texts
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.splits import whole_split
+from featurestack.features_cache.table import whole_split
 from featurestack.predict.bundle import (
     BUNDLE_FORMAT,
     Bundle,

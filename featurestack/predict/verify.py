@@ -15,8 +15,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import cache_folder, dataset_name
-from featurestack.features_cache.splits import fold_split
-from featurestack.features_cache.table import WINDOW_COLUMNS
+from featurestack.features_cache.table import WINDOW_COLUMNS, fold_split
 from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions
 from featurestack.results.run_folder import RunFolder

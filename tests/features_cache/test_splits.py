@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.splits import fold_split, whole_split
-from featurestack.features_cache.table import untrainable
+from featurestack.features_cache.table import fold_split, untrainable, whole_split
 from tests.refusal import refused
 
 

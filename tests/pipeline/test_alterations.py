@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import fold_split
 from featurestack.pipeline import alterations as alter
 from featurestack.pipeline.alterations import apply_alteration
 from featurestack.pipeline.datasets.load import load
