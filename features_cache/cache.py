@@ -32,13 +32,13 @@ from featurestack.commandline.errors import (
     UnreadableClips,
 )
 from featurestack.features_cache import index
-from featurestack.features_cache.feature_file import (
+from featurestack.features_cache.hdf5 import (
+    Attributes,
     ClipStatus,
     FeatureFile,
     clip_keys,
     read_header,
 )
-from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.names import (
     DATASET_TABLES,
     EXTERNAL,

@@ -28,7 +28,7 @@ import numpy as np
 
 from featurestack.commandline.errors import DamagedFile, Failed
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.features_cache.feature_file import (
+from featurestack.features_cache.hdf5 import (
     LOCKS,
     intact,
     lock,

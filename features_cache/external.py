@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_file import (
+from featurestack.features_cache.hdf5 import (
     AXES,
     FeatureSpec,
     fingerprints,

@@ -7,20 +7,27 @@ and network file systems often lack locks.
 """
 
 import io
+import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile
-from featurestack.storage.files import is_file
+from featurestack.features_cache import hdf5
+from featurestack.storage.files import Lock, is_file, write_at
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 UNREADABLE = (  # h5py's errors for a damaged file
@@ -159,3 +166,263 @@ def allocated(
         file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=creation
     )
     return h5py.Dataset(identity)
+
+
+FORMAT = 1
+LOCKS = "locks"
+AXES = ("row_axis", "frame_axis")
+STATE = np.dtype("<u8")
+NOT_DONE = bytes(STATE.itemsize)
+CRC = np.uint64(0xFFFFFFFF)
+FINGERPRINT = np.uint64(32)  # bits by which a fingerprint is shifted
+FINGERPRINTED = (
+    "feature",
+    "parameters",
+    "code_version",
+    "dtype",
+    "sample_rate",
+    "samples",
+)
+
+
+def lock(folder: Path, name: str) -> Lock:
+    """The lock of this name in a cache folder.
+
+    `<feature>`    shared by writers of its clips, exclusive for replacing its file
+    `preparing`    held by the one run that examines the cache and creates files
+    `index`        held while index.h5 and the CSV files are replaced
+    `runs`         held for the moment in which a run is admitted, see claims.py
+    """
+    return Lock(folder / LOCKS / f"{name}.lock")
+
+
+def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
+    """(N,) a hash of each clip's id, source content and window."""
+    places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
+    placed = clips["clip_id"] + "\0" + places
+    ids = clips["clip_id"].where(clips["end"] == 0, placed)
+    pairs = zip(ids, clips["source_hash"])
+    hashes = (_hash("\0".join(words)) for words in pairs)
+    return np.fromiter(hashes, np.uint64, len(clips))
+
+
+def as_text(parameters: Mapping[str, object]) -> str:
+    """Parameters as they are stored, sorted by name."""
+    return json.dumps(dict(sorted(parameters.items())))
+
+
+def fingerprints(clips: NDArray[np.uint64], feature: np.uint64) -> NDArray[np.uint64]:
+    """(N,) each clip's fingerprint: splitmix64's upper 32 bits, never 0."""
+    mixed = clips ^ feature
+    mixed = mixed ^ (mixed >> np.uint64(30))
+    mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = mixed ^ (mixed >> np.uint64(27))
+    mixed = mixed * np.uint64(0x94D049BB133111EB)
+    upper = mixed >> np.uint64(32)
+    return np.maximum(upper, np.uint64(1))
+
+
+def _hash(text: str) -> int:
+    digest = blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def state_word(fingerprint: int, values: NDArray) -> int:
+    """The state word of a clip that is done with these values."""
+    return fingerprint << int(FINGERPRINT) | zlib.crc32(values.data)
+
+
+def intact(
+    values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
+    """Whether the values at these rows have the CRCs in their state words."""
+    crcs = (zlib.crc32(values[row].data) for row in rows)
+    return np.fromiter(crcs, np.uint64, len(states)) == states & CRC
+
+
+@dataclass(frozen=True)
+class ClipStatus:
+    """The status of B clips in a feature's file; all arrays are (B,)."""
+
+    states: NDArray[np.uint64]  # state words, 0 for a clip without a row
+    outdated: NDArray[np.bool_]  # made from something else, or its word is damaged
+    damaged: NDArray[np.bool_]  # the checked values have another CRC than the word
+    done: NDArray[np.bool_]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """The clip has no row, or its state word is 0."""
+        return self.states == 0
+
+
+def now() -> str:
+    """The time to the second, with its zone."""
+    return datetime.now().astimezone().isoformat(" ", "seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSpec:
+    """A feature file's attributes and axes; `key` goes into every fingerprint."""
+
+    stored: str
+    feature: str
+    parameters: Attributes = field(default_factory=dict)  # all, with the defaults
+    code_version: int = 0
+    units: str = ""  # "dB" for a level, "dB/frame" for its slope
+    row_axis: NDArray[np.float64]  # (rows,) each row's position, in `row_unit`
+    row_unit: str = "index"
+    frame_axis: NDArray[np.float64]  # (frames,) each one's position, in `frame_unit`
+    frame_unit: str = "index"
+    sample_rate: int
+    samples: int
+    audio_channel: int = 0  # the files' channel, from 1; 0, their mean, is not stored
+    hop_length: int = 0  # samples; 0 if that is unknown or frames are not time
+    dtype: str = "float16"
+    libraries: str = ""
+    created: str = field(default_factory=now)
+
+    @property
+    def rows(self) -> int:
+        return len(self.row_axis)
+
+    @property
+    def frames(self) -> int:
+        return len(self.frame_axis)
+
+    @property
+    def clip_bytes(self) -> int:
+        return self.rows * self.frames * np.dtype(self.dtype).itemsize
+
+    @property
+    def key(self) -> np.uint64:
+        """A hash of the FINGERPRINTED fields, part of every fingerprint."""
+        covered = {name: getattr(self, name) for name in FINGERPRINTED}
+        covered["parameters"] = as_text(self.parameters)
+        if self.audio_channel:
+            covered["audio_channel"] = self.audio_channel
+        return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFile(FeatureSpec):
+    """A feature file's header, and the offsets of its values and state words."""
+
+    path: Path
+    clips: int
+    values_offset: int
+    state_offset: int
+
+    @cached_property
+    def clip_ids(self) -> NDArray[np.bytes_]:
+        """(N,) UTF-8, in the file's order; read when first used."""
+        with hdf5.opened(self.path) as file:
+            return hdf5.read_column(file, "clip_id")
+
+    def status(
+        self,
+        rows: NDArray[np.intp],
+        keys: NDArray[np.uint64],
+        check: bool | NDArray[np.bool_] = False,
+    ) -> ClipStatus:
+        """The status of clips; `check` also compares their CRCs.
+
+        rows   (B,) the clips' rows in the file, -1 for none
+        keys   (B,) the clips' hashes by the present index, see `clip_keys`
+        check  (B,) or one for all: whether to compare values with their CRCs
+        """
+        words = self.map(state=True)[rows]
+        states = np.where(rows >= 0, words, np.uint64(0))
+        done = states >> FINGERPRINT == fingerprints(keys, self.key)
+        outdated = (states != 0) & ~done
+        damaged = np.zeros(len(rows), bool)
+        checked = np.flatnonzero(done & check)
+        if len(checked):
+            damaged[checked] = ~intact(self.map(), rows[checked], states[checked])
+        return ClipStatus(states, outdated, damaged, done & ~damaged)
+
+    def write_clip(
+        self, descriptor: int, row: int, values: NDArray, state: int
+    ) -> None:
+        """Write 0, the values, the state word: until then the clip is not done."""
+        place = self.state_offset + row * STATE.itemsize
+        write_at(descriptor, NOT_DONE, place)
+        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+        write_at(descriptor, np.array(state, STATE).tobytes(), place)
+
+    def forget(self, rows: NDArray[np.integer]) -> None:
+        """Set the state words of these rows to 0."""
+        with self.path.open("r+b", buffering=0) as opened:
+            for row in rows.tolist():
+                place = self.state_offset + row * STATE.itemsize
+                write_at(opened.fileno(), NOT_DONE, place)
+
+    def map(self, *, state: bool = False) -> NDArray:
+        """`values` or `state` as a read-only memory map."""
+        dtype: np.dtype | str = self.dtype
+        offset = self.values_offset
+        shape: tuple[int, ...] = (self.clips, self.rows, self.frames)
+        if state:
+            dtype = STATE
+            offset = self.state_offset
+            shape = (self.clips,)
+        mapped = np.memmap(self.path, dtype, "r", offset, shape)
+        return mapped.view(np.ndarray)  # indexing np.memmap is slower
+
+
+def read_header(path: Path, stored: str = "") -> FeatureFile:
+    """The header of a file, of the feature `stored`, by default that of its name;
+    FileNotFoundError or DamagedFile if there is none.
+    """
+    stored = stored or path.stem
+    with hdf5.opened(path) as file:
+        described = hdf5.read_attributes(file)
+        version = described.pop("format_version", None)
+        if version != FORMAT:
+            raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
+        described["parameters"] = json.loads(described["parameters"])
+        for name in AXES:
+            described[name] = hdf5.read_column(file, name)
+        values = file["values"]
+        state = file["state"]
+        if None in (values.id.get_offset(), state.id.get_offset()):
+            raise DamagedFile(
+                f"{path.name} was compressed or cut into chunks, and values are read at"
+                " their places"
+            )
+        header = FeatureFile(
+            **described,
+            path=path,
+            clips=len(file["clip_id"]),
+            values_offset=values.id.get_offset(),
+            state_offset=state.id.get_offset(),
+        )
+        if header.stored != stored:
+            raise DamagedFile(f"{path.name} holds {header.stored}, expected {stored}")
+        shape = (header.clips, header.rows, header.frames)
+        right_values = values.shape == shape and values.dtype == header.dtype
+        right_states = state.shape == shape[:1] and state.dtype == STATE
+        if not (right_values and right_states):
+            raise DamagedFile(
+                f"{path.name} holds values {values.shape} {values.dtype} and states"
+                f" {state.shape}; expected {shape} {header.dtype}"
+            )
+    return header
+
+
+def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
+    """Make the file without its clips: no byte of `values` or `state` is written."""
+    with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
+        described = {key: value for key, value in vars(spec).items() if key not in AXES}
+        if not spec.audio_channel:
+            del described["audio_channel"]
+        described["format_version"] = FORMAT
+        described["parameters"] = as_text(spec.parameters)
+        hdf5.write_attributes(file, described)
+        hdf5.write_column(file, "clip_id", clip_ids)
+        for axis, unit in zip(AXES, (spec.row_unit, spec.frame_unit)):
+            positions = hdf5.write_column(file, axis, getattr(spec, axis))
+            hdf5.write_attributes(positions, {"units": unit})
+        hdf5.allocated(file, "state", (len(clip_ids),), STATE)
+        shape = (len(clip_ids), spec.rows, spec.frames)
+        values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))
+        hdf5.write_attributes(values, {"units": spec.units})

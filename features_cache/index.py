@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.features_cache import hdf5
-from featurestack.features_cache.feature_file import FORMAT, lock
-from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
 from featurestack.features_cache.names import CHANNEL, INDEX, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
     INDEX_COLUMNS,

@@ -22,8 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.features_cache.feature_file import lock
-from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.hdf5 import Attributes, lock
 from featurestack.features_cache.index import claim_names, feature_names
 from featurestack.storage.files import replace_file, replaced
 from featurestack.storage.own_files import OwnFiles

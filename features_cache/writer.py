@@ -38,7 +38,7 @@ from numpy.typing import DTypeLike, NDArray
 from featurestack.commandline.errors import DamagedFile, NoSpace, RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Handle, Writing, claimed, claims
-from featurestack.features_cache.feature_file import (
+from featurestack.features_cache.hdf5 import (
     LOCKS,
     FeatureFile,
     FeatureSpec,

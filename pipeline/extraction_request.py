@@ -19,7 +19,7 @@ from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted, whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
-from featurestack.features_cache.feature_file import FeatureSpec
+from featurestack.features_cache.hdf5 import FeatureSpec
 from featurestack.features_cache.names import (
     FRAMING,
     Channel,

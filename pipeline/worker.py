@@ -33,7 +33,7 @@ from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Handle
-from featurestack.features_cache.feature_file import (
+from featurestack.features_cache.hdf5 import (
     FeatureFile,
     FeatureSpec,
     state_word,

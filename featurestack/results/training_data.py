@@ -13,7 +13,7 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_file import fingerprints
+from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.names import (
     Channel,
     cache_folder,

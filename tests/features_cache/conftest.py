@@ -5,7 +5,7 @@ import pytest
 
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_file import read_header
+from featurestack.features_cache.hdf5 import read_header
 from tests.golden.commands import flip_bit
 
 CLIPS = [f"clip{number}" for number in range(8)]

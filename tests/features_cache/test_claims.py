@@ -9,7 +9,7 @@ import pytest
 
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone, Writing, claimed, claims
-from featurestack.features_cache.feature_file import LOCKS
+from featurestack.features_cache.hdf5 import LOCKS
 from featurestack.storage.files import Lock
 
 

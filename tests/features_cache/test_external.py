@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache import external
-from featurestack.features_cache.feature_file import read_header
+from featurestack.features_cache.hdf5 import read_header
 from tests.features_cache.conftest import CLIPS
 from tests.processes import files_end_at
 from tests.refusal import refused

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from featurestack.commandline.errors import DamagedFile
-from featurestack.features_cache import feature_file
-from featurestack.features_cache.feature_file import (
+from featurestack.features_cache import hdf5
+from featurestack.features_cache.hdf5 import (
     FeatureSpec,
     clip_keys,
     fingerprints,
@@ -58,10 +58,10 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
 def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
     before = file.map().copy(), file.map(state=True).copy()
     kill = mock.Mock(
-        wraps=feature_file.write_at,
+        wraps=hdf5.write_at,
         side_effect=[mock.DEFAULT] * writes + [KeyboardInterrupt],
     )
-    monkeypatch.setattr(feature_file, "write_at", kill)
+    monkeypatch.setattr(hdf5, "write_at", kill)
     with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):
         file.write_clip(opened.fileno(), 3, before[0][4], 7)
     assert file.map(state=True)[3] == (0 if writes else before[1][3])

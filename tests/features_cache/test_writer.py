@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from featurestack.features_cache.feature_file import FeatureSpec, lock
+from featurestack.features_cache.hdf5 import FeatureSpec, lock
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.side_files import note_verified
 from featurestack.features_cache.writer import (

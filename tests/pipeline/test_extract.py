@@ -9,7 +9,7 @@ import soundfile
 
 from featurestack.features_cache import writer
 from featurestack.features_cache.claims import claimed
-from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.hdf5 import lock
 from featurestack.pipeline import extract, extraction_request
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.damaged_mp3 import damage_frame

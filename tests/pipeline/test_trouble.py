@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from featurestack.commandline.errors import Failed
-from featurestack.features_cache import feature_file
+from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_failures
 from featurestack.pipeline import extract
@@ -139,7 +139,7 @@ def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkey
 
 
 def full_after_20_writes(patch):
-    write = feature_file.write_at
+    write = hdf5.write_at
     left = iter(range(20))
 
     def full(*arguments):
@@ -147,7 +147,7 @@ def full_after_20_writes(patch):
             raise OSError(errno.ENOSPC, "No space left on device")
         write(*arguments)
 
-    patch.setattr(feature_file, "write_at", full)
+    patch.setattr(hdf5, "write_at", full)
 
 
 def test_a_run_on_a_full_disk_stops_and_a_second_goes_on(sounds):

@@ -15,7 +15,7 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
-from featurestack.features_cache.feature_file import read_header
+from featurestack.features_cache.hdf5 import read_header
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.folders import find
