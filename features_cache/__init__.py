@@ -11,13 +11,13 @@ The modules that write and read them, in reading order:
     writer.py        what a run wants and the cache lacks; who writes what in which
                      order, and why no kill does harm
     claims.py        which run may write which clips
-    feature_file.py  a feature's file; the state word of a clip
-    hdf5.py          HDF5 with checksums on everything but values and state words
+    hdf5.py          a feature's file and the state word of a clip; checksums on
+                     everything but values and state words
     index.py         the clip table and the links, replaced whole
     cache.py         reading; missing, damaged or outdated clips are refused
 
 Other modules: names.py, the grammar of FEATURES and the cache folder of a DATASET;
-table.py, the clips; splits.py, each fold's train, validation and test clips;
+table.py, the clips and each fold's train, validation and test clips;
 external.py, features from elsewhere; row_statistics.py, numbers that describe a feature
 map. featurestack/storage/files.py has the locks, and
 featurestack/commandline/errors.py the errors.

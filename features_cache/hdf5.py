@@ -4,6 +4,24 @@ Every small dataset is chunked with fletcher32 and has its CRC as an attribute. 
 and attributes are of fixed length, since HDF5 stores others in its global heap, which
 has no checksum. HDF5's own locking is off: no open file is ever changed in structure,
 and network file systems often lack locks.
+
+A feature's file:
+
+    /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
+    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: no
+                                word straddles two pages, one call writes it, and a kill
+                                leaves the old word or the new one
+        0                                     not done
+        fingerprint << 32 | crc32 of values   done, made from these inputs
+    /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
+    attributes                  the format's version and the other fields of FeatureSpec
+
+The fingerprint covers the clip's id, its file's content, a window's place in the file,
+the alteration, the audio settings, the feature with all parameters and its code's
+version, and the type of the stored values. The cache holds all of these: a reader
+needs no pipeline, and values made from anything else do not count as done.
+
+After creation nothing writes through HDF5, but at clips' offsets, see writer.py.
 """
 
 import io
@@ -26,7 +44,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile
-from featurestack.features_cache import hdf5
 from featurestack.storage.files import Lock, is_file, write_at
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
@@ -315,8 +332,8 @@ class FeatureFile(FeatureSpec):
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
         """(N,) UTF-8, in the file's order; read when first used."""
-        with hdf5.opened(self.path) as file:
-            return hdf5.read_column(file, "clip_id")
+        with opened(self.path) as file:
+            return read_column(file, "clip_id")
 
     def status(
         self,
@@ -374,14 +391,14 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
     FileNotFoundError or DamagedFile if there is none.
     """
     stored = stored or path.stem
-    with hdf5.opened(path) as file:
-        described = hdf5.read_attributes(file)
+    with opened(path) as file:
+        described = read_attributes(file)
         version = described.pop("format_version", None)
         if version != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
         described["parameters"] = json.loads(described["parameters"])
         for name in AXES:
-            described[name] = hdf5.read_column(file, name)
+            described[name] = read_column(file, name)
         values = file["values"]
         state = file["state"]
         if None in (values.id.get_offset(), state.id.get_offset()):
@@ -411,18 +428,18 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
 
 def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
     """Make the file without its clips: no byte of `values` or `state` is written."""
-    with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
+    with created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {key: value for key, value in vars(spec).items() if key not in AXES}
         if not spec.audio_channel:
             del described["audio_channel"]
         described["format_version"] = FORMAT
         described["parameters"] = as_text(spec.parameters)
-        hdf5.write_attributes(file, described)
-        hdf5.write_column(file, "clip_id", clip_ids)
+        write_attributes(file, described)
+        write_column(file, "clip_id", clip_ids)
         for axis, unit in zip(AXES, (spec.row_unit, spec.frame_unit)):
-            positions = hdf5.write_column(file, axis, getattr(spec, axis))
-            hdf5.write_attributes(positions, {"units": unit})
-        hdf5.allocated(file, "state", (len(clip_ids),), STATE)
+            positions = write_column(file, axis, getattr(spec, axis))
+            write_attributes(positions, {"units": unit})
+        allocated(file, "state", (len(clip_ids),), STATE)
         shape = (len(clip_ids), spec.rows, spec.frames)
-        values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))
-        hdf5.write_attributes(values, {"units": spec.units})
+        values = allocated(file, "values", shape, np.dtype(spec.dtype))
+        write_attributes(values, {"units": spec.units})

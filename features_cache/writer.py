@@ -9,7 +9,7 @@ The order of writing, and why a kill between any two steps is harmless:
 3. index.h5 is replaced in the same way, after the files that it links to
    (index.py). Until then the old labels hold, and rows are found by clip id.
 4. Workers write each clip at its own place: 0 as state word, the values, the final
-   state word (feature_file.py). After a kill in between the clip counts as not done.
+   state word (hdf5.py). After a kill in between the clip counts as not done.
 5. failures.csv and costs.csv are replaced, under the lock of index.h5.
 6. At the end all files are synchronised and the claim is removed (claims.py).
 

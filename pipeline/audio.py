@@ -28,6 +28,20 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import progress
+from featurestack.pipeline.audio_headers import (
+    NOT_AUDIO,
+    CutOff,
+    promised_bytes,
+    refuse_damaged,
+    refuse_truncated,
+    with_length,
+)
+from featurestack.pipeline.audio_headers import (
+    AudioError as AudioError,
+)
+from featurestack.pipeline.audio_headers import (
+    Truncated as Truncated,
+)
 from featurestack.storage.decoder_messages import decoder_messages
 
 Samples = NDArray[np.float32]
@@ -37,8 +51,6 @@ THREADS = 8
 SMALL_BLOCK = 2**10  # frames; what is decoded of a block that ends early is lost
 BLOCK = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
-# Hz; a header with a rate beyond them is damaged
-LEAST_RATE, MOST_RATE = 100, 10_000_000
 # seconds, samples: the larger is read beyond each cut; soxr needs less
 LEAST_REACH = 0.25, 4096
 MP3_PART = 300  # seconds between the places where the decoder of an MP3 begins anew
@@ -52,27 +64,6 @@ AUDIO_FILE = re.compile(
     r"|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
-NOT_AUDIO = (
-    "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or"
-    " replace it"
-)
-
-# libsndfile accepts a header that promises too many bytes; it logs that number, and
-# mostly the true one.
-PROMISED = re.compile(
-    r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?"
-)
-UNKNOWN_SIZE = 2**32 - 1
-CHUNK_PADDING = 64  # extra bytes that the header of an intact file may promise
-LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
-
-
-class AudioError(Exception):
-    """This file cannot be used as a clip; the text is the reason."""
-
-
-class Truncated(AudioError):
-    """The file ends before its header says."""
 
 
 class Info(NamedTuple):
@@ -300,7 +291,7 @@ def kept_info(path: str | Path) -> Info:
     except Truncated:
         with _opened(path, whole=False) as file:
             promised = file.frames
-            for wanted, there in _promised(file, Path(path)):
+            for wanted, there in promised_bytes(file, Path(path)):
                 promised = round(file.frames * wanted / max(1, there))
             frames = 0
             with suppress(soundfile.SoundFileError, RuntimeError):
@@ -375,9 +366,9 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
         raise AudioError(NOT_AUDIO) from None
     try:
-        _refuse_damaged(file)
+        refuse_damaged(file)
         if whole:
-            _refuse_truncated(file, path)
+            refuse_truncated(file, path)
         if not file.frames:
             raise AudioError("empty: the file holds no samples")
         if channel > file.channels:
@@ -395,11 +386,9 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
 
 def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
     """An open MP3, opened again if its header does not state its length."""
-    from featurestack.pipeline import mp3
-
     try:
-        content = mp3.with_length(path.read_bytes())
-    except mp3.CutOff:
+        content = with_length(path.read_bytes())
+    except CutOff:
         if not whole:
             return file
         file.close()
@@ -410,60 +399,6 @@ def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
         return file
     file.close()
     return OpenFile(io.BytesIO(content), path)
-
-
-def _refuse_damaged(file: soundfile.SoundFile) -> None:
-    if not LEAST_RATE <= file.samplerate <= MOST_RATE:
-        raise AudioError(
-            f"damaged: its header says {file.samplerate} samples per second"
-        )
-    # guessed for .au, .vox and the like: text would become noise
-    if file.format == "RAW":
-        raise AudioError(NOT_AUDIO)
-
-
-def _promised(file: soundfile.SoundFile, path: Path) -> list[tuple[int, int]]:
-    """Bytes that a header promises, and those in the file, if these are fewer."""
-    lacking = []
-    size = path.stat().st_size
-    for promised, actual in PROMISED.findall(file.extra_info):
-        there = int(actual or size)
-        # the largest size is that of a stream, whose header was never completed
-        if UNKNOWN_SIZE > int(promised) > there + CHUNK_PADDING:
-            lacking.append((int(promised), there))
-    return lacking
-
-
-def _refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
-    # a WAV cut off in its data plays to the cut
-    for promised, actual in _promised(file, path):
-        raise Truncated(
-            f"truncated: its header promises {promised} bytes of audio, the file"
-            f" holds {actual}"
-        )
-    # a flipped header bit can promise days; the last sample exposes it in 0.3 ms
-    if file.format == "FLAC":
-        try:
-            file.seek(file.frames - 1)
-            last = len(file.read(1))
-            file.seek(0)
-        except (soundfile.SoundFileError, RuntimeError):
-            last = 0
-        if not last:
-            raise Truncated(
-                f"truncated: its header promises {file.frames} samples, the file holds"
-                " fewer"
-            )
-    if file.format == "OGG":  # libsndfile silently drops a page that is cut off
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - LONGEST_PAGE))
-            page = stream.read()
-        page = page[max(0, page.rfind(b"OggS")) :]
-        segments = page[26] if len(page) > 26 else 255
-        if not page.startswith(b"OggS") or len(page) < 27 + segments + sum(
-            page[27 : 27 + segments]
-        ):
-            raise Truncated("truncated: the file ends in the middle of an Ogg page")
 
 
 def _mono_blocks(file: OpenFile, limit: int) -> Iterator[Samples]:

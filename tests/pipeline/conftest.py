@@ -4,6 +4,8 @@ import random
 
 import pytest
 
+from featurestack.pipeline import worker
+
 from tests.pipeline.changing import ChangingDataset
 
 

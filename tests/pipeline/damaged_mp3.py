@@ -1,6 +1,6 @@
 """An MP3 with a damaged frame, for tests."""
 
-from featurestack.pipeline import mp3
+from featurestack.pipeline import audio_headers
 
 HEADER = 4  # bytes of a frame's header; the side information follows
 
@@ -10,7 +10,7 @@ def damage_frame(path, frame=20):
     decodes the other frames.
     """
     content = bytearray(path.read_bytes())
-    at, _ = list(mp3.frames_in(bytes(content)))[frame]
+    at, _ = list(audio_headers.frames_in(bytes(content)))[frame]
     content[at + HEADER + 2 : at + HEADER + 6] = b"\xff" * 4
     path.write_bytes(content)
     return path
