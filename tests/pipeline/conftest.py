@@ -5,7 +5,6 @@ import random
 import pytest
 
 from featurestack.pipeline import worker
-
 from tests.pipeline.changing import ChangingDataset
 
 
