@@ -53,7 +53,7 @@ FAULTS: dict[str, Fault] = {
     "rows_by_position": Fault(
         "return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)",
         "return np.arange(len(ids)) % len(among)",
-        f"{CACHE}test_table.py {CACHE}test_feature_file.py {CACHE}test_cache.py",
+        f"{CACHE}test_table.py {CACHE}test_hdf5.py {CACHE}test_cache.py",
     ),
     "state_word_first": Fault(  # a clip counts as done before its values are written
         """        write_at(descriptor, NOT_DONE, place)
@@ -63,14 +63,14 @@ FAULTS: dict[str, Fault] = {
         """        write_at(descriptor, np.array(state, STATE).tobytes(), place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
 """,
-        f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
+        f"{CACHE}test_hdf5.py {CACHE}test_writer.py",
     ),
     # a clip that is written again keeps its old state word meanwhile
     "state_word_not_cleared": Fault(
         """        write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self""",
         "        write_at(descriptor, values.data, self",
-        f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
+        f"{CACHE}test_hdf5.py {CACHE}test_writer.py",
     ),
     # the CRC is of values before they are rounded to the stored dtype
     "crc_before_rounding": Fault(
@@ -81,19 +81,19 @@ FAULTS: dict[str, Fault] = {
     "crc_not_compared": Fault(  # a damaged clip passes for an intact one
         "np.fromiter(crcs, np.uint64, len(states)) == states & CRC",
         "np.fromiter(crcs, np.uint64, len(states)) >= 0",
-        f"{CACHE}test_feature_file.py {CACHE}test_cache.py",
+        f"{CACHE}test_hdf5.py {CACHE}test_cache.py",
     ),
     # values of other parameters count as up to date
     "fingerprint_without_parameters": Fault(
         'covered["parameters"] = as_text(self.parameters)',
         'covered["parameters"] = ""',
-        f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
+        f"{CACHE}test_hdf5.py {PIPE}test_extract.py",
     ),
     # values of a file that changed count as up to date
     "fingerprint_without_source": Fault(
         'pairs = zip(ids, clips["source_hash"])',
         "pairs = zip(ids, ids)",
-        f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
+        f"{CACHE}test_hdf5.py {PIPE}test_extract.py",
     ),
     "overflow_stored": Fault(  # values beyond the type's range are stored as infinity
         "if largest > np.finfo(dtype).max:",
@@ -171,28 +171,28 @@ FAULTS: dict[str, Fault] = {
     "group_filter_dropped": Fault(  # clips of a tested recording are trained on
         'return clips[~clips["group"].isin(set(held_out["group"]))]',
         "return clips",
-        f"{CACHE}test_splits.py",
+        f"{CACHE}test_table.py",
     ),
     # altered copies of tested clips are trained on
     "copies_of_tested_clips_trained": Fault(
         "only_trained = drop_leaking(table.drop(clips.index), held_out)",
         "only_trained = table.drop(clips.index)",
-        f"{CACHE}test_splits.py",
+        f"{CACHE}test_table.py",
     ),
     "copies_tested": Fault(  # altered copies are tested
         'test = clips[clips["fold"] == fold]',
         'test = table[table["fold"] == fold]',
-        f"{CACHE}test_splits.py",
+        f"{CACHE}test_table.py",
     ),
     "validation_trained": Fault(  # validation clips are trained on
         "train = drop_leaking(candidates[~validated], candidates[validated])",
         "train = candidates",
-        f"{CACHE}test_splits.py",
+        f"{CACHE}test_table.py",
     ),
     "statistics_of_copies": Fault(  # means and deviations are also of altered copies
         "        statistics=_ids(train),\n",
         "        statistics=_ids(pd.concat([train, only_trained])),\n",
-        f"{CACHE}test_splits.py golden:altered",
+        f"{CACHE}test_table.py golden:altered",
     ),
     # means and deviations are also of tested clips
     "statistics_of_tested_clips": Fault(
