@@ -124,7 +124,7 @@ def verify(options: VerifyOptions) -> int:
 
         return verify_run(options)
     from featurestack.features_cache.cache import cache_of
-    from featurestack.pipeline.cache_contents import verify_cache
+    from featurestack.pipeline.show_features import verify_cache
 
     default = DatasetOptions().dataset
     cache = cache_of(
