@@ -27,7 +27,7 @@ from featurestack.features_cache.writer import (
     nothing_missing,
 )
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.dataset_state import (
+from featurestack.pipeline.datasets.summary import (
     missing_clips,
     next_lines,
     state_of,

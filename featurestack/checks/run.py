@@ -31,10 +31,9 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache.names import NAMED
 from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import classes_in, originals
-from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
-from featurestack.pipeline.datasets.summary import counts
+from featurestack.pipeline.datasets.summary import counts, next_lines, state_of
 from featurestack.pipeline.options import SourceOptions
 
 

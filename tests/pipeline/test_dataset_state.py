@@ -4,10 +4,13 @@ from dataclasses import replace
 
 from featurestack.checks.run import check_dataset as check
 from featurestack.pipeline import extract
-from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.datasets.name_fields import NameField
-from featurestack.pipeline.datasets.summary import summarise_dataset
+from featurestack.pipeline.datasets.summary import (
+    next_lines,
+    state_of,
+    summarise_dataset,
+)
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import class_folders
 from tests.pipeline.extraction import options
