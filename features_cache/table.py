@@ -1,8 +1,8 @@
 """The clip table: one row per clip, CLIP_COLUMNS in every stage.
 
 `complete` checks and completes a table, `untrainable` says why it cannot be trained on,
-`source_changes` what has happened to its files since extraction, `fold_split` each fold's
-train, validation and test clips. No two sides of a split share a group, a source
+`source_changes` what has happened to its files since extraction, `fold_split` each
+fold's train, validation and test clips. No two sides of a split share a group, a source
 recording. Clips that the table marks `train_only` are trained on where their group is
 neither validated nor tested.
 """

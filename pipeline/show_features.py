@@ -1,4 +1,5 @@
-"""`make show`: the features that there are, their cards, or those in a cache.
+"""`make show`: the features that there are, their cards, or those in a cache and its
+faults.
 
 A card begins with the docstring of the feature's function: a summary, then the formula,
 what changes the feature, what it ignores and how to read its feature map.

@@ -24,7 +24,7 @@ from featurestack.commandline import DATA, registry
 from featurestack.commandline.errors import RequestError, nearest, needed
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
-from featurestack.pipeline import audio
+from featurestack.pipeline import audio, audio_headers
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.predict.bundle import (
@@ -211,7 +211,7 @@ class Model:
         """The samples as the model's features take them: mono float32 of full scale 1
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
-        least, most = audio.LEAST_RATE, audio.MOST_RATE
+        least, most = audio_headers.LEAST_RATE, audio_headers.MOST_RATE
         if not (least <= sample_rate <= most and sample_rate == int(sample_rate)):
             raise RequestError(
                 f"sample_rate={sample_rate!r}: expected a whole number of Hz from"

@@ -1,4 +1,6 @@
-"""`make data`: get a dataset ready, and summarise it."""
+"""`make data`: get a dataset ready and summarise it; what state it is in before
+training, which the next command depends on.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
