@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline import audio, mp3
+from featurestack.pipeline import audio, audio_headers
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.damaged_mp3 import damage_frame
 
@@ -68,7 +68,7 @@ def test_equals_librosa_for_every_input(tmp_path, kind, channels):
 def without_length(path):
     """The MP3 without the frame that states its length."""
     content = path.read_bytes()
-    _, (second, _), *_ = mp3.frames_in(content)
+    _, (second, _), *_ = audio_headers.frames_in(content)
     path.write_bytes(content[second:])
     return path
 
