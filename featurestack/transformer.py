@@ -74,9 +74,6 @@ class Features(TransformerMixin, BaseEstimator):
         shape = len(rows), len(self.feature_names_out_)
         return np.array(rows, np.float32).reshape(shape)
 
-    def fit_transform(self, X: Clips, y: object = None, **_: object) -> Any:
-        return self.fit(X).transform(X)
-
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """(numbers,) such as "mel 3 mean", the mean of the row 3 of mel."""
         check_is_fitted(self)
@@ -85,36 +82,30 @@ class Features(TransformerMixin, BaseEstimator):
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
         sets = parse_list(self.features, list(FEATURES.complete()))
-        channels = [channel for channels in sets for channel in channels]
         cache = Cache(Path(self.cache)) if self.cache else None
         rate = cache.sample_rate if cache else self.sample_rate
         ids = dict(zip(cache.clips["path"], cache.clips["clip_id"])) if cache else {}
         for clip in clips:
-            stored = ids.get(str(Path(clip).resolve())) if named(clip) else None
-            y = None
+            path = str(Path(clip).resolve()) if isinstance(clip, str | Path) else ""
+            computed = None
             vector: dict[str, float] = {}
-            for channel in channels:
-                if cache and stored and channel in cache:
-                    values = cache.read(channel, [stored])
+            for channel in [channel for channels in sets for channel in channels]:
+                if cache and path in ids and channel in cache:
+                    values = cache.read(channel, [ids[path]])
                     unit = cache[channel].frame_unit
                 else:
-                    if y is None:
-                        y = Clip(samples_of(clip, rate, cache), rate)
+                    computed = computed or Clip(samples_of(clip, rate, cache), rate)
                     variant = resolve_feature(parse_channel(str(channel)), rate)
-                    values = variant.compute(y)[None]
+                    values = variant.compute(computed)[None]
                     values = values[:, channel.kept_rows(values.shape[1])]
                     unit = variant.feature.frame_unit
                 vector |= described(str(channel), values, unit)
             yield vector
 
 
-def named(clip: object) -> bool:
-    return isinstance(clip, str | Path)
-
-
 def samples_of(clip: Any, rate: int, cache: Cache | None) -> NDArray[np.float32]:
     """(samples,) of a file or an array; RequestError for other things."""
-    if named(clip):
+    if isinstance(clip, str | Path):
         try:
             if cache:
                 return audio.load_clip(clip, rate, cache.samples)
@@ -122,15 +113,11 @@ def samples_of(clip: Any, rate: int, cache: Cache | None) -> NDArray[np.float32]
         except audio.AudioError as error:
             raise RequestError(f"{clip}: {error}") from None
     y = np.asarray(clip)
-    if (
-        y.ndim != 1
-        or not y.size
-        or y.dtype.kind not in "fiu"
-        or not np.isfinite(y).all()
-    ):
+    fits = y.ndim == 1 and y.size and y.dtype.kind in "fiu"
+    if not fits or not np.isfinite(y).all():
+        shape = f"shape {y.shape} and type {y.dtype}"
         raise RequestError(
-            f"a clip of shape {y.shape} and type {y.dtype}: expected a path, or finite"
-            " samples (N,)"
+            f"a clip of {shape}: expected a path, or finite samples (N,)"
         )
     return y.astype(np.float32)
 
@@ -139,12 +126,10 @@ def described(name: str, values: NDArray[np.floating], unit: str) -> dict[str, f
     """The numbers of one map (1, rows, frames) by their names."""
     _, rows, frames = values.shape
     if has_statistics(unit, frames):
-        names = [
-            f"{name} {row} {what}" for what in ("mean", "sd") for row in range(rows)
-        ]
-        numbers = over_time(values)[0]
+        columns = ["mean", "sd"]
+        numbers = over_time(values).reshape(2, rows).T
     else:
-        kept = values[0] @ column_means(rows, frames)
-        names = [f"{name} {row} {column}" for row, column in np.ndindex(kept.shape)]
-        numbers = kept.ravel()
-    return dict(zip(names, numbers.tolist(), strict=True))
+        numbers = values[0] @ column_means(rows, frames)
+        columns = [str(column) for column in range(numbers.shape[1])]
+    names = [f"{name} {row} {column}" for row in range(rows) for column in columns]
+    return dict(zip(names, numbers.ravel().tolist(), strict=True))

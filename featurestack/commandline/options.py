@@ -233,37 +233,19 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)
     """
-    rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     known = fields(options)
     kinds = dict.fromkeys(PLACES, (str, False, ()))
     kinds |= {name: kind_of(known[name]) for name in known}
     given: dict[str, str] = {}
-    while rest:
-        word = rest.pop()
-        assignment = VARIABLE.fullmatch(word)
-        if assignment:
-            name, text = field_of(word), assignment[2]
-        elif word.startswith("--"):
-            flag, equals, text = word.partition("=")
-            name = field_of(word)
-            if name not in kinds:
-                flags = ["--" + option.replace("_", "-") for option in known]
-                raise RequestError(nearest("option", flag, flags))
-            kind, several, _ = kinds[name]
-            if kind is bool and not equals:
-                text = "1"
-            elif not equals:
-                values: list[str] = []
-                while rest and (several or not values):
-                    if several and (
-                        rest[-1].startswith("--") or VARIABLE.fullmatch(rest[-1])
-                    ):
-                        break
-                    values.append(rest.pop())
-                if not values:
-                    raise RequestError(f"{flag}: expected a value")
-                text = " ".join(values)
-        else:
+    flag = ""  # whose value follows
+    for word in unfold(arguments):
+        name, (before, equals, text) = field_of(word), word.partition("=")
+        if flag and (not name or not given[flag]):
+            several = kinds[flag][1]
+            given[flag] = f"{given[flag]} {word}".strip()
+            flag = flag if several else ""
+            continue
+        if not name:
             last = next(reversed(given), "")
             quoted = shlex.quote(f"{given.get(last, '')} {word}")
             hint = f"; a value with blanks needs quotes, {last.upper()}={quoted}"
@@ -271,7 +253,14 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
                 f"unexpected: {word}; an option is NAME=value or --name value"
                 f"{hint if last else ''}"
             )
-        given[name] = text
+        if word.startswith("--") and name not in kinds:
+            flags = ["--" + option.replace("_", "-") for option in known]
+            raise RequestError(nearest("option", before, flags))
+        is_switch = not equals and kinds[name][0] is bool
+        given[name] = "1" if is_switch else text
+        flag = "" if equals or is_switch else name
+    if flag and not given[flag]:
+        raise RequestError(f"--{flag.replace('_', '-')}: expected a value")
     dropped = {*PLACES} - {*known}
     if "predictions" in known and given.get("predictions"):
         of_table = sorted({"group", "label"} & dropped & {*given})
