@@ -49,7 +49,7 @@ from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import (
     untrainable,
 )
-from featurestack.results.training_data import of_today
+from featurestack.results.selection import of_today
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
 from featurestack.storage.own_files import OwnFiles

@@ -21,8 +21,7 @@ from featurestack.features_cache.names import (
     is_cache,
 )
 from featurestack.results.config import digest, label
-from featurestack.results.folders import find
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, find
 from featurestack.storage.files import require_readable
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 

@@ -26,7 +26,7 @@ from featurestack.features_cache import external
 from featurestack.train.compute import Compute, device_of, preferred
 from featurestack.train.fold_data import load_fold, measure_clips
 from featurestack.train.folds import draw_network
-from featurestack.train.graph import Passes, Replayed, cuda_graph
+from featurestack.train.optimisation import Passes, Replayed, cuda_graph
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import Trainer

@@ -162,7 +162,7 @@ def fit(
     >>> run.name, len(run.finished)
     ('rms+zcr-ridge', 5)
     """
-    from featurestack.train.command import fit as train_runs
+    from featurestack.train.run import fit as train_runs
 
     return train_runs(options_from(TrainOptions, locals()))
 

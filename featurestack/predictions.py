@@ -37,8 +37,8 @@ from featurestack.features_cache.table import SEPARATOR, originals
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.config import digest
-from featurestack.results.folders import find
 from featurestack.results.imported import Predictions, write_imported
+from featurestack.results.run_folder import find
 from featurestack.storage.csv_files import read_csv
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 from scipy.fft import dct
 
-from featurestack.train.models.resnet import basic_block
+from featurestack.train.models.cnn import basic_block
 
 # ---- 1 Listen and look
 

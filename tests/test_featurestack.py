@@ -14,7 +14,7 @@ import featurestack as fs
 from featurestack.commandline.options import fields, texts
 from featurestack.commandline.words import COMMANDS, options_of
 from featurestack.pipeline.options import SourceOptions
-from featurestack.train import command as train_command
+from featurestack.train import run as train_run
 from featurestack.train.options import RunOptions
 from notebooks import store
 from tests.golden.commands import ROOT
@@ -80,7 +80,7 @@ def test_every_function_has_numpydoc_sections_with_an_example(name):
 
 
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
-    monkeypatch.setattr(train_command, "fit", lambda options: options.runs())
+    monkeypatch.setattr(train_run, "fit", lambda options: options.runs())
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))

@@ -15,9 +15,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import complete
 from featurestack.predictions import predictions_in, read_table
 from featurestack.results import imported
-from featurestack.results.folders import find
 from featurestack.results.imported import write_imported
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.refusal import refused
 

@@ -31,8 +31,7 @@ from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
-from featurestack.results.folders import claim_run
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.checkpoint import load, load_weights
@@ -157,7 +156,8 @@ def train_run(
     if plan.training.pretrained:
         from featurestack.train.pretrained import refuse_tested_clips
 
-        refuse_tested_clips(plan, folds)
+        weights, clips = plan.training.weights, plan.content["clips"]
+        refuse_tested_clips(weights, plan.dataset, clips, folds)
     network = first_network(plan, folds[0])
     claim_run(plan.path, plan.folds, begun=plan.begun)
     clips = measure_clips(plan)
@@ -252,7 +252,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     if plan.training.pretrained:
         from featurestack.train.pretrained import start_from
 
-        start_from(network, plan.model, plan.training.weights)
+        start_from(network, plan.model.entry.name, plan.training.weights)
     return network
 
 

@@ -24,8 +24,7 @@ from torch.utils.data import Dataset
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
-from featurestack.results.folders import claim_run
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.train.fold_data import (
     ClipMoments,

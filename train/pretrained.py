@@ -1,40 +1,57 @@
-"""Start from pretrained weights: torchvision's for ImageNet, or a file of weights.
+"""Start from pretrained weights: ImageNet's, or a file of weights.
 
-A file may hold a part of the layers. A name like resnet18-f37072fd.pth holds the
-beginning of its content's SHA-256, which is checked. Files are read with
-weights_only=True, so that nothing in them is executed.
+ImageNet's are a file in models/, else torchvision's, which is downloaded once; without
+a connection a run of WEIGHTS=auto begins from scratch. torch is imported only when
+weights are read. A file may hold a part of the layers. A name like
+resnet18-f37072fd.pth holds the beginning of its content's SHA-256, which is checked.
+Files are read with weights_only=True, so that nothing in them is executed.
 """
 
+from __future__ import annotations
+
+import functools
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell_once
-from featurestack.results.run_folder import RunFolder
-from featurestack.train.checkpoint import KEYS, read_safely
-from featurestack.train.models import Architecture
-from featurestack.train.plan import Plan
-from featurestack.train.weights import check_hash, fetch
+from featurestack.commandline.terminal import tell, tell_once
+from featurestack.storage.files import Lock
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FOLDER = Path("models")  # below the current folder
+PUBLISHED = {
+    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
+}
+MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+# runs that differ in more than the weights: docs/explanation/accuracy.md
+GAIN = (
+    "on mel of ESC-50 at 16 kHz ResNet-18 reaches 84.7 % with them (GRID=128x156,"
+    " frames of 64 ms), and 64.5 % from scratch (GRID=64x108, frames of 23 ms)"
+)
 
 # torchvision's DenseNet file is from a time when module names could hold dots:
 # denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
-def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
-    """Load the `weights` of a plan into a network.
+def start_from(network: nn.Module, model: str, weights: str) -> None:
+    """Load the `weights` of a plan into a network of this model.
 
     The first convolution is adapted to the network's channels, but for a checkpoint of
     as many channels. The last layer keeps its own weights, because it has other
     classes. `network.loaded` names what was filled.
     """
-    file = Path(weights)
-    if weights == "imagenet":
-        file = fetch(architecture.entry.name)
+    file = fetch(model) if weights == "imagenet" else Path(weights)
     state, own = read_weights(file)
     filled = fill(network, state, str(file), own)
     network.loaded = frozenset(filled)  # type: ignore[assignment]
@@ -42,6 +59,10 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
 
 def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
     """The state dict in a file of weights, and whether that is a fold's checkpoint."""
+    import torch
+
+    from featurestack.train.checkpoint import read_safely
+
     if not file.is_file():
         raise RequestError(f"WEIGHTS={file}: no such file; give a file, or imagenet")
     check_hash(file.name, file.read_bytes())
@@ -70,15 +91,19 @@ def counters(network: nn.Module) -> set[str]:
     return {name for name in names if name.endswith("num_batches_tracked")}
 
 
-def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
+def refuse_tested_clips(
+    weights: str, dataset: str, clips: str, folds: Sequence[int]
+) -> None:
     """RequestError if WEIGHTS come from a fold of this project that trained on test
-    clips of one of `folds`.
+    clips of one of `folds`; `clips` is the digest of the dataset's table.
 
     A checkpoint names the fold that it left out, and the run.json above it names the
     dataset. If clips or folds of the dataset have changed since, the fold's number
     means other clips, and the weights are refused for every fold.
     """
-    weights = plan.training.weights
+    from featurestack.results.run_folder import RunFolder
+    from featurestack.train.checkpoint import KEYS, read_safely
+
     file = Path(weights).resolve()
     if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
         return
@@ -87,13 +112,13 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
         return
     own = state["fold"]
     run = RunFolder(file.parent.parent)
-    tested = folds if run.dataset == plan.dataset else []
-    if run.training.clips == plan.content["clips"]:
+    tested = folds if run.dataset == dataset else []
+    if run.training.clips == clips:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(
             f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds"
-            f" of {plan.dataset}, perhaps on clips that fold {tested[0]} tests: give"
+            f" of {dataset}, perhaps on clips that fold {tested[0]} tests: give"
             f" weights from other clips, or FOLDS={own} if clips and folds have not"
             " changed since"
         )
@@ -161,12 +186,14 @@ def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     return adapted
 
 
-@torch.no_grad()
 def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Set batch norms that were loaded as the identity from what precedes them on some
     training clips; the network's function stays, which a batch's norm would change. An
     export may have folded its norms into the convolutions.
     """
+    import torch
+    from torch import nn
+
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())
     norms = [
         layer
@@ -183,21 +210,109 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
 
     handles = [norm.register_forward_pre_hook(measure) for norm in norms]
     network.eval()
-    for x in batches if norms else ():
-        network(x)
+    with torch.no_grad():
+        for x in batches if norms else ():
+            network(x)
+        for norm, measured in moments.items():
+            mean, square = torch.stack(measured).mean(0)
+            variance = (square - mean**2).clamp_min(norm.eps)
+            for name, value in (("running_mean", mean), ("running_var", variance)):
+                norm.get_buffer(name).copy_(value)
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.add_(mean)
     for handle in handles:
         handle.remove()
-    for norm, measured in moments.items():
-        mean, square = torch.stack(measured).mean(0)
-        variance = (square - mean**2).clamp_min(norm.eps)
-        for name, value in (("running_mean", mean), ("running_var", variance)):
-            norm.get_buffer(name).copy_(value)
-        norm.weight.copy_((variance + norm.eps).sqrt())
-        norm.bias.add_(mean)
 
 
 def is_identity(norm: nn.BatchNorm2d) -> bool:
     """Whether a norm adds its bias and changes nothing else."""
+    import torch
+
     assert norm.running_mean is not None and norm.running_var is not None
     spread = (norm.running_var + norm.eps).sqrt()
     return bool((norm.running_mean == 0).all()) and torch.allclose(norm.weight, spread)
+
+
+# ---- ImageNet's weights
+
+
+def choose_weights(asked: str, model: str) -> str:
+    """WEIGHTS=auto or imagenet as a plan keeps it: `none`, `imagenet` for the published
+    file, which is here then, or another file; `auto` if none are published.
+    """
+    if model not in PUBLISHED:
+        if asked == "auto":
+            return asked
+        known = ", ".join(PUBLISHED)
+        raise RequestError(
+            f"no ImageNet weights are published for {model}, only for {known}"
+        )
+    if local := local_weights(model):
+        return "imagenet" if local.name == published_name(model) else str(local)
+    if asked == "imagenet":
+        fetch(model)
+        return "imagenet"
+    return "imagenet" if fetched(model) else "none"
+
+
+def published_name(model: str) -> str:
+    """The file's name, which holds its hash."""
+    return PUBLISHED[model].rpartition("/")[2]
+
+
+def local_weights(model: str) -> Path | None:
+    """A model's weights in models/, the published file first; None without any."""
+    published = FOLDER / published_name(model)
+    files = [published, *sorted(FOLDER.glob(f"{model}-*.pth"))]
+    return next((file for file in files if file.is_file()), None)
+
+
+@functools.cache  # several runs try once
+def fetched(model: str) -> bool:
+    """Whether the published file could be downloaded; tells what is lost if not."""
+    file = FOLDER / published_name(model)
+    tell(
+        f"ImageNet's weights are downloaded once: {MEGABYTES[model]} MB to {file}"
+        " (WEIGHTS=none trains from scratch)"
+    )
+    try:
+        fetch(model, patient=False)
+    except RequestError as error:
+        tell_once(f"training begins from scratch: {error}")
+        tell_once(f"{GAIN}: put {file.name} into {FOLDER}/ and type the command again")
+        return False
+    return True
+
+
+def fetch(model: str, *, patient: bool = True) -> Path:
+    """A model's published file, which is downloaded once. A broken connection is tried
+    again if `patient`.
+    """
+    name = published_name(model)
+    file = FOLDER / name
+    if file.is_file():
+        return file
+    from featurestack.storage.download import download
+
+    waiting = f"{file} is being downloaded by another process"
+    with Lock(file.with_name(f".{name}.lock"), waiting=waiting):
+        if not file.is_file():
+            download(
+                PUBLISHED[model],
+                file,
+                other_ways=f"Fetch it elsewhere and put it into {FOLDER}/",
+                check=lambda part: check_hash(name, part.read_bytes()),
+                patient=patient,
+            )
+    return file
+
+
+def check_hash(name: str, content: bytes) -> None:
+    """RequestError if a file's SHA-256 does not begin as its name says."""
+    promised = HASH_IN_NAME.search(name)
+    digest = hashlib.sha256(content).hexdigest()
+    if promised and not digest.startswith(promised[1]):
+        raise RequestError(
+            f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is"
+            " damaged or another file"
+        )

@@ -1,4 +1,5 @@
-"""One run: train its folds and print the scores.
+"""`make train`: every combination of the given values, one run each, but finished
+ones.
 
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
 imported only if a fold is left to train. A folder that holds another run than the one
@@ -6,26 +7,42 @@ that is planned is refused.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import Failed, RequestError, make_command
 from featurestack.commandline.next_step import predict_by
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, is_or_are, percent
-from featurestack.commandline.terminal import tell
-from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.names import cache_folder, is_cache
+from featurestack.commandline.terminal import progress, tell, tell_once, text_table
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.names import (
+    cache_folder,
+    dataset_name,
+    is_cache,
+    parse_list,
+)
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.training_data import readable_again
+from featurestack.results.selection import readable_again
 from featurestack.scores.bootstrap import FEWEST_RECORDINGS
+from featurestack.scores.metrics import by_unit
 from featurestack.train import run_json
-from featurestack.train.options import RunOptions
-from featurestack.train.plan import Plan, make_plan
+from featurestack.train.models import resolve
+from featurestack.train.network_input import describe_channel
+from featurestack.train.options import RunOptions, TrainOptions
+from featurestack.train.plan import (
+    Plan,
+    choose_model,
+    find_features,
+    make_plan,
+    training_command,
+    validate,
+)
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -34,51 +51,128 @@ DIGITS = 4  # of the data's digest, in the name of a run beside one of other dat
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
-def train_folds(options: RunOptions) -> int:
-    """Train or continue the run of these options, and print its summary; returns 0."""
-    tell_dataset_state(options)
-    folder = execute(options)
-    if first_process():
-        print(run_summary(folder))
-        print(next_steps(options, folder))
-    return 0
+# ---- the command
 
 
-def run_summary(run: RunFolder) -> str:
-    """The score of all clips together, the worst errors, the protocol."""
-    score = configuration_score([run])
-    spread = ""
-    if len(score.by_fold) > 1:
-        spread = f", SD over folds {percent(score.by_fold.std())}"
-    lines = [
-        (
-            f"{run.path}: {len(run.finished)} of {len(run.folds)} folds; test"
-            f" {run.task.metric.title} {score}{spread}"
-        ),
-        *run.task.error_lines(run),
-        f"protocol: {run.config.protocol}",
+def train(options: TrainOptions) -> int:
+    """Train the runs of the options; print the summary of one, a table of several;
+    returns the exit status.
+    """
+    jobs = product(options)
+    tell_dataset_state(replace(jobs[0], features=options.runs()[0].features))
+    done, failures = train_all(jobs)
+    for name, error in failures.items():
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, RequestError | Failed):
+            reason = str(error)
+        elif isinstance(error, PermissionError):
+            reason = (
+                f"{error.filename} may not be written: RUNS= names a folder of your own"
+            )
+        tell(f"failed: {name}: {reason}")
+    if done and first_process():
+        print(run_summary(done[0]) if len(jobs) == 1 else table(done))
+        if failures:
+            print(
+                f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
+                f" {'; '.join(failures)}"
+            )
+        print(next_steps(jobs[0], done[-1]))
+    return int(bool(failures))
+
+
+def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
+    """The run of one configuration, or the runs of several; the first error of these
+    is raised after the others were trained.
+    """
+    jobs = product(options)
+    tell_dataset_state(jobs[0])
+    done, failures = train_all(jobs)
+    for error in failures.values():
+        raise error
+    return done if len(jobs) > 1 else done[0]
+
+
+def product(options: TrainOptions) -> list[RunOptions]:
+    """The options of every run, but one seed of an exact solution: others give the same
+    predictions. RequestError if there is none.
+    """
+    asked = options.runs()
+    for job in asked:
+        validate(job)
+    kept: dict[RunOptions, RunOptions] = {}
+    for job in asked:
+        exact = not resolve(job.model).kind.in_steps and job.val == "none"
+        kept.setdefault(replace(job, seed=0) if exact else job, job)
+    if len(kept) < len(asked):
+        tell("an exact solution does not depend on the seed: one SEED is trained")
+    runs = [*kept.values()]
+    first = runs[0]
+    cache = cache_of(first.dataset, first.data, first.name, first.features)
+    sets = parse_list(first.features, cache.features)
+    if len(runs) == len(sets) == 1:
+        return [replace(first, features="+".join(map(str, sets[0])))]
+    jobs = [
+        replace(job, features=name) for job in runs for name in feature_sets(job, cache)
     ]
-    if run.config.synthetic:
-        lines.append("the clips are synthetic")
-    return "\n".join(lines)
+    if not jobs:
+        models = " ".join(dict.fromkeys(job.model for job in runs))
+        raise RequestError(f"MODEL={models} can take none of FEATURES={first.features}")
+    return jobs
 
 
-def next_steps(options: RunOptions, folder: RunFolder) -> str:
-    """The commands to type next: the report's, of events the detection's too."""
-    given = option_words(options, OPTIONS_OF_ANALYSIS)
-    lines = [f"next: {make_command('analysis', *given)}"]
-    if folder.task.stages.instead:
-        run = f"{folder.path.parent.name}/{folder.name}"
-        detection = predict_by(given, run, "FOLDER")
-        lines.append(
-            f"then: {detection}   (detections in recordings; TABLES=FOLDER scores them)"
-        )
-    return "\n".join(lines)
+def feature_sets(options: RunOptions, cache: Cache) -> list[str]:
+    """The named sets that the model can take."""
+    named = parse_list(options.features, cache.features)
+    for features in named:  # a feature that the cache lacks ends the others too
+        find_features(cache, replace(options, features="+".join(map(str, features))))
+    fitting: dict[str, None] = {}
+    for features in named:
+        text = "+".join(map(str, features))
+        channels = [describe_channel(cache, feature) for feature in features]
+        try:
+            choose_model(options.model, channels)
+            fitting[text] = None
+        except RequestError as reason:
+            tell_once(f"skipped: {text} with {options.model}: {reason}")
+    return list(fitting)
 
 
-def first_process() -> bool:
-    """Whether this is the only process that trains the run, or the first of several."""
-    return os.environ.get("RANK", "0") == "0"
+def train_all(
+    jobs: Sequence[RunOptions],
+) -> tuple[list[RunFolder], dict[str, Exception]]:
+    """Train the runs, with one bar for all; returns the finished ones and the others'
+    errors. The error of an only run is raised.
+    """
+    if len(jobs) == 1:
+        return [execute(jobs[0])], {}
+    done = []
+    failures: dict[str, Exception] = {}
+    plans: dict[str, tuple[RunOptions, Plan]] = {}
+    first = jobs[0]
+    # this command named all sets, before one of them was tested
+    before = run_json.finished_alone(
+        first.runs / dataset_name(first.dataset, first.name)
+    )
+    for job in jobs:
+        name = " ".join([*training_command(job), f"SEED={job.seed}"])
+        try:
+            plans[name] = job, planned(job, tested_before=before)
+        except Exception as error:  # any error: the other runs go on
+            failures[name] = error
+    left = {name: waiting(plan) for name, (_, plan) in plans.items()}
+    if finished := sum(not folds for folds in left.values()):
+        are = is_or_are(finished)
+        tell(f"{finished} of {counted(len(jobs), 'run')} {are} finished already")
+    total = sum(plan.steps(left[name]) for name, (_, plan) in plans.items())
+    label = counted(len(jobs) - finished - len(failures), "run")
+    with progress(total=total, label=label, unit="clips") as bar:
+        for name, (job, plan) in plans.items():
+            try:
+                done.append(train_plan(job, plan, bar))
+            except Exception as error:
+                failures[name] = error
+    return done, failures
 
 
 def tell_dataset_state(options: RunOptions) -> None:
@@ -104,6 +198,78 @@ def tell_dataset_state(options: RunOptions) -> None:
         )
 
 
+# ---- what it prints
+
+
+def run_summary(run: RunFolder) -> str:
+    """The score of all clips together, the worst errors, the protocol."""
+    score = configuration_score([run])
+    spread = ""
+    if len(score.by_fold) > 1:
+        spread = f", SD over folds {percent(score.by_fold.std())}"
+    lines = [
+        (
+            f"{run.path}: {len(run.finished)} of {len(run.folds)} folds; test"
+            f" {run.task.metric.title} {score}{spread}"
+        ),
+        *run.task.error_lines(run),
+        f"protocol: {run.config.protocol}",
+    ]
+    if run.config.synthetic:
+        lines.append("the clips are synthetic")
+    return "\n".join(lines)
+
+
+def table(done: Sequence[RunFolder]) -> str:
+    """A table of scores with their intervals: a row for each configuration, all its
+    seeds together, the best first.
+    """
+    families: dict[str, list[RunFolder]] = {}
+    for folder in done:
+        families.setdefault(folder.config.family, []).append(folder)
+    rows = []
+    for seeds in families.values():
+        score = configuration_score(seeds)
+        by_fold = score.by_fold
+        deviation = percent(by_fold.std()) if len(by_fold) > 1 else "-"
+        number = 1 if seeds[0].exact else len(seeds)
+        cells = percent(score.mean), score.interval or "-", deviation, number
+        rows.append((score.mean, seeds[0].name, *cells))
+    rows.sort(key=itemgetter(0), reverse=True)
+    title = f"test {done[0].task.metric.title} %"
+    header = "run", title, "95 % CI", "SD over folds", "seeds"
+    text = text_table([cells for _, *cells in rows], header)
+    if score.unit == "block":
+        text += f"\nNote: intervals are {by_unit(score.unit)}"
+    if len(rows) > 1:
+        text += (
+            f"\nNote: the best of {len(rows)} was chosen on test data, so its score"
+            " is optimistic"
+        )
+    return text
+
+
+def next_steps(options: RunOptions, folder: RunFolder) -> str:
+    """The commands to type next: the report's, of events the detection's too."""
+    given = option_words(options, OPTIONS_OF_ANALYSIS)
+    lines = [f"next: {make_command('analysis', *given)}"]
+    if folder.task.stages.instead:
+        run = f"{folder.path.parent.name}/{folder.name}"
+        detection = predict_by(given, run, "FOLDER")
+        lines.append(
+            f"then: {detection}   (detections in recordings; TABLES=FOLDER scores them)"
+        )
+    return "\n".join(lines)
+
+
+def first_process() -> bool:
+    """Whether this is the only process that trains the run, or the first of several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+# ---- one run
+
+
 def execute(
     options: RunOptions,
     composed_from: int = 0,
@@ -111,9 +277,12 @@ def execute(
 ) -> RunFolder:
     """Train the wanted folds that are not finished, as `planned`."""
     plan = planned(options, composed_from, tested_before)
-    if not waiting(plan):
+    folds = waiting(plan)
+    if not folds:
         tell(f"{plan.path} has these folds already")
-    return train_plan(options, plan)
+    unit = plan.task.stages.rows
+    with progress(total=plan.steps(folds), label=plan.path.name, unit=unit) as bar:
+        return train_plan(options, plan, bar)
 
 
 def planned(
@@ -121,14 +290,18 @@ def planned(
     composed_from: int = 0,
     tested_before: Collection[str] | None = None,
 ) -> Plan:
-    """The plan of a run with its folder; `composed_from` and `tested_before` as in
-    `Plan`, by default the features that are tested alone now.
+    """The plan of a run with its folder.
+
+    composed_from  feature sets from which its own was composed by their scores; 0 if
+                   that follows from `tested_before`
+    tested_before  the features that were tested alone when the command began; None:
+                   those that are now
     """
     plan = make_plan(options)
     if tested_before is None:
         tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
-    alone = frozenset(tested_before)
-    return placed(replace(plan, composed_from=composed_from, tested_before=alone))
+    composed = run_json.composed_from(plan.channel_names, tested_before)
+    return placed(replace(plan, composed_from=composed_from or composed))
 
 
 def waiting(plan: Plan) -> list[int]:
@@ -137,8 +310,8 @@ def waiting(plan: Plan) -> list[int]:
     return [fold for fold in plan.wanted_folds if fold not in finished]
 
 
-def train_plan(options: RunOptions, plan: Plan, bar: "Bar | None" = None) -> RunFolder:
-    """Train the folds that wait; `bar` is that of several runs."""
+def train_plan(options: RunOptions, plan: Plan, bar: "Bar") -> RunFolder:
+    """Train the folds that wait; `bar` counts the clips of all epochs."""
     if folds := waiting(plan):
         from featurestack.train.folds import train_on_devices
 
@@ -146,9 +319,6 @@ def train_plan(options: RunOptions, plan: Plan, bar: "Bar | None" = None) -> Run
     if first_process():
         run_json.finish(plan.path, plan.cache, options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
-
-
-# ---- another run in the folder
 
 
 def placed(plan: Plan) -> Plan:

@@ -27,13 +27,11 @@ from featurestack.results.config import (
     Way,
     digest,
 )
-from featurestack.results.folders import find
-from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.results.run_folder import RunFolder, find, write_config
 from featurestack.scores.calibration import fit_temperature
 from featurestack.scores.tasks.base import labels_of
 from featurestack.storage.files import Lock
-from featurestack.train.plan import NAMED_CLIPS, Plan
-from featurestack.train.run_identity import protocol
+from featurestack.train.plan import NAMED_CLIPS, Plan, protocol
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,13 +10,13 @@ from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
-from featurestack.results.folders import (
+from featurestack.results.run_folder import (
+    RunFolder,
+    configuration_score,
     find,
     locked,
 )
-from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.selection import select
-from featurestack.results.training_data import of_other_data
+from featurestack.results.selection import of_other_data, select
 from featurestack.storage.files import is_closed
 from featurestack.storage.own_files import RECORD, OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions

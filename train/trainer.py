@@ -48,10 +48,11 @@ from featurestack.train.fold_data import (
     chunked,
     draw_batches,
 )
-from featurestack.train.graph import Passes, captured_passes
 from featurestack.train.optimisation import (
     OBJECTIVES,
     EarlyStopping,
+    Passes,
+    captured_passes,
     learning_rate,
     make_optimiser,
 )

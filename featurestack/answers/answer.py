@@ -26,8 +26,12 @@ from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.features import FEATURES
-from featurestack.results.folders import claim_run, find
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import (
+    RunFolder,
+    claim_run,
+    configuration_score,
+    find,
+)
 from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan

@@ -26,9 +26,9 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
-from featurestack.results.folders import claim_run
 from featurestack.results.run_folder import (
     RunFolder,
+    claim_run,
     damage_named,
     write_config,
     write_predictions,

@@ -74,7 +74,7 @@ COMMANDS = {
         " continues.",
     ),
     "train": Command(
-        "train.command:train",
+        "train.run:train",
         "train.options:TrainOptions",
         "Train all folds of every combination of feature sets, models and other"
         " options, from the cache; skip finished runs.",

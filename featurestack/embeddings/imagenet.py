@@ -35,12 +35,12 @@ from featurestack.pipeline.features import (
     stored_map,
 )
 from featurestack.pipeline.parameters import Milliseconds
-from featurestack.train.weights import fetch, local_weights
+from featurestack.train.pretrained import fetch, local_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from featurestack.train.models.resnet import ResNet
+    from featurestack.train.models.cnn import ResNet
 
 ROWS = 128  # rows of the grid
 FRAMES_A_SECOND = 31.25  # the grid's: hops of 32 ms
@@ -137,7 +137,7 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     import torch
     from torch import nn
 
-    from featurestack.train.models.resnet import ResNet, basic_block
+    from featurestack.train.models.cnn import ResNet, basic_block
     from featurestack.train.pretrained import adapt, read_weights
 
     network = ResNet(basic_block, 1, (2, 2, 2, 2), channels=1, classes=1)

@@ -25,7 +25,7 @@ from featurestack.commandline.errors import (
 from featurestack.commandline.terminal import tell
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash, hash_of
-from featurestack.train.weights import FOLDER, MEGABYTES, fetch, local_weights
+from featurestack.train.pretrained import FOLDER, MEGABYTES, fetch, local_weights
 
 if TYPE_CHECKING:
     from featurestack.embeddings.options import NetworkOptions

@@ -19,8 +19,7 @@ from featurestack.features_cache.table import WINDOW_COLUMNS, fold_split
 from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.selection import select_one
-from featurestack.results.training_data import clips_of_run, is_of_today
+from featurestack.results.selection import clips_of_run, is_of_today, select_one
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, threads_of
 

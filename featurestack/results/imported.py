@@ -24,8 +24,12 @@ from featurestack.results.config import (
     digest,
     label,
 )
-from featurestack.results.folders import claim_run
-from featurestack.results.run_folder import RunFolder, write_config, write_predictions
+from featurestack.results.run_folder import (
+    RunFolder,
+    claim_run,
+    write_config,
+    write_predictions,
+)
 from featurestack.scores.tasks import task_of
 
 MODEL = "predictions"  # value of `model` in run.json

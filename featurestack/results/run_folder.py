@@ -19,13 +19,14 @@ A reader gets valid content or a RequestError that names the file and what to do
 history.csv and the predictions.
 """
 
+import glob
 import io
 import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,10 +43,30 @@ from featurestack.results.config import TRAIN_AGAIN, RunConfig, read_config
 from featurestack.scores.bootstrap import CHOICE_VARIANCE
 from featurestack.scores.tasks import task_of
 from featurestack.scores.tasks.base import Task
-from featurestack.storage.files import CLOSED, replace_file, require_readable
+from featurestack.storage.files import (
+    CLOSED,
+    Lock,
+    may_read,
+    replace_file,
+    require_readable,
+)
+from featurestack.storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
     from featurestack.scores.metrics import Score
+
+
+# names of the files in a run folder, and in each of its folds
+OF_RUN = ("run.json", ".lock")
+OF_FOLD = (
+    ".lock",
+    "history.csv",
+    "predictions.csv",
+    "last.pt",
+    "best.pt",
+    "frames.npz",
+)
+OTHER_RUN = "move it, or give another RUNS or TAG"
 
 PREDICTIONS_FILE = "predictions.csv"
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
@@ -348,3 +369,47 @@ def write_predictions(
         index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
     )
     replace_file(fold_folder / PREDICTIONS_FILE, text, parents=True)
+
+
+# ---- the folders below RUNS
+
+
+def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
+    """The run folders below `runs`, of one dataset or of all, sorted by path; folders
+    that may not be read are among them, since they may be runs.
+    """
+    require_readable(Path(runs))
+    folders = glob.escape(dataset) or "*"
+    found = []
+    for path in sorted(Path(runs).glob(f"{folders}/[!.]*")):
+        unknown = path.is_dir() and not may_read(path)
+        if unknown or (path / "run.json").exists():
+            found.append(RunFolder(path))
+    return found
+
+
+# ---- made and locked
+
+
+def claim_run(
+    folder: Path, folds: Iterable[int], *others: str, begun: bool = False
+) -> None:
+    """Take the names of a run's files, and these others; RequestError if the user has
+    one of them. What is in a run that has `begun` is the run's.
+    """
+    of_folds = [f"fold{fold}/{name}" for fold in folds for name in OF_FOLD]
+    own = OwnFiles(folder)
+    own.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, lambda file: begun)
+
+
+@contextmanager
+def locked(*folders: Path) -> Iterator[None]:
+    """The locks of these folders and of their folds; RequestError if one is in use."""
+    with ExitStack() as locks:
+        for folder in folders:
+            for name in OwnFiles(folder).hashes:
+                file = folder / name
+                if file.name == ".lock" and file.is_file():
+                    message = f"{file.parent} is being trained by another process"
+                    locks.enter_context(Lock(file, create=False, busy=message))
+        yield

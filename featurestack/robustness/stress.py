@@ -27,8 +27,7 @@ from featurestack.pipeline import audio
 from featurestack.predict.options import StressOptions
 from featurestack.results.config import Record, digest, read_config
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, damage_named
-from featurestack.results.selection import select_one
-from featurestack.results.training_data import is_of_today
+from featurestack.results.selection import is_of_today, select_one
 from featurestack.scores.calibration import scaled
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.files import content_hash, is_file

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.runs import load_runs
-from featurestack.results.folders import find
+from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
 CLASSES = ["dog", "rain"]

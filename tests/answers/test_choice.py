@@ -14,8 +14,7 @@ from featurestack.answers.choice import Scores, choose, fits_of, pruned, recomme
 from featurestack.answers.options import AnswerOptions
 from featurestack.feature_importance.fits import Clips, Fits, read_clips
 from featurestack.features_cache import external
-from featurestack.results.folders import find
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, find
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.analysis.made_runs import no_figures

@@ -16,7 +16,7 @@ from featurestack.commandline.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
-from featurestack.train.models import all_models
+from featurestack.train.models import MODELS
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 
@@ -43,7 +43,7 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
 def test_every_registered_thing_has_its_entry():
     page = (DOCS / "reference" / "models.md").read_text(encoding="utf-8")
     assert all(
-        f"`{name}`" in page for name in [*all_models().complete(), *AUGMENTS.complete()]
+        f"`{name}`" in page for name in [*MODELS.complete(), *AUGMENTS.complete()]
     )
     codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
     assert codes == [kind.code for kind in WARNINGS] and len({*codes}) == len(codes)

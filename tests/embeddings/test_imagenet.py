@@ -23,7 +23,7 @@ from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.model import Model
-from featurestack.train.weights import PUBLISHED
+from featurestack.train.pretrained import PUBLISHED
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build

@@ -2,7 +2,7 @@
 
 import io
 
-from featurestack.results.folders import find
+from featurestack.results.run_folder import find
 from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs

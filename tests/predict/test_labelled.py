@@ -11,7 +11,7 @@ import soundfile
 
 from featurestack.predict.labelled import score_elsewhere
 from featurestack.predict.options import PredictOptions
-from featurestack.results.folders import find
+from featurestack.results.run_folder import find
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 

@@ -13,7 +13,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.training_options import Training
 from featurestack.train.options import RunOptions
-from featurestack.train.run_identity import differences, hashed_options
+from featurestack.train.plan import differences, hashed_options
 from tests.refusal import refused
 from tests.run_configs import run_config
 

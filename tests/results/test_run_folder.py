@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results import folders, run_folder, selection
+from featurestack.results import run_folder, selection
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.storage import files
@@ -121,7 +121,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     assert selection.select_one(runs, "last") == other
     assert selection.select(runs, "last") == [last]
     assert selection.select(runs / "elsewhere", str(other.path)) == [other]
-    assert folders.find(runs, "two") == [other]
+    assert run_folder.find(runs, "two") == [other]
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
 ):
     """As for another user; root may read everything."""
     closed = runs / "two" / "mel-cnn8"
-    for module in (files, folders, selection):
+    for module in (files, run_folder, selection):
         monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
-    (run,) = folders.find(runs, "two")
+    (run,) = run_folder.find(runs, "two")
     with refused("two/mel-cnn8 may not be read: change its permissions"):
         _ = run.config
     with refused("two/mel-cnn8 may not be read"):

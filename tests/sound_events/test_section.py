@@ -9,8 +9,8 @@ from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.training_data import of_today
-from featurestack.train.command import table
+from featurestack.results.selection import of_today
+from featurestack.train.run import table
 from tests.analysis.made_runs import no_figures
 from tests.sound_events.field import (
     MEL,

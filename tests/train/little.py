@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import external
 from featurestack.train import run
 from featurestack.train.fold_data import load_fold, measure_clips
 from featurestack.train.models import resolve
-from featurestack.train.options import RunOptions
+from featurestack.train.options import RunOptions, TrainOptions
 from featurestack.train.plan import make_plan
 
 CLASSES = ("bell", "cat", "dog", "rain")
@@ -110,6 +111,11 @@ def change(options, **changes):
 def execute(options, **changes):
     """The run of `options` with these changes."""
     return run.execute(change(options, **changes))
+
+
+def train(options):
+    """The command `train` with these options."""
+    return run.train(TrainOptions.build(texts(TrainOptions, option_words(options))))
 
 
 def load(options, fold, device="cpu"):

@@ -10,7 +10,7 @@ from torch import nn
 
 from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions
-from featurestack.train.models import all_models, model
+from featurestack.train.models import MODELS, model
 from featurestack.train.models.sizes import list_models
 from featurestack.train.network_input import KINDS, input_kind
 from featurestack.train.options import ModelsOptions
@@ -24,7 +24,7 @@ DOCUMENT = ROOT / "docs" / "howto" / "adding.md"
 @pytest.fixture(autouse=True)
 def examples():
     """Load the examples, like a file of train/models."""
-    before = [(registry, set(registry)) for registry in (all_models(), KINDS)]
+    before = [(registry, set(registry)) for registry in (MODELS, KINDS)]
 
     @input_kind(
         "steps",

@@ -18,12 +18,11 @@ from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.hdf5 import read_header
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.results.folders import find
-from featurestack.results.selection import select
-from featurestack.results.training_data import is_of_today, of_today
-from featurestack.train import run, run_identity
+from featurestack.results.run_folder import find
+from featurestack.results.selection import is_of_today, of_today, select
+from featurestack.train import plan, run
 from featurestack.train.options import RemoveOptions, RunOptions
-from featurestack.train.run_identity import HASH_VERSION
+from featurestack.train.plan import HASH_VERSION
 from featurestack.train.runs import remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
@@ -35,6 +34,7 @@ from tests.train.little import (
     execute,
     fill,
     little_options,
+    train,
 )
 from tests.train.sounds import write_dataset
 
@@ -112,7 +112,7 @@ def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
 def test_a_run_of_another_version_is_told_from_other_weights(
     options, finished, monkeypatch
 ):
-    monkeypatch.setattr(run_identity, "HASH_VERSION", HASH_VERSION + 1)
+    monkeypatch.setattr(plan, "HASH_VERSION", HASH_VERSION + 1)
     with refused("different: the program's version"):
         execute(options)
 
@@ -125,7 +125,7 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     run.execute(RunOptions(features="rms", model="linear", **given))
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     capsys.readouterr()
-    run.train_folds(RunOptions(features="zcr", model="linear", **given))
+    train(RunOptions(features="zcr", model="linear", **given))
     said = capsys.readouterr().err
     assert (
         "has changed since its features were extracted (1 clip removed): run make"

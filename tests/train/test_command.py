@@ -9,7 +9,7 @@ import pytest
 
 from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
-from featurestack.train import command, run
+from featurestack.train import run
 from featurestack.train.options import TrainOptions
 from tests.refusal import refused
 from tests.train.little import clip_table, fill
@@ -29,25 +29,25 @@ def change(options, *given):
 
 def table(options, *given):
     """The runs, trained, and the lines of their table."""
-    done, _ = command.train_all(command.product(change(options, *given)))
-    return done, command.table(done).splitlines()
+    done, _ = run.train_all(run.product(change(options, *given)))
+    return done, run.table(done).splitlines()
 
 
 def test_recordings_too_few_for_a_verdict_are_told_once(several, tmp_path, capsys):
-    command.train(change(several, "FOLDS=1"))
+    run.train(change(several, "FOLDS=1"))
     assert "difference" not in capsys.readouterr().err
     table = clip_table()
     table = table.assign(group=table["fold"].map("speaker {}".format))
     folder = tmp_path / "few" / "features"
     fill(folder, table, "mel chroma")
-    command.train(change(several, f"DATASET={folder}", "FOLDS=1"))
+    run.train(change(several, f"DATASET={folder}", "FOLDS=1"))
     told = "3 source recordings can show no difference between runs"
     assert capsys.readouterr().err.count(told) == 1
 
 
 def test_every_option_of_a_configuration_takes_a_list(several):
     lists = ["texturenet", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
-    jobs = command.product(
+    jobs = run.product(
         change(several, "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002")
     )
     assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
@@ -71,20 +71,20 @@ def test_every_option_of_a_configuration_takes_a_list(several):
 def test_names_are_looked_at_before_the_cache(word, said, tmp_path):
     words = ["DATASET=synth", f"DATA={tmp_path}", word]
     with refused(re.escape(said)):
-        command.train(TrainOptions.build(texts(TrainOptions, words)))
+        run.train(TrainOptions.build(texts(TrainOptions, words)))
 
 
 @pytest.mark.parametrize(
     ("given", "seeds"), [((), [1, 1]), (("VAL=next",), [1, 1, 2, 2])]
 )
 def test_an_exact_model_is_trained_with_one_seed(several, capsys, given, seeds):
-    jobs = command.product(change(several, "SEED=1 2", *given))
+    jobs = run.product(change(several, "SEED=1 2", *given))
     assert [job.seed for job in jobs] == seeds
     assert ("one SEED is trained" in capsys.readouterr().err) == (not given)
 
 
 def test_what_the_model_does_not_take_is_passed_over(several, capsys):
-    jobs = command.product(change(several, "FEATURES=all", "MODEL=cnn4"))
+    jobs = run.product(change(several, "FEATURES=all", "MODEL=cnn4"))
     assert sorted(job.features for job in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
@@ -92,7 +92,7 @@ def test_what_the_model_does_not_take_is_passed_over(several, capsys):
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     several, capsys, monkeypatch
 ):
-    assert command.train(several) == 0
+    assert run.train(several) == 0
     before = {
         file: file.stat().st_mtime_ns
         for file in several.runs()[0].runs.glob("*/*/*/last.pt")
@@ -106,7 +106,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
         return train_plan(job, *given)
 
     monkeypatch.setattr(run, "train_plan", broken)
-    assert command.train(change(several, "FEATURES=mel blank chroma mel+chroma")) == 1
+    assert run.train(change(several, "FEATURES=mel blank chroma mel+chroma")) == 1
     printed = capsys.readouterr()
     failure = printed.err.splitlines()[-1]
     assert failure.startswith("failed: FEATURES=blank MODEL=linear")

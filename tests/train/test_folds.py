@@ -4,7 +4,7 @@ import pytest
 
 from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.terminal import tell_once
-from featurestack.results import folders
+from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
@@ -24,7 +24,7 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
             "-m", *torchrun, "-m", "featurestack", "train", *words, timeout=600
         )
         assert done.stdout.count("3 of 3 folds") == 1  # the first process says it
-    (spread,) = folders.find(options.runs)
+    (spread,) = find(options.runs)
     alone = execute(options, runs=options.runs / "alone")
     assert alone.name == spread.name
     for number in (1, 2, 3):

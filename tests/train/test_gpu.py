@@ -13,8 +13,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train import fold_data
 from featurestack.train.compute import Compute, device_of, disagreement
 from featurestack.train.fold_data import Resident, Streamed
-from featurestack.train.graph import cuda_graph
-from featurestack.train.optimisation import OBJECTIVES
+from featurestack.train.optimisation import OBJECTIVES, cuda_graph
 from featurestack.train.plan import make_plan
 from tests.train.little import build, change, execute, load
 from tests.train.test_graph import same_bits, trained

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from featurestack.commandline.terminal import tell_once
 from featurestack.train import trainer
 from featurestack.train.compute import Compute
-from featurestack.train.graph import Replayed, captured_passes, obstacle
+from featurestack.train.optimisation import Replayed, captured_passes, obstacle
 from featurestack.train.trainer import Trainer
 from tests.train.little import build, change, load
 

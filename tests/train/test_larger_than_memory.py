@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache import external
-from featurestack.results import folders
+from featurestack.results.run_folder import find
 from tests.processes import python
 
 # bytes a process; training alone takes 600 MB of them, most of it in libraries
@@ -57,5 +57,5 @@ def test_a_process_trains_from_it(large, tmp_path):
     words += " FOLDS=1 AUGMENT=none CURVE=0 DEVICE=cpu PRECISION=fp32 THREADS=1"
     done = limited("-m", "featurestack", "train", *words.split())
     assert done.returncode == 0, done.stderr
-    (run,) = folders.find(tmp_path / "runs")
+    (run,) = find(tmp_path / "runs")
     assert run.finished == [1]

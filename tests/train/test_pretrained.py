@@ -11,11 +11,9 @@ import pytest
 import torch
 
 from featurestack.results.training_options import Training
-from featurestack.train.models import resolve
 from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import make_plan
-from featurestack.train.pretrained import fill, start_from
-from featurestack.train.weights import PUBLISHED, fetch, fetched
+from featurestack.train.pretrained import PUBLISHED, fetch, fetched, fill, start_from
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build, change
@@ -66,7 +64,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
         torch.save({"network": theirs, "statistics": [], "epoch": 3}, file)
     network = build("resnet18", channels, 10, (128, 216))
     head = network.fc.weight.clone()
-    start_from(network, resolve("resnet18"), str(file))
+    start_from(network, "resnet18", str(file))
     assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
     assert torch.equal(network.fc.weight, head)
     kernel = theirs["conv1.weight"]
@@ -81,7 +79,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
 def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, channels):
     networks = [build("resnet18", count, 10, (64, 78)) for count in (1, channels)]
     for network in networks:
-        start_from(network, resolve("resnet18"), str(imagenet))
+        start_from(network, "resnet18", str(imagenet))
     alone, stack = (network.eval() for network in networks)
     stack.fc.load_state_dict(alone.fc.state_dict())
     x = torch.randn(2, channels, 64, 78, generator=torch.Generator().manual_seed(1))
@@ -118,7 +116,7 @@ def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(
         ("resnet50", imagenet, "weights of another model"),
     ):
         with refused(message):
-            start_from(build(name, 3, 10, (128, 216)), resolve(name), str(weights))
+            start_from(build(name, 3, 10, (128, 216)), name, str(weights))
 
 
 def without(state, *layers):
@@ -146,7 +144,7 @@ def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
 
 def test_loaded_layers_take_their_share_of_the_rate(imagenet):
     network = build("resnet18", 1, 10, (128, 216))
-    start_from(network, resolve("resnet18"), str(imagenet))
+    start_from(network, "resnet18", str(imagenet))
     training = Training(weights=str(imagenet), weights_lr=0.25)
     optimiser = make_optimiser(network, training)
     shares = {}
@@ -187,7 +185,7 @@ def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
     assert (chosen.epochs, chosen.grid, chosen.norm) == (10, "128x156", "feature")
     assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.changed)
     assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.command
-    start_from(network := build("resnet18", 3, 10, (128, 216)), plan.model, "imagenet")
+    start_from(network := build("resnet18", 3, 10, (128, 216)), "resnet18", "imagenet")
     theirs = torch.load(imagenet, weights_only=True)
     assert torch.equal(network.conv1.weight[:, 0], theirs["conv1.weight"].sum(1))
     # it is here now: nothing is downloaded, and what is typed wins

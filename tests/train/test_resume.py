@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from featurestack.results.folders import claim_run
+from featurestack.results.run_folder import claim_run
 from featurestack.storage.files import Lock
 from featurestack.train import checkpoint, run, trainer
 from featurestack.train.plan import make_plan

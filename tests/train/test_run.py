@@ -10,14 +10,14 @@ import torch
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache.index import read_index, refresh
-from featurestack.results import folders, run_folder
+from featurestack.results import run_folder
 from featurestack.scores.tasks.base import epoch_scores
 from featurestack.scores.tasks.classes import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.trainer import Trainer
 from tests.processes import python
 from tests.refusal import refused
-from tests.train.little import change, clip_table, execute, fill
+from tests.train.little import change, clip_table, execute, fill, train
 
 
 def test_a_run_leaves_what_analysis_reads(trained):
@@ -83,7 +83,7 @@ def test_another_configuration_never_touches_a_folder(options, finished):
 
 def test_validation_chooses_the_best_epoch(options, capsys):
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
-    run.train_folds(wanted)
+    train(wanted)
     printed = capsys.readouterr()
     folder = run.execute(wanted)
     for selection, epoch in (
@@ -172,7 +172,7 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     )
     with refused(r"clips that fold 1 tests: give weights from other clips"):
         execute(started, dataset=str(turned))
-    assert folders.find(options.runs) == [finished]
+    assert run_folder.find(options.runs) == [finished]
     assert execute(started, folds=(1,)).finished == [1]
     # the weights have seen none of these clips
     other = fill(tmp_path / "other" / "features", table.assign(group=""))
@@ -186,5 +186,5 @@ def test_a_fold_is_finished_when_everything_else_of_it_is_written(options, monke
     monkeypatch.setattr(Trainer, "write_answers", die)
     with pytest.raises(KeyboardInterrupt):
         execute(options, model="cnn4", epochs=1, folds=(1,))
-    (folder,) = folders.find(options.runs)
+    (folder,) = run_folder.find(options.runs)
     assert folder.finished == []

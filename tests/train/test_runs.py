@@ -5,8 +5,7 @@ in training stays.
 import io
 import shutil
 
-from featurestack.results.folders import find
-from featurestack.results.run_folder import configuration_score
+from featurestack.results.run_folder import configuration_score, find
 from featurestack.storage.files import Lock
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs

@@ -1,9 +1,14 @@
 """Networks and linear models by name: the decorator that enters one, and a model with
 its options, as `cnn8@width=16`.
 
-A model is one decorated function. The project's are in catalogue.py, yours in a further
-module of this folder; the other modules have the networks. torch is imported when a
-network is built, or a name is not in the catalogue.
+A model is one decorated function. Yours come from a file that LOAD names; the other
+modules of this folder have the project's networks. A builder imports its network only
+when it is called, so that a run is planned, or a finished one found, without waiting
+for torch.
+
+A builder takes the number of channels, the number of classes and the (rows, frames) of
+the input. If it has a fourth parameter, `planes`, it gets `InputSpec.planes`: the own
+size of each channel, and whether its columns are time.
 
 A network takes a batch (B, C, H, W), float, and returns logits (B, classes). In
 training a network that averages several returns the logits of each, (B, networks,
@@ -13,10 +18,8 @@ W samples; models on vectors and row statistics take H = W = 1 and C numbers.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
-import pkgutil
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -27,11 +30,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import number_of
 from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.results.training_options import STRENGTH
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from featurestack.train.network_input import Shape
+
+
+DROPOUT = {"dropout": (0.0, 0.9999)}
 
 Builder = Callable[..., "nn.Module"]
 Defined = TypeVar("Defined", bound=Builder)
@@ -43,7 +52,6 @@ SIZE_AT_FAULT = re.compile(
 )
 MODELS: Registry[Model] = Registry(
     "model",
-    others=["featurestack.train.models.catalogue"],
     # models of frames, which take no clips
     special={
         "frames": "featurestack.sound_events.task",
@@ -108,13 +116,6 @@ def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
     return MODELS.register(
         entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
     )
-
-
-def all_models() -> Registry[Model]:
-    """Every model by name; imports every module of this folder."""
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"featurestack.train.models.{module.name}")
-    return MODELS
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,7 @@ def resolve(text: str) -> Architecture:
     'aclnet@width=0.5'
     """
     name, _, options = text.partition("@")
-    # the module of a model of your own may not be imported yet
-    entry = MODELS.find(name) or all_models()[name]
+    entry = MODELS[name]
     given: dict[str, float | str] = {}
     for word in filter(None, options.split(",")):
         key, _, value = word.partition("=")
@@ -254,3 +254,136 @@ def resolve(text: str) -> Architecture:
                 expected = f"{least:g} to {most:g}"
             raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
     return Architecture(entry, given)
+
+
+# ---- the project's models
+
+
+def resnet(
+    layers: int, blocks: tuple[int, int, int, int], *, bottlenecks: bool = False
+) -> None:
+    """Enter the ResNet of so many layers; `blocks` are those of each of its stages."""
+
+    def build(channels: int, classes: int, shape: Shape) -> nn.Module:
+        from featurestack.train.models.cnn import ResNet, basic_block, bottleneck
+
+        block, expansion = (bottleneck, 4) if bottlenecks else (basic_block, 1)
+        return ResNet(block, expansion, blocks, channels, classes)
+
+    kind = " with bottlenecks" if bottlenecks else ""
+    build.__doc__ = f"ResNet of {layers} layers{kind}; torchvision's weights load."
+    build.__name__ = f"resnet{layers}"
+    model(kind="image")(build)
+
+
+resnet(18, (2, 2, 2, 2))
+resnet(34, (3, 4, 6, 3))
+resnet(50, (3, 4, 6, 3), bottlenecks=True)
+
+
+@model(kind="image")
+def densenet121(channels: int, classes: int, shape: Shape) -> nn.Module:
+    """DenseNet of 121 layers; torchvision's weights load."""
+    from featurestack.train.models.cnn import DenseNet
+
+    return DenseNet((6, 12, 24, 16), channels, classes)
+
+
+@model(kind="image")
+def cnn4(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Module:
+    """Four convolutions, each followed by max pooling."""
+    from featurestack.train.models.cnn import pooled
+
+    return pooled(channels, classes, width)
+
+
+@model(kind="image")
+def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Module:
+    """Eight strided convolutions, average pooling at the end."""
+    from featurestack.train.models.cnn import strided
+
+    return strided(channels, classes, shape, width)
+
+
+# Shift changes no statistic, and gain did not help.
+@model(kind="image", augment="none", reads_padding=True)
+def texturenet(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    planes: Planes,
+    *,
+    width: int = 256,
+    members: int = 3,
+) -> nn.Module:
+    """Small networks on texture statistics (mean, deviation, maximum, modulation
+    spectrum), averaged.
+
+    members: the number of networks.
+    """
+    from featurestack.train.models.vectors import TextureNet
+
+    return TextureNet(planes, classes, shape[1], width, members)
+
+
+@model(kind="wave", bounds=DROPOUT)
+def aclnet(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    width: float = 1.0,
+    dropout: float = 0.2,
+) -> nn.Module:
+    """A learned filter bank, then a VGG-like network on its output."""
+    from featurestack.train.models.cnn import AclNet
+
+    return AclNet(channels, classes, width, dropout)
+
+
+@model(kind="vector", bounds=DROPOUT)
+def mlp(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    width: int = 256,
+    dropout: float = 0.5,
+) -> nn.Module:
+    """A multilayer perceptron on vectors; other features enter by mean and deviation of
+    each row.
+
+    A channel whose columns are not time enters with all its values.
+    channels: how many numbers a clip has; shape is (1, 1).
+    """
+    from featurestack.train.models.vectors import VectorNet
+
+    return VectorNet(channels, classes, width, (dropout / 2, dropout))
+
+
+@model(kind="linear")
+def linear(
+    channels: int, classes: int, shape: Shape, *, C: float = STRENGTH
+) -> nn.Module:
+    """Logistic regression on the mean and deviation of each row; the smaller C, the
+    smaller its weights.
+
+    C: one over the strength of the L2 penalty, as in scikit-learn. A channel
+    whose columns are not time enters with all its values. channels: how many numbers a
+    clip has; shape is (1, 1).
+    """
+    from featurestack.train.models.vectors import LinearNet
+
+    return LinearNet(channels, classes, C)
+
+
+@model(kind="linear")
+def ridge(channels: int, classes: int, shape: Shape) -> nn.Module:
+    """Kernel ridge regression in closed form, for few numbers and for thousands.
+
+    It chooses its kernel, strength and temperature on the training clips, leaving each
+    recording out. channels: how many numbers a clip has; shape is (1, 1).
+    """
+    from featurestack.train.models.vectors import RidgeNet
+
+    return RidgeNet(channels, classes)

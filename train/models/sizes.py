@@ -10,7 +10,7 @@ from featurestack.commandline.quantities import count
 from featurestack.commandline.registry import first_sentence
 from featurestack.commandline.terminal import text_table
 from featurestack.train.augment import AUGMENTS
-from featurestack.train.models import all_models, resolve
+from featurestack.train.models import MODELS, resolve
 from featurestack.train.network_input import KINDS, InputSpec
 from featurestack.train.options import ModelsOptions
 
@@ -94,7 +94,7 @@ def list_models(options: ModelsOptions) -> None:
 def models_table() -> str:
     """Every model with its kind of input, size and options."""
     rows = []
-    for name, entry in sorted(all_models().complete().items()):
+    for name, entry in sorted(MODELS.complete().items()):
         sizes = map(count, describe_model(name)[:2])
         settings = ",".join(
             f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()

@@ -3,21 +3,21 @@
 import pytest
 import torch
 
-from featurestack.train.models import all_models, resolve
+from featurestack.train.models import MODELS, resolve
 from tests.refusal import refused
 from tests.train.little import build
 
-MODELS = all_models().complete()
+USUAL = MODELS.complete()
 DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
-IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
+IMAGE = [name for name, entry in USUAL.items() if entry.kind == "image"]
 
 
 SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in DEEP])
+@pytest.mark.parametrize("name", [name for name in USUAL if name not in DEEP])
 def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
-    shape = SMALLEST[MODELS[name].kind]
+    shape = SMALLEST[USUAL[name].kind]
     built = build(name, 8, 5, shape, generator=torch.manual_seed(0))
     x = torch.randn(3, 8, *shape)
     optimiser = torch.optim.AdamW(built.parameters(), 0.001)
@@ -31,7 +31,7 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
     assert min(losses) < 0.999 * losses[0]
     logits = built.eval()(x)
     assert logits.shape == (3, 5) and logits.isfinite().all()
-    assert MODELS[name].summary.endswith(".")
+    assert USUAL[name].summary.endswith(".")
 
 
 @pytest.mark.parametrize("name", IMAGE)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from featurestack.train.models.texture import (
+from featurestack.train.models.vectors import (
     BANDS,
     RANGES,
     TextureNet,
