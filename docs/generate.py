@@ -1,7 +1,7 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, warnings.md, interface.md,
-                           files.md, and the figures of the features
+    write_all(folder)      options.md, warnings.md, files.md, and the figures of the
+                           features
     with_figures(text)     reference/features.md with a figure and players for each card
 
 Each page is a function that returns Markdown, entered in PAGES by its file's name. The

@@ -59,8 +59,8 @@ def test_every_key_of_run_json_and_every_column_has_its_meaning():
     assert set(COMPARISON) <= named
 
 
-def test_the_interface_page_has_every_function():
-    page = (DOCS / "reference" / "interface.md").read_text(encoding="utf-8")
+def test_the_page_of_python_has_every_function():
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     functions = [name for name in fs.__all__ if inspect.isfunction(getattr(fs, name))]
     assert {*re.findall(r"autofunction:: (\w+)", page)} == {*functions}
 
