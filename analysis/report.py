@@ -44,8 +44,8 @@ from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.index import read_check
 from featurestack.features_cache.names import NAMED, has_events
-from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import (
     untrainable,
 )

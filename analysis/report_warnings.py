@@ -22,7 +22,7 @@ from featurestack.commandline.quantities import (
 )
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.side_files import WHOLE, failed_clips
+from featurestack.features_cache.index import WHOLE, failed_clips
 from featurestack.features_cache.table import originals, source_changes
 
 # measure of `check` -> its words, if they differ

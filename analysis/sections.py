@@ -40,7 +40,7 @@ from featurestack.commandline.quantities import (
     size,
 )
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.side_files import WHOLE
+from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.table import (
     by_label,
     classes_in,

@@ -104,7 +104,7 @@ class StoredFeature(FeatureFile):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
-                    from featurestack.features_cache.side_files import forget_verified
+                    from featurestack.features_cache.index import forget_verified
 
                     forget_verified(self.path.parent)
                 conditions = [status.missing, status.outdated, status.damaged]
@@ -318,7 +318,7 @@ class Cache(IndexSettings):
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and if known seconds, of these features for all clips."""
-        from featurestack.features_cache.side_files import read_costs
+        from featurestack.features_cache.index import read_costs
 
         stored = {self[channel].stored: self[channel] for channel in channels}
         clip_bytes = sum(feature.clip_bytes for feature in stored.values())

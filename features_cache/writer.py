@@ -48,16 +48,19 @@ from featurestack.features_cache.hdf5 import (
     read_header,
     write_structure,
 )
-from featurestack.features_cache.index import claim_names, refresh, stored_ids, updated
-from featurestack.features_cache.names import INDEX
-from featurestack.features_cache.side_files import (
+from featurestack.features_cache.index import (
     HEADERS,
+    claim_names,
     has_failed,
     is_verified,
     note_verified,
+    refresh,
+    stored_ids,
+    updated,
     write_costs,
     write_failures,
 )
+from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.table import rows_of
 from featurestack.storage.files import (
     allocate,

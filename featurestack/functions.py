@@ -80,7 +80,7 @@ def extract(
     ['rms', 'zcr']
     """
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.side_files import FAILURES, read_failures
+    from featurestack.features_cache.index import FAILURES, read_failures
     from featurestack.pipeline.extract import extract_features
 
     options = options_from(FeaturesCommand, locals())

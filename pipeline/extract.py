@@ -18,7 +18,7 @@ from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError, 
 from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.side_files import COSTS, FAILURES, WHOLE
+from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.writer import (
     CacheWriter,
     Missing,

@@ -18,13 +18,13 @@ from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import INDEX, Channel, parse_channel
-from featurestack.features_cache.side_files import (
+from featurestack.features_cache.index import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
+from featurestack.features_cache.names import INDEX, Channel, parse_channel
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
 from featurestack.pipeline.options import ShowOptions

@@ -38,7 +38,7 @@ from featurestack.features_cache.hdf5 import (
     FeatureSpec,
     state_word,
 )
-from featurestack.features_cache.side_files import WHOLE
+from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip, StoredMap

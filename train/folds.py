@@ -28,7 +28,7 @@ from featurestack.commandline.errors import (
 from featurestack.commandline.options import fields, written
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import progress, tell, tell_once
-from featurestack.features_cache.side_files import FAILURES, WHOLE, failed_clips
+from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run

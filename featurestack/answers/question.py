@@ -19,8 +19,8 @@ from featurestack.commandline.terminal import tell
 from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.hdf5 import FeatureSpec
+from featurestack.features_cache.index import read_check
 from featurestack.features_cache.names import dataset_name, is_cache
-from featurestack.features_cache.side_files import read_check
 from featurestack.features_cache.table import fold_split, originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown

@@ -23,7 +23,7 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.side_files import read_check
+from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
 from featurestack.results.run_folder import (

@@ -28,8 +28,8 @@ from featurestack.checks.measures import (
 from featurestack.checks.probes import artefact_findings, price_findings
 from featurestack.commandline.errors import NOT_WRITABLE, RequestError, make_command
 from featurestack.commandline.terminal import tell
+from featurestack.features_cache.index import write_check
 from featurestack.features_cache.names import NAMED
-from featurestack.features_cache.side_files import write_check
 from featurestack.features_cache.table import classes_in, originals
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group

@@ -16,7 +16,7 @@ from featurestack.commandline.errors import DamagedFile, RequestError, make_comm
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.cache import Cache, IndexSettings, unknown_dataset
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index import read_index
+from featurestack.features_cache.index import WHOLE, failed_clips, read_index
 from featurestack.features_cache.names import (
     DATASET_TABLES,
     NAMED,
@@ -25,7 +25,6 @@ from featurestack.features_cache.names import (
     dataset_name,
     is_cache,
 )
-from featurestack.features_cache.side_files import WHOLE, failed_clips
 from featurestack.features_cache.table import (
     classes_in,
     complete,

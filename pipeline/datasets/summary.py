@@ -16,8 +16,8 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.index import has_failed, read_check
 from featurestack.features_cache.names import NAMED, has_events, parse_channel
-from featurestack.features_cache.side_files import has_failed, read_check
 from featurestack.features_cache.table import by_label, originals, untrainable
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load

@@ -17,7 +17,7 @@ from featurestack.analysis.report_inputs import (
     jobs,
     read_summary,
 )
-from featurestack.features_cache.side_files import write_check
+from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import NO_DATA
 from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run

@@ -5,7 +5,7 @@ import numpy as np
 from featurestack.analysis.sections import data_facts
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.side_files import write_failures
+from featurestack.features_cache.index import write_failures
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):

@@ -22,7 +22,7 @@ from featurestack.answers.section import surer
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.side_files import write_check
+from featurestack.features_cache.index import write_check
 from featurestack.sound_events.dataset import make_events
 from featurestack.sound_events.options import EventsCommand
 from tests.analysis.made_runs import no_figures

@@ -11,7 +11,7 @@ import soundfile
 from featurestack.checks import LEAK, NOTE, WARNING
 from featurestack.checks.leaks import correlate
 from featurestack.checks.run import check_dataset, findings_in
-from featurestack.features_cache.side_files import read_check
+from featurestack.features_cache.index import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.damaged_mp3 import damage_frame

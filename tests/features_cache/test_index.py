@@ -1,5 +1,6 @@
 """index.h5: what it holds, and how it is brought up to date."""
 
+import os
 import shutil
 
 import h5py
@@ -7,8 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache import external
+from featurestack.features_cache.index import (
+    COSTS,
+    FAILURES,
+    read_check,
+    read_costs,
+    read_failures,
+    read_index,
+    refresh,
+    write_check,
+    write_costs,
+    write_failures,
+)
 from featurestack.features_cache.table import INDEX_COLUMNS, complete, with_sources
+from tests.features_cache.conftest import CLIPS
 
 
 @pytest.fixture
@@ -55,3 +69,79 @@ def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_pa
     read, _ = read_index(tmp_path)
     pd.testing.assert_frame_equal(read, clips[list(INDEX_COLUMNS)], check_dtype=False)
     assert len({id(label) for label in read["label"].to_numpy()}) == 2
+
+
+TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.wav"]})
+FINDINGS = [{"kind": "silent"}]
+
+
+@pytest.mark.parametrize("content", [b"name,why\nx,y\n", b"\xff\xfe\x00"])
+def test_files_of_something_else_count_as_none(tmp_path, content):
+    for file in (tmp_path / FAILURES, tmp_path / COSTS):
+        file.write_bytes(content)
+    assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}
+
+
+def test_a_feature_costs_once_and_seconds_need_all(cache, values):
+    external.write_feature(cache.folder, "little", values[:, :1, :2], CLIPS)
+    assert cache.extraction_cost(["mine", "mine", "little"]) == {
+        "megabytes": 8 * (20 + 2) * 2 / 1e6
+    }
+    write_costs(cache.folder, {"mine": 0.25}, {"mine": 3})
+    write_costs(cache.folder, {"mine": 0.5}, {"mine": 4})
+    write_costs(cache.folder, {"mine": 9.0}, {"mine": 1})  # fewer clips than before
+    assert "seconds" not in cache.extraction_cost(["mine", "little"])
+    assert cache.extraction_cost(["mine", "mine"])["seconds"] == 8 * 0.5
+
+
+def noted(folder):
+    return [
+        (clip, feature, reason) for clip, _, feature, reason in read_failures(folder)
+    ]
+
+
+def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(
+    tmp_path,
+):
+    first = [(0, "all", "empty"), (1, "mel", "NaN"), (2, "crest", "NaN, twice")]
+    write_failures(tmp_path, TABLE, np.arange(3), ["crest", "mel"], first)
+    write_failures(tmp_path, TABLE, np.array([1, 2]), ["mel"], [(2, "all", "missing")])
+    later = [("c", "crest", "NaN, twice"), ("c", "all", "missing")]
+    assert noted(tmp_path) == [("a", "all", "empty"), *later]
+    write_failures(tmp_path, TABLE.iloc[1:], np.array([0]), ["mel"], [])
+    assert noted(tmp_path) == later
+
+
+def to_another_time(a, b):
+    os.utime(a, (1, 1))
+
+
+def to_another_sound(a, b):
+    shutil.copy(b, a)
+
+
+def to_nothing(a, b):  # the audio is on another machine
+    a.unlink()
+    b.unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "hold"),
+    [
+        (to_another_time, False),
+        (to_another_sound, False),
+        (to_nothing, True),
+    ],
+)
+def test_findings_hold_while_the_audio_is_as_it_was_or_elsewhere(
+    tmp_path, change, hold
+):
+    a, b, missing = (tmp_path / f"{name}.wav" for name in "abc")
+    for path in (a, b):
+        path.write_bytes(path.stem.encode() * 9)
+    table = {"clip_id": [*"abc"], "label": "x", "fold": 1}
+    clips = complete(pd.DataFrame({**table, "path": map(str, (a, b, missing))}))
+    write_check(tmp_path, clips, FINDINGS)
+    assert read_check(tmp_path, clips) == FINDINGS
+    change(a, b)
+    assert read_check(tmp_path, clips) == (FINDINGS if hold else None)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache.hdf5 import FeatureSpec, lock
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.side_files import note_verified
+from featurestack.features_cache.index import note_verified, read_index
 from featurestack.features_cache.writer import (
     Wanted,
     cache_writer,

@@ -10,8 +10,7 @@ import torch
 
 from featurestack.commandline.options import fields
 from featurestack.features_cache import external
-from featurestack.features_cache.index import read_index, refresh
-from featurestack.features_cache.side_files import write_failures
+from featurestack.features_cache.index import read_index, refresh, write_failures
 from featurestack.results.config import digest
 from featurestack.results.training_options import Training
 from featurestack.train import run
