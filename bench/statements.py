@@ -51,7 +51,8 @@ from featurestack.scores.bootstrap import CHOICE_VARIANCE, recording_sums
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.check import draw, precision_above
 from featurestack.sound_events.frames import Frames
-from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames
+from featurestack.sound_events.scores import ScoredFrames
+from featurestack.sound_events.task import EVENT_F1
 from tests.analysis.simulated import (
     claims,
     interval_holds,

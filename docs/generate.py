@@ -32,7 +32,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS
 from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION
-from featurestack.sound_events.scored_frames import SCORE_COLUMNS
+from featurestack.sound_events.scores import SCORE_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 # a clip with pitch, with rhythm, of noise

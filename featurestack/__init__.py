@@ -62,8 +62,8 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.predict.model import Model as Model
     from featurestack.predictions import compare as compare
     from featurestack.robustness.functions import stress as stress
-    from featurestack.sound_events.functions import detections as detections
-    from featurestack.sound_events.functions import events as events
+    from featurestack.sound_events.dataset import events as events
+    from featurestack.sound_events.detections import detections as detections
     from featurestack.train.models import model as model
     from featurestack.transformer import Features as Features
 
@@ -81,7 +81,8 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.predict.model": "Model",
     "featurestack.predictions": "compare",
     "featurestack.robustness.functions": "stress",
-    "featurestack.sound_events.functions": "detections events",
+    "featurestack.sound_events.dataset": "events",
+    "featurestack.sound_events.detections": "detections",
     "featurestack.train.models": "model",
     "featurestack.transformer": "Features",
 }

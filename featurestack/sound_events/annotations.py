@@ -4,15 +4,16 @@ recordings.
     Raven      selection tables: a selection has a row for each view; if a table is
                about several files, `Begin File` and `File Offset (s)` say where a
                selection begins
-    Audacity   label tracks: start TAB end TAB label, no header; without an end the
-               event is a point; lines that begin with a backslash have frequencies
+    Audacity   label tracks: start TAB end TAB label, no header; lines that begin with
+               a backslash have frequencies
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
 Frequencies are kept for the tables of detections: a model of frames has none.
 
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
-if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused.
+if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused. A mark without
+an end, or whose end is its start, is an event of POINT seconds around it.
 
 `make events` writes them as events.csv beside the table of clips: MARK_COLUMNS, with
 absolute paths; `read_marks` reads it. Tables that `predict` wrote and nobody corrected
@@ -25,7 +26,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -36,15 +36,16 @@ from featurestack.commandline.errors import (
     RequestError,
     make_command,
     nearest,
+    quoted,
     shortened,
 )
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
+from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.results.run_folder import damage_named
-from featurestack.sound_events.options import LabelOptions
-from featurestack.sound_events.tables import RECORD
+from featurestack.sound_events.options import RECORD, LabelOptions
 from featurestack.storage.csv_files import (
     FILE_COLUMNS,
     cell_number,
@@ -69,7 +70,6 @@ COLUMNS = {
         "end endtime ends endseconds endsec stop stoptime offset offsets offsettime"
         " tmax maxt"
     ),
-    "duration": "duration durations durationseconds length",
     "label": (
         "label labels annotation annotations species commonname tags tag eventlabel"
         " class manualid scientificname"
@@ -78,12 +78,11 @@ COLUMNS = {
     "high": "highfreq highfrequency freqhigh maxfreq fmax high",
 }
 KNOWN = frozenset(" ".join(COLUMNS.values()).split())
-TIMES = ("start", "end", "duration", "file offset")
+TIMES = ("start", "end", "file offset")
 # unit in a header, in lower case -> seconds
 SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "sec": 1.0, "seconds": 1.0}
-# 1,000 or 1,000,000: the comma may separate thousands
-GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
+POINT = 0.1  # seconds
 UNCHANGED = LabelOptions()
 
 
@@ -91,8 +90,8 @@ UNCHANGED = LabelOptions()
 class Annotations:
     """The content of annotation tables.
 
-    `events` has MARK_COLUMNS, sorted by file and start; start and end are seconds,
-    equal for a point; unknown frequencies are NaN.
+    `events` has MARK_COLUMNS, sorted by file and start; start and end are seconds;
+    unknown frequencies are NaN.
     """
 
     events: pd.DataFrame
@@ -123,36 +122,28 @@ class Recordings:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = list(paths)
-        self.by_name = defaultdict[str, list[str]](list)
+        self.by_end = defaultdict[tuple[str, ...], list[str]](list)
         for path in self.paths:
-            name = plain_path(path)
-            for key in {name.name, name.stem}:
-                self.by_name[key].append(path)
+            *folders, name = plain_path(path).parts
+            for last in {name, PurePosixPath(name).stem}:
+                for depth in range(len(folders) + 1):
+                    self.by_end[*folders[depth:], last].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
         """The recording of this name whose folders agree best; '' without one."""
-        fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
-        best = fitting
-        for depth in range(2, len(name.parts) + 1):  # folders from the innermost on
-            folders = name.parts[-depth:-1]
-            closer = [
-                path for path in best if plain_path(path).parts[-depth:-1] == folders
-            ]
-            best = closer or best
-        if len(best) > 1:
-            raise RequestError(
-                f"{where}: {name} may be {' or '.join(best[:3])}; expected one"
-                " recording of this name: write its folder into the table, or rename"
-                " the others"
-            )
-        return best[0] if best else ""
-
-    def unknown(self, text: str, where: str) -> RequestError:
-        """The error for a row whose cell, perhaps empty, names no recording."""
-        named = f"the recording {shortened(text)} is" if text else "its recording is"
-        return RequestError(
-            f"{where}: {named} not in AUDIO=; add it, or remove the line"
-        )
+        for depth in range(len(name.parts)):
+            *folders, last = name.parts[depth:]
+            fitting = self.by_end.get((*folders, last), [])
+            fitting = fitting or self.by_end.get((*folders, name.stem), [])
+            if len(fitting) > 1:
+                raise RequestError(
+                    f"{where}: {name} may be {' or '.join(fitting[:3])}; expected one"
+                    " recording of this name: write its folder into the table, or"
+                    " rename the others"
+                )
+            if fitting:
+                return fitting[0]
+        return ""
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:
         """The recording of a table's own name without its extensions, '' without one;
@@ -215,19 +206,25 @@ def read_events(
                 noted["recordings that are not in AUDIO=, left out"][row.file] = None
                 continue
             if not file:
-                raise known.unknown(row.file, row.where)
+                raise RequestError(
+                    f"{row.where}: the recording {shortened(row.file)} is not in"
+                    " AUDIO=; add it, or remove the line"
+                )
             annotated.add(file)
             seconds = recordings[file]
+            if row.start == row.end:
+                row = around(row)
             if row.end > seconds:
                 noted["events that end with their recording"][row.where] = None
             for own_label in labels_of_event(row, options.label, file, seconds):
                 span = row.start, min(row.end, seconds)
                 events.append((file, *span, own_label, *row[5:]))
     if not annotated:
+        first, path = next(iter(paths.items()))
         raise RequestError(
-            f"no table of TABLES={tables} fits a recording: the first table is"
-            f" {next(iter(paths))}, the first recording {next(iter(recordings))};"
-            " expected names as in a.wav and a.txt, or a column file"
+            f"no table of TABLES={tables} fits a recording: the first table is {first},"
+            f" the first recording {next(iter(recordings))}; expected names as in a.wav"
+            f" and a.txt, or a column file{remedy_of_files(path)}"
         )
     remarks = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
@@ -285,11 +282,18 @@ def read_rows(path: Path, options: LabelOptions, *, is_table: bool) -> list[Row]
         return []
 
 
+def around(point: Row) -> Row:
+    """The event of POINT seconds around a mark without length."""
+    start = min(point.start, max(0.0, point.start - POINT / 2))
+    end = point.start + POINT / 2
+    return point._replace(start=round(start, DIGITS), end=round(end, DIGITS))
+
+
 def labels_of_event(row: Row, default: str, file: str, seconds: float) -> list[str]:
     """The labels of a row's event, separated by `;`; none without an event."""
     if math.isnan(row.start):
         return []
-    if row.start < 0 or row.end < row.start or row.start > seconds:
+    if row.start < 0 or row.end < row.start or row.start >= seconds:
         raise RequestError(
             f"{row.where}: the event lasts from {row.start:g} to {row.end:g} s;"
             f" expected a start and an end, in seconds, within the {seconds:.6g} s"
@@ -303,18 +307,6 @@ def labels_of_event(row: Row, default: str, file: str, seconds: float) -> list[s
             " events"
         )
     return labels
-
-
-def refuse_thousands(path: Path, numbers: Iterable[str]) -> None:
-    """RequestError if every comma in a table's numbers may separate thousands."""
-    with_comma = [
-        text for text in numbers if "," in text and cell_number(text) is not None
-    ]
-    if with_comma and all(map(GROUPED.fullmatch, with_comma)):
-        raise RequestError(
-            f"{path}: the comma of {shortened(with_comma[0])!r} may separate thousands"
-            " or decimals: write the table's numbers with a point"
-        )
 
 
 def seconds_of(where: str, column: str, text: str) -> float:
@@ -333,10 +325,9 @@ def frequency(text: str) -> float:
 
 def label_track(path: Path, text: str) -> list[Row]:
     """The events of an Audacity track; cells after the label are left out."""
-    lines = [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
-    refuse_thousands(path, chain(*(cells[:2] for cells in lines)))
     rows: list[Row] = []
-    for line, (first, *cells) in enumerate(lines, 1):
+    for line, content in enumerate(text.split("\n"), 1):
+        first, *cells = map(str.strip, content.split("\t"))
         if first.startswith("\\"):
             low, high = (frequency(cell) for cell in (*cells, "", "")[:2])
             rows[-1:] = [row._replace(low=low, high=high) for row in rows[-1:]]
@@ -358,15 +349,13 @@ def table_rows(path: Path, text: str, options: LabelOptions) -> Iterator[Row]:
     if len(table) and not (of["label"] or options.label):
         raise RequestError(
             f"{path}, line 1: no column is known to hold labels (label,"
-            f" Annotation, Species, …); COLUMN= names one of {', '.join(table)}, or"
-            " LABEL= gives all events one label"
+            f" Annotation, Species, …); {remedy_of_labels(table, of)}"
         )
     units = units_of(path, of)
     cells = {
         role: table[name].str.strip() if name else [""] * len(table)
         for role, name in of.items()
     }
-    refuse_thousands(path, chain(*(cells[role] for role in units)))
 
     def seconds(role: str) -> float:
         number = seconds_of(where, of[role], cell[role])
@@ -381,8 +370,6 @@ def table_rows(path: Path, text: str, options: LabelOptions) -> Iterator[Row]:
         if cell["start"] or cell["end"]:
             start = seconds("start")
             end = seconds("end") if cell["end"] else start
-            if cell["duration"] and not cell["end"]:
-                end = round(start + seconds("duration"), DIGITS)
             if cell["file offset"]:
                 begin = seconds("file offset")
                 start, end = begin, round(begin + (end - start), DIGITS)
@@ -415,9 +402,7 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
         role: next((plain[name] for name in names.split() if name in plain), "")
         for role, names in COLUMNS.items()
     }
-    if not of["start"] and of["duration"] and of["end"] == plain.get("offset"):
-        of["start"], of["end"] = of["end"], ""  # PyHa's columns OFFSET and DURATION
-    if not (of["start"] and (of["end"] or of["duration"])):
+    if not (of["start"] and of["end"]):
         raise UnknownTable(
             f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known"
             " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
@@ -428,6 +413,27 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
             f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}"
         )
     return {**of, "label": column or of["label"]}
+
+
+def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
+    """The words that give a table's events labels: its other columns of text, those of
+    fewest values first.
+    """
+    others = table.drop(columns=[name for name in of.values() if name])
+    texts = others.columns[others.map(cell_number).isna().any()]
+    names = others[texts].nunique().sort_values(kind="stable").index[:3]
+    ways = [quoted(f"COLUMN={name}") for name in names]
+    return f"give {' or '.join([*ways, 'LABEL=NAME, the same for all events'])}"
+
+
+def remedy_of_files(path: Path) -> str:
+    """`; rename take to file` for a table of audio files under an unusual name."""
+    try:
+        table = parse_csv(path, read_text(path)).head(1)
+    except RequestError:
+        return ""
+    files = [name for name in table if table[name].str.fullmatch(AUDIO_FILE).any()]
+    return f"; rename {files[0]} to file" if files else ""
 
 
 def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:

@@ -44,7 +44,6 @@ from featurestack.scores.bootstrap import (
 )
 from featurestack.scores.metrics import Floats
 from featurestack.sound_events.frames import STEP
-from featurestack.sound_events.tables import as_text
 from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
@@ -132,7 +131,7 @@ def write_check(
         cards.append(card | row._asdict())
     table.insert(0, "sound", [*content])
     table = table.assign(above=above, detections=numbers, correct="")
-    text = as_text(table, ",")
+    text = table.to_csv(index=False, lineterminator="\n")
     page = render("check.html", cards=cards, text=text, key=digest(text), name=TABLE)
     content |= {TABLE: text, PAGE: page}
     own, number = OwnFiles(out / FOLDER, NO_DATA), 2

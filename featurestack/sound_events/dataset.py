@@ -22,12 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import (
     RequestError,
     make_command,
     shortened,
 )
+from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import tell, text_table
@@ -38,16 +40,15 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.config import StoredChannel
-from featurestack.scores.metrics import Floats
+from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.annotations import (
     EVENTS_FILE,
     MARK_COLUMNS,
     Annotations,
     read_events,
 )
-from featurestack.sound_events.frames import are_exclusive
+from featurestack.sound_events.frames import Frames, are_exclusive, numbers_between
 from featurestack.sound_events.options import EventsCommand
-from featurestack.sound_events.scores import numbers_between
 from featurestack.storage.files import replace_file
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
@@ -68,28 +69,21 @@ class Measured(NamedTuple):
 
     seconds: dict[str, float]  # readable file -> its length
     problems: dict[str, str]  # why the others cannot
-    lost: dict[str, float]  # truncated file -> missing seconds, NaN if not known
+    truncated: list[str]
     rates: dict[str, int]  # samples a second in the file
 
     @property
     def promised(self) -> dict[str, float]:
         """Recording -> its seconds for tables, which may name a missing part."""
         unknown = dict.fromkeys(self.problems, math.nan)
-        return self.seconds | unknown | dict.fromkeys(self.lost, math.inf)
-
-    @property
-    def lost_in_words(self) -> str:
-        """`2 truncated recordings, 12.3 s lost`, of those whose loss is known."""
-        known = np.nansum([*self.lost.values()])
-        return f"{counted(len(self.lost), 'truncated recording')}, {known:.1f} s lost"
+        return self.seconds | unknown | dict.fromkeys(self.truncated, math.inf)
 
 
-def measure_recordings(
-    recordings: Mapping[str, Path],
-    channel: int = 0,
-) -> Measured:
-    """The facts of recordings; tells whose channels are averaged."""
-    measured = Measured({}, {}, {}, {})
+def measure_recordings(recordings: Mapping[str, Path], channel: int = 0) -> Measured:
+    """The facts of recordings; tells which are truncated, and whose channels are
+    averaged.
+    """
+    measured = Measured({}, {}, [], {})
     mixed = []
     infos = audio.file_infos(list(recordings.values()), truncated=True)
     for name, info in zip(recordings, infos):
@@ -100,10 +94,11 @@ def measure_recordings(
         measured.rates[name] = info.sample_rate
         if info.channels > 1 and not channel:
             mixed.append(name)
-        if info.lost is None:
-            measured.lost[name] = math.nan
-        elif info.lost:
-            measured.lost[name] = info.lost / info.sample_rate
+        if info.lost != 0:
+            measured.truncated.append(name)
+    if measured.truncated:
+        number = counted(len(measured.truncated), "truncated recording")
+        tell(f"{number}, first {measured.truncated[0]}: used up to the end of the file")
     if mixed:
         tell(
             f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
@@ -155,6 +150,51 @@ def cut_blocks(seconds: Mapping[str, float], number: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "start", "end", "group"])
 
 
+class Placed(NamedTuple):
+    """The places of the frames of pieces.
+
+    order  (n,) the pieces' positions in the table that was given, by stretch and time
+    own    (n, T) bool: frames that are taken from each of these pieces
+    frames the frames of the stretches, in the order of own[i, j] from left to right
+    """
+
+    order: Ints
+    own: NDArray[np.bool_]
+    frames: Frames
+
+
+def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
+    """The frames of pieces in their stretches; each is taken from the piece in which it
+    lies farther from an end.
+
+    clips    path, start, end, group, fold
+    offsets  (T,) seconds of a piece's frames after its start
+    """
+    order = np.lexsort((clips["start"], clips["group"]))
+    clips = clips.iloc[order]
+    start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
+    group = clips["group"].to_numpy(str)
+    follows = np.append(False, group[1:] == group[:-1])
+    middle = (start + np.append(0, end[:-1])) / 2
+    begin = np.where(follows, middle, start)
+    until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
+    times = start[:, None] + offsets  # (n, T)
+    own = (times >= begin[:, None]) & (times < until[:, None])
+    first = np.flatnonzero(~follows)
+    stretches = pd.DataFrame(
+        {
+            "file": clips["path"].to_numpy(str)[first],
+            "start": start[first],
+            "end": np.maximum.reduceat(end, first),
+            "group": group[first],
+            "fold": clips["fold"].to_numpy()[first],
+            "frames": np.add.reduceat(own.sum(axis=1), first),
+        }
+    )
+    hop = float(np.median(np.diff(offsets)))
+    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))
+
+
 def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
     """Each piece's labels, joined by `;`, in the order of the alphabet; '' for none."""
     labels = pd.Series("", pieces.index)
@@ -162,7 +202,6 @@ def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
         of_file = events[events["file"] == file].sort_values("label")
         first = np.searchsorted(own["end"], of_file["start"], side="right")
         last = np.searchsorted(own["start"], of_file["end"], side="left")
-        last = np.maximum(last, first + 1).clip(max=len(own))  # a point
         place, piece = numbers_between(first, last)
         found = of_file["label"].iloc[place].set_axis(own.index[piece])
         names = found.groupby(level=0).unique()
@@ -198,10 +237,10 @@ def used_recordings(
         notes.insert(0, f"left out, no table: {number}, {named}; {hint}")
     events = annotations.events[annotations.events["file"].isin(used.keys())]
     lasts = events["file"].map(used)
-    gone = (events["start"] >= lasts) & events["file"].isin(measured.lost.keys())
-    if measured.lost:
+    gone = events["start"] >= lasts
+    if gone.any():
         number = counted(gone.sum(), "event")
-        notes.append(f"{measured.lost_in_words}, with {number}")
+        notes.append(f"left out, in the missing part of a recording: {number}")
     events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
     events = events.reset_index(drop=True)
     if events.empty:
@@ -250,8 +289,7 @@ def events_summary(
     events = annotated.events
     rows = []
     for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
-        median = f"{lasts.median():.3f}" if lasts.any() else "points"
-        rows.append([label, f"{len(lasts):,}", median])
+        rows.append([label, f"{len(lasts):,}", f"{lasts.median():.3f}"])
     length = (pieces["end"] - pieces["start"]).max()
     exclude = "exclude each other" if are_exclusive(events) else "overlap"
     whole = duration(sum(seconds.values()))
@@ -292,6 +330,47 @@ def make_events(options: EventsCommand) -> int:
     words = [f"DATASET={path}", *option_words(options, ("data",)), "FEATURES=mel"]
     print(f"next: {make_command('features', *words)}")
     return int(bool(measured.problems))
+
+
+@command
+def events(
+    audio: Path | str,
+    tables: Path | str,
+    *,
+    column: str = "",
+    label: str = "",
+    data: Path | str = "data",
+    empty: bool = False,
+    name: str = "",
+    quiet: bool = False,
+) -> Path:
+    """`make events`: a dataset of recordings with annotated events.
+
+    Parameters
+    ----------
+    audio : path
+        Recordings: a folder, or one file.
+    tables : path
+        Annotation tables of Raven or Audacity, or CSV.
+
+    Other Parameters
+    ----------------
+    The options of `make events`, explained by `featurestack help events`.
+
+    Returns
+    -------
+    Path
+        The dataset's CSV.
+
+    Examples
+    --------
+    ::
+
+        fs.clips(fs.events("recordings", "labels"))
+    """
+    options = options_from(EventsCommand, locals())
+    make_events(options)
+    return csv_path(options)
 
 
 # ---- backgrounds

@@ -2,13 +2,13 @@
 and the detections that their probabilities give. No torch.
 
 A stretch is a recording, or a block of a recording that folds keep together. Its frames
-follow each other in time, `hop` seconds apart. A class whose events all have no length
-is a class of points.
+follow each other in time, `hop` seconds apart.
 
     target      whether the frame's time lies in an event of the class
     detection   a run of frames above the lower threshold of the class's rule, one of
-                them above its threshold, that lasts the least length or more; a point
-                is the mean time of the run, weighted by probability
+                them above its threshold, that lasts the least length or more
+    match       an event and a detection of its label share half of the time that one of
+                them lasts (IoU 0.5); each has one partner, as many as possible have one
 
 A rule that was chosen on the frames that it is scored on would flatter the scores: the
 rules of a fold come from the other folds, and only the median length of a class is that
@@ -17,7 +17,7 @@ the default one only if it is better by MARGIN standard errors.
 
 Conventions: T frames of all stretches together, S stretches, K classes, E events, D
 detections. `axis` times are seconds on one axis, on which stretches follow each other
-GAP apart, so that one pass serves all recordings.
+GAP apart, so that one pass serves all recordings; detections do not overlap.
 """
 
 from collections import defaultdict
@@ -30,10 +30,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from featurestack.scores.metrics import Floats, Ints
-from featurestack.sound_events import scores
-from featurestack.sound_events.scores import Spans, is_points, numbers_between
 
 Numbers = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -42,7 +42,8 @@ GAP = 10.0  # seconds; more than anything that is compared is apart
 # Labels exclude each other if they share less than this part of the events' time: marks
 # made by hand overlap by a few milliseconds.
 EXCLUSIVE = 0.01
-POINT = 0.02  # seconds that a point lasts beside others
+IOU = 0.5
+ROUNDING = 1e-9  # seconds, of times on the axis
 # the first of each make the default rule
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 SHARES = (0.5, 1.0, 0.25)
@@ -50,6 +51,80 @@ LEAST_LENGTH = 0.3  # share of the class's median event; shorter detections are 
 MARGIN = 1.0  # standard error of the default rule's F1
 LEAST_SHARE = 0.25  # of the lowest threshold: the lowest score of a candidate
 STEP = 0.001  # between thresholds that CHECKED proposes
+
+
+class Spans(NamedTuple):
+    """Spans of one label, sorted by start."""
+
+    start: Floats
+    end: Floats
+    stretch: Ints  # the recording, or the block of one, that each lies in
+    score: Floats  # the highest probability of each detection, NaN of an event
+
+    def take(self, chosen: NDArray[np.generic]) -> "Spans":
+        return Spans(*(column[chosen] for column in self))
+
+    @property
+    def middle(self) -> Floats:
+        return (self.start + self.end) / 2
+
+    @property
+    def lasts(self) -> Floats:
+        return self.end - self.start
+
+
+def match(events: Spans, detections: Spans) -> tuple[Ints, Ints]:
+    """The events and detections that are partners, as many as possible."""
+    pairs = overlapping(events, detections)
+    shape = len(events.start), len(detections.start)
+    allowed = csr_matrix((np.ones(pairs.shape[1]), pairs), shape)
+    partner = maximum_bipartite_matching(allowed, perm_type="column")  # -1: none
+    event = np.flatnonzero(partner >= 0)
+    return event, partner[event].astype(np.intp)
+
+
+def overlapping(events: Spans, detections: Spans) -> Ints:
+    """(2, P) events and detections with an IoU of at least IOU.
+
+    Such a detection covers half of the event, and so one of the times at 0.4 and 0.6 of
+    it: two searches an event, whatever lasts how long.
+    """
+    if not len(detections.start):
+        return np.empty((2, 0), np.intp)
+    pairs = []
+    for part in (0.4, 0.6):
+        times = events.start + part * events.lasts
+        begun = np.searchsorted(detections.start, times, side="right") - 1
+        event = np.flatnonzero(begun >= 0)
+        pairs.append(np.stack([event, begun[event]]))
+    event, detection = np.unique(np.concatenate(pairs, axis=1), axis=1)
+    start = events.start[event], detections.start[detection]
+    end = events.end[event], detections.end[detection]
+    shared = np.minimum(*end) - np.maximum(*start)
+    whole = np.maximum(*end) - np.minimum(*start)
+    near = shared >= IOU * whole - ROUNDING
+    return np.stack([event[near], detection[near]])
+
+
+def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
+    """Each whole number from `first` up to, without it, `after`, beside its place in
+    the two.
+
+    >>> place, number = numbers_between(np.array([3, 9]), np.array([5, 10]))
+    >>> place.tolist(), number.tolist()
+    ([0, 0, 1], [3, 4, 9])
+    """
+    count = np.maximum(0, after - first)
+    place = np.repeat(np.arange(len(first)), count)
+    counted_before = np.cumsum(count) - count
+    within = np.arange(count.sum()) - counted_before[place]
+    return place, first[place] + within
+
+
+def together(spans: Sequence[Spans]) -> Spans:
+    """The spans of several labels as one, sorted by start."""
+    columns = Spans(*map(np.concatenate, zip(*spans)))
+    return columns.take(np.argsort(columns.start, kind="stable"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +177,13 @@ class Frames:
         event across a block's edge counts in both. Other files and labels are left out.
         """
         begin, end = (events[name].to_numpy(float) for name in ("start", "end"))
-        until = np.where(begin == end, np.nextafter(end, np.inf), end)  # points
         of_file = self.stretches.groupby("file").indices
         pairs = [np.empty((2, 0), np.intp)]  # an event and a stretch that overlap
         for file, rows in events.groupby("file").indices.items():
             own = of_file.get(file, np.arange(0))
             own = own[np.argsort(self.start[own])]
             first = np.searchsorted(self.end[own], begin[rows], side="right")
-            after = np.searchsorted(self.start[own], until[rows], side="left")
+            after = np.searchsorted(self.start[own], end[rows], side="left")
             place, number = numbers_between(first, after)
             pairs.append(np.stack([rows[place], own[number]]))
         event, stretch = np.concatenate(pairs, axis=1)
@@ -121,9 +195,7 @@ class Frames:
             np.full(len(event), np.nan),
         )
         label = events["label"].to_numpy(object)[event]
-        return {
-            name: scores.together([every.take(label == name)]) for name in self.classes
-        }
+        return {name: together([every.take(label == name)]) for name in self.classes}
 
     def shifted(self, spans: Spans, share: Floats) -> Spans:
         """Spans shifted by a share (S,) of their stretch; those that leave its end come
@@ -152,8 +224,6 @@ class Frames:
             empty = after <= first
             first[empty] = np.searchsorted(between, spans.middle[empty])
             after[empty] = first[empty] + 1
-            if is_points(spans):
-                first, after = self.beside(first, spans.stretch)
             several = after - first > 1
             apart = spans.end[:-1] <= spans.start[1:]
             touch = after[:-1] == first[1:]
@@ -162,18 +232,6 @@ class Frames:
             _, inside = numbers_between(first, after)
             targets[inside, number] = True
         return targets
-
-    def beside(self, centre: Ints, stretch: Ints) -> tuple[Ints, Ints]:
-        """The first frame and the one after the last of points: a single frame among
-        thousands is seldom answered, so that those beside it count too.
-        """
-        numbers = self.stretches["frames"].to_numpy()
-        end = np.cumsum(numbers)[stretch]
-        first = np.maximum(centre - 1, end - numbers[stretch])
-        after = np.minimum(centre + 2, end)
-        after[:-1] = np.clip(centre[1:] - 1, centre[:-1] + 1, after[:-1])
-        first[1:] = np.clip(centre[:-1] + 2, first[1:], centre[1:])
-        return first, after
 
     def table(self, spans: Mapping[str, Spans]) -> pd.DataFrame:
         """`place` of several labels, sorted."""
@@ -194,9 +252,8 @@ class Frames:
 def are_exclusive(events: pd.DataFrame) -> bool:
     """Whether labels exclude each other: there are nearly never two at a time."""
     shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
-    end = np.maximum(events["end"], events["start"] + POINT)
-    table = events.assign(start=events["start"] + shift, end=end + shift)
-    table = table.sort_values("start")
+    table = events[["label"]].assign(start=events["start"] + shift)
+    table = table.assign(end=events["end"] + shift).sort_values("start")
 
     def covered(spans: pd.DataFrame) -> float:
         before = spans["end"].cummax().shift(fill_value=0.0)
@@ -206,51 +263,6 @@ def are_exclusive(events: pd.DataFrame) -> bool:
     each = sum(covered(own) for _, own in table.groupby("label"))
     whole = covered(table)
     return each - whole <= EXCLUSIVE * whole
-
-
-class Placed(NamedTuple):
-    """The places of the frames of pieces.
-
-    order  (n,) the pieces' positions in the table that was given, by stretch and time
-    own    (n, T) bool: frames that are taken from each of these pieces
-    frames the frames of the stretches, in the order of own[i, j] from left to right
-    """
-
-    order: Ints
-    own: NDArray[np.bool_]
-    frames: Frames
-
-
-def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
-    """The frames of pieces in their stretches; each is taken from the piece in which it
-    lies farther from an end.
-
-    clips    path, start, end, group, fold
-    offsets  (T,) seconds of a piece's frames after its start
-    """
-    order = np.lexsort((clips["start"], clips["group"]))
-    clips = clips.iloc[order]
-    start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
-    group = clips["group"].to_numpy(str)
-    follows = np.append(False, group[1:] == group[:-1])
-    middle = (start + np.append(0, end[:-1])) / 2
-    begin = np.where(follows, middle, start)
-    until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
-    times = start[:, None] + offsets  # (n, T)
-    own = (times >= begin[:, None]) & (times < until[:, None])
-    first = np.flatnonzero(~follows)
-    stretches = pd.DataFrame(
-        {
-            "file": clips["path"].to_numpy(str)[first],
-            "start": start[first],
-            "end": np.maximum.reduceat(end, first),
-            "group": group[first],
-            "fold": clips["fold"].to_numpy()[first],
-            "frames": np.add.reduceat(own.sum(axis=1), first),
-        }
-    )
-    hop = float(np.median(np.diff(offsets)))
-    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))
 
 
 # ---- detections
@@ -263,7 +275,6 @@ class Rule:
     threshold: float = 0.5  # a frame of a detection is above it
     share: float = 1.0  # all frames of it are above this share of the threshold
     least_length: float = 0.0  # seconds; shorter detections are dropped
-    points: bool = False  # events have no length
     # the class's marks in the tables, for those of detections
     low: float = 0.0  # Hz, medians
     high: float = 0.0  # Hz; 0 is the highest
@@ -286,22 +297,17 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
     score = np.maximum.reduceat(probability, first).astype(float)
     kept = score > rule.threshold
     stretch = frames.stretch[first[kept]]
-    if rule.points:
-        weight = np.where(above, probability, 0).astype(float)
-        moment = np.add.reduceat(weight * frames.axis, first)
-        start = end = (moment / np.add.reduceat(weight, first))[kept]
-    else:
-        shift = frames.shift[stretch]
-        begins = frames.axis[first[kept]] - frames.hop / 2
-        ends = frames.axis[last[kept]] + frames.hop / 2
-        start = np.maximum(begins, frames.start[stretch] + shift)
-        end = np.minimum(ends, frames.end[stretch] + shift)
-        gap = start[1:] - end[:-1]
-        neighbours = (gap < GAP_FRAMES * frames.hop) & (stretch[1:] == stretch[:-1])
-        before = np.flatnonzero(neighbours)
-        middle = (end[before] + start[before + 1]) / 2
-        end[before] = middle
-        start[before + 1] = middle
+    shift = frames.shift[stretch]
+    begins = frames.axis[first[kept]] - frames.hop / 2
+    ends = frames.axis[last[kept]] + frames.hop / 2
+    start = np.maximum(begins, frames.start[stretch] + shift)
+    end = np.minimum(ends, frames.end[stretch] + shift)
+    gap = start[1:] - end[:-1]
+    neighbours = (gap < GAP_FRAMES * frames.hop) & (stretch[1:] == stretch[:-1])
+    before = np.flatnonzero(neighbours)
+    middle = (end[before] + start[before + 1]) / 2
+    end[before] = middle
+    start[before + 1] = middle
     found = Spans(start, end, stretch, score[kept])
     return found.take(found.lasts >= rule.least_length)
 
@@ -340,7 +346,7 @@ def candidates(
     every = {}
     for name, rule in rules.items():
         less = below[name].take(below[name].score <= rule.threshold)
-        every[name] = scores.together([found[name], less])
+        every[name] = together([found[name], less])
     return every
 
 
@@ -388,11 +394,10 @@ def rule_grid(events: Spans, exclusive: bool) -> list[Rule]:
     Labels that exclude each other often follow closely, and a lower threshold joins
     them.
     """
-    points = is_points(events)
     shares = sorted(SHARES, key=(1.0).__ne__) if exclusive else SHARES
     median = float(np.median(events.lasts)) if len(events.start) else 0.0
     return [
-        Rule(threshold, share, LEAST_LENGTH * median, points)
+        Rule(threshold, share, LEAST_LENGTH * median)
         for threshold in THRESHOLDS
         for share in shares
     ]
@@ -406,7 +411,7 @@ def default_rules(events: Mapping[str, Spans], exclusive: bool) -> dict[str, Rul
 def count_rules(
     frames: Frames, probabilities: Numbers, events: pd.DataFrame
 ) -> RuleCounts:
-    """Count what each rule finds at IoU 0.5, points within the collar."""
+    """Count what each rule finds at IoU 0.5."""
     folds, fold = np.unique(frames.stretches["fold"], return_inverse=True)
     annotated = frames.spans(events)
     exclusive = are_exclusive(events)
@@ -422,7 +427,7 @@ def count_rules(
         numbers[2, :, number] = by_fold(own)[:, None]
         for place, rule in enumerate(grid):
             found = detect(frames, probabilities[:, number], rule)
-            _, partner = scores.match(own, found)
+            _, partner = match(own, found)
             numbers[0, :, number, place] = by_fold(found.take(partner))
             numbers[1, :, number, place] = by_fold(found)
     return RuleCounts(grids, folds, numbers)
@@ -438,4 +443,4 @@ def cross_fitted(
         rules = counts.chosen(without=tested)
         for name, own in detect_all(frames, probabilities, rules).items():
             found[name].append(own.take(fold[own.stretch] == tested))
-    return {name: scores.together(parts) for name, parts in found.items()}
+    return {name: together(parts) for name, parts in found.items()}

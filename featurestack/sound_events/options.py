@@ -6,6 +6,8 @@ from pathlib import Path
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import DataOptions, Options, option
 
+RECORD = ".predict.json"  # in a folder of tables that predict wrote
+
 
 class LabelOptions(Options):
     """The labels in annotation tables."""

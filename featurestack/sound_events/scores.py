@@ -1,140 +1,85 @@
-"""Scores of detections against annotated events. No torch.
+"""Scores of detections against annotated events, the frames of a run's tested
+recordings, and EVENT_F1, the metric by which runs of events are ranked. No torch.
 
-    F1 at IoU 0.5   a detection is right if it and an event of its label share half of
-                    the time that one of them lasts (intersection over union), each
-                    having one partner and as many as possible having one; points are
-                    right within COLLAR seconds
+    F1 at IoU 0.5   of matched events and detections (`frames.match`), all classes and
+                    recordings together
     found           events that a detection of their label lies on: one of the two
                     contains the other's middle
     false alarms    detections that lie on no event, an hour; detections that lie on an
-                    event of another label alone are `wrong_names`
+                    event of another label only are `wrong_names`
     onset error     between the starts of partners, milliseconds
 
-Conventions: E events and D detections of one label on one axis of seconds, on which
-recordings are far apart; both sorted by start; detections do not overlap.
+Event F1 is no mean over recordings: runs are compared by jackknife values, as for mAP.
+
+fold1/frames.npz   STRETCHES of each stretch that the fold tested, with stretch_ before
+    their names; EVENTS of its annotated events, with event_; time and probabilities
+    (T, K) of each frame; hop
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.scores.bootstrap import (
     drawn_recordings,
     effective_recordings,
     wilson_interval,
 )
-from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.metrics import (
+    SMALLEST_PROBABILITY,
+    Floats,
+    by_unit,
+)
+from featurestack.sound_events.frames import (
+    Frames,
+    Mask,
+    RuleCounts,
+    Spans,
+    are_exclusive,
+    count_rules,
+    cross_fitted,
+    default_rules,
+    detect_all,
+    match,
+    together,
+)
+from featurestack.storage.files import replace_file
 
-Mask = NDArray[np.bool_]
-IOU = 0.5
-COLLAR = 0.05  # seconds
-ROUNDING = 1e-9  # seconds, of times on the axis
+if TYPE_CHECKING:
+    pass
+
 ALL = "all classes"
-
-
-class Spans(NamedTuple):
-    """Spans of one label, sorted by start."""
-
-    start: Floats
-    end: Floats
-    stretch: Ints  # the recording, or the block of one, that each lies in
-    score: Floats  # the highest probability of each detection, NaN of an event
-
-    def take(self, chosen: NDArray[np.generic]) -> "Spans":
-        return Spans(*(column[chosen] for column in self))
-
-    @property
-    def middle(self) -> Floats:
-        return (self.start + self.end) / 2
-
-    @property
-    def lasts(self) -> Floats:
-        return self.end - self.start
-
-
-# ---- matching
-
-
-def match(events: Spans, detections: Spans) -> tuple[Ints, Ints]:
-    """The events and detections that are partners, as many as possible."""
-    if is_points(events):
-        pairs = near_points(events, detections)
-    else:
-        pairs = overlapping(events, detections)
-    shape = len(events.start), len(detections.start)
-    allowed = csr_matrix((np.ones(pairs.shape[1]), pairs), shape)
-    partner = maximum_bipartite_matching(allowed, perm_type="column")  # -1: none
-    event = np.flatnonzero(partner >= 0)
-    return event, partner[event].astype(np.intp)
-
-
-def overlapping(events: Spans, detections: Spans) -> Ints:
-    """(2, P) events and detections with an IoU of at least IOU.
-
-    Such a detection covers half of the event, and so one of the times at 0.4 and 0.6 of
-    it: two searches an event, whatever lasts how long.
-    """
-    if not len(detections.start):
-        return np.empty((2, 0), np.intp)
-    pairs = []
-    for part in (0.4, 0.6):
-        times = events.start + part * events.lasts
-        begun = np.searchsorted(detections.start, times, side="right") - 1
-        event = np.flatnonzero(begun >= 0)
-        pairs.append(np.stack([event, begun[event]]))
-    event, detection = np.unique(np.concatenate(pairs, axis=1), axis=1)
-    start = events.start[event], detections.start[detection]
-    end = events.end[event], detections.end[detection]
-    shared = np.minimum(*end) - np.maximum(*start)
-    whole = np.maximum(*end) - np.minimum(*start)
-    near = shared >= IOU * whole - ROUNDING
-    return np.stack([event[near], detection[near]])
-
-
-def near_points(events: Spans, detections: Spans) -> Ints:
-    """(2, P) points that are at most COLLAR apart."""
-    earliest, latest = events.start - COLLAR, events.start + COLLAR
-    first = np.searchsorted(detections.start, earliest, side="left")
-    after = np.searchsorted(detections.start, latest, side="right")
-    return np.stack(numbers_between(first, after))
-
-
-def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
-    """Each whole number from `first` up to, without it, `after`, beside its place in
-    the two.
-
-    >>> place, number = numbers_between(np.array([3, 9]), np.array([5, 10]))
-    >>> place.tolist(), number.tolist()
-    ([0, 0, 1], [3, 4, 9])
-    """
-    count = np.maximum(0, after - first)
-    place = np.repeat(np.arange(len(first)), count)
-    counted_before = np.cumsum(count) - count
-    within = np.arange(count.sum()) - counted_before[place]
-    return place, first[place] + within
+FRAMES_FILE = "frames.npz"
+# scores beside the F1 at IoU 0.5, of a class and of a fold
+SCORE_COLUMNS = ("found", "false_alarms", "wrong_names", "onset_ms")
+FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
+# columns of both tables in FRAMES_FILE, and their types
+STRETCHES = {"file": str, "start": float, "end": float, "group": str, "frames": int}
+EVENTS = {"file": str, "start": float, "end": float, "label": str}
+SHIFTS = 20
+LEAST_SHIFT = 0.1  # share of a stretch: a detection shall not meet its own event again
+STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
 
 def lie_on(spans: Spans, others: Spans) -> Mask:
     """Whether a span and one of the others contain the other's middle."""
     if not len(others.start):
         return np.zeros(len(spans.start), bool)
-    margin = COLLAR * (others.end == others.start)  # points
     middles = np.sort(others.middle)
     first = np.searchsorted(middles, spans.start, side="left")
     last = np.searchsorted(middles, spans.end, side="right")
-    begun = np.searchsorted(others.start - margin, spans.middle, side="right") - 1
-    latest_end = np.maximum.accumulate(others.end + margin)
+    begun = np.searchsorted(others.start, spans.middle, side="right") - 1
+    latest_end = np.maximum.accumulate(others.end)
     inside = (begun >= 0) & (latest_end[begun] >= spans.middle)
     return (last > first) | inside
-
-
-# ---- scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,15 +121,14 @@ class Tally:
             "found": ratio(found, events),
             "false_alarms": false_alarms / hours,
             "wrong_names": wrong_names / hours,
-            "onset_ms": 1000 * self.onsets.quantile(0.5),
-            "onset_90_ms": 1000 * self.onsets.quantile(0.9),
+            "onset_ms": 1000 * self.onsets.median(),
         }
 
 
 def score_table(tallies: Mapping[Any, Tally]) -> pd.DataFrame:
     """Scores of each label: events, detections, f1, low and high (its 95 % interval by
     recording), precision, recall, found, false_alarms and wrong_names an hour, onset_ms
-    (median) and onset_90_ms.
+    (median).
     """
     rows = {name: own.scores() for name, own in tallies.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
@@ -210,41 +154,19 @@ def tally_all(
 def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Tally:
     """The tally of one label; `every` are the events of all labels."""
     event, detection = match(events, detections)
-    wrong = errors(events, detections, every)
+    on_any = lie_on(detections, every)
     counted = [
         events.take(event),
         events,
         detections,
         events.take(lie_on(events, detections)),
-        wrong["false alarm"],
-        wrong["wrong name"],
+        detections.take(~on_any),
+        detections.take(on_any & ~lie_on(detections, events)),
     ]
     apart = np.abs(events.start[event] - detections.start[detection])
     onsets = pd.Series(apart, events.stretch[event])
     numbers = [np.bincount(spans.stretch, minlength=len(seconds)) for spans in counted]
     return Tally(np.stack(numbers).astype(float), seconds, onsets)
-
-
-def errors(events: Spans, detections: Spans, every: Spans) -> dict[str, Spans]:
-    """The errors of one label by kind; `every` are the events of all labels."""
-    on_any = lie_on(detections, every)
-    on_own = lie_on(detections, events)
-    return {
-        "false alarm": detections.take(~on_any),
-        "wrong name": detections.take(on_any & ~on_own),
-        "missed": events.take(~lie_on(events, detections)),
-    }
-
-
-def is_points(events: Spans) -> bool:
-    """Whether a class is one of points: its events have no length."""
-    return len(events.start) > 0 and not (events.end > events.start).any()
-
-
-def together(spans: Sequence[Spans]) -> Spans:
-    """The spans of several labels as one, sorted by start."""
-    columns = Spans(*map(np.concatenate, zip(*spans)))
-    return columns.take(np.argsort(columns.start, kind="stable"))
 
 
 def f1_of(counts: Floats) -> Floats:
@@ -285,3 +207,189 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
 
 def ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else np.nan
+
+
+# ---- the frames of a run
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredFrames:
+    """The frames that a run's folds tested, and the events that they hold."""
+
+    frames: Frames
+    probabilities: NDArray[np.floating]  # (T, K)
+    events: pd.DataFrame  # EVENTS
+
+    @property
+    def unit(self) -> str:
+        """The unit that intervals draw: a recording, or a block of a recording."""
+        stretches = self.frames.stretches
+        blocks = stretches["file"].duplicated().any() or (stretches["start"] > 0).any()
+        return "block" if blocks else "recording"
+
+    @cached_property
+    def spans(self) -> dict[str, Spans]:
+        """The events of each class."""
+        return self.frames.spans(self.events)
+
+    @cached_property
+    def rules(self) -> RuleCounts:
+        """The counts of each rule in each fold."""
+        return count_rules(self.frames, self.probabilities, self.events)
+
+    @cached_property
+    def detections(self) -> dict[str, Spans]:
+        """The detections by rules of the other folds; with one fold, by default."""
+        if self.frames.stretches["fold"].nunique() == 1:
+            return self.by_default
+        return cross_fitted(self.frames, self.probabilities, self.rules)
+
+    @property
+    def by_default(self) -> dict[str, Spans]:
+        """The detections by rules that nothing was chosen for."""
+        rules = default_rules(self.spans, are_exclusive(self.events))
+        return detect_all(self.frames, self.probabilities, rules)
+
+    @cached_property
+    def tallies(self) -> dict[str, Tally]:
+        """Those of each class, and of ALL."""
+        return tally_all(self.spans, self.detections, self.frames.seconds)
+
+    def scores(self) -> pd.DataFrame:
+        """The table of `score_table`."""
+        return score_table(self.tallies)
+
+    def epoch_scores(self) -> dict[str, float]:
+        """The scores in history.csv, by rules that nothing was chosen for."""
+        found = self.by_default
+        tallies = tally_all(self.spans, found, self.frames.seconds)
+        f1 = f1_of(tallies[ALL].counts.sum(axis=1))
+        loss = self.log_losses(are_exclusive(self.events)).mean()
+        return {"loss": float(loss), "event_f1": float(f1)}
+
+    @cached_property
+    def by_fold(self) -> pd.DataFrame:
+        """FOLD_COLUMNS of all classes, a row for each fold."""
+        fold = self.frames.stretches["fold"].to_numpy()
+        whole = self.tallies[ALL]
+        of_folds = {number: whole.within(fold == number) for number in np.unique(fold)}
+        table = score_table(of_folds).rename_axis("fold")
+        return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
+
+    def by_group(self, groups: Sequence[str], counts: Floats) -> Floats:
+        """(3, G) the sums of `Tally.counts` of all classes in each group."""
+        place = pd.Index(groups).get_indexer(self.frames.stretches["group"])
+        sums = np.zeros((len(groups), 3))
+        np.add.at(sums, place, counts.T)
+        return sums.T
+
+    @cached_property
+    def chance_counts(self) -> Floats:
+        """`Tally.counts` of all classes, means over SHIFTS circular shifts of the
+        detections: what detections of such lengths and numbers get by chance.
+        """
+        rng = np.random.default_rng(0)
+        counts = self.tallies[ALL].counts.copy()
+        counts[0] = 0
+        for _ in range(SHIFTS):
+            share = rng.uniform(LEAST_SHIFT, 1 - LEAST_SHIFT, len(self.frames.seconds))
+            for name, own in self.detections.items():
+                event, _ = match(self.spans[name], self.frames.shifted(own, share))
+                stretch = self.spans[name].stretch[event]
+                counts[0] += np.bincount(stretch, minlength=len(share)) / SHIFTS
+        return counts
+
+    def log_losses(self, exclusive: bool) -> Floats:
+        """(T,) minus the log probability of what is true, a mean over labels."""
+        targets = self.frames.targets(self.events)
+        given = self.probabilities.astype(float)
+        if exclusive:
+            background = 1 - given.sum(axis=1)
+            first = targets.argmax(axis=1)
+            of_class = given[np.arange(len(given)), first]
+            true = np.where(targets.any(axis=1), of_class, background)[:, None]
+        else:
+            true = np.where(targets, given, 1 - given)
+        return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
+
+
+def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
+    """`score_table`, means over the seeds, with the interval of the mean."""
+    mean = pd.concat([seed.scores() for seed in seeds]).groupby("label", sort=False)
+    table = mean.mean()
+    for name in table.index:
+        counts = np.stack([seed.tallies[name].counts for seed in seeds])
+        table.loc[name, ["low", "high"]] = f1_interval(counts)
+    return table
+
+
+def write_frames(folder: Path, tested: ScoredFrames) -> None:
+    """Write FRAMES_FILE into a fold's folder."""
+    frames, events = tested.frames, tested.events
+    own = events[events["file"].isin(frames.stretches["file"])]
+    arrays: dict[str, NDArray[Any]] = {
+        "time": frames.times,
+        "probabilities": tested.probabilities.astype(STORED),
+        "hop": np.array(frames.hop),
+    }
+    for name, kind in STRETCHES.items():
+        arrays[f"stretch_{name}"] = frames.stretches[name].to_numpy(kind)
+    for name, kind in EVENTS.items():
+        arrays[f"event_{name}"] = own[name].to_numpy(kind)
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    replace_file(folder / FRAMES_FILE, content.getvalue())
+
+
+def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFrames:
+    """The frames of these folds, by default of all finished ones."""
+    stretches, times, probabilities, events = [], [], [], []
+    hop = 0.0
+    for fold in run.finished if folds is None else folds:
+        file = run.fold(fold) / FRAMES_FILE
+        with damage_named(file, f"remove {run.fold(fold)} and train again"):
+            stored = dict(np.load(io.BytesIO(file.read_bytes()), allow_pickle=False))
+            columns = {name: stored[f"stretch_{name}"] for name in STRETCHES}
+            stretches.append(pd.DataFrame(columns).assign(fold=fold))
+            events.append(pd.DataFrame({n: stored[f"event_{n}"] for n in EVENTS}))
+            probabilities.append(stored["probabilities"].astype(np.float32))
+            times.append(stored["time"])
+            hop = float(stored["hop"])
+            shape = stretches[-1]["frames"].sum(), len(run.classes)
+            if probabilities[-1].shape != shape:
+                raise ValueError("its tables do not fit each other")
+    every = pd.concat(stretches, ignore_index=True)
+    frames = Frames(every, np.concatenate(times), hop, tuple(run.classes))
+    annotated = pd.concat(events, ignore_index=True).drop_duplicates()
+    return ScoredFrames(frames, np.concatenate(probabilities), annotated)
+
+
+# ---- sentences
+
+
+def tested_lines(tested: ScoredFrames) -> list[str]:
+    """The scores of tested recordings in sentences."""
+    by = "rules of the other folds"
+    if tested.frames.stretches["fold"].nunique() < 2:
+        by = "the default rule: one fold has no others to choose rules on"
+    what = f"events in the tested recordings, by {by}"
+    return score_lines(tested.scores(), what, tested.unit)
+
+
+def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> list[str]:
+    """The scores of all classes in sentences; `what` was scored."""
+    row = scores.loc[ALL]
+    if not row["events"]:
+        return ["no event is in the tested recordings, so that there is no score"]
+    interval = ""
+    if np.isfinite(row["low"]):
+        ends = f"{row['low']:.3f} to {row['high']:.3f}"
+        interval = f" (95 % CI {ends}, {by_unit(unit)})"
+    return [
+        f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}",
+        (
+            f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
+            f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
+            f" right events under a wrong name; onset error {row['onset_ms']:.1f} ms"
+        ),
+    ]

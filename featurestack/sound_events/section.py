@@ -1,20 +1,25 @@
-"""The section of a report on the detections of the best run."""
+"""The section of a report on the detections of the best run: scores by class, and a
+figure of one piece of a recording with its annotated and detected events.
+"""
 
-from pathlib import Path
+from itertools import cycle
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
+from featurestack.analysis.clips import features_to_show, read_batches
+from featurestack.analysis.figures.drawing import SERIES, figure, panels
+from featurestack.analysis.figures.feature_maps import feature_map_image
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.sound_events import scores
-from featurestack.sound_events.scored_frames import (
-    SAME_PLACE,
-    ScoredFrames,
-    mean_scores,
-)
-from featurestack.sound_events.scores import ALL, together
-from featurestack.sound_events.song import submit_song
+from featurestack.sound_events.scores import ALL, ScoredFrames, mean_scores
 
-MOST_ERRORS = 10  # errors shown per class and kind
+MOST_NAMED = 12  # classes in the legend
+SAME_PLACE = (
+    "Groups are blocks of recordings: scores and intervals are for these recordings"
+    " alone, and optimistic for another day or place."
+)
 
 
 def events(page: PageInputs) -> Section | None:
@@ -31,10 +36,7 @@ def events(page: PageInputs) -> Section | None:
     return Section(
         "events",
         "Events",
-        tables={
-            "events": mean_scores(seeds).reset_index(),
-            f"{best.name}.event_errors": errors(first),
-        },
+        tables={"events": mean_scores(seeds).reset_index()},
         values={
             "tested": {
                 "same_place": SAME_PLACE if first.unit == "block" else "",
@@ -45,15 +47,60 @@ def events(page: PageInputs) -> Section | None:
     )
 
 
-def errors(tested: ScoredFrames) -> pd.DataFrame:
-    """The surest errors of each class, by kind; a missed event has no score."""
-    every = together([*tested.spans.values()])
+@figure(
+    "The piece with the most annotated events, and the detections in it",
+    lambda **data: 2.6,
+    pixels=True,
+)
+def draw_song(
+    ax: Axes, *, values: np.ndarray, seconds: float, marks: pd.DataFrame, title: str
+) -> Axes:
+    """Draw a feature map (rows, frames), and below it `marks`: what (annotated or
+    detected), start, end, label.
+    """
+    image, lanes = panels(ax, 2, 1, wide=0, high=0.15)
+    feature_map_image(image, values, seconds)
+    image.set(xticks=[], yticks=[])
+    names = sorted({*marks["label"]})
+    for what, height in (("annotated", 1), ("detected", 0)):
+        for row in marks[marks["what"] == what].itertuples():
+            colour = SERIES[names.index(row.label) % len(SERIES)]
+            span = [(row.start, row.end - row.start)]
+            lanes.broken_barh(span, (height - 0.4, 0.8), color=colour)
+    lanes.set(xlim=(0, seconds), ylim=(-0.5, 1.5), xlabel="s")
+    lanes.set_yticks([0, 1], ["detected", "annotated"])
+    shown = [
+        Patch(color=c, label=name) for c, name in zip(cycle(SERIES), names[:MOST_NAMED])
+    ]
+    lanes.legend(handles=shown, loc="upper left", bbox_to_anchor=(1, 2.2))
+    ax.set_title(title)
+    return ax
+
+
+def submit_song(page: PageInputs, features: str, tested: ScoredFrames) -> None:
+    """Submit the figure of the piece with the most events, if the cache has its map."""
+    names = (
+        features_to_show(page.cache, page.features, [features]) if page.cache else []
+    )
+    if not (page.cache and names):
+        return
     parts = []
-    for name, found in tested.detections.items():
-        for kind, wrong in scores.errors(tested.spans[name], found, every).items():
-            table = tested.frames.place(name, wrong).assign(kind=kind)
-            surest = table.sort_values("score", ascending=False, kind="stable")
-            parts.append(surest.head(MOST_ERRORS))
-    columns = ["label", "kind", "file", "start", "end", "score"]
-    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
-    return table.assign(file=[Path(file).name for file in table["file"]])
+    for what, spans in (("annotated", tested.spans), ("detected", tested.detections)):
+        parts.append(tested.frames.table(spans).assign(what=what))
+    marks = pd.concat(parts, ignore_index=True)
+    pieces = page.cache.clips
+    pieces = pieces[pieces["path"].isin(marks["file"])]
+    events = marks[marks["what"] == "annotated"]
+    number = [
+        ((events["file"] == path) & events["start"].between(start, end)).sum()
+        for path, start, end in zip(pieces["path"], pieces["start"], pieces["end"])
+    ]
+    piece = pieces.iloc[int(np.argmax(number))]
+    for _, values in read_batches(page.cache, names[0], [piece["clip_id"]]):
+        begin, lasts = piece["start"], piece["end"] - piece["start"]
+        own = marks[(marks["file"] == piece["path"])]
+        own = own.assign(start=own["start"] - begin, end=own["end"] - begin)
+        own = own[(own["end"] >= 0) & (own["start"] <= lasts)]
+        filled = round(values.shape[2] * lasts / page.cache.duration)
+        data = {"values": values[0][:, :filled], "seconds": float(lasts), "marks": own}
+        page.writer.submit("song", title=str(piece["clip_id"]), **data)

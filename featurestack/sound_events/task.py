@@ -1,5 +1,6 @@
-"""The task EVENTS, and its model's entry. No torch.
+"""The task EVENTS, its metric EVENT_F1, and its model's entry. No torch.
 
+Event F1 is no mean over recordings: runs are compared by jackknife values, as for mAP.
 predictions.csv has a row for each piece of a recording, as for tags: the target is what
 occurs in it, a probability is the highest of its frames.
 """
@@ -8,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, shortened
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
@@ -19,15 +21,24 @@ from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores import tags
-from featurestack.scores.ranking_metric import RankingMetric, TestedRun
+from featurestack.scores.metrics import Floats, Ints, Score
+from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
 from featurestack.scores.tasks.base import Stages
 from featurestack.scores.tasks.tags import Tags
-from featurestack.sound_events import scored_frames
 from featurestack.sound_events.annotations import read_dataset_events, read_marks
 from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
-from featurestack.sound_events.scored_frames import EVENT_F1, ScoredFrames, read_tested
-from featurestack.sound_events.scores import ALL
+from featurestack.sound_events.scores import (
+    ALL,
+    SCORE_COLUMNS,
+    SHIFTS,
+    ScoredFrames,
+    f1_interval,
+    f1_of,
+    mean_scores,
+    read_tested,
+    tested_lines,
+)
 from featurestack.storage.files import content_hash
 from featurestack.train.models import MODELS, Model, resolve
 from featurestack.train.network_input import Shape, input_kind
@@ -35,9 +46,142 @@ from featurestack.train.network_input import Shape, input_kind
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from featurestack.analysis.findings import Findings
     from featurestack.sound_events.training import FrameTrainer
 
 FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
+
+
+# ---- the metric
+
+
+def chance(f: "Findings") -> str:
+    percentage = percent(f.chance)
+    return f"The same detections at other times have an event F1 of {percentage} %"
+
+
+def classes(f: "Findings") -> str:
+    """The classes with the lowest F1."""
+    texts = [f"{row['class']} ({percent(row['f1'])} %)" for row in f.hardest[:3]]
+    return f"Lowest F1: {', '.join(texts)}." if texts else ""
+
+
+def method(f: "Findings") -> str:
+    return (
+        "Event F1 is that of all classes and folds together, by rules chosen on the"
+        " other folds. A detection is right if it and an event of its label share half"
+        " of the time that one of them lasts (IoU 0.5). The 95 % interval is from a"
+        f" bootstrap over {counted(f.recordings, f.unit)}, without the variation"
+        " between trainings and choices of rules; runs are compared by jackknife"
+        f" values. Chance, {percent(f.chance)} %, is the mean F1 of {SHIFTS} circular"
+        f" shifts of each {f.unit}’s detections. One {f.group} is never both trained on"
+        " and tested."
+    )
+
+
+class EventF1(RankingMetric):
+    """F1 of events at IoU 0.5."""
+
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        tested = [read_tested(folder) for folder in folders]
+        groups = sorted({*tested[0].frames.stretches["group"]})
+        counts = np.stack(
+            [seed.by_group(groups, seed.tallies[ALL].counts) for seed in tested]
+        )
+        by_fold = pd.concat([seed.by_fold["event_f1"] for seed in tested])
+        return Score(
+            float(f1_of(counts.sum(axis=2)).mean()),
+            *f1_interval(counts),
+            by_fold.groupby("fold").mean(),
+            tested[0].unit,
+        )
+
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """Sums by recording are jackknife values of F1."""
+        groups, pieces = np.unique(runs[0].groups, return_counts=True)
+        intervals, values = [], []
+        for run in runs:
+            counts = np.stack(
+                [
+                    seed.by_group(groups.tolist(), seed.tallies[ALL].counts)
+                    for seed in run.answers
+                ]
+            )
+            of_seeds = [jackknife_values(of_seed, pieces) for of_seed in counts]
+            values.append(np.mean(of_seeds, axis=0))
+            intervals.append(f1_interval(counts))
+        by_recording = np.stack(values, axis=1)
+        clips = len(runs[0].groups)
+        return Compared(
+            accuracy=by_recording.sum(axis=0),
+            interval=np.array(intervals),
+            by_recording=by_recording,
+            worth=np.full(clips, 1 / clips),
+        )
+
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """Jackknife values of F1, means over circular shifts of each recording's
+        detections.
+        """
+        groups, pieces = np.unique(run.groups, return_counts=True)
+        values = []
+        for seed in run.answers:
+            counts = seed.by_group(groups.tolist(), seed.chance_counts)
+            values.append(jackknife_values(counts, pieces))
+        return np.mean(values, axis=0)
+
+    def seed_scores(self, run: TestedRun) -> Floats:
+        counts = [seed.tallies[ALL].counts.sum(axis=1) for seed in run.answers]
+        return f1_of(np.stack(counts))
+
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """Scores of events, not of pieces; support is the number of events."""
+        table = mean_scores(run.answers).loc[[*run.classes]].reset_index(drop=True)
+        table = table.rename(columns={"events": "support"})
+        decided = ["precision", "recall", "f1"]
+        table[decided] = table[decided].fillna(0)
+        return table[[*SCORE_COLUMNS, *decided, "support", "low", "high"]]
+
+
+def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
+    """Values (G,) of the recordings that sum to F1, as those of mAP do; counts (3, G)
+    of partners, events, detections, sizes (G,) in pieces.
+    """
+    every = counts.sum(axis=1, keepdims=True)
+    without = np.nan_to_num(f1_of((every - counts).T))
+    whole = np.nan_to_num(f1_of(every.T))  # no event was tested
+    return tags.attributed(whole, without[:, None], sizes)
+
+
+EVENT_F1 = EventF1(
+    title="event F1",
+    heading="Event F1",
+    class_score="f1",
+    class_heading="F1",
+    counted="Events",
+    errors="",
+    pooled=True,
+    score_columns=(
+        ("false_alarms", "False alarms an hour", "number", True),
+        ("onset_ms", "Onset error, ms", "number", True),
+    ),
+    further_columns=SCORE_COLUMNS,
+    class_columns=(
+        ("class", "Class", "text"),
+        ("support", "Events", "number"),
+        ("f1", "F1", "decimals"),
+        ("low", "From", "decimals"),
+        ("high", "To", "decimals"),
+        ("found", "Found", "decimals"),
+        ("false_alarms", "False alarms an hour", "number"),
+        ("wrong_names", "Wrong name, an hour", "number"),
+        ("onset_ms", "Onset error, ms", "number"),
+    ),
+    sentences={"chance": chance, "classes": classes, "method": method},
+)
+
+
+# ---- the task
 
 
 class FramesOfRecordings(Stages):
@@ -86,7 +230,7 @@ class FramesOfRecordings(Stages):
         the column of their labels; prints scores by cross-fitted rules.
         """
         scored = read_tested(run)
-        for line in scored_frames.tested_lines(scored):
+        for line in tested_lines(scored):
             tell(line)
         marks = read_marks(cache)
         boxes = marks.groupby("label")[["low", "high"]].median().round(1).fillna(0.0)
@@ -98,7 +242,7 @@ class FramesOfRecordings(Stages):
         return rules
 
     def predict(self) -> Callable[..., int]:
-        from featurestack.sound_events.predict import predict_recordings
+        from featurestack.sound_events.detections import predict_recordings
 
         return predict_recordings
 
@@ -113,8 +257,8 @@ class FramesOfRecordings(Stages):
     def run_scores(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
         """Scores by rules of the other folds; all together as in the section."""
         each = pd.concat([seed.by_fold for seed in run.answers])
-        whole = scored_frames.mean_scores(run.answers).loc[ALL]
-        every = {"event_f1": whole["f1"], **whole[[*scored_frames.SCORE_COLUMNS]]}
+        whole = mean_scores(run.answers).loc[ALL]
+        every = {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
         return each.groupby("fold").mean(), every
 
 
@@ -180,7 +324,7 @@ def frames(
     background: a folder of unannotated recordings of another place, whose sounds are
     mixed under the annotated events in training.
     """
-    from featurestack.sound_events.models import FrameModel
+    from featurestack.sound_events.training import FrameModel
 
     return FrameModel(channels, classes, width)
 

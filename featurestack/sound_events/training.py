@@ -1,34 +1,205 @@
-"""Training of the model of frames: a step takes crops of pieces."""
+"""The network of frames, the sounds of another place under its recordings, and its
+training: a step takes crops of pieces.
+
+The network answers rows (B, D, 1, T), standardised, with logits (B, T, K + 1). The last
+output is the background, if labels exclude each other; else it is not used.
+
+`MODEL=frames@background=folder`: a model that was trained in one place meets other
+sounds in the next. Unannotated recordings of the new place are cut into pieces, and
+their features are added to crops of the annotated recordings, in power.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
+from featurestack.pipeline import audio
+from featurestack.predict.model import stored_values, variant_of
 from featurestack.sound_events.annotations import read_dataset_events
-from featurestack.sound_events.backgrounds import Background
-from featurestack.sound_events.frames import are_exclusive, place
-from featurestack.sound_events.models import FrameModel
-from featurestack.sound_events.scored_frames import STORED, ScoredFrames, write_frames
+from featurestack.sound_events.dataset import (
+    background_recordings,
+    cut_blocks,
+    cut_pieces,
+    measure_recordings,
+    place,
+)
+from featurestack.sound_events.frames import are_exclusive
+from featurestack.sound_events.scores import STORED, ScoredFrames, write_frames
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, chunked
+from featurestack.train.network_input import Statistics
 from featurestack.train.plan import Plan, Positions
 from featurestack.train.trainer import Trainer
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
+KERNEL = 5
+DILATIONS = (1, 2, 4, 8)  # 61 frames together: 0.7 s at 44,100 Hz
 CROP = 128  # frames
 CROPS = 16  # in a step
 LEAST_STEPS = 10  # in an epoch: a few recordings are seen several times
+MOST_PIECES = 500  # of another place, evenly spread over all; they are kept in memory
+CLEAN = 0.5  # share of crops without background
+LOUDEST, QUIETEST = 0.0, 30.0  # dB from the background to the events of a crop
+SILENCE = 1e-10  # power below which librosa's decibels end
 # targets of crops (b, CROP, K), and whether each frame is used (b, CROP)
-FrameTargets = tuple[torch.Tensor, torch.Tensor]
+FrameTargets = tuple[Tensor, Tensor]
+
+
+# ---- the network
+
+
+class FrameModel(nn.Module):
+    """Dilated convolutions with batch norm, ReLU and residual connections; the weights
+    say if labels exclude each other.
+    """
+
+    exclusive: Tensor
+
+    def __init__(self, rows: int, classes: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("exclusive", torch.tensor(True))
+        blocks: list[nn.Module] = []
+        for dilation in DILATIONS:
+            inputs = width if blocks else rows
+            convolution = nn.Conv1d(
+                inputs, width, KERNEL, padding="same", dilation=dilation, bias=False
+            )
+            blocks.append(nn.Sequential(convolution, nn.BatchNorm1d(width), nn.ReLU()))
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Linear(width, classes + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *rest = self.blocks
+        x = first(x.squeeze(2))  # (B, width, T)
+        for block in rest:
+            x = x + block(x)
+        return self.head(x.transpose(1, 2))
+
+    def loss(
+        self, logits: Tensor, targets: Tensor, used: Tensor, smoothing: float = 0.0
+    ) -> Tensor:
+        """The mean loss of the used frames.
+
+        logits   (B, T, K + 1); targets (B, T, K), 0 or 1; used (B, T) bool
+        """
+        logits, targets = logits[used], targets[used]
+        if self.exclusive:
+            return functional.cross_entropy(
+                logits, class_numbers(targets), label_smoothing=smoothing
+            )
+        uniform = torch.full_like(targets, 1 / targets.shape[1])
+        smooth = targets.lerp(uniform, smoothing)
+        return functional.binary_cross_entropy_with_logits(logits[:, :-1], smooth)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(B, T, K) of logits (B, T, K + 1)."""
+        if self.exclusive:
+            every = logits.softmax(2)
+            return every[..., :-1]
+        return logits[..., :-1].sigmoid()
+
+
+def class_numbers(targets: Tensor) -> Tensor:
+    """(N,) the class of each frame (N, K), K for the background."""
+    labels = targets.sum(1, keepdim=True)
+    background = (labels == 0).to(targets.dtype)
+    return torch.cat([targets, background], dim=1).argmax(1)
+
+
+# ---- sounds of another place
+
+
+class Background:
+    """Pieces of another place in power, and how they are added to crops.
+
+    power  (n, D, frames); rows  those of each channel
+    """
+
+    def __init__(self, power: Tensor, rows: Sequence[int]) -> None:
+        self.power, self.rows = power, rows
+
+    @classmethod
+    def read(cls, folder: str, plan: Plan) -> Self:
+        """The recordings in `folder`, cut and computed as those of the plan's cache."""
+        cache, channels = plan.cache, plan.channels
+        rate, channel = cache.sample_rate, cache.audio_channel
+        samples = round(cache.duration * rate)
+        files = background_recordings(folder, cache, channels)
+        seconds = measure_recordings(files, channel).seconds
+        pieces = cut_pieces(cut_blocks(seconds), cache.duration)
+        pieces = pieces.iloc[:: math.ceil(len(pieces) / MOST_PIECES)]
+        variants = [(variant_of(own, rate), own) for own in channels]
+        parts = []
+        for name, own in pieces.groupby("file", sort=False):
+            recording = audio.Recording(files[str(name)], channel)
+            for span in zip(own["start"], own["end"]):
+                y = recording.window(span, rate)
+                values = stored_values(y, rate, samples, variants)
+                frames = min(part.shape[1] for part in values)
+                parts.append(np.concatenate([part[:, :frames] for part in values]))
+        decibels = torch.from_numpy(np.stack(parts).astype(np.float32))
+        return cls(10 ** (decibels / 10), [own.rows for own in channels])
+
+    def add(
+        self,
+        x: Tensor,
+        events: Tensor,
+        statistics: Sequence[Statistics],
+        generator: torch.Generator,
+    ) -> Tensor:
+        """The crops x (b, D, 1, T) with backgrounds under some of them.
+
+        events  (b, T) bool: frames with an event, whose mean power the level refers to
+        """
+        device = x.device
+        mixed = torch.rand(len(x), generator=generator, device=device) >= CLEAN
+        places = torch.nonzero(mixed)[:, 0]
+        if not len(places):
+            return x
+        columns = [  # NORM=feature has one number for all rows
+            (np.broadcast_to(own.centre, rows), np.broadcast_to(own.scale, rows))
+            for own, rows in zip(statistics, self.rows)
+        ]
+        centre, scale = (  # (D, 1)
+            torch.from_numpy(np.concatenate(parts)[:, None]).to(device)
+            for parts in zip(*columns)
+        )
+        power = 10 ** ((x[places, :, 0] * scale + centre) / 10)
+        below = self.draw(len(places), power.shape[2], generator).to(device)
+        inside = events[places].float()
+        of_frame = power.sum(dim=1)
+        level = (of_frame * inside).sum(1) / inside.sum(1).clamp(min=1)
+        level = torch.where(inside.any(1), level, of_frame.amax(1))
+        ratio = torch.rand(len(places), generator=generator, device=device)
+        ratio = LOUDEST + (QUIETEST - LOUDEST) * ratio
+        gain = level / below.sum(1).mean(1).clamp(min=SILENCE) / 10 ** (ratio / 10)
+        together = power + gain[:, None, None] * below
+        decibels = 10 * torch.log10(together.clamp(min=SILENCE))
+        x = x.clone()
+        x[places, :, 0] = (decibels - centre) / scale
+        return x
+
+    def draw(self, number: int, frames: int, generator: torch.Generator) -> Tensor:
+        """(number, D, frames) of pieces; a piece that is too short is repeated."""
+        pieces, _, length = self.power.shape
+        chance = torch.rand(2, number, generator=generator, device=generator.device)
+        piece, begin = chance.cpu()
+        piece = (piece * pieces).long()
+        begin = (begin * max(1, length - frames + 1)).long()
+        within = (begin[:, None] + torch.arange(frames)) % length
+        return self.power[piece[:, None], :, within].transpose(1, 2)
+
+
+# ---- training
 
 
 class Targets:
@@ -76,13 +247,8 @@ class FrameTrainer(Trainer):
         super().__init__(data, network, compute)
         self.targets = Targets(data.plan)
         self.network.exclusive.fill_(self.targets.exclusive)
-
-    @cached_property
-    def background(self) -> Background | None:
-        """The sounds that the model's option names."""
-        plan = self.data.plan
-        folder = str(plan.model.given.get("background", ""))
-        return Background.read(folder, plan) if folder else None
+        folder = str(data.plan.model.given.get("background", ""))
+        self.background = Background.read(folder, data.plan) if folder else None
 
     @classmethod
     def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
@@ -103,7 +269,7 @@ class FrameTrainer(Trainer):
 
     def examples(
         self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
-    ) -> Iterator[tuple[torch.Tensor, Any]]:
+    ) -> Iterator[tuple[Tensor, Any]]:
         for _ in range(self.passes(batches)):
             for batch, (x, _) in zip(batches, self.data.batches(batches)):
                 for crop, targets in self.crops(batch, x, generator):
@@ -116,8 +282,8 @@ class FrameTrainer(Trainer):
         bar.update(sum(map(len, batches)))
 
     def crops(
-        self, batch: Positions, x: torch.Tensor, generator: torch.Generator
-    ) -> Iterator[tuple[torch.Tensor, FrameTargets]]:
+        self, batch: Positions, x: Tensor, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, FrameTargets]]:
         """The crops (b, D, 1, CROP) of a batch with a used frame, in random order."""
         frames = x.shape[3]
         length = min(CROP, frames)
@@ -139,13 +305,13 @@ class FrameTrainer(Trainer):
             crop = x[rows, :, :, place].permute(0, 2, 3, 1)
             yield crop, (targets[rows, place].float(), used[rows, place])
 
-    def loss(self, logits: torch.Tensor, targets: FrameTargets) -> torch.Tensor:
+    def loss(self, logits: Tensor, targets: FrameTargets) -> Tensor:
         return self.network.loss(logits, *targets, self.training.smoothing)
 
-    def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
+    def observe(self, targets: Any, logits: Tensor) -> Tensor:
         return logits.new_empty(0)
 
-    def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
+    def train_scores(self, observed: Sequence[Tensor]) -> dict[str, float]:
         """None: an epoch draws parts of recordings."""
         return {}
 

@@ -17,7 +17,7 @@ from featurestack.analysis.figures import FIGURES, FigureWriter, comparison, dra
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.feature_maps import FeatureMap
 from featurestack.analysis.report_inputs import files_of_report
-from featurestack.sound_events import song  # noqa: F401  its figure
+from featurestack.sound_events import section  # noqa: F401  its figure
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]

@@ -354,9 +354,9 @@ FAULTS: dict[str, Fault] = {
         f"{ANALYSIS}test_ablations.py",
     ),
     "events_against_nothing": Fault(  # chance of events is that of no detection
-        "            for counts in seed.shifted_counts\n",
-        "            for counts in [0 * seed.tallies[ALL].counts]\n",
-        "tests/sound_events/test_scored_frames.py",
+        "seed.by_group(groups.tolist(), seed.chance_counts)",
+        "0 * seed.by_group(groups.tolist(), seed.chance_counts)",
+        "tests/sound_events/test_scores.py",
     ),
     # a run on events that were corrected since counts as one on those of today
     "corrected_events_unnoticed": Fault(

@@ -16,8 +16,8 @@ from featurestack.sound_events.dataset import (
     make_events,
     piece_length,
 )
+from featurestack.sound_events.detections import write_detection_tables
 from featurestack.sound_events.options import EventsCommand
-from featurestack.sound_events.predict import write_detection_tables
 from tests.refusal import refused
 from tests.sound_events.field import write_recordings
 
@@ -49,7 +49,7 @@ def test_a_piece_has_the_labels_that_occur_in_it():
         {"file": "a.wav", "start": [0.0, 9, 18], "end": [10.0, 19, 28]}
     )
     events = pd.DataFrame(
-        [("a.wav", 9.5, 9.6, "b"), ("a.wav", 0, 28, "a"), ("a.wav", 20, 20, "p")],
+        [("a.wav", 9.5, 9.6, "b"), ("a.wav", 0, 28, "a"), ("a.wav", 20, 20.1, "p")],
         columns=["file", "start", "end", "label"],
     )
     assert label_pieces(pieces, events).tolist() == ["a;b", "a;b", "a;p"]
@@ -128,11 +128,12 @@ def cut_short(folder, part):
     return table[table["file"] == "r0.wav"]
 
 
-def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
+def test_events_in_the_missing_part_of_a_recording_are_counted(tmp_path, capsys):
     lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
     assert make_events(options(tmp_path)) == 0
-    out = capsys.readouterr().out
-    assert f"1 truncated recording, 6.0 s lost, with {lost} events" in out
+    out, told = capsys.readouterr()
+    assert "1 truncated recording, first r0.wav: used up to the end" in told
+    assert f"left out, in the missing part of a recording: {lost} events" in out
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     own = table[table["file"].str.endswith("r0.wav")]
     assert own["end"].max() <= 6.0

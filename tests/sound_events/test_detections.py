@@ -5,12 +5,12 @@ import pandas as pd
 
 from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
-from featurestack.sound_events.frames import Rule
-from featurestack.sound_events.predict import write_detection_tables
-from featurestack.sound_events.tables import (
+from featurestack.sound_events.detections import (
     count_detections,
     detection_tables,
+    write_detection_tables,
 )
+from featurestack.sound_events.frames import Rule
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 RULE = Rule(low=800.0, column="Species")
@@ -80,7 +80,7 @@ def test_detections_are_counted_by_recording_and_class():
     columns = ["file", "start", "end", "label"]
     rows = [("a.wav", 10.0, 11.0, "owl"), ("a.wav", 1799.5, 1801.0, "owl")]
     seconds = {"a.wav": 7200.0, "b.wav": 5.0}
-    problems = {"b.wav": "truncated, 3.0 s lost", "bad.wav": "not audio"}
+    problems = {"b.wav": "truncated", "bad.wav": "not audio"}
     counts = count_detections(
         pd.DataFrame(rows, columns=columns), seconds, problems, ["jay", "owl"]
     )

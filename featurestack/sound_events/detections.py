@@ -1,13 +1,23 @@
 """Detections in new recordings: `make predict` with a run of events, or
 `fs.detections(...)`.
 
+    detections.csv              file, start, end, label, score
+    raven/<recording>.Table.1.selections.txt   Raven, one table per recording; a header
+        alone if it has no detection. The column of labels is called as in the
+        annotation tables; boxes have the median frequencies of the class's marks
+    counts.csv                  recording, seconds, problem; then the number of
+        detections of each class
+    scores.csv                  with TABLES alone: `score_table`
+
+Names stand in the tables as they are, so that every reader reads them back the same.
+
 A recording is cut into pieces as the training recordings were, and the models of all
 folds answer each frame; the mean of their probabilities becomes detections by the rules
 of run.json. Memory does not grow with the number of recordings.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,31 +27,33 @@ import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model, class_thresholds
 from featurestack.predict.options import PredictOptions
-from featurestack.sound_events import tables
 from featurestack.sound_events.annotations import Annotations, read_events
 from featurestack.sound_events.check import write_check
-from featurestack.sound_events.dataset import cut_blocks, cut_pieces, measure_recordings
-from featurestack.sound_events.frames import (
-    Frames,
-    Rule,
-    candidates,
-    detect_above,
+from featurestack.sound_events.dataset import (
+    cut_blocks,
+    cut_pieces,
+    measure_recordings,
     place,
 )
-from featurestack.sound_events.models import FrameModel
-from featurestack.sound_events.scored_frames import score_lines
-from featurestack.sound_events.scores import score_table, tally_all
+from featurestack.sound_events.frames import Frames, Rule, candidates, detect_above
+from featurestack.sound_events.options import RECORD
+from featurestack.sound_events.scores import score_lines, score_table, tally_all
+from featurestack.sound_events.training import FrameModel
 from featurestack.storage.own_files import OwnFiles
 
-BATCH = 16  # pieces
+COLUMNS = ("file", "start", "end", "label", "score")
+RAVEN = "raven"  # folder
 SCORES = "scores.csv"
-MOST_SHOWN = 20  # detections of a single recording that are printed
+DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
+BATCH = 16  # pieces
 
 
 def predict_recordings(
@@ -62,17 +74,16 @@ def find_detections(
         raise RequestError(
             "HOP is for models of clips, and this run answers each frame: leave it out"
         )
-    rules = rules_of(model)
+    known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
+    rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}
     thresholds = class_thresholds(options.threshold, model.classes, own)
     tell_model(model, files, options.data)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, model.audio_channel)
-    seconds, problems, lost, *_ = measured
+    seconds, problems, truncated, _ = measured
     rates = {files[name]: rate for name, rate in measured.rates.items()}
     tell_low_rates(rates, model.sample_rate)
-    if lost:
-        tell(measured.lost_in_words)
     # a wrong table is refused before the work
     annotations = None
     if options.tables and seconds:
@@ -88,27 +99,26 @@ def find_detections(
     failures = {files[name]: text for name, text in problems.items()}
     tell_failures(failures, damaged, len(files))
     if not parts:
-        return pd.DataFrame(columns=[*tables.COLUMNS]), problems
+        return pd.DataFrame(columns=[*COLUMNS]), problems
     detections = pd.concat(parts, ignore_index=True)
-    written = detections.round(tables.DIGITS)
-    print(detections_summary(written, seconds))
+    written = detections.round(DIGITS)
+    of_class = written.groupby("label")["file"].agg(["size", "nunique"])
+    rows = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
+    print(text_table(rows, ["class", "detections", "recordings"]))
     highest = model.sample_rate / 2
-    contents = tables.detection_tables(written, files, seconds, rules, highest)
-    remarks = {name: f"truncated, {own:.1f} s lost" for name, own in lost.items()}
-    counts = tables.count_detections(
-        detections, seconds, remarks | problems, model.classes
-    )
-    contents["counts.csv"] = tables.as_text(counts, ",")
+    contents = detection_tables(written, files, seconds, rules, highest)
+    remarks = dict.fromkeys(truncated, "truncated") | problems
+    counts = count_detections(detections, seconds, remarks, model.classes)
+    contents["counts.csv"] = counts.to_csv(index=False, lineterminator="\n")
     if annotations:
         scores = score(model, detections, seconds, annotations)
         contents[SCORES] = scores.to_csv(lineterminator="\n")
     write_detection_tables(folder, contents)
     if annotations:
-        points = all(rule.points for rule in rules.values())
-        for line in score_lines(scores, "events", points=points):
+        for line in score_lines(scores, "events"):
             tell(line)
-    names = [name for name in contents if not name.startswith(tables.RAVEN)]
-    places = ", ".join(str(folder / name) for name in (*names, f"{tables.RAVEN}/"))
+    names = [name for name in contents if not name.startswith(RAVEN)]
+    places = ", ".join(str(folder / name) for name in (*names, f"{RAVEN}/"))
     tell(
         f"{places}: {counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
@@ -141,17 +151,11 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     one, whose scores stay if this one has none. A file that the user made or changed
     stays and is named.
     """
-    own = OwnFiles(folder, tables.RECORD)
+    own = OwnFiles(folder, RECORD)
     own.write(contents)
     own.keep([SCORES])
     for name in own.remove_others():
         tell(f"{folder / name}: kept, it is not as predict wrote it")
-
-
-def rules_of(model: Model) -> dict[str, Rule]:
-    """The rule of each class."""
-    known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
-    return {name: Rule(**known.get(name, {})) for name in model.classes}
 
 
 def predict_frames(
@@ -188,21 +192,6 @@ def predict_frames(
     return placed.frames, probabilities[placed.order][placed.own]
 
 
-def detections_summary(detections: pd.DataFrame, seconds: Mapping[str, float]) -> str:
-    """The first detections of a single recording; of several their number by class."""
-    if len(seconds) > 1:
-        of_class = detections.groupby("label")["file"].agg(["size", "nunique"])
-        counts = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
-        return text_table(counts, ["class", "detections", "recordings"])
-    rows = [
-        (f"{row.start:.3f}", f"{row.end:.3f}", row.label, f"{row.score:.2f}")
-        for row in detections.head(MOST_SHOWN).itertuples()
-    ]
-    text = text_table(rows, ["start", "end", "class", "score"])
-    more = len(detections) - MOST_SHOWN
-    return f"{text}\n{more:,} more in detections.csv" if more > 0 else text
-
-
 def score(
     model: Model,
     detections: pd.DataFrame,
@@ -226,3 +215,121 @@ def score(
     events = recordings.spans(annotations.events)
     found = recordings.spans(detections)
     return score_table(tally_all(events, found, recordings.seconds))
+
+
+# ---- tables
+
+
+def detection_tables(
+    detections: pd.DataFrame,
+    files: Mapping[str, Path],
+    seconds: Mapping[str, float],
+    rules: Mapping[str, Rule],
+    top: float,
+) -> dict[str, str]:
+    """Name of each table of detections (COLUMNS) -> its content; boxes of unknown
+    frequencies end at `top` (Hz).
+    """
+    tables = {"detections.csv": detections.to_csv(index=False, lineterminator="\n")}
+    column = next(iter(rules.values())).column
+    for name in seconds:
+        own = detections[detections["file"] == name]
+        boxes = [rules[label] for label in own["label"]]
+        raven = pd.DataFrame(
+            {
+                "Selection": range(1, len(own) + 1),
+                "View": "Spectrogram 1",
+                "Channel": 1,
+                "Begin Time (s)": own["start"],
+                "End Time (s)": own["end"],
+                "Low Freq (Hz)": [rule.low for rule in boxes],
+                "High Freq (Hz)": [rule.high or top for rule in boxes],
+                "Begin File": Path(name).name,
+                "Begin Path": str(files[name].absolute()),
+                "File Offset (s)": own["start"],
+                column: own["label"],
+                "Score": own["score"],
+            }
+        )
+        base = f"{Path(name).name}.Table.1.selections.txt"
+        place = (Path(RAVEN) / name).with_name(base).as_posix()
+        tables[place] = raven.to_csv(sep="\t", index=False, lineterminator="\n")
+    return tables
+
+
+def count_detections(
+    detections: pd.DataFrame,
+    seconds: Mapping[str, float],
+    problems: Mapping[str, str],
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """counts.csv: of recordings that last `seconds`, and of those that could not be
+    read.
+    """
+    names = [*dict.fromkeys([*seconds, *problems])]
+    counts = pd.crosstab(detections["file"], detections["label"])
+    counts = counts.reindex(index=names, columns=[*classes], fill_value=0)
+    counts.insert(0, "seconds", [round(seconds.get(name, 0.0), 3) for name in names])
+    counts.insert(1, "problem", [problems.get(name, "") for name in names])
+    return counts.rename_axis("recording").reset_index()
+
+
+@command
+def detections(
+    audio: Path | str | None = None,
+    *,
+    column: str = "",
+    label: str = "",
+    tables: Path | str | None = None,
+    check: int = 0,
+    checked: Path | str | None = None,
+    promise: float = 0.9,
+    reports: Path | str = "reports",
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    run: str = "last",
+    device: str = "cpu",
+    threads: str = "auto",
+    dataset: str = "",
+    gate: float | None = None,
+    reject: float = 0.0,
+    channel: int | None = None,
+    hop: float = 0.0,
+    threshold: str = "",
+    out: Path | str | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make predict` by a run of events: detections in recordings. The command's files
+    are written too; if `tables` is given, scores.csv is among them.
+
+    Parameters
+    ----------
+    audio : path
+        A recording, or a folder of them.
+
+    Other Parameters
+    ----------------
+    The options of `make predict`, explained by `featurestack help predict`.
+
+    Returns
+    -------
+    DataFrame
+        file, start, end, label, score.
+
+    Examples
+    --------
+    ::
+
+        fs.detections("recordings", run="last", tables="labels")
+    """
+    options = options_from(PredictOptions, locals())
+    if options.audio is None:
+        raise RequestError("give audio=, a recording or a folder of them")
+    model = Model.open(options)
+    if model.task.name != "events":
+        raise RequestError(
+            f"{model.config.dataset} is a dataset of clips: detections are found by a"
+            " run on a dataset of fs.events()"
+        )
+    table, _ = find_detections(options, model, find_recordings(options.audio))
+    return table
