@@ -83,14 +83,6 @@ class OwnFiles:
         """Whether every file that was written is still there."""
         return all((self.folder / name).is_file() for name in self.hashes)
 
-    def free_name(self, name: str) -> str:
-        """The name, with a number if the user has such a file."""
-        path, number = PurePosixPath(name), 2
-        while not self.is_own(name):
-            name = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
-            number += 1
-        return name
-
     def require(self, name: str, option: str) -> None:
         """RequestError if the user made or changed the file: `option` names another
         place.
