@@ -346,7 +346,7 @@ def split_folds(
     out.
     """
     splits = {fold: plan.split(fold, unusable) for fold in folds}
-    lines = [*plan.changed, *input_remarks(plan), *clip_remarks(plan, unusable)]
+    lines = [*plan.told, *input_remarks(plan), *clip_remarks(plan, unusable)]
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split)
     for line in lines:
@@ -406,19 +406,24 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
 
 def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
     """Messages about a fold's clips; RequestError if there is nothing to learn."""
-    trained = plan.present(split.train)
-    tested = plan.present(split.test)
-    if len(trained) < (1 if plan.task.multilabel else 2):
+    clips = {"trained on": split.train, "tested": split.test}
+    present = {
+        verb: np.array(plan.names)[
+            plan.indicator(plan.cache.positions(ids)).any(axis=0)
+        ].tolist()
+        for verb, ids in clips.items()
+    }
+    if len(present["trained on"]) < (1 if plan.task.multilabel else 2):
         raise RequestError(
             f"fold {fold} has training clips of only one class, and leaves out "
             f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
         )
     lines = []
-    for present, verb in ((trained, "trained on"), (tested, "tested")):
-        lacking = [name for name in plan.names if name not in present]
+    for verb, has in present.items():
+        lacking = [name for name in plan.names if name not in has]
         if lacking:
             lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
     if len(split.left_out):
-        clips = counted(len(split.left_out), "clip")
-        lines.append(f"fold {fold}: {clips} left out of training, whose {SHARED}")
+        number = counted(len(split.left_out), "clip")
+        lines.append(f"fold {fold}: {number} left out of training, whose {SHARED}")
     return lines

@@ -1,12 +1,13 @@
-"""The plan of a run, made from options and cache before training, without torch for the
-catalogue's models.
+"""The plan of a run, made before training: its data, its options and its identity. No
+torch.
 
-`make_plan` refuses wrong options.
+The hash covers the options, clips and feature values that can change predictions. The
+folder's name shows the options that differ from the defaults; it is never parsed.
 """
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,53 +16,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import fields, option_words, part_of
-from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import (
-    Channel,
     dataset_name,
-    parse_channel,
-    parse_set,
 )
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
-    Ids,
     Split,
     fold_split,
-    has_tags,
     has_windows,
     originals,
-    untrainable,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
-from featurestack.results.selection import clips_digest, training_clips, values_digest
+from featurestack.results.selection import clips_digest, values_digest
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks import claiming_name, task_of
 from featurestack.scores.tasks.base import Task
 from featurestack.train.augment import Augmenter, parse_augment
-from featurestack.train.models import Architecture, resolve
-from featurestack.train.network_input import InputSpec, describe_channel
+from featurestack.train.models import Architecture
+from featurestack.train.network_input import InputSpec
 from featurestack.train.options import (
-    NATIVE,
     Execution,
     RunOptions,
-    parse_grid,
-    require_device,
-    require_threads,
     suitable,
 )
+from featurestack.train.settings import find_data, settle, validate
+
+Positions = NDArray[np.intp]  # rows of the clip table
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default or of a model
 HASH_VERSION = 1
-
-Positions = NDArray[np.intp]  # rows of the clip table
-
-LAYER = "layer"  # unit of rows that are numbered by a network's layers
-NO_FILES = ("auto", "none", "imagenet", "")  # values of WEIGHTS
-FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
-DATA = ("cache", "clips")  # keys of the hash's content
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 
 
@@ -69,35 +54,27 @@ NAMED_CLIPS = 3  # omitted clips that a message names, at most
 class Plan:
     """One run, ready to train."""
 
-    training: Training  # options that the model ignores are at their defaults
+    training: Training
     execution: Execution
-    changed: tuple[str, ...]  # messages about options that differ from the given ones
+    told: tuple[str, ...]
+    command: tuple[str, ...]
     cache: Cache
+    table: pd.DataFrame
+    task: Task
     model: Architecture
     input: InputSpec
     augmenter: Augmenter
-    # clips that are done in every channel; the index is the cache's row numbers
-    table: pd.DataFrame
     content: dict[str, Any]  # content of its hash: `hashed_content`
-    targets_beside: Mapping[str, str]  # its part beside the clips' table
+    data: Mapping[str, Any]  # the part of it that tells the data that it belongs to
     path: Path  # the run's folder
-    # NAME=value words that train the configuration, see `training_command`
-    command: tuple[str, ...]
     # feature sets from which its own was composed by their scores; 0 if it was not
     composed_from: int = 0
-    # features that were tested alone when the command began
-    tested_before: frozenset[str] = frozenset()
     # clips of the table whose features cannot be read; known once they were measured
     left_out: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
         return digest(self.content)
-
-    @property
-    def data(self) -> dict[str, object]:
-        """The digests of the data that the run belongs to, a part of its hash."""
-        return {name: self.content[name] for name in (*DATA, *self.targets_beside)}
 
     @property
     def dataset(self) -> str:
@@ -160,10 +137,6 @@ class Plan:
         """The number of clips that all epochs of these folds train on."""
         return self.epochs * sum(len(self.split(fold).train) for fold in folds)
 
-    @property
-    def task(self) -> Task:
-        return task_of(self.training.task)
-
     @cached_property
     def targets(self) -> NDArray[np.int64]:
         """(N,) class numbers by row of the cache's table; with tags (N, K), 1 for each
@@ -184,7 +157,8 @@ class Plan:
         for channel, width in zip(self.input.channels, self.input.widths):
             feature = self.cache[channel.stored]
             layers = [width]
-            if feature.row_unit == LAYER and width == len(feature.row_axis):
+            # its rows are numbered by a network's layers
+            if feature.row_unit == "layer" and width == len(feature.row_axis):
                 layers = np.unique(feature.row_axis, return_counts=True)[1].tolist()
             blocks += layers
         return blocks
@@ -200,11 +174,6 @@ class Plan:
         rows = clips[["clip_id", "group", *places]]
         return rows.assign(**columns, target=clips[self.task.column])
 
-    def present(self, clip_ids: Ids) -> set[str]:
-        """The names of the classes that these clips have."""
-        indicator = self.indicator(self.cache.positions(clip_ids))
-        return {*np.array(self.names)[indicator.any(axis=0)]}
-
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
@@ -214,274 +183,79 @@ class Plan:
 def make_plan(asked: RunOptions, network: str = "") -> Plan:
     """The plan of these options, of an own loop's `network` if it is named."""
     validate(asked)
-    cache = cache_of(asked.dataset, asked.data, asked.name, asked.features)
-    features = find_features(cache, asked)
-    channels = tuple(describe_channel(cache, feature) for feature in features)
-    table = find_clips(cache, features, asked)
-    task = task_of(choose_task(asked.task, cache, table))
-    asked = replace(asked, task=task.name, model=task.stages.model_name(asked.model))
-    model = choose_model(asked.model, channels, task)
-    named, changed = resolve_options(asked, features, model)
-    if network:
-        named = replace(named, weights="none")
-    named = with_weights(named, model)
-    options, message = with_defaults(named, model)
-    changed = (*changed, *filter(None, [message]))
-    if options.select not in task.history_columns:
-        raise RequestError(
-            f"SELECT={options.select}: TASK={task.name} has no such score; val_loss is"
-            " one"
-        )
-    task.refuse_clips(table)
-    task.stages.refuse(options, channels)
-    filled = cache.filled[table.index]
-    spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
-    text = model.augment if options.augment == "auto" else options.augment
-    augmenter = parse_augment(text, model.kind.augmented_as)
-    training = exact_training(options, model, spec, augmenter)
-    content = hashed_content(training, cache, spec, table, model)
-    targets = task.stages.targets(cache, training, channels)
-    content |= targets
+    found = find_data(asked)
+    settled = settle(asked, found, own_weights=bool(network))
+    options, model = settled.options, found.model
+    spec = InputSpec.choose(
+        model.kind,
+        found.channels,
+        options,
+        found.cache.filled[found.table.index],
+        model.reads_padding,
+    )
+    augmenter = parse_augment(options.augment, model.kind.augmented_as)
+    padding = "drop" if spec.drop_padding else "keep"
+    training = part_of(
+        options, Training, augment=str(augmenter) or "none", padding=padding
+    )
+    data = {
+        "cache": {
+            channel.stored: values_digest(found.cache, channel.stored, found.table)
+            for channel in spec.channels
+        },
+        "clips": clips_digest(found.table),
+        **found.task.stages.targets(found.cache, training, found.channels),
+    }
+    content = hashed_content(training, spec, model) | data
     if network:
         content["network"] = network
     name = label(
-        options.features, network or model.label, differences(options), digest(content)
+        options.features,
+        network or model.label,
+        differences(settled.named),
+        digest(content),
     )
-    dataset = dataset_name(options.dataset, options.name)
     return Plan(
         training=training,
         execution=part_of(options, Execution),
-        changed=changed,
-        cache=cache,
+        told=settled.told,
+        command=tuple(training_command(settled.named)),
+        cache=found.cache,
+        table=found.table,
+        task=found.task,
         model=model,
         input=spec,
         augmenter=augmenter,
-        table=table,
         content=content,
-        targets_beside=targets,
-        path=options.runs / dataset / name,
-        # it names the weights, for another machine, and no defaults that follow
-        command=tuple(training_command(named)),
+        data=data,
+        path=options.runs / dataset_name(options.dataset, options.name) / name,
     )
-
-
-# ---- the steps of make_plan
-
-
-def validate(options: RunOptions) -> None:
-    """RequestError for unknown names and for values that do not go together: what can
-    be said before the cache and torch are there.
-    """
-    if options.tracker:
-        from featurestack.trackers import tracker_of
-
-        tracker_of(options.tracker)  # refused before there is a folder
-    resolve(options.model)
-    require_device(options.device)
-    require_threads(options.threads)
-    if options.grid not in ("auto", NATIVE):
-        parse_grid(options.grid)
-    if options.augment != "auto":
-        parse_augment(options.augment, kind="")
-    if options.weights not in NO_FILES and not Path(options.weights).is_file():
-        raise RequestError(
-            f"WEIGHTS={options.weights}: there is no such file; expected auto, none,"
-            " imagenet or a file of weights"
-        )
-    reason = ""
-    if options.schedule == "plateau":
-        reason = "SCHEDULE=plateau follows a validation score"
-    elif options.patience > 0:
-        reason = f"PATIENCE={options.patience} follows a validation score"
-    if reason and options.val == "none":
-        raise RequestError(f"{reason}: give VAL=group or VAL=next")
-    if options.schedule == "onecycle" and options.warmup:
-        raise RequestError(
-            f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or"
-            " SCHEDULE=cosine"
-        )
-
-
-def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
-    """The feature set by the cache's names; RequestError if a part is missing."""
-    asked = parse_set(options.features)
-    cache.refuse_missing(asked)
-    features = []
-    for channel in asked:
-        cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
-        stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
-        features.append(replace(stored, rows=channel.rows))
-    return tuple(features)
-
-
-def choose_model(
-    name: str,
-    channels: Sequence[StoredChannel],
-    task: Task | None = None,
-) -> Architecture:
-    """The named model; the default becomes mlp if all channels are vectors."""
-    if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
-        name = FOR_VECTORS
-    model = resolve(name)
-    if task and model.kind.answers != task.stages.answers:
-        raise RequestError(
-            f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
-            " needs another model: leave MODEL out"
-        )
-    wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
-    if wrong:
-        raise RequestError(
-            f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))};"
-            f" linear takes all, and {make_command('models')} shows what each model"
-            " takes"
-        )
-    return model
-
-
-def resolve_options(
-    asked: RunOptions, features: Sequence[Channel], model: Architecture
-) -> tuple[RunOptions, tuple[str, ...]]:
-    """The options with resolved names, ignored ones at their defaults; messages."""
-    ignored: dict[str, Any] = {}
-    for name, field in fields(RunOptions).items():
-        unused = field.metadata.get("needs") not in (None, *model.kind.uses)
-        if unused and getattr(asked, name) != field.default:
-            ignored[name] = field.default
-    messages = []
-    if asked.model == RunOptions.model != model.name:
-        messages.append(f"every channel is a vector: MODEL={model.name} is trained")
-    for given, channel in zip(parse_set(asked.features), features):
-        if {*dict(channel.parameters)} - {*dict(given.parameters)}:
-            messages.append(f"{given}: {channel}, the only one in the cache")
-    if asked.val == "none" and asked.select != RunOptions.select:
-        ignored["select"] = RunOptions.select
-        messages.append("SELECT is ignored without VAL")
-    if ignored:
-        messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
-    # predictions do not depend on the number of GPUs, or on which they are
-    device = asked.device.split()[0].partition(":")[0]
-    named = replace(
-        asked,
-        features="+".join(map(str, features)),
-        model=model.name,
-        device=device,
-        augment=asked.augment or "none",
-    )
-    return replace(named, **ignored), tuple(messages)
-
-
-def with_weights(named: RunOptions, model: Architecture) -> RunOptions:
-    """The options with the weights that training begins with, as `choose_weights`."""
-    if not model.kind.in_steps or named.weights not in ("auto", "imagenet"):
-        return named
-    from featurestack.train.pretrained import choose_weights
-
-    return replace(named, weights=choose_weights(named.weights, model.entry.name))
-
-
-def with_defaults(named: RunOptions, model: Architecture) -> tuple[RunOptions, str]:
-    """The options with the defaults that suit their weights, where none are given; a
-    message about these, or ''.
-    """
-    if not model.kind.in_steps:  # it is standardised as a network from scratch
-        return replace(named, norm="row"), ""
-    weights = "none" if named.weights in ("auto", "") else named.weights
-    known = fields(RunOptions)
-    chosen: dict[str, Any] = {
-        name: value
-        for name, value in suitable(weights).items()
-        if known[name].metadata["needs"] in model.kind.uses
-        and getattr(named, name) == known[name].default
-    }
-    message = ""
-    if weights != "none" and chosen:
-        words = " ".join(f"{name.upper()}={value}" for name, value in chosen.items())
-        message = f"{words} by default, because training begins with {weights}"
-    return replace(named, weights=weights, **chosen), message
-
-
-def find_clips(
-    cache: Cache, features: Sequence[Channel], options: RunOptions
-) -> pd.DataFrame:
-    """The clips that are done in every channel."""
-    table = training_clips(cache, features)
-    if not len(originals(table)):
-        remedy = cache.origin.remedy(" ".join(feature.stored for feature in features))
-        raise RequestError(
-            f"no clip has {options.features} in {cache.folder}: {remedy}"
-        )
-    tested = cache.tested_folds(originals(table))
-    if unknown := sorted(set(options.folds) - set(tested)):
-        raise RequestError(
-            f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}"
-        )
-    if reason := untrainable(table):
-        raise RequestError(f"{cache.folder}: {reason}")
-    return table
-
-
-def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
-    """The task of these clips: TASK=auto is a room's task that claims the cache, tags
-    if any clip has several labels or none, else classes.
-    """
-    fitting = "tags" if has_tags(table) else "classes"
-    if asked == "auto":
-        return claiming_name(cache.source) or fitting
-    if asked == "classes" != fitting:
-        raise RequestError(
-            "TASK=classes needs one label per clip, and clips have several labels or"
-            " none: give TASK=tags"
-        )
-    return asked
 
 
 # ---- the run's identity
 
 
 def hashed_content(
-    training: Training,
-    cache: Cache,
-    spec: InputSpec,
-    table: pd.DataFrame,
-    model: Architecture,
+    training: Training, spec: InputSpec, model: Architecture
 ) -> dict[str, Any]:
-    """The content of a run's hash; a change of these entries needs a higher
-    HASH_VERSION.
+    """The content of a run's hash without the data; a change of these entries, or of
+    those of the data, needs a higher HASH_VERSION.
 
     version  HASH_VERSION
     options  the options of `Training` that are not at their defaults, so that a new
              option leaves every run its hash; a file of weights counts by its content
-    cache    stored feature -> digest of its clips' fingerprints
-    clips    digest of the clips' ids, labels, categories, folds, source recordings and
-             originals
     untimed  only if a channel whose columns are not time enters with all its values
-    network  only for a training loop of one's own: the network's name
     """
     options = hashed_options(training)
     if "model" in options:  # a folder that it names counts by its content
         options["model"] = model.label
-    weights = weights_file(training)
-    if weights:
+    weights = Path(training.weights)
+    if training.pretrained and weights.is_file():
         options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-    values = {
-        channel.stored: values_digest(cache, channel.stored, table)
-        for channel in spec.channels
-    }
-    content = {
-        "version": HASH_VERSION,
-        "options": options,
-        "cache": values,
-        "clips": clips_digest(table),
-    }
+    content: dict[str, Any] = {"version": HASH_VERSION, "options": options}
     if model.reads_all_values and not all(spec.timed):
         content["untimed"] = "all values"
     return content
-
-
-def weights_file(training: Training) -> Path | None:
-    """The file that WEIGHTS names; None if it is the published one."""
-    file = Path(training.weights)
-    return file if training.pretrained and file.is_file() else None
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
@@ -491,21 +265,6 @@ def hashed_options(training: Training) -> dict[str, Any]:
         for name, own in fields(type(training)).items()
         if getattr(training, name) != own.default
     }
-
-
-def exact_training(
-    options: RunOptions, model: Architecture, spec: InputSpec, augmenter: Augmenter
-) -> Training:
-    """The options of the hash, `auto` resolved if the machine does not decide."""
-    exact: dict[str, Any] = {
-        "model": model.name,
-        "augment": str(augmenter) or "none",
-        "padding": "drop" if spec.drop_padding else "keep",
-    }
-    if model.kind.in_steps:
-        exact["lr"] = options.resolved_lr
-        exact["decay"] = options.resolved_decay
-    return replace(part_of(options, Training), **exact)
 
 
 def differences(options: RunOptions) -> list[str]:
@@ -535,32 +294,3 @@ def training_command(options: RunOptions) -> list[str]:
         apart.add("task")  # TASK=auto gives classes too
     others = [name for name in (*fields(Training), "tag") if name not in apart]
     return [*named, *option_words(options, others)]
-
-
-def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:
-    """The protocol in words: tested and training clips, epochs, model selection.
-
-    in_steps        whether the model has epochs; else it has an exact solution
-    published_test  whether only the dataset's published test fold is tested
-    """
-    aside = {"next": "the next fold", "group": "15 % of the training groups"}
-    others = "the others"
-    epochs = f"epochs {training.epochs}{start_in_words(training)}, last epoch"
-    if training.val != "none":
-        others = f"the others without {aside[training.val]}, which validate"
-        epochs += f", and best epoch by {training.select}"
-    if published_test:
-        tested = "the dataset's test fold tested"
-    else:
-        tested = "each fold tested"
-    fitted = epochs if in_steps else "exact solution"
-    return f"{tested}, trained on {others}; {fitted}"
-
-
-def start_in_words(training: Training) -> str:
-    """The weights that training begins with; '' from scratch."""
-    if not training.pretrained:
-        return ""
-    if training.weights == "imagenet":
-        return " from ImageNet's weights"
-    return f" from the weights in {Path(training.weights).name}"

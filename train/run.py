@@ -37,12 +37,10 @@ from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, TrainOptions
 from featurestack.train.plan import (
     Plan,
-    choose_model,
-    find_features,
     make_plan,
     training_command,
-    validate,
 )
+from featurestack.train.settings import choose_model, find_features, validate
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -125,7 +123,7 @@ def feature_sets(options: RunOptions, cache: Cache) -> list[str]:
     """The named sets that the model can take."""
     named = parse_list(options.features, cache.features)
     for features in named:  # a feature that the cache lacks ends the others too
-        find_features(cache, replace(options, features="+".join(map(str, features))))
+        find_features(cache, "+".join(map(str, features)))
     fitting: dict[str, None] = {}
     for features in named:
         text = "+".join(map(str, features))

@@ -28,10 +28,11 @@ from featurestack.results.config import (
     digest,
 )
 from featurestack.results.run_folder import RunFolder, find, write_config
+from featurestack.results.training_options import Training
 from featurestack.scores.calibration import fit_temperature
 from featurestack.scores.tasks.base import labels_of
 from featurestack.storage.files import Lock
-from featurestack.train.plan import NAMED_CLIPS, Plan, protocol
+from featurestack.train.plan import NAMED_CLIPS, Plan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,6 +46,7 @@ SAME_BYTES = (
     "kind of card, versions, precision, channels_last",
     "kind of processor, versions, precision, channels_last, threads",
 )
+OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 
@@ -74,8 +76,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         training=plan.training,
         tag=plan.execution.tag,
         note=plan.execution.note,
-        composed_from=plan.composed_from
-        or composed_from(plan.channel_names, plan.tested_before),
+        composed_from=plan.composed_from,
         own_code=tuple(DEFINING),
         model_summary=model.entry.summary,
         exact=not model.kind.in_steps,
@@ -98,11 +99,40 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         command=plan.command,
         cache=content["cache"],
         clips=content["clips"],
-        targets=plan.targets_beside,
+        targets={name: plan.data[name] for name in plan.data.keys() - OF_CLIPS},
         left_out=plan.left_out,
         machine=machine(device),
         versions={"python": platform.python_version()} | numbers,
     )
+
+
+def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:
+    """The protocol in words: tested and training clips, epochs, model selection.
+
+    in_steps        whether the model has epochs; else it has an exact solution
+    published_test  whether only the dataset's published test fold is tested
+    """
+    aside = {"next": "the next fold", "group": "15 % of the training groups"}
+    others = "the others"
+    epochs = f"epochs {training.epochs}{start_in_words(training)}, last epoch"
+    if training.val != "none":
+        others = f"the others without {aside[training.val]}, which validate"
+        epochs += f", and best epoch by {training.select}"
+    if published_test:
+        tested = "the dataset's test fold tested"
+    else:
+        tested = "each fold tested"
+    fitted = epochs if in_steps else "exact solution"
+    return f"{tested}, trained on {others}; {fitted}"
+
+
+def start_in_words(training: Training) -> str:
+    """The weights that training begins with; '' from scratch."""
+    if not training.pretrained:
+        return ""
+    if training.weights == "imagenet":
+        return " from ImageNet's weights"
+    return f" from the weights in {Path(training.weights).name}"
 
 
 def composed_from(features: Sequence[str], tested: Collection[str]) -> int:

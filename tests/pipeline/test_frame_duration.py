@@ -73,7 +73,7 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
     assert np.isclose(np.diff(cache["mel"].frame_axis)[0], 0.012)
     plan = make_plan(RunOptions(features="mel", model="linear", **given))
     told = f"mel: {cache.features[0]}, the only one in the cache"
-    assert told in plan.changed and plan.training.features == cache.features[0]
+    assert told in plan.told and plan.training.features == cache.features[0]
 
 
 def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):

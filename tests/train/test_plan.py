@@ -199,5 +199,5 @@ def lasting(options, little_files):
 
 def test_select_without_validation_is_told_and_changes_no_hash(options):
     plan = make_plan(change(options, select="val_f1"))
-    assert "SELECT is ignored without VAL" in plan.changed
+    assert "SELECT is ignored without VAL" in plan.told
     assert plan.hash == make_plan(options).hash
