@@ -173,7 +173,6 @@ class OwnRun:
             model_summary="A network of one's own, trained by a loop of one's own.",
             exact=False,
             protocol=f"{config.protocol}; by a training loop outside of this project",
-            training=replace(config.options, model=self.name),
             command=None,  # no command of this project trains it again
             parameters=parameters,
         )

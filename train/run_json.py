@@ -18,6 +18,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.cache import Cache
 from featurestack.results.config import (
+    OF_EVERY_RUN,
     RUN_FORMAT,
     Calibration,
     Epoch,
@@ -68,11 +69,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         made_by="train",
         dataset=plan.dataset,
         synthetic=cache.synthetic,
-        features=plan.training.features,
-        model=plan.training.model,
-        task=plan.training.task,
-        seed=plan.training.seed,
-        val=plan.training.val,
+        **{name: getattr(plan.training, name) for name in OF_EVERY_RUN},
         training=plan.training,
         tag=plan.execution.tag,
         note=plan.execution.note,

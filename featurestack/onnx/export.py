@@ -25,7 +25,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +44,7 @@ from featurestack.predict.bundle import (
     bundle_of_run,
 )
 from featurestack.predict.options import ExportOptions
+from featurestack.results.config import content_of
 from featurestack.results.selection import select_one
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
 from featurestack.scores.tasks import require_clips
@@ -213,7 +213,7 @@ def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
             dynamic_axes=axes,
         )
         proto = onnx.load(file)
-    config = asdict(model.config)
+    config = content_of(model.config)
     metadata: dict[str, object] = {"features": model.config.features}
     metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}

@@ -6,7 +6,7 @@ models. No clip is left to test it: the run's cross-validated score is that of m
 trained on fewer clips, and the calibration of those models is used for this one.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +23,7 @@ from featurestack.predict.bundle import (
 )
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
+from featurestack.results.config import content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
 from featurestack.scores.tasks import require_clips
@@ -110,7 +111,7 @@ def make_bundle(options: BundleOptions) -> int:
     else:
         bundle = bundle_of_run(run)
         made = counted(len(bundle.folds), "fold")
-    content = {"config": asdict(bundle.config), "folds": bundle.folds}
+    content = {"config": content_of(bundle.config), "folds": bundle.folds}
     own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, **content})})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")

@@ -16,7 +16,7 @@ import json
 import re
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import (
     Any,
     Literal,
@@ -42,6 +42,9 @@ LABEL_BYTES = 120
 HASH_DIGITS = 12
 RUN_FORMAT = 1  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train it again, which makes a run beside it, or remove its folder"
+
+# options that every run has: keys of run.json itself, and not of `training`
+OF_EVERY_RUN = ("features", "model", "task", "seed", "val")
 
 Plain = str | int | float | bool | None
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -210,7 +213,8 @@ class RunConfig(Record):
 
     # ---- of `train` and one's own loop
 
-    # options that can change predictions; `auto` is replaced if the data decide it
+    # the other options that can change predictions; `auto` is replaced if the data
+    # decide it
     training: Training | None = None
     # feature sets from which this one was composed by their scores on the tested folds
     composed_from: int = 0
@@ -248,6 +252,9 @@ class RunConfig(Record):
         needed = {"choice": "choice", "import": "source"}.get(self.made_by, "training")
         if not getattr(self, needed):
             raise ValueError(f"made_by is {self.made_by}, without {needed}")
+        if self.training:
+            shared = {name: getattr(self, name) for name in OF_EVERY_RUN}
+            object.__setattr__(self, "training", replace(self.training, **shared))
 
     @property
     def data(self) -> dict[str, object]:
@@ -275,6 +282,14 @@ def read_config(
         return _value(content, kind, "")
     except (TypeError, ValueError, RequestError) as error:
         raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
+
+
+def content_of(config: RunConfig) -> dict[str, Any]:
+    """The content of run.json."""
+    content = asdict(config)
+    for name in OF_EVERY_RUN if config.training else ():
+        del content["training"][name]
+    return content
 
 
 def _value(value: Any, kind: Any, place: str) -> Any:

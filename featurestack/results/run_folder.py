@@ -27,7 +27,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.results.config import TRAIN_AGAIN, RunConfig, read_config
+from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of, read_config
 from featurestack.scores.bootstrap import CHOICE_VARIANCE
 from featurestack.scores.tasks import task_of
 from featurestack.scores.tasks.base import Task
@@ -317,7 +317,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
 
 def write_config(folder: Path, config: RunConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(config), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(content_of(config), indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(folder / "run.json", text + "\n")
 
 

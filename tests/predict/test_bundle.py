@@ -86,7 +86,7 @@ def test_what_cannot_be_trusted_is_refused(
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("training", "model"), "cnn8@width=8", "fold 1 .*of another model"),
+        (("model",), "cnn8@width=8", "fold 1 .*of another model"),
         (
             ("parameters", "hop_length"),
             1,
@@ -101,7 +101,7 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
     """A place in the options, or in the first channel."""
     content = torch.load(file, weights_only=True)
     config = content["config"]
-    inner = config if place[0] == "training" else config["channels"][0]
+    inner = config if place[0] == "model" else config["channels"][0]
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value

@@ -4,12 +4,11 @@ wrong or missing.
 
 import copy
 import json
-from dataclasses import asdict
 
 from torch import nn
 
 from featurestack.analysis.runs import load_runs
-from featurestack.results.config import RunConfig, read_config
+from featurestack.results.config import OF_EVERY_RUN, RunConfig, content_of, read_config
 from featurestack.results.run_folder import RunFolder
 from featurestack.train import run_json
 from featurestack.train.compute import Compute
@@ -55,8 +54,9 @@ def changed(content, place, *value):
 
 def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
     content = json.loads((trained.path / "run.json").read_text())
-    known = asdict(read_config(content, RunConfig, "run.json"))
+    known = content_of(read_config(content, RunConfig, "run.json"))
     assert json.loads(json.dumps(known)) == content
+    assert not {*OF_EVERY_RUN} & {*content["training"]}
     tried = 0
     for place in places(content):
         name = ".".join(key for key in place if isinstance(key, str))
