@@ -361,7 +361,7 @@ SUBJECTS = {
         "featurestack.feature_importance.section:importance",
         "importance/*.json",
     ),
-    "stress": ("featurestack.robustness.section:stress", "*/stress.json"),
+    "stress": ("featurestack.robustness:stress_section", "*/stress.json"),
     "events": ("featurestack.sound_events.section:events", ""),
 }
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
     from featurestack.predictions import compare as compare
-    from featurestack.robustness.functions import stress as stress
+    from featurestack.robustness import stress as stress
     from featurestack.sound_events.dataset import events as events
     from featurestack.sound_events.detections import detections as detections
     from featurestack.train.models import model as model
@@ -80,7 +80,7 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
     "featurestack.predictions": "compare",
-    "featurestack.robustness.functions": "stress",
+    "featurestack.robustness": "stress",
     "featurestack.sound_events.dataset": "events",
     "featurestack.sound_events.detections": "detections",
     "featurestack.train.models": "model",

@@ -40,7 +40,6 @@ SUBJECTS = (
     "embeddings",
     "feature_importance",
     "onnx",
-    "robustness",
     "sound_events",
 )
 SMALL = (
@@ -48,6 +47,7 @@ SMALL = (
     "live",
     "paper",
     "predictions",
+    "robustness",
     "trackers",
 )  # subjects of one module each
 PACKAGES = (*CORE, *SUBJECTS)
@@ -137,7 +137,7 @@ LOADS_NOT = {
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),
     "featurestack.answers.section, featurestack.feature_importance.section,"
-    "featurestack.sound_events.section, featurestack.robustness.section": (
+    "featurestack.sound_events.section, featurestack.robustness": (
         PLOTTING,
         {"torch", "librosa"},
     ),

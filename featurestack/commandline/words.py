@@ -100,7 +100,7 @@ COMMANDS = {
         "Predict the classes of new audio by a trained run.",
     ),
     "stress": Command(
-        "robustness.section:make_stress",
+        "robustness:make_stress",
         "predict.options:StressOptions",
         "Predict a run's test clips again after noise, echoes, other levels: what"
         " breaks it.",

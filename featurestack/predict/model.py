@@ -147,8 +147,7 @@ class Model:
     @classmethod
     def open(cls, options: TrainedOptions) -> Self:
         """The model that a command's options name, with their limits."""
-        torch.set_num_threads(threads_of(options.threads))
-        keep_freed_memory()
+        set_threads(options.threads)
         model = cls(
             options.run,
             options.runs,
@@ -278,6 +277,12 @@ class Model:
         loud = np.array(levels) > self.least_level
         sure = probabilities.max(axis=1) >= self.least_probability
         return [text if answer else "" for text, answer in zip(texts, loud & sure)]
+
+
+def set_threads(threads: str) -> None:
+    """Let torch compute in so many threads, and keep memory that is freed."""
+    torch.set_num_threads(threads_of(threads))
+    keep_freed_memory()
 
 
 def networks_of(

@@ -10,16 +10,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import cache_folder, dataset_name
+from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import WINDOW_COLUMNS, fold_split
 from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.selection import clips_of_run, is_of_today, select_one
+from featurestack.results.selection import (
+    cache_that_trained,
+    clips_of_run,
+    select_one,
+)
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, threads_of
 
@@ -37,13 +40,7 @@ def verify_run(options: VerifyOptions) -> int:
     require_clips(run.task, run.name)
     import torch
 
-    config = run.training  # refuses a run that trained nothing
-    cache = Cache(cache_folder(options.dataset or run.dataset, options.data))
-    if not is_of_today(config, cache):
-        raise RequestError(
-            f"{cache.folder} holds other clips or values than {run.name} was trained"
-            " on: DATASET= names the cache that trained it"
-        )
+    cache = cache_that_trained(run, options.dataset, options.data)
     torch.set_num_threads(threads_of(options.threads))
     device = device_of(options.device)
     models = {}

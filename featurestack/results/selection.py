@@ -210,6 +210,19 @@ def is_of_today(config: RunConfig, cache: Cache) -> bool:
     return now == config.data and not readable_again(config, cache)
 
 
+def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:
+    """The cache that a run was trained on, of `dataset` or its own below `data`;
+    RequestError if that holds other data today.
+    """
+    cache = Cache(cache_folder(dataset or run.dataset, data))
+    if not is_of_today(run.training, cache):
+        raise RequestError(
+            f"{cache.folder} holds other clips or values than {run.name} was trained"
+            " on: DATASET= names the cache that trained it"
+        )
+    return cache
+
+
 def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
     """The runs of today's data, and those that cannot be read: whoever reads them names
     the damage.

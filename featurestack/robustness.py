@@ -1,0 +1,315 @@
+"""`make stress`: what breaks a run. Its test clips are predicted again after each of
+CHANGES of their audio, through the features of the run, by the model of their fold.
+
+    runs/<dataset>/<run>/stress.json    `Stress`, written whole after each change
+
+What a change costs is tested like the difference between two runs: by sign flips of
+source recordings, all changes of a run as one family.
+"""
+
+import json
+import time
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from featurestack.analysis.runs import Problem
+from featurestack.analysis.sections import PageInputs, Section
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.functions import command, options_from
+from featurestack.commandline.quantities import counted, duration, either, percent
+from featurestack.commandline.terminal import progress, tell, text_table
+from featurestack.feature_importance.importance import gain_tests
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import dataset_name
+from featurestack.pipeline import audio
+from featurestack.pipeline.alterations import altered, writes_mp3
+from featurestack.predict.options import StressOptions
+from featurestack.results.config import Record, digest, read_config
+from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, damage_named
+from featurestack.results.selection import cache_that_trained, select_one
+from featurestack.scores.bootstrap import accuracy_interval
+from featurestack.scores.calibration import scaled
+from featurestack.scores.tasks import require_clips
+from featurestack.storage.files import content_hash, is_file
+from featurestack.storage.own_files import OwnFiles
+
+if TYPE_CHECKING:
+    from featurestack.predict.bundle import Values
+    from featurestack.predict.model import Model
+
+FILE = "stress.json"
+UNCHANGED = "unchanged"
+MP3 = "MP3 at 32 kbit/s"
+CHANGES = {  # change -> alteration; every clip has a seed of its own
+    UNCHANGED: "",
+    "noise at 20 dB": "noise(snr_db=20,seed={seed})",
+    "noise at 10 dB": "noise(snr_db=10,seed={seed})",
+    "low-pass at 3 kHz": "lowpass(hertz=3000)",
+    MP3: "mp3(kbit=32)",
+    "a room of 0.5 s": "room(seconds=0.5,seed={seed})",
+    "20 dB quieter": "gain(db=-20)",
+    "40 dB quieter": "gain(db=-40)",
+    "12 dB over full scale": "overload(db=12)",
+    "5 % faster": "stretch(rate=1.05)",
+    "1 s of silence in front": "delay(seconds=1)",
+}
+TIMED = 8  # clips that tell in advance how long all take
+BATCH = 32  # clips
+
+
+class Answers(Record):
+    """The answers to the test clips after one change, in the order of `scored`."""
+
+    right: tuple[bool, ...]
+    claimed: tuple[float, ...]  # the highest probability
+
+
+class Stress(Record):
+    """The content of stress.json."""
+
+    hash: str  # of the predictions, which follow from the weights, and of CHANGES
+    changes: Mapping[str, Answers]
+
+
+# ---- the answers
+
+
+def measure_stress(options: StressOptions) -> tuple[RunFolder, Stress]:
+    """The run, and the answers after every change; those that are there are kept."""
+    dataset = dataset_name(options.dataset)
+    run = select_one(options.runs, options.run, dataset, data=options.data)
+    require_clips(run.task, run.name)
+    if run.task.multilabel:
+        raise RequestError(
+            f"{run.name} predicts several labels a clip: stress counts right answers,"
+            " and takes runs of one label"
+        )
+    own = OwnFiles(run.path)
+    own.require(FILE, "RUN")
+    try:
+        stress = read_stress(run)
+    except RequestError:  # none yet, of other weights, or damaged
+        stress = Stress(hash=hash_of_run(run), changes={})
+    lacking = [name for name in CHANGES if name not in stress.changes]
+    if not writes_mp3() and MP3 in lacking:
+        tell(f"{MP3} is left out: the libsndfile here writes none")
+        lacking.remove(MP3)
+    if not lacking:
+        return run, stress
+    clips = audible_clips(run, cache_that_trained(run, options.dataset, options.data))
+    from featurestack.predict.model import Model, set_threads  # loads torch
+
+    set_threads(options.threads)
+    model = Model(run, device=options.device)
+    seconds = sum(seconds_of(model, clips, CHANGES[name]) for name in lacking)
+    kept = f", {len(stress.changes)} are kept" if stress.changes else ""
+    tell(
+        f"{counted(len(clips), 'clip')}, each in {len(lacking)} ways: about"
+        f" {duration(seconds)}{kept}"
+    )
+    for name in progress(lacking, label="stress", unit="changes"):
+        new = answers(model, clips, CHANGES[name])
+        stress = replace(stress, changes={**stress.changes, name: new})
+        own.write({FILE: json.dumps(asdict(stress)) + "\n"})
+    return run, stress
+
+
+def hash_of_run(run: RunFolder) -> str:
+    files = [run.fold(fold) / PREDICTIONS_FILE for fold in run.finished]
+    return digest([[content_hash(file) for file in files], CHANGES])
+
+
+def read_stress(run: RunFolder) -> Stress:
+    """What was measured of the run; RequestError if it was of other weights, if the
+    file is damaged, or if there is none.
+    """
+    file, remedy = run.path / FILE, make_command("stress", f"RUN={run.path}")
+    with damage_named(file, remedy):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    stress = read_config(content, Stress, str(file), remedy)
+    whole = all(len(of.right) == len(run.scored()) for of in stress.changes.values())
+    if stress.hash != hash_of_run(run) or not whole:
+        raise RequestError(f"{file} was measured before the run changed: {remedy}")
+    return stress
+
+
+def audible_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:
+    """The test clips, a row each, with their audio; RequestError if it is missing."""
+    tested = run.scored()
+    rows = cache.positions(tested["clip_id"].to_numpy())
+    clips = cache.clips.iloc[rows][["clip_id", "path", "start", "end"]]
+    lacking = [path for path in clips["path"].unique() if not is_file(path)]
+    if lacking:
+        raise RequestError(
+            "stress changes the audio of the test clips, and of"
+            f" {counted(len(lacking), 'file')} there is none (the first:"
+            f" {lacking[0] or 'the cache names no files'})"
+        )
+    target = run.task.targets(tested["target"], run.classes)
+    return clips.assign(
+        fold=tested["fold"].to_numpy(), filled=cache.filled[rows], target=target
+    )
+
+
+def seconds_of(model: "Model", clips: pd.DataFrame, alteration: str) -> float:
+    """How long a change of all clips takes, by a few; the first one loads libraries."""
+    answers(model, clips.head(1), alteration)
+    few = clips.head(TIMED)
+    begun = time.perf_counter()
+    answers(model, few, alteration)
+    return (time.perf_counter() - begun) * len(clips) / len(few)
+
+
+def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
+    """The answers of each clip's fold's model, scaled as `make predict` has them."""
+    networks = model.networks
+    right, claimed = [], []
+    compute = partial(changed_values, model, alteration)
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        number = np.arange(len(clips)) // BATCH
+        for (fold, _), batch in clips.groupby(["fold", number], sort=False):
+            each, filled = zip(*pool.map(compute, batch.itertuples()))
+            values = [np.stack(channel) for channel in zip(*each, strict=True)]
+            x = networks.prepare(fold, values, np.array(filled))
+            probabilities = scaled(networks.answers(fold, x), networks.temperature)
+            right += (probabilities.argmax(axis=1) == batch["target"]).tolist()
+            claimed += probabilities.max(axis=1).astype(float).round(4).tolist()
+    return Answers(right=tuple(right), claimed=tuple(claimed))
+
+
+def changed_values(
+    model: "Model", alteration: str, clip: Any
+) -> "tuple[Values, float]":
+    """A changed clip's features, and the share of the longest clip that it fills."""
+    rate, samples = model.sample_rate, model.samples
+    span = clip.start, clip.end
+    try:
+        y = audio.load_clip(clip.path, rate, samples, span, model.audio_channel)
+    except audio.AudioError as error:
+        raise RequestError(f"{clip.path}: {error}") from None
+    y = y[: max(1, round(clip.filled * samples))]
+    if alteration:
+        seed = zlib.crc32(clip.clip_id.encode())
+        y = altered(y, rate, alteration.format(seed=seed))[:samples]
+    return model.stored_values(y), len(y) / samples
+
+
+# ---- the table
+
+
+def stress_table(run: RunFolder, stress: Stress) -> pd.DataFrame:
+    """A row for each change: run, change, accuracy with its interval, claimed (mean
+    highest probability), and whether the change clearly costs accuracy.
+    """
+    tested = run.scored()
+    groups = tested["group"].where(tested["group"] != "", tested["clip_id"]).to_numpy()
+    right = np.array([of.right for of in stress.changes.values()], float).T
+    intervals = accuracy_interval(right, groups, np.ones(len(right)), run.spread)
+    table = pd.DataFrame({"run": run.name, "change": [*stress.changes]})
+    table["accuracy"] = right.mean(axis=0)
+    table[["low", "high"]] = intervals
+    table["claimed"] = [np.mean(of.claimed) for of in stress.changes.values()]
+    table["clear"] = False
+    if len(table) > 1:
+        tests = gain_tests(right[:, :1] - right[:, 1:], groups)
+        clear = tests["significant"] & (tests["mean"] > 0)
+        table.loc[1:, "clear"] = clear.to_numpy()
+    return table
+
+
+def what_breaks(table: pd.DataFrame) -> str:
+    """A sentence on what the run does not survive: its clear losses, the largest
+    first.
+    """
+    run, before = table["run"].iloc[0], percent(table["accuracy"].iloc[0])
+    clear = table[table["clear"]].sort_values("accuracy", kind="stable")
+    if clear.empty:
+        return f"No change clearly costs {run} accuracy; unchanged it has {before} %."
+    broken = [
+        f"{row.change} ({percent(row.accuracy)} %, and claims {percent(row.claimed)})"
+        for row in clear.itertuples()
+    ]
+    return f"{run} does not survive {either(broken)}; unchanged it has {before} %."
+
+
+def make_stress(options: StressOptions) -> None:
+    """Measure what breaks a run, and print the table and its sentence."""
+    run, measured = measure_stress(options)
+    table = stress_table(run, measured)
+    rows = []
+    for row in table.itertuples():
+        interval = f"{percent(row.low)} to {percent(row.high)}"
+        scores = percent(row.accuracy), interval, percent(row.claimed)
+        rows.append([row.change, *scores, "clear" if row.clear else ""])
+    print(text_table(rows, ("", "accuracy", "95 % interval", "claims", "loss")))
+    print(what_breaks(table))
+    command = make_command("analysis", f"DATASET={options.dataset or run.dataset}")
+    print(f"next: {command} (the table in the report)")
+
+
+def stress_section(page: PageInputs) -> Section | None:
+    """The runs of the report that were stressed."""
+    tables, problems = [], []
+    for folder in [folder for run in page.found.runs for folder in run.folders]:
+        if (folder.path / FILE).is_file():
+            try:
+                tables.append(stress_table(folder, read_stress(folder)))
+            except RequestError as error:
+                problems.append(Problem(folder.name, str(error)))
+    if not tables:
+        return Section("", "", problems=problems)
+    return Section(
+        "stress",
+        "Stress",
+        tables={"stress": pd.concat(tables, ignore_index=True)},
+        values={"stressed": [what_breaks(table) for table in tables]},
+        problems=problems,
+        leads={"What breaks it?": what_breaks(tables[0])},
+    )
+
+
+@command
+def stress(
+    run: str = "last",
+    *,
+    data: Path | str = "data",
+    dataset: str = "",
+    runs: Path | str = "runs",
+    device: str = "cpu",
+    threads: str = "auto",
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make stress`: the accuracy of a run on its own test clips after each of ten
+    changes of their audio.
+
+    Parameters
+    ----------
+    run : str
+        A run's name, path or unique prefix, or `last`.
+
+    Other Parameters
+    ----------------
+    The options of `make stress`, explained by `featurestack help stress`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each change: `accuracy` with its interval, `claimed`, the mean highest
+        probability, and whether the loss is `clear`.
+
+    Examples
+    --------
+    ::
+
+        fs.stress("last").query("clear")["change"]
+    """
+    return stress_table(*measure_stress(options_from(StressOptions, locals())))

@@ -1,1 +1,0 @@
-"""Whether a run survives changes of the audio."""
