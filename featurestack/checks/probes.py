@@ -64,19 +64,16 @@ def answers_left_out(
     x = np.hstack(blocks)
     standard = ridge.standardisation(x, [block.shape[1] for block in blocks])
     exclusive = targets.ndim == 1
-    judge = ridge.class_loss if exclusive else ridge.label_loss
-    answers = np.eye(targets.max() + 1)[targets] if exclusive else targets
-    of_clips = answers.astype(np.float64), np.ones(len(x))
+    log_loss = ridge.class_loss if exclusive else ridge.label_loss
+    truth = np.eye(targets.max() + 1)[targets] if exclusive else targets.astype(float)
+    counts = np.ones(len(x))
     left_out = []
     with threadpool_limits(1):  # sums have the same order on every machine
-        spectra = ridge.spectra([kernel], standard.of(x), of_clips[1])
+        kernels = ridge.kernels_of([kernel], standard.of(x), counts)
         for groups in groupings:
-            judging = ridge.has_others(of_clips[0], groups)
-            choice = ridge.choose(spectra, *of_clips, groups, judging, judge)
-            answers = ridge.left_out(
-                spectra[kernel], *of_clips, choice.strength, groups
-            )
-            left_out.append(answers.round(9))
+            tested = ridge.has_others(truth, groups)
+            choice = ridge.choose(kernels, truth, counts, groups, tested, log_loss)
+            left_out.append(choice.answers.round(9))
     return left_out
 
 

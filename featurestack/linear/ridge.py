@@ -3,10 +3,11 @@
 A model that chooses its own settings flatters itself if it scores the clips that it was
 fitted to. Kernel, strength of the penalty and temperature are chosen here by the log
 loss of training clips, each answered by the model without its whole recording. One
-inverse gives all these answers exactly: those of a recording are its targets less
-(I - H)^-1 times its residuals, where H (the recording's clips alone) maps targets to
-answers. Clips that are tested take no part. Nor does the only recording of a class
-judge: without it, nothing of the class is left.
+inverse gives all these answers exactly: with G the kernel plus the penalty, those of a
+recording are its targets less (G^-1)_r^-1 (G^-1 targets)_r, where r are its clips. Only
+the blocks r of G^-1 are needed, and they are products of columns of L^-1, where LL' is
+G (Cholesky). Clips that are tested take no part, nor do those of a class with one
+recording: without it, nothing of the class is left.
 
 Two kernels are tried: the plain one, z z', whose model is linear, and the mean of it
 and the RBF exp(-|z - z'|^2), which is right for few numbers, where least squares on
@@ -21,6 +22,7 @@ Conventions: N clips, D numbers of a clip, K classes, M support clips.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +33,8 @@ from featurestack.commandline.terminal import tell_once
 from featurestack.scores.metrics import Floats
 
 Labels = NDArray[np.integer] | NDArray[np.bool_]
-# eigenvectors (N, R) and eigenvalues (R,) of a kernel of the training clips
-Spectrum = tuple[Floats, Floats]
 # log loss, factor and offset of answers (N, K), for targets and counts
-Judge = Callable[[Floats, Floats, Floats], tuple[float, float, float]]
+LogLoss = Callable[[Floats, Floats, Floats], tuple[float, float, float]]
 
 # ESC-50's layers want 3e-5, chroma of ESC-10 0.1 with the plain kernel
 STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
@@ -48,21 +48,67 @@ ABSENT = -1000.0
 HELD = 10.0  # deviations
 SINGLE = 4_096  # numbers of a clip above which values have single precision
 CHUNK = 1_024  # numbers that are standardised at once
+# Clips up to which every strength is tried. Of more, the log loss had one minimum in
+# all fits of ESC-50: one strength after another is tried, while it falls, from the
+# seventh for few numbers, else from the fifth.
+EVERY, FIRST_OF_FEW, FIRST = 500, 6, 4
+FALLING = 0.01  # share of the log loss between two strengths that is worth a sentence
+# strength, log loss, factor and offset if every class has one recording
+UNTESTED = 1e-3, (np.nan, 10.0, 0.0)
 
 
 class Choice(NamedTuple):
     """A kernel, a strength, and the logits of answers: factor * (answers - offset)."""
 
-    loss: float
     kernel: str
     strength: float
+    loss: float
     factor: float
     offset: float
+    dual: Floats  # (N, K) weights of the training clips
+    answers: Floats  # (N, K) to each clip, without its recording
 
 
-FALLING = 0.01  # share of the log loss between two strengths that is worth a sentence
-# the choice if every class has one recording, so that none judges
-UNJUDGED = Choice(np.nan, PLAIN, 1e-3, 10.0, 0.0)
+class Kernel(NamedTuple):
+    """A kernel between the training clips, by as how many each counts; 1 is added to
+    it, for the bias.
+    """
+
+    name: str
+    inputs: Floats | None  # (N, R) of the plain kernel, if clips have few numbers
+    products: Floats  # (N, N), or (R, R) of the inputs
+
+    def solve(
+        self, targets: Floats, penalty: float, groups: NDArray[np.generic]
+    ) -> tuple[Floats, Floats]:
+        """(N, K) weights of the clips, and the error for each by the model without all
+        clips of its group: equal to refits. A single group is left out clip by clip.
+        """
+        from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
+
+        penalised = self.products.copy(order="F")
+        penalised.flat[:: len(penalised) + 1] += penalty
+        lower = cholesky(penalised, lower=True, overwrite_a=True, check_finite=False)
+        if self.inputs is None:
+            dual = cho_solve((lower, True), targets, check_finite=False)
+            columns, _ = lapack.dtrtri(lower, lower=True, overwrite_c=True)
+        else:
+            columns = solve_triangular(
+                lower, self.inputs.T, lower=True, check_finite=False
+            )
+            dual = (targets - columns.T @ (columns @ targets)) / penalty
+        group_of = left_out_together(groups)
+        sizes = np.bincount(group_of)[group_of]
+        order = np.argsort(group_of, kind="stable")
+        errors = np.empty_like(dual)
+        for size in np.unique(sizes):  # all groups of a size at once
+            clips = order[sizes[order] == size].reshape(-1, size)
+            of_clips = columns.T[clips]
+            own = of_clips @ of_clips.transpose(0, 2, 1)
+            if self.inputs is not None:
+                own = (np.eye(size) - own) / penalty
+            errors[clips] = np.linalg.solve(own, dual[clips])
+        return dual, errors
 
 
 class Standard(NamedTuple):
@@ -143,14 +189,12 @@ def fit(
         return model
     targets = every[:, fitted]
     with threadpool_limits(1):  # sums have the same order on every machine
-        judge = label_loss if y.ndim == 2 else class_loss
-        found = spectra(kernels(z), z, counts)
-        judging = chosen_on & has_others(targets, groups)
-        choice = choose(found, targets, counts, groups, judging, judge)
-        errors = residuals(found[choice.kernel], targets, counts, choice.strength)
+        log_loss = label_loss if y.ndim == 2 else class_loss
+        tested = chosen_on & has_others(targets, groups)
+        kernels = kernels_of(names_of_kernels(z), z, counts)
+        choice = choose(kernels, targets, counts, groups, tested, log_loss)
     of_clips = np.zeros((classes, len(z)))
-    of_clips[fitted] = (np.sqrt(counts)[:, None] * errors).T
-    of_clips *= choice.factor / (len(z) * choice.strength)
+    of_clips[fitted] = choice.factor * choice.dual.T
     bias[fitted] = of_clips[fitted].sum(axis=1) - choice.factor * choice.offset
     if class_weights is not None and y.ndim == 2:
         bias[fitted] += np.log(class_weights[fitted])
@@ -201,7 +245,7 @@ def has_others(targets: Floats, groups: NDArray[np.generic]) -> NDArray[np.bool_
     return ~has_alone
 
 
-def kernels(z: NDArray[np.floating]) -> list[str]:
+def names_of_kernels(z: NDArray[np.floating]) -> list[str]:
     """The kernels that are tried; RequestError if there is none."""
     clips, numbers = z.shape
     if min(clips, numbers) > MOST:
@@ -226,87 +270,44 @@ def similarities(
     others: NDArray[np.floating],
 ) -> NDArray[np.floating]:
     """(N, M) the RBF kernel of z and support, from z support' and their squares."""
-    return np.exp(-np.maximum(squares[:, None] + others - 2 * products, 0))
+    distances = squares[:, None] + others
+    distances -= 2 * products
+    np.maximum(distances, 0, out=distances)
+    np.negative(distances, out=distances)
+    return np.exp(distances, out=distances)
 
 
-def spectra(
-    tried: Sequence[str], z: NDArray[np.floating], counts: Floats
-) -> dict[str, Spectrum]:
-    """The spectrum of each kernel between clips that count so much; 1 is added to the
-    kernel, for the bias.
-    """
+def kernels_of(
+    names: Sequence[str], z: NDArray[np.floating], counts: Floats
+) -> list[Kernel]:
+    """The kernels between clips that count so much."""
     root = np.sqrt(counts)[:, None]
     clips, numbers = z.shape
     few = numbers < clips
-    found = {}
-    if MIXED in tried or not few:
+    kernels = []
+    if MIXED in names or not few:
         # once: most of the time where numbers are many
-        products = (z @ z.T).astype(np.float64)
-    if PLAIN in tried and few:
+        products: Floats = (z @ z.T).astype(np.float64, copy=False)
+    if PLAIN in names and few:
         inputs = np.column_stack([z, np.ones(clips)]) * root
-        values, vectors = np.linalg.eigh(inputs.T @ inputs)
-        above = values > values[-1] * np.finfo(float).eps * clips
-        roots = np.sqrt(values[above])
-        found[PLAIN] = inputs @ vectors[:, above] / roots, values[above]
-    elif PLAIN in tried:
-        found[PLAIN] = spectrum(products, root)
-    if MIXED in tried:
+        kernels.append(Kernel(PLAIN, inputs, inputs.T @ inputs))
+    elif PLAIN in names:
+        kernels.append(Kernel(PLAIN, None, counted(products.copy(), root)))
+    if MIXED in names:
         squares = np.diag(products)
-        mixed = (products + similarities(products, squares, squares)) / 2
-        found[MIXED] = spectrum(mixed, root)
-    return found
+        mixed = similarities(products, squares, squares)
+        mixed += products
+        mixed /= 2
+        kernels.append(Kernel(MIXED, None, counted(mixed, root)))
+    return kernels
 
 
-def spectrum(kernel: Floats, root: Floats) -> Spectrum:
-    values, vectors = np.linalg.eigh((kernel + 1) * root * root.T)
-    return vectors, np.maximum(values, 0)
-
-
-def projection(spectrum: Spectrum, targets: Floats, counts: Floats) -> Floats:
-    """(R, K) the targets by eigenvectors: the same for every strength."""
-    projected: Floats = spectrum[0].T @ (np.sqrt(counts)[:, None] * targets)
-    return projected
-
-
-def residuals(
-    spectrum: Spectrum,
-    targets: Floats,
-    counts: Floats,
-    strength: float,
-    projected: Floats | None = None,
-) -> Floats:
-    """(N, K) targets less answers, times the root of as how many clips each counts."""
-    vectors, values = spectrum
-    if projected is None:
-        projected = projection(spectrum, targets, counts)
-    shrunk = values / (values + len(targets) * strength)
-    weighted = np.sqrt(counts)[:, None] * targets
-    return weighted - vectors @ (shrunk[:, None] * projected)
-
-
-def left_out(
-    spectrum: Spectrum,
-    targets: Floats,
-    counts: Floats,
-    strength: float,
-    groups: NDArray[np.generic],
-    projected: Floats | None = None,
-) -> Floats:
-    """(N, K) the answer to each clip by the model without all clips of its group: equal
-    to refits. A single group is left out clip by clip.
-    """
-    vectors, values = spectrum
-    shrunk = values / (values + len(targets) * strength)
-    errors = residuals(spectrum, targets, counts, strength, projected)
-    group_of = left_out_together(groups)
-    sizes = np.bincount(group_of)[group_of]
-    order = np.argsort(group_of, kind="stable")
-    for size in np.unique(sizes):  # all groups of a size at once
-        clips = order[sizes[order] == size].reshape(-1, size)
-        inside = vectors[clips]
-        own = (inside * shrunk) @ inside.transpose(0, 2, 1)
-        errors[clips] = np.linalg.solve(np.eye(size) - own, errors[clips])
-    return targets - errors / np.sqrt(counts)[:, None]
+def counted(kernel: NDArray[np.floating], root: Floats) -> Floats:
+    """The kernel of clips with these roots (N, 1) of counts, changed in place."""
+    kernel += 1
+    kernel *= root
+    kernel *= root.T
+    return kernel.astype(np.float64, copy=False)
 
 
 def left_out_together(groups: NDArray[np.generic]) -> NDArray[np.intp]:
@@ -316,39 +317,56 @@ def left_out_together(groups: NDArray[np.generic]) -> NDArray[np.intp]:
 
 
 def choose(
-    spectra: dict[str, Spectrum],
+    kernels: Sequence[Kernel],
     targets: Floats,
     counts: Floats,
     groups: NDArray[np.generic],
-    judging: NDArray[np.bool_],
-    judge: Judge,
+    tested: NDArray[np.bool_],
+    log_loss: LogLoss,
 ) -> Choice:
-    """The kernel and strength of least log loss of the judging clips (N,), each
+    """The kernel and strength of least log loss of the tested clips (N,), each
     recording left out.
     """
-    if not judging.any():
-        return UNJUDGED
+    root = np.sqrt(counts)[:, None]
+
+    def fitted(kernel: Kernel, strength: float) -> Choice:
+        penalty = len(targets) * strength
+        dual, errors = kernel.solve(root * targets, penalty, groups)
+        answers = targets - errors / root
+        found = UNTESTED[1]
+        if tested.any():
+            found = log_loss(answers[tested], targets[tested], counts[tested])
+        return Choice(kernel.name, strength, *found, root * dual, answers)
+
+    if not tested.any():
+        return fitted(kernels[0], UNTESTED[0])
     choices = []
-    for kernel, of_kernel in spectra.items():
-        projected = projection(of_kernel, targets, counts)
-        for strength in STRENGTHS:
-            answers = left_out(of_kernel, targets, counts, strength, groups, projected)
-            clips = answers[judging], targets[judging], counts[judging]
-            loss, factor, offset = judge(*clips)
-            choices.append(Choice(loss, kernel, strength, factor, offset))
-    best = min(choices, key=lambda choice: choice.loss)
-    tell_falling(best, [each for each in choices if each.kernel == best.kernel])
-    return best
+    for kernel in kernels:
+        first = FIRST if kernel.inputs is None else FIRST_OF_FEW
+        every = len(targets) <= EVERY
+        choices.append(lowest(partial(fitted, kernel), first, every=every))
+    return min(choices, key=lambda choice: choice.loss)
 
 
-def tell_falling(best: Choice, choices: Sequence[Choice]) -> None:
-    """Tell that a stronger or weaker penalty than those tried may be better."""
-    for end, before in (choices[:2], choices[:-3:-1]):
-        if best == end and before.loss - end.loss > FALLING * end.loss:
+def lowest(fitted: Callable[[float], Choice], first: int, *, every: bool) -> Choice:
+    """The choice with the least loss, of every strength or downhill from the first."""
+    at = cache(lambda place: fitted(float(STRENGTHS[place])))
+    last = len(STRENGTHS) - 1
+    best = min(first, last)
+    if every:
+        best = min(range(last + 1), key=lambda place: at(place).loss)
+    for step in (-1, 1):
+        while 0 <= best + step <= last and at(best + step).loss < at(best).loss:
+            best += step
+    if best in (0, last):
+        before = at(1 if best == 0 else last - 1)
+        if before.loss - at(best).loss > FALLING * at(best).loss:
             tell_once(
-                f"ridge: the log loss still falls at a strength of {best.strength:g},"
-                " the end of those that are tried"
+                "ridge: the log loss still falls at a strength of"
+                f" {STRENGTHS[best]:g}, the end of those that are tried"
             )
+    chosen: Choice = at(best)
+    return chosen
 
 
 def class_loss(

@@ -33,8 +33,10 @@ def test_answers_without_a_recording_are_those_of_a_refit(kernel, groups):
     if kernel == ridge.MIXED:
         distances = ((z[:, None] - z) ** 2).sum(axis=2)
         products = (products + np.exp(-distances)) / 2
-    spectrum = ridge.spectra([kernel], z, COUNTS)[kernel]
-    answers = ridge.left_out(spectrum, targets, COUNTS, STRENGTH, groups)
+    (weighted,) = ridge.kernels_of([kernel], z, COUNTS)
+    root = np.sqrt(COUNTS)[:, None]
+    _, errors = weighted.solve(root * targets, CLIPS * STRENGTH, groups)
+    answers = targets - errors / root
     single = len(set(groups)) == 1
     for group in range(CLIPS) if single else np.unique(groups):
         out = np.arange(CLIPS) == group if single else groups == group
@@ -108,10 +110,23 @@ def test_single_precision_answers_as_double(monkeypatch):
     assert np.abs(np.diff(softmax(logits, axis=2), axis=0)).max() < 3e-5
 
 
-def test_a_class_with_one_recording_does_not_judge():
+def test_a_class_with_one_recording_chooses_nothing():
     targets = np.eye(3)[[0, 0, 1, 1, 2]]
-    judging = ridge.has_others(targets, np.array(["a", "b", "c", "c", "d"]))
-    assert judging.tolist() == [True, True, False, False, False]
+    others = ridge.has_others(targets, np.array(["a", "b", "c", "c", "d"]))
+    assert others.tolist() == [True, True, False, False, False]
+
+
+def test_of_many_clips_the_strength_is_found_without_trying_every_one(monkeypatch):
+    """Twenty numbers want a strong penalty, four a weak one."""
+    y = np.arange(CLIPS) % 3
+    for numbers in (4, 20, 80):
+        x = RNG.normal(size=(CLIPS, numbers))
+        x[:, :3] += np.eye(3)[y]
+        fits = []
+        for every in (CLIPS, 0):
+            monkeypatch.setattr(ridge, "EVERY", every)
+            fits.append(ridge.fit(x, y, 3, [numbers], np.arange(CLIPS)).logits(x))
+        assert np.array_equal(*fits)
 
 
 def test_one_clip_of_each_class_is_enough_for_a_model():
@@ -123,7 +138,7 @@ def test_one_clip_of_each_class_is_enough_for_a_model():
 
 
 def test_few_clips_with_thousands_of_numbers_have_the_plain_kernel():
-    assert ridge.kernels(np.zeros((2, ridge.MOST + 1))) == [ridge.PLAIN]
+    assert ridge.names_of_kernels(np.zeros((2, ridge.MOST + 1))) == [ridge.PLAIN]
 
 
 @pytest.mark.parametrize("clips", [2, 60, 333])
