@@ -18,7 +18,7 @@ import pandas as pd
 
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
-from featurestack.analysis.significance import standard_error
+from featurestack.scores.significance import standard_error
 
 
 def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:

@@ -20,9 +20,9 @@ import pandas as pd
 from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
-from featurestack.analysis.significance import standard_error
 from featurestack.results.config import Choice
-from featurestack.scores.ranking_metric import ACCURACY
+from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.significance import standard_error
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -152,13 +152,11 @@ def findings(
 
     groups  the dataset's word for a group, '' for a source recording
     """
-    # the sets that a choice of features trained were composed by scores: the choice
+    # the sets that a choice of features trained were joined by scores: the choice
     # counts each on the folds that had no part in it
     choices = [run.choice for run in results.runs if run.choice]
     members = {name for choice in choices for name in choice.runs}
-    own = [
-        run for run in results.runs if not (run.composed_from and run.name in members)
-    ]
+    own = [run for run in results.runs if not (run.joined_from and run.name in members)]
     ranked = rankings(own)
     found = statistics(ranked) if ranked else Findings("none")
     return replace(
@@ -216,9 +214,9 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
     for ranking in ranked[1:]:
         for run in ranking.runs:
             why = f"other {ranking.reason} than {ranked[0].best.name}"
-            if ranking.reason == "composed":
+            if ranking.reason == "joined":
                 why = (
-                    f"joined from {run.composed_from} features that were tested alone"
+                    f"joined from {run.joined_from} features that were tested alone"
                     " on these folds"
                 )
             problems.append(Problem(run.name, f"not compared: {why}"))
@@ -237,8 +235,9 @@ def tables_of_ranking(
     table    all rows of `compared`
     reports  run -> its `tables.class_report`
     """
-    score = main.best.task.score
-    columns = (*COMPARISON, *main.metric.further_columns)
+    score = main.metric.name
+    further = [column[0] for column in main.metric.score_columns]
+    columns = dict.fromkeys((*COMPARISON, *further))
     comparison = table[[name for name in columns if name in table]]
     by_run = [
         reports[run.name][:-2].assign(run=run.name, category=run.categories)
@@ -296,8 +295,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 ranking.differences / ranking.unit, ranking.shares
             )
         unsure = "" if ranking.testable else "few recordings"
-        if ranking.composed_from:
-            unsure = "composed"
+        if ranking.joined_from:
+            unsure = "joined"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         clear = differences[:, 3] < ranking.level
         verdict = np.where(clear, "clearly worse", "tied")
@@ -326,7 +325,7 @@ def with_metrics(
     table: pd.DataFrame, ranked: Sequence[Ranking], metrics: pd.DataFrame
 ) -> pd.DataFrame:
     """The table with every metric, and the folds' scores of the one that ranks."""
-    scores = {ranking.best.task.score for ranking in ranked}
+    scores = {ranking.metric.name for ranking in ranked}
     ranked_by = metrics["metric"].isin(scores)
     accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
     means = metrics[~ranked_by].pivot(index="run", columns="metric", values="score")

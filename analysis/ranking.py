@@ -11,7 +11,7 @@ mAP of all folds), with a bootstrap interval.
 The best run is the most accurate one, whatever its model. Features are compared within
 one model with one set of options: of those with several feature sets, the one whose
 best set is highest (`Ranking.alike`). Sign flips compare the best run with each other
-run, and with chance (`analysis.significance`).
+run, and with chance (`scores.significance`).
 
 Conventions: R runs, the best first; N clips; F folds; G source recordings.
 """
@@ -30,21 +30,24 @@ from featurestack.analysis.runs import (
     same_cache,
     same_clips,
 )
-from featurestack.analysis.significance import (
+from featurestack.scores.metrics import (
+    Compared,
+    Floats,
+    Ints,
+    RankingMetric,
+    largest_first,
+)
+from featurestack.scores.significance import (
+    CHOICE_VARIANCE,
     FAMILY_LEVEL,
+    FEWEST_RECORDINGS,
     LEVEL,
     FamilyTests,
+    accuracy_interval,
     p_of_lead,
+    recording_sums,
     sign_flip_tests,
 )
-from featurestack.scores.bootstrap import (
-    CHOICE_VARIANCE,
-    FEWEST_RECORDINGS,
-    accuracy_interval,
-    recording_sums,
-)
-from featurestack.scores.metrics import Floats, Ints, largest_first
-from featurestack.scores.ranking_metric import Compared, RankingMetric
 
 # classes are uneven from this ratio of clips in the largest to clips in the smallest
 UNEVEN = 1.5
@@ -138,12 +141,12 @@ class Ranking(Compared):
     @property
     def testable(self) -> bool:
         """Whether a difference can be significant: p is at least 2^(1 - G)."""
-        return len(self.shares) >= FEWEST_RECORDINGS and not self.composed_from
+        return len(self.shares) >= FEWEST_RECORDINGS and not self.joined_from
 
     @property
-    def composed_from(self) -> int:
-        """Number of feature sets that the best run was composed from."""
-        return self.best.composed_from
+    def joined_from(self) -> int:
+        """Number of feature sets that the best run was joined from."""
+        return self.best.joined_from
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -264,12 +267,12 @@ class Ranking(Compared):
 
     def _p_of(self, leads: Floats, place: int) -> float:
         """p of one of the leads (G, R) over chance, corrected because it is the highest
-        of R; NaN for a set that was composed on the tested folds.
+        of R; NaN for a set that was joined on the tested folds.
 
         Clips of different folds train for each other, so that also answers that know
         nothing scatter more together than clips alone would.
         """
-        if self.composed_from:
+        if self.joined_from:
             return np.nan
         variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
         return p_of_lead(leads, self.shares, place, variance)
@@ -280,7 +283,7 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
     sets = comparable_sets(runs)
     sets.sort(
         key=lambda together: (
-            bool(together[0].composed_from),
+            bool(together[0].joined_from),
             len(together) == 1,
             bool(together[0].missing_folds),
             -len(together[0].clip_ids),
@@ -314,7 +317,7 @@ APART: Mapping[str, Callable[[Run], object]] = {
     "task": lambda run: run.task.name,
     "classes": lambda run: run.classes,
     "folds": lambda run: run.missing_folds,
-    "composed": lambda run: bool(run.composed_from),
+    "joined": lambda run: bool(run.joined_from),
 }
 # the same of two runs
 APART_TOGETHER: Mapping[str, Callable[[Run, Run], bool]] = {

@@ -23,9 +23,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.names import parse_set
 from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.metrics import Floats, Ints
-from featurestack.scores.ranking_metric import Labels
-from featurestack.scores.tasks.base import Task, labels_of
+from featurestack.scores.metrics import Floats, Ints, Labels, decide, indicator
+from featurestack.scores.tasks import Task
 
 Strings = NDArray[np.str_]
 # fields with one entry per clip
@@ -118,9 +117,9 @@ class Run:
         return self.config.choice
 
     @property
-    def composed_from(self) -> int:
-        """The number of sets that its own was composed from by their scores."""
-        return max(folder.config.composed_from for folder in self.folders)
+    def joined_from(self) -> int:
+        """The number of sets that its own was joined from by their scores."""
+        return max(folder.config.joined_from for folder in self.folders)
 
     @property
     def selection_protocol(self) -> str:
@@ -148,7 +147,7 @@ class Run:
     @cached_property
     def ranks(self) -> Floats:
         """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
-        from featurestack.scores.tags import fold_ranks
+        from featurestack.scores.average_precision import fold_ranks
 
         by_seed = [fold_ranks(values, self.folds) for values in self.probabilities]
         return np.stack(by_seed)
@@ -156,7 +155,7 @@ class Run:
     @cached_property
     def precision(self) -> Floats:
         """(K + 1, 3) of tags: `scores.tags.precision_of_seeds`."""
-        from featurestack.scores.tags import precision_of_seeds
+        from featurestack.scores.average_precision import precision_of_seeds
 
         seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
         return precision_of_seeds(seeds, self.spread)
@@ -165,13 +164,14 @@ class Run:
     def answers(self) -> tuple[Any, ...]:
         """(S,) what the task reads of each seed's folder beside predictions.csv."""
         folds = np.unique(self.folds).tolist()
-        stages = self.task.stages
-        return tuple(stages.read_answers(folder, folds) for folder in self.folders)
+        metric = self.task.metric
+        return tuple(metric.answers(folder, folds) for folder in self.folders)
 
     @cached_property
     def decisions(self) -> Labels:
         """(S, N, K) whether a class is predicted; tags: by other folds' thresholds."""
-        return self.task.decisions(self.probabilities, self.labels, self.folds)
+        given = self.labels, self.probabilities, self.folds
+        return decide(self.probabilities, self.task.metric.thresholds(*given))
 
     @property
     def predicted(self) -> Ints:
@@ -234,7 +234,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     if config.training:
         parse_set(config.features)  # refuses names that no command writes
     problems += [Problem(folder.name, remark) for remark in config.remarks]
-    columns = [*folder.task.history_columns, "fold"]
+    columns = [*folder.task.metric.history_columns, "fold"]
     curves = [pd.DataFrame(columns=columns, dtype=float)]
     for fold in folder.folds:
         with named(f"the learning curve of fold {fold} is"):
@@ -249,7 +249,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     for fold in folder.finished:
         with named(f"fold {fold} is"):
             table = folder.predictions(fold)
-            folder.task.stages.read_answers(folder, [fold])  # refuses damaged files
+            folder.task.metric.answers(folder, [fold])  # refuses damaged files
             tested[fold] = table[table["split"] == "test"]
     if not tested:
         raise RequestError("none of its folds can be read")
@@ -279,6 +279,7 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         checkpoints[name] = probabilities[None]
     rows = parts["last"]
     recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
+    targets = folder.task.targets(rows["target"], folder.classes)
     return Run(
         name=folder.name,
         dataset=folder.dataset,
@@ -294,7 +295,7 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints=checkpoints,
-        labels=labels_of(folder.task, rows["target"], folder.classes),
+        labels=indicator(targets, len(folder.classes)),
         history=history,
     )
 

@@ -200,7 +200,7 @@ def error_browser(page: PageInputs) -> Section:
 
 def errors_of_tags(page: PageInputs) -> Section:
     """The clips on which the best run errs most, with their audio."""
-    from featurestack.scores.tasks.tags import error_table
+    from featurestack.scores.tags import error_table
 
     best = page.found.runs[0]
     table = error_table(best)

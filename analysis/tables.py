@@ -16,8 +16,8 @@ import pandas as pd
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import counted
-from featurestack.scores.metrics import Floats, most_confused
-from featurestack.scores.ranking_metric import INTERVALS
+from featurestack.scores.accuracy import most_confused
+from featurestack.scores.metrics import INTERVALS, Floats
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -30,7 +30,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric of every run: score, and its sd over n folds."""
     rows = []
     for run in runs:
-        of_folds, every = run.task.stages.run_scores(run)
+        of_folds, every = run.task.metric.of_run(run)
         for name, scores in of_folds.items():
             deviation = scores.std(ddof=1)
             rows.append((run.name, name, every[str(name)], deviation, len(scores)))
@@ -52,7 +52,6 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         epochs = None
         if config and not run.exact:
             epochs = config.options.resolved_epochs
-        scores = run.task.metric.seed_scores(run)
         finished = run.history[run.history["fold"].isin(run.folds)]
         by_fold = finished.groupby(["seed", "fold"])["seconds"]
         fold_seconds = by_fold.sum(min_count=1)
@@ -65,7 +64,6 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "missing_folds": " ".join(map(str, run.missing_folds)),
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
-                "seed_sd": pd.Series(scores).std(),
                 "epochs": epochs,
                 "parameters": None if run.choice else run.config.parameters or None,
                 "fold_seconds": fold_seconds.mean(),

@@ -27,7 +27,6 @@ from sklearn.preprocessing import StandardScaler
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
-from featurestack.analysis.significance import LEVEL, p_of_lead
 from featurestack.answers.answer import rank, train
 from featurestack.answers.options import AnswerOptions
 from featurestack.answers.question import ask
@@ -47,8 +46,13 @@ from featurestack.features_cache import external
 from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.training_options import STRENGTH
-from featurestack.scores.bootstrap import CHOICE_VARIANCE, recording_sums
 from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.significance import (
+    CHOICE_VARIANCE,
+    LEVEL,
+    p_of_lead,
+    recording_sums,
+)
 from featurestack.sound_events.check import draw, precision_above
 from featurestack.sound_events.frames import Frames
 from featurestack.sound_events.scores import ScoredFrames

@@ -31,7 +31,6 @@ from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS
-from featurestack.scores.tasks.tags import MEAN_AVERAGE_PRECISION
 from featurestack.sound_events.scores import SCORE_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -274,7 +273,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         },
     ),
     "comparison.csv": (
-        (*COMPARISON, *MEAN_AVERAGE_PRECISION.further_columns, *SCORE_COLUMNS),
+        (*COMPARISON, "macro_auroc", *SCORE_COLUMNS),
         SCORES
         | {
             "run": "name of the configuration",

@@ -15,7 +15,7 @@ from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.commandline import VERSION
 from featurestack.features_cache.cache import Cache
-from featurestack.scores.bootstrap import REPLICATES
+from featurestack.scores.significance import REPLICATES
 from featurestack.storage.own_files import OwnFiles
 
 TEMPLATES = Path(page.__file__).parent / "templates" / "paper"

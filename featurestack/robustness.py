@@ -36,8 +36,8 @@ from featurestack.predict.options import StressOptions
 from featurestack.results.config import Record, digest, read_config
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, damage_named
 from featurestack.results.selection import cache_that_trained, select_one
-from featurestack.scores.bootstrap import accuracy_interval
-from featurestack.scores.calibration import scaled
+from featurestack.scores.accuracy import scaled
+from featurestack.scores.significance import accuracy_interval
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.files import content_hash, is_file
 from featurestack.storage.own_files import OwnFiles

@@ -199,7 +199,7 @@ BY_NAME = {
     "featurestack/commandline/words.py",
     "featurestack/commandline/errors.py",  # the features that a misspelt name means
     "analysis/sections.py",
-    "featurestack/scores/tasks/__init__.py",
+    "featurestack/scores/tasks.py",
     "pipeline/kernels/__init__.py",
     "train/models/__init__.py",
 }

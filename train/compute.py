@@ -35,7 +35,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.results.config import Way
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks.base import Task
+from featurestack.scores.tasks import Task
 from featurestack.storage import files
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import DEVICES, require_device, require_threads

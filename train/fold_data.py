@@ -33,7 +33,7 @@ from featurestack.train.network_input import (
     by_length,
     resize,
 )
-from featurestack.train.optimisation import OBJECTIVES
+from featurestack.train.optimisation import objective_of
 from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
@@ -277,7 +277,7 @@ class FoldData:
         if self.plan.training.balance != "loss":
             return None
         counts = self.plan.indicator(self.train).sum(axis=0)
-        objective = OBJECTIVES[self.plan.task.loss]
+        objective = objective_of(self.plan.task)
         weights = objective.class_weights(counts, len(self.train))
         return weights.astype(np.float32)
 

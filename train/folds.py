@@ -168,8 +168,8 @@ def train_run(
     trained = sum(len(split.train) for split in splits.values())
     own = bar is None
     if bar is None:
-        unit = plan.task.stages.rows
-        bar = progress(total=plan.epochs * trained, label=plan.path.name, unit=unit)
+        total = plan.epochs * trained
+        bar = progress(total=total, label=plan.path.name, unit="clips")
     else:  # damaged clips are left out
         bar.total += plan.epochs * trained - plan.steps(folds)
     quicker = QUICKER if plan.model.kind.resized else ""
@@ -266,7 +266,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         trainer.resume(folder / "last.pt")
     clips = len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
-    run_folder.start_history(folder, trainer.rows, run.task.history_columns)
+    run_folder.start_history(folder, trainer.rows, run.task.metric.history_columns)
     trackers: list[Tracker] = []
     if chosen := plan.execution.tracker:
         from featurestack.trackers import tracker_of
@@ -293,8 +293,9 @@ def tell_scores(run: RunFolder, fold: int) -> None:
     if run.selection() == "best":
         epochs["best"] = f"best epoch by {run.training.options.select}: "
     for selection, epoch in epochs.items():
-        scores = run.task.stages.scores_of_fold(run, fold, "test", selection)
-        score = f"{run.task.metric.title} {percent(scores[run.task.score])} %"
+        scores = run.task.metric.of_fold(run, fold, "test", selection)
+        metric = run.task.metric
+        score = f"{metric.title} {percent(scores[metric.name])} %"
         tell(f"{run.name} fold {fold}: {epoch}test {score}, loss {scores['loss']:.3f}")
 
 

@@ -28,7 +28,7 @@ from featurestack.features_cache.names import Channel
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
-from featurestack.scores.tasks.base import CLIPS
+from featurestack.scores.tasks import Task
 from featurestack.train.options import NATIVE, parse_grid
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class InputKind:
     uses: frozenset[Needs] = frozenset()
     standardised: bool = True  # and rounded to float16 last; else float32
     summarised: bool = False  # several columns enter by the numbers of `over_columns`
-    answers: str = CLIPS.answers  # each of these has an answer of its models
+    answers: str = Task.answers  # each of these has an answer of its models
     reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares

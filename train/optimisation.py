@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import tell_once
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.tasks import Task
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; fills the gradients of a network anew
@@ -97,23 +97,21 @@ class BinaryCrossEntropy(CrossEntropy):
         return torch.stack([y, logits])
 
     def score(self, observed: Sequence[torch.Tensor]) -> float:
-        from featurestack.scores import tags  # classes need none of it
+        from featurestack.scores import average_precision as ap
 
         y, logits = torch.cat([*observed], dim=1).cpu()
         labels = (y > 0.5).numpy()
-        precision = tags.average_precision(labels, logits.numpy())
-        return tags.macro(precision)
+        precision = ap.average_precision(labels, logits.numpy())
+        return ap.macro(precision)
 
     def class_weights(self, counts: Ints, clips: int) -> Floats:
         """Positive clips weigh the number of negative ones divided by their own."""
         return (clips - counts) / np.maximum(counts, 1)
 
 
-# name that a task gives as its loss -> objective
-OBJECTIVES: Registry[CrossEntropy] = Registry(
-    "loss",
-    {"cross_entropy": CrossEntropy(), "binary_cross_entropy": BinaryCrossEntropy()},
-)
+def objective_of(task: Task) -> CrossEntropy:
+    """The objective of networks that are trained for a task of clips."""
+    return BinaryCrossEntropy() if task.multilabel else CrossEntropy()
 
 
 def flattened(

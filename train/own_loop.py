@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
-from featurestack.scores.tasks.base import epoch_scores
+from featurestack.scores.metrics import clip_metric, indicator, sound
 from featurestack.train.fold_data import (
     ClipMoments,
     FoldData,
@@ -81,7 +81,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         augmented as in training. The new targets are probabilities (B, K), because
         mixup mixes them: `cross_entropy` takes them.
         """
-        labels = self.plan.task.indicator(y.cpu().numpy(), len(self.plan.names))
+        labels = indicator(y.cpu().numpy(), len(self.plan.names))
         targets = torch.from_numpy(labels).float().to(y.device)
         return self.plan.augmenter(x, targets, self.channels, generator)
 
@@ -179,10 +179,10 @@ class OwnRun:
         claim_run(folder.path, plan.folds, begun=plan.begun)
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
-        scores = epoch_scores(plan.task, clips.targets, answers)
+        scores = clip_metric(plan.task.metric).epoch_scores(clips.targets, answers)
         for score, value in scores.items():
             rows[-1][f"test_{score}"] = value
-        columns = plan.task.history_columns
+        columns = plan.task.metric.history_columns
         lines = [run_folder.history_row(row, columns) for row in rows]
         run_folder.start_history(folder.fold(fold), lines, columns)
         table = plan.scored(clips.positions, split="test", selection="last")
@@ -191,10 +191,10 @@ class OwnRun:
 
     def refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:
         """RequestError for logits and the like."""
-        sound = self.plan.task.sound(answers)
-        if not sound.all():
-            row = int(np.argmin(sound))
-            several = self.plan.task.multilabel
+        several = self.plan.task.multilabel
+        possible = sound(answers, multilabel=several)
+        if not possible.all():
+            row = int(np.argmin(possible))
             activation = "logits.sigmoid()" if several else "logits.softmax(1)"
             raise RequestError(
                 f"row {row} holds {answers[row].min():.4g} to {answers[row].max():.4g}"

@@ -31,7 +31,8 @@ from featurestack.features_cache.table import (
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
 from featurestack.results.selection import clips_digest, values_digest
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks.base import Task
+from featurestack.scores.metrics import indicator
+from featurestack.scores.tasks import Task
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture
 from featurestack.train.network_input import InputSpec
@@ -67,8 +68,8 @@ class Plan:
     content: dict[str, Any]  # content of its hash: `hashed_content`
     data: Mapping[str, Any]  # the part of it that tells the data that it belongs to
     path: Path  # the run's folder
-    # feature sets from which its own was composed by their scores; 0 if it was not
-    composed_from: int = 0
+    # feature sets from which its own was joined by their scores; 0 if it was not
+    joined_from: int = 0
     # clips of the table whose features cannot be read; known once they were measured
     left_out: tuple[str, ...] = ()
 
@@ -165,7 +166,7 @@ class Plan:
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""
-        return self.task.indicator(self.targets[positions], len(self.classes))
+        return indicator(self.targets[positions], len(self.classes))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """A row for each clip: id, group, a window's ends, `columns`, target."""
@@ -204,7 +205,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
             for channel in spec.channels
         },
         "clips": clips_digest(found.table),
-        **found.task.stages.targets(found.cache, training, found.channels),
+        **found.task.digests(found.cache, training, found.channels),
     }
     content = hashed_content(training, spec, model) | data
     if network:

@@ -29,8 +29,8 @@ from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import readable_again
-from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.scores.metrics import by_unit
+from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.train import run_json
 from featurestack.train.models import resolve
 from featurestack.train.network_input import describe_channel
@@ -210,7 +210,7 @@ def run_summary(run: RunFolder) -> str:
             f"{run.path}: {len(run.finished)} of {len(run.folds)} folds; test"
             f" {run.task.metric.title} {score}{spread}"
         ),
-        *run.task.error_lines(run),
+        *run.task.metric.error_lines(run),
         f"protocol: {run.config.protocol}",
     ]
     if run.config.synthetic:
@@ -251,7 +251,7 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
     """The commands to type next: the report's, of events the detection's too."""
     given = option_words(options, OPTIONS_OF_ANALYSIS)
     lines = [f"next: {make_command('analysis', *given)}"]
-    if folder.task.stages.instead:
+    if folder.task.instead:
         run = f"{folder.path.parent.name}/{folder.name}"
         detection = predict_by(given, run, "FOLDER")
         lines.append(
@@ -270,27 +270,27 @@ def first_process() -> bool:
 
 def execute(
     options: RunOptions,
-    composed_from: int = 0,
+    joined_from: int = 0,
     tested_before: Collection[str] | None = None,
 ) -> RunFolder:
     """Train the wanted folds that are not finished, as `planned`."""
-    plan = planned(options, composed_from, tested_before)
+    plan = planned(options, joined_from, tested_before)
     folds = waiting(plan)
     if not folds:
         tell(f"{plan.path} has these folds already")
-    unit = plan.task.stages.rows
-    with progress(total=plan.steps(folds), label=plan.path.name, unit=unit) as bar:
+    steps = plan.steps(folds)
+    with progress(total=steps, label=plan.path.name, unit="clips") as bar:
         return train_plan(options, plan, bar)
 
 
 def planned(
     options: RunOptions,
-    composed_from: int = 0,
+    joined_from: int = 0,
     tested_before: Collection[str] | None = None,
 ) -> Plan:
     """The plan of a run with its folder.
 
-    composed_from  feature sets from which its own was composed by their scores; 0 if
+    joined_from  feature sets from which its own was joined by their scores; 0 if
                    that follows from `tested_before`
     tested_before  the features that were tested alone when the command began; None:
                    those that are now
@@ -298,8 +298,8 @@ def planned(
     plan = make_plan(options)
     if tested_before is None:
         tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
-    composed = run_json.composed_from(plan.channel_names, tested_before)
-    return placed(replace(plan, composed_from=composed_from or composed))
+    composed = run_json.joined_from(plan.channel_names, tested_before)
+    return placed(replace(plan, joined_from=joined_from or composed))
 
 
 def waiting(plan: Plan) -> list[int]:

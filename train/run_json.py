@@ -30,8 +30,8 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder, find, write_config
 from featurestack.results.training_options import Training
-from featurestack.scores.calibration import fit_temperature
-from featurestack.scores.tasks.base import labels_of
+from featurestack.scores.accuracy import fit_temperature
+from featurestack.scores.metrics import indicator
 from featurestack.storage.files import Lock
 from featurestack.train.plan import NAMED_CLIPS, Plan
 
@@ -73,7 +73,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         training=plan.training,
         tag=plan.execution.tag,
         note=plan.execution.note,
-        composed_from=plan.composed_from,
+        joined_from=plan.joined_from,
         own_code=tuple(DEFINING),
         model_summary=model.entry.summary,
         exact=not model.kind.in_steps,
@@ -132,7 +132,7 @@ def start_in_words(training: Training) -> str:
     return f" from the weights in {Path(training.weights).name}"
 
 
-def composed_from(features: Sequence[str], tested: Collection[str]) -> int:
+def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
     """The number of features `tested` alone, if these are some of them, joined; 0 if
     not, or if they are all of them, so that nothing was chosen.
 
@@ -204,7 +204,7 @@ def finish(path: Path, cache: Cache, note: str) -> None:
         seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
         if seconds != known.seconds:
-            rules = folder.task.stages.finish(folder, cache)
+            rules = folder.task.rules(folder, cache)
             config = replace(config, calibration=calibrate(folder), rules=rules)
         if config != known:
             write_config(path, config)
@@ -234,14 +234,15 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
         tested = run.scored(selection=selection)
-        labels = labels_of(task, tested["target"], run.classes)
+        targets = task.targets(tested["target"], run.classes)
+        labels = indicator(targets, len(run.classes))
         probabilities = tested[run.classes].to_numpy(np.float32)
         temperature = 1.0
         if not task.multilabel:
             temperature = fit_temperature(labels.argmax(axis=1), probabilities)
         thresholds = None
         if task.multilabel:
-            from featurestack.scores.tasks.tags import thresholds_of_run
+            from featurestack.scores.tags import thresholds_of_run
 
             folds = tested["fold"].to_numpy()
             whole = run.finished == run.folds

@@ -25,8 +25,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.results.config import StoredChannel
 from featurestack.results.selection import training_clips
-from featurestack.scores.tasks import claiming_name, task_of
-from featurestack.scores.tasks.base import Task
+from featurestack.scores.tasks import Task, claiming_name, task_of
 from featurestack.train.augment import parse_augment
 from featurestack.train.models import Architecture, resolve
 from featurestack.train.network_input import describe_channel
@@ -109,9 +108,9 @@ def find_data(asked: RunOptions) -> Found:
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
     task = task_of(choose_task(asked.task, cache, table))
-    model = choose_model(task.stages.model_name(asked.model), channels, task)
-    task.refuse_clips(table)
-    task.stages.refuse(asked, channels)
+    name = task.model if asked.model == RunOptions.model else asked.model
+    model = choose_model(name, channels, task)
+    task.refuse(table, channels)
     return Found(cache, features, channels, table, task, model)
 
 
@@ -171,7 +170,7 @@ def choose_model(
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS
     model = resolve(name)
-    if task and model.kind.answers != task.stages.answers:
+    if task and model.kind.answers != task.answers:
         raise RequestError(
             f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
             " needs another model: leave MODEL out"
@@ -214,7 +213,7 @@ def settle(asked: RunOptions, found: Found, *, own_weights: bool = False) -> Set
     if asked.val == "none" and asked.select != RunOptions.select:
         told.append("SELECT is ignored without VAL")
         ignored.append("select")
-    elif asked.select not in task.history_columns:
+    elif asked.select not in task.metric.history_columns:
         raise RequestError(
             f"SELECT={asked.select}: TASK={task.name} has no such score; val_loss is"
             " one"

@@ -27,7 +27,8 @@ from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks.base import epoch_scores
+from featurestack.scores.metrics import clip_metric
+from featurestack.scores.tasks import object_at
 from featurestack.train import run_json
 from featurestack.train.checkpoint import (
     State,
@@ -49,12 +50,12 @@ from featurestack.train.fold_data import (
     draw_batches,
 )
 from featurestack.train.optimisation import (
-    OBJECTIVES,
     EarlyStopping,
     Passes,
     captured_passes,
     learning_rate,
     make_optimiser,
+    objective_of,
 )
 from featurestack.train.plan import Plan, Positions
 
@@ -148,7 +149,7 @@ class Trainer:
         self.plan = data.plan
         self.training = training = data.plan.training
         self.augmenter = data.plan.augmenter
-        self.objective = OBJECTIVES[data.plan.task.loss]
+        self.objective = objective_of(data.plan.task)
         self.network, self.data, self.compute = network, data, compute
         self.optimiser = make_optimiser(network, training)
         # scales the loss in fp16, so that small gradients do not become 0
@@ -195,7 +196,7 @@ class Trainer:
                     f"this run began on {begun.device} and continues on {device}:"
                     " the last digits will differ"
                 )
-        objective = OBJECTIVES[plan.task.loss]
+        objective = objective_of(plan.task)
         return agreed(proposed, network, batch, objective)
 
     @property
@@ -227,7 +228,7 @@ class Trainer:
                 if len(self.data.test) and (self.finished or self.epoch in scored):
                     # in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
-                columns = self.plan.task.history_columns
+                columns = self.plan.task.metric.history_columns
                 self.rows.append(run_folder.history_row(row, columns))
                 if better:
                     best = {"best.pt": snapshot(self.weights())}
@@ -237,7 +238,7 @@ class Trainer:
                     rows = self.rows[stored:]
                     written = writer.submit(write_epochs, folder, states, rows)
                     best, stored, last = {}, len(self.rows), time.perf_counter()
-                score = f"test_{self.plan.task.score}"
+                score = f"test_{self.plan.task.metric.name}"
                 shown = ("epoch", "train_loss", "val_loss", score)
                 scores = {name: row[name] for name in shown if name in row}
                 bar.set_postfix(scores, refresh=False)
@@ -308,7 +309,7 @@ class Trainer:
 
     def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
         """The training scores of an epoch by column of history.csv."""
-        return {f"train_{self.plan.task.score}": self.objective.score(observed)}
+        return {f"train_{self.plan.task.metric.name}": self.objective.score(observed)}
 
     def step(
         self, x: torch.Tensor, targets: Any, rate: float
@@ -376,7 +377,7 @@ class Trainer:
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
         answers = self.predict(clips, exact=exact)
-        scores = epoch_scores(self.plan.task, targets, answers)
+        scores = clip_metric(self.plan.task.metric).epoch_scores(targets, answers)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     # ---- the state
@@ -451,7 +452,7 @@ class ExactTrainer(Trainer):
         seconds = time.perf_counter() - start
         bar.update(len(x))
         row = {"epoch": 1, "seconds": seconds}
-        columns = self.plan.task.history_columns
+        columns = self.plan.task.metric.history_columns
         for name, score in self.score("train").items():
             if name in columns:
                 row[name] = score
@@ -460,7 +461,7 @@ class ExactTrainer(Trainer):
 
 def trainer_of(plan: Plan) -> type[Trainer]:
     """The trainer of the plan's task and model."""
-    own: type[Trainer] | None = plan.task.stages.trainer()
-    if own:
-        return own
-    return Trainer if plan.model.kind.in_steps else ExactTrainer
+    if not plan.model.kind.in_steps:
+        return ExactTrainer
+    own: type[Trainer] = object_at(plan.task.trainer)
+    return own

@@ -24,8 +24,8 @@ from featurestack.commandline.quantities import (
     points,
 )
 from featurestack.commandline.registry import Registry
-from featurestack.scores.bootstrap import FEWEST_RECORDINGS
-from featurestack.scores.ranking_metric import ACCURACY
+from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.significance import FEWEST_RECORDINGS
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
     "sentence",
@@ -51,9 +51,9 @@ def sentence(function: Callable[..., str]) -> Callable[..., str]:
 
 def by_metric(name: str, f: Findings) -> str:
     """A sentence of the metric, or the one that ends in its column."""
-    task = ranking_of(f).best.task
-    own = task.metric.sentences.get(name)
-    return own(f) if own else SENTENCES[f"{name}_{task.score}"](f)
+    metric = ranking_of(f).metric
+    own = metric.sentences.get(name)
+    return own(f) if own else SENTENCES[f"{name}_{metric.name}"](f)
 
 
 def ranking_of(f: Findings) -> Ranking:
@@ -125,7 +125,7 @@ def headline(f: Findings) -> str:
 
 def no_verdict(f: Findings) -> str:
     """Why runs are not tested."""
-    if not ranking_of(f).composed_from:
+    if not ranking_of(f).joined_from:
         return f"Too few {plural(f.group)} for a verdict"
     return "No verdict, because features were joined after they were tested alone"
 
@@ -258,9 +258,9 @@ def sure(f: Findings) -> str:
     if len(f.rows) > 1 and f.main.best.missing_folds:
         text = f"Compared on {folds(f)}, which all of these have finished. "
     best = best_of(f)
-    if f.main.composed_from:
+    if f.main.joined_from:
         return (
-            f"{text}No test here corrects for the choice from {f.main.composed_from}"
+            f"{text}No test here corrects for the choice from {f.main.joined_from}"
             " features that were tested alone on these folds."
         )
     if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):

@@ -6,8 +6,8 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.sentences import ranking_of, sentence
-from featurestack.analysis.significance import FAMILY_LEVEL
 from featurestack.commandline.quantities import percent, plural, points
+from featurestack.scores.significance import FAMILY_LEVEL
 
 
 def interval(f: Findings, low: float, high: float) -> str:

@@ -202,11 +202,11 @@ def train(question: Question, scores: "Scores") -> RunFolder:
     plan = scores.clips.plan
     names = plan.channel_names
 
-    def train_fold(features: str, fold: int, composed_from: int) -> RunFolder:
+    def train_fold(features: str, fold: int, joined_from: int) -> RunFolder:
         """The run of a set, with this fold trained."""
         with silenced():
             options = run_options(question, features, scores.model(features))
-            return execute(replace(options, folds=(fold,)), composed_from)
+            return execute(replace(options, folds=(fold,)), joined_from)
 
     if not question.chooses:
         for fold in progress(plan.folds, label="training", unit="folds"):

@@ -30,7 +30,7 @@ import numpy as np
 from featurestack.commandline.next_step import complementary
 from featurestack.feature_importance.fits import RIDGE, Clips, Fits, Part, score_of
 from featurestack.pipeline.datasets.folds import draw_folds
-from featurestack.scores.tasks.base import clip_metric
+from featurestack.scores.metrics import clip_metric
 from featurestack.train.plan import Positions
 
 LARGEST_SET = 3  # most features of a candidate
@@ -131,7 +131,7 @@ class Scores:
                 tested = one.scored[outer]
                 own = of_part[np.searchsorted(one.part.tested, tested)]
                 one_fold = np.zeros(len(tested), np.intp)
-                metric = clip_metric(plan.task)
+                metric = clip_metric(plan.task.metric)
                 score = metric.score(plan.indicator(tested), own, one_fold)
                 if np.isfinite(score):
                     scored[outer].append((score, len(tested)))

@@ -137,7 +137,7 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
             " and a class needs two clips, one to train and one to test: add clips"
         )
     if task:
-        task.refuse_clips(table)
+        task.refuse(table)
     for fold in sorted(table["fold"].unique()):
         train = fold_split(table, fold).train
         labels = table["label"][table["clip_id"].isin(train)]

@@ -32,9 +32,9 @@ from featurestack.linear import ridge
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import Clip, resolve_feature
-from featurestack.scores.bootstrap import CHOICE_VARIANCE, accuracy_interval
+from featurestack.scores.average_precision import fold_ranks
 from featurestack.scores.metrics import Floats
-from featurestack.scores.tags import fold_ranks
+from featurestack.scores.significance import CHOICE_VARIANCE, accuracy_interval
 
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 PRICED = ("mel", "mfcc")  # a leak's price is that of statistics of these features

@@ -38,10 +38,9 @@ from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import Split, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
-from featurestack.scores.bootstrap import accuracy_interval
-from featurestack.scores.metrics import Floats
+from featurestack.scores.metrics import Floats, clip_metric
+from featurestack.scores.significance import accuracy_interval
 from featurestack.scores.tasks import require_clips
-from featurestack.scores.tasks.base import clip_metric
 from featurestack.storage.files import replace_file
 from featurestack.storage.own_files import OwnFiles
 from featurestack.train.fold_data import chunked, read_usable
@@ -187,7 +186,7 @@ class Fits:
         answers = np.concatenate(self.answers(features, parts))
         tested = np.concatenate([part.tested for part in parts])
         labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
-        return clip_metric(plan.task).clip_scores(labels, answers, table)[1]
+        return clip_metric(plan.task.metric).clip_scores(labels, answers, table)[1]
 
 
 def score_of(
@@ -197,10 +196,10 @@ def score_of(
     `low` and `high`, if it is quick.
     """
     plan = clips.plan
-    metric = clip_metric(plan.task)
+    metric = clip_metric(plan.task.metric)
     labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
     score = metric.score(labels, answers, table["fold"].to_numpy())
-    scores = {plan.task.score: score}
+    scores = {metric.name: score}
     if metric.pooled:
         return scores
     right = labels[np.arange(len(labels)), answers.argmax(axis=1)]

@@ -30,17 +30,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance.options import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
-from featurestack.scores.bootstrap import recording_sums
 from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.significance import (
+    FAMILY_LEVEL,
+    recording_sums,
+    sign_flip_tests,
+)
 from featurestack.storage.own_files import OwnFiles
-from featurestack.train.run_json import composed_from, finished_alone
+from featurestack.train.run_json import finished_alone, joined_from
 
 if TYPE_CHECKING:
     from featurestack.feature_importance.fits import Clips, Fits
@@ -65,7 +68,7 @@ class Importance(Record):
     features: tuple[str, ...]
     base: str
     # feature sets of which these are the best by their scores on the tested folds
-    composed_from: int
+    joined_from: int
     rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
 
     @property
@@ -301,7 +304,7 @@ def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
     """The tables of these fits."""
     plan, features = clips.plan, fits.sets.features
     tested = finished_alone(plan.path.parent, plan.training.task)
-    composed = composed_from(features, tested)
+    composed = joined_from(features, tested)
     tables = {
         "features": measures_table(fits),
         "classes": classes_table(fits),
@@ -316,7 +319,7 @@ def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
         every=float(fits.scores[fits.sets.every].mean()),
         features=features,
         base=fits.sets.base,
-        composed_from=composed,
+        joined_from=composed,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
 

@@ -138,7 +138,7 @@ def measured_features(measured: Importance) -> str:
 
 def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> list[str]:
     """Sentences on the smaller set, and on what is lost without each feature."""
-    if composed := measured.composed_from:
+    if composed := measured.joined_from:
         text = (
             f"These {len(measured.features)} features are joined from {composed} that"
             " were tested alone on these folds; no interval here corrects that choice,"

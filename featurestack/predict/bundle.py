@@ -26,7 +26,7 @@ from featurestack.results.config import (
     read_config,
 )
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.calibration import scaled
+from featurestack.scores.accuracy import scaled
 from featurestack.scores.tasks import task_of
 from featurestack.train.checkpoint import (
     State,

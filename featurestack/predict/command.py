@@ -16,6 +16,7 @@ from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.results.selection import select_one
+from featurestack.scores.tasks import object_at
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
 
@@ -80,8 +81,7 @@ def predict_audio(options: PredictOptions) -> int:
 
     model = Model.open(options)
     files = find_recordings(options.audio)
-    predict = model.task.stages.predict() or predict_clips
-    status: int = predict(options, model, files)
+    status: int = object_at(model.task.predict)(options, model, files)
     return status
 
 

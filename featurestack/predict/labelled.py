@@ -29,6 +29,7 @@ from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
+from featurestack.scores.metrics import known
 from featurestack.scores.tasks import require_clips
 
 
@@ -84,7 +85,7 @@ def labelled_clips(
     labels = by_label(pd.DataFrame({"label": target}))["label"]
     present = {*labels} - {""}
     unknown = sorted(present - {*run.classes})
-    counts = run.task.known(target, run.classes)
+    counts = known(run.task.targets(target, run.classes))
     if not counts.any() or not present & {*run.classes}:
         theirs = listed(unknown) or "no label"
         raise RequestError(

@@ -57,7 +57,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     total = plan.epochs * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        run_folder.start_history(folder, [], plan.task.history_columns)
+        run_folder.start_history(folder, [], plan.task.metric.history_columns)
         with progress(total=total, label="all folds' clips", unit="clips") as bar:
             trainer.fit(folder, bar)
     weights = trainer.weights()

@@ -41,8 +41,8 @@ from featurestack.predict.samples import Samples, loudest_level, mono, scaled
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
+from featurestack.scores.metrics import DEFAULT_THRESHOLD, decide, names_of
 from featurestack.scores.tasks import require_clips
-from featurestack.scores.tasks.base import DEFAULT_THRESHOLD
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 from featurestack.train.network_input import Floats
 from featurestack.train.options import parse_number
@@ -270,9 +270,11 @@ class Model:
         """The class of each clip, with tags all above their thresholds; "" if it is
         withheld.
         """
-        thresholds = [self.thresholds.get(name, np.inf) for name in self.classes]
-        above = probabilities > np.array(thresholds)
-        texts = self.task.predicted(probabilities, above, self.classes)
+        thresholds = None
+        if self.task.multilabel:
+            each = [self.thresholds.get(name, np.inf) for name in self.classes]
+            thresholds = np.array(each)
+        texts = names_of(decide(probabilities, thresholds), self.classes)
         levels = [loudest_level(y, self.sample_rate) for y in clips]
         loud = np.array(levels) > self.least_level
         sure = probabilities.max(axis=1) >= self.least_probability

@@ -216,8 +216,8 @@ class RunConfig(Record):
     # the other options that can change predictions; `auto` is replaced if the data
     # decide it
     training: Training | None = None
-    # feature sets from which this one was composed by their scores on the tested folds
-    composed_from: int = 0
+    # feature sets from which this one was joined by their scores on the tested folds
+    joined_from: int = 0
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
     model_summary: str = ""  # the model in a sentence
@@ -238,7 +238,7 @@ class RunConfig(Record):
     versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
     # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
-    # class -> what a room's task chose for new audio
+    # class -> what the task chose for new audio
     rules: Mapping[str, Mapping[str, Plain]] | None = None
     computed: Way | None = None  # how the trainer computes; None for one's own loop
 

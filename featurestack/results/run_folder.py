@@ -2,7 +2,7 @@
 
     runs/<dataset>/<label>/run.json      the whole configuration; none of it is read
         from the folder's name
-        fold1/history.csv                one row per epoch, the task's history_columns;
+        fold1/history.csv                one row per epoch, `history_columns`;
             an empty field was not computed
         fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of
             windows (seconds), then one
@@ -40,9 +40,9 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of, read_config
-from featurestack.scores.bootstrap import CHOICE_VARIANCE
-from featurestack.scores.tasks import task_of
-from featurestack.scores.tasks.base import Task
+from featurestack.scores.metrics import known, sound
+from featurestack.scores.significance import CHOICE_VARIANCE
+from featurestack.scores.tasks import Task, task_of
 from featurestack.storage.files import (
     CLOSED,
     Lock,
@@ -191,7 +191,7 @@ class RunFolder:
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
-            return pd.DataFrame(columns=self.task.history_columns, dtype=float)
+            return pd.DataFrame(columns=self.task.metric.history_columns, dtype=float)
         remedy = (
             f"remove {file} and repeat the training's command, which writes it anew"
         )
@@ -199,7 +199,7 @@ class RunFolder:
             text = file.read_text(encoding="utf-8")
             # a writer may be in the middle of a row
             whole = text[: text.rfind("\n") + 1]
-            columns = list(self.task.history_columns)
+            columns = list(self.task.metric.history_columns)
             numbers = pd.read_csv(io.StringIO(whole), index_col=False)[columns]
             return numbers.astype({"epoch": int} | dict.fromkeys(columns[1:], float))
 
@@ -260,7 +260,7 @@ class RunFolder:
     def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
         """A row of scores for each finished fold."""
         by_fold = {
-            fold: self.task.stages.scores_of_fold(self, fold, split, selection)
+            fold: self.task.metric.of_fold(self, fold, split, selection)
             for fold in self.finished
         }
         return pd.DataFrame.from_dict(by_fold, orient="index")
@@ -281,11 +281,12 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
-    sound = task.sound(table[classes].to_numpy(dtype=float))
-    sound &= task.known(table["target"], classes)
-    if not sound.all():
+    probabilities = table[classes].to_numpy(dtype=float)
+    whole = sound(probabilities, multilabel=task.multilabel)
+    whole &= known(task.targets(table["target"], classes))
+    if not whole.all():
         raise ValueError(
-            f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities"
+            f"{np.sum(~whole)} of {len(table)} rows are incomplete or no probabilities"
         )
     tested = table["split"] == "test"
     if not (tested & (table["selection"] == "last")).any() and (

@@ -189,9 +189,9 @@ def data_of(config: RunConfig, cache: Cache) -> dict[str, object]:
     values = {name: values_digest(cache, name, table) for name in config.cache}
     targets: Mapping[str, str] = {}
     if config.training:
-        stages = task_of(config.task).stages
         try:
-            targets = stages.targets(cache, config.training, config.channels)
+            task = task_of(config.task)
+            targets = task.digests(cache, config.training, config.channels)
         except RequestError:  # they can be read no more
             targets = dict.fromkeys(config.targets, "")
     return {"cache": values, "clips": clips_digest(table), **targets}

@@ -1,42 +1,84 @@
-"""Scores of predicted probabilities, for training and reports: pure functions of
-arrays. `metric` says which kind of task has a score; those of tags are in
-`scores.tags`.
+"""Scores of predictions: what a metric is, and what the metrics of clips share.
 
-Conventions: N clips, K classes. Macro averages go over the classes that have test
-clips; a class that is never predicted has precision 0. No torch.
+A metric says how runs compare by it: their scores, these by recording, and what a
+prediction that knows nothing gets. `scores.accuracy` has that of one label a clip,
+`scores.tags` that of several.
+
+Conventions: N clips, K classes, S seeds, R runs, G source recordings, F folds; `labels`
+(N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of several
+seeds, (S, N, K). Macro averages go over the classes that have test clips. No torch.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import percent
-from featurestack.commandline.registry import Registry
+from featurestack.features_cache.table import SEPARATOR
 
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
+SUM_TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are damaged
+DEFAULT_THRESHOLD = 0.5
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
-Scorer = TypeVar("Scorer", bound=Callable[..., float])
 
 
-def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
-    """Counts (K, K): rows are the true class, columns the predicted one."""
-    cell = target * classes + predicted
-    counts = np.bincount(cell, minlength=classes**2)
-    return counts.reshape(classes, classes)
+# ---- targets and predictions
+
+
+def indicator(targets: Ints, classes: int) -> Labels:
+    """(N, K): whether each clip has each class, from `Task.targets`."""
+    if targets.ndim == 2:
+        return targets > 0
+    return targets[:, None] == np.arange(classes)
+
+
+def known(targets: Ints) -> Labels:
+    """(N,): whether each clip's labels are among the classes."""
+    within: Labels = np.all(np.atleast_2d(targets.T) >= 0, axis=0)
+    return within
+
+
+def sound(probabilities: Probabilities, *, multilabel: bool) -> Labels:
+    """(N,): whether numbers can be the probabilities of a clip."""
+    possible: Labels = np.all((probabilities >= 0) & (probabilities <= 1), axis=1)
+    if multilabel:
+        return possible
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    return (probabilities >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)
+
+
+def decide(
+    probabilities: Probabilities, thresholds: Floats | float | None = None
+) -> Labels:
+    """(…, N, K): whether a class is predicted: the most probable one, or with
+    thresholds all above theirs.
+    """
+    if thresholds is not None:
+        return probabilities > thresholds
+    classes = probabilities.shape[-1]
+    return np.eye(classes, dtype=bool)[probabilities.argmax(axis=-1)]
+
+
+def names_of(decided: Labels, classes: Sequence[str]) -> list[str]:
+    """The classes predicted for each clip as text: `dog;rain`."""
+    names = np.array(classes, object)
+    return [SEPARATOR.join(names[chosen]) for chosen in decided]
 
 
 def decision_scores(labels: Labels, decided: Labels) -> dict[str, Floats]:
     """Precision, recall, F1 and support (K,) of decisions (N, K). scikit-learn takes
-    milliseconds to check its input; a report asks hundreds of times.
+    milliseconds to check its input; a report asks hundreds of times. A class that is
+    never predicted has precision 0.
     """
     hits = (labels & decided).sum(axis=0)
     support = labels.sum(axis=0)
@@ -70,46 +112,17 @@ class Prediction:
         return float(self.by_class[name][tested].mean()) if tested.any() else np.nan
 
 
-# kind of task -> the scores of the test clips of one fold
-METRICS: dict[str, Registry[Callable[[Any], float]]] = {}
+Scores = Mapping[str, Callable[[Prediction], float]]
 
 
-def metric(kind: str, name: str = "") -> Callable[[Scorer], Scorer]:
-    """Decorator: a score of `prediction`, for one kind of tasks."""
-    return METRICS.setdefault(kind, Registry("metric")).register(name)
-
-
-@metric("classes")
-def accuracy(prediction: Prediction) -> float:
-    """Share of clips whose most probable class is the true one."""
-    correct = (prediction.labels & prediction.decided).any(axis=1)
-    return float(correct.mean())
-
-
-@metric("classes")
 def balanced_accuracy(prediction: Prediction) -> float:
     """Mean recall over the classes, however many clips each has."""
     return prediction.macro("recall")
 
 
-@metric("classes")
-def macro_precision(prediction: Prediction) -> float:
-    """Mean precision over the classes."""
-    return prediction.macro("precision")
-
-
-@metric("classes")
 def macro_f1(prediction: Prediction) -> float:
     """Mean F1 over the classes."""
     return prediction.macro("f1")
-
-
-@metric("classes")
-def log_loss(prediction: Prediction) -> float:
-    """Mean negative natural logarithm of the true class's probability."""
-    of_true_class = prediction.probabilities[prediction.labels].astype(np.float64)
-    losses = -np.log(np.maximum(of_true_class, SMALLEST_PROBABILITY))
-    return float(losses.mean())
 
 
 def largest_first(values: NDArray[np.number]) -> Ints:
@@ -119,11 +132,7 @@ def largest_first(values: NDArray[np.number]) -> Ints:
     return np.argsort(-values, kind="stable")
 
 
-def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
-    """The most frequent errors (true, predicted) in a matrix (K, K)."""
-    errors = counts - np.diag(counts.diagonal())
-    worst = largest_first(errors.ravel())[:pairs].tolist()
-    return [divmod(place, len(errors)) for place in worst if errors.flat[place]]
+# ---- the score of a configuration
 
 
 def by_unit(unit: str) -> str:
@@ -160,3 +169,236 @@ class Score:
         if np.isnan(self.low):
             return ""
         return f"{percent(self.low)} to {percent(self.high)}"
+
+
+class TestedRun(Protocol):
+    """The predictions of a configuration's seeds, see `analysis.runs.Run`."""
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    @property
+    def labels(self) -> Labels: ...
+
+    @property
+    def clip_ids(self) -> NDArray[np.str_]: ...
+
+    @property
+    def groups(self) -> NDArray[np.str_]: ...
+
+    @property
+    def folds(self) -> Ints: ...
+
+    @property
+    def probabilities(self) -> Floats: ...
+
+    @property
+    def ranks(self) -> Floats: ...
+
+    @property
+    def precision(self) -> Floats: ...
+
+    @property
+    def correct(self) -> Floats: ...
+
+    @property
+    def decisions(self) -> Labels: ...
+
+    @property
+    def answers(self) -> Sequence[Any]: ...
+
+    @property
+    def spread(self) -> float: ...  # `RunFolder.spread`
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The scores of R comparable runs."""
+
+    accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
+    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
+    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
+    by_recording: Floats
+    worth: Floats  # (N,) a correctly predicted clip adds this to the sums
+
+
+# ---- metrics
+
+
+INTERVALS = ("low", "high", "recall_low", "recall_high")
+DECIDED_COLUMNS = (
+    ("precision", "Precision", "decimals"),
+    ("recall", "Recall", "decimals"),
+    ("recall_low", "From", "decimals"),
+    ("recall_high", "To", "decimals"),
+    ("f1", "F1", "decimals"),
+    ("support", "Clips", "number"),
+)
+OF_CLIPS = (  # `score_columns` of both metrics of clips
+    ("macro_f1", "Macro F1", "decimals", False),
+    ("log_loss", "Log loss", "decimals", True),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RankingMetric(ABC):
+    """A score that ranks runs, from 0 to 1, and how a report names it."""
+
+    name: str  # its column in tables and, after test_, in history.csv
+    title: str  # in sentences
+    heading: str  # heading of tables and figures
+    history: Scores  # columns of history.csv without val_ or test_, without its own
+    class_score: str  # a class's score by which classes are compared
+    class_heading: str
+    # kind of errors in a report: confusion | labels; '' leaves them to a section
+    errors: str
+    # the score of all folds together, which is not the mean of the folds' own scores
+    pooled: bool
+    tested: str = "clips"  # rows of predictions.csv, in a report
+    # further scores of a run: column, heading, kind of cell, whether less is better
+    score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS
+    # columns of the table of classes: column, heading, kind of cell
+    class_columns: Sequence[tuple[str, str, str]]
+    # sentence of a report -> its function of `Findings`, if they are not the report's
+    sentences: Mapping[str, Callable[[Any], str]]
+
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        """The columns of history.csv."""
+        names = dict.fromkeys((*self.history, self.name))
+        of_sides = [f"{side}_{name}" for side in ("val", "test") for name in names]
+        train = "train_loss", f"train_{self.name}"
+        return ("epoch", "lr", "seconds", *train, *of_sides)
+
+    @abstractmethod
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        """The score of a configuration's seeds, each a `RunFolder`."""
+
+    @abstractmethod
+    def of_fold(
+        self, folder: Any, fold: int, split: str, selection: str
+    ) -> dict[str, float]:
+        """The scores of one fold of a `RunFolder`, as columns of history.csv."""
+
+    @abstractmethod
+    def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Every score of a report (columns) in each fold (rows), averaged over the
+        seeds; and those of all clips together.
+        """
+
+    @abstractmethod
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """The scores of comparable runs."""
+
+    @abstractmethod
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """(G,) sums by recording of predictions that know nothing of a clip."""
+
+    @abstractmethod
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """Scores of each class (rows), among them precision, recall, f1 and support,
+        means over the seeds, with 95 % intervals (INTERVALS). A row more has those of
+        the mean.
+        """
+
+    @abstractmethod
+    def thresholds(
+        self, labels: Labels, probabilities: Floats, folds: Ints
+    ) -> Floats | None:
+        """(S, N, K) of each clip's classes, without its own fold; None for one class a
+        clip.
+        """
+
+    @abstractmethod
+    def error_lines(self, run: Any) -> list[str]:
+        """Lines of a summary on what a `RunFolder` errs in."""
+
+    def answers(self, folder: Any, folds: Sequence[int]) -> Any:
+        """The content of a `RunFolder`'s folds beside predictions.csv."""
+        return None
+
+    def units(self, run: TestedRun) -> NDArray[np.generic]:
+        """(N,) what tests flip the signs of: the clips' recordings."""
+        return run.groups
+
+    def perfect(self, run: TestedRun) -> float:
+        """The score of a perfect order of the clips."""
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClipMetric(RankingMetric):
+    """A score of answers to clips: a function of their labels and probabilities."""
+
+    scores: Scores  # of a report
+    threshold: float | None  # of decisions about one fold; None: the most probable
+
+    @abstractmethod
+    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
+        """The score of the test clips of all folds together."""
+
+    @abstractmethod
+    def clip_scores(
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+    ) -> Floats:
+        """(2, N) scores of each clip: its probability, and its part of the score.
+
+        clips  with columns fold and group
+        """
+
+    @abstractmethod
+    def order(self, run: TestedRun) -> Floats:
+        """(S, N, K) by which clips are ordered within a class."""
+
+    def epoch_scores(
+        self, targets: Ints, probabilities: Probabilities
+    ) -> dict[str, float]:
+        """Scores named as the columns of history.csv without val_ or test_."""
+        labels = indicator(targets, probabilities.shape[-1])
+        decided = decide(probabilities, self.threshold)
+        prediction = Prediction(labels, probabilities, decided, probabilities)
+        return {name: score(prediction) for name, score in self.history.items()}
+
+    def of_fold(
+        self, folder: Any, fold: int, split: str, selection: str
+    ) -> dict[str, float]:
+        probabilities, targets = folder.answers(fold, split, selection)
+        return self.epoch_scores(targets, probabilities)
+
+    def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
+        folds = np.unique(run.folds).tolist()
+        rows = {fold: self._of_clips(run, run.folds == fold) for fold in folds}
+        by_fold = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+        return by_fold, self._of_clips(run, np.ones(len(run.folds), bool))
+
+    def _of_clips(self, run: TestedRun, tested: Labels) -> dict[str, float]:
+        """Every score of the clips `tested` (N,), averaged over the seeds."""
+        seeds = [
+            Prediction(run.labels[tested], *(part[tested] for part in of_seed))
+            for of_seed in zip(run.probabilities, run.decisions, self.order(run))
+        ]
+        return {
+            name: float(np.mean([score(seed) for seed in seeds]))
+            for name, score in self.scores.items()
+        }
+
+
+def clip_metric(metric: RankingMetric) -> ClipMetric:
+    """The metric of models that answer each clip."""
+    assert isinstance(metric, ClipMetric), f"{metric.title} has no clips to score"
+    return metric
+
+
+def scored_clips(folder: Any) -> pd.DataFrame:
+    """The scored rows of a `RunFolder`, with `fold` and a recording in `group`."""
+    table: pd.DataFrame = folder.scored()
+    recordings = table["group"].where(table["group"] != "", table["clip_id"])
+    return table.assign(group=recordings)
+
+
+def decided_scores(run: TestedRun) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each class, means over the seeds."""
+    seeds = [decision_scores(run.labels, chosen) for chosen in run.decisions]
+    return pd.DataFrame(
+        {name: np.mean([scores[name] for scores in seeds], axis=0) for name in seeds[0]}
+    )

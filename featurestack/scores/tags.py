@@ -1,400 +1,349 @@
-"""Scores of clips with several labels or none: arrays in, arrays out.
+"""TAGS: several labels per clip, or none. The task, its metric mAP, its thresholds, and
+a table of its errors. A class's threshold decides whether a clip has the class.
 
-Average precision is the mean over a class's positive clips of the precision at each
-clip's score; equal scores are one threshold (scikit-learn's `average_precision_score`).
-A random order gives about the prevalence. Classes without a positive clip have NaN and
-are left out of every mean. The folds' models differ in calibration: `fold_ranks` makes
-their scores comparable before clips of all folds are pooled. (The mean of the folds'
-own average precisions is biased upwards for rare classes: 0.37 in a simulation, 0.25
-was true.)
-
-The jackknife attributes mAP to source recordings, so that the tests of differences
-between runs apply; the bootstrap over recordings gives mAP's interval.
-
-Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) bool,
-`scores` (N, K).
+Conventions as in `scores.metrics`.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.scores.bootstrap import (
-    effective_recordings,
-    recording_sums,
-    wilson_interval,
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.table import (
+    by_label,
+    classes_in,
+    label_indicator,
+    refuse_class_names,
 )
+from featurestack.scores import average_precision as ap
 from featurestack.scores.metrics import (
-    SMALLEST_PROBABILITY,
+    DECIDED_COLUMNS,
+    DEFAULT_THRESHOLD,
+    OF_CLIPS,
+    ClipMetric,
+    Compared,
     Floats,
     Ints,
+    Labels,
     Prediction,
+    Probabilities,
+    RankingMetric,
+    Score,
+    TestedRun,
+    balanced_accuracy,
+    decided_scores,
+    largest_first,
     macro_f1,
-    metric,
+    names_of,
+    scored_clips,
 )
+from featurestack.scores.tasks import Task, Tensor
 
-Targets = NDArray[np.bool_]
-Scores = NDArray[np.floating]
-# labels (N, K) of a seed's test clips, ranks (N, K) of their scores, recordings (N,)
-Seed = tuple[Targets, Scores, NDArray[np.generic]]
-
-REPLICATES = 500  # only their variance counts
-SAMPLED_VALUES = 2_000_000  # patterns times thresholds at a time: 16 MB an array
-# Recordings, above which sets of them are drawn and left out: the standard error of mAP
-# then moves by 4 to 8 % (950 recordings).
-MOST_SETS = 200
+# number of classes that are named, from the least average precision up
+LEAST_PRECISE = 3
+MOST_ERRORS = 10  # listed for each class and kind
+NEVER = 1.0  # no probability is above it
+UNFITTED = 0.5  # threshold of a class without a clip to fit it to
+SMALL = 1e-3  # less than the difference between a label and none
 
 
-def sets_of_recordings(
-    target: Targets, groups: NDArray[np.generic]
-) -> NDArray[np.generic]:
-    """(N,) the recordings, or if they are more than MOST_SETS, sets of them that are
-    alike in size and labels.
-    """
-    names, place = np.unique(groups, return_inverse=True)
-    if len(names) <= MOST_SETS:
-        return groups
-    content = recording_sums(np.column_stack([target, np.ones(len(target))]), groups)
-    rank = np.empty(len(names), np.intp)
-    rank[np.lexsort(content.T)] = np.arange(len(names))
-    return rank[place] % MOST_SETS
+# ---- scores of one set of predictions
 
 
-def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
-    """Ranks (N, K) of each class's probabilities among the clips of the same fold, from
-    0 to 1.
-
-    >>> probabilities = np.array([[0.1], [0.2], [0.7], [0.9]])
-    >>> fold_ranks(probabilities, np.array([1, 1, 2, 2])).ravel()
-    array([0.25, 0.75, 0.25, 0.75])
-    """
-    ranks = np.empty(probabilities.shape)
-    for fold in np.unique(folds):
-        inside = folds == fold
-        of_fold = probabilities[inside]
-        by_class = [_ranks(column, column) for column in of_fold.T]
-        ranks[inside] = np.stack(by_class, axis=1)
-    return ranks
-
-
-def _ranks(values: Scores, among: Scores) -> Floats:
-    """The share of `among` below each value; ties count half."""
-    ordered = np.sort(among)
-    below = np.searchsorted(ordered, values)
-    up_to = np.searchsorted(ordered, values, "right")
-    return (below + up_to) / (2 * len(among))
-
-
-def average_precision(target: Targets, scores: Scores) -> Floats:
-    """Average precision (K,) of each class."""
-    one_recording = np.zeros(len(target), np.intp)
-    as_they_are = _resampled(target, scores, one_recording, [lambda counts: counts])
-    return as_they_are[0]
-
-
-def _resampled(
-    target: Targets,
-    scores: Scores,
-    recordings: Ints,
-    resamples: Sequence[Callable[[Floats], Floats]],
-) -> Floats:
-    """Average precisions (B, K) of B samples; each of `resamples` maps counts of
-    recordings (G, T) to some of their (B, T).
-
-    The T thresholds of a class are the scores of its positive clips, the highest first.
-    Row g, column t counts recording g's clips whose score is at least threshold t, but
-    not at least t - 1; hits counts the positive ones. Scores 0.9 and 0.7 of recording
-    0, 0.6 and 0.1 of recording 1, the first and the third positive, have the thresholds
-    0.9 and 0.6:
-
-        clips        >= 0.9  >= 0.6      hits         >= 0.9  >= 0.6
-        recording 0       1       1      recording 0       1       0
-        recording 1       0       1      recording 1       0       1
-
-    A sample of the recordings is then a sum of rows, and its average precision comes
-    from cumulative sums along the thresholds.
-
-    recordings  (N,) numbers from 0 to G - 1
-    """
-    groups = recordings.max(initial=0) + 1
-    columns = []
-    for positive, score in zip(target.T, scores.T):
-        falling = -score  # so that the highest score comes first
-        thresholds = np.sort(falling[positive])
-        threshold = np.searchsorted(thresholds, falling)
-        shape = groups, len(thresholds) + 1  # the last column is below all thresholds
-
-        every_clip = _counts(recordings, threshold, shape)
-        every_hit = _counts(recordings[positive], threshold[positive], shape)
-        averages = []
-        for resample in resamples:
-            clips, hits = resample(every_clip), resample(every_hit)
-            reached = np.maximum(clips.cumsum(axis=1), 1)
-            precision = hits.cumsum(axis=1) / reached
-            positives = hits.sum(axis=1)
-            total = (hits * precision).sum(axis=1)
-            averages.append(_ratio(total, positives))
-        columns.append(np.concatenate(averages))
-    return np.stack(columns, axis=1)
-
-
-def _ratio(total: NDArray[np.number], positives: NDArray[np.number]) -> Floats:
-    """NaN without a positive clip."""
-    unknown = np.full(len(total), np.nan)
-    return np.divide(total, positives, out=unknown, where=positives > 0)
-
-
-def _samples(patterns: Floats, target: Targets) -> list[Callable[[Floats], Floats]]:
-    """A function that sums the counts (G, T) for each of `patterns` (B, G)."""
-    thresholds = max(1, int(target.sum(axis=0).max()))
-    chunk = max(1, SAMPLED_VALUES // thresholds)
-    return [
-        partial(np.matmul, patterns[start : start + chunk])
-        for start in range(0, len(patterns), chunk)
-    ]
-
-
-def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats:
-    """(G, T) the number of clips of each recording at each threshold."""
-    groups, thresholds = shape
-    place = recordings * thresholds + threshold
-    counts = np.bincount(place, minlength=groups * thresholds)
-    above_some = counts.reshape(shape)[:, :-1]
-    return above_some.astype(float)
-
-
-def auroc(target: Targets, scores: Scores) -> Floats:
-    """Area under the ROC curve (K,); ties count half."""
-    areas = np.full(target.shape[1], np.nan)
-    for k, (positive, score) in enumerate(zip(target.T, scores.T)):
-        if positive.any() and not positive.all():
-            others = score[~positive]
-            ranks = _ranks(score[positive], others)
-            areas[k] = ranks.mean()
-    return areas
-
-
-def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
-    """Logarithms (N, K) of the probability of what is true."""
-    of_absence = 1 - probabilities.astype(np.float64)
-    true = np.where(target, probabilities, of_absence)
-    return np.log(np.maximum(true, SMALLEST_PROBABILITY))
-
-
-def jackknife_values(
-    target: Targets,
-    scores: Scores,
-    groups: NDArray[np.generic],
-) -> Floats:
-    """Values (G,) of the recordings, in the order of their names, that sum to mAP.
-
-    A value adds mAP, weighted by the recording's share s of the clips, and the fall of
-    mAP without it, weighted by 1 - s; the remainder is spread in proportion to s.
-    """
-    _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    whole = average_precision(target, scores)
-    without = _without_each(target, scores, recordings)
-    return attributed(whole, without, sizes)
-
-
-def _without_each(target: Targets, scores: Scores, recordings: Ints) -> Floats:
-    """(G, K) average precisions without each recording, NaN without a positive clip."""
-
-    def leave_one_out(counts: Floats) -> Floats:
-        return counts.sum(axis=0) - counts
-
-    return _resampled(target, scores, recordings, [leave_one_out])
-
-
-def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
-    """Values (G,) that sum to the mean over the classes of `whole` (K,).
-
-    without  (G, K) the same without each recording, NaN if no positive clip is left
-    sizes    (G,) clips of each recording
-    """
-    known = ~np.isnan(whole)
-    mean = whole[known].mean()
-    reduced = np.nan_to_num(without[:, known])
-    fall = (whole[known] - reduced).mean(axis=1)
-    shares = sizes / sizes.sum()
-    values = shares * mean + (1 - shares) * fall
-    remainder = mean - values.sum()
-    return values + shares * remainder
-
-
-def random_order_values(
-    target: Targets, groups: NDArray[np.generic], folds: Ints
-) -> Floats:
-    """Values (G,) of the recordings that sum to the mAP which random ranks within the
-    folds have on average, as `jackknife_values` of a run sum to its mAP.
-    """
-    _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    by_class = [np.bincount(recordings, weights=labels) for labels in target.T]
-    positives = np.stack(by_class, axis=1)  # (G, K)
-    total = positives.sum(axis=0)
-    clips = len(target)
-    whole = random_order_precision(total, clips)
-    without = np.empty(positives.shape)
-    for size in np.unique(sizes).tolist():
-        rows = sizes == size
-        left = total - positives[rows]
-        without[rows] = random_order_precision(left, clips - size)
-    values = attributed(whole, without, sizes)
-    return values * macro(random_rank_precision(target, folds)) / values.sum()
-
-
-def random_order_precision(positives: Floats, clips: int) -> Floats:
-    """Expected average precision of a random order, for each number of positive clips.
-
-    The first positive clip comes early by luck. With R of N clips positive and
-    H = 1 + 1/2 + … + 1/N it is ((R - 1) / (N - 1) (N - H) + H) / N; NaN for R = 0.
-    """
-    places = np.arange(1, clips + 1)
-    harmonic = (1 / places).sum()
-    pairs = (positives - 1) / max(clips - 1, 1)
-    hits = pairs * (clips - harmonic) + harmonic
-    expected = hits / max(clips, 1)
-    return np.where(positives > 0, expected, np.nan)
-
-
-def random_rank_precision(target: Targets, folds: Ints) -> Floats:
-    """Expected average precision (K,) of random ranks within the folds: less than that
-    of a random order, because clips of several folds share a rank, which is one
-    threshold.
-
-    At a positive clip's rank, its fold has c clips that are ranked so high: itself and,
-    of the c - 1 others, the share of the fold's other clips that are positive. Clips of
-    another fold are positive as often as all of that fold.
-    """
-    _, fold, clips = np.unique(folds, return_inverse=True, return_counts=True)
-    every = np.arange(len(folds))
-    ranks = fold_ranks(every[:, None].astype(float), folds)[:, 0]
-    above = np.stack(
-        [
-            size - np.searchsorted(np.sort(ranks[fold == number]), ranks)
-            for number, size in enumerate(clips)
-        ],
-        axis=1,
-    )  # (N, F)
-    positives = np.stack([np.bincount(fold, labels) for labels in target.T], axis=1)
-    share = positives / clips[:, None]  # (F, K)
-    share_of_others = (positives - 1) / np.maximum(clips - 1, 1)[:, None]
-    own = above[every, fold][:, None]
-    hits_of_others = above @ share - own * share[fold]
-    hits = 1 + (own - 1) * share_of_others[fold] + hits_of_others
-    precision = hits / above.sum(axis=1, keepdims=True)
-    return _ratio((share[fold] * precision).sum(axis=0), positives.sum(axis=0))
-
-
-def precision_of_seeds(seeds: Sequence[Seed], spread: float = 1.0) -> Floats:
-    """(K + 1, 3): each class's average precision, and both ends of its 95 % interval;
-    the last row has their mean, mAP. All are means over the seeds of a configuration.
-
-    NaN for a class without a positive clip; no interval if its positive clips come from
-    fewer than two recordings. Recordings are drawn with replacement, the same for every
-    seed. The variance of the replicates' means over the seeds makes the interval, as
-    for accuracies (`scores.bootstrap`), so that it holds the score. Average precision
-    of few positive clips is too high, since the first one comes early by luck: the
-    lower end is lower by the jackknife's estimate of that bias. `spread` as in
-    `accuracy_interval`.
-    """
-    names = recordings_by_content(seeds)
-    classes = seeds[0][0].shape[1]
-    sets = min(len(names), MOST_SETS)
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(sets, np.full(sets, 1 / sets), REPLICATES)
-    precisions = []
-    replicates = []
-    biases = []
-    positives = np.zeros((sets, classes + 1))  # the last column counts all clips
-    for target, scores, groups in seeds:
-        place = pd.Index(names).get_indexer(groups) % sets
-        own, recordings = np.unique(place, return_inverse=True)
-        precision = average_precision(target, scores)
-        precisions.append(_with_mean(precision[None]))
-        without = _without_each(target, scores, recordings)
-        rise = _mean(without, axis=0) - precision
-        biases.append(_with_mean((len(own) - 1) * rise[None]))
-        samples = _samples(drawn[:, own].astype(float), target)
-        replicated = _resampled(target, scores, recordings, samples)
-        replicates.append(_with_mean(replicated))
-        counted = np.column_stack([target, np.ones(len(target))])
-        positives[own] += recording_sums(counted, place)
-    precision = _mean(np.stack(precisions), axis=0)[0]
-    known = ~np.isnan(precision)
-    replicated = _mean(np.stack(replicates)[:, :, known], axis=0)
-    variance = np.nanvar(replicated, axis=0)
-    clips_of_a_seed = positives[:, -1].sum() / len(seeds)
-    table = np.full((len(precision), 3), np.nan)
-    table[:, 0] = precision
-    table[known, 1:] = wilson_interval(
-        precision[known],
-        variance,
-        effective_recordings(positives[:, known]),
-        round(clips_of_a_seed),
-        spread,
-    )
-    bias = _mean(np.stack(biases), axis=0)[0]
-    table[:, 1] = np.maximum(table[:, 1] - np.nan_to_num(bias).clip(0), 0)
-    return table
-
-
-def recordings_by_content(seeds: Sequence[Seed]) -> NDArray[np.generic]:
-    """The recordings in an order that no name decides."""
-    parts = []
-    for target, scores, groups in seeds:
-        values = scores.astype(float)
-        of_clips = {
-            "labels": target.sum(axis=1),
-            "all": values.sum(axis=1),
-            "true": (target * values).sum(axis=1),
-            "clips": 1,
-        }
-        parts.append(pd.DataFrame(of_clips).groupby(groups).sum())
-    content = pd.concat(parts).groupby(level=0).sum().round(9)
-    return content.sort_values([*content], kind="stable").index.to_numpy()
-
-
-def _with_mean(precisions: Floats) -> Floats:
-    """Average precisions (B, K), and their mean as a last column."""
-    mean = _mean(precisions, axis=1)
-    return np.column_stack([precisions, mean])
-
-
-def _mean(values: Floats, axis: int) -> Floats:
-    """The mean without NaN; NaN if nothing else is there."""
-    known = ~np.isnan(values)
-    total = np.nansum(values, axis=axis)
-    with np.errstate(invalid="ignore"):
-        return total / known.sum(axis=axis)
-
-
-def macro(by_class: Floats) -> float:
-    """The mean over the classes that have a score; NaN if none has."""
-    known = by_class[~np.isnan(by_class)]
-    return float(known.mean()) if len(known) else np.nan
-
-
-@metric("tags", "map")
 def mean_average_precision(prediction: Prediction) -> float:
     """Mean average precision of the classes; biased upwards in one fold."""
-    return macro(average_precision(prediction.labels, prediction.order))
+    return ap.macro(ap.average_precision(prediction.labels, prediction.order))
 
 
-@metric("tags")
 def macro_auroc(prediction: Prediction) -> float:
     """Mean over the classes of the area under the ROC curve."""
-    return macro(auroc(prediction.labels, prediction.order))
+    return ap.macro(ap.auroc(prediction.labels, prediction.order))
 
 
-metric("tags")(macro_f1)
-
-
-@metric("tags")
 def log_loss(prediction: Prediction) -> float:
     """Mean binary cross-entropy."""
-    logarithms = log_probabilities(prediction.labels, prediction.probabilities)
+    logarithms = ap.log_probabilities(prediction.labels, prediction.probabilities)
     return float(-logarithms.mean())
+
+
+# ---- mAP
+
+
+class MeanAveragePrecision(ClipMetric):
+    """mAP of the ranks within each fold, all folds together."""
+
+    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
+        ranks = ap.fold_ranks(probabilities, folds)
+        return ap.macro(ap.average_precision(labels, ranks))
+
+    def clip_scores(
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+    ) -> Floats:
+        """The true probabilities' geometric mean, and the clip's part of mAP."""
+        folds = clips["fold"].to_numpy()
+        _, recording = np.unique(clips["group"], return_inverse=True)
+        logarithms = ap.log_probabilities(labels, probabilities)
+        ranks = ap.fold_ranks(probabilities, folds)
+        values = ap.jackknife_values(labels, ranks, recording)
+        parts = values * len(folds) / np.bincount(recording)
+        geometric_mean = np.exp(logarithms.mean(axis=1))
+        return np.stack([geometric_mean, parts[recording]])
+
+    def order(self, run: TestedRun) -> Floats:
+        return run.ranks
+
+    def thresholds(
+        self, labels: Labels, probabilities: Floats, folds: Ints
+    ) -> Floats | None:
+        return np.stack(
+            [cross_fitted_thresholds(labels, seed, folds) for seed in probabilities]
+        )
+
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        classes, spread = folders[0].classes, folders[0].spread
+        seeds = []
+        by_fold = []
+        for table in map(scored_clips, folders):
+            folds = table["fold"].to_numpy()
+            probabilities = table[classes].to_numpy()
+            labels = label_indicator(table["target"], classes)
+            ranks = ap.fold_ranks(probabilities, folds)
+            seeds.append((labels, ranks, table["group"].to_numpy(str)))
+            for fold in np.unique(folds):
+                tested = folds == fold
+                precision = ap.average_precision(labels[tested], probabilities[tested])
+                by_fold.append((fold, ap.macro(precision)))
+        mean, low, high = ap.precision_of_seeds(seeds, spread)[-1]
+        of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
+        return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
+
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """mAP is that of all folds; sums by recording are jackknife values."""
+        labels = runs[0].labels
+        units = self.units(runs[0])
+        values = []
+        for run in runs:
+            of_seeds = [
+                ap.jackknife_values(labels, ranks, units) for ranks in run.ranks
+            ]
+            values.append(np.mean(of_seeds, axis=0))
+        by_recording = np.stack(values, axis=1)
+        return Compared(
+            accuracy=by_recording.sum(axis=0),
+            interval=np.stack([run.precision[-1, 1:] for run in runs]),
+            by_recording=by_recording,
+            worth=np.full(len(labels), 1 / len(labels)),
+        )
+
+    def units(self, run: TestedRun) -> NDArray[np.generic]:
+        return ap.sets_of_recordings(run.labels, run.groups)
+
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """mAP of random ranks within the folds."""
+        return ap.random_order_values(run.labels, self.units(run), run.folds)
+
+    def perfect(self, run: TestedRun) -> float:
+        """Below 1 if the prevalence differs between folds."""
+        rng = np.random.default_rng(0)
+        # no two clips are equal
+        order = run.labels + SMALL * rng.random(run.labels.shape)
+        return self.score(run.labels, order, run.folds)
+
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """With average precision and its interval; the last row has the mean's."""
+        areas = [ap.auroc(run.labels, ranks) for ranks in run.ranks]
+        table = pd.DataFrame(
+            {
+                "average_precision": run.precision[:-1, 0],
+                "low": np.nan,  # the place of the interval's columns
+                "high": np.nan,
+                "prevalence": run.labels.mean(axis=0),
+                "auroc": np.mean(areas, axis=0),
+            }
+        )
+        table = table.join(decided_scores(run)).reindex(range(len(run.precision)))
+        return table.assign(low=run.precision[:, 1], high=run.precision[:, 2])
+
+    def error_lines(self, run: Any) -> list[str]:
+        """mAP with the prevalence, and the least precise classes."""
+        probabilities, numbers = run.answers()
+        target = numbers > 0
+        folds = run.scored()["fold"].to_numpy()
+        ranks = ap.fold_ranks(probabilities, folds)
+        precision = ap.average_precision(target, ranks)
+        by_class = pd.DataFrame(
+            {"precision": precision, "prevalence": target.mean(axis=0)}, run.classes
+        )
+        tested = by_class.dropna()
+        least = [
+            f"{row.Index} {row.precision:.2f} ({row.prevalence:.2f})"
+            for row in tested.nsmallest(LEAST_PRECISE, "precision").itertuples()
+        ]
+        lacking = len(by_class) - len(tested)
+        left_out = f"; {lacking} classes without a clip left out" if lacking else ""
+        prevalence = f"prevalence {tested['prevalence'].mean():.3f}"
+        named = "macro average precision of all folds, ranks within each"
+        return [
+            f"{named}: {ap.macro(precision):.3f} ({prevalence}){left_out}",
+            f"least average precision (prevalence): {', '.join(least)}",
+        ]
+
+
+MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
+    name="map",
+    title="mAP",
+    heading="mAP",
+    history={
+        "loss": log_loss,
+        "map": mean_average_precision,
+        "recall": balanced_accuracy,
+        "f1": macro_f1,
+    },
+    scores={
+        "map": mean_average_precision,
+        "macro_auroc": macro_auroc,
+        "macro_f1": macro_f1,
+        "log_loss": log_loss,
+    },
+    threshold=DEFAULT_THRESHOLD,
+    class_score="average_precision",
+    class_heading="Average precision",
+    errors="labels",
+    pooled=True,
+    score_columns=(*OF_CLIPS, ("macro_auroc", "Macro AUROC", "decimals", False)),
+    class_columns=(
+        ("class", "Class", "text"),
+        ("average_precision", "Average precision", "decimals"),
+        ("low", "From", "decimals"),
+        ("high", "To", "decimals"),
+        ("prevalence", "Prevalence", "decimals"),
+        ("auroc", "AUROC", "decimals"),
+        *DECIDED_COLUMNS,
+    ),
+    sentences={},
+)
+
+
+# ---- thresholds
+
+
+def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
+    """The thresholds (K,) with the highest F1 on these clips."""
+    thresholds = np.full(target.shape[1], NEVER)
+    for column in np.flatnonzero(target.any(axis=0)):
+        values = probabilities[:, column]
+        order = largest_first(values)
+        ordered = values[order].astype(np.float64)
+        ordered = np.append(ordered, 0)
+        predicted = np.arange(1, len(order) + 1)
+        hits = np.cumsum(target[order, column])
+        f1 = 2 * hits / (predicted + hits[-1])
+        # equals are predicted together
+        last_of_equals = np.diff(ordered) < 0
+        best = int(np.where(last_of_equals, f1, -1).argmax())
+        thresholds[column] = ordered[best : best + 2].mean()
+    return thresholds
+
+
+def cross_fitted_thresholds(
+    target: Labels,
+    probabilities: Probabilities,
+    folds: Ints,
+) -> Floats:
+    """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
+    thresholds = np.empty(target.shape)
+    for fold in np.unique(folds):
+        others = folds != fold
+        thresholds[~others] = fit_thresholds(target[others], probabilities[others])
+    return thresholds
+
+
+def thresholds_of_run(
+    labels: Labels, probabilities: Probabilities, folds: Ints, *, whole: bool
+) -> Floats:
+    """(K,) the thresholds with the highest F1 on all tested clips.
+
+    A clip counts for the classes that its fold's model was trained on: those tested in
+    the other folds. It counts for all classes if some fold is unfinished, so that the
+    run is not `whole`, or one fold alone is tested. A class that none of its clips has
+    gets UNFITTED.
+    """
+    tested, fold_of_clip = np.unique(folds, return_inverse=True)
+    present = np.stack([labels[folds == fold].any(axis=0) for fold in tested])
+    other_folds = present.sum(axis=0) - present
+    elsewhere = other_folds > 0
+    if len(tested) == 1 or not whole:  # not all other folds are known
+        elsewhere[:] = True
+    trained = elsewhere[fold_of_clip]
+    target = labels & trained
+    thresholds = fit_thresholds(target, probabilities * trained)
+    return np.where(target.any(axis=0), thresholds, UNFITTED)
+
+
+# ---- the task and its errors
+
+
+def error_table(run: TestedRun) -> pd.DataFrame:
+    """The surest errors of each class: class, kind (missed | false positive), clip_id,
+    labels, probability.
+
+    Probabilities are means over the seeds. A class is predicted if more than half of
+    the seeds predict it.
+    """
+    probabilities = run.probabilities.mean(axis=0)
+    predicted = run.decisions.mean(axis=0) > 0.5
+    texts = [text or "(none)" for text in names_of(run.labels, run.classes)]
+    rows = []
+    for k, name in enumerate(run.classes):
+        probability = probabilities[:, k]
+        missed = run.labels[:, k] & ~predicted[:, k]
+        false_positive = predicted[:, k] & ~run.labels[:, k]
+        # the surest first: the least probable label, the most probable other class
+        for kind, wrong, surest in (
+            ("missed", missed, probability),
+            ("false positive", false_positive, -probability),
+        ):
+            clips = np.flatnonzero(wrong)
+            order = np.argsort(surest[clips], kind="stable")
+            for clip in clips[order][:MOST_ERRORS]:
+                row = (name, kind, run.clip_ids[clip], texts[clip], probability[clip])
+                rows.append(row)
+    return pd.DataFrame(
+        rows, columns=["class", "kind", "clip_id", "labels", "probability"]
+    )
+
+
+class Tags(Task):
+    """Several labels a clip, or none: sigmoids, mAP; targets (N, K) are 0 or 1."""
+
+    name = "tags"
+    column = "label"
+    metric: RankingMetric = MEAN_AVERAGE_PRECISION
+    multilabel = True
+
+    def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
+        if table["label"].nunique() < 2:
+            raise RequestError(
+                f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"
+                " nothing to learn"
+            )
+        refuse_class_names(classes_in(table))
+
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        return [{"name": name, "category": ""} for name in classes_in(table)]
+
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        targets = label_indicator(text, classes).astype(np.intp)
+        each = by_label(pd.DataFrame({"label": text.to_numpy()}))["label"]
+        known = each.isin([*classes, ""]).groupby(level=0).all()
+        targets[~known.to_numpy()] = -1
+        return targets
+
+    def activation(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+
+TAGS = Tags()

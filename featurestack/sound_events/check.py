@@ -36,13 +36,13 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
 from featurestack.results.config import digest
-from featurestack.scores.bootstrap import (
+from featurestack.scores.metrics import Floats
+from featurestack.scores.significance import (
     CONFIDENCE,
     effective_recordings,
     recording_sums,
     wilson_ends,
 )
-from featurestack.scores.metrics import Floats
 from featurestack.sound_events.frames import STEP
 from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles

@@ -28,15 +28,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.results.run_folder import RunFolder, damage_named
-from featurestack.scores.bootstrap import (
+from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats, by_unit
+from featurestack.scores.significance import (
     drawn_recordings,
     effective_recordings,
     wilson_interval,
-)
-from featurestack.scores.metrics import (
-    SMALLEST_PROBABILITY,
-    Floats,
-    by_unit,
 )
 from featurestack.sound_events.frames import (
     Frames,
@@ -181,7 +177,7 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
     single recording; counts (B, 3, S) of partners, events, detections.
 
     The variance of the replicates makes the interval, as of accuracies
-    (`scores.bootstrap`): a perfect score has one too.
+    (`scores.significance`): a perfect score has one too.
     """
     weights = counts[:, 1:].sum(axis=(0, 1))
     counts = counts[:, :, weights > 0]

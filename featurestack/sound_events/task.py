@@ -5,7 +5,7 @@ predictions.csv has a row for each piece of a recording, as for tags: the target
 occurs in it, a probability is the highest of its frames.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,18 @@ from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores import tags
-from featurestack.scores.metrics import Floats, Ints, Score
-from featurestack.scores.ranking_metric import Compared, RankingMetric, TestedRun
-from featurestack.scores.tasks.base import Stages
-from featurestack.scores.tasks.tags import Tags
+from featurestack.scores.accuracy import log_loss
+from featurestack.scores.average_precision import attributed
+from featurestack.scores.metrics import (
+    Compared,
+    Floats,
+    Ints,
+    Labels,
+    RankingMetric,
+    Score,
+    TestedRun,
+)
+from featurestack.scores.tags import MEAN_AVERAGE_PRECISION, Tags
 from featurestack.sound_events.annotations import read_dataset_events, read_marks
 from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
@@ -47,7 +54,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from featurestack.analysis.findings import Findings
-    from featurestack.sound_events.training import FrameTrainer
 
 FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
 
@@ -96,6 +102,31 @@ class EventF1(RankingMetric):
             tested[0].unit,
         )
 
+    def of_fold(
+        self, folder: RunFolder, fold: int, split: str, selection: str
+    ) -> dict[str, float]:
+        return read_tested(folder, [fold]).epoch_scores()
+
+    def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Scores by rules of the other folds; all together as in the section."""
+        each = pd.concat([seed.by_fold for seed in run.answers])
+        whole = mean_scores(run.answers).loc[ALL]
+        every = {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
+        return each.groupby("fold").mean(), every
+
+    def answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
+        return read_tested(folder, folds)
+
+    def thresholds(
+        self, labels: Labels, probabilities: Floats, folds: Ints
+    ) -> Floats | None:
+        """Of pieces, as of tags."""
+        return MEAN_AVERAGE_PRECISION.thresholds(labels, probabilities, folds)
+
+    def error_lines(self, run: RunFolder) -> list[str]:
+        """None: `Events.rules` prints the scores of events, by the chosen rules."""
+        return []
+
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
         """Sums by recording are jackknife values of F1."""
         groups, pieces = np.unique(runs[0].groups, return_counts=True)
@@ -130,10 +161,6 @@ class EventF1(RankingMetric):
             values.append(jackknife_values(counts, pieces))
         return np.mean(values, axis=0)
 
-    def seed_scores(self, run: TestedRun) -> Floats:
-        counts = [seed.tallies[ALL].counts.sum(axis=1) for seed in run.answers]
-        return f1_of(np.stack(counts))
-
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """Scores of events, not of pieces; support is the number of events."""
         table = mean_scores(run.answers).loc[[*run.classes]].reset_index(drop=True)
@@ -150,22 +177,25 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     every = counts.sum(axis=1, keepdims=True)
     without = np.nan_to_num(f1_of((every - counts).T))
     whole = np.nan_to_num(f1_of(every.T))  # no event was tested
-    return tags.attributed(whole, without[:, None], sizes)
+    return attributed(whole, without[:, None], sizes)
 
 
 EVENT_F1 = EventF1(
+    name="event_f1",
+    history={"loss": log_loss},
+    tested="pieces of recordings",
     title="event F1",
     heading="Event F1",
     class_score="f1",
     class_heading="F1",
-    counted="Events",
     errors="",
     pooled=True,
     score_columns=(
+        ("found", "Found", "decimals", False),
         ("false_alarms", "False alarms an hour", "number", True),
+        ("wrong_names", "Wrong name, an hour", "number", True),
         ("onset_ms", "Onset error, ms", "number", True),
     ),
-    further_columns=SCORE_COLUMNS,
     class_columns=(
         ("class", "Class", "text"),
         ("support", "Events", "number"),
@@ -184,97 +214,24 @@ EVENT_F1 = EventF1(
 # ---- the task
 
 
-class FramesOfRecordings(Stages):
-    """The stages of events: the frames of recordings are trained on and answered."""
+class Events(Tags):
+    """Events in recordings, whose pieces are clips with tags to all but frames: the
+    frames are trained on and answered.
+    """
 
+    name = "events"
+    metric = EVENT_F1
+    model = "frames"
     answers = "each frame"
-    rows = "pieces of recordings"
-    labels = "labels"
     instead = (
         "train compares its features, predict AUDIO= (fs.detections) finds events by it"
     )
+    trainer = "featurestack.sound_events.training:FrameTrainer"
+    predict = "featurestack.sound_events.detections:predict_recordings"
 
-    def model_name(self, name: str) -> str:
-        return "frames" if name == Training.model else name
-
-    def refuse(self, options: Any, channels: Sequence[StoredChannel]) -> None:
-        frames = [channel.frames for channel in channels]
-        if max(frames) - min(frames) > 1:
-            shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
-            raise RequestError(
-                f"TASK=events: channels of one frame rate are expected; frames of a"
-                f" piece: {shown}; give features with one hop_length"
-            )
-
-    def targets(
-        self,
-        cache: Cache,
-        training: Training | None = None,
-        channels: Sequence[StoredChannel] = (),
-    ) -> dict[str, str]:
-        targets = {"events": digest(read_dataset_events(cache).to_csv())}
-        folder = resolve(training.model).given.get("background") if training else ""
-        if folder:
-            files = background_recordings(str(folder), cache, channels)
-            hashes = {name: content_hash(file) for name, file in files.items()}
-            targets["background"] = digest(hashes)
-        return targets
-
-    def trainer(self) -> "type[FrameTrainer]":
-        from featurestack.sound_events.training import FrameTrainer
-
-        return FrameTrainer
-
-    def finish(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
-        """The rule of each class for new audio, with the frequencies of its marks and
-        the column of their labels; prints scores by cross-fitted rules.
-        """
-        scored = read_tested(run)
-        for line in tested_lines(scored):
-            tell(line)
-        marks = read_marks(cache)
-        boxes = marks.groupby("label")[["low", "high"]].median().round(1).fillna(0.0)
-        column = marks["column"].mode()[0] or Rule.column
-        rules = {}
-        for name, chosen in scored.rules.chosen().items():
-            rule = replace(chosen, **boxes.loc[name], column=column)
-            rules[name] = {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
-        return rules
-
-    def predict(self) -> Callable[..., int]:
-        from featurestack.sound_events.detections import predict_recordings
-
-        return predict_recordings
-
-    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
-        return read_tested(folder, folds)
-
-    def scores_of_fold(
-        self, folder: RunFolder, fold: int, split: str, selection: str
-    ) -> dict[str, float]:
-        return read_tested(folder, [fold]).epoch_scores()
-
-    def run_scores(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
-        """Scores by rules of the other folds; all together as in the section."""
-        each = pd.concat([seed.by_fold for seed in run.answers])
-        whole = mean_scores(run.answers).loc[ALL]
-        every = {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
-        return each.groupby("fold").mean(), every
-
-
-class Events(Tags):
-    """Events in recordings, whose pieces are clips with tags to all but frames."""
-
-    name = "events"
-    score = "event_f1"
-    history: Mapping[str, Callable[[Any], float]] = {"loss": tags.log_loss}
-    stages: Stages = FramesOfRecordings()
-
-    @property
-    def metric(self) -> RankingMetric:
-        return EVENT_F1
-
-    def refuse_clips(self, table: pd.DataFrame) -> None:
+    def refuse(
+        self, table: pd.DataFrame, channels: Sequence[StoredChannel] = ()
+    ) -> None:
         if not table["label"].any():
             raise RequestError("no event is in a recording that has the features")
         labels = by_label(table)
@@ -291,10 +248,43 @@ class Events(Tags):
             if groups.max() < 2:
                 raise RequestError(text)
             tell_once(text)
+        frames = [channel.frames for channel in channels]
+        if frames and max(frames) - min(frames) > 1:
+            shown = ", ".join(f"{own.stored} {own.frames}" for own in channels)
+            raise RequestError(
+                f"TASK=events: channels of one frame rate are expected; frames of a"
+                f" piece: {shown}; give features with one hop_length"
+            )
 
-    def error_lines(self, run: RunFolder) -> list[str]:
-        """None: `finish` prints the scores of events, by the chosen rules."""
-        return []
+    def digests(
+        self,
+        cache: Cache,
+        training: Training | None = None,
+        channels: Sequence[StoredChannel] = (),
+    ) -> dict[str, str]:
+        digests = {"events": digest(read_dataset_events(cache).to_csv())}
+        folder = resolve(training.model).given.get("background") if training else ""
+        if folder:
+            files = background_recordings(str(folder), cache, channels)
+            hashes = {name: content_hash(file) for name, file in files.items()}
+            digests["background"] = digest(hashes)
+        return digests
+
+    def rules(self, run: RunFolder, cache: Cache) -> dict[str, dict[str, Any]]:
+        """The rule of each class for new audio, with the frequencies of its marks and
+        the column of their labels; prints scores by cross-fitted rules.
+        """
+        scored = read_tested(run)
+        for line in tested_lines(scored):
+            tell(line)
+        marks = read_marks(cache)
+        boxes = marks.groupby("label")[["low", "high"]].median().round(1).fillna(0.0)
+        column = marks["column"].mode()[0] or Rule.column
+        rules = {}
+        for name, chosen in scored.rules.chosen().items():
+            rule = replace(chosen, **boxes.loc[name], column=column)
+            rules[name] = {k: v for k, v in vars(rule).items() if v != getattr(Rule, k)}
+        return rules
 
 
 EVENTS = Events()
@@ -309,7 +299,7 @@ EVENTS = Events()
     accepts=lambda channel: channel.timed and channel.frames > 1,
     width=lambda channel: channel.rows,
     grid="frames",
-    answers=FramesOfRecordings.answers,
+    answers=Events.answers,
 )
 def rows_in_time(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
     """The rows of each channel, one below the other."""

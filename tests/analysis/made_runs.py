@@ -20,7 +20,7 @@ from featurestack.results import run_folder
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks.classes import CLASSES
+from featurestack.scores.accuracy import CLASSES
 from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
@@ -137,13 +137,13 @@ def make_run(runs, clips, made, dataset="made"):
         for part in ("test", "val") if made.val != "none" else ("test",):
             row |= {
                 f"{part}_{name}": made.skill
-                for name in ("accuracy", "precision", "recall", "f1", "loss")
+                for name in ("accuracy", "recall", "f1", "loss")
             }
         epochs = [
             {"epoch": epoch, "train_loss": 1 / epoch, **row}
             for epoch in range(1, EPOCHS + 1)
         ]
-        columns = CLASSES.history_columns
+        columns = CLASSES.metric.history_columns
         lines = [run_folder.history_row(row, columns) for row in epochs]
         run_folder.start_history(folder / f"fold{fold}", lines, columns)
         run_folder.write_predictions(folder / f"fold{fold}", tested, values, names)

@@ -10,7 +10,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.scores.tasks.classes import CATEGORIES
+from featurestack.scores.accuracy import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.simulated import simulated_runs
 from tests.run_configs import choice_of, rewrite
@@ -99,25 +99,25 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     assert (features(apart), apart.reason) == (["mel"], "folds")
 
 
-def composed(run, of):
-    """The run, with a feature set that was composed from `of` others."""
+def joined(run, of):
+    """The run, with a feature set that was joined from `of` others."""
     folder = RunFolder(run.folders[0].path)
-    vars(folder)["config"] = replace(run.folders[0].config, composed_from=of)
+    vars(folder)["config"] = replace(run.folders[0].config, joined_from=of)
     return replace(run, folders=(folder,))
 
 
-def test_a_composed_set_is_ranked_apart_and_gets_no_verdict():
+def test_a_joined_set_is_ranked_apart_and_gets_no_verdict():
     rng = np.random.default_rng(0)
-    joined, *others = simulated_runs(3, 100, 5, rng)
-    main, apart = rankings([composed(joined, 25), *others])
-    assert len(main.runs) == 2 and not main.composed_from
-    assert (apart.reason, apart.composed_from) == ("composed", 25)
+    both, *others = simulated_runs(3, 100, 5, rng)
+    main, apart = rankings([joined(both, 25), *others])
+    assert len(main.runs) == 2 and not main.joined_from
+    assert (apart.reason, apart.joined_from) == ("joined", 25)
     assert not apart.testable and np.isnan(apart.against_chance.p)
 
 
-def test_composed_sets_alone_have_no_verdict(made):
+def test_joined_sets_alone_have_no_verdict(made):
     results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
-    found = findings(Results([composed(run, 25) for run in results.runs], []))
+    found = findings(Results([joined(run, 25) for run in results.runs], []))
     assert (found.state, [*found.others]) == ("untested", [])
     assert {row["verdict"] for row in found.rows} == {"not compared"}
     assert "joined after they were tested alone" in page.say("headline", found)

@@ -282,12 +282,12 @@ def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
     assert not found.others and "better than chance, " in page.say("headline", found)
 
 
-def test_the_set_for_later_use_is_trained_and_noted_as_composed(useless):
+def test_the_set_for_later_use_is_trained_and_noted_as_joined(useless):
     place, _ = useless
     choice = RunFolder(place / "runs" / "d" / "answer")
     run = RunFolder(place / "runs" / "d" / choice.config.choice.recommended_run)
     assert run.training.features == choice.config.choice.recommended
-    assert run.finished == run.folds and run.training.composed_from == 3
-    assert choice.config.made_by == "choice" and choice.config.composed_from == 0
+    assert run.finished == run.folds and run.training.joined_from == 3
+    assert choice.config.made_by == "choice" and choice.config.joined_from == 0
     with refused("answer is a choice of features: give the run that it recommends"):
         choice.training  # noqa: B018

@@ -59,7 +59,7 @@ def written(folder, fits):
         every=0.8,
         features=FEATURES,
         base="mel",
-        composed_from=0,
+        joined_from=0,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
     file = folder / "made" / "importance" / "importance.json"
@@ -126,7 +126,7 @@ def test_no_smaller_set_is_named_if_all_are_like_chance_or_worse(share):
 
 
 def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
-    chosen = SimpleNamespace(features=FEATURES, composed_from=9)
+    chosen = SimpleNamespace(features=FEATURES, joined_from=9)
     (said,) = what_matters({}, chosen)
     assert "3 features are joined from 9 that were tested alone" in said
 

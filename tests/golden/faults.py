@@ -296,7 +296,7 @@ FAULTS: dict[str, Fault] = {
         """sums = correct * weights
     totals = np.array(weights)
 """,
-        f"{SCORES}test_bootstrap.py",
+        f"{SCORES}test_significance.py",
     ),
     # every interval of features chosen inside the folds is that of one run
     "choice_as_narrow_as_a_run": Fault(
@@ -307,14 +307,13 @@ FAULTS: dict[str, Fault] = {
     sums = np.zeros((len(names), values.shape[1]))""",
         """    names = place = np.arange(len(groups))
     sums = np.zeros((len(names), values.shape[1]))""",
-        f"{SCORES}test_bootstrap.py {ANALYSIS}test_ranking.py"
-        f" {ANALYSIS}test_significance.py",
+        f"{SCORES}test_significance.py {ANALYSIS}test_ranking.py",
     ),
     # clips are judged by thresholds that were fitted to them
     "thresholds_of_own_fold": Fault(
         "fit_thresholds(target[others], probabilities[others])",
         "fit_thresholds(target[~others], probabilities[~others])",
-        f"{SCORES}test_calibration.py {SCORES}test_tags.py",
+        f"{SCORES}test_tags.py",
     ),
     "chance_of_the_first_class": Fault(  # the alphabet decides what chance is
         "accuracy = (worth @ run.labels).max() / worth.sum()",
@@ -325,13 +324,13 @@ FAULTS: dict[str, Fault] = {
         """        largest[place] = np.maximum(largest[place], largest[place - 1])
 """,
         "",
-        f"{ANALYSIS}test_significance.py",
+        f"{SCORES}test_significance.py",
     ),
     # the choice of the best by the tested scores is not corrected for
     "best_as_if_named_before": Fault(
         "largest[place] = np.maximum(largest[place], pairs.max(axis=0))",
         "pass",
-        f"{ANALYSIS}test_significance.py {ANALYSIS}test_false_claims.py",
+        f"{SCORES}test_significance.py {ANALYSIS}test_false_claims.py",
     ),
     # a fold counts as finished before the answers beside its predictions are written
     "finished_too_early": Fault(
@@ -360,7 +359,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # a run on events that were corrected since counts as one on those of today
     "corrected_events_unnoticed": Fault(
-        "targets = stages.targets(cache, config.training, config.channels)\n",
+        "targets = task.digests(cache, config.training, config.channels)\n",
         "targets = config.targets\n",
         "tests/sound_events/test_section.py",
     ),

@@ -19,7 +19,7 @@ from featurestack.predict.files import predict_files
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.calibration import scaled
+from featurestack.scores.accuracy import scaled
 from featurestack.train.checkpoint import load
 from tests.pipeline.damaged_mp3 import damage_frame
 from tests.refusal import refused

@@ -11,12 +11,12 @@ import pytest
 
 from featurestack.results import run_folder, selection
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.tasks.classes import CLASSES
+from featurestack.scores.accuracy import CLASSES
 from featurestack.storage import files
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 
-COLUMNS = CLASSES.history_columns
+COLUMNS = CLASSES.metric.history_columns
 NAMES = ['<a>,"犬', "nan"]
 
 
@@ -76,7 +76,7 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     file = run.fold(1) / "history.csv"
     run_folder.start_history(run.fold(1), rows, COLUMNS)
     head, row, _ = file.read_text().splitlines()
-    assert head == ",".join(COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
+    assert head == ",".join(COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,"
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])
     assert run.history(1)["epoch"].tolist() == [1]

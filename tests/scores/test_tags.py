@@ -1,191 +1,84 @@
-"""Scores of tags: equal to scikit-learn's, known answers, and intervals by resampling
-recordings.
-"""
-
-import itertools
+"""The tasks: names, targets, predictions; thresholds."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn import metrics
 
-from featurestack.analysis.significance import sign_flip_tests
 from featurestack.scores import tags
-from featurestack.scores.metrics import decision_scores
-from featurestack.scores.tasks.base import epoch_scores
-from featurestack.scores.tasks.tags import TAGS
+from featurestack.scores.accuracy import CLASSES
+from featurestack.scores.metrics import (
+    decide,
+    decision_scores,
+    indicator,
+    known,
+    names_of,
+    sound,
+)
+from featurestack.scores.tags import TAGS
+from tests.scores.test_average_precision import drawn
+
+NAMES = ["dog", "rain"]
+PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
 
 
-def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
-    rng = np.random.default_rng(seed)
-    target = rng.random((clips, classes)) < prevalence
-    scores = rng.random((clips, classes)) + 0.4 * target
-    return target, np.round(scores, 1) if equals else scores
+@pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
+def test_history_has_the_scores_of_an_epoch_and_one_of_them_ranks(task):
+    targets = task.targets(pd.Series(["dog", "rain", "dog"]), NAMES)
+    measured = task.metric.epoch_scores(targets, PROBABILITIES)
+    columns = [f"test_{name}" for name in measured]
+    assert list(task.metric.history_columns[-len(columns) :]) == columns
+    assert f"train_{task.metric.name}" in task.metric.history_columns
 
 
-@pytest.mark.parametrize("equals", [False, True])
-@pytest.mark.parametrize("seed", range(2))
-def test_scores_agree_with_scikit_learn(seed, equals):
-    target, scores = drawn(seed, equals=equals)
-    assert tags.average_precision(target, scores) == pytest.approx(
-        metrics.average_precision_score(target, scores, average=None)
+@pytest.mark.parametrize(
+    ("task", "texts"),
+    [(CLASSES, ["rain", "cat"]), (TAGS, ["rain;dog", "dog;cat"])],
+)
+def test_a_label_that_is_no_class_is_known_by_its_target(task, texts):
+    targets = task.targets(pd.Series(texts), NAMES)
+    assert known(targets).tolist() == [True, False]
+    assert indicator(targets, 2).any(axis=1).tolist() == [True, False]
+
+
+def test_probabilities_of_classes_sum_to_one_and_those_of_tags_are_at_most_one():
+    rows = np.array([[0.5, 0.5], [0.9, 0.9], [0.2, 1.1]])
+    assert sound(rows, multilabel=False).tolist() == [True, False, False]
+    assert sound(rows, multilabel=True).tolist() == [True, True, False]
+
+
+def test_every_tag_above_its_threshold_is_predicted_else_the_most_probable_class():
+    above = decide(PROBABILITIES, np.array([0.15, 0.3]))
+    assert names_of(above, NAMES) == ["dog", "dog;rain", "dog;rain"]
+    assert names_of(decide(PROBABILITIES), NAMES) == ["dog", "rain", "dog"]
+    assert names_of(decide(PROBABILITIES, 1.0), NAMES) == ["", "", ""]
+
+
+def test_thresholds_of_a_fold_do_not_depend_on_its_labels():
+    rng = np.random.default_rng(0)
+    probabilities = rng.random((1, 60, 2))
+    labels = rng.random((60, 2)) < 0.5
+    folds = np.repeat([1, 2, 3], 20)
+    changed = labels.copy()
+    changed[folds == 1] = ~labels[folds == 1]
+    before, after = (
+        TAGS.metric.thresholds(given, probabilities, folds)[0, folds == 1]
+        for given in (labels, changed)
     )
-    assert tags.auroc(target, scores) == pytest.approx(
-        metrics.roc_auc_score(target, scores, average=None)
-    )
-    chosen = scores > 0.9
-    expected = metrics.precision_recall_fscore_support(target, chosen, zero_division=0)
-    for found, known in zip(
-        decision_scores(target, chosen).values(), expected, strict=True
-    ):
-        assert found == pytest.approx(known)
-    probabilities = scores / 2
-    measured = epoch_scores(TAGS, target.astype(int), probabilities)
-    assert measured["loss"] == pytest.approx(
-        np.mean(
-            [
-                metrics.log_loss(*pair, labels=[0, 1])
-                for pair in zip(target.T, probabilities.T)
-            ]
-        )
-    )
+    assert (before == after).all()
 
 
-def test_a_class_without_a_positive_clip_is_left_out_and_one_of_all_clips_is_perfect():
-    target, scores = drawn(1, classes=3)
-    target[:, 0] = False
-    target[:, 1] = True
-    precision = tags.average_precision(target, scores)
-    assert np.isnan(precision[0]) and precision[1] == 1
-    assert np.isnan(tags.auroc(target, scores)[:2]).all()
-    assert tags.macro(precision) == pytest.approx(precision[1:].mean())
-    assert np.isnan(tags.macro(precision[:1]))
-
-
-def test_ranks_are_those_within_a_fold_and_equal_scores_share_theirs():
-    scores = np.array([[0.1], [0.2], [0.9], [0.7], [0.7]])
-    ranks = tags.fold_ranks(scores, np.array([1, 1, 2, 2, 2]))
-    assert ranks.ravel() == pytest.approx([1 / 4, 3 / 4, 5 / 6, 1 / 3, 1 / 3])
-
-
-def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
-    target, scores = drawn(6)
-    groups = np.repeat(np.arange(20), 10)
-    values = tags.jackknife_values(target, scores, groups)
-    whole = tags.macro(tags.average_precision(target, scores))
-    assert values.sum() == pytest.approx(whole)
-    without = [
-        tags.macro(
-            tags.average_precision(target[groups != group], scores[groups != group])
-        )
-        for group in range(20)
+def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
+    target, scores = drawn(5, equals=True)
+    fitted = tags.fit_thresholds(target, scores)
+    found = decision_scores(target, scores > fitted)["f1"]
+    tried = [
+        decision_scores(target, scores > value)["f1"]
+        for value in np.linspace(-0.05, 1.45, 61)
     ]
-    assert values - values.mean() == pytest.approx(
-        0.95 * (np.mean(without) - np.array(without))
-    )
-
-
-def test_many_recordings_are_left_out_in_sets_that_are_alike():
-    target, scores = drawn(0, 1000, 3, 0.2, equals=False)
-    groups = np.arange(1000) // 2
-    sets = tags.sets_of_recordings(target, groups)
-    sizes = np.unique(sets, return_counts=True)[1]
-    assert len(sizes) == tags.MOST_SETS and sizes.max() - sizes.min() <= 2
-    assert len(set(zip(groups, sets))) == 500
-    values = tags.jackknife_values(target, scores, sets)
-    whole = tags.macro(tags.average_precision(target, scores))
-    assert values.sum() == pytest.approx(whole)
-    _, low, high = tags.precision_of_seeds([(target, scores, groups)])[-1]
-    assert low < whole < high
-    assert tags.sets_of_recordings(target[:9], groups[:9]).tolist() == [*groups[:9]]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_scores_without_a_recording_are_those_of_the_other_clips(seed):
-    prevalence = [0.03, 0.3, 0.9][seed % 3]
-    target, scores = drawn(seed, 80, 3, prevalence, equals=seed % 2 == 0)
-    target[0] = True
-    _, groups = np.unique(np.arange(80) % 31 % (5 + 5 * seed), return_inverse=True)
-    without = tags._without_each(target, scores, groups)
-    for group, row in enumerate(without):
-        others = groups != group
-        plain = tags.average_precision(target[others], scores[others])
-        assert row == pytest.approx(plain, nan_ok=True, abs=1e-12)
-
-
-def test_the_score_of_several_seeds_is_the_mean_of_theirs_and_its_interval_holds_it():
-    """Averaged ranks are better than those of any seed."""
-    rng = np.random.default_rng(0)
-    target = rng.random((200, 4)) < 0.1
-    groups = np.repeat(np.arange(50), 4)
-    seeds = [(target, target + rng.normal(size=target.shape), groups) for _ in "abc"]
-    score, low, high = tags.precision_of_seeds(seeds)[-1]
-    each = [tags.precision_of_seeds([seed])[-1, 0] for seed in seeds]
-    assert score == pytest.approx(np.mean(each))
-    assert low < score < high
-    together = np.mean([scores for _, scores, _ in seeds], axis=0)
-    assert tags.macro(tags.average_precision(target, together)) > high
-
-
-@pytest.mark.parametrize("positives", [1, 2, 5])
-def test_the_precision_of_a_random_order_is_the_mean_over_all_orders(positives):
-    orders = itertools.combinations(range(7), positives)
-    scores = -np.arange(7.0)[:, None]
-    precisions = []
-    for order in orders:
-        target = np.zeros((7, 1), bool)
-        target[list(order)] = True
-        precisions.append(tags.average_precision(target, scores)[0])
-    expected = tags.random_order_precision(np.array([positives]), 7)
-    assert expected[0] == pytest.approx(np.mean(precisions))
-
-
-def test_values_of_random_ranks_sum_to_the_map_that_noise_has():
-    rng = np.random.default_rng(0)
-    target = rng.random((60, 4)) < 0.2
-    folds = np.arange(60) % 7  # of unequal size
-    groups = np.arange(60) // 6
-    scores = []
-    for _ in range(600):
-        ranks = tags.fold_ranks(rng.random(target.shape), folds)
-        scores.append(tags.macro(tags.average_precision(target, ranks)))
-    error = np.std(scores) / np.sqrt(len(scores))
-    chance = tags.random_order_values(target, groups, folds).sum()
-    assert chance == pytest.approx(np.mean(scores), abs=3 * error)
-    one_fold = tags.random_rank_precision(target, np.ones(60, int))
-    assert one_fold == pytest.approx(
-        tags.random_order_precision(target.sum(axis=0), len(target))
-    )
-
-
-def test_the_interval_of_rare_labels_holds_the_precision_of_many_clips():
-    """In 38 of 40 designs; without the estimate of the bias in 32."""
-    many = 400_000
-    rng = np.random.default_rng(9)
-
-    def drawn(clips, classes):
-        target = rng.random((clips, classes)) < 0.05
-        return target, rng.standard_normal(target.shape) + 1.5 * target
-
-    truth = tags.average_precision(*drawn(many, 1))[0]
-    held = 0
-    for _ in range(40):
-        seed = *drawn(150, 8), np.arange(150) % 50
-        _, low, high = tags.precision_of_seeds([seed])[-1]
-        held += low <= truth <= high
-    assert held >= 36
-
-
-def test_a_useless_model_is_rarely_better_than_chance():
-    """On 25 designs of rare labels; against the prevalence it was in nearly half."""
-    rng = np.random.default_rng(0)
-    better = 0
-    for _ in range(25):
-        target = rng.random((400, 10)) < 0.01
-        groups = np.arange(400)
-        folds = groups % 5
-        ranks = tags.fold_ranks(rng.random(target.shape), folds)
-        values = tags.jackknife_values(target, ranks, groups)
-        lead = values - tags.random_order_values(target, groups, folds)
-        test = sign_flip_tests(lead[:, None], np.full(400, 1 / 400), 0.05)
-        better += test.p[0] < 0.05 and lead.sum() > 0
-    assert better <= 2
+    assert found == pytest.approx(np.max(tried, axis=0))
+    folds = np.arange(len(target)) % 4
+    crossed = tags.cross_fitted_thresholds(target, scores, folds)
+    others = folds != 1
+    assert (
+        crossed[folds == 1] == tags.fit_thresholds(target[others], scores[others])
+    ).all()

@@ -133,7 +133,7 @@ def test_detections_at_other_times_are_chance():
     of_recordings = frames(10, 10, classes=("x",))
     own = ScoredFrames(of_recordings, of_recordings.targets(table).astype(float), table)
     run = SimpleNamespace(answers=(own,), groups=np.array(["r0", "r1"]))
-    assert EVENT_F1.seed_scores(run)[0] == 1
+    assert own.scores().loc[ALL, "f1"] == 1
     # sounds at regular times are met again by some shifts
     assert 0.2 < EVENT_F1.chance_values(run, np.ones(2)).sum() < 0.8
 
@@ -150,15 +150,15 @@ def test_the_loss_of_frames_is_that_of_what_is_true():
 def test_labels_of_few_recordings_are_named_before_training(capsys):
     labels = ["owl;jay", "owl", "owl", "jay", ""]
     table = pd.DataFrame({"label": labels, "group": [*"abcde"]})
-    EVENTS.refuse_clips(table)
+    EVENTS.refuse(table)
     few = "1 of 2 labels are in fewer than 3 recordings"
     assert few in capsys.readouterr().err
     with refused("2 of 2 labels are in fewer than 3 recordings.*: jay 1, owl 1;"):
-        EVENTS.refuse_clips(table.assign(group="a"))
+        EVENTS.refuse(table.assign(group="a"))
 
 
 def test_runs_of_events_are_ranked_by_their_f1():
     task = task_of("events")
     assert task.metric is EVENT_F1
-    assert f"test_{task.score}" in task.history_columns
+    assert f"test_{task.metric.name}" in task.metric.history_columns
     assert {*EVENT_F1.sentences} == {"chance", "classes", "method"}

@@ -18,11 +18,11 @@ from featurestack.train.compute import (
     preferred,
 )
 from featurestack.train.models import MODELS, Model
-from featurestack.train.optimisation import OBJECTIVES
+from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions
 from tests.train.little import build, change, execute
 
-CROSS_ENTROPY = OBJECTIVES["cross_entropy"]
+CROSS_ENTROPY = CrossEntropy()
 BF16 = Compute("cpu", "bf16", channels_last=True)
 MAPS = (32, 3, 64, 216)
 NUMBERS = (32, 9, 1, 1)

@@ -13,7 +13,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train import fold_data
 from featurestack.train.compute import Compute, device_of, disagreement
 from featurestack.train.fold_data import Resident, Streamed
-from featurestack.train.optimisation import OBJECTIVES, cuda_graph
+from featurestack.train.optimisation import CrossEntropy, cuda_graph
 from featurestack.train.plan import make_plan
 from tests.train.little import build, change, execute, load
 from tests.train.test_graph import same_bits, trained
@@ -86,7 +86,7 @@ def test_smaller_formats_are_near_fp32(on_card, model, precision):
     x = torch.randn(8, 3, 64, 64, generator=chance).to(CARD)
     y = torch.eye(4, device=CARD).repeat(2, 1)
     compute = Compute(CARD, precision, channels_last=True)
-    assert not disagreement(network, compute, (x, y), OBJECTIVES["cross_entropy"])
+    assert not disagreement(network, compute, (x, y), CrossEntropy())
 
 
 def test_a_step_does_not_wait_for_the_card(on_card):

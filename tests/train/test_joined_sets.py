@@ -2,12 +2,12 @@
 
 import pytest
 
-from featurestack.train.run_json import composed_from, finished_alone
+from featurestack.train.run_json import finished_alone, joined_from
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 
 @pytest.mark.parametrize(
-    ("features", "composed"),
+    ("features", "joined"),
     [
         (["mfcc", "mel"], 3),
         (["rms", "mel"], 3),  # whatever their ranks are
@@ -17,8 +17,8 @@ from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
         (["mel", "chroma"], 0),
     ],
 )
-def test_a_set_of_some_features_that_were_finished_alone_is_composed(
-    tmp_path, features, composed
+def test_a_set_of_some_features_that_were_finished_alone_is_joined(
+    tmp_path, features, joined
 ):
     runs = [*of_sets(mel=0.8, mfcc=0.7, rms=0.5, mel_zcr=0.6)]
     unfinished = MadeRun(features="chroma", folds=(1,))
@@ -26,4 +26,4 @@ def test_a_set_of_some_features_that_were_finished_alone_is_composed(
     tested = finished_alone(tmp_path / "made", "classes")
     assert tested == {"mel", "mfcc", "rms"}
     assert finished_alone(tmp_path / "made", "tags") == set()
-    assert composed_from(features, tested) == composed
+    assert joined_from(features, tested) == joined

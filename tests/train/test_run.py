@@ -11,8 +11,7 @@ from featurestack.commandline.errors import Failed
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import run_folder
-from featurestack.scores.tasks.base import epoch_scores
-from featurestack.scores.tasks.classes import CLASSES
+from featurestack.scores.accuracy import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.trainer import Trainer
 from tests.processes import python
@@ -24,7 +23,7 @@ def test_a_run_leaves_what_analysis_reads(trained):
     for fold in trained.folds:
         history = trained.history(fold)
         probabilities, targets = trained.answers(fold)
-        last = epoch_scores(CLASSES, targets, probabilities)
+        last = CLASSES.metric.epoch_scores(targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
         state = torch.load(trained.fold(fold) / "last.pt", weights_only=True)

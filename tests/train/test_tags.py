@@ -18,8 +18,7 @@ from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
-from featurestack.scores.tasks.base import epoch_scores
-from featurestack.scores.tasks.tags import UNFITTED, fit_thresholds
+from featurestack.scores.tags import UNFITTED, fit_thresholds
 from featurestack.train import run
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.run import run_summary
@@ -65,7 +64,7 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     probabilities, target = finished.answers(1)
     assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
     assert (
-        epoch_scores(finished.task, target, probabilities)["map"]
+        finished.task.metric.epoch_scores(target, probabilities)["map"]
         == finished.history(1)["test_map"].iloc[-1]
     )
     assert "macro average precision of all folds" in run_summary(finished)

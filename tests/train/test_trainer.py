@@ -13,7 +13,7 @@ from featurestack.commandline.errors import Failed
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import draw_batches
 from featurestack.train.optimisation import (
-    OBJECTIVES,
+    BinaryCrossEntropy,
     CrossEntropy,
     EarlyStopping,
     learning_rate,
@@ -69,12 +69,12 @@ def test_class_weights_do_not_move_the_minimum_of_the_loss():
 @pytest.mark.parametrize(
     ("loss", "counts", "weights"),
     [
-        ("cross_entropy", [9, 3], [2 / 3, 2]),  # on average 1 over the clips
-        ("binary_cross_entropy", [3, 6], [3, 1]),  # negative clips a positive one
+        (CrossEntropy(), [9, 3], [2 / 3, 2]),  # on average 1 over the clips
+        (BinaryCrossEntropy(), [3, 6], [3, 1]),  # negative clips a positive one
     ],
 )
 def test_rare_classes_weigh_more(loss, counts, weights):
-    found = OBJECTIVES[loss].class_weights(np.array(counts), 12)
+    found = loss.class_weights(np.array(counts), 12)
     assert found == pytest.approx(weights)
 
 

@@ -1,11 +1,21 @@
-"""Whether differences between runs are significant: one test, sign flips by source
-recording.
+"""How sure a score is, and a difference between runs: intervals by a bootstrap of
+source recordings, one test, sign flips of source recordings.
 
-If two runs are equally good, the difference on a source recording favours either run
-equally often. The test draws the signs of all recordings' differences many times and
-counts how often their sum is at least as far from zero as the observed one (Fisher's
-randomisation test). With one seed, and one clip in each recording, this is McNemar's
-exact test. Recordings on which the runs agree do not change p.
+**Intervals of accuracies.** Clips cut from one recording sound alike, so they are drawn
+together: a replicate draws as many recordings as there are, with replacement, and keeps
+all clips of each (a cluster bootstrap; Field and Welsh 2007). The bootstrap's standard
+error gives an effective number of clips, p (1 - p) / error². Wilson's interval is
+computed for that number (Wilson 1927; Korn and Graubard 1998), with a quantile of
+Student's t. Its degrees of freedom are the effective number of recordings, (Σn)² / Σn²
+for recordings of n clips, less one: three recordings of 60 clips and sixty of one clip
+count as about five. Coverage stays near 95 % down to five recordings, and a perfect
+score has an interval.
+
+**The test.** If two runs are equally good, the difference on a source recording favours
+either run equally often. The test draws the signs of all recordings' differences many
+times and counts how often their sum is at least as far from zero as the observed one
+(Fisher's randomisation test). With one seed, and one clip in each recording, this is
+McNemar's exact test. Recordings on which the runs agree do not change p.
 
 Several differences are tested as a family by the largest standardised one, under signs
 drawn for whole recordings, so that runs that resemble each other cost little (step-down
@@ -14,7 +24,7 @@ others and ablations, each at half of 5 %. If all runs are equally good, at most
 report in twenty claims a difference (`python -m bench.statements`). Two runs alone
 are judged at the same level: the same data have one verdict, whatever asked for it.
 
-The interval of a difference inverts the test. It holds every value d that is not
+**The interval of a difference** inverts the test. It holds every value d that is not
 rejected: the test is repeated with d times a recording's share of the clips taken from
 each recording's difference. Few recordings that differ say little about those that have
 not been seen to differ, so two more are counted, a gain and a loss (Bonett and Price
@@ -24,24 +34,149 @@ excludes zero exactly if the verdict is clear.
 Whether the best of several runs is better than chance is tested in one step, by the
 largest lead of all (`p_of_lead`).
 
-Conventions: G recordings, M differences, B patterns of signs. A recording's difference
-is the sum over its clips, weighted as in the mean that is tested. For tags it is a
-difference of jackknife values.
+Conventions: G recordings; M differences, or columns (runs, classes); B replicates, or
+patterns of signs. A recording's difference is the sum over its clips, weighted as in
+the mean that is tested. For tags it is a difference of jackknife values.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from featurestack.scores.bootstrap import FEWEST_RECORDINGS
 from featurestack.scores.metrics import Floats
+
+# enough for their variance: between seeds, interval ends differ by under 0.1 points
+REPLICATES = 2_000
+CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
+CONFIDENCE = 0.95
+# recordings for a verdict: with G of them the p of signs is at least 2^(1 - G), from 7
+# on below 0.025, the level of the best run against the others
+FEWEST_RECORDINGS = 7
+# The variance of the score of features chosen inside the folds, over that of one run.
+# The clips that test one fold train, and choose, for the others, so that the score
+# scatters more than clips alone would: for five folds by 1 + 5/4 in variance (Nadeau
+# and Bengio 2003). bench.statements counts how often the interval holds the truth.
+CHOICE_VARIANCE = 2.25
+
+
+# ---- intervals
+
+
+def accuracy_interval(
+    correct: Floats,
+    groups: NDArray[np.generic],
+    weights: Floats,
+    spread: Floats | float = 1.0,
+) -> Floats:
+    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
+
+    groups   (N,) the clips' recordings
+    weights  (N,) or (N, M)
+    spread   (M,) the variance of each score, over that of clips alone: it divides the
+             effective number of clips
+    """
+    if weights.ndim == 1:
+        weights = weights[:, None]
+    weights = np.broadcast_to(weights, correct.shape)
+    sums = recording_sums(correct * weights, groups)
+    totals = recording_sums(weights, groups)
+    order = np.lexsort((sums, totals), axis=0)  # no name decides what is drawn
+    sums = np.take_along_axis(sums, order, axis=0)
+    totals = np.take_along_axis(totals, order, axis=0)
+    mean = sums.sum(axis=0) / totals.sum(axis=0)
+    both = np.concatenate([sums, totals], axis=1)
+    replicates = [drawn @ both for drawn in drawn_recordings(len(sums))]
+    hits, clips = np.split(np.concatenate(replicates), 2, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.nanvar(hits / clips, axis=0)
+    effective = effective_recordings(totals)
+    return wilson_interval(mean, variance, effective, len(correct), spread)
+
+
+def drawn_recordings(recordings: int) -> Iterator[Floats]:
+    """(B, G) how often each recording is drawn, in parts, the same in every call."""
+    if recordings * REPLICATES <= CHUNK_DRAWS:
+        yield _all_draws(recordings)
+    else:
+        yield from _draws(recordings)
+
+
+@lru_cache(maxsize=2)  # a report asks for each of its runs
+def _all_draws(recordings: int) -> Floats:
+    (drawn,) = _draws(recordings)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def _draws(recordings: int) -> Iterator[Floats]:
+    chunk = max(1, CHUNK_DRAWS // recordings)
+    rng = np.random.default_rng(0)
+    equal = np.full(recordings, 1 / recordings)
+    for start in range(0, REPLICATES, chunk):
+        drawn = rng.multinomial(recordings, equal, min(chunk, REPLICATES - start))
+        yield drawn.astype(float)
+
+
+def wilson_interval(
+    mean: Floats,
+    variance: Floats,
+    effective: Floats,
+    clips: int,
+    spread: Floats | float = 1.0,
+) -> Floats:
+    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates.
+
+    effective  (M,) effective numbers of recordings; NaN comes from one
+    clips      upper limit of the effective number of clips
+    spread     as in `accuracy_interval`
+    """
+    # loading it takes a sixth of the time of `make features` with nothing to do
+    from scipy.special import stdtrit
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = variance * effective / (effective - 1)
+        number = mean * (1 - mean) / variance  # effective number of independent clips
+        known = (number > 0) & np.isfinite(number)
+        number = np.where(known, np.minimum(number, clips), effective)
+        quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)
+        return wilson_ends(mean, number / spread, quantile)
+
+
+def wilson_ends(
+    mean: Floats, number: Floats | float, quantile: Floats | float
+) -> Floats:
+    """Wilson's intervals (M, 2) of means (M,) over so many independent clips."""
+    squared = quantile**2 / number
+    centre = (mean + squared / 2) / (1 + squared)
+    spread = mean * (1 - mean) + squared / 4
+    reach = np.sqrt(squared * spread) / (1 + squared)
+    return np.stack([centre - reach, centre + reach], axis=1)
+
+
+def effective_recordings(totals: Floats) -> Floats:
+    """(Σn)² / Σn² over the recordings' numbers of clips (G, M)."""
+    total = totals.sum(axis=0)
+    squares = np.square(totals).sum(axis=0)
+    return np.square(total) / squares
+
+
+def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
+    """Sums (G, M) of `values` (N, M) by recording, sorted by name."""
+    names, place = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, place, values)
+    return sums
+
+
+# ---- the test
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
 DRAWS = 10_000  # patterns of signs
-CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
+SIGNS_CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report
 ROUNDING = 1e-9  # standardised sums closer than this are equal
 
@@ -88,6 +223,8 @@ def sign_flip_tests(
     unit      the largest possible sum of differences; None if there is none, as for log
               probabilities
     """
+    from scipy.special import ndtri
+
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
     standardised = np.abs(differences.sum(axis=0)) / scale
     order = np.argsort(standardised, kind="stable")  # the smallest first
@@ -137,8 +274,8 @@ def flipped_totals(differences: Floats, draws: int = DRAWS) -> Floats:
     """(M, B) sums of differences (G, M) under drawn signs; the first are observed."""
     rng = np.random.default_rng(SIGNS_SEED)
     totals = [differences.sum(axis=0)[:, None]]
-    for _ in range(0, draws, CHUNK):
-        drawn = rng.integers(0, 2, (len(differences), CHUNK), dtype=np.int8)
+    for _ in range(0, draws, SIGNS_CHUNK):
+        drawn = rng.integers(0, 2, (len(differences), SIGNS_CHUNK), dtype=np.int8)
         signs = 2.0 * drawn - 1
         totals.append(differences.T @ signs)
     return np.concatenate(totals, axis=1)

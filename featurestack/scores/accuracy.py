@@ -1,0 +1,281 @@
+"""One label a clip: the tasks CLASSES and CATEGORIES (the label's category instead),
+their score ACCURACY with its interval and chance, and the temperature that calibrates
+probabilities. `scores.significance` tests differences between runs.
+
+Conventions as in `scores.metrics`.
+"""
+
+from collections.abc import Sequence
+from math import lcm
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.table import refuse_class_names
+from featurestack.scores.metrics import (
+    DECIDED_COLUMNS,
+    SMALLEST_PROBABILITY,
+    ClipMetric,
+    Compared,
+    Floats,
+    Ints,
+    Labels,
+    Prediction,
+    Probabilities,
+    RankingMetric,
+    Score,
+    TestedRun,
+    balanced_accuracy,
+    decided_scores,
+    largest_first,
+    macro_f1,
+    scored_clips,
+)
+from featurestack.scores.significance import accuracy_interval, recording_sums
+from featurestack.scores.tasks import Task, Tensor
+
+# ---- scores of one set of predictions
+
+
+def accuracy(prediction: Prediction) -> float:
+    """Share of clips whose most probable class is the true one."""
+    correct = (prediction.labels & prediction.decided).any(axis=1)
+    return float(correct.mean())
+
+
+def log_loss(prediction: Prediction) -> float:
+    """Mean negative natural logarithm of the true class's probability."""
+    of_true_class = prediction.probabilities[prediction.labels].astype(np.float64)
+    losses = -np.log(np.maximum(of_true_class, SMALLEST_PROBABILITY))
+    return float(losses.mean())
+
+
+def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
+    """Counts (K, K): rows are the true class, columns the predicted one."""
+    cell = target * classes + predicted
+    counts = np.bincount(cell, minlength=classes**2)
+    return counts.reshape(classes, classes)
+
+
+def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
+    """The most frequent errors (true, predicted) in a matrix (K, K)."""
+    errors = counts - np.diag(counts.diagonal())
+    worst = largest_first(errors.ravel())[:pairs].tolist()
+    return [divmod(place, len(errors)) for place in worst if errors.flat[place]]
+
+
+# ---- the metric
+
+
+class Accuracy(ClipMetric):
+    """The share of clips that are predicted right; every clip counts alike."""
+
+    def score(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
+    ) -> float:
+        clips = np.arange(len(labels))
+        correct = labels[clips, probabilities.argmax(axis=1)]
+        return float(correct.mean())
+
+    def clip_scores(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
+    ) -> Floats:
+        """The true class's probability, and 1 if it is the highest, shared by ties."""
+        every = np.arange(len(labels))
+        of_target = probabilities[every, labels.argmax(axis=1)]
+        highest = probabilities == probabilities.max(axis=1, keepdims=True)
+        correct = (labels & highest).sum(axis=1) / highest.sum(axis=1)
+        return np.stack([of_target, correct]).astype(float)
+
+    def order(self, run: TestedRun) -> Floats:
+        return run.probabilities
+
+    def thresholds(
+        self, labels: Labels, probabilities: Floats, folds: Ints
+    ) -> Floats | None:
+        return None
+
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        first = folders[0]
+        clips = pd.concat(map(scored_clips, folders), ignore_index=True)
+        correct = clips[first.classes].idxmax(axis=1) == clips["target"]
+        over_seeds = correct.groupby([clips["fold"], clips["group"], clips["clip_id"]])
+        each = over_seeds.mean()
+        by_fold = each.groupby("fold").mean()
+        groups = each.index.get_level_values("group").to_numpy(dtype=str)
+        correct_clips = each.to_numpy()[:, None]
+        ((low, high),) = accuracy_interval(
+            correct_clips, groups, np.ones(len(each)), first.spread
+        )
+        return Score(float(each.mean()), low, high, by_fold)
+
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """Sums by recording are whole numbers, so that ties are exact."""
+        first = runs[0]
+        correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
+        seeds = lcm(*(len(run.probabilities) for run in runs))
+        every = np.ones(len(correct))
+        spread = np.array([run.spread for run in runs])
+        return Compared(
+            accuracy=correct.mean(axis=0),
+            interval=accuracy_interval(correct, first.groups, every, spread),
+            by_recording=recording_sums(np.rint(correct * seeds), first.groups),
+            worth=seeds * every,
+        )
+
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """The accuracy of the best constant answer, the same in every recording: of
+        recordings with one class each, its own hits would differ more than any run's.
+        """
+        accuracy = (worth @ run.labels).max() / worth.sum()
+        by_recording = recording_sums(worth[:, None], run.groups)[:, 0]
+        return accuracy * by_recording
+
+    def class_table(self, run: TestedRun) -> pd.DataFrame:
+        """With intervals of recall, by recording; NaN for a class without a clip."""
+        tested: Labels = np.any(run.labels, axis=0)
+        of_class = run.labels[:, tested].astype(float)
+        correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
+        intervals = np.full((len(tested), 2), np.nan)
+        intervals[tested] = accuracy_interval(correct, run.groups, of_class)
+        return decided_scores(run).assign(
+            recall_low=intervals[:, 0], recall_high=intervals[:, 1]
+        )
+
+    def error_lines(self, run: Any) -> list[str]:
+        """One line with the most frequent errors."""
+        probabilities, targets = run.answers()
+        counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
+        errors = [
+            f"{run.classes[true]} predicted as {run.classes[predicted]} "
+            f"({counts[true, predicted]} of {counts[true].sum()})"
+            for true, predicted in most_confused(counts)
+        ]
+        return [f"most confused: {'; '.join(errors) or 'none'}"]
+
+
+ACCURACY = Accuracy(
+    name="accuracy",
+    title="accuracy",
+    heading="Accuracy",
+    history={
+        "loss": log_loss,
+        "accuracy": accuracy,
+        "recall": balanced_accuracy,
+        "f1": macro_f1,
+    },
+    scores={
+        "accuracy": accuracy,
+        "balanced_accuracy": balanced_accuracy,
+        "macro_f1": macro_f1,
+        "log_loss": log_loss,
+    },
+    threshold=None,
+    class_score="recall",
+    class_heading="Recall",
+    errors="confusion",
+    pooled=False,
+    class_columns=(("class", "Class", "text"), *DECIDED_COLUMNS),
+    sentences={},
+)
+
+
+# ---- the tasks
+
+
+class Classes(Task):
+    """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
+
+    metric: RankingMetric = ACCURACY
+    multilabel = False
+
+    def __init__(self, name: str, column: str) -> None:
+        self.name = name
+        self.column = column
+
+    def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
+        names = table[self.column]
+        if (names == "").any():
+            clip = table["clip_id"][names == ""].iloc[0]
+            raise RequestError(
+                f"TASK={self.name}: clip {clip} has no category, the column of the"
+                " dataset's CSV; give TASK=classes"
+            )
+        if names.nunique() < 2:
+            raise RequestError(
+                f"one class only ({names.iloc[0]}): training needs two or more"
+            )
+        refuse_class_names(names)
+
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        pairs = pd.DataFrame(
+            {"name": table[self.column], "category": table["category"]}
+        )
+        return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
+
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        return pd.Index(classes).get_indexer(text)
+
+    def activation(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
+
+CLASSES = Classes("classes", "label")
+CATEGORIES = Classes("categories", "category")
+
+
+# ---- calibration: the temperature divides the logits (Guo et al. 2017), which changes
+# confidences, not predictions
+
+# tried temperatures; the least loss is interpolated between them
+TEMPERATURES = np.geomspace(0.2, 5, 17)
+FEWEST_CLIPS = 30  # the temperature of fewer clips is 1
+
+
+def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Probabilities (N, K) with their logits divided by the temperature; above 1
+    confidence falls.
+
+    >>> scaled(np.array([[0.8, 0.2]]), 0.5).round(2)
+    array([[0.94, 0.06]])
+    """
+    positive = np.maximum(probabilities, SMALLEST_PROBABILITY)
+    logits = np.log(positive) / temperature
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    divided = raised / raised.sum(axis=1, keepdims=True)
+    return divided.astype(probabilities.dtype)
+
+
+def fit_temperature(target: Ints, probabilities: Probabilities) -> float:
+    """The temperature of the least log loss on clips that trained no model: at the
+    vertex of the parabola through the least tried one and its neighbours; 1 if there
+    are fewer clips than FEWEST_CLIPS.
+    """
+    if len(target) < FEWEST_CLIPS:
+        return 1.0
+    clips = np.arange(len(target))
+    positive = np.maximum(probabilities, SMALLEST_PROBABILITY, dtype=np.float64)
+    logits = np.log(positive)
+    logits -= logits.max(axis=1, keepdims=True)
+    of_true_class = logits[clips, target]
+    losses = []
+    for temperature in TEMPERATURES:
+        total = np.exp(logits / temperature).sum(axis=1)
+        losses.append((np.log(total) - of_true_class / temperature).mean())
+    place = int(np.clip(np.argmin(losses), 1, len(losses) - 2))
+    below, least, above = losses[place - 1 : place + 2]
+    curvature = below - 2 * least + above
+    step = 0.0
+    if curvature > 0:
+        step = 0.5 * (below - above) / curvature
+    step = np.clip(step, -1, 1)
+    ratio = TEMPERATURES[1] / TEMPERATURES[0]
+    return float(TEMPERATURES[place] * ratio**step)

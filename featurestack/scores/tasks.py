@@ -1,0 +1,125 @@
+"""The tasks, what is predicted for a clip, by name; each is loaded when it is used.
+
+Conventions: N clips, K classes. `targets` are as `Task.targets` gives them: class
+numbers (N,), or with several labels 0 and 1 (N, K).
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.features_cache.names import has_events
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from featurestack.features_cache.cache import Cache
+    from featurestack.scores.metrics import Ints, RankingMetric
+
+# name -> module and object
+TASKS = {
+    "classes": "featurestack.scores.accuracy:CLASSES",
+    "categories": "featurestack.scores.accuracy:CATEGORIES",
+    "tags": "featurestack.scores.tags:TAGS",
+    "events": "featurestack.sound_events.task:EVENTS",
+}
+
+
+class Logits(Protocol):
+    """A tensor (A, B, K) of logits; torch is not imported here."""
+
+    def softmax(self, dim: int) -> Self: ...
+
+    def sigmoid(self) -> Self: ...
+
+
+Tensor = TypeVar("Tensor", bound=Logits)
+
+
+class Task(ABC):
+    """The kind of prediction for a clip; its defaults are those of clips."""
+
+    name: str  # the value of TASK
+    column: str  # the clip table's column from which targets are made
+    metric: RankingMetric  # the scores, and how runs are ranked
+    # a clip has any number of classes, each predicted above a threshold; else it has
+    # one, and a temperature calibrates the probabilities
+    multilabel: bool
+    model: str = "resnet18"  # the one that MODEL='s default means
+    answers: str = "each clip"  # each of these has an answer of its models
+    instead: str = ""  # what to type in the place of commands on clips, if not those
+    # module and object: the class that trains in steps (`train.trainer.Trainer`), and
+    # the function of `predict` (options, model, files -> exit status)
+    trainer: str = "featurestack.train.trainer:Trainer"
+    predict: str = "featurestack.predict.command:predict_clips"
+
+    @abstractmethod
+    def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
+        """RequestError for clips that nothing can be learned from, or `StoredChannel`s
+        that do not go together.
+        """
+
+    @abstractmethod
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        """Name and category of each class of these clips, sorted by name."""
+
+    @abstractmethod
+    def targets(self, text: pd.Series[str], classes: Sequence[str]) -> Ints:
+        """The targets in the table's column, or in `target` of predictions.csv; -1 for
+        a clip of other classes.
+        """
+
+    @abstractmethod
+    def activation(self, logits: Tensor) -> Tensor:
+        """Probabilities (…, K) of logits (…, K)."""
+
+    def digests(
+        self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
+    ) -> dict[str, str]:
+        """Digests of the data beside the clips' table that a run is trained on, by its
+        `Training` and `StoredChannel`s.
+        """
+        return {}
+
+    def rules(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
+        """The rules that run.json keeps after new tests of a `RunFolder`."""
+        return None
+
+
+def task_choices() -> tuple[str, ...]:
+    """The values of the option TASK."""
+    return "auto", *TASKS
+
+
+def claiming_name(source: str) -> str | None:
+    """The task that TASK=auto means for this source, if it is no task of clips."""
+    return "events" if has_events(source) else None
+
+
+def task_of(name: str) -> Task:
+    """The task that a run's option TASK names; RequestError for an unknown one."""
+    if name not in TASKS:
+        raise RequestError(nearest("task", name, TASKS))
+    task: Task = object_at(TASKS[name])
+    return task
+
+
+def object_at(place: str) -> Any:
+    """The object at `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def require_clips(task: Task, name: str) -> None:
+    """RequestError if what is called `name`, a run or a dataset, has other answers than
+    one for each clip: of every command that takes clips alone.
+    """
+    if task.instead:
+        raise RequestError(
+            f"{name}: models answer {task.answers} here, and this command is for models"
+            f" that answer each clip; {task.instead}"
+        )
