@@ -1,8 +1,9 @@
 """The commands as functions: `fs.extract`, `fs.fit`, `fs.report` and the others.
 
-A function's keywords are its command's options, with the same defaults; folders are
-`data`, `runs` and `reports` below the current one unless given. `quiet=True` prints
-nothing; warnings stay. A function loads its libraries when it is called.
+A function's keywords are its command's options, with the same defaults; `featurestack
+help train` explains them. Folders are `data`, `runs` and `reports` in the current one
+unless given. `quiet=True` prints nothing; warnings stay. A function loads its libraries
+when it is called.
 """
 
 import warnings
@@ -54,24 +55,19 @@ def extract(
     yes: bool = False,
     quiet: bool = False,
 ) -> "Cache":
-    """`make features`: features of every clip, into the cache; what is there already
-    stays.
+    """Compute what the cache lacks, as `make features` does, and open the cache.
 
     Parameters
     ----------
     features : str
         Features separated by blanks, or `all` or `small`.
-    dataset, data
-        As of `clips`.
-
-    Other Parameters
-    ----------------
-    The options of `make features`, explained by `featurestack help features`.
+    dataset, data, ...
+        The options of `make features`.
 
     Returns
     -------
     Cache
-        The opened cache. A warning says how many clips failed.
+        A warning says how many clips failed.
 
     Examples
     --------
@@ -135,26 +131,17 @@ def fit(
     tracker: Literal["", "tensorboard", "wandb"] = "",
     quiet: bool = False,
 ) -> Any:
-    """`make train`: a run on all folds, or every combination of lists. A finished run
-    is opened and not trained again.
+    """Train a model on each fold, as `make train` does, or open the finished run.
 
     Parameters
     ----------
-    dataset : str
-        The dataset whose cache is read.
-    features : str or list of str
-        Feature sets: names joined by +.
-    model : str or list of str
-        As MODEL=.
-
-    Other Parameters
-    ----------------
-    The options of `make train`, explained by `featurestack help train`.
+    dataset, features, ...
+        The options of `make train`.
 
     Returns
     -------
     RunFolder, or list of RunFolder
-        One run, or a list if an option was given several values.
+        One run, or a list if an option has several values.
 
     Examples
     --------
@@ -208,31 +195,22 @@ def own_run(
     tracker: Literal["", "tensorboard", "wandb"] = "",
     quiet: bool = False,
 ) -> "OwnRun":
-    """The trainer's clips as torch datasets, for a training loop of your own. The run
-    is compared in reports but not kept for prediction: save the network yourself, or
-    use `@fs.model`.
+    """Clips for a training loop of your own; the run keeps predictions, no weights.
 
     Parameters
     ----------
     network : str
-        Name of your network.
-
-    Other Parameters
-    ----------------
-    The options of `make train`, explained by `featurestack help train`.
+        Name of your network. The others are the options of `make train`.
 
     Returns
     -------
     OwnRun
-        `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment` changes a
-        batch as the trainer does; `.write` writes a fold's predictions.
+        `.clips(fold, side)` for a DataLoader; `.write` writes a fold's predictions.
 
     Examples
     --------
-    >>> own = fs.own_run("mine", dataset="synth", features="rms+zcr")
-    >>> x, y = own.clips(1, "train")[0]
-    >>> x.shape
-    torch.Size([2, 64, 216])
+    >>> fs.own_run("mine", dataset="synth", features="rms+zcr").shape
+    (2, 64, 216)
     """
     from featurestack.train.own_loop import OwnRun
 
@@ -252,24 +230,19 @@ def report(
     paper: bool = False,
     quiet: bool = False,
 ) -> "Built":
-    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is
-    trained.
+    """Write the report of a dataset's runs, as `make analysis` does.
 
     Parameters
     ----------
     dataset : str
-        The dataset; by default the only one that has runs or a cache.
-    data, runs, reports : path
-        Folders of datasets, of runs, of reports.
-
-    Other Parameters
-    ----------------
-    The options of `make analysis`, explained by `featurestack help analysis`.
+        By default the only dataset that has runs or a cache.
+    data, runs, ...
+        The options of `make analysis`.
 
     Returns
     -------
     Built
-        `.page` is the HTML file, beside it the folder `tables`; `.headline` is the
+        `.page` is the HTML file, next to the folder `tables`; `.headline` is the
         finding in one sentence.
 
     Examples
@@ -286,7 +259,7 @@ def report(
     datasets = jobs(options)
     if len(datasets) > 1:
         names = ", ".join(job.dataset for job in datasets)
-        raise RequestError(f"a report is of one dataset, and these are {names}")
+        raise RequestError(f"a report is of one dataset: dataset= one of {names}")
     (job,) = datasets
     return build_report(job, options)
 
@@ -301,7 +274,7 @@ def bundle(
     out: Path | str | None = None,
     quiet: bool = False,
 ) -> bool:
-    """`make bundle`: one file with all that prediction needs.
+    """Write one file with all that prediction needs, as `make bundle` does.
 
     Parameters
     ----------
@@ -311,7 +284,7 @@ def bundle(
     Returns
     -------
     bool
-        Whether everything worked.
+        False if something failed.
 
     Examples
     --------
@@ -331,7 +304,7 @@ def export(
     out: Path | str | None = None,
     quiet: bool = False,
 ) -> bool:
-    """`make export`: the networks of a run as one ONNX file.
+    """Write the networks of a run as one ONNX file, as `make export` does.
 
     Parameters
     ----------
@@ -341,7 +314,7 @@ def export(
     Returns
     -------
     bool
-        Whether everything worked.
+        False if something failed.
 
     Examples
     --------
@@ -365,7 +338,7 @@ def verify(
     features: str = "all",
     quiet: bool = False,
 ) -> bool:
-    """`make verify`: is a cache damaged, or do a run's weights predict otherwise?.
+    """Find damage in a cache, or predictions that a run's weights do not give.
 
     Parameters
     ----------
@@ -375,7 +348,7 @@ def verify(
     Returns
     -------
     bool
-        Whether everything worked.
+        False if something failed.
 
     Examples
     --------
@@ -403,17 +376,17 @@ def check(
     seed: int = 0,
     quiet: bool = False,
 ) -> bool:
-    """`make check`: faults of a dataset: leaks, silent or clipped clips, artefacts.
+    """Look for faults of a dataset: leaks, silent or clipped clips, artefacts.
 
     Parameters
     ----------
-    dataset : str
-        As of `clips`.
+    dataset, data, ...
+        The options of `make check`.
 
     Returns
     -------
     bool
-        Whether everything worked.
+        False if a leak is nearly certain.
 
     Examples
     --------

@@ -52,14 +52,10 @@ def clips(
     Parameters
     ----------
     dataset : str
-        What DATASET= takes: `synth` (made if it is not there yet), `esc50` and `esc10`
-        (downloaded), a folder of audio files, a CSV.
-    data : path
-        Folder of datasets.
-
-    Other Parameters
-    ----------------
-    The options of `make check`, explained by `featurestack help check`.
+        `synth` (made if it is missing), `esc50` and `esc10` (downloaded), a folder of
+        audio files, a CSV.
+    data, ...
+        The options of `make data`.
 
     Returns
     -------
@@ -89,16 +85,13 @@ def cache(
 
     Parameters
     ----------
-    dataset, data
-        As of `clips`.
-    name : str
-        Another name of the dataset's folders.
+    dataset, data, name
+        The options of `make features`.
 
     Returns
     -------
     Cache
-        It has `.clips`, `.features` and `.read(feature, clip_ids)` -> (B, rows,
-        frames).
+        `.clips`, `.features`, and `.read(feature, clip_ids)` -> (B, rows, frames).
 
     Examples
     --------
@@ -127,9 +120,9 @@ def read(
     sample_rate : int
         Rate in Hz to which it is resampled.
     seconds : float, optional
-        Duration to which it is cut or padded with zeros; by default the whole file.
+        Cut or padded with zeros to this duration.
     channel : int
-        Channel, counted from 1; 0 takes the mean of all.
+        Counted from 1; 0 takes the mean of all.
 
     Returns
     -------
@@ -162,7 +155,6 @@ def tone(
     hertz, seconds : float
         Frequency and duration.
     sample_rate : int
-        Rate in Hz.
     amplitude : float
         Its peak, at most 1.
 
@@ -192,9 +184,8 @@ def write(clip: "Clip", path: Path | str) -> None:
     Parameters
     ----------
     clip : Clip
-        As of `read` or `tone`.
+        From `read` or `tone`.
     path : path
-        The file to write.
 
     Examples
     --------
@@ -212,7 +203,7 @@ def play(clip: "Clip") -> "Audio":
     Parameters
     ----------
     clip : Clip
-        As of `read` or `tone`.
+        From `read` or `tone`.
 
     Examples
     --------
@@ -231,9 +222,9 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     Parameters
     ----------
     clip : Clip
-        As of `read` or `tone`.
+        From `read` or `tone`.
     name : str
-        One feature as in FEATURES=, with parameters and a range of rows if wanted.
+        As in FEATURES=: `mel`, `mel@n_mels=64`, `mfcc:1-19`.
 
     Returns
     -------
@@ -271,14 +262,14 @@ def show(clip: "Clip", features: str = DRAWN) -> "NotebookFigure":
     Parameters
     ----------
     clip : Clip
-        As of `read` or `tone`.
+        From `read` or `tone`.
     features : str
         Features separated by blanks.
 
     Returns
     -------
     Figure
-        Of matplotlib.
+        A matplotlib figure.
 
     Examples
     --------
@@ -293,7 +284,7 @@ def show(clip: "Clip", features: str = DRAWN) -> "NotebookFigure":
 
 
 def show_command(options: ShowOptions) -> int:
-    """The command `show`: a file's features go to show/<its name>.png in REPORTS."""
+    """The command `show`: draw a file's features to REPORTS/show/<its name>.png."""
     if options.audio is None:
         from featurestack.pipeline import show_features
 
@@ -324,7 +315,7 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     name : str
         Its name, its path, a unique prefix, or `last`.
     folder : path
-        Folder of runs.
+        Where runs are.
 
     Returns
     -------
@@ -336,7 +327,7 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     --------
     ::
 
-        fs.run("last").predictions().groupby("fold").size()
+        fs.run("last").predictions()
     """
     from featurestack.results.selection import select_one
 
@@ -344,14 +335,13 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
 
 def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
-    """`make predict`: classes of audio files.
+    """Predict the classes of audio files.
 
     Parameters
     ----------
     trained : RunFolder
-        Of `fs.fit` or `fs.run`; its folds' models answer together.
+        From `fs.fit` or `fs.run`; its folds' predictions are averaged.
     files : list of path
-        Audio files.
 
     Returns
     -------
@@ -387,7 +377,7 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
     Returns
     -------
     Figure
-        Of matplotlib.
+        A matplotlib figure.
 
     Examples
     --------
@@ -402,17 +392,17 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
 
 
 def curves(trained: "RunFolder") -> "NotebookFigure":
-    """Learning curves of a run: accuracy and loss by epoch, means over folds.
+    """Learning curves of a run: mean accuracy and loss over the folds by epoch.
 
     Parameters
     ----------
     trained : RunFolder
-        Of `fs.fit` or `fs.run`.
+        From `fs.fit` or `fs.run`.
 
     Returns
     -------
     Figure
-        Of matplotlib.
+        A matplotlib figure.
 
     Examples
     --------
@@ -427,17 +417,17 @@ def curves(trained: "RunFolder") -> "NotebookFigure":
 
 
 def confusion(trained: "RunFolder") -> "NotebookFigure":
-    """Confusion matrix of a run's test predictions, of all finished folds.
+    """Confusion matrix of a run's test predictions on all finished folds.
 
     Parameters
     ----------
     trained : RunFolder
-        Of `fs.fit` or `fs.run`.
+        From `fs.fit` or `fs.run`.
 
     Returns
     -------
     Figure
-        Of matplotlib.
+        A matplotlib figure.
 
     Examples
     --------

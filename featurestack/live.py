@@ -1,5 +1,5 @@
-"""`make listen`: repeated predictions for the last seconds of the microphone, or of
-16-bit PCM on standard input.
+"""`make listen`: predict the last seconds of the microphone, or of 16-bit PCM on
+standard input, again and again.
 
 A thread reads the input, so a slow prediction never blocks the microphone; the next
 prediction is for the newest audio. If a prediction takes less than HOP seconds, the
@@ -39,16 +39,16 @@ def newest(
         queue.put(b"")
 
     threading.Thread(target=fill, daemon=True).start()
-    kept, received, told = b"", 0.0, 0.0
+    kept, received, yielded = b"", 0.0, 0.0
     longest = PCM.itemsize * round(window * rate)
     while block := queue.get():
         whole = len(block) // PCM.itemsize
         received += whole / rate
         kept = (kept + block[: whole * PCM.itemsize])[-longest:]
-        if received >= told + hop and queue.empty():
-            told = received
+        if received >= yielded + hop and queue.empty():
+            yielded = received
             yield np.frombuffer(kept, PCM), received
-    if received > told:
+    if received > yielded:
         yield np.frombuffer(kept, PCM), received
 
 

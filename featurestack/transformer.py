@@ -25,8 +25,8 @@ Clips = Sequence[Any] | NDArray[np.generic]
 
 
 class Features(TransformerMixin, BaseEstimator):
-    """Numbers that describe each clip: of a feature over time the mean and the
-    deviation of every row, of others the values.
+    """Describe each clip by numbers: the mean and the deviation of every row of a
+    feature over time, the values of a feature without frames.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ class Features(TransformerMixin, BaseEstimator):
     sample_rate : int, default 44100
         Rate in Hz to which files are resampled, and the rate of arrays.
     cache : path, optional
-        Folder of a feature cache. Files of its clips are looked up in it and not
-        computed; its sample rate and duration are used.
+        Folder of a feature cache. Features of its clips are read from it; its sample
+        rate and duration are used.
 
     Examples
     --------
@@ -68,14 +68,14 @@ class Features(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Clips) -> NDArray[np.float32]:
-        """(clips, numbers) of paths of audio files, or of arrays (samples,)."""
+        """(clips, numbers) from paths of audio files, or from arrays (samples,)."""
         check_is_fitted(self)
         rows = [[*vector.values()] for vector in self._vectors(X)]
         shape = len(rows), len(self.feature_names_out_)
         return np.array(rows, np.float32).reshape(shape)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
-        """(numbers,) such as "mel 3 mean", the mean of the row 3 of mel."""
+        """(numbers,), such as "mel 3 mean", the mean of row 3 of mel."""
         check_is_fitted(self)
         return self.feature_names_out_
 
@@ -104,7 +104,7 @@ class Features(TransformerMixin, BaseEstimator):
 
 
 def samples_of(clip: Any, rate: int, cache: Cache | None) -> NDArray[np.float32]:
-    """(samples,) of a file or an array; RequestError for other things."""
+    """(samples,) of a file or an array."""
     if isinstance(clip, str | Path):
         try:
             if cache:
