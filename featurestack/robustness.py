@@ -23,8 +23,10 @@ import pandas as pd
 
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.functions import command, options_from
+from featurestack.commandline.next_step import State, next_line
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration, either, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.feature_importance.importance import gain_tests
@@ -252,8 +254,9 @@ def make_stress(options: StressOptions) -> None:
         rows.append([row.change, *scores, "clear" if row.clear else ""])
     print(text_table(rows, ("", "accuracy", "95 % interval", "claims", "loss")))
     print(what_breaks(table))
-    command = make_command("analysis", f"DATASET={options.dataset or run.dataset}")
-    print(f"next: {command} (the table in the report)")
+    places = option_words(options, ("data", "runs"))
+    given = [f"DATASET={options.dataset or run.dataset}", *places]
+    print(next_line(State(given, unreported=True)))
 
 
 def stress_section(page: PageInputs) -> Section | None:

@@ -15,6 +15,7 @@ import numpy as np
 from joblib import cpu_count
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError, needed
+from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
@@ -251,8 +252,9 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
             f"{missing.sum():,} of {counted(len(missing), asked.noun)} are still"
             f" missing (PART={' '.join(left)})"
         )
-        words = f"FEATURES={options.features}", f"PART={left[0]}"
-        return f"{still}\nnext: {state.of_data('features', *words)}"
+        frames = {name: cache[name].frames for name in asked.names}
+        given = state.given, state.source, frames
+        return f"{still}\n{next_line(State(*given, incomplete=True, part=left[0]))}"
     if not cache.readable(asked.names).any():
         return f"no {asked.noun} is usable: nothing to train on"
     return next_lines(state, asked.dataset)

@@ -13,8 +13,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import Failed, RequestError, make_command
-from featurestack.commandline.next_step import predict_by
+from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, is_or_are, percent
 from featurestack.commandline.terminal import progress, tell, tell_once, text_table
@@ -75,7 +75,8 @@ def train(options: TrainOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-        print(next_steps(jobs[0], done[-1]))
+        given = option_words(jobs[0], OPTIONS_OF_ANALYSIS)
+        print(next_line(State(given, unreported=True)))
     return int(bool(failures))
 
 
@@ -245,19 +246,6 @@ def table(done: Sequence[RunFolder]) -> str:
             " is optimistic"
         )
     return text
-
-
-def next_steps(options: RunOptions, folder: RunFolder) -> str:
-    """The commands to type next: the report's, of events the detection's too."""
-    given = option_words(options, OPTIONS_OF_ANALYSIS)
-    lines = [f"next: {make_command('analysis', *given)}"]
-    if folder.task.instead:
-        run = f"{folder.path.parent.name}/{folder.name}"
-        detection = predict_by(given, run, "FOLDER")
-        lines.append(
-            f"then: {detection}   (detections in recordings; TABLES=FOLDER scores them)"
-        )
-    return "\n".join(lines)
 
 
 def first_process() -> bool:

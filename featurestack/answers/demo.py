@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from featurestack import functions
 from featurestack.commandline.errors import make_command
+from featurestack.commandline.next_step import State, next_step
 from featurestack.commandline.options import (
     DataOptions,
     ReportsOptions,
@@ -130,5 +131,6 @@ def demo(options: DemoOptions) -> int:
         print(f"  {remark}")
     print(f"{DATASET}: {built.headline}")
     print(f"report: {built.page.resolve()}")
-    print(f"next:   {make_command('answer', 'DATASET=my sounds')}{OWN}")
+    command, _ = next_step(State((), synthetic=True))
+    print(f"next:   {command}{OWN}")
     return 0 if built.whole else 1

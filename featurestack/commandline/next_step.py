@@ -1,8 +1,8 @@
 """The command to type next, after every stage: one table, RULES.
 
-A stage describes the dataset as a State; the first rule that applies has the command.
-It reproduces the situation: it keeps the words that name the dataset and its folders,
-and those that a run was trained with.
+A stage describes the dataset as a State; the first rule that applies has the command,
+and what no rule says is not proposed. A command reproduces the situation: it keeps the
+words that name the dataset and its folders, and those that a run was trained with.
 
 A proposal changes no number: a report corrects its verdicts for every run that was
 trained, so that following one does not flatter the result. Features are compared
@@ -46,6 +46,7 @@ class State:
     # by cached feature; empty without a cache
     frames: Mapping[str, int] = field(default_factory=dict)
     incomplete: bool = False  # the cache lacks clips or features of today
+    part: str = ""  # the part to compute first, of a cache that is filled in parts
     unchecked: bool = False  # `check` has not seen the clips, which are the user's own
     leak: bool = False  # the same audio may lie in two folds
     untrainable: bool = False  # the clips have only one class or fold
@@ -55,6 +56,8 @@ class State:
     ranked: int = 0  # number of configurations that a report ranks
     trained: Sequence[Trained] = ()  # those of them that were trained, the best first
     chance: bool = False  # none of them beats chance
+    unreported: bool = False  # a command has just trained or tested its runs
+    synthetic: bool = False  # sounds that were made to show the commands
 
     @property
     def best(self) -> Trained:
@@ -143,10 +146,11 @@ def untried(state: State) -> list[str]:
 
 def features(state: State) -> str:
     """The cached features, of the clips of today; many are `all` and the variants."""
-    named = [*state.frames]
+    named = [*state.frames] or ([] if state.of_clips else ["mel"])
     if len(named) > MOST_NAMED:
         named = ["all", *[name for name in named if "@" in name]]
     words = [f"FEATURES={' '.join(named)}"] if {*named} - {"all"} else []
+    words += [f"PART={state.part}"] if state.part else []
     return state.of_data("features", *words)
 
 
@@ -180,18 +184,20 @@ def combine(state: State) -> str:
 def predict(state: State) -> str:
     """New recordings, by the recommended run or the best one."""
     # with its dataset: others may have a run of that name
-    return predict_by(state.given, state.chosen or state.best.run)
-
-
-def predict_by(given: Sequence[str], run: str, audio: str = "FILE") -> str:
-    """The command that predicts new audio by a run."""
-    runs = without(given, "DATASET", "NAME", "DATA")
-    return make_command("predict", f"AUDIO={audio}", f"RUN={run}", *runs)
+    run = state.chosen or state.best.run
+    runs = without(state.given, "DATASET", "NAME", "DATA")
+    return make_command("predict", "AUDIO=FILE", f"RUN={run}", *runs)
 
 
 # key of the reason in a report's sentences, whether a state has it, and the command; ''
 # if there is none after all
 RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] = (
+    (
+        "own",
+        lambda s: s.synthetic,
+        lambda s: make_command("answer", "DATASET=my sounds"),
+    ),
+    ("report", lambda s: s.unreported, lambda s: make_command("analysis", *s.given)),
     ("check", lambda s: s.leak or s.unchecked, lambda s: s.of_data("check")),
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
     ("extract", lambda s: s.incomplete, features),
@@ -215,6 +221,12 @@ def next_step(state: State) -> tuple[str, str]:
         if applies(state) and (words := command(state)):
             return words, reason
     return "", ""
+
+
+def next_line(state: State) -> str:
+    """The line with the next command, the last that another command prints."""
+    command, _ = next_step(state)
+    return f"next: {command}"
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

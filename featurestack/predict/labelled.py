@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.next_step import State, next_line
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, listed
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.table import (
@@ -69,8 +71,9 @@ def score_elsewhere(options: PredictOptions) -> int:
     for remark in remarks:
         tell(remark)
     print(scored)
-    command = make_command("analysis", f"DATASET={options.dataset}")
-    print(f"next: {command} (classes and errors)")
+    places = option_words(options, ("data", "runs"))
+    given = [f"DATASET={options.dataset}", *places]
+    print(next_line(State(given, unreported=True)))
     return 1 if len(answers) < len(table) else 0
 
 

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import (
     RequestError,
-    make_command,
     shortened,
 )
 from featurestack.commandline.functions import command, options_from
+from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.terminal import tell, text_table
@@ -327,8 +327,8 @@ def make_events(options: EventsCommand) -> int:
     write(pieces, annotated.events, recordings, path)
     print(events_summary(seconds, annotated, pieces))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
-    words = [f"DATASET={path}", *option_words(options, ("data",)), "FEATURES=mel"]
-    print(f"next: {make_command('features', *words)}")
+    given = [f"DATASET={path}", *option_words(options, ("data",))]
+    print(next_line(State(given, incomplete=True, of_clips=False)))
     return int(bool(measured.problems))
 
 

@@ -57,6 +57,13 @@ def test_many_features_are_not_typed_out():
             "make features DATASET=a SAMPLE_RATE=8000 FEATURES=mel",
         ),
         (
+            {"incomplete": True, "part": "2/3"},
+            "extract",
+            "make features DATASET=a SAMPLE_RATE=8000 FEATURES=mel PART=2/3",
+        ),
+        ({"unreported": True}, "report", "make analysis DATASET=a RUNS=r"),
+        ({"synthetic": True}, "own", "make answer DATASET='my sounds'"),
+        (
             {"unchecked": True, "untrainable": True},
             "check",
             "make check DATASET=a SAMPLE_RATE=8000",
