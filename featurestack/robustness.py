@@ -23,7 +23,7 @@ import pandas as pd
 
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
