@@ -117,7 +117,7 @@ COMMANDS = {
         "Check a cache for damage; RUN= compares a run's predictions with its weights.",
     ),
     "bundle": Command(
-        "predict.make_bundle:make_bundle",
+        "predict.bundle:make_bundle",
         "predict.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
     ),

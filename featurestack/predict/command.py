@@ -72,7 +72,7 @@ def predict_audio(options: PredictOptions) -> int:
         dataset = "" if elsewhere else dataset_name(options.dataset)
         select_one(options.runs, options.run, dataset, data=options.data)
     if options.audio is None:
-        from featurestack.predict.labelled import score_elsewhere  # few need it
+        from featurestack.predict.files import score_elsewhere  # few need it
 
         return score_elsewhere(options)
     if not options.audio.exists():

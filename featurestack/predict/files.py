@@ -1,25 +1,50 @@
 """Predictions for audio files: for their beginnings, or for windows through long
 recordings; and what a reader of them must know: files that were trained on, that cannot
 be read, or that have a lower rate.
+
+A recording is read, resampled and cut block by block, so that a long one is never in
+memory as a whole.
+
+`predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
+whose labels the run knows, and the answers become a run folder of the other dataset, as
+a table of PREDICTIONS= does. What would flatter: all folds' models together answer
+better than one, which answers for a clip of the run's own dataset; the run's protocol
+says so.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import soxr
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.next_step import State, next_line
+from featurestack.commandline.options import option_words
+from featurestack.commandline.quantities import counted, duration, listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import cache_folder, is_cache
-from featurestack.features_cache.table import has_windows
+from featurestack.features_cache.table import (
+    by_label,
+    has_windows,
+    originals,
+    spans,
+)
 from featurestack.pipeline import audio
+from featurestack.pipeline.audio import Samples, Span
+from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.model import TOLERANCE, Model
-from featurestack.predict.samples import Samples, resampled, windows_of
+from featurestack.predict.options import PredictOptions
+from featurestack.results.imported import Predictions, write_imported
+from featurestack.results.run_folder import RunFolder
+from featurestack.scores.metrics import known
+from featurestack.scores.tasks import require_clips
 from featurestack.storage.files import content_hash
 
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
@@ -36,12 +61,14 @@ def trained_clips(
         return {}
     clips, _ = read_index(cache)
     named = clips["group"] if has_windows(clips) else clips["clip_id"]
-    known = dict(zip(clips["source_hash"], named))
+    sources = dict(zip(clips["source_hash"], named))
     sizes = {*clips["source_size"]}
     trained = {}
     for key, file in files.items():
         with suppress(OSError):  # the prediction names files that cannot be read
-            if file.stat().st_size in sizes and (clip := known.get(content_hash(file))):
+            if file.stat().st_size in sizes and (
+                clip := sources.get(content_hash(file))
+            ):
                 trained[key] = clip
     return trained
 
@@ -148,6 +175,40 @@ def tell_failures(
         tell(f"{len(failures)} of {total} files failed")
 
 
+def windows_of(
+    blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
+) -> Iterator[tuple[Span, Samples]]:
+    """Windows of `samples` samples, one every `hop` samples, from blocks of any length;
+    the last ends with the recording, and is shorter if the recording is.
+    """
+    # `before`: the hop of samples before `rest`
+    before = rest = np.zeros(0, np.float32)
+    start = 0
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        # more than one window: this one does not reach the end
+        while len(rest) > samples:
+            yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
+            before, rest = rest[:hop], rest[hop:]
+            start += hop
+    end = start + len(rest)
+    last = np.concatenate([before, rest])[-samples:]
+    yield ((end - len(last)) / sample_rate, end / sample_rate), last
+
+
+def resampled(
+    blocks: Iterable[Samples], rate: int, sample_rate: int
+) -> Iterator[Samples]:
+    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
 def predict_recordings(
     model: Model, recordings: Mapping[str, Path], hop: float
 ) -> pd.DataFrame:
@@ -197,3 +258,89 @@ def predict_recordings(
     table = table.reset_index()
     unread = [name for name, file in recordings.items() if file in failures]
     return table[~table["file"].isin(unread)]
+
+
+# ---- another labelled dataset
+
+
+def score_elsewhere(options: PredictOptions) -> int:
+    """Write a run of DATASET and print its score; 1 if a file was unreadable."""
+    model = Model.open(replace(options, dataset=""))
+    run = model.run
+    if run is None:
+        raise RequestError("DATASET= scores a run: give its name, not a file")
+    require_clips(run.task, run.name)
+    other = load(SourceOptions(dataset=options.dataset, data=options.data))
+    table, remarks = labelled_clips(other, run, options.data)
+    tell(f"predicted by {model.title}")
+    table = table.set_index("clip_id", drop=False)
+    answers = predict_files(
+        model,
+        table["path"].map(Path).to_dict(),
+        places=dict(zip(table.index, spans(table))),
+    )
+    if answers.empty:
+        raise RequestError(f"no file of {other.name} can be read")
+    parts = [] if has_windows(table) else ["start", "end"]
+    answered = table.loc[answers.index].drop(columns=["path", *parts])
+    answered["fold"] = answered["fold"].astype(str)
+    predictions = Predictions(
+        answered.reset_index(drop=True),
+        answers[run.classes].reset_index(drop=True),
+        run.task.name,
+        remarks,
+    )
+    scored = write_imported(
+        predictions,
+        options.runs / other.name / f"{run.dataset}.{run.name}",
+        source=str(run.path.resolve()),
+        protocol=f"trained on {run.dataset}, all folds' models together",
+    )
+    for remark in remarks:
+        tell(remark)
+    print(scored)
+    places = option_words(options, ("data", "runs"))
+    given = [f"DATASET={options.dataset}", *places]
+    print(next_line(State(given, unreported=True)))
+    return 1 if len(answers) < len(table) else 0
+
+
+def labelled_clips(
+    other: Dataset, run: RunFolder, data: Path
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The other dataset's clips whose labels are all classes of the run, but for files
+    of the run; and what is left out.
+    """
+    table = originals(other.table)
+    target = table[run.task.column]
+    labels = by_label(pd.DataFrame({"label": target}))["label"]
+    present = {*labels} - {""}
+    unknown = sorted(present - {*run.classes})
+    counts = known(run.task.targets(target, run.classes))
+    if not counts.any() or not present & {*run.classes}:
+        theirs = listed(unknown) or "no label"
+        raise RequestError(
+            f"{other.name} and {run.name} have no class in common: {theirs} there,"
+            f" {listed(run.classes)} here"
+        )
+    kept = table.assign(target=target)[counts]
+    files = {path: Path(path) for path in kept["path"].unique()}
+    seen = kept["path"].isin(trained_clips(run.dataset, data, files))
+    if other.name == run.dataset or seen.all():
+        raise RequestError(
+            f"{run.name} was trained on the files of {other.name}: give another dataset"
+            " as DATASET=, one of another name, or new audio as AUDIO="
+        )
+    remarks = []
+    if unknown:
+        remarks.append(
+            f"{counted(int((~counts).sum()), 'clip')} left out, of classes that the run"
+            f" does not know ({listed(unknown)})"
+        )
+    if seen.any():
+        remarks.append(
+            f"{counted(int(seen.sum()), 'clip')} left out: the run was trained on their"
+            " files"
+        )
+    columns = ["clip_id", "group", "fold", "path", "start", "end", "target"]
+    return kept.loc[~seen, columns], tuple(remarks)

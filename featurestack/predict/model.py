@@ -22,9 +22,11 @@ from numpy.typing import ArrayLike
 
 from featurestack.commandline import DATA, registry
 from featurestack.commandline.errors import RequestError, nearest, needed
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio, audio_headers
+from featurestack.pipeline.audio import Samples
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.predict.bundle import (
@@ -37,18 +39,23 @@ from featurestack.predict.bundle import (
     read_bundle,
 )
 from featurestack.predict.options import PredictOptions, TrainedOptions
-from featurestack.predict.samples import Samples, loudest_level, mono, scaled
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
 from featurestack.scores.metrics import DEFAULT_THRESHOLD, decide, names_of
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
-from featurestack.train.network_input import Floats
 from featurestack.train.options import parse_number
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some
 TOLERANCE = 0.1
+# length of the parts of a window whose levels are compared with GATE
+LEVEL_SECONDS = 0.05
+# samples of an integer type -> their zero and their full scale, as in audio files
+FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
+LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
+MOST_CHANNELS = 32  # more are frames or features, no audio
+
 
 Key = TypeVar("Key")
 
@@ -253,16 +260,11 @@ class Model:
                 each = pool.map(self.stored_values, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
-                probabilities = self.probabilities(values, filled)
+                by_fold = self.networks.by_fold(values, filled)
+                probabilities = self.networks.joined(by_fold)
                 predicted = self.predicted([y for _, y in batch], probabilities)
                 for (key, _), own, text in zip(batch, probabilities, predicted):
                     yield key, own, text
-
-    def probabilities(self, values: Values, filled: Floats) -> Probabilities:
-        """(B, K) for clips given by the values of `channels`; `filled` as in
-        `RunModel.by_fold`.
-        """
-        return self.networks.joined(self.networks.by_fold(values, filled))
 
     def predicted(
         self, clips: Sequence[Samples], probabilities: Probabilities
@@ -377,3 +379,70 @@ def refuse_other_values(
                 f" it is computed with {now}: train again, or predict with the"
                 " version, or the network file, that trained it"
             )
+
+
+# ---- samples of a caller
+
+
+def scaled(samples: ArrayLike) -> Samples:
+    """Samples as float32 of full scale 1; RequestError for what is no audio."""
+    y = np.asarray(samples)
+    if y.size == 0:
+        raise RequestError("the clip is empty: expected at least one sample")
+    if y.dtype.name in FULL_SCALE:  # in either order of bytes
+        zero, full = FULL_SCALE[y.dtype.name]
+        return ((y.astype(np.float64) - zero) / full).astype(np.float32)
+    if y.dtype.kind != "f":
+        raise RequestError(
+            f"samples are {y.dtype}: expected floats of full scale 1, int16, int32 or"
+            " uint8"
+        )
+    unfit = int((~np.isfinite(y)).sum())
+    if unfit:
+        are = "is" if unfit == 1 else "are"
+        raise RequestError(
+            f"{counted(unfit, 'sample')} of {y.size:,} {are} NaN or infinite"
+        )
+    peak = float(np.abs(y).max())
+    # integers that were only cast to floats are whole, however quiet they are
+    if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
+        raise RequestError(
+            f"samples of up to {peak:,.0f}, and full scale is 1: divide 16-bit samples"
+            " by 32768, or give them as int16"
+        )
+    return y.astype(np.float32)
+
+
+def mono(y: Samples, channel: int) -> Samples:
+    """(n,) a channel, counted from 1 in the shorter axis, or their mean (0)."""
+    if y.ndim == 1:
+        return y
+    if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
+        raise RequestError(
+            f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
+            " (channels, samples)"
+        )
+    axis = int(y.shape[1] < y.shape[0])
+    if channel > y.shape[axis]:
+        raise RequestError(
+            f"samples of shape {y.shape} have no channel {channel}, on which the model"
+            " was trained"
+        )
+    if not channel:
+        return y.mean(axis=axis)
+    return np.moveaxis(y, axis, 0)[channel - 1]
+
+
+def loudest_level(y: Samples, sample_rate: int) -> float:
+    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full-scale sine
+    has -3, silence -200.
+
+    >>> round(loudest_level(np.full(1000, 0.1, np.float32), 8000))
+    -20
+    """
+    length = max(1, round(LEVEL_SECONDS * sample_rate))
+    padded = np.pad(y, (0, -len(y) % length))
+    squares = np.square(padded, dtype=np.float64)
+    powers = squares.reshape(-1, length).mean(axis=1)
+    loudest = powers.max(initial=0)
+    return float(10 * np.log10(loudest + 1e-20))

@@ -11,6 +11,7 @@ from featurestack.commandline.options import (
     option,
 )
 from featurestack.sound_events.options import DetectionOptions
+from featurestack.train.options import require_device, require_threads
 
 
 class ChosenRun(RunsOptions, DataOptions):
@@ -24,6 +25,12 @@ class ComputingOptions(ChosenRun):
 
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
+
+    def __post_init__(self) -> None:
+        """Refuse a device or a number of threads before torch is loaded."""
+        super().__post_init__()
+        require_device(self.device)
+        require_threads(self.threads)
 
 
 class TrainedOptions(ComputingOptions):

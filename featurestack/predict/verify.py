@@ -5,7 +5,7 @@ features in the cache; the audio is not needed. Every column of predictions.csv 
 compared. Not compared are history.csv and run.json.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,12 @@ def verify_run(options: VerifyOptions) -> int:
         rows += len(known)
         differing += len(clips)
         sides.update(expected["split"])
-        tell_differing(f"fold {fold}", clips, len(known))
+        if clips:
+            more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
+            tell(
+                f"fold {fold}: {len(clips):,} of {counted(len(known), 'row')} differ"
+                f" ({', '.join(clips[:NAMED])}{more})"
+            )
     parts = [f"{' and '.join(sorted(sides))} clips", f"{' and '.join(models)} epoch"]
     compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
     compared += f": {', '.join(parts)}"
@@ -71,16 +76,6 @@ def verify_run(options: VerifyOptions) -> int:
         return 1
     print(f"{run.name}: predictions.csv is what the weights give ({compared})")
     return 0
-
-
-def tell_differing(place: str, clips: Sequence[str], rows: int) -> None:
-    """Name the first of the clips whose rows differ in one table."""
-    if clips:
-        more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
-        tell(
-            f"{place}: {len(clips):,} of {counted(rows, 'row')} differ"
-            f" ({', '.join(clips[:NAMED])}{more})"
-        )
 
 
 def predicted_again(

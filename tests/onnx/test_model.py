@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.bundle import make_bundle
 from featurestack.predict.options import BundleOptions, ExportOptions
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, RATE, sound

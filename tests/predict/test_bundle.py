@@ -11,8 +11,8 @@ import torch
 
 import featurestack as fs
 from featurestack.predict import bundle
+from featurestack.predict.bundle import make_bundle
 from featurestack.predict.command import predict_audio
-from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused

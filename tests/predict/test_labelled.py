@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.predict.labelled import score_elsewhere
+from featurestack.predict.files import score_elsewhere
 from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import find
 from tests.refusal import refused

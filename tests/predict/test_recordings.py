@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import soxr
 
-from featurestack.predict.samples import resampled, windows_of
+from featurestack.predict.files import resampled, windows_of
 from tests.predict.test_clips import ask
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound

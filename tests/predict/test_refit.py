@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.predict.bundle import read_bundle
-from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.bundle import make_bundle, read_bundle
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused

@@ -16,8 +16,8 @@ import soundfile
 
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
+from featurestack.predict.bundle import make_bundle
 from featurestack.predict.files import predict_files
-from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions
 from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES, RATE, sound

@@ -9,8 +9,8 @@ import soundfile
 
 import featurestack as fs
 from featurestack.commandline.functions import options_from
+from featurestack.predict.bundle import refit
 from featurestack.predict.command import predict_audio
-from featurestack.predict.make_bundle import refit
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.sound_events.scores import ALL, read_tested

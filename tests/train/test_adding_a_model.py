@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from featurestack.predict.make_bundle import make_bundle
+from featurestack.predict.bundle import make_bundle
 from featurestack.predict.options import BundleOptions
 from featurestack.train.models import MODELS, model
 from featurestack.train.models.sizes import list_models

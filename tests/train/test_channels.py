@@ -13,8 +13,8 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_index
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.predict.bundle import make_bundle
 from featurestack.predict.command import predict_audio
-from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.train import run
 from featurestack.train.options import RunOptions

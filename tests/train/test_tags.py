@@ -12,9 +12,9 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.predict.bundle import (
     RunModel,
+    make_bundle,
     read_bundle,
 )
-from featurestack.predict.make_bundle import make_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
