@@ -39,12 +39,12 @@ SUBJECTS = (
     "answers",
     "embeddings",
     "feature_importance",
-    "onnx",
     "sound_events",
 )
 SMALL = (
     "cluster",
     "live",
+    "onnx",
     "paper",
     "predictions",
     "robustness",

@@ -122,7 +122,7 @@ COMMANDS = {
         "Write one file with the weights and configuration that prediction needs.",
     ),
     "export": Command(
-        "onnx.export:export_run",
+        "onnx:export_run",
         "predict.options:ExportOptions",
         "Write the networks as one ONNX file, for programs without torch.",
         extra="onnx",

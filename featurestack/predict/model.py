@@ -300,7 +300,7 @@ def networks_of(
     ending = file.suffix.removeprefix(".")
     if ending == "onnx":
         with needed("onnx", str(file)):
-            from featurestack.onnx.model import ExportedModel
+            from featurestack.onnx import ExportedModel
         return ExportedModel(file), None
     return RunModel(read_bundle(file), device), None
 

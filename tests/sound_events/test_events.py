@@ -175,7 +175,7 @@ def test_predictions_of_the_training_recordings_are_no_score(folder, trained, ca
 
 def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     live = pytest.importorskip("featurestack.live")
-    onnx = pytest.importorskip("featurestack.onnx.export")
+    onnx = pytest.importorskip("featurestack.onnx")
     given = {"run": str(trained.path), "runs": trained.path.parents[1]}
     table = str(folder / "data" / "field" / "field.csv")
     commands = [

@@ -69,7 +69,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     assert probabilities(run, tmp_path / "again.json", **asked) == by_run
     capsys.readouterr()
 
-    onnx_export = pytest.importorskip("featurestack.onnx.export")
+    onnx_export = pytest.importorskip("featurestack.onnx")
     exported = tmp_path / "perceptron.onnx"
     options = onnx_export.ExportOptions(run=str(run.path), out=exported)
     assert onnx_export.export_run(options) == 0

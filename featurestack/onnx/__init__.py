@@ -1,1 +1,0 @@
-"""`make export`: the networks of a run as one ONNX file."""
