@@ -61,14 +61,12 @@ def trained_clips(
         return {}
     clips, _ = read_index(cache)
     named = clips["group"] if has_windows(clips) else clips["clip_id"]
-    sources = dict(zip(clips["source_hash"], named))
+    ids = dict(zip(clips["source_hash"], named))
     sizes = {*clips["source_size"]}
     trained = {}
     for key, file in files.items():
         with suppress(OSError):  # the prediction names files that cannot be read
-            if file.stat().st_size in sizes and (
-                clip := sources.get(content_hash(file))
-            ):
+            if file.stat().st_size in sizes and (clip := ids.get(content_hash(file))):
                 trained[key] = clip
     return trained
 
