@@ -1,7 +1,6 @@
 """Clips, features and figures in `import featurestack as fs`, for notebooks.
 
-functions.py has the commands as functions. A function loads its libraries when it is
-called.
+functions.py has the commands. A function loads its libraries when it is called.
 """
 
 import io
