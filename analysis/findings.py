@@ -216,8 +216,8 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
             why = f"other {ranking.reason} than {ranked[0].best.name}"
             if ranking.reason == "joined":
                 why = (
-                    f"joined from {run.joined_from} features that were tested alone"
-                    " on these folds"
+                    f"joined from {run.joined_from} features that were tested one by"
+                    " one on these folds"
                 )
             problems.append(Problem(run.name, f"not compared: {why}"))
     return problems

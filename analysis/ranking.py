@@ -3,10 +3,10 @@
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
 source recordings, the cache's audio settings and parameters, folds and protocol (the
 validation clips, the epoch that counts). A run whose features were joined after they
-were tested alone is in no ranking with others: no test corrects this choice. The main
-ranking has runs that finished every fold. If no two comparable runs did, but several
-finished the same folds, these are ranked. Accuracy is that of all folds together (tags:
-mAP of all folds), with a bootstrap interval.
+were tested one by one is in no ranking with others: no test corrects this choice. The
+main ranking has runs that finished every fold. If no two comparable runs did, but
+several finished the same folds, these are ranked. Accuracy (tags: mAP) is computed over
+all folds together, with a bootstrap interval.
 
 The best run is the most accurate one, whatever its model. Features are compared within
 one model with one set of options: of those with several feature sets, the one whose

@@ -161,7 +161,7 @@ def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
 
 
 def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
-    """Write a small dataset and its CRC: fletcher32 alone accepts a page of zeros."""
+    """Write a small dataset and its CRC: fletcher32 accepts a page of zeros."""
     stored = as_stored(column)
     chunks = (max(1, min(len(stored), CHUNK)),)
     dataset = group.create_dataset(name, data=stored, chunks=chunks, fletcher32=True)

@@ -223,7 +223,7 @@ def read_failures(folder: Path) -> list[list[str]]:
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
-    """Feature, or WHOLE alone -> ids of failed clips."""
+    """Feature, or only WHOLE -> ids of failed clips."""
     rows = read_failures(folder)
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed = defaultdict(set)

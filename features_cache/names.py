@@ -36,7 +36,7 @@ FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
-EVENTS = "events.csv"  # beside the table of a dataset whose models answer frames
+EVENTS = "events.csv"  # next to the table of a dataset whose models label frames
 EVENT_COLUMNS = ("file", "start", "end", "label")
 SYNTHETIC = ("synth", "synth_mix")  # made by this project
 NAMED = ("esc50", "esc10", *SYNTHETIC)
@@ -142,11 +142,11 @@ def is_cache(folder: Path) -> bool:
 
 
 def has_events(source: str) -> bool:
-    """Whether a table of events lies beside the dataset's: models answer frames."""
+    """Whether a table of events is next to the dataset's: models label frames."""
     try:
         with Path(source).with_name(EVENTS).open(errors="replace") as lines:
             return lines.readline().startswith(",".join(EVENT_COLUMNS))
-    except (OSError, ValueError):  # a dataset's name is no file beside which one lies
+    except (OSError, ValueError):  # a dataset's name, which is no file
         return False
 
 

@@ -295,7 +295,7 @@ def audio_state(file: Any) -> str:
 
 
 def new_files(folder: Path, known: Collection[str]) -> int:
-    """The number of unknown files beside known ones with endings of known ones."""
+    """The number of unknown files in the folders of known ones, with their endings."""
     if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
         return 0
     endings = {Path(path).suffix for path in known}

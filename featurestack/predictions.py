@@ -139,7 +139,7 @@ def of_dataset(frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.DataFrame:
     """A column for each class. A class that no clip has is taken only if all columns
-    together, and not the others alone, sum to 1 in each row.
+    together, and not only the others, sum to 1 in each row.
     """
     classes = [str(name) for name in frame if name not in KNOWN]
     if absent := sorted(labels - {*classes}):

@@ -64,7 +64,7 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
     "5 % faster": "stretch(rate=1.05)",
     "1 s of silence in front": "delay(seconds=1)",
 }
-TIMED = 8  # clips that tell in advance how long all take
+TIMED = 8  # clips from which the time of all is estimated
 BATCH = 32  # clips
 
 

@@ -280,8 +280,8 @@ def planned(
 
     joined_from  feature sets from which its own was joined by their scores; 0 if
                    that follows from `tested_before`
-    tested_before  the features that were tested alone when the command began; None:
-                   those that are now
+    tested_before  the features that had been tested one by one when the command
+                   began; None: those of now
     """
     plan = make_plan(options)
     if tested_before is None:

@@ -127,7 +127,7 @@ def no_verdict(f: Findings) -> str:
     """Why runs are not tested."""
     if not ranking_of(f).joined_from:
         return f"Too few {plural(f.group)} for a verdict"
-    return "No verdict, because features were joined after they were tested alone"
+    return "No verdict, because features were joined after they were tested one by one"
 
 
 def chance_of(main: Ranking) -> str:
@@ -261,7 +261,7 @@ def sure(f: Findings) -> str:
     if f.main.joined_from:
         return (
             f"{text}No test here corrects for the choice from {f.main.joined_from}"
-            " features that were tested alone on these folds."
+            " features that were tested one by one on these folds."
         )
     if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
         clips = counted(len(f.main.best.clip_ids), "test clip")

@@ -147,7 +147,7 @@ def clip_warnings(table: pd.DataFrame) -> list[Finding]:
     silent = table["peak"] < SILENT
     remedy = "listen to them, and remove empty clips"
     if (table.loc[silent, "channels"] > 1).any():
-        remedy += "; if channels in antiphase cancel, CHANNEL=1 takes the first alone"
+        remedy += "; if channels in antiphase cancel, CHANNEL=1 takes only the first"
     return [
         Finding(
             "silent",

@@ -1,5 +1,5 @@
 """Predictions from artefacts, and the price of a leak, by ridge regression: clips are
-left out exactly and without further fits (`featurestack.linear.ridge`).
+left out exactly and without more fits (`featurestack.linear.ridge`).
 
 Level, padding, clipping and bandwidth should not predict the class: if they do, a score
 may come from them and not from the sound. The price of a leak is the accuracy that a

@@ -125,7 +125,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
 
 
 def same_classes(table: pd.DataFrame) -> Finding:
-    """Classes whose names differ in case, blanks or Unicode alone."""
+    """Classes whose names differ only in case, blanks or Unicode."""
     alike: dict[str, list[str]] = {}
     for name in classes_in(table):
         plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
@@ -133,7 +133,7 @@ def same_classes(table: pd.DataFrame) -> Finding:
     return Finding(
         "same_classes",
         WARNING,
-        "classes whose names differ in case, blanks or the form of Unicode alone",
+        "classes whose names differ only in case, blanks or the form of Unicode",
         [" = ".join(map(ascii, names)) for names in alike.values() if len(names) > 1],
         "give them one name if they are one class",
         "name",

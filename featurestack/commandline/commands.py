@@ -157,12 +157,12 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
 
 
 def tell_exported(names: Set[str]) -> None:
-    """Tell which of these options are exported as variables, which are ignored."""
+    """Say which of these options are exported as variables, which are ignored."""
     exported = os.environ.keys() & {name.upper() for name in names - SHELL}
     if exported:
         tell(
             f"ignored: {', '.join(sorted(exported))} of the environment; variables"
-            " count on the command line alone"
+            " count only on the command line"
         )
 
 
@@ -173,7 +173,7 @@ AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 
 
 def tell_error(error: Exception | KeyboardInterrupt) -> int:
-    """Tell an error in one sentence; the exit status."""
+    """Print an error in one sentence; the exit status."""
     if isinstance(error, RequestError):
         tell(f"error: {error}")
         return 2
@@ -226,7 +226,7 @@ def activation() -> str:
 
 
 def failed_by(error: Exception) -> Failed:
-    """The failure that a user is told of: the kind of error, what was being read, and
+    """The failure that a user reads: the kind of error, what was being read, and
     where its traceback is.
     """
     read = f", while reading {file}" if (file := being_read(error)) else ""

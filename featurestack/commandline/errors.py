@@ -30,7 +30,7 @@ SYSTEM_FAILED = (
     errno.ENOMEM,
     errno.EMFILE,
     errno.ENFILE,  # too many open files
-    errno.EAGAIN,  # no further process or thread
+    errno.EAGAIN,  # no more processes or threads
 )
 NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.EACCES,

@@ -21,7 +21,7 @@ from featurestack.commandline.words import (
     options_of,
 )
 
-# words of the Makefile alone
+# words of the Makefile only
 OF_CLONE = {
     "setup": "Make or update the environment, .venv.",
     "test": "Set up and run the test suite; ALL=1 also what is slow, GPU=1 on a card.",
@@ -73,7 +73,7 @@ def listing() -> str:
 
 
 def variables(wanted: str = "") -> str:
-    """Every variable below the first command that takes it, or the wanted one alone."""
+    """Every variable below the first command that takes it, or only the wanted one."""
     # variable -> meaning -> commands
     users: Registry[dict[str, list[str]]] = Registry(
         "variable", {name.upper(): {} for name in PLACES}

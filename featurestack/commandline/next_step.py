@@ -17,7 +17,7 @@ from featurestack.commandline.errors import make_command
 # parameters of frames
 FRAMING = ("frame", "n_fft", "frame_length", "win_length", "hop_length")
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
-# the spectrum, its coarse shape and its modulation in time, none of which tells another
+# spectrum, coarse shape and modulation in time: none of them contains another
 COMPLEMENTARY = "mel+mfcc+modulation"
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
 OF_VECTORS = "MODEL=ridge"
@@ -42,7 +42,7 @@ class State:
     """The state of a dataset."""
 
     given: Sequence[str]  # the words that name the dataset and the folders
-    source: Sequence[str] = ()  # further words of the commands that read its audio
+    source: Sequence[str] = ()  # more words of the commands that read its audio
     # by cached feature; empty without a cache
     frames: Mapping[str, int] = field(default_factory=dict)
     incomplete: bool = False  # the cache lacks clips or features of today
@@ -50,7 +50,7 @@ class State:
     unchecked: bool = False  # `check` has not seen the clips, which are the user's own
     leak: bool = False  # the same audio may lie in two folds
     untrainable: bool = False  # the clips have only one class or fold
-    audio: bool = True  # further features can be computed
+    audio: bool = True  # more features can be computed
     of_clips: bool = True  # its models answer each clip
     chosen: str = ""  # the run of the recommended feature set, as dataset/name
     ranked: int = 0  # number of configurations that a report ranks
@@ -173,7 +173,7 @@ def first(state: State) -> str:
 
 
 def combine(state: State) -> str:
-    """The features of a single run alone, or with another; '' if none is left."""
+    """The features of a single run, or with another; '' if none is left."""
     single, *others = dict.fromkeys(state.best.features.split("+"))
     if others:
         return state.again(single, *others)
@@ -235,7 +235,7 @@ def without(words: Sequence[str], *names: str) -> list[str]:
 
 
 def training_of(given: Sequence[str], runs: Sequence[Trained]) -> str:
-    """Commands that train these runs; those that differ in features alone share one."""
+    """Commands that train these runs; those that differ only in features share one."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         words = list(run.words)

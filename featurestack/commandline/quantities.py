@@ -8,7 +8,7 @@ from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
 
-EXACT_DIGITS = 9  # decimals that are meant; further ones are the binary form
+EXACT_DIGITS = 9  # decimals that are meant; more are the binary form
 NAMED = 3  # names in a list before "and 6 more"
 MOST_DIGITS = 15  # longest whole number that somebody means
 DECIMAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)

@@ -87,7 +87,7 @@ COMMANDS = {
     "importance": Command(
         "feature_importance.importance:make_importance",
         "feature_importance.options:ImportanceOptions",
-        "Measure what each feature is worth, alone and beside the others.",
+        "Measure what each feature is worth by itself and with the others.",
     ),
     "curve": Command(
         "feature_importance.curve:make_curve",

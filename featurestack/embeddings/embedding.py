@@ -6,7 +6,7 @@ ai_edge_litert (the extra embeddings), libraries written in C, run it in the pro
 that compute the other features.
 
 Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
-(windows, frames, bands), with a further axis of 1 before or after the two. Output is
+(windows, frames, bands), with another axis of 1 before or after the two. Output is
 (windows, D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
 docs/howto/bring-features.md says how a network is named, carded and converted.
 
@@ -131,7 +131,7 @@ def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
     settings.add_session_config_entry(KLEIDIAI, "1")
-    # from bytes: it reads no further file, which the fingerprint would not cover
+    # from bytes: it reads no other file, which the fingerprint would not cover
     session = onnxruntime.InferenceSession(
         path.read_bytes(), settings, providers=["CPUExecutionProvider"]
     )
@@ -247,7 +247,7 @@ def spectrogram_tensor(interpreter: Any, start: str) -> int | None:
 
 @contextmanager
 def silent_library() -> Iterator[None]:
-    """Nothing on standard error: the interpreter tells there which kernels it takes."""
+    """Nothing on standard error, where the interpreter names the kernels it takes."""
     screen = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -2,7 +2,7 @@
 another feature's map; a vector for a clip.
 
 The network is frozen. Its weights are models/resnet18-*.pth: torchvision's own file,
-which is fetched if there is none, or one with these stages alone. torch runs it, in the
+which is fetched if there is none, or one with only these stages. torch runs it, in the
 processes that compute the other features. The map is the one that the cache has of
 NAME, also without audio; new audio's is computed and rounded like it.
 
@@ -10,8 +10,8 @@ How the map enters was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested b
 linear model of the two others. Fixed numbers standardise decibels (76.0 % for mel; by
 clip 73.1) and cepstra (62.1 % for mfcc; by clip and row 55.8), other maps are
 standardised by clip. Means and maxima over time of stages 2 and 3, row by row, are
-better than stage 3 alone (75.2 and 73.8 %). By `ridge` stages 2 and 3 have 77.8 % for
-mel, and 77.5 with stage 1 beside them (`imagenet@of=mel,layers=123`).
+better than stage 3 (75.2 and 73.8 %). By `ridge` stages 2 and 3 have 77.8 % for
+mel, and 77.5 with stage 1 too (`imagenet@of=mel,layers=123`).
 """
 
 import functools
@@ -146,7 +146,7 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     state, _ = read_weights(path)
     own = {key: state[key] for key in network.state_dict() if key in state}
     lacking = [key for key in network.state_dict() if key not in own]
-    # training alone counts batches
+    # only training counts batches
     lacking = [key for key in lacking if not key.endswith("num_batches_tracked")]
     if lacking:
         raise RequestError(

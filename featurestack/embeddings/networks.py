@@ -39,7 +39,7 @@ RESNET_ABOUT = (
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
 WHERE_FROM = "docs/howto/bring-features.md says how to get one"
-# words for layers: the card's output alone, every pointwise convolution's output
+# words for layers: only the card's output, every pointwise convolution's output
 LAST, POINTWISE = "last", "pointwise"
 LAST_POINTWISE = "last pointwise"
 # word for the tensor that the first convolution reads
@@ -63,7 +63,7 @@ def is_network_file(name: str) -> bool:
 class FrontEnd:
     """A network before the network: samples (1, samples) to (…, frames, bands).
 
-    network        its file, beside the network's
+    network        its file, next to the network's
     window         frames in one window of the network's input
     hop            frames from one window to the next; by default the window
     scale, offset  the frames are multiplied and shifted between the two
@@ -187,7 +187,7 @@ class NetworkFiles:
 
     @property
     def card(self) -> Path:
-        """The card's place beside the network."""
+        """The card's place next to the network."""
         return self.network.with_suffix(".json")
 
     def read_card(self) -> NetworkCard:

@@ -1,7 +1,7 @@
-"""`make importance`: what each feature is worth, alone and beside the others.
+"""`make importance`: what each feature is worth by itself and with the others.
 
-Ridge is fitted to all features, to all but each one, to each one alone and to
-each one beside the base. The tables of the last call, which a report reads, are in
+Ridge is fitted to all features, to all but each one, to each one and to each one with
+the base. The tables of the last call, which a report reads, are in
 `runs/<dataset>/importance/importance.json`.
 
 A clip's part of the score is 1 if its class was predicted, else 0; with tags it is the
@@ -9,7 +9,7 @@ clip's part of mAP. Averaged over the clips, the parts give the score. The set N
 no feature: the commonest class, or the labels' shares with tags.
 
 Three measures are means over clips, in shares of the score: `alone`, the gain of one
-feature above chance; `lost`, the loss without it; `added`, the gain beside the base.
+feature above chance; `lost`, the loss without it; `added`, the gain over the base.
 They are tested like differences between two runs: by sign flips of source recordings,
 all features of one measure as a family (maxT); the interval inverts the test.
 
@@ -325,7 +325,7 @@ def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
 
 
 def importance_summary(measured: Importance) -> str:
-    """A line for each feature: its score alone, points lost without it, and added."""
+    """A line for each feature: its own score, points lost without it, and added."""
     tests = measured.tables["features"]
     texts = []
     for test in tests.itertuples():
@@ -351,5 +351,5 @@ def importance_summary(measured: Importance) -> str:
 
 
 def make_importance(options: ImportanceOptions) -> None:
-    """Measure what each feature is worth, alone and beside the others."""
+    """Measure what each feature is worth by itself and next to the others."""
     print(importance_summary(measure_importance(options)))

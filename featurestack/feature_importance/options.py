@@ -16,7 +16,7 @@ class FitOptions(DatasetOptions, RunsOptions):
 
 
 class ImportanceOptions(FitOptions):
-    """The worth of each feature, alone and beside the others, from fits of ridge with
+    """The worth of each feature, by itself and with the others, from fits of ridge with
     and without it.
     """
 

@@ -141,8 +141,8 @@ def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> li
     if composed := measured.joined_from:
         text = (
             f"These {len(measured.features)} features are joined from {composed} that"
-            " were tested alone on these folds; no interval here corrects that choice,"
-            " so no smaller set is named."
+            " were tested one by one on these folds; no interval here corrects that"
+            " choice, so no smaller set is named."
         )
         return [text]
     every = measured_features(measured)

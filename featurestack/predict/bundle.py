@@ -186,7 +186,7 @@ class RunModel:
         return FoldModel(self.compute.place(network.eval()), statistics)
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
-        """(B, K) of each fold's model alone, unscaled as in predictions.csv, for clips
+        """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
         given by their stored features. `filled` (B,) is the share of the duration that
         each clip fills; it counts if the run was trained without padding.
         """

@@ -148,7 +148,7 @@ def predict_files(
 
 
 def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
-    """Tell how many files have a lower sample rate (`rates`) than the model's audio."""
+    """Say how many files have a lower sample rate (`rates`) than the model's audio."""
     low = [file for file, rate in rates.items() if rate < wanted]
     if low:
         own = rates[low[0]]

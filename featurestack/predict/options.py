@@ -108,7 +108,7 @@ class VerifyOptions(ComputingOptions, DatasetOptions):
     example = "RUN=runs/esc10/mel-linear DATASET=/srv/data/esc10/features"
 
     run: str = option(
-        "", "a run's name, path or unique prefix, or last; by default the cache alone"
+        "", "a run's name, path or unique prefix, or last; by default only the cache"
     )
     dataset: str = option(
         "",

@@ -110,7 +110,7 @@ def predicted_again(
 def differing_clips(
     known: pd.DataFrame, expected: pd.DataFrame, classes: list[str]
 ) -> list[str]:
-    """Ids of the clips of which any row differs, or is in one table alone."""
+    """Ids of the clips of which any row differs, or is in only one table."""
     known, expected = known.set_index(KEYS).align(expected.set_index(KEYS), axis=0)
     # the last columns: a class may be called as another column
     answers, again = (rows.to_numpy()[:, -len(classes) :] for rows in (known, expected))

@@ -41,7 +41,7 @@ from featurestack.results.training_options import Device, Training, Validation
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 RUN_FORMAT = 1  # raised if an older run.json can no longer be read
-TRAIN_AGAIN = "train it again, which makes a run beside it, or remove its folder"
+TRAIN_AGAIN = "train it again, which makes a new run, or remove its folder"
 
 # options that every run has: keys of run.json itself, and not of `training`
 OF_EVERY_RUN = ("features", "model", "task", "seed", "val")
@@ -171,7 +171,7 @@ class Choice(Record):
 
     @property
     def agreeing(self) -> int:
-        """The number of folds that chose the recommended set alone."""
+        """The number of folds that chose exactly the recommended set."""
         return self.sets.count(self.recommended)
 
     @property
@@ -231,7 +231,7 @@ class RunConfig(Record):
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)
     clips: str = ""  # digest of the clips' table
-    # data beside it, such as events -> its digest
+    # data of its own, such as events -> its digest
     targets: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine | None = None  # the machine that began the run

@@ -119,7 +119,7 @@ def one_of_classes(values: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def free_place(place: Path, source: str) -> Path:
-    """This folder, or one beside it if it holds a run of another source."""
+    """This folder, or another if it holds a run of another source."""
     name = label(place.name, "", (), digest([source])).removesuffix("-")
     folder = place.with_name(name)
     if (folder / "run.json").exists():

@@ -11,7 +11,7 @@
         trackers/                        files of TRACKER=
 
 Training writes predictions.csv last and whole: a fold that has one is finished. Files
-are replaced by rename; history.csv alone grows by appending, so that a reader, or `tail
+are replaced by rename; only history.csv grows by appending, so that a reader, or `tail
 -f`, may follow it while the fold trains.
 
 A reader gets valid content or a RequestError that names the file and what to do:
@@ -164,7 +164,7 @@ class RunFolder:
 
     @property
     def spread(self) -> float:
-        """The variance of its score, over that of clips alone."""
+        """The variance of its score, over the variance of clips."""
         return CHOICE_VARIANCE if self.config.choice else 1.0
 
     @property

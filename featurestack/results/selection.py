@@ -3,7 +3,7 @@ a run belongs to: the clips' table, the values that it read, and what else its t
 trains on. No torch.
 
 A run is of today's data if it would be trained on the same data now. Others stay as
-they are, and nothing but `remove` touches them; `train` makes a run beside them.
+they are, and nothing but `remove` touches them; `train` makes a run next to them.
 """
 
 import os
@@ -242,7 +242,7 @@ def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder
     for dataset in dict.fromkeys(run.path.parent.name for run in runs):
         own = [run for run in runs if run.path.parent.name == dataset]
         folder = cache_folder(dataset, Path(data))
-        with suppress(RequestError):  # a damaged cache tells nothing
+        with suppress(RequestError):  # a damaged cache says nothing
             if is_cache(folder):
                 current = of_today(own, Cache(folder))
                 other += [run for run in own if run not in current]

@@ -99,7 +99,7 @@ class Training(Options):
     augment: str = of_networks(
         "auto",
         "random changes of each batch, name=strength; auto is shift,gain, for a"
-        " waveform shift,gain,polarity,mixup=0.4, for texturenet alone none; none for"
+        " waveform shift,gain,polarity,mixup=0.4, for texturenet none; none for"
         " no change",
     )
     smoothing: float = of_networks(

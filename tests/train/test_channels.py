@@ -97,7 +97,7 @@ def test_check_listens_to_the_channel(folder, capsys):
         check_dataset(command)
         shown = capsys.readouterr().out
         assert ("silent: never above -60 dB" in shown) == silent
-        assert ("cancel, CHANNEL=1 takes the first alone" in shown) == silent
+        assert ("cancel, CHANNEL=1 takes only the first" in shown) == silent
 
 
 def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
