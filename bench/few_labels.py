@@ -15,8 +15,8 @@ from bench.record import record, spent
 from featurestack.commandline.commands import script
 from featurestack.commandline.options import option
 from featurestack.commandline.terminal import progress
+from featurestack.feature_importance import FitOptions
 from featurestack.feature_importance.fits import Clips, Part, read_features
-from featurestack.feature_importance.options import FitOptions
 from featurestack.scores.significance import accuracy_interval
 
 COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10}  # clips of a class

@@ -32,8 +32,8 @@ from featurestack.commandline.errors import RequestError as RequestError
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
     from featurestack.answers.functions import answer as answer
-    from featurestack.feature_importance.functions import curve as curve
-    from featurestack.feature_importance.functions import importance as importance
+    from featurestack.feature_importance.fits import curve as curve
+    from featurestack.feature_importance.importance import importance as importance
     from featurestack.functions import bundle as bundle
     from featurestack.functions import check as check
     from featurestack.functions import export as export
@@ -71,7 +71,8 @@ __version__ = VERSION
 HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
     "featurestack.answers.functions": "answer",
-    "featurestack.feature_importance.functions": "curve importance",
+    "featurestack.feature_importance.fits": "curve",
+    "featurestack.feature_importance.importance": "importance",
     "featurestack.functions": "bundle check export extract fit own_run report verify",
     "featurestack.interface": "RATE cache clips compute confusion curves draw play"
     " predict_audio read run show tone write",

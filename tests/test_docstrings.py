@@ -16,7 +16,7 @@ WITH_EXAMPLES = [
 
 
 # their examples make the synthetic sounds
-OF_SYNTH = {"functions", "interface", "feature_importance.functions"}
+OF_SYNTH = {"functions", "interface", "feature_importance.importance"}
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted(OF_SYNTH)]
 
 

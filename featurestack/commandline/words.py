@@ -86,12 +86,12 @@ COMMANDS = {
     ),
     "importance": Command(
         "feature_importance.importance:make_importance",
-        "feature_importance.options:ImportanceOptions",
+        "feature_importance:ImportanceOptions",
         "Measure what each feature is worth by itself and with the others.",
     ),
     "curve": Command(
-        "feature_importance.curve:make_curve",
-        "feature_importance.options:CurveOptions",
+        "feature_importance.fits:make_curve",
+        "feature_importance:CurveOptions",
         "Measure the score against the number of training recordings.",
     ),
     "predict": Command(

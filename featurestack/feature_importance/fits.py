@@ -1,4 +1,5 @@
-"""Ridge fitted to feature sets, and its answers to clips that it was not fitted to.
+"""Ridge fitted to feature sets, and its answers to clips that it was not fitted to; and
+`make curve`: the score against the number of training recordings.
 
 Importance, the learning curve and the choice of features all read these answers. Clips
 and folds are those of `make train`, and so are the solutions; no fit uses the clips
@@ -11,6 +12,10 @@ runs/<dataset>/fits/
 A digest names the values of the features, the clips with their labels and recordings,
 the task and the solution. A damaged file is made again.
 
+The curve has each feature set fitted on an eighth, a quarter, half and all of the
+training recordings of each fold, and scored on all test clips. If it still rises at its
+end, more recordings help more than another model.
+
 Conventions: N clips of the cache, D numbers of a clip, K classes.
 """
 
@@ -18,7 +23,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,12 +35,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.options import part_of
-from featurestack.commandline.terminal import silenced
-from featurestack.feature_importance.options import FitOptions
+from featurestack.commandline.quantities import points
+from featurestack.commandline.terminal import silenced, text_table
+from featurestack.feature_importance import CurveOptions, FitOptions
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
-from featurestack.features_cache.table import Split, fold_split
+from featurestack.features_cache.table import Split, draw_groups, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
 from featurestack.scores.metrics import Floats, clip_metric
@@ -50,7 +57,8 @@ from featurestack.train.plan import Plan, Positions, make_plan
 
 RIDGE = "ridge"
 FOLDER = "fits"
-FITS = 1  # raised if the same fits would have other answers
+# of the curve: part of the training recordings -> its share
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 Numbers: TypeAlias = NDArray[np.float32]
 
@@ -95,10 +103,6 @@ class Clips:
         folds = self.plan.folds
         return [Part(self.trained(fold), self.tested(fold)) for fold in folds]
 
-    def width(self, features: str) -> int:
-        """The numbers of a clip of a feature set."""
-        return sum(self.numbers[name].shape[1] for name in features.split("+"))
-
     def x(self, features: str) -> Numbers:
         """(N, D) the numbers of a feature set."""
         first, *others = (self.numbers[name] for name in features.split("+"))
@@ -137,8 +141,6 @@ class Fits:
     """The answers of feature sets' fits, made once and kept."""
 
     clips: Clips
-    # fits that this process has made, as feature set and number of parts
-    made: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -167,12 +169,11 @@ class Fits:
             np.savez(content, **arrays)
             OwnFiles(self.folder).claim([file.name], "move it, or give another RUNS")
             replace_file(file, content.getvalue(), durable=False, parents=True)
-            self.made.append((features, len(lacking)))
         return [kept[key] for key in keys]
 
     def file(self, features: str) -> Path:
         plan = self.clips.plan
-        about = [FITS, plan.training.task, plan.training.padding, [*plan.names]]
+        about = [plan.training.task, plan.training.padding, [*plan.names]]
         about += [plan.content["clips"], self.clips.values(features)]
         return self.folder / f"{digest(about)}.npz"
 
@@ -254,3 +255,116 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Cli
             f"FEATURES={options.features}: expected two or more different features"
         )
     return names, read_clips(plan)
+
+
+# ---- the curve
+
+
+def measure_curve(options: CurveOptions) -> pd.DataFrame:
+    """A row for each feature set and part of the training recordings: features, part,
+    recordings and clips (means over folds), and mAP, or accuracy with the ends of its
+    95 % interval.
+    """
+    rows = []
+    for channels in parse_list(options.features):
+        features = "+".join(map(str, channels))
+        asked = part_of(options, FitOptions, features=features)
+        (channels_named,), clips = read_features(asked, least=1)
+        tested = np.concatenate([part.tested for part in clips.parts])
+        for part in PARTS:
+            tables = {
+                fold: trained_on(clips, fold, part, options.seed)
+                for fold in clips.plan.folds
+            }
+            parts = [
+                Part(table.index.to_numpy(), clips.tested(fold))
+                for fold, table in tables.items()
+            ]
+            answers = np.concatenate(Fits(clips).answers(channels_named, parts))
+            recordings = [table["group"].nunique() for table in tables.values()]
+            row = {
+                "features": features,
+                "part": part,
+                "recordings": float(np.mean(recordings)),
+                "clips": float(np.mean([len(table) for table in tables.values()])),
+                **score_of(clips, tested, answers),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def trained_on(clips: Clips, fold: int, part: str, seed: int) -> pd.DataFrame:
+    """The training clips of a fold, from one of PARTS of its recordings.
+
+    Parts are stratified, and each lies within the next larger one.
+    """
+    table = clips.plan.table.loc[clips.trained(fold)]
+    if PARTS[part] == 1:
+        return table
+    rng = np.random.default_rng([seed, fold])
+    left_out = draw_groups(table, 1 - PARTS[part], rng)
+    return table[~table["group"].isin(left_out)]
+
+
+def curve_summary(curve: pd.DataFrame) -> str:
+    """The curves as a table, and what their ends say."""
+    score = next(name for name in ("map", "accuracy") if name in curve)
+    title = {"map": "mAP"}.get(score, score)
+    digits = {"recordings": 1, "clips": 0}
+    shown = curve.copy()
+    for name, numbers in shown.select_dtypes("float").items():
+        shown[name] = [f"{number:,.{digits.get(str(name), 3)}f}" for number in numbers]
+    titles = {"part": "part of the recordings", score: title}
+    titles |= {"low": "95 % interval from", "high": "to"}
+    header = [titles.get(name, name) for name in shown]
+    lines = [text_table(shown.to_numpy().tolist(), header)]
+    for features, rows in curve.groupby("features", sort=False):
+        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        lines.append(
+            f"{features}: the second half of the recordings brings {points(gain)}"
+            f" points of {title} in this one draw"
+        )
+    lines.append("the model is small, so only the shape of a curve counts")
+    return "\n".join(lines)
+
+
+def make_curve(options: CurveOptions) -> None:
+    """Measure the score against the number of training recordings."""
+    print(curve_summary(measure_curve(options)))
+
+
+@command
+def curve(
+    features: str = "mel",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    dataset: str = "esc50",
+    name: str = "",
+    task: str = "auto",
+    seed: int = 0,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make curve`: the score of feature sets by the number of training recordings.
+
+    Parameters
+    ----------
+    features : str
+        Feature sets separated by blanks.
+
+    Other Parameters
+    ----------------
+    The options of `make curve`, explained by `featurestack help curve`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each set and part of the recordings.
+
+    Examples
+    --------
+    ::
+
+        fs.curve("mel mel+mfcc", dataset="synth")
+    """
+    return measure_curve(options_from(CurveOptions, locals()))

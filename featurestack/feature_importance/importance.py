@@ -31,12 +31,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
-from featurestack.feature_importance.options import FitOptions, ImportanceOptions
+from featurestack.feature_importance import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain, Record, digest, read_config
 from featurestack.results.run_folder import damage_named
-from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import (
     FAMILY_LEVEL,
     recording_sums,
@@ -145,17 +146,16 @@ class SetScores:
 # ---- tests and intervals
 
 
-def gain_tests(
-    gains: Floats, groups: NDArray[np.generic], unit: float | None = 1.0
-) -> pd.DataFrame:
-    """Mean, low, high, p and significant for each column of `gains` (N, F).
+def gain_tests(gains: Floats, groups: NDArray[np.generic]) -> pd.DataFrame:
+    """Mean, low, high, p and significant for each column of `gains` (N, F), which lie
+    between -1 and 1.
 
     p and interval are corrected for all columns. With too few recordings there is no
-    interval. `unit` is a clip's largest possible gain, None if it has no limit.
+    interval.
     """
     _, sizes = np.unique(groups, return_counts=True)
     sums = recording_sums(gains, groups) / len(gains)
-    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
+    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=1.0)
     numbers = tests.numbers()
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns["significant"] = columns["p"] < FAMILY_LEVEL
@@ -179,31 +179,15 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
 
 
 def classes_table(fits: SetScores) -> pd.DataFrame:
-    """By class, feature and measure: mean over the class's clips, interval and p,
-    corrected for all of a measure.
-    """
-    of_class = fits.labels.to_numpy()  # (N, K)
-    weights = of_class / of_class.mean(axis=0)
+    """By class, feature and measure the mean over the class's clips."""
+    of_class = fits.labels.astype(float)
     parts = []
     for measure in MEASURES:
-        gains = fits.gains(measure)
-        cells = weights[:, :, None] * gains.to_numpy()[:, None, :]  # (N, K, F)
-        table = gain_tests(cells.reshape(len(cells), -1), fits.groups, None)
-        table.index = pd.MultiIndex.from_product(
-            [fits.labels.columns, gains.columns], names=["class", "feature"]
-        )
-        parts.append(table.reset_index().assign(measure=measure))
+        means = (of_class.T @ fits.gains(measure)).div(of_class.sum(), axis=0)
+        means = means.rename_axis(index="class", columns="feature")
+        long = means.stack().rename("mean").reset_index()
+        parts.append(long.assign(measure=measure))
     return pd.concat(parts, ignore_index=True)
-
-
-def selected_on_others(criterion: Floats) -> Ints:
-    """(..., F) for each fold, the run with the best `criterion` (..., R, F) on the
-    other folds; the first run wins a tie, so their order must not come from a score.
-    """
-    others = criterion.sum(axis=-1, keepdims=True) - criterion
-    # Rounding keeps equal sums equal.
-    chosen: Ints = np.argmax(np.round(others, 12), axis=-2)
-    return chosen
 
 
 def smaller_sets(fits: SetScores) -> pd.DataFrame:
@@ -226,9 +210,11 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     rows, hits = [], []
     for size in sorted({*sizes.values()} - {0, len(fits.sets.features)}):
         names = [name for name, number in sizes.items() if number == size]
-        by_fold = scores[names].to_numpy().T @ of_fold
-        chosen = selected_on_others(by_fold)
-        best = int(by_fold.sum(axis=1).argmax())
+        by_fold = scores[names].to_numpy().T @ of_fold  # (sets, folds)
+        every_fold = by_fold.sum(axis=1, keepdims=True)
+        # the best on the other folds; rounding keeps equal sums equal
+        chosen = np.argmax(np.round(every_fold - by_fold, 12), axis=0)
+        best = int(every_fold.argmax())
         rows.append((names[best], bool((chosen == best).all())))
         hits.append(scores[names].to_numpy()[np.arange(len(fold)), chosen[fold]])
     lost = every[:, None] - np.stack(hits, axis=1)
@@ -353,3 +339,43 @@ def importance_summary(measured: Importance) -> str:
 def make_importance(options: ImportanceOptions) -> None:
     """Measure what each feature is worth by itself and next to the others."""
     print(importance_summary(measure_importance(options)))
+
+
+@command
+def importance(
+    features: str = "mel mfcc chroma",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    dataset: str = "esc50",
+    name: str = "",
+    task: str = "auto",
+    quiet: bool = False,
+) -> dict[str, pd.DataFrame]:
+    """`make importance`: the worth of each feature, only by itself and with the others,
+    from exact fits with and without it.
+
+    Parameters
+    ----------
+    features : str
+        Features, or sets joined by + that count as one, separated by blanks.
+
+    Other Parameters
+    ----------------
+    The options of `make importance`, explained by `featurestack help importance`.
+
+    Returns
+    -------
+    dict of DataFrame
+        `features`: what each feature gives by itself, what is lost without it and what
+        it adds, with intervals; `classes`: the same by class; `smaller`: the best
+        smaller sets and whether they are as good.
+
+    Examples
+    --------
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> tables = fs.importance("rms zcr", dataset="synth", quiet=True)
+    >>> sorted(tables)
+    ['classes', 'features', 'smaller']
+    """
+    return measure_importance(options_from(ImportanceOptions, locals())).tables

@@ -15,7 +15,6 @@ from featurestack.analysis.figures.comparison import (
     signed_colours,
 )
 from featurestack.analysis.figures.drawing import (
-    FIGURES,
     figure,
     row_height,
 )
@@ -55,7 +54,7 @@ def importance(page: PageInputs) -> Section | None:
         page.writer.submit("importance", intervals=losses.rename(columns=columns))
     by_class = tables["classes"].query("measure == 'lost'")
     page.writer.submit("importance_by_class", classes=by_class)
-    sentences = what_matters(tables, shown)
+    sentences = what_matters(shown)
     if found.main:
         sentences += other_clips(shown, found.main.best.clip_ids)
     return Section(
@@ -65,7 +64,6 @@ def importance(page: PageInputs) -> Section | None:
         values={
             "measured": tables,
             "shown_call": shown,
-            "shown_call_in_words": measured_features(shown),
         },
         leads={"What matters?": " ".join(sentences)} if sentences else {},
         proposal=better_set(page, shown),
@@ -110,33 +108,24 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
 
 
 @figure(
-    "Points that are lost without each feature, by class; bold: clear; up to"
-    f" {MANY_CLASSES} classes, those in which the features differ most",
+    "Points that are lost without each feature, by class; up to"
+    f" {MANY_CLASSES} classes, those in which the features differ most. A class has few"
+    " clips: no interval belongs to a cell",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     """Draw `mean` of classes (rows) and features (columns)."""
-    cells = classes.set_index(["class", "feature"])[["mean", "significant"]]
-    means = cells["mean"].unstack(sort=False)
-    kept = differing_most(means.to_numpy().T)
-    means = means.iloc[kept]
-    clear = cells["significant"].unstack(sort=False).to_numpy()[kept]
+    means = classes.pivot(index="class", columns="feature", values="mean")
+    means = means.loc[classes["class"].unique(), classes["feature"].unique()]
+    means = means.iloc[differing_most(means.to_numpy().T)]
     colours = signed_colours(means.to_numpy(), least=0.01)
-    return heat_map(ax, means.map(points_or_dot), colours, bold=clear)
-
-
-LOST, LOST_BY_CLASS = FIGURES["importance"], FIGURES["importance_by_class"]
+    return heat_map(ax, means.map(points_or_dot), colours)
 
 
 # ---- sentences
 
 
-def measured_features(measured: Importance) -> str:
-    """`5 features, by ridge`."""
-    return f"{counted(len(measured.features), 'feature')}, by ridge"
-
-
-def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> list[str]:
+def what_matters(measured: Importance) -> list[str]:
     """Sentences on the smaller set, and on what is lost without each feature."""
     if composed := measured.joined_from:
         text = (
@@ -145,7 +134,8 @@ def what_matters(tables: Mapping[str, pd.DataFrame], measured: Importance) -> li
             " choice, so no smaller set is named."
         )
         return [text]
-    every = measured_features(measured)
+    every = f"{counted(len(measured.features), 'feature')}, by ridge"
+    tables = measured.tables
     if tables["smaller"].empty:
         return [f"All {every}, are not clearly better than chance."]
     losses = tables["features"].query("measure == 'lost'").to_dict("records")

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 
+from featurestack.feature_importance import ImportanceOptions
 from featurestack.feature_importance.fits import Fits, read_features
 from featurestack.feature_importance.importance import measure_importance
-from featurestack.feature_importance.options import ImportanceOptions
 
 
 def test_a_killed_command_goes_on_where_it_was(cache_folder, tmp_path, monkeypatch):

@@ -1,12 +1,14 @@
-"""Sentences about importance: a phrase book."""
+"""Sentences about importance, a phrase book, and its figures."""
 
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from featurestack.feature_importance import section
 from featurestack.results.config import digest
+from tests.analysis.test_figures import INTERVALS, NAMES, assert_drawn
 
 EVERY = "3 features, by ridge"
 
@@ -83,3 +85,19 @@ def test_other_clips_than_those_of_the_runs_are_said():
     assert section.other_clips(measured, ["b", "a"]) == []
     (said,) = section.other_clips(measured, ["a", "b", "c"])
     assert "measured on 2 clips, the best configuration on 3" in said
+
+
+CLASSES = {
+    "class": np.repeat(NAMES, 3),
+    "feature": NAMES * 3,
+    "mean": [0.25, -0.25, 10.25] * 3,
+}
+EXAMPLES = {
+    "importance": INTERVALS,
+    "importance_by_class": {"classes": pd.DataFrame(CLASSES)},
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_figure_draws_into_its_axes_at_a_papers_width_with_no_small_text(name):
+    assert_drawn(name, EXAMPLES[name])
