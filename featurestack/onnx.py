@@ -18,14 +18,12 @@ Before the file is written, onnxruntime's by_fold is compared with the networks.
 `ExportedModel` answers new audio by the file, for `predict.model.Model`.
 """
 
-import ctypes
 import json
-import os
 import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +49,7 @@ from featurestack.results.config import content_of, read_config
 from featurestack.results.selection import select_one
 from featurestack.scores.metrics import SMALLEST_PROBABILITY
 from featurestack.scores.tasks import require_clips
+from featurestack.storage.decoder_messages import no_output_of_c
 from featurestack.storage.own_files import own_file
 from featurestack.train.network_input import Floats, Statistics
 
@@ -197,27 +196,6 @@ def example_clips(model: RunModel) -> Iterator[Example]:
                 own.append(stored[:, :, : spec.own_frames(channel, filled)[0]])
             x = model.prepare(fold, values, filled)
             yield number, own, model.answers(fold, x)[0]
-
-
-@contextmanager
-def no_output_of_c() -> Iterator[None]:
-    """A context in which nothing that C++ code prints reaches the terminal."""
-    flush = ctypes.CDLL(None).fflush
-    kept = {}
-    for number in (1, 2):
-        with suppress(OSError):  # there is no such output
-            kept[number] = os.dup(number)
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - its number is needed
-            flush(None)
-            for number in kept:
-                os.dup2(nowhere.fileno(), number)
-            yield
-    finally:
-        flush(None)
-        for number, copy in kept.items():
-            os.dup2(copy, number)
-            os.close(copy)
 
 
 @contextmanager

@@ -144,7 +144,7 @@ COMMANDS = {
     ),
     "network": Command(
         "embeddings.networks:network",
-        "embeddings.options:NetworkOptions",
+        "embeddings:NetworkOptions",
         "List the pretrained networks, or fetch one to models/.",
     ),
 }

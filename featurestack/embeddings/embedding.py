@@ -6,9 +6,8 @@ ai_edge_litert (the extra embeddings), libraries written in C, run it in the pro
 that compute the other features.
 
 Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
-(windows, frames, bands), with another axis of 1 before or after the two. Output is
-(windows, D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
-docs/howto/bring-features.md says how a network is named, carded and converted.
+(windows, frames, bands), perhaps with an axis of 1 beside the two. Output is (windows,
+D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
 
 The fingerprint covers network, front end and card: if a file changes, the feature is
 computed anew, and a run that was trained on the former values refuses the new ones.
@@ -19,8 +18,7 @@ import os
 import threading
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.embeddings.log_mel import BANDS, log_mel
 from featurestack.embeddings.networks import (
+    BANDS,
     FIRST_CONVOLUTION,
     LAST,
     LAST_POINTWISE,
@@ -39,12 +37,14 @@ from featurestack.embeddings.networks import (
     FrontEnd,
     NetworkCard,
     find_network,
+    log_mel,
     require_library,
 )
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
+from featurestack.storage.decoder_messages import no_output_of_c
 
 # convolutions of a single window by these kernels are wrong on some ARM processors
 # (onnxruntime 1.27); versions without the setting ignore it
@@ -155,7 +155,7 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
     """A network for TensorFlow Lite; outputs may be inner tensors or their numbers."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with silent_library():
+    with no_output_of_c(), warnings.catch_warnings(action="ignore"):
         interpreter = Interpreter(str(path), num_threads=1)
         last = interpreter.get_output_details()
         tensors = []
@@ -164,8 +164,10 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
                 tensors += pointwise(interpreter)
             elif output == LAST_POINTWISE:
                 tensors.append(pointwise(interpreter)[-1])
+            elif tensor := tensor_of(interpreter, output) if output else last[0]:
+                tensors.append(tensor)
             else:
-                tensors.append(tensor_of(interpreter, output) if output else last[0])
+                raise ValueError(f"it has no tensor {output}")
         kept = {each["index"] for each in tensors}
         entered = spectrogram_tensor(interpreter, start)
         if entered is not None or not kept <= {each["index"] for each in last}:
@@ -181,7 +183,12 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
         interpreter.reset_all_variables()  # a clip's values depend on no clip before
         interpreter.set_tensor(given["index"], x)
         interpreter.invoke()
-        return [output_of(interpreter, tensor) for tensor in tensors]
+        outputs = []
+        for tensor in tensors:
+            quantization = tensor["quantization"]  # scale, 0 for floats, and zero
+            values = interpreter.get_tensor(tensor["index"])
+            outputs.append(Output(values, *(quantization if quantization[0] else ())))
+        return outputs
 
     lengths = given["shape_signature"].tolist()
     return run, [None if length < 0 else length for length in lengths]
@@ -209,12 +216,6 @@ def cut(network: bytes, start: int | None, outputs: Sequence[int]) -> bytes:
     return bytes(builder.Output())
 
 
-def output_of(interpreter: Any, tensor: dict[str, Any]) -> Output:
-    values = interpreter.get_tensor(tensor["index"])
-    scale, zero = tensor["quantization"]
-    return Output(values, scale, zero) if scale else Output(values)
-
-
 def pointwise(interpreter: Any) -> list[dict[str, Any]]:
     """The output of each convolution whose kernel is 1 by 1, on a map."""
     tensors = {each["index"]: each for each in interpreter.get_tensor_details()}
@@ -234,37 +235,22 @@ def pointwise(interpreter: Any) -> list[dict[str, Any]]:
 def spectrogram_tensor(interpreter: Any, start: str) -> int | None:
     """The number of the tensor `start`, None if it takes no spectrogram."""
     steps = interpreter._get_ops_details()
-    found = [each["inputs"][0] for each in steps if each["op_name"] == "CONV_2D"][:1]
+    if start == FIRST_CONVOLUTION:
+        read = [each["inputs"][0] for each in steps if each["op_name"] == "CONV_2D"]
+        start = str(read[0]) if read else ""
+    tensor = tensor_of(interpreter, start)
     made = {number for step in steps for number in step["outputs"]}
+    if tensor is None or tensor["index"] not in made:
+        return None
+    return int(tensor["index"]) if tensor["shape"].tolist() == SPECTROGRAM else None
+
+
+def tensor_of(interpreter: Any, name: str) -> dict[str, Any] | None:
+    """The tensor of this name or number."""
     for tensor in interpreter.get_tensor_details():
-        number = tensor["index"]
-        named = start in (tensor["name"], str(number))
-        if named or (start == FIRST_CONVOLUTION and number in found):
-            sound = number in made and tensor["shape"].tolist() == SPECTROGRAM
-            return int(number) if sound else None
-    return None
-
-
-@contextmanager
-def silent_library() -> Iterator[None]:
-    """Nothing on standard error, where the interpreter names the kernels it takes."""
-    screen = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        os.dup2(screen, 2)
-        os.close(screen)
-        os.close(nowhere)
-
-
-def tensor_of(interpreter: Any, output: str) -> dict[str, Any]:
-    for tensor in interpreter.get_tensor_details():
-        if output in (tensor["name"], str(tensor["index"])):
+        if name in (tensor["name"], str(tensor["index"])):
             return tensor
-    raise ValueError(f"it has no tensor {output}")
+    return None
 
 
 OPENERS = {".onnx": open_onnx, ".tflite": open_tflite}
@@ -315,9 +301,8 @@ class Network:
         """(windows, samples), or (windows, frames, bands) behind a front end.
 
         The last window of samples ends with the clip: half a window of zeros costs 7
-        points on spoken commands. A clip that is shorter than a window has zeros
-        behind it. Frames behind the last whole window are left out, and a clip that is
-        shorter than one has zeros in front.
+        points on spoken commands. A shorter clip has zeros behind it; in front of it,
+        behind a front end, where frames after the last whole window are left out.
         """
         card = self.card
         scaled = y * np.float32(card.scale)
@@ -356,9 +341,8 @@ def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
 
 
 def _with_axes(windows: Array, shape: list[int | None]) -> Array:
-    """The windows with as many axes as the network's input: one window alone, or a
-    further axis of one channel, which is the second or, if that is fixed to 1, the
-    last.
+    """The windows with as many axes as the network's input: one window alone, or an
+    axis of one channel, the second or, if that is fixed to 1, the last.
     """
     if len(shape) < windows.ndim:
         return windows[0]

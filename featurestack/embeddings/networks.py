@@ -16,6 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featurestack.commandline.errors import (
     RequestError,
     install_command,
@@ -28,7 +31,7 @@ from featurestack.storage.files import content_hash, hash_of
 from featurestack.train.pretrained import FOLDER, MEGABYTES, fetch, local_weights
 
 if TYPE_CHECKING:
-    from featurestack.embeddings.options import NetworkOptions
+    from featurestack.embeddings import NetworkOptions
 
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
 RESNET = "resnet18"
@@ -376,3 +379,43 @@ def network(options: "NetworkOptions") -> None:
         print(local_weights(RESNET) or fetch(RESNET))
     else:
         print(find_network(name, fetch=True).network)
+
+
+# ---- YAMNet's spectrogram in float by its definition (tensorflow/models, audioset)
+
+# The file of a network for TensorFlow Lite may compute it by matrices of 8 bits, which
+# keep 40 to 48 dB of a frame. The reviewed conversion's bands equal these to half a
+# step.
+SAMPLE_RATE = 16_000
+FRAME, HOP, N_FFT = 400, 160, 512
+BANDS = 64
+LOWEST, HIGHEST = 125.0, 7_500.0  # Hz, where the first band begins and the last ends
+FLOOR = 0.001
+
+
+def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(windows, frames, BANDS) of windows (windows, samples) at SAMPLE_RATE."""
+    import scipy.fft
+
+    frames = np.lib.stride_tricks.sliding_window_view(windows, FRAME, axis=1)[:, ::HOP]
+    n = np.arange(FRAME)
+    hann = (0.5 - 0.5 * np.cos(2 * np.pi * n / FRAME)).astype(np.float32)
+    magnitudes = np.abs(scipy.fft.rfft(frames * hann, N_FFT))
+    return np.log(magnitudes @ bands() + np.float32(FLOOR))
+
+
+@functools.cache
+def bands() -> NDArray[np.float32]:
+    """(N_FFT // 2 + 1, BANDS) triangles, evenly spaced on the mel scale of HTK."""
+    frequencies = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)[:, None]
+    position, lowest, highest = (
+        1127 * np.log1p(np.asarray(hertz) / 700)
+        for hertz in (frequencies, LOWEST, HIGHEST)
+    )
+    edges = np.linspace(lowest, highest, BANDS + 2)
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rising = (position - low) / (centre - low)
+    falling = (high - position) / (high - centre)
+    weights = np.maximum(0, np.minimum(rising, falling))
+    weights[0] = 0
+    return weights.astype(np.float32)

@@ -1,4 +1,5 @@
-"""Messages of mpg123, libsndfile's decoder of MP3, on standard error.
+"""What C code prints: messages of mpg123, libsndfile's decoder of MP3, on standard
+error, and `no_output_of_c`.
 
 mpg123 prints without the file's name, also about whole files after a seek, and no
 option keeps it silent. C code prints to the variable `stderr` of the C library, so this
@@ -108,3 +109,24 @@ decoder_messages = DecoderMessages()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=decoder_messages.begin)
+
+
+@contextmanager
+def no_output_of_c() -> Iterator[None]:
+    """A context in which nothing that C and C++ code prints reaches the terminal."""
+    flush = ctypes.CDLL(None).fflush
+    kept = {}
+    for number in (1, 2):
+        with suppress(OSError):  # there is no such output
+            kept[number] = os.dup(number)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - its number is needed
+            flush(None)
+            for number in kept:
+                os.dup2(nowhere.fileno(), number)
+            yield
+    finally:
+        flush(None)
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)

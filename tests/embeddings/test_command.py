@@ -2,8 +2,8 @@
 
 import pytest
 
+from featurestack.embeddings import NetworkOptions
 from featurestack.embeddings.networks import network
-from featurestack.embeddings.options import NetworkOptions
 from tests.refusal import refused
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from featurestack.embeddings import networks
 from featurestack.embeddings.embedding import open_network
-from featurestack.embeddings.log_mel import log_mel
-from featurestack.embeddings.networks import KNOWN, find_network
+from featurestack.embeddings.networks import KNOWN, find_network, log_mel
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import compute, variant
 from tests.processes import serving
