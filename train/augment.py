@@ -155,7 +155,6 @@ class Augmentation:
     default: float  # strength
     maximum: float  # strength
     kinds: tuple[str, ...] = ("image", "wave")  # the models' that it serves
-    circular: bool = False  # it is only a circular shift in time
 
 
 def augment(
@@ -170,7 +169,7 @@ def augment(
     return AUGMENTS.register(entry=entry)
 
 
-@augment(default=1.0, maximum=1.0, circular=True)
+@augment(default=1.0, maximum=1.0)
 def shift(batch: Batch, strength: float) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
     length = batch.x.shape[3]
@@ -375,11 +374,6 @@ class Augmenter:
     """Augmentations with their strengths, applied in order."""
 
     steps: tuple[tuple[Augmentation, float], ...] = ()
-
-    @property
-    def only_shifts(self) -> bool:
-        """Whether no augmentation is more than a circular shift in time."""
-        return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
         """The canonical text with every strength: `mask=0.15,mixup=0.4`."""

@@ -208,11 +208,6 @@ class Resident:
             x = self.values.index_select(0, sent(places, self.values.device))
             yield sent(x, self.device).float()
 
-    def columns(self, chosen: NDArray[np.bool_]) -> "Resident":
-        """The same clips with the `chosen` (D,) of their planes alone."""
-        values = self.values[:, chosen]
-        return Resident(self.index.to_numpy(), [values], values.device, self.device)
-
 
 @dataclass(frozen=True)
 class Streamed:

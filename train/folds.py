@@ -27,7 +27,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.options import fields, written
 from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.terminal import progress, tell, tell_once
+from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
@@ -46,12 +46,11 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan
-from featurestack.train.trainer import Estimate, Tracker, Trainer, trainer_of
+from featurestack.train.trainer import Tracker, Trainer, trainer_of
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-QUICKER = "MODEL=ridge takes seconds"
 IDLE = 0.9  # share of free memory of a card that nothing else uses
 MOST_BESIDE = 5  # folds side by side on one card: so many were measured
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
@@ -62,7 +61,7 @@ SHARED = "recording occurs in the part that is tested or validated"
 
 
 def train_on_devices(
-    options: RunOptions, plan: Plan, folds: Sequence[int], bar: "Bar | None" = None
+    options: RunOptions, plan: Plan, folds: Sequence[int], bar: "Bar"
 ) -> None:
     """Train these folds on the devices of the options; an exact model is fitted on the
     CPU.
@@ -75,7 +74,7 @@ def train_on_devices(
     if len(devices) > 1:
         train_side_by_side(options)
     elif started:
-        train_share(plan, folds, *devices)
+        train_share(plan, folds, devices[0], bar)
     else:
         train_run(plan, folds, devices[0], bar)
 
@@ -91,7 +90,7 @@ def tell_idle_card(folds: int) -> None:
         )
 
 
-def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:
+def train_share(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:
     """Train these folds beside the other processes of torchrun, or of several devices.
 
     The variables RANK and WORLD_SIZE are the process's number and how many there are;
@@ -103,7 +102,7 @@ def train_share(plan: Plan, folds: Sequence[int], device: str) -> None:
     share = folds[rank::size]
     # backwards, because the others begin with the first ones
     others = [fold for fold in reversed(folds) if fold not in share]
-    train_run(plan, [*share, *others], device)
+    train_run(plan, [*share, *others], device, bar)
 
 
 def train_side_by_side(options: RunOptions) -> None:
@@ -145,12 +144,8 @@ def child_words(options: RunOptions, device: str) -> list[str]:
 # ---- one process
 
 
-def train_run(
-    plan: Plan, folds: Sequence[int], device: str, bar: "Bar | None" = None
-) -> None:
-    """Train one fold after the other, each from its last finished epoch; `bar` is that
-    of several runs.
-    """
+def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:
+    """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
     if plan.training.pretrained:
@@ -166,14 +161,7 @@ def train_run(
     splits = split_folds(plan, folds, clips.unusable)
     trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
-    own = bar is None
-    if bar is None:
-        total = plan.epochs * trained
-        bar = progress(total=total, label=plan.path.name, unit="clips")
-    else:  # damaged clips are left out
-        bar.total += plan.epochs * trained - plan.steps(folds)
-    quicker = QUICKER if plan.model.kind.resized else ""
-    estimate = Estimate(bar, len(splits) if own else 1, quicker)
+    bar.total += plan.epochs * trained - plan.steps(folds)  # damaged ones are left out
     compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"
@@ -191,7 +179,6 @@ def train_run(
                 if not compute:
                     compute = trainer.prepare(network, data, device)
                 of_fold = trainer(data, network, compute)
-                of_fold.estimate = estimate
                 train_fold(of_fold, bar)
                 del data, of_fold  # before the next fold's clips are loaded
             except Exception as error:
@@ -200,8 +187,6 @@ def train_run(
                 if sentence:
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
-    if own:
-        bar.close()
 
 
 def load_data(
@@ -216,7 +201,7 @@ def load_data(
     Training clips set the norms that WEIGHTS lack in the network.
     """
     front_end = None
-    if plan.augmenter.only_shifts:
+    if not plan.augmenter.steps:
         front_end = getattr(network, "shift_invariant", None)
     data = load_fold(plan, fold, split, clips, device, streamed=bool(front_end))
     if front_end:
@@ -252,7 +237,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     if plan.training.pretrained:
         from featurestack.train.pretrained import start_from
 
-        start_from(network, plan.model.entry.name, plan.training.weights)
+        start_from(network, plan.model.base, plan.training.weights)
     return network
 
 
@@ -347,34 +332,18 @@ def split_folds(
     out.
     """
     splits = {fold: plan.split(fold, unusable) for fold in folds}
-    lines = [*plan.told, *input_remarks(plan), *clip_remarks(plan, unusable)]
-    for fold, split in splits.items():
-        lines += fold_remarks(plan, fold, split)
-    for line in lines:
-        tell_once(line)
-    return splits
-
-
-def input_remarks(plan: Plan) -> list[str]:
-    """Messages about averaged columns and about padding."""
-    lines = []
-    for channel in plan.channels if plan.model.reads_all_values else ():
-        if not channel.timed and channel.columns < channel.frames:
-            numbers = f"{channel.frames} to {channel.columns}"
-            lines.append(
-                f"{channel.name}: neighbouring columns are averaged, {numbers}"
-            )
+    lines = [*plan.told, *clip_remarks(plan, unusable)]
     if plan.input.drop_padding:
         share = 1 - plan.filled.mean()
         lines.append(
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"
         )
-    elif plan.training.padding == "drop":
-        lines.append(
-            "PADDING=drop has no effect: no clip is short, or vectors are trained on"
-        )
-    return lines
+    for fold, split in splits.items():
+        lines += fold_remarks(plan, fold, split)
+    for line in lines:
+        tell_once(line)
+    return splits
 
 
 def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:

@@ -34,7 +34,7 @@ from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
 from featurestack.scores.tasks import Task
 from featurestack.train.augment import Augmenter, parse_augment
-from featurestack.train.models import Architecture
+from featurestack.train.models import Model
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import (
     Execution,
@@ -62,7 +62,7 @@ class Plan:
     cache: Cache
     table: pd.DataFrame
     task: Task
-    model: Architecture
+    model: Model
     input: InputSpec
     augmenter: Augmenter
     content: dict[str, Any]  # content of its hash: `hashed_content`
@@ -236,9 +236,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
 # ---- the run's identity
 
 
-def hashed_content(
-    training: Training, spec: InputSpec, model: Architecture
-) -> dict[str, Any]:
+def hashed_content(training: Training, spec: InputSpec, model: Model) -> dict[str, Any]:
     """The content of a run's hash without the data; a change of these entries, or of
     those of the data, needs a higher HASH_VERSION.
 

@@ -42,11 +42,6 @@ if TYPE_CHECKING:
 
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1
-# what a seed needs for the same bytes, of a card and of a processor
-SAME_BYTES = (
-    "kind of card, versions, precision, channels_last",
-    "kind of processor, versions, precision, channels_last, threads",
-)
 OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
@@ -75,7 +70,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         note=plan.execution.note,
         joined_from=plan.joined_from,
         own_code=tuple(DEFINING),
-        model_summary=model.entry.summary,
+        model_summary=model.summary,
         exact=not model.kind.in_steps,
         input_grid=f"{rows}x{frames}",
         folds=tuple(plan.folds),
@@ -163,7 +158,7 @@ def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:
     """Write a new run's run.json, or how a run that has begun computes from here on. Of
     two processes that begin a run, the second finds how the first one computes.
     """
-    way = Way(**vars(compute), same_bytes=SAME_BYTES[compute.device == "cpu"])
+    way = Way(**vars(compute))
     with Lock(plan.path / LOCK):
         if plan.begun:
             known = RunFolder(plan.path).training

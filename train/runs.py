@@ -1,8 +1,6 @@
 """`make runs` and `make remove`: the runs of some folders, and their removal."""
 
-import glob
 import shlex
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,7 +41,6 @@ def list_runs(options: ListOptions) -> int:
                 rows.append(described(run))
             except (RequestError, OSError) as error:
                 problems[str(error)] = None
-        rows += [(str(place), "", "", "", "") for place in other_folders(folder)]
     if rows:
         print(text_table(sorted(rows), HEADER))
         print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
@@ -88,23 +85,18 @@ def runs_in(folder: Path) -> list[RunFolder]:
     return [RunFolder(place) for place in sorted(places)]
 
 
-def other_folders(runs: Path | str, dataset: str = "") -> list[Path]:
-    """The folders beside runs that a command has filled without making them a run."""
-    folders = glob.escape(dataset) or "*"
-    found = []
-    for file in sorted(Path(runs).glob(f"{folders}/[!.]*/{RECORD}")):
-        place = file.parent
-        if not (place / "run.json").exists() and any(own_sizes(place)):
-            found.append(place)
-    return found
-
-
 # ---- remove
 
 
 def remove_runs(options: RemoveOptions) -> int:
     """Name the files, ask, and delete; 1 if nothing was deleted."""
-    folders = list(named_folders(options))
+    dataset = dataset_name(options.dataset)
+    runs: list[RunFolder] = []
+    if options.old:
+        runs += of_other_data(find(options.runs, dataset), options.data)
+    if options.run or not options.old:
+        runs += select(options.runs, options.run, dataset, data=options.data)
+    folders = list(dict.fromkeys(run.path for run in runs))
     if not folders:
         print("no run is of other data than there are today")
         return 0
@@ -120,7 +112,8 @@ def remove_runs(options: RemoveOptions) -> int:
             )
     with locked(*folders):
         for folder in folders:
-            sizes = own_sizes(folder)
+            files = [folder / name for name in OwnFiles(folder).hashes]
+            sizes = [file.stat().st_size for file in files if file.is_file()]
             print(f"{folder}: {len(sizes)} files, {size(sum(sizes))}")
         answer = "y" if options.yes else ""
         with suppress(EOFError):  # no answer: standard input has ended
@@ -133,30 +126,3 @@ def remove_runs(options: RemoveOptions) -> int:
                 print(f"{file} stays: it is not of the run")
     print("removed")
     return 0
-
-
-def own_sizes(folder: Path) -> list[int]:
-    """Bytes of each file of a folder that this program wrote."""
-    files = [folder / name for name in OwnFiles(folder).hashes]
-    return [file.stat().st_size for file in files if file.is_file()]
-
-
-def named_folders(options: RemoveOptions) -> Iterator[Path]:
-    """The folders that RUN or OLD names."""
-    dataset = dataset_name(options.dataset)
-    if options.old:
-        for run in of_other_data(find(options.runs, dataset), options.data):
-            yield run.path
-        if not options.run:
-            return
-    words = options.run.split()
-    for place in other_folders(options.runs, dataset):
-        names = (place.name, f"{place.parent.name}/{place.name}", str(place))
-        for word in {*names} & {*words}:
-            words.remove(word)
-            yield place
-            if not words:
-                return
-    wanted = options.run if words == options.run.split() else " ".join(words)
-    for run in select(options.runs, wanted, dataset, data=options.data):
-        yield run.path

@@ -27,7 +27,7 @@ from featurestack.results.config import StoredChannel
 from featurestack.results.selection import training_clips
 from featurestack.scores.tasks import Task, claiming_name, task_of
 from featurestack.train.augment import parse_augment
-from featurestack.train.models import Architecture, resolve
+from featurestack.train.models import Model, resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import (
     NATIVE,
@@ -51,7 +51,7 @@ class Found(NamedTuple):
     # clips that are done in every channel; the index is the cache's row numbers
     table: pd.DataFrame
     task: Task
-    model: Architecture
+    model: Model
 
 
 class Settled(NamedTuple):
@@ -165,7 +165,7 @@ def choose_model(
     name: str,
     channels: Sequence[StoredChannel],
     task: Task | None = None,
-) -> Architecture:
+) -> Model:
     """The named model; the default becomes mlp if all channels are vectors."""
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS
@@ -188,7 +188,7 @@ def choose_model(
 # ---- the options
 
 
-def unused(model: Architecture) -> list[str]:
+def unused(model: Model) -> list[str]:
     """The options that a model has no use for, sorted."""
     parts = {None, *model.kind.uses}
     known = fields(RunOptions).items()
@@ -233,7 +233,7 @@ def settle(asked: RunOptions, found: Found, *, own_weights: bool = False) -> Set
     elif model.kind.in_steps and named.weights in ("auto", "imagenet"):
         from featurestack.train.pretrained import choose_weights
 
-        weights = choose_weights(named.weights, model.entry.name)
+        weights = choose_weights(named.weights, model.base)
         named = replace(named, weights=weights)
     chosen: dict[str, Any] = {"norm": "row"}  # as a network from scratch
     if model.kind.in_steps:

@@ -47,7 +47,7 @@ from featurestack.sound_events.scores import (
     tested_lines,
 )
 from featurestack.storage.files import content_hash
-from featurestack.train.models import MODELS, Model, resolve
+from featurestack.train.models import model, resolve
 from featurestack.train.network_input import Shape, input_kind
 
 if TYPE_CHECKING:
@@ -306,6 +306,7 @@ def rows_in_time(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tens
     return values[:, :, None, : grid[1]]
 
 
+@model(kind="rows_in_time")
 def frames(
     channels: int, classes: int, shape: Shape, *, width: int = 48, background: str = ""
 ) -> "nn.Module":
@@ -317,6 +318,3 @@ def frames(
     from featurestack.sound_events.training import FrameModel
 
     return FrameModel(channels, classes, width)
-
-
-MODELS["frames"] = Model("frames", "rows_in_time", frames)

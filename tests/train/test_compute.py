@@ -4,7 +4,7 @@ found.
 """
 
 import os
-import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ from featurestack.train.compute import (
     disagreement,
     preferred,
 )
-from featurestack.train.models import MODELS, Model
+from featurestack.train.models import MODELS
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions
 from tests.train.little import build, change, execute
@@ -68,23 +68,6 @@ def test_cublas_is_deterministic_before_cuda_starts(monkeypatch):
     )
     assert compute.device_of("auto") == "cuda"
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-
-
-def test_operations_without_a_deterministic_kernel_are_told_in_one_line(flags, capsys):
-    compute.use_deterministic_kernels()
-
-    def step():
-        x = torch.ones(4, requires_grad=True)
-        (x * 2).put_(torch.tensor([1]), torch.tensor([2.0])).sum().backward()
-
-    with pytest.warns(UserWarning, match="of a library") as heard:
-        with compute.named_operations():
-            step()
-            warnings.warn("of a library", stacklevel=1)
-        step()  # torch warns again, and is not heard
-    assert len(heard) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1 and "no deterministic kernel on this card for put_" in told[0]
 
 
 def test_a_card_compares_a_step_of_few_clips(monkeypatch):
@@ -173,7 +156,8 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
     def faulty(channels, classes, shape):
         return network(Wrong("unwritten"), channels=channels, classes=classes)
 
-    monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty))
+    fault = replace(MODELS["cnn4"], base="faulty", builder=faulty)
+    monkeypatch.setitem(MODELS, "faulty", fault)
     config = execute(
         options, model="faulty", precision="bf16", folds=(1,), epochs=1
     ).config

@@ -35,12 +35,12 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
 def test_a_process_ends_with_the_folds_of_the_others(options, monkeypatch):
     trained = []
     monkeypatch.setattr(
-        folds, "train_run", lambda plan, share, device: trained.append(share)
+        folds, "train_run", lambda plan, share, device, bar: trained.append(share)
     )
     for rank in "01":
         monkeypatch.setenv("RANK", rank)
         monkeypatch.setenv("WORLD_SIZE", "2")
-        folds.train_share(make_plan(options), [1, 2, 3, 4, 5], "cpu")
+        folds.train_share(make_plan(options), [1, 2, 3, 4, 5], "cpu", None)
     assert trained == [[1, 3, 5, 4, 2], [2, 4, 5, 3, 1]]
 
 

@@ -43,11 +43,18 @@ def trained(data, record=None, compute=None):
     if record:
         own.gradients = Replayed(network, own.both_passes, record)
     losses = []
-    estimate = type("", (), {"step": lambda self, loss: losses.append(loss)})
-    own.estimate = estimate()
+    passes = own.gradients
+
+    def observed(x, targets):
+        loss, logits = passes(x, targets)
+        losses.append(loss)
+        return loss, logits
+
+    own.gradients = observed
     for _ in range(2):
         own.train_epoch(BAR)
         own.epoch += 1
+    own.gradients = passes
     return own, torch.stack(losses)
 
 

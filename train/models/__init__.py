@@ -23,9 +23,10 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import number_of
@@ -62,16 +63,17 @@ MODELS: Registry[Model] = Registry(
 
 @dataclass(frozen=True)
 class Model:
-    """One model: `builder(channels, classes, shape, **options)`."""
+    """One model with its options: `builder(channels, classes, shape, **given)`."""
 
-    name: str
-    kind: str  # input kind, see train/network_input.py
+    base: str  # its name without options
+    kind: InputKind
     builder: Builder
-    augment: str = ""  # AUGMENT=auto for this model alone; empty for that of its kind
+    augment: str  # the augmentations of AUGMENT=auto
     # how long a clip is (docs/howto/datasets.md); PADDING=auto then keeps padding
-    reads_padding: bool = False
+    reads_padding: bool
     # least and greatest value by option; other options take any positive value
-    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]]
+    given: Mapping[str, float | str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -79,9 +81,14 @@ class Model:
         return first_sentence(self.builder)
 
     @property
-    def reads_all_values(self) -> bool:
-        """Whether channels without time enter it with all their values."""
+    def takes_planes(self) -> bool:
+        """Whether its builder is told the channels' own sizes."""
         return "planes" in inspect.signature(self.builder).parameters
+
+    @property
+    def reads_all_values(self) -> bool:
+        """Whether a channel whose columns are not time enters with all its values."""
+        return self.kind.summarised or self.takes_planes
 
     @property
     def options(self) -> dict[str, float | str]:
@@ -90,44 +97,6 @@ class Model:
         """
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def model(kind: str, **traits: Any) -> Callable[[Defined], Defined]:
-    """Decorator: enter a builder of a network under its own name.
-
-    Parameters
-    ----------
-    kind : str
-        What it takes: "image", "vector" or "wave".
-    **traits
-        Fields of `Model`.
-
-    Examples
-    --------
-    ::
-
-        @fs.model("image")
-        def small(channels, classes, shape, *, width: int = 16):
-            return nn.Sequential(
-                nn.Conv2d(channels, width, 5, 2), nn.ReLU(),
-                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes),
-            )
-    """
-    return MODELS.register(
-        entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
-    )
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """One model with its options."""
-
-    entry: Model
-    given: Mapping[str, float | str]  # options that were given
-
-    @property
-    def kind(self) -> InputKind:
-        return KINDS[self.entry.kind]
 
     @property
     def name(self) -> str:
@@ -144,24 +113,9 @@ class Architecture:
         stated = ",".join(
             f"{key}={of_path(value) if isinstance(value, str) else f'{value:.12g}'}"
             for key, value in self.given.items()
-            if value != self.entry.options[key]
+            if value != self.options[key]
         )
-        return f"{self.entry.name}@{stated}" if stated else self.entry.name
-
-    @property
-    def augment(self) -> str:
-        """The augmentations of AUGMENT=auto."""
-        return self.entry.augment or self.kind.augment
-
-    @property
-    def reads_padding(self) -> bool:
-        """Whether PADDING=auto keeps padding."""
-        return self.entry.reads_padding or self.kind.reads_padding
-
-    @property
-    def reads_all_values(self) -> bool:
-        """Whether a channel whose columns are not time enters with all its values."""
-        return self.kind.summarised or self.entry.reads_all_values
+        return f"{self.base}@{stated}" if stated else self.base
 
     def build(
         self,
@@ -180,11 +134,9 @@ class Architecture:
         from torch import nn
 
         of_channels: tuple[Planes, ...] = ()
-        if self.entry.reads_all_values:
+        if self.takes_planes:
             of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
-        network = self.entry.builder(
-            channels, classes, shape, *of_channels, **self.given
-        )
+        network = self.builder(channels, classes, shape, *of_channels, **self.given)
         if generator is None:
             return network
         for layer in network.modules():
@@ -224,8 +176,46 @@ class Architecture:
         ) from error
 
 
-def resolve(text: str) -> Architecture:
-    """The architecture of this name; RequestError if it names none.
+def model(
+    kind: str,
+    *,
+    augment: str = "",
+    reads_padding: bool = False,
+    bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> Callable[[Defined], Defined]:
+    """Decorator: enter a builder of a network under its own name.
+
+    Parameters
+    ----------
+    kind : str
+        What it takes: "image", "vector" or "wave".
+    augment : str
+        AUGMENT=auto for this model alone.
+    reads_padding : bool
+        Whether it tells how long a clip is by its padding, which PADDING=auto keeps.
+    bounds : dict
+        Least and greatest value by option; other options take any positive value.
+
+    Examples
+    --------
+    ::
+
+        @fs.model("image")
+        def small(channels, classes, shape, *, width: int = 16):
+            return nn.Sequential(
+                nn.Conv2d(channels, width, 5, 2), nn.ReLU(),
+                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes),
+            )
+    """
+    own = KINDS[kind]
+    traits = augment or own.augment, reads_padding or own.reads_padding, bounds
+    return MODELS.register(
+        entry=lambda builder: Model(builder.__name__, own, builder, *traits)
+    )
+
+
+def resolve(text: str) -> Model:
+    """The model of this name, with its options; RequestError if it names none.
 
     >>> resolve("aclnet@width=0.5").name
     'aclnet@width=0.5'
@@ -253,7 +243,7 @@ def resolve(text: str) -> Architecture:
             if key in entry.bounds:
                 expected = f"{least:g} to {most:g}"
             raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
-    return Architecture(entry, given)
+    return replace(entry, given=given)
 
 
 # ---- the project's models

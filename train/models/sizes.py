@@ -69,7 +69,7 @@ def list_models(options: ModelsOptions) -> None:
     if options.model:
         parameters, operations, stages = describe_model(options.model)
         rows = [(stage, "x".join(map(str, shape))) for stage, shape in stages]
-        print(f"{options.model}: {resolve(options.model).entry.summary}\n")
+        print(f"{options.model}: {resolve(options.model).summary}\n")
         print(text_table(rows, ("stage", "shape")))
         print(
             f"\n{count(parameters)} parameters, {count(operations)} multiply-adds per"
@@ -100,7 +100,7 @@ def models_table() -> str:
             f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()
         )
         example = settings and f"{name}@{settings}"
-        rows.append((name, entry.kind, *sizes, example, entry.summary))
+        rows.append((name, entry.kind.name, *sizes, example, entry.summary))
     header = ("name", "takes", "parameters", "multiply-adds", "options", "")
     return text_table(rows, header)
 

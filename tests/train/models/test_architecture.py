@@ -9,7 +9,7 @@ from tests.train.little import build
 
 USUAL = MODELS.complete()
 DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
-IMAGE = [name for name, entry in USUAL.items() if entry.kind == "image"]
+IMAGE = [name for name, entry in USUAL.items() if entry.kind.name == "image"]
 
 
 SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
@@ -17,7 +17,7 @@ SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": 
 
 @pytest.mark.parametrize("name", [name for name in USUAL if name not in DEEP])
 def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
-    shape = SMALLEST[USUAL[name].kind]
+    shape = SMALLEST[USUAL[name].kind.name]
     built = build(name, 8, 5, shape, generator=torch.manual_seed(0))
     x = torch.randn(3, 8, *shape)
     optimiser = torch.optim.AdamW(built.parameters(), 0.001)
