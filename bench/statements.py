@@ -27,9 +27,9 @@ from sklearn.preprocessing import StandardScaler
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
-from featurestack.answers.answer import rank, train
-from featurestack.answers.options import AnswerOptions
-from featurestack.answers.question import ask
+from featurestack.answers import AnswerOptions
+from featurestack.answers.answer import ask
+from featurestack.answers.choice import rank, train
 from featurestack.checks.probes import accuracies, is_lost
 from featurestack.commandline.commands import script
 from featurestack.commandline.errors import RequestError, nearest
@@ -425,8 +425,8 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         external.write_feature(folder, f"f{number:02d}", values, ids)
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
     question.folder.mkdir(parents=True)
-    scores = rank(question)
-    run = train(question, scores)
+    scores = rank(question.options, question.cache, question.features)
+    run = train(question.options, question.folder, scores, question.words)
     config = run.config
     choice = config.choice
     assert choice, "train writes one"

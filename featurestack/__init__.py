@@ -31,7 +31,7 @@ from featurestack.commandline.errors import RequestError as RequestError
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
-    from featurestack.answers.functions import answer as answer
+    from featurestack.answers.answer import answer as answer
     from featurestack.feature_importance.fits import curve as curve
     from featurestack.feature_importance.importance import importance as importance
     from featurestack.functions import bundle as bundle
@@ -70,7 +70,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
 __version__ = VERSION
 HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
-    "featurestack.answers.functions": "answer",
+    "featurestack.answers.answer": "answer",
     "featurestack.feature_importance.fits": "curve",
     "featurestack.feature_importance.importance": "importance",
     "featurestack.functions": "bundle check export extract fit own_run report verify",

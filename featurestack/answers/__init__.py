@@ -1,1 +1,24 @@
-"""`make answer`, from a folder of sounds to the report, and `make demo`."""
+"""`make answer`: from a folder of sounds to the report; and `make demo`."""
+
+from featurestack.commandline.options import ReportsOptions, option
+from featurestack.pipeline.options import ComputeOptions
+from featurestack.scores.tasks import task_choices
+
+FOLDER = "answer"  # the run folder of a choice
+CANDIDATES = "features.csv"  # in it, a row for each feature
+# score by ridge with its interval, folds that chose the feature
+NUMBERS = ("alone", "low", "high", "folds")
+FEATURE_COLUMNS = ("feature", *NUMBERS)
+
+
+class AnswerOptions(ComputeOptions, ReportsOptions):
+    """From a folder of sounds to the report: check, features, runs, importance."""
+
+    example = 'DATASET="my sounds"'
+
+    dataset: str = option("", "a folder of sounds, a table, or a cache folder")
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto: by the labels",
+        choices=task_choices,
+    )

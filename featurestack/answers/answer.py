@@ -11,36 +11,213 @@ folds together and has no score of its own.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from joblib import cpu_count
+
 from featurestack import functions
-from featurestack.answers.options import AnswerOptions
-from featurestack.answers.question import Question, ask, tell_time
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import part_of
+from featurestack.answers import CANDIDATES, FOLDER, AnswerOptions
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.functions import command, options_from
+from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import progress, silenced, tell
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import parse_channel
-from featurestack.pipeline.features import FEATURES
+from featurestack.commandline.terminal import tell
+from featurestack.embeddings.networks import choose_networks
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.hdf5 import FeatureSpec
+from featurestack.features_cache.index import read_check
+from featurestack.features_cache.names import dataset_name, is_cache
+from featurestack.features_cache.table import fold_split, originals, untrainable
+from featurestack.features_cache.writer import missing
+from featurestack.pipeline.features import refuse_unknown
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
     configuration_score,
-    find,
 )
 from featurestack.storage.files import Lock
-from featurestack.train.options import RunOptions
-from featurestack.train.plan import make_plan
-from featurestack.train.run import execute, is_run_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from featurestack.analysis.report_inputs import Built
     from featurestack.answers.choice import Scores
+    from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
+
+# Seconds of a usual core: check of a clip; a feature of a clip; reading a million
+# values; a number of a clip and a class in a fit; a fit, times the cube of the clips; a
+# clip in a fold by texturenet; a report
+CHECK, EXTRACT, READ, FIT, SOLVE, TEXTURE, REPORT = (
+    0.01,
+    0.01,
+    0.03,
+    3e-8,
+    2e-10,
+    0.02,
+    8.0,
+)
+TRIED = 12  # sets that are scored of each fold
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, before anything is done."""
+
+    options: AnswerOptions
+    wanted: FeaturesCommand
+    asked: "Request | None"  # None for a cache, which is used as it is
+    specs: Sequence[FeatureSpec]  # the features to rank
+    lacking: list[str]  # features that the cache lacks
+
+    @property
+    def features(self) -> list[str]:
+        return [spec.stored for spec in self.specs]
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The cache as it was when this was first read."""
+        wanted = self.wanted
+        return cache_of(wanted.dataset, wanted.data, wanted.name)
+
+    @cached_property
+    def unchecked(self) -> bool:
+        """Whether `check` has not looked at these clips."""
+        if self.asked is None:
+            return False
+        dataset = self.asked.dataset
+        return read_check(dataset.folder, dataset.table) is None
+
+    @property
+    def runs(self) -> Path:
+        name = dataset_name(self.options.dataset, self.options.name)
+        return self.options.runs / name
+
+    @property
+    def folder(self) -> Path:
+        """The run folder of the choice."""
+        return self.runs / FOLDER
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the command, to ask again."""
+        names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
+        return tuple(option_words(self.options, names))
+
+
+def ask(options: AnswerOptions) -> Question:
+    """The question of these options; RequestError if it cannot be answered."""
+    from featurestack.pipeline.datasets.load import load
+    from featurestack.pipeline.extraction_request import request
+
+    if not options.dataset:
+        raise RequestError(
+            "which sounds? DATASET= takes a folder of sounds, or a table:"
+            f" {make_command('answer', 'DATASET=my sounds')}"
+        )
+    command = part_of(options, FeaturesCommand)
+    if is_cache(Path(options.dataset)):
+        cache = cache_of(command.dataset, command.data, command.name)
+        refuse(options, cache.source, cache.settings["dataset"], cache.clips)
+        stored = [cache[name] for name in cache.named(options.features)]
+        return Question(options, command, None, without_samples(options, stored), [])
+    refuse_unknown(options.features)
+    dataset = load(part_of(options, SourceOptions))
+    refuse(options, dataset.source, dataset.name, dataset.table)
+    if options.features == "all":
+        command = replace(command, features=with_networks(dataset.sample_rate))
+    asked = request(command, dataset)
+    kept = without_samples(options, asked.specs)
+    pairs = zip(asked.specs, asked.variants, strict=True)
+    variants = tuple(variant for spec, variant in pairs if spec in kept)
+    asked = replace(asked, specs=tuple(kept), variants=variants)
+    counts = missing(asked).todo.sum(axis=0)
+    lacking = [spec.stored for spec, count in zip(kept, counts) if count]
+    specs = [spec for spec in kept if spec.stored not in asked.read]
+    return Question(options, command, asked, specs, lacking)
+
+
+def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
+    """RequestError for recordings with events, or clips that cannot be tested."""
+    from featurestack.scores.tasks import claiming_name, require_clips, task_of
+
+    asked = claiming_name(source) if options.task == "auto" else options.task
+    task = task_of(asked) if asked else None
+    if task:
+        require_clips(task, options.dataset)
+    table = originals(table)
+    if reason := untrainable(table):
+        raise RequestError(f"{name}: {reason}")
+    counts = table["label"].value_counts()
+    if len(table) < 4 or counts.max() < 2:
+        raise RequestError(
+            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
+            " and a class needs two clips, one to train and one to test: add clips"
+        )
+    if task:
+        task.refuse(table)
+    for fold in sorted(table["fold"].unique()):
+        train = fold_split(table, fold).train
+        labels = table["label"][table["clip_id"].isin(train)]
+        if labels.nunique() < 2:
+            raise RequestError(
+                f"{name}: without fold {fold} all clips are of one class,"
+                f" {labels.iloc[0] if len(labels) else 'none'}: each other class needs"
+                " clips of two recordings, one to train and one to test"
+            )
+
+
+def without_samples(
+    options: AnswerOptions, features: Sequence[FeatureSpec]
+) -> list[FeatureSpec]:
+    """The features but samples of a waveform, which mean nothing by themselves."""
+    ranked = [spec for spec in features if spec.feature != "waveform"]
+    if features and not ranked:
+        words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
+        raise RequestError(
+            "FEATURES=waveform is no feature to rank, its samples mean nothing by"
+            f" themselves: {make_command('train', *words)} trains on them"
+        )
+    return ranked
+
+
+def with_networks(sample_rate: int) -> str:
+    """FEATURES=all with the installed pretrained networks that fit this rate."""
+    fitting, _ = choose_networks(sample_rate)
+    return " ".join(["all", *fitting])
+
+
+def tell_time(question: Question) -> None:
+    """Tell coarsely how long the steps will take; not if they were taken before."""
+    config = question.folder / "run.json"
+    if not question.lacking and config.is_file():
+        return
+    clips = originals(question.asked.clips if question.asked else question.cache.clips)
+    minutes = max(1, round(expected_seconds(question, clips) / 60))
+    tell(
+        f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
+        f" about {counted(minutes, 'minute')}. Run the same command again to resume."
+    )
+
+
+def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
+    """The seconds of all steps."""
+    number, classes = len(clips), clips["label"].nunique()
+    folds = clips["fold"].nunique()
+    fits = folds * (folds + 1) / 2
+    cores = EXTRACT * number * len(question.lacking)
+    cores += TRIED * SOLVE * number**3 * fits
+    seconds = REPORT + CHECK * number * question.unchecked
+    for feature in question.specs:
+        values = feature.rows * feature.frames
+        seconds += READ * number * values / 1e6
+        cores += FIT * number * min(values, 2 * feature.rows) * classes * fits
+    maps = any(feature.frames > 1 for feature in question.specs)
+    return seconds + cores / cpu_count() + 2 * folds * TEXTURE * number * maps
 
 
 @dataclass(frozen=True)
@@ -88,7 +265,7 @@ def make_answer(options: AnswerOptions) -> int:
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     from featurestack.analysis.report_inputs import refuse_users_folder
-    from featurestack.answers.section import CANDIDATES, refuse_other_run
+    from featurestack.answers import choice
 
     question = ask(options)
     refuse_users_folder(question.options.reports / question.runs.name)
@@ -104,8 +281,8 @@ def find_answer(options: AnswerOptions) -> Answer:
         checked = check(question)
         whole = extract(question)
         question = replace(question, lacking=[])
-        scores = rank(question)
-        run = train(question, scores)
+        scores = choice.rank(options, question.cache, question.features)
+        run = choice.train(options, question.folder, scores, question.words)
         names = ("dataset", "name", "data", "runs", "reports")
         given = {name: getattr(question.options, name) for name in names}
         built: Any = functions.report(**given)  # `Built`, of one dataset
@@ -134,104 +311,6 @@ def extract(question: Question) -> bool:
     if question.asked is None:
         return True
     return extraction.extract_features(question.wanted, question.asked) == 0
-
-
-def rank(question: Question) -> "Scores":
-    """Score each feature alone, in the fits that choose."""
-    from featurestack.answers.choice import Scores
-    from featurestack.feature_importance.fits import RIDGE, Fits, read_clips
-
-    names = rankable(question.cache, question.features)
-    given = {"features": "+".join(names), "model": RIDGE}
-    plan = make_plan(part_of(question.options, RunOptions, **given))
-    scores = Scores(Fits(read_clips(plan)))
-    for name in progress(plan.channel_names, label="ranking", unit="features"):
-        scores.add(name, [None, *plan.folds])
-    return scores
-
-
-def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
-    """The features that no other has more clips of, in one order, however they were
-    given: that of `make features`, which decides between equal ones.
-    """
-    known = [*FEATURES.complete()]
-
-    def place(name: str) -> tuple[int, str]:
-        own = parse_channel(name).name
-        return known.index(own) if own in known else len(known), name
-
-    counts = {
-        name: int(cache.readable([name]).sum())
-        for name in sorted(names, key=place)
-        if name in cache.features
-    }
-    most = max(counts.values(), default=0)
-    kept = []
-    for name, count in counts.items():
-        if count < most:
-            tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
-        else:
-            kept.append(name)
-    return kept
-
-
-def run_options(question: Question, features: str, model: str) -> RunOptions:
-    """The options of a set's run, with its features in the order of the run that is
-    there.
-    """
-    given = {"features": features, "model": model}
-    options = part_of(question.options, RunOptions, **given)
-    for run in find(question.options.runs, question.runs.name):
-        with suppress(RequestError):  # damaged, or trained in another way
-            order = run.config.features
-            if {*order.split("+")} == {*features.split("+")}:
-                turned = replace(options, features=order)
-                if is_run_of(run.path, make_plan(turned)):
-                    return turned
-    return options
-
-
-def train(question: Question, scores: "Scores") -> RunFolder:
-    """Choose a set and a model for each fold and train them; then those for later use
-    on every fold. A single feature has one run: a map by `texturenet`, a vector by
-    `ridge`.
-    """
-    from featurestack.answers.choice import choose, recommend
-    from featurestack.answers.section import write_choice
-
-    plan = scores.clips.plan
-    names = plan.channel_names
-
-    def train_fold(features: str, fold: int, joined_from: int) -> RunFolder:
-        """The run of a set, with this fold trained."""
-        with silenced():
-            options = run_options(question, features, scores.model(features))
-            return execute(replace(options, folds=(fold,)), joined_from)
-
-    if not question.chooses:
-        for fold in progress(plan.folds, label="training", unit="folds"):
-            run = train_fold(names[0], fold, 0)
-        return run
-    chosen = {
-        fold: choose(scores, names, fold)
-        for fold in progress(plan.folds, label="choosing", unit="folds")
-    }
-    recommended = recommend(scores, names, [*chosen.values()])
-    jobs = [(features, fold) for fold, features in chosen.items()]
-    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
-    runs: dict[str, RunFolder] = {}
-    for features, fold in progress(jobs, label="training", unit="folds"):
-        runs[features] = train_fold(features, fold, len(names))
-    return write_choice(
-        question.folder,
-        {fold: runs[features] for fold, features in chosen.items()},
-        runs[recommended],
-        scores,
-        question.words,
-    )
-
-
-# ---- after the steps
 
 
 def conclude(
@@ -280,3 +359,73 @@ def conclude(
         lines=lines,
         whole=whole and built.whole,
     )
+
+
+def refuse_other_run(folder: Path) -> None:
+    """RequestError if the folder of the choice holds a run of another kind."""
+    try:
+        choice = RunFolder(folder).config.choice
+    except (
+        RequestError
+    ):  # no run yet, or a damaged one, which is replaced if it is ours
+        return
+    if choice is None:
+        raise RequestError(
+            f"{folder} holds a run that is no choice of features, and is not replaced:"
+            " move it, or give another RUNS"
+        )
+
+
+@command
+def answer(
+    dataset: str = "",
+    data: Path | str = "data",
+    *,
+    reports: Path | str = "reports",
+    runs: Path | str = "runs",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    features: str = "all",
+    frame: float | None = None,
+    jobs: int | None = None,
+    task: str = "auto",
+    yes: bool = False,
+    quiet: bool = False,
+) -> Answer:
+    """`make answer`: from a folder of sounds to the report. The same call resumes what
+    was interrupted.
+
+    Parameters
+    ----------
+    dataset : str
+        A folder of sounds, a table, or a cache folder.
+    data : path
+        Folder of datasets.
+
+    Other Parameters
+    ----------------
+    The options of `make answer`, explained by `featurestack help answer`.
+
+    Returns
+    -------
+    Answer
+        `.score` is that of the procedure: each fold is tested by the set in `.chosen`,
+        which was chosen without this fold. `.recommended` is the set for later use and
+        `.run` its run, `.alone` each feature's own score, `.page` the HTML file,
+        `.headline` its finding in one sentence.
+
+    Examples
+    --------
+    ::
+
+        found = fs.answer("my sounds")
+        found.score.mean, found.recommended
+    """
+    return find_answer(options_from(AnswerOptions, locals()))

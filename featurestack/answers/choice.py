@@ -16,22 +16,58 @@ not lower the score is then removed.
 The set for later use is chosen in the same way from the scores of all folds together,
 if most folds chose it alone too; else it has the features that most folds agree on. No
 clip is left to test it, so it has no score.
+
+runs/<dataset>/answer/
+    run.json               with its `choice`
+    fold1/predictions.csv  the test clips of a fold, by the run of the set that was
+                           chosen without this fold
+    features.csv           FEATURE_COLUMNS, a row for each candidate
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 
+from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, AnswerOptions
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import complementary
-from featurestack.feature_importance.fits import RIDGE, Clips, Fits, Part, score_of
+from featurestack.commandline.options import part_of
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import progress, silenced, tell
+from featurestack.feature_importance.fits import (
+    RIDGE,
+    Clips,
+    Fits,
+    Part,
+    read_clips,
+    score_of,
+)
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.pipeline.features import FEATURES
+from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
+from featurestack.results.run_folder import (
+    RunFolder,
+    claim_run,
+    find,
+    write_config,
+    write_predictions,
+)
 from featurestack.scores.metrics import clip_metric
-from featurestack.train.plan import Positions
+from featurestack.storage.csv_files import as_csv
+from featurestack.storage.files import replace_file
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Positions, make_plan
+from featurestack.train.run import execute, is_run_of
 
 LARGEST_SET = 3  # most features of a candidate
 # Above this number of folds, or below three, folds of the training clips are drawn for
@@ -211,3 +247,188 @@ def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> str:
         alone = max(names, key=lambda name: scores.expected(name, None))
         features = pruned(scores, "+".join(agreed) or alone, None)
     return features
+
+
+# ---- ranking and training
+
+
+def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Scores:
+    """Score each feature alone, in the fits that choose."""
+    names = rankable(cache, features)
+    given = {"features": "+".join(names), "model": RIDGE}
+    plan = make_plan(part_of(options, RunOptions, **given))
+    scores = Scores(Fits(read_clips(plan)))
+    for name in progress(plan.channel_names, label="ranking", unit="features"):
+        scores.add(name, [None, *plan.folds])
+    return scores
+
+
+def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
+    """The features that no other has more clips of, in one order, however they were
+    given: that of `make features`, which decides between equal ones.
+    """
+    known = [*FEATURES.complete()]
+
+    def place(name: str) -> tuple[int, str]:
+        own = parse_channel(name).name
+        return known.index(own) if own in known else len(known), name
+
+    counts = {
+        name: int(cache.readable([name]).sum())
+        for name in sorted(names, key=place)
+        if name in cache.features
+    }
+    most = max(counts.values(), default=0)
+    kept = []
+    for name, count in counts.items():
+        if count < most:
+            tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
+        else:
+            kept.append(name)
+    return kept
+
+
+def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions:
+    """The options of a set's run, with its features in the order of the run that is
+    there.
+    """
+    given = {"features": features, "model": model}
+    wanted = part_of(options, RunOptions, **given)
+    for run in find(options.runs, dataset_name(options.dataset, options.name)):
+        with suppress(RequestError):  # damaged, or trained in another way
+            order = run.config.features
+            if {*order.split("+")} == {*features.split("+")}:
+                turned = replace(wanted, features=order)
+                if is_run_of(run.path, make_plan(turned)):
+                    return turned
+    return wanted
+
+
+def train(
+    options: AnswerOptions, folder: Path, scores: Scores, command: Sequence[str]
+) -> RunFolder:
+    """Choose a set and a model for each fold and train them; then those for later use
+    on every fold. A single feature has one run: a map by `texturenet`, a vector by
+    `ridge`.
+    """
+    plan = scores.clips.plan
+    names = plan.channel_names
+
+    def train_fold(features: str, fold: int, joined_from: int) -> RunFolder:
+        """The run of a set, with this fold trained."""
+        with silenced():
+            wanted = run_options(options, features, scores.model(features))
+            return execute(replace(wanted, folds=(fold,)), joined_from)
+
+    if len(names) == 1:
+        for fold in progress(plan.folds, label="training", unit="folds"):
+            run = train_fold(names[0], fold, 0)
+        return run
+    chosen = {
+        fold: choose(scores, names, fold)
+        for fold in progress(plan.folds, label="choosing", unit="folds")
+    }
+    recommended = recommend(scores, names, [*chosen.values()])
+    jobs = [(features, fold) for fold, features in chosen.items()]
+    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
+    runs: dict[str, RunFolder] = {}
+    for features, fold in progress(jobs, label="training", unit="folds"):
+        runs[features] = train_fold(features, fold, len(names))
+    return write_choice(
+        folder,
+        {fold: runs[features] for fold, features in chosen.items()},
+        runs[recommended],
+        scores,
+        command,
+    )
+
+
+# ---- the run folder
+
+
+def write_choice(
+    folder: Path,
+    runs: Mapping[int, RunFolder],
+    recommended: RunFolder,
+    scores: Scores,
+    command: Sequence[str],
+) -> RunFolder:
+    """Write the run folder of a choice.
+
+    runs         tested fold -> the run that has trained its set on the other folds
+    recommended  the run of the set for later use
+    command      the words of the command
+    """
+    sets = [run.training.features for run in runs.values()]
+    claim_run(folder, runs, CANDIDATES)
+    # first: a kill in between leaves no run, and not one with folds of another choice
+    (folder / "run.json").unlink(missing_ok=True)
+    for fold, run in runs.items():
+        table = run.predictions(fold).query("split == 'test'")
+        probabilities = table[run.classes].to_numpy(np.float32)
+        place = folder / f"fold{fold}"
+        write_predictions(place, table, probabilities, run.classes)
+    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
+    # run.json last: it makes the folder a run
+    write_config(folder, configuration(runs, recommended, scores, command))
+    return RunFolder(folder)
+
+
+def configuration(
+    runs: Mapping[int, RunFolder],
+    later: RunFolder,
+    scores: Scores,
+    command: Sequence[str],
+) -> RunConfig:
+    config = later.training
+    names = scores.clips.plan.channel_names
+    trained = {run.name: run.training for run in (*runs.values(), later)}
+    sets = tuple(run.training.features for run in runs.values())
+    hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
+    return RunConfig(
+        format_version=RUN_FORMAT,
+        made_by="choice",
+        dataset=config.dataset,
+        synthetic=config.synthetic,
+        features=f"the choice from {counted(len(names), 'feature')}",
+        model=" or ".join(sorted({own.model for own in trained.values()})),
+        task=config.task,
+        seed=config.seed,
+        val="none",
+        folds=config.folds,
+        classes=config.classes,
+        sample_rate=config.sample_rate,
+        duration=config.duration,
+        audio_channel=config.audio_channel,
+        exact=all(own.exact for own in trained.values()),
+        protocol=f"{config.protocol}; features chosen without the tested fold",
+        hash=hash_,
+        family=hash_,
+        seconds=sum(own.seconds for own in trained.values()),
+        cache={
+            name: value for own in trained.values() for name, value in own.cache.items()
+        },
+        clips=config.clips,
+        choice=Choice(
+            candidates=tuple(names),
+            sets=sets,
+            models=tuple(run.training.model for run in runs.values()),
+            runs=tuple(trained),
+            recommended=config.features,
+            recommended_run=later.name,
+            recommended_model=config.model,
+            recommended_score=scores.by_ridge(config.features, None),
+            words=tuple(command),
+        ),
+    )
+
+
+def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
+    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
+    chosen = [name for features in sets for name in features.split("+")]
+    rows = [
+        {"feature": name, **scores.alone(name), "folds": chosen.count(name)}
+        for name in scores.clips.plan.channel_names
+    ]
+    table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
+    return table.sort_values(["folds", "alone"], ascending=False, kind="stable")

@@ -1,11 +1,4 @@
-"""The run folder of a choice of features, and its section of the report.
-
-runs/<dataset>/answer/
-    run.json               with its `choice`
-    fold1/predictions.csv  the test clips of a fold, by the run of the set that was
-                           chosen without this fold
-    features.csv           FEATURE_COLUMNS, a row for each candidate
-"""
+"""The section of the report on a choice of features."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +11,7 @@ import pandas as pd
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section, axis_of
+from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 from featurestack.commandline.errors import RequestError, install_command, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
@@ -25,24 +19,14 @@ from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
-from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
+from featurestack.results.config import Choice
 from featurestack.results.run_folder import (
-    RunFolder,
-    claim_run,
     damage_named,
-    write_config,
-    write_predictions,
 )
-from featurestack.storage.csv_files import as_csv
-from featurestack.storage.files import replace_file
 
 if TYPE_CHECKING:
-    from featurestack.answers.choice import Scores
+    pass
 
-CANDIDATES = "features.csv"
-# score by ridge with its interval, folds that chose the feature
-NUMBERS = ("alone", "low", "high", "folds")
-FEATURE_COLUMNS = ("feature", *NUMBERS)
 CHARTED = 10  # features alone in the chart
 NAMED = 6  # features that a sentence names
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
@@ -52,112 +36,6 @@ LAYERS = (
     "The layers of a pretrained network may bring more: those of YAMNet reach 92.8 %"
     " with ridge on ESC-50, mel 48.0 %."
 )
-
-
-# ---- the run folder
-
-
-def write_choice(
-    folder: Path,
-    runs: Mapping[int, RunFolder],
-    recommended: RunFolder,
-    scores: "Scores",
-    command: Sequence[str],
-) -> RunFolder:
-    """Write the run folder of a choice.
-
-    runs         tested fold -> the run that has trained its set on the other folds
-    recommended  the run of the set for later use
-    command      the words of the command
-    """
-    sets = [run.training.features for run in runs.values()]
-    claim_run(folder, runs, CANDIDATES)
-    # first: a kill in between leaves no run, and not one with folds of another choice
-    (folder / "run.json").unlink(missing_ok=True)
-    for fold, run in runs.items():
-        table = run.predictions(fold).query("split == 'test'")
-        probabilities = table[run.classes].to_numpy(np.float32)
-        place = folder / f"fold{fold}"
-        write_predictions(place, table, probabilities, run.classes)
-    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
-    # run.json last: it makes the folder a run
-    write_config(folder, configuration(runs, recommended, scores, command))
-    return RunFolder(folder)
-
-
-def refuse_other_run(folder: Path) -> None:
-    """RequestError if the folder of the choice holds a run of another kind."""
-    try:
-        choice = RunFolder(folder).config.choice
-    except (
-        RequestError
-    ):  # no run yet, or a damaged one, which is replaced if it is ours
-        return
-    if choice is None:
-        raise RequestError(
-            f"{folder} holds a run that is no choice of features, and is not replaced:"
-            " move it, or give another RUNS"
-        )
-
-
-def configuration(
-    runs: Mapping[int, RunFolder],
-    later: RunFolder,
-    scores: "Scores",
-    command: Sequence[str],
-) -> RunConfig:
-    config = later.training
-    names = scores.clips.plan.channel_names
-    trained = {run.name: run.training for run in (*runs.values(), later)}
-    sets = tuple(run.training.features for run in runs.values())
-    hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
-    return RunConfig(
-        format_version=RUN_FORMAT,
-        made_by="choice",
-        dataset=config.dataset,
-        synthetic=config.synthetic,
-        features=f"the choice from {counted(len(names), 'feature')}",
-        model=" or ".join(sorted({own.model for own in trained.values()})),
-        task=config.task,
-        seed=config.seed,
-        val="none",
-        folds=config.folds,
-        classes=config.classes,
-        sample_rate=config.sample_rate,
-        duration=config.duration,
-        audio_channel=config.audio_channel,
-        exact=all(own.exact for own in trained.values()),
-        protocol=f"{config.protocol}; features chosen without the tested fold",
-        hash=hash_,
-        family=hash_,
-        seconds=sum(own.seconds for own in trained.values()),
-        cache={
-            name: value for own in trained.values() for name, value in own.cache.items()
-        },
-        clips=config.clips,
-        choice=Choice(
-            candidates=tuple(names),
-            sets=sets,
-            models=tuple(run.training.model for run in runs.values()),
-            runs=tuple(trained),
-            recommended=config.features,
-            recommended_run=later.name,
-            recommended_model=config.model,
-            recommended_score=scores.by_ridge(config.features, None),
-            words=tuple(command),
-        ),
-    )
-
-
-def feature_table(scores: "Scores", sets: Sequence[str]) -> pd.DataFrame:
-    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
-    chosen = [name for features in sets for name in features.split("+")]
-    rows = [
-        {"feature": name, **scores.alone(name), "folds": chosen.count(name)}
-        for name in scores.clips.plan.channel_names
-    ]
-    table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
-    return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
 
 
 # ---- the section

@@ -36,7 +36,7 @@ ALIASES = {"report": "analysis"}
 COMMANDS = {
     "answer": Command(
         "answers.answer:make_answer",
-        "answers.options:AnswerOptions",
+        "answers:AnswerOptions",
         "From a folder of sounds to the report: check, features, a choice, its run.",
     ),
     "demo": Command(

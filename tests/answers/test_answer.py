@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
-from featurestack.answers.options import AnswerOptions
 from featurestack.answers.section import surer
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.features_cache import external

@@ -8,10 +8,9 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.answers import section
+from featurestack.answers import AnswerOptions, section
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import Scores, choose, fits_of, pruned, recommend
-from featurestack.answers.options import AnswerOptions
 from featurestack.feature_importance.fits import Clips, Fits, read_clips
 from featurestack.features_cache import external
 from featurestack.results.run_folder import RunFolder, find
@@ -223,7 +222,7 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(section, "write_predictions", killed)
+    monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
         section.write_choice(choice, {1: run}, None, made_scores({}), [])
     assert not (choice / "run.json").exists()
