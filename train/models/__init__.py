@@ -25,7 +25,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from featurestack.commandline.errors import RequestError, nearest
@@ -181,7 +180,7 @@ def model(
     *,
     augment: str = "",
     reads_padding: bool = False,
-    bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Callable[[Defined], Defined]:
     """Decorator: enter a builder of a network under its own name.
 
@@ -208,7 +207,7 @@ def model(
             )
     """
     own = KINDS[kind]
-    traits = augment or own.augment, reads_padding or own.reads_padding, bounds
+    traits = augment or own.augment, reads_padding or own.reads_padding, bounds or {}
     return MODELS.register(
         entry=lambda builder: Model(builder.__name__, own, builder, *traits)
     )
