@@ -1,7 +1,7 @@
 """The effect of one choice: added features, or an augmentation.
 
-Conventions: two ranked runs are a pair if their options differ in the features alone,
-or in augmentation alone. A difference is the second run's accuracy
+Conventions: two ranked runs are a pair if their options differ only in the features,
+or only in augmentation. A difference is the second run's accuracy
 (mAP for tags) less the first's, a mean over seeds. All pairs of a ranking are one
 family of `significance.sign_flip_tests`.
 
@@ -22,7 +22,7 @@ from featurestack.scores.significance import standard_error
 
 
 def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ in features alone, without a set between them."""
+    """The pairs that differ only in features, without a set between them."""
     inside: dict[tuple[Run, Run], None] = {}
     for more, less in permutations(runs, 2):
         smaller = less.channels < more.channels
@@ -36,7 +36,7 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
 
 
 def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ in augmentation alone, the least first."""
+    """The pairs that differ only in augmentation, the least first."""
 
     def amount(run: Run) -> tuple[bool, int]:
         text = run.option_text("augment")

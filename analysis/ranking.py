@@ -270,7 +270,7 @@ class Ranking(Compared):
         of R; NaN for a set that was joined on the tested folds.
 
         Clips of different folds train for each other, so that also answers that know
-        nothing scatter more together than clips alone would.
+        nothing scatter more together than clips would.
         """
         if self.joined_from:
             return np.nan

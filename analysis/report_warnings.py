@@ -143,7 +143,7 @@ def duplicates(evidence: Evidence) -> str:
 @warning("W2", "Recording conditions predict the class", of_check=True)
 def artefacts(evidence: Evidence) -> str:
     """`check` trains an exact model on level, padding, bandwidth and other traces
-    of recording and editing alone. If it is better than chance, a model may learn the
+    of recording and editing. If it is better than chance, a model may learn the
     traces in place of the sounds. If they do not belong to the sounds, make them the
     same in all classes and train again.
     """
@@ -156,9 +156,9 @@ def artefacts(evidence: Evidence) -> str:
     found = evidence.found
     named = []
     for name in finding["names"]:  # the best measures: `level 60.0 %`
-        measure, _, alone = name.partition(" ")
+        measure, _, reached = name.partition(" ")
         text = MEASURES.get(measure, measure)
-        named.append(f"{text} ({alone} alone)" if alone else text)
+        named.append(f"{text} ({reached} by itself)" if reached else text)
     score = f"{percent(finding['accuracy'])} %"
     what = "tags" if found.several_labels else "class"
     if found.several_labels:
@@ -166,7 +166,7 @@ def artefacts(evidence: Evidence) -> str:
     within = " within the categories" if of_categories(found) else ""
     above_all = f": above all {listed(named)}" if named else ""
     return (
-        "Recording and editing (level, padding, bandwidth and others) alone predict the"
+        "Level, padding, bandwidth and other traces of recording predict the"
         f" {what}{within} ({score}, chance is {percent(finding['chance'])} %)"
         f"{above_all}. Part of the {found.score} may come from them. If they do not"
         " belong to the sounds, make them the same in all classes and train again."

@@ -162,7 +162,7 @@ class Run:
 
     @cached_property
     def answers(self) -> tuple[Any, ...]:
-        """(S,) what the task reads of each seed's folder beside predictions.csv."""
+        """(S,) what the task reads of each seed's folder next to predictions.csv."""
         folds = np.unique(self.folds).tolist()
         metric = self.task.metric
         return tuple(metric.answers(folder, folds) for folder in self.folders)
@@ -318,7 +318,7 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
             why = "its seed is there already"
         if why and run is not fullest:
             problems.append(
-                Problem(run.name, f"not counted beside {fullest.name}: {why}")
+                Problem(run.name, f"not counted together with {fullest.name}: {why}")
             )
         else:
             kept.append(run)

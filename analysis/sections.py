@@ -98,7 +98,7 @@ class PageInputs:
 
 
 def comparison(page: PageInputs) -> Section:
-    """The runs beside each other; a single one has a figure for papers alone."""
+    """The runs next to each other; a single one has a figure for papers only."""
     found = page.found
     if len(found.rows) > 1 or page.writer.for_print:
         from featurestack.analysis.figures.comparison import submit_comparison
@@ -340,7 +340,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
         + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
         "Features cached": f"{len(cache.features)}, {size(used)}",
-        # the name alone: the page is passed on, its machine's folders are not
+        # only the name: the page is passed on, its machine's folders are not
         "Source": Path(str(cache.settings.get("source", ""))).name,
     }
 
@@ -367,7 +367,7 @@ SUBJECTS = {
 
 
 def sections_of_subjects(page: PageInputs) -> list[Section | None]:
-    """The sections of SUBJECTS, by the tasks of the runs or by files beside them."""
+    """The sections of SUBJECTS, by the tasks of the runs or by files next to them."""
     folders = {page.options.runs / page.job.dataset}
     for run in page.found.runs:
         folders |= {folder.path.parent for folder in run.folders}

@@ -19,8 +19,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# In a clone the packages are links to the folders beside this one. A source
-# distribution, of which the wheel is built, has no links: it has the folders alone.
+# In a clone the packages are links to the folders next to this one. A source
+# distribution, of which the wheel is built, has no links, only the folders.
 if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 

@@ -107,7 +107,7 @@ def headline(f: Findings) -> str:
     % interval 91 to 97), the highest of 6 configurations.`
     """
     if f.state == "none":
-        # the cache is damaged alone, and its line says so
+        # if only the cache is damaged, its line says so
         damaged = {p.run for p in f.problems if p.kind == "damaged"} - {"cache"}
         if not damaged:
             return "No run has been trained yet."

@@ -1,4 +1,4 @@
-// Rows after the first few lie as JSON beside their table, <script data-rows="table id">, until somebody sorts, filters or asks for all.
+// Rows after the first few are JSON next to their table, <script data-rows="table id">, until somebody sorts, filters or asks for all.
 function addRows(table) {
   const kept = document.querySelector(`script[data-rows="${table.id}"]`);
   if (!kept) return;

@@ -192,7 +192,7 @@ def with_networks(sample_rate: int) -> str:
 
 
 def tell_time(question: Question) -> None:
-    """Tell coarsely how long the steps will take; not if they were taken before."""
+    """Say roughly how long the steps will take; not if they were taken before."""
     config = question.folder / "run.json"
     if not question.lacking and config.is_file():
         return
@@ -229,7 +229,7 @@ class Answer:
     recommended  the set for later use, chosen from all folds; '' if nothing is better
                  than chance. It has no score, unless it is the only feature
     run          the run of the recommended set, as dataset/name
-    alone        feature -> its score alone by ridge, the best first
+    alone        feature -> its own score by ridge, the best first
     whole        False if a clip, a run or a part of the report failed
     """
 

@@ -7,14 +7,14 @@ fold neither trains nor scores on its clips: the fit without folds 1 and 2 is sc
 2 to choose for 1, and on 1 to choose for 2.
 
 For each fold ridge ranks the features. The candidates are the best feature, the best
-two, the best three, the same three sets of feature maps alone, and COMPLEMENTARY, each
+two, the best three, the same three sets of feature maps only, and COMPLEMENTARY, each
 scored by ridge. The candidate with the highest score is taken, the smallest if scores
 are equal. A set of maps is trained by `texturenet`: it is expected to have TEXTURE_GAIN
 more, or the share SPARED of what ridge lacks to 1 if that is less. Both have seen the
 test folds of ESC-10 and ESC-50 and of no other dataset. A feature whose removal does
 not lower the score is then removed.
 The set for later use is chosen in the same way from the scores of all folds together,
-if most folds chose it alone too; else it has the features that most folds agree on. No
+if most folds chose it too; else it has the features that most folds agree on. No
 clip is left to test it, so it has no score.
 
 runs/<dataset>/answer/
@@ -253,7 +253,7 @@ def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> str:
 
 
 def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Scores:
-    """Score each feature alone, in the fits that choose."""
+    """Score each single feature, in the fits that choose."""
     names = rankable(cache, features)
     given = {"features": "+".join(names), "model": RIDGE}
     plan = make_plan(part_of(options, RunOptions, **given))
@@ -424,7 +424,7 @@ def configuration(
 
 
 def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
-    """FEATURE_COLUMNS: features chosen most often first; ties by their score alone."""
+    """FEATURE_COLUMNS: features chosen most often first; ties by their own score."""
     chosen = [name for features in sets for name in features.split("+")]
     rows = [
         {"feature": name, **scores.alone(name), "folds": chosen.count(name)}

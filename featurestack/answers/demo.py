@@ -41,7 +41,7 @@ class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
 class DemoStep(NamedTuple):
     """One command of the demo.
 
-    given   options of the command beside its dataset
+    given   options of the command other than its dataset
     shared  options that the demo hands on
     take    does it by the functions of `featurestack`; what it made, in a few words
     """

@@ -27,7 +27,7 @@ from featurestack.results.run_folder import (
 if TYPE_CHECKING:
     pass
 
-CHARTED = 10  # features alone in the chart
+CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 SPEECH = "embedding@model=speech"
@@ -42,7 +42,7 @@ LAYERS = (
 
 
 def answer(page: PageInputs) -> Section:
-    """Each feature's choices, and its score alone."""
+    """Each feature's choices, and its own score."""
     run = next((run for run in page.found.runs if run.choice), None)
     config = run.choice if run else None
     proposal = grouped(page, config)
@@ -59,7 +59,7 @@ def answer(page: PageInputs) -> Section:
     try:
         features = read_features(run.folders[0].path / CANDIDATES)
         scores = dict(zip(features["feature"], features["alone"]))
-        leads["Which alone?"] = alone(scores, page.found.score)
+        leads["Which single feature?"] = alone(scores, page.found.score)
         tables["chosen_features"] = features
         folds = run.config.folds
         values = {"choice": config, "chosen_folds": folds, "chance": chance}
@@ -99,7 +99,7 @@ def other_features(config: Choice) -> tuple[str, str]:
 
 
 def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
-    """The first screen's chart: the choice, and the first features alone, each with
+    """The first screen's chart: the choice, and the first single features, each with
     its interval.
     """
     best = features.dropna(subset="low").nlargest(CHARTED, "alone")
@@ -107,7 +107,7 @@ def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
     rows = [{**row, "name": f"{row['features']} ({model})"} for row in found.rows[:1]]
     rows += [
         {"run": "answer", "verdict": "alone", "reason": "", "accuracy_sd": np.nan}
-        | {"name": f"{row.feature} alone (ridge)", "accuracy": row.alone}
+        | {"name": f"only {row.feature} (ridge)", "accuracy": row.alone}
         | {"accuracy_low": row.low, "accuracy_high": row.high}
         for row in best.itertuples()
     ]
@@ -138,10 +138,10 @@ def chosen(config: Choice) -> str:
 
 
 def alone(scores: Mapping[str, float], metric: str) -> str:
-    """The features with the highest scores alone."""
+    """The single features with the highest scores."""
     best = sorted(scores, key=lambda name: -scores[name])[:NAMED]
     texts = [f"{name} {percent(scores[name])} %" for name in best]
-    sentence = f"Alone, by ridge, {metric}: {', '.join(texts)}."
+    sentence = f"Single features, by ridge, {metric}: {', '.join(texts)}."
     if len(scores) > 1:
         sentence += (
             f" The first of {len(scores)} features is selected by this score, so it is"
@@ -182,7 +182,7 @@ def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
     if not cache.groups and number == len(clips):
         found = read_check(cache.folder, cache.clips) or []
         options = [own["names"][0] for own in found if own["kind"] in NAMING]
-        told = ", name it with GROUP="
+        words_ = ", name it with GROUP="
         if options:
             told = f": {make_command('answer', *words, options[0])}"
         texts.append(f"If clips share a speaker, a site or a recording{told}.")

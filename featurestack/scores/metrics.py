@@ -137,7 +137,7 @@ def largest_first(values: NDArray[np.number]) -> Ints:
 
 def by_unit(unit: str) -> str:
     """The unit that the bootstrap of an interval draws, in words."""
-    return f"by {unit}" + (", for these recordings alone" if unit == "block" else "")
+    return f"by {unit}" + (", only for these recordings" if unit == "block" else "")
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ class RankingMetric(ABC):
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
     tested: str = "clips"  # rows of predictions.csv, in a report
-    # further scores of a run: column, heading, kind of cell, whether less is better
+    # more scores of a run: column, heading, kind of cell, whether less is better
     score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS
     # columns of the table of classes: column, heading, kind of cell
     class_columns: Sequence[tuple[str, str, str]]
@@ -314,7 +314,7 @@ class RankingMetric(ABC):
         """Lines of a summary on what a `RunFolder` errs in."""
 
     def answers(self, folder: Any, folds: Sequence[int]) -> Any:
-        """The content of a `RunFolder`'s folds beside predictions.csv."""
+        """The content of a `RunFolder`'s folds next to predictions.csv."""
         return None
 
     def units(self, run: TestedRun) -> NDArray[np.generic]:

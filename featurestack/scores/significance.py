@@ -57,7 +57,7 @@ CONFIDENCE = 0.95
 FEWEST_RECORDINGS = 7
 # The variance of the score of features chosen inside the folds, over that of one run.
 # The clips that test one fold train, and choose, for the others, so that the score
-# scatters more than clips alone would: for five folds by 1 + 5/4 in variance (Nadeau
+# scatters more than clips would: for five folds by 1 + 5/4 in variance (Nadeau
 # and Bengio 2003). bench.statements counts how often the interval holds the truth.
 CHOICE_VARIANCE = 2.25
 
@@ -75,7 +75,7 @@ def accuracy_interval(
 
     groups   (N,) the clips' recordings
     weights  (N,) or (N, M)
-    spread   (M,) the variance of each score, over that of clips alone: it divides the
+    spread   (M,) the variance of each score, over the variance of clips: it divides the
              effective number of clips
     """
     if weights.ndim == 1:
@@ -253,7 +253,7 @@ def p_of_lead(
     largest of R, in one step: the share of patterns of signs whose largest standardised
     lead is at least as large.
 
-    variance  of the score, over that of recordings alone
+    variance  of the score, over the variance of recordings
     """
     leads, _ = in_order_of_content(leads, shares)
     scale = np.maximum(np.linalg.norm(leads, axis=0), ROUNDING)
@@ -318,7 +318,7 @@ def inverted_intervals(
     """(M, 2) intervals that hold every d that is not rejected: (total - d)^2 <=
     critical^2 (sum((difference - d share)^2) + more).
 
-    `more` are two further recordings whose clips change together as far as in those
+    `more` are two more recordings whose clips change together as far as in those
     observed and in one more, whose clips change all; none without a `unit`. With few or
     very unequal recordings there is no interval.
     """

@@ -268,7 +268,7 @@ def thresholds_of_run(
 
     A clip counts for the classes that its fold's model was trained on: those tested in
     the other folds. It counts for all classes if some fold is unfinished, so that the
-    run is not `whole`, or one fold alone is tested. A class that none of its clips has
+    run is not `whole`, or only one fold is tested. A class that none of its clips has
     gets UNFITTED.
     """
     tested, fold_of_clip = np.unique(folds, return_inverse=True)

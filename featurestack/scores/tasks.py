@@ -80,8 +80,8 @@ class Task(ABC):
     def digests(
         self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
     ) -> dict[str, str]:
-        """Digests of the data beside the clips' table that a run is trained on, by its
-        `Training` and `StoredChannel`s.
+        """Digests of the data that a run is trained on, other than the clips' table, by
+        its `Training` and `StoredChannel`s.
         """
         return {}
 
@@ -116,7 +116,7 @@ def object_at(place: str) -> Any:
 
 def require_clips(task: Task, name: str) -> None:
     """RequestError if what is called `name`, a run or a dataset, has other answers than
-    one for each clip: of every command that takes clips alone.
+    one for each clip: of every command that takes only clips.
     """
     if task.instead:
         raise RequestError(

@@ -15,7 +15,7 @@ If a row names no recording, the table's own name does: `a.txt` and
 if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused. A mark without
 an end, or whose end is its start, is an event of POINT seconds around it.
 
-`make events` writes them as events.csv beside the table of clips: MARK_COLUMNS, with
+`make events` writes them as events.csv next to the table of clips: MARK_COLUMNS, with
 absolute paths; `read_marks` reads it. Tables that `predict` wrote and nobody corrected
 are no annotations: a folder's are left out, those of its own folder `raven` are named.
 """

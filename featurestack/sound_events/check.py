@@ -101,7 +101,7 @@ def write_check(
     out: Path,
 ) -> None:
     """Draw detections of `candidates` and write the folder `check` in OUT, or check-2 …
-    beside one that the user has changed; seconds: how long each recording lasts.
+    next to one that the user has changed; seconds: how long each recording lasts.
     """
     if detections.empty:
         tell("nothing to check: no detection")
@@ -206,7 +206,7 @@ def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
 
 def precision(checks: pd.DataFrame, weights: Floats) -> dict[str, float]:
     """The weighted mean of answered checks (n,) and its interval. If they are of one
-    recording, the interval is for its detections alone.
+    recording, the interval is only for its detections.
     """
     from scipy.special import stdtrit
 
@@ -242,7 +242,7 @@ def tell_checked(file: Path, promise: float) -> int:
         f" {right:,} right, {len(answered) - right:,} wrong"
     )
     if recordings == 1:
-        print("one recording: the intervals are for its detections alone")
+        print("one recording: the intervals are only for its detections")
     rows = []
     for row in above.itertuples():
         interval = f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})"

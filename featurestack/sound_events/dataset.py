@@ -6,7 +6,7 @@ follows, and the frames there are taken from the other piece.
 
     <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
                  recording, or the block of one): a dataset like any other
-    events.csv   beside it: events.annotations
+    events.csv   next to it: events.annotations
 
 A single recording is cut into BLOCKS groups, to train and test on parts of it.
 
@@ -80,7 +80,7 @@ class Measured(NamedTuple):
 
 
 def measure_recordings(recordings: Mapping[str, Path], channel: int = 0) -> Measured:
-    """The facts of recordings; tells which are truncated, and whose channels are
+    """The facts of recordings; says which are truncated, and whose channels are
     averaged.
     """
     measured = Measured({}, {}, [], {})
@@ -102,8 +102,8 @@ def measure_recordings(recordings: Mapping[str, Path], channel: int = 0) -> Meas
     if mixed:
         tell(
             f"{counted(len(mixed), 'recording')} of several channels, first {mixed[0]}:"
-            " they are averaged; in features and predict CHANNEL=1 takes the first"
-            " alone"
+            " they are averaged; in features and predict CHANNEL=1 takes only"
+            " the first"
         )
     return measured
 

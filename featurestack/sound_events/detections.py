@@ -2,12 +2,12 @@
 `fs.detections(...)`.
 
     detections.csv              file, start, end, label, score
-    raven/<recording>.Table.1.selections.txt   Raven, one table per recording; a header
-        alone if it has no detection. The column of labels is called as in the
+    raven/<recording>.Table.1.selections.txt   Raven, one table per recording; only a
+        header if it has no detection. The column of labels is called as in the
         annotation tables; boxes have the median frequencies of the class's marks
     counts.csv                  recording, seconds, problem; then the number of
         detections of each class
-    scores.csv                  with TABLES alone: `score_table`
+    scores.csv                  only with TABLES: `score_table`
 
 Names stand in the tables as they are, so that every reader reads them back the same.
 

@@ -107,7 +107,7 @@ def overlapping(events: Spans, detections: Spans) -> Ints:
 
 
 def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
-    """Each whole number from `first` up to, without it, `after`, beside its place in
+    """Each whole number from `first` up to, without it, `after`, and its place in
     the two.
 
     >>> place, number = numbers_between(np.array([3, 9]), np.array([5, 10]))

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 ALL = "all classes"
 FRAMES_FILE = "frames.npz"
-# scores beside the F1 at IoU 0.5, of a class and of a fold
+# scores other than the F1 at IoU 0.5, of a class and of a fold
 SCORE_COLUMNS = ("found", "false_alarms", "wrong_names", "onset_ms")
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 # columns of both tables in FRAMES_FILE, and their types
@@ -94,7 +94,7 @@ class Tally:
         return self.by_stretch[:3]
 
     def within(self, chosen: Mask) -> "Tally":
-        """The counts of the chosen (S,) stretches alone."""
+        """The counts of the chosen (S,) stretches."""
         onsets = self.onsets[chosen[self.onsets.index]]
         counts = self.by_stretch[:, chosen]
         return Tally(counts, self.seconds[chosen], onsets)

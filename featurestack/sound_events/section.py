@@ -17,8 +17,8 @@ from featurestack.sound_events.scores import ALL, ScoredFrames, mean_scores
 
 MOST_NAMED = 12  # classes in the legend
 SAME_PLACE = (
-    "Groups are blocks of recordings: scores and intervals are for these recordings"
-    " alone, and optimistic for another day or place."
+    "Groups are blocks of recordings: scores and intervals are only for these"
+    " recordings, and optimistic for another day or place."
 )
 
 

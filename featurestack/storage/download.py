@@ -65,7 +65,7 @@ def download(
 
 def fetch(url: str, part: Path) -> None:
     """Write the answer of `url` to the file `part`, after the bytes that it has if the
-    server gives the rest alone; a busy server is an error that passes.
+    server gives only the rest; a busy server is an error that passes.
     """
     import requests
 

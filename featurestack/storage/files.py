@@ -34,7 +34,7 @@ CLOSED = "may not be read: change its permissions (chmod)"
 
 
 def draft_of(path: Path) -> Path:
-    """The name of a draft of `path`, which this thread of this process alone has."""
+    """The name of a draft of `path`, which only this thread of this process has."""
     writer = f"{socket.gethostname()}.{os.getpid()}.{threading.get_native_id()}"
     return path.with_name(f".{path.name}.{writer}")
 
@@ -128,7 +128,7 @@ class Lock:
 
     create   whether the file is made if it is not there, else FileNotFoundError
     busy     text of a RequestError: `with` raises it instead of waiting
-    waiting  text that `with` tells before it waits
+    waiting  text that `with` prints before it waits
 
     A file system without locks grants every request: there a job makes the files of
     a cache before others fill their PART=.
@@ -174,7 +174,7 @@ class Lock:
 
 
 def is_held(path: Path, *, shared: bool = False) -> bool:
-    """Whether others hold the lock of this file, or if `shared` hold it alone."""
+    """Whether others hold the lock of this file, or if `shared` hold it exclusively."""
     probe = Lock(path, create=False)
     try:
         return not probe.take(shared=shared)

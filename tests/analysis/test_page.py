@@ -28,7 +28,7 @@ def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
     ):
         found = warned(Evidence(findings(made(MadeRun(task=task))), checked=checked))
         first, second = found.warnings
-        assert within in first.text and "level (60.0 % alone)" in first.text
+        assert within in first.text and "level (60.0 % by itself)" in first.text
         assert on in second.text and second.page.startswith("A field of the file names")
 
 

@@ -180,8 +180,8 @@ def test_own_sounds_are_checked_first_and_a_leak_is_told(workshop, tmp_path):
     assert build(options).next_command.startswith(check)
     write_check(cache, complete(workshop.table), found)
     built = build(options)
-    assert built.remarks[1].startswith("Recording and editing (level, padding,")
-    told = "alone predict the class (62.0 %, chance is 25.0 %): above all level (60.0 %"
+    assert built.remarks[1].startswith("Level, padding, bandwidth and other")
+    told = "predict the class (62.0 %, chance is 25.0 %): above all level (60.0 %"
     assert told in built.remarks[1]
     assert built.next_command.startswith(check)
     assert "58 pairs" in built.page.read_text().split("</header>")[0]

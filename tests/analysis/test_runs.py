@@ -58,7 +58,8 @@ def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(
     assert set(mel.history["seed"]) == set(seeds)
     told = {problem.run: problem.text for problem in results.problems}
     assert told == {
-        run: f"not counted beside {mel.name}: {why}" for run, why in left_out.items()
+        run: f"not counted together with {mel.name}: {why}"
+        for run, why in left_out.items()
     }
 
 
@@ -68,7 +69,7 @@ def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
     results = load_runs(find(tmp_path, "made"))
     assert [run.seeds for run in results.runs] == [(0,)]
     assert [problem.text for problem in results.problems] == [
-        "not counted beside kept: its seed is there already"
+        "not counted together with kept: its seed is there already"
     ]
 
 

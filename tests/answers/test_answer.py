@@ -273,7 +273,7 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     table.to_csv(tmp_path / "labels.csv", index=False)
     given = {"dataset": str(tmp_path / "labels.csv"), "audio_dir": str(clips.parent)}
     found = find_answer(options(**given))
-    assert "Alone, by ridge, mAP: " in str(found)
+    assert "Single features, by ridge, mAP: " in str(found)
     assert found.score.mean > 0
 
 

@@ -187,7 +187,7 @@ def test_what_the_answers_say_is_printed(tmp_path, capsys, right, promise, words
 def test_one_recording_speaks_for_itself_alone(tmp_path, capsys):
     write_answers(tmp_path / "t.txt", np.ones(50, bool), recordings=1)
     tell_checked(tmp_path / "t.txt", 0.9)
-    assert "one recording: the intervals are for its" in capsys.readouterr().out
+    assert "one recording: the intervals are only for its" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
