@@ -182,10 +182,10 @@ def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
     if not cache.groups and number == len(clips):
         found = read_check(cache.folder, cache.clips) or []
         options = [own["names"][0] for own in found if own["kind"] in NAMING]
-        words_ = ", name it with GROUP="
+        how = ", name it with GROUP="
         if options:
-            told = f": {make_command('answer', *words, options[0])}"
-        texts.append(f"If clips share a speaker, a site or a recording{told}.")
+            how = f": {make_command('answer', *words, options[0])}"
+        texts.append(f"If clips share a speaker, a site or a recording{how}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not has_networks:
         fitting, remark = choose_networks(cache.sample_rate)
