@@ -168,17 +168,15 @@ def read_events(
     tables: Path,
     recordings: Mapping[str, float],
     options: LabelOptions = UNCHANGED,
-    *,
-    partial: bool = False,
 ) -> Annotations:
     """Read the events of annotation tables.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
-    partial     rows of other recordings are left out and remarked; else refused
 
-    An event that is listed twice counts once. An event that lasts beyond its recording
-    ends with it. A RequestError about a row names the file and the line.
+    Rows of other recordings are left out and remarked. An event that is listed twice
+    counts once. An event that lasts beyond its recording ends with it. A RequestError
+    about a row names the file and the line.
     """
     paths = annotation_tables(tables)
     known = Recordings(recordings)
@@ -202,14 +200,10 @@ def read_events(
         annotated |= {own} - {""}
         for row in rows:
             file = known.find(plain_path(row.file), row.where) if row.file else own
-            if row.file and not file and partial:
-                noted["recordings that are not in AUDIO=, left out"][row.file] = None
-                continue
             if not file:
-                raise RequestError(
-                    f"{row.where}: the recording {shortened(row.file)} is not in"
-                    " AUDIO=; add it, or remove the line"
-                )
+                missing = noted["recordings that are not in AUDIO=, left out"]
+                missing[row.file or row.where] = None
+                continue
             annotated.add(file)
             seconds = recordings[file]
             if row.start == row.end:

@@ -87,9 +87,7 @@ def find_detections(
     # a wrong table is refused before the work
     annotations = None
     if options.tables and seconds:
-        annotations = read_events(
-            options.tables, measured.promised, options, partial=True
-        )
+        annotations = read_events(options.tables, measured.promised, options)
     parts, to_check = [], []
     with audio.damaged_frames() as damaged:
         for answers in frames_of(model, files, seconds, problems):

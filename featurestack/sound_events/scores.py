@@ -251,10 +251,6 @@ class ScoredFrames:
         """Those of each class, and of ALL."""
         return tally_all(self.spans, self.detections, self.frames.seconds)
 
-    def scores(self) -> pd.DataFrame:
-        """The table of `score_table`."""
-        return score_table(self.tallies)
-
     def epoch_scores(self) -> dict[str, float]:
         """The scores in history.csv, by rules that nothing was chosen for."""
         found = self.by_default
@@ -272,12 +268,10 @@ class ScoredFrames:
         table = score_table(of_folds).rename_axis("fold")
         return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
 
-    def by_group(self, groups: Sequence[str], counts: Floats) -> Floats:
-        """(3, G) the sums of `Tally.counts` of all classes in each group."""
-        place = pd.Index(groups).get_indexer(self.frames.stretches["group"])
-        sums = np.zeros((len(groups), 3))
-        np.add.at(sums, place, counts.T)
-        return sums.T
+    def by_group(self, groups: Sequence[str], *, chance: bool = False) -> Floats:
+        """(3, G) `Tally.counts` of all classes in each group, which is a stretch."""
+        counts = self.chance_counts if chance else self.tallies[ALL].counts
+        return counts[:, pd.Index(self.frames.stretches["group"]).get_indexer(groups)]
 
     @cached_property
     def chance_counts(self) -> Floats:
@@ -311,7 +305,9 @@ class ScoredFrames:
 
 def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
     """`score_table`, means over the seeds, with the interval of the mean."""
-    mean = pd.concat([seed.scores() for seed in seeds]).groupby("label", sort=False)
+    mean = pd.concat([score_table(seed.tallies) for seed in seeds]).groupby(
+        "label", sort=False
+    )
     table = mean.mean()
     for name in table.index:
         counts = np.stack([seed.tallies[name].counts for seed in seeds])
@@ -361,15 +357,6 @@ def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFra
 
 
 # ---- sentences
-
-
-def tested_lines(tested: ScoredFrames) -> list[str]:
-    """The scores of tested recordings in sentences."""
-    by = "rules of the other folds"
-    if tested.frames.stretches["fold"].nunique() < 2:
-        by = "the default rule: one fold has no others to choose rules on"
-    what = f"events in the tested recordings, by {by}"
-    return score_lines(tested.scores(), what, tested.unit)
 
 
 def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> list[str]:

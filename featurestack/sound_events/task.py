@@ -44,7 +44,8 @@ from featurestack.sound_events.scores import (
     f1_of,
     mean_scores,
     read_tested,
-    tested_lines,
+    score_lines,
+    score_table,
 )
 from featurestack.storage.files import content_hash
 from featurestack.train.models import model, resolve
@@ -91,9 +92,7 @@ class EventF1(RankingMetric):
     def of_folders(self, folders: Sequence[Any]) -> Score:
         tested = [read_tested(folder) for folder in folders]
         groups = sorted({*tested[0].frames.stretches["group"]})
-        counts = np.stack(
-            [seed.by_group(groups, seed.tallies[ALL].counts) for seed in tested]
-        )
+        counts = np.stack([seed.by_group(groups) for seed in tested])
         by_fold = pd.concat([seed.by_fold["event_f1"] for seed in tested])
         return Score(
             float(f1_of(counts.sum(axis=2)).mean()),
@@ -132,12 +131,7 @@ class EventF1(RankingMetric):
         groups, pieces = np.unique(runs[0].groups, return_counts=True)
         intervals, values = [], []
         for run in runs:
-            counts = np.stack(
-                [
-                    seed.by_group(groups.tolist(), seed.tallies[ALL].counts)
-                    for seed in run.answers
-                ]
-            )
+            counts = np.stack([seed.by_group(groups) for seed in run.answers])
             of_seeds = [jackknife_values(of_seed, pieces) for of_seed in counts]
             values.append(np.mean(of_seeds, axis=0))
             intervals.append(f1_interval(counts))
@@ -155,11 +149,8 @@ class EventF1(RankingMetric):
         detections.
         """
         groups, pieces = np.unique(run.groups, return_counts=True)
-        values = []
-        for seed in run.answers:
-            counts = seed.by_group(groups.tolist(), seed.chance_counts)
-            values.append(jackknife_values(counts, pieces))
-        return np.mean(values, axis=0)
+        seeds = [seed.by_group(groups, chance=True) for seed in run.answers]
+        return np.mean([jackknife_values(seed, pieces) for seed in seeds], axis=0)
 
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """Scores of events, not of pieces; support is the number of events."""
@@ -275,7 +266,11 @@ class Events(Tags):
         the column of their labels; prints scores by cross-fitted rules.
         """
         scored = read_tested(run)
-        for line in tested_lines(scored):
+        by = "rules of the other folds"
+        if len(run.finished) < 2:
+            by = "the default rule: one fold has no others to choose rules on"
+        what = f"events in the tested recordings, by {by}"
+        for line in score_lines(score_table(scored.tallies), what, scored.unit):
             tell(line)
         marks = read_marks(cache)
         boxes = marks.groupby("label")[["low", "high"]].median().round(1).fillna(0.0)

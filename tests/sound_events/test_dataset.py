@@ -1,11 +1,8 @@
 """The command `events`: recordings in pieces, and the events beside them."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
@@ -92,15 +89,6 @@ def test_the_name_events_is_that_of_the_other_table(folder):
         make_events(options(folder, name="events"))
 
 
-def test_the_users_own_table_is_not_to_be_removed(tmp_path):
-    write_recordings(tmp_path, recordings=2)
-    tables = tmp_path / "data" / "audio" / "events.csv"
-    tables.parent.mkdir(parents=True)
-    shutil.move(tmp_path / "events.csv", tables)
-    with refused("is there with other content: give NAME="):
-        make_events(options(tmp_path, tables=tables))
-
-
 def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     table = write_recordings(tmp_path, recordings=2)
     table[table["file"] == "r0.wav"].to_csv(tmp_path / "audio" / "r0.csv", index=False)
@@ -137,16 +125,6 @@ def test_events_in_the_missing_part_of_a_recording_are_counted(tmp_path, capsys)
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     own = table[table["file"].str.endswith("r0.wav")]
     assert own["end"].max() <= 6.0
-
-
-def test_channels_that_are_averaged_are_told(tmp_path, capsys):
-    write_recordings(tmp_path, recordings=2)
-    y, rate = soundfile.read(tmp_path / "audio" / "r1.wav")
-    both = np.stack([y, y], axis=1)
-    soundfile.write(tmp_path / "audio" / "r1.wav", both, rate)
-    make_events(options(tmp_path))
-    told = capsys.readouterr().err
-    assert "1 recording of several channels, first r1.wav" in told
 
 
 def test_a_folder_of_recordings_and_their_tables_is_told_what_makes_a_dataset(tmp_path):

@@ -13,7 +13,7 @@ from featurestack.predict.bundle import refit
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
-from featurestack.sound_events.scores import ALL, read_tested
+from featurestack.sound_events.scores import ALL, read_tested, score_table
 from tests.refusal import refused
 from tests.sound_events.field import (
     MEL,
@@ -39,13 +39,13 @@ def trained(folder):
 
 
 def f1(run):
-    return read_tested(run).scores().loc[ALL, "f1"]
+    return score_table(read_tested(run).tallies).loc[ALL, "f1"]
 
 
 def test_a_run_of_events_finds_them(trained):
     assert trained.training.task == "events"
     assert trained.training.model == "frames"
-    row = read_tested(trained).scores().loc[ALL]
+    row = score_table(read_tested(trained).tallies).loc[ALL]
     assert row["f1"] > 0.9
     assert row["onset_ms"] < 32
 
@@ -158,21 +158,6 @@ def test_events_are_found_in_one_channel(folder, trained, tmp_path, capsys):
     assert "no channel 2: the file has 1 channel" in capsys.readouterr().err
 
 
-def test_predictions_of_the_training_recordings_are_no_score(folder, trained, capsys):
-    predict(
-        trained,
-        folder,
-        run="last",
-        audio=folder / "audio",
-        tables=folder / "events.csv",
-    )
-    printed = capsys.readouterr().err
-    assert "the predictions of these files are no score" in printed
-    assert f"predicted by {trained.name}" in printed
-    scores = pd.read_csv(folder / "reports" / "field" / "scores.csv", index_col="label")
-    assert scores.loc[ALL, "f1"] > 0.95
-
-
 def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     live = pytest.importorskip("featurestack.live")
     onnx = pytest.importorskip("featurestack.onnx")
@@ -206,9 +191,3 @@ def test_events_that_were_corrected_make_another_run(folder, trained):
 def test_an_option_of_windows_is_refused(folder, trained):
     with refused("HOP is for models of clips"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)
-
-
-def test_marks_without_an_end_are_found(tmp_path):
-    write_recordings(tmp_path, points=True)
-    make_dataset(tmp_path)
-    assert f1(train(tmp_path, folds=(1, 2))) > 0.85

@@ -52,12 +52,6 @@ def test_no_event_is_lost_however_short():
     assert np.flatnonzero(target[:, 0]).tolist() in ([3, 6, 9], [3, 7, 9])
 
 
-def test_events_of_one_class_stay_apart_without_a_frame_between_them():
-    rows = [("r0", 0.2, 0.5, "a"), ("r0", 0.5, 0.8, "a")]
-    target = frames(1).targets(events(*rows))
-    assert np.flatnonzero(target[:, 0]).tolist() == [2, 3, 5, 6, 7]
-
-
 def test_an_event_across_the_edge_of_a_block_counts_in_both():
     table = pd.DataFrame(
         {"file": "r0", "start": [0.0, 1], "end": [1.0, 2], "fold": [1, 2], "frames": 10}
@@ -157,27 +151,6 @@ def test_the_default_rule_joins_frames_unless_labels_exclude_each_other():
     assert joined.lasts == pytest.approx(0.6)
     assert cut.lasts == pytest.approx(0.3)
     assert len(cut.score) == 300  # one frame is shorter than 0.3 of 0.8 s
-
-
-def two_events(labels):
-    """Two in each of the recordings r0 and r1."""
-    rows = [
-        (file, start, start + 1.0, label)
-        for file in ("r0", "r1")
-        for start, label in zip((1.0, 5.0), labels)
-    ]
-    return events(*rows)
-
-
-@pytest.mark.parametrize("exclusive", [True, False])
-def test_the_default_rule_is_one_for_scores_and_for_new_audio(exclusive):
-    every = frames(10, 10, classes=("a", "b"))
-    table = two_events(("a", "b"))
-    if not exclusive:
-        table = table.assign(start=1.0, end=6.0)
-    probabilities = every.targets(table).astype(float)
-    chosen = count_rules(every, probabilities, table).chosen()
-    assert chosen == default_rules(every.spans(table), exclusive)
 
 
 def test_a_rule_that_is_better_by_chance_is_not_chosen():
