@@ -8,9 +8,16 @@ import pytest
 from featurestack.analysis import page
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.answers import AnswerOptions, section
+from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import find_answer
-from featurestack.answers.choice import Scores, choose, fits_of, pruned, recommend
+from featurestack.answers.choice import (
+    Scores,
+    choose,
+    fits_of,
+    pruned,
+    recommend,
+    write_choice,
+)
 from featurestack.feature_importance.fits import Clips, Fits, read_clips
 from featurestack.features_cache import external
 from featurestack.results.run_folder import RunFolder, find
@@ -224,7 +231,7 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
 
     monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        section.write_choice(choice, {1: run}, None, made_scores({}), [])
+        write_choice(choice, {1: run}, None, made_scores({}), [])
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
