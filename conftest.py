@@ -46,7 +46,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def start_chromium(tmp_path_factory):
-    """Starts a headless browser with these further flags and, by their names,
+    """Starts a headless browser with these flags too and, by their names,
     capabilities.
     """
     binary = shutil.which("chromium") or shutil.which("google-chrome")
@@ -81,5 +81,5 @@ def start_chromium(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_told():
-    """Every test begins like a new process: nothing has been told."""
+    """Every test begins like a new process: no message has been printed."""
     tell_once.cache_clear()

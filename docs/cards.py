@@ -38,7 +38,7 @@ you do not know where to begin, take `mel`, then add `mfcc` and `modulation`.
 
 Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames unless a
 card says otherwise. A name with parameters, `mel@n_mels=64`, is a variant that is
-stored beside the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" names the
+stored next to the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" names the
 pairs of ESC-10's classes that the feature separates best and worst: the accuracy of a
 linear classifier on the mean and deviation of each row, over the five official folds
 (`python -m docs.cards DATASET=esc10`; 80 clips per pair, chance is 50 %).

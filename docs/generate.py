@@ -50,7 +50,7 @@ def write_all(folder: Path) -> None:
 
 
 def copy_notebooks(folder: Path) -> None:
-    """Put the notebooks, which are pages of the course, beside its first page."""
+    """Put the notebooks, which are pages of the course, next to its first page."""
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder / notebook.name)
 
@@ -214,7 +214,7 @@ def keys_table(owner: type) -> str:
 
 
 def comments_of_fields(owner: type) -> dict[str, str]:
-    """Field -> the comment beside it or above it."""
+    """Field -> the comment next to it or above it."""
     comments = {}
     above: list[str] = []
     field = re.compile(r"    (\w+): .*?(?:  # (.*))?$")
@@ -296,7 +296,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "found": "of events, as the next ones: the share with a detection of their"
             " label on them",
             "false_alarms": "detections per hour that lie on no event",
-            "wrong_names": "detections per hour on an event of another label alone",
+            "wrong_names": "detections per hour on an event of only another label",
             "onset_ms": "median milliseconds between the starts of partners",
         },
     ),

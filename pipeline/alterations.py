@@ -401,7 +401,7 @@ def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
     altered = apply_alteration(y[: round(LONGEST * rate)], rate, copy.alteration)
     # the channel that is read of the originals
     altered = np.repeat(altered[:, None], max(1, channel), axis=1)
-    content = io.BytesIO()  # no time in it, as libsndfile writes beside float samples
+    content = io.BytesIO()  # no time in it, as libsndfile writes next to float samples
     wavfile.write(content, rate, altered)
     (folder / copy.filename).write_bytes(content.getvalue())
     return True

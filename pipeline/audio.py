@@ -3,7 +3,7 @@ or cut. A `channel` is counted from 1; 0 is the mean of all.
 
 The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, but for
 an MP3 whose header does not state its length: there librosa may lose the end. Files
-are decoded in blocks, and no further than a clip needs. Only regular files are opened.
+are decoded in blocks, only as far as a clip needs. Only regular files are opened.
 `decode` refuses to read more than MOST_SAMPLES, because a small file may unpack to a
 huge one. `blocks` has no such limit: it holds one block at a time.
 """

@@ -1,5 +1,5 @@
 """Row and frame axes of features by formula, whose lengths are the feature's shape.
-Axes of pitch, rhythm and the shape of spectra stand beside their features.
+Axes of pitch, rhythm and the shape of spectra are next to their features.
 
 Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
 **parameters); both raise Impossible if the feature cannot exist at this rate or length.

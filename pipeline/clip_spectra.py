@@ -181,7 +181,7 @@ class Clip:
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
         """The samples at a lower rate, for one octave of a constant-Q transform.
 
-        The first step lowers the rate by 2**beforehand, each further one by 2, equal to
+        The first step lowers the rate by 2**beforehand, each other one by 2, equal to
         `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit,
         since far below a clip's strongest partials the level is rounding error.
         """

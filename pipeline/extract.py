@@ -55,7 +55,7 @@ SHOWN_FEATURES = 8  # the slowest, if there are more
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
     """The command `features`: extract what the cache lacks; 1 if a clip failed, Failed
-    if every clip did. A caller with the `known` request is told no next command.
+    if every clip did. A caller with the `known` request prints no next command.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """

@@ -141,7 +141,7 @@ def refuse_outdating(dataset: Dataset) -> None:
     raise RequestError(
         f"{dataset.folder} has {shown}, made from {before}; with {now} they are out of"
         f" date, and so are the runs on them: NAME={dataset.name}2 keeps them and makes"
-        " the new ones beside them, YES=1 goes on"
+        " the new ones next to them, YES=1 replaces them"
     )
 
 

@@ -211,7 +211,7 @@ def gain(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.2, maximum=0.5)
 def stretch(batch: Batch, strength: float) -> Batch:
-    """Faster or slower by up to `strength`; a clip that ends early goes on with its
+    """Faster or slower by up to `strength`; a clip that ends early continues with its
     beginning.
 
     On a waveform it changes the pitch with the speed.

@@ -343,7 +343,7 @@ def agreed(
     objective: CrossEntropy,
 ) -> Compute:
     """The first way that agrees with plain fp32, of `proposed` and fp32 on its threads;
-    tells why another is not used.
+    says why another is not used.
     """
     if proposed.device == "cuda":
         x, y = batch

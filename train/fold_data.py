@@ -4,7 +4,7 @@ from the cache.
 One pass over the cache measures each clip's rows and finds clips that cannot be used;
 the statistics of every fold come from these measurements. GPU, RAM and stream give the
 same numbers. Two alternatives were slower: workers of DataLoader (4 to 20 ms a batch),
-and resizing with many threads beside a busy network (48 ms instead of 2).
+and resizing with many threads next to a busy network (48 ms instead of 2).
 """
 
 import math
@@ -173,7 +173,7 @@ def channel_loudness(
 
 
 def sent(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
-    """The tensor on the device. A GPU's work goes on meanwhile, which a copy from
+    """The tensor on the device. A GPU continues to work meanwhile, which a copy from
     memory that is not pinned would wait for.
     """
     if torch.device(device).type == "cuda" and tensor.device.type == "cpu":

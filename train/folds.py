@@ -80,7 +80,7 @@ def train_on_devices(
 
 
 def tell_idle_card(folds: int) -> None:
-    """Tell how to train folds side by side on a card that nothing else uses."""
+    """Say how to train folds side by side on a card that nothing else uses."""
     free, total = torch.cuda.mem_get_info()
     if folds > 1 and free > IDLE * total:
         words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
@@ -91,7 +91,7 @@ def tell_idle_card(folds: int) -> None:
 
 
 def train_share(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:
-    """Train these folds beside the other processes of torchrun, or of several devices.
+    """Train these folds next to the other processes of torchrun, or of several devices.
 
     The variables RANK and WORLD_SIZE are the process's number and how many there are;
     torchrun sets LOCAL_RANK, its number on this machine, which is that of its GPU.
@@ -271,7 +271,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
 
 
 def tell_scores(run: RunFolder, fold: int) -> None:
-    """Tell the scores of a fold's clips after the last epoch and, if validation chose
+    """Print the scores of a fold's clips after the last epoch and, if validation chose
     one, after the best epoch.
     """
     epochs = {"last": "" if run.config.exact else "last epoch: "}
@@ -321,7 +321,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     )
 
 
-# ---- the clips, and what is told of them
+# ---- the clips, and what is said of them
 
 
 def split_folds(

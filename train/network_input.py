@@ -188,7 +188,7 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 @input_kind(
     "steps",
     "balance",  # not padding: resizing would change the pitch
-    takes="waveform alone",
+    takes="only waveform",
     accepts=lambda channel: channel.name == "waveform",
     grid="native",
     augment="shift,gain,polarity,mixup=0.4",

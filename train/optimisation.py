@@ -125,7 +125,7 @@ def flattened(
 
 
 def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """AdamW or Nesterov SGD; weight decay on matrices and kernels alone. What WEIGHTS
+    """AdamW or Nesterov SGD; weight decay only on matrices and kernels. What WEIGHTS
     filled has groups of its own, with a `share` of the learning rate.
     """
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())

@@ -50,7 +50,7 @@ class Execution(Options):
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: Literal["", "tensorboard", "wandb"] = option(
-        "", "tensorboard or wandb, besides the CSV files"
+        "", "tensorboard or wandb, in addition to the CSV files"
     )
 
 
@@ -72,7 +72,7 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
 
 
 def listed_options() -> list[str]:
-    """The options besides FEATURES that take lists, the outermost loop first."""
+    """The options other than FEATURES that take lists, the outermost loop first."""
     places = {}
     for name, field in fields(RunOptions).items():
         place = field.metadata.get("place")

@@ -7,7 +7,7 @@ run folder.
         ...
         own.write(fold, probabilities)      # in the order of own.clips(fold, "test")
 
-A report shows the run beside those of `train`. docs/reference/python.md has a whole
+A report compares the run with those of `train`. docs/reference/python.md has a whole
 loop.
 """
 

@@ -66,7 +66,7 @@ class Plan:
     input: InputSpec
     augmenter: Augmenter
     content: dict[str, Any]  # content of its hash: `hashed_content`
-    data: Mapping[str, Any]  # the part of it that tells the data that it belongs to
+    data: Mapping[str, Any]  # the part of it that identifies its data
     path: Path  # the run's folder
     # feature sets from which its own was joined by their scores; 0 if it was not
     joined_from: int = 0

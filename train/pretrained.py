@@ -269,7 +269,7 @@ def local_weights(model: str) -> Path | None:
 
 @functools.cache  # several runs try once
 def fetched(model: str) -> bool:
-    """Whether the published file could be downloaded; tells what is lost if not."""
+    """Whether the published file could be downloaded; says what is lost if not."""
     file = FOLDER / published_name(model)
     tell(
         f"ImageNet's weights are downloaded once: {MEGABYTES[model]} MB to {file}"

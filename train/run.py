@@ -45,7 +45,7 @@ from featurestack.train.settings import choose_model, find_features, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-DIGITS = 4  # of the data's digest, in the name of a run beside one of other data
+DIGITS = 4  # of the data's digest, in the name of a run next to one of other data
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
@@ -175,7 +175,7 @@ def train_all(
 
 
 def tell_dataset_state(options: RunOptions) -> None:
-    """Tell how the dataset's files have changed since extraction, and if the recordings
+    """Say how the dataset's files have changed since extraction, and if the recordings
     that are tested are too few to show a difference between runs.
     """
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):

@@ -128,8 +128,8 @@ def start_in_words(training: Training) -> str:
 
 
 def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
-    """The number of features `tested` alone, if these are some of them, joined; 0 if
-    not, or if they are all of them, so that nothing was chosen.
+    """The number of features `tested` one by one, if these are some of them, joined; 0
+    if not, or if they are all of them, so that nothing was chosen.
 
     A report is flattered if features are trained one by one, some are joined, and the
     joined set is tested on the same folds as if it had been named beforehand. Neither
@@ -140,8 +140,8 @@ def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
 
 
 def finished_alone(runs: Path, task: str = "") -> set[str]:
-    """The features in `runs` of which a run alone has finished all folds; of one task,
-    if it is given.
+    """The features in `runs` of which a run of their own has finished all folds; of one
+    task, if it is given.
     """
     alone = set()
     for folder in find(runs.parent, runs.name):

@@ -1,5 +1,5 @@
-"""What a run is trained on, and with which options: every default, and whatever is told
-of an option, is here. No torch.
+"""What a run is trained on, and with which options: every default, and every message
+about an option. No torch.
 """
 
 from collections.abc import Sequence

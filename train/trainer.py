@@ -325,7 +325,7 @@ class Trainer:
         return self.compute.answers(network, batches, self.plan.task, exact)
 
     def write_answers(self, folder: Path) -> None:
-        """Write what a fold keeps of the last `predict` beside predictions.csv."""
+        """Write what a fold keeps of the last `predict` next to predictions.csv."""
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """Scores of the `train`, `val` or `test` clips by history.csv's columns."""

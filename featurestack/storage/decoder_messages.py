@@ -5,7 +5,7 @@ mpg123 prints without the file's name, also about whole files after a seek, and 
 option keeps it silent. C code prints to the variable `stderr` of the C library, so this
 variable is a pipe while an MP3 is read; text of other C code is passed on. All threads
 share the variable: a message may belong to any MP3 that is read at the time. A C
-library without such a variable goes on printing.
+library without such a variable continues to print.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
 """Groups and folds: clips of one source recording are a group; lacking folds are drawn.
 
-They are kept beside the cache in `folds.csv`, one row for each clip: clip_id, group,
+They are kept next to the cache in `folds.csv`, one row for each clip: clip_id, group,
 fold, and grouped_by, the GROUP= that made the groups. So later commands need no GROUP=.
 """
 

@@ -1,7 +1,7 @@
 """Folders as clip tables: one sub-folder for each class, perhaps within train/, val/
 and test/, or a published dataset as it is unpacked (but ESC-50: readers.py).
 
-Of a split, fold 3 (test) alone is tested, by models of all other clips; with VAL=next
+Of a split, only fold 3 (test) is tested, by models of all other clips; with VAL=next
 they are trained on fold 2 (train) and validated on fold 1 (val).
 """
 
@@ -77,7 +77,7 @@ def read_fsd50k(folder: Path) -> Listing:
         fold=clips["split"].fillna("eval").map(SIDES),
     )
     notes = (
-        "FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested",
+        "FSD50K: fold 1 is its val list, 2 train, 3 eval; only fold 3 is tested",
         tags_note(clips["label"]),
     )
     return Listing(clip_table(clips, folder), notes=notes, published_test=SIDES["eval"])
@@ -125,7 +125,7 @@ def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
 def tables_beside(
     folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
 ) -> str:
-    """The command to type for audio at the top with tables beside it, or ""."""
+    """The command to type for audio at the top with tables next to it, or ""."""
     recordings = {Path(name).stem for name in audio}
     ways = []
     for name in files[~files.str.contains("/")]:

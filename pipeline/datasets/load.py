@@ -61,7 +61,7 @@ OF_AUDIO = (
     "group",
     "label",
 )
-LABEL = ".label"  # the file beside the cache that keeps LABEL=
+LABEL = ".label"  # the file next to the cache that keeps LABEL=
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 

@@ -139,7 +139,7 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
 
 def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The fields of each name, and what separates them: every separator, or the only
-    one that splits all names alike (`Ann-Kathrin_dog` beside `Tom_dog`). No fields if
+    one that splits all names alike (`Ann-Kathrin_dog` and `Tom_dog`). No fields if
     none does, because a place then means something else from name to name.
     """
     separators = sorted({found for stem in stems for found in SEPARATOR.findall(stem)})

@@ -114,7 +114,7 @@ def clip_table(
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     """An id for each clip: its file name, or its path if `by_path`, by the shortest of
-    NAMINGS that tells it from others; RequestError for a path that is listed twice.
+    NAMINGS that makes ids unique; RequestError for a path that is listed twice.
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():

@@ -44,7 +44,7 @@ __all__ = [
 Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
 
-USUAL_RATE = 44_100  # Hz; a name alone says nothing of the clips' rate
+USUAL_RATE = 44_100  # Hz; a name says nothing of the clips' rate
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
     Parameters
     ----------
     units : str
-        Unit of the values, which tells `AUGMENT=gain` how they change with loudness:
+        Unit of the values. `AUGMENT=gain` changes them with the loudness by unit:
         "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power" scale, others
         ("Hz", "dB/frame", ...) stay.
     rows : int or function

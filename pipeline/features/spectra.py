@@ -110,8 +110,8 @@ def mfcc(
 
     Formula: the orthonormal DCT-II of each column of mel, coefficients 0 to 39
     Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances
-      (further rows)
-    Ignores: pitch below 200 Hz or so; partials that lie further apart are resolved
+      (higher rows)
+    Ignores: pitch below 200 Hz or so; partials that are farther apart are resolved
     Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by
       row
     """
@@ -261,7 +261,7 @@ def gfcc(
 
     Formula: the orthonormal DCT-II of each column of gammatone, coefficients 0 to 39
     Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances
-      (further rows)
+      (higher rows)
     Ignores: fine structure, which the soft bands have smoothed already
     Feature map: as mfcc, smoother along the rows
     """
