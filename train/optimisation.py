@@ -147,12 +147,18 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     if training.optimizer == "sgd":
         kind = torch.optim.SGD
         settings = {"momentum": MOMENTUM, "nesterov": True}
-    # torch wraps these methods to keep torch.compile away from them. The wrapper
-    # imports the compiler, which takes more than a second and is not needed here.
+    return without_compiler(kind)(described, lr=1.0, fused=fused, **settings)
+
+
+def without_compiler(
+    kind: type[torch.optim.Optimizer],
+) -> Callable[..., torch.optim.Optimizer]:
+    """The class without the wrappers that keep torch.compile away from its methods: the
+    first call of one imports the compiler, which takes two seconds (torch 2.13).
+    """
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     plain["step"] = torch.no_grad()(plain["step"])
-    unwrapped = type(kind.__name__, (kind,), plain)
-    return unwrapped(described, lr=1.0, fused=fused, **settings)
+    return type(kind.__name__, (kind,), plain)
 
 
 def cosine(begin: float, end: float, share: float) -> float:

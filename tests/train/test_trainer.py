@@ -21,6 +21,7 @@ from featurestack.train.optimisation import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.trainer import Trainer, curve_epochs
+from tests.processes import python
 from tests.train.little import change, load
 
 BAR = tqdm(disable=True)
@@ -47,6 +48,22 @@ def test_an_epoch_sees_every_clip_once_in_even_batches(fold):
     assert not np.array_equal(
         np.concatenate(parts), np.concatenate(draw_batches(data, epoch=2))
     )
+
+
+STEP = """
+import sys, torch
+from featurestack.train.optimisation import without_compiler
+weight = torch.nn.Parameter(torch.ones(3))
+optimiser = without_compiler(torch.optim.AdamW)([weight], lr=0.1)
+weight.sum().backward()
+optimiser.step()
+print(weight.mean().item(), "torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_step_does_not_import_the_compiler():
+    weight, compiled = python("-c", STEP).stdout.split()
+    assert float(weight) == pytest.approx(0.899) and compiled == "False"
 
 
 @pytest.mark.parametrize("batch", [2, 3, 5, 7])
