@@ -89,13 +89,6 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     assert file.read_bytes() == whole
 
 
-def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
-    run = RunFolder(runs / "two" / "mel-cnn8")
-    assert run.history(1).empty and list(run.history(1)) == list(COLUMNS)
-    with refused("no finished fold"):
-        run.predictions()
-
-
 @pytest.mark.parametrize(
     ("wanted", "names"),
     [
@@ -136,18 +129,6 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
         selection.select(runs, wanted)
-
-
-def test_a_folder_without_a_configuration_is_no_run(run):
-    (run.path / "run.json").unlink()
-    with refused("no run folder"):
-        _ = run.folds
-
-
-def test_a_damaged_history_is_named(run):
-    (run.fold(1) / "history.csv").write_bytes(b"epoch\n1\n")
-    with refused(r"history.csv cannot be read .*remove"):
-        run.history(1)
 
 
 @pytest.mark.parametrize(

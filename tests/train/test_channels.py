@@ -7,10 +7,8 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.checks.run import check_dataset
-from featurestack.commandline.errors import Failed, OutdatedFeature
+from featurestack.commandline.errors import Failed
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import read_index
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import make_bundle
@@ -87,35 +85,6 @@ def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder):
     for feature in ("mel", "rms"):
         assert contents(stereo, feature) == contents(mono, feature)
     assert stereo["mel"].audio_channel == 2 and stereo["mel"].key != mono["mel"].key
-
-
-def test_check_listens_to_the_channel(folder, capsys):
-    for channel, silent in ((2, False), (0, True)):
-        command = FeaturesCommand(
-            dataset=str(folder / "stereo"), data=folder / "other", channel=channel
-        )
-        check_dataset(command)
-        shown = capsys.readouterr().out
-        assert ("silent: never above -60 dB" in shown) == silent
-        assert ("cancel, CHANNEL=1 takes only the first" in shown) == silent
-
-
-def test_another_channel_in_a_cache_mixes_with_none(tmp_path, capsys):
-    write(tmp_path)
-    extract(tmp_path, "stereo", channel=2)
-    second = contents(cache(tmp_path, "stereo"), "mel")
-    capsys.readouterr()
-    extract(tmp_path, "stereo")
-    shown = capsys.readouterr().out
-    assert "channel 2, 1 s at 16000 Hz, as in the cache: " in shown
-    extract(tmp_path, "stereo", features="mel", channel=0, yes=True)
-    now = cache(tmp_path, "stereo")
-    assert np.ptp(now.read("mel", now.clips["clip_id"])) == 0  # silence
-    with pytest.raises(OutdatedFeature, match="of channel 2, the"):
-        now["rms"]
-    assert "audio_channel" not in read_index(now.folder)[1]
-    extract(tmp_path, "stereo", features="mel", channel=2, yes=True)
-    assert contents(cache(tmp_path, "stereo"), "mel") == second
 
 
 def test_a_file_without_the_channel_is_named_and_left_out(tmp_path):

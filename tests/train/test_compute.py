@@ -146,12 +146,6 @@ def test_a_wrong_kernel_is_found(fault):
     assert disagreement(network(Wrong(fault)), BF16, batch(), CROSS_ENTROPY)
 
 
-def test_a_wrong_way_is_refused_and_plain_fp32_needs_no_check():
-    wrong = network(Wrong("sign"))
-    assert agreed(BF16, wrong, batch(), CROSS_ENTROPY) == Compute()
-    assert agreed(Compute(), wrong, batch(), CROSS_ENTROPY) == Compute()
-
-
 def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys):
     def faulty(channels, classes, shape):
         return network(Wrong("unwritten"), channels=channels, classes=classes)

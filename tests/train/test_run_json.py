@@ -5,6 +5,7 @@ wrong or missing.
 import copy
 import json
 
+import pytest
 from torch import nn
 
 from featurestack.analysis.runs import load_runs
@@ -13,6 +14,8 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train import run_json
 from featurestack.train.compute import Compute
 from featurestack.train.plan import make_plan
+from featurestack.train.run_json import finished_alone, joined_from
+from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 from tests.golden.commands import done
 from tests.refusal import refused
 from tests.train.little import execute
@@ -108,3 +111,29 @@ def test_a_finished_run_is_not_written_to(options, finished):
     execute(options)
     assert not lock.exists()
     assert execute(options, note="ours").training.note == "ours"
+
+
+# ---- joined sets
+
+
+@pytest.mark.parametrize(
+    ("features", "joined"),
+    [
+        (["mfcc", "mel"], 3),
+        (["rms", "mel"], 3),  # whatever their ranks are
+        (["mel"], 0),
+        (["mel", "mfcc", "rms"], 0),  # nothing was chosen
+        (["mel", "zcr"], 0),
+        (["mel", "chroma"], 0),
+    ],
+)
+def test_a_set_of_some_features_that_were_finished_alone_is_joined(
+    tmp_path, features, joined
+):
+    runs = [*of_sets(mel=0.8, mfcc=0.7, rms=0.5, mel_zcr=0.6)]
+    unfinished = MadeRun(features="chroma", folds=(1,))
+    make_runs(tmp_path, made_clips(50, 5, folds=2), [*runs, unfinished])
+    tested = finished_alone(tmp_path / "made", "classes")
+    assert tested == {"mel", "mfcc", "rms"}
+    assert finished_alone(tmp_path / "made", "tags") == set()
+    assert joined_from(features, tested) == joined

@@ -36,8 +36,9 @@ def fold(options):
     return lambda **changes: load(change(options, **vectors | changes), 1)
 
 
-def make_trainer(data):
-    return Trainer(data, nn.Sequential(nn.Flatten(), nn.Linear(40, 4)), Compute())
+def make_trainer(data, precision="fp32"):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(40, 4))
+    return Trainer(data, network, Compute("cpu", precision))
 
 
 def test_an_epoch_sees_every_clip_once_in_even_batches(fold):
@@ -119,12 +120,16 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(
     assert not (tmp_path / "last.pt").exists()
 
 
-@pytest.mark.parametrize("bad", [math.nan, 60_000.0])
-def test_an_absurd_loss_ends_the_epoch(fold, bad):
+@pytest.mark.parametrize(
+    ("bad", "precision", "advice"),
+    [(math.nan, "fp32", "a lower LR"), (60_000.0, "bf16", "PRECISION=fp32")],
+)
+def test_an_absurd_loss_ends_the_epoch_with_advice(fold, bad, precision, advice):
     data = fold()
     data.source.values[11] = bad
-    with pytest.raises(Failed, match=r"epoch 1: .*; try a lower LR"):
-        make_trainer(data).train_epoch(BAR)
+    trainer = make_trainer(data, precision)
+    with pytest.raises(Failed, match=rf"epoch 1: .*{advice}"):
+        trainer.train_epoch(BAR)
 
 
 @pytest.mark.parametrize(

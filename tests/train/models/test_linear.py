@@ -140,22 +140,6 @@ def test_a_class_without_training_clips_gets_nothing():
     assert probability[:, [2, 4]].max() == 0
 
 
-@pytest.mark.parametrize("kind", ["twice the same", "of rank 1", "with an outlier"])
-def test_features_without_information_of_their_own_leave_a_model(kind):
-    random = np.random.default_rng(0)
-    x = random.normal(size=(400, 40))
-    if kind == "of rank 1":
-        x = x[:, :1] * x[:1]
-    x[0, 0] = 1e6 if kind == "with an outlier" else x[0, 0]
-    x = np.hstack([x, x]) if kind == "twice the same" else x
-    y = np.arange(400) % 4
-    x[:, 0] += y
-    x = x.astype(np.float32)
-    answers = fitted(x, y, 4).softmax(1).numpy()
-    # at the minimum the gradient of each bias is 0
-    np.testing.assert_allclose(answers.sum(axis=0), np.bincount(y), atol=1e-2)
-
-
 @pytest.mark.parametrize(("steps", "told"), [(2, 1), (200, 0)])
 def test_an_end_before_the_minimum_is_told_once(monkeypatch, capsys, steps, told):
     tell_once.cache_clear()

@@ -52,14 +52,6 @@ def test_the_statistics_of_a_channel_are_those_that_change_with_it(channel):
     assert (owners == channel).tolist() == differs.tolist()
 
 
-@pytest.mark.parametrize("rows", [64, 84, 128, 384])
-def test_sizes_count_the_statistics(rows):
-    planes = (Plane(rows, FRAMES, timed=True), RATES)
-    x = torch.zeros(1, 2, 384, FRAMES)
-    texture = TextureStatistics(planes, FRAMES)
-    assert texture(x).shape == (1, sum(texture.sizes))
-
-
 @pytest.mark.parametrize("shift", [1, 40])
 def test_a_circular_shift_in_time_changes_no_statistic(shift):
     texture = TextureStatistics((SPECTRUM, CEPSTRUM), FRAMES)
