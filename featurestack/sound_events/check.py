@@ -10,15 +10,13 @@ The folder `check` in OUT has
     001 ….wav    the sounds
 
 Detections below the thresholds are drawn too: a lower threshold may keep the promise.
-Ranges have about equally many detections, which are drawn from them in turn, so that
-the first rows are a fair draw too.
+Ranges have about equally many, which are drawn in turn: the first rows are fair too.
 
 The precision above a threshold is the mean of the checks above it, where each range
 weighs as many as its detections. Its interval is Wilson's for an effective number of
 checks, from the variance between recordings, whose detections are right or wrong
-together. Two choices would flatter: detections that a user chose, so they are drawn;
-and a threshold chosen by its estimate, so it is chosen by the lower end of its
-interval.
+together. Two choices would flatter: detections that a user chose, so they are drawn; a
+threshold with the best estimate, so it is chosen by the lower end of its interval.
 """
 
 import io

@@ -93,9 +93,9 @@ class FrameModel(nn.Module):
         """
         logits, targets = logits[used], targets[used]
         if self.exclusive:
-            return functional.cross_entropy(
-                logits, class_numbers(targets), label_smoothing=smoothing
-            )
+            background = (targets.sum(1, keepdim=True) == 0).to(targets.dtype)
+            numbers = torch.cat([targets, background], dim=1).argmax(1)
+            return functional.cross_entropy(logits, numbers, label_smoothing=smoothing)
         uniform = torch.full_like(targets, 1 / targets.shape[1])
         smooth = targets.lerp(uniform, smoothing)
         return functional.binary_cross_entropy_with_logits(logits[:, :-1], smooth)
@@ -106,13 +106,6 @@ class FrameModel(nn.Module):
             every = logits.softmax(2)
             return every[..., :-1]
         return logits[..., :-1].sigmoid()
-
-
-def class_numbers(targets: Tensor) -> Tensor:
-    """(N,) the class of each frame (N, K), K for the background."""
-    labels = targets.sum(1, keepdim=True)
-    background = (labels == 0).to(targets.dtype)
-    return torch.cat([targets, background], dim=1).argmax(1)
 
 
 # ---- sounds of another place

@@ -2,7 +2,11 @@
 
 import pytest
 
-from featurestack.predict.options import VerifyOptions
+from featurestack.predict.options import (
+    PredictOptions,
+    StressOptions,
+    VerifyOptions,
+)
 from featurestack.predict.verify import verify_run
 from featurestack.results.run_folder import RunFolder
 from tests.refusal import refused
@@ -72,3 +76,11 @@ def test_rows_are_named_and_counted(finished, cache_folder, capsys):
 def test_another_cache_is_refused(finished, mixed):
     with refused("holds other clips or values"):
         verify(finished, mixed)
+
+
+@pytest.mark.parametrize("options", [PredictOptions, VerifyOptions, StressOptions])
+def test_a_device_and_threads_are_looked_at_before_anything_is_read(options):
+    with refused("DEVICE=tpu: expected one of auto, cpu"):
+        options(device="tpu")
+    with refused("THREADS=0: expected auto or a number from 1"):
+        options(threads="0")

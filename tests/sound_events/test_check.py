@@ -8,10 +8,7 @@ import pytest
 import soundfile
 from scipy.special import expit
 
-from featurestack.commandline.functions import options_from
 from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.predict.command import predict_audio
-from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.check import (
     TABLE,
     draw,
@@ -206,13 +203,6 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
     (tmp_path / "t.csv").write_text(text)
     with refused(words):
         tell_checked(tmp_path / "t.csv", 0.9)
-
-
-def test_answers_need_no_run(tmp_path, capsys):
-    write_answers(tmp_path / "t.txt", np.ones(50, bool))
-    given = {"checked": tmp_path / "t.txt", "runs": tmp_path / "none"}
-    assert predict_audio(options_from(PredictOptions, given)) == 0
-    assert "319 detections are right" in capsys.readouterr().out
 
 
 def test_a_spreadsheet_may_save_the_answers(tmp_path):

@@ -60,14 +60,6 @@ def test_every_frame_of_every_recording_is_tested_once(trained):
         assert times[0] < frames.hop and times[-1] > SECONDS - 2 * frames.hop
 
 
-def test_the_same_seed_gives_the_same_frames(folder, trained):
-    again = train(folder, tag="again", folds=(1,))
-    first, second = (
-        np.load(run.fold(1) / "frames.npz")["probabilities"] for run in (trained, again)
-    )
-    assert np.array_equal(first, second)
-
-
 def test_overlapping_labels_are_found_side_by_side(tmp_path):
     write_recordings(tmp_path, overlapping=True)
     make_dataset(tmp_path)
@@ -173,19 +165,6 @@ def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     for command in commands:
         with refused("this command is for models that answer each clip; .*AUDIO="):
             command()
-
-
-def test_events_that_were_corrected_make_another_run(folder, trained):
-    file = folder / "data" / "field" / "events.csv"
-    text = file.read_text()
-    train(folder, folds=(1,), epochs=1, tag="corrected")
-    try:
-        first, _, rest = text.split("\n", 2)
-        file.write_text(f"{first}\n{rest}")
-        again = train(folder, folds=(1,), epochs=1, tag="corrected")
-    finally:
-        file.write_text(text)
-    assert again.training.targets != trained.training.targets
 
 
 def test_an_option_of_windows_is_refused(folder, trained):

@@ -12,7 +12,7 @@ from featurestack.commandline.functions import options_from
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.task import frames
-from featurestack.sound_events.training import Background, class_numbers
+from featurestack.sound_events.training import Background
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
@@ -48,11 +48,6 @@ def test_unused_frames_have_no_part_in_the_loss():
     whole = network.loss(logits, targets, used)
     logits[:, 2:] += 100
     assert network.loss(logits, targets, used) == whole
-
-
-def test_background_is_the_class_of_a_frame_without_an_event():
-    targets = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
-    assert class_numbers(targets).tolist() == [1, 2, 0]
 
 
 @pytest.fixture(scope="module")
