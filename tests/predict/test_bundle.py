@@ -6,18 +6,20 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import featurestack as fs
 from featurestack.predict import bundle
-from featurestack.predict.bundle import make_bundle
+from featurestack.predict.bundle import make_bundle, read_bundle
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused
 from tests.run_configs import choice_of
 from tests.train.little import Harmful
+from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +143,56 @@ def test_predictions_of_another_program_are_no_model(sounding, tmp_path):
 def test_a_file_that_is_not_there_is_no_run():
     with refused(r"nix\.pt: there is no such file"):
         fs.Model("nix.pt")
+
+
+@pytest.fixture
+def options(sounding, tmp_path):
+    def make(run, **given):
+        return BundleOptions(
+            run=str(run.path),
+            data=sounding.path.parents[2] / "data",
+            out=tmp_path / "model.pt",
+            refit=True,
+            **given,
+        )
+
+    return make
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["cnn4", "linear"])
+def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, capsys):
+    run = train_run(sounding.path.parents[2], model=model)
+    asked = options(run)
+    assert make_bundle(asked) == 0
+    assert "without a score of its own" in capsys.readouterr().out
+    bundle = read_bundle(asked.out)
+    assert [*bundle.folds] == [0] and bundle.config.refit
+    for label in CLASSES:
+        answer = fs.Model(asked.out).predict(sound(label, 500), RATE)
+        assert answer.predicted == label
+    assert RunFolder(run.path).config == run.config
+
+
+def test_its_statistics_are_those_of_every_clip(sounding, options):
+    run = train_run(sounding.path.parents[2], model="linear", features="mfcc")
+    asked = options(run)
+    make_bundle(asked)
+    mean = read_bundle(asked.out).folds[0]["network"]["mean"]
+    of_folds = fs.Model(run).networks.folds.values()
+    each = [fold.network.mean.numpy() for fold in of_folds]
+    # two folds of equally many clips, each trained on the other
+    assert np.allclose(mean, np.mean(each, axis=0), atol=1e-4)
+
+
+def test_a_run_that_chose_its_epoch_and_other_clips_are_refused(
+    sounding, options, tmp_path
+):
+    runs = sounding.path.parents[2]
+    with refused("chosen on validation clips"):
+        make_bundle(options(train_run(runs, model="linear", val="group")))
+    other = tmp_path / "runs" / "little" / "other"
+    shutil.copytree(train_run(runs, model="linear").path, other)
+    write_config(other, replace(RunFolder(other).training, hash="another"))
+    with refused("holds other clips or values than"):
+        make_bundle(options(RunFolder(other)))

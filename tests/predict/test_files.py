@@ -1,5 +1,8 @@
-"""Windows and resampling block by block, and the predictions of windows."""
+"""Windows and resampling block by block, the predictions of windows, and scores on
+another labelled dataset.
+"""
 
+import shutil
 import weakref
 
 import numpy as np
@@ -8,7 +11,9 @@ import pytest
 import soundfile
 import soxr
 
-from featurestack.predict.files import resampled, windows_of
+from featurestack.predict.files import resampled, score_elsewhere, windows_of
+from featurestack.predict.options import PredictOptions
+from featurestack.results.run_folder import find
 from tests.predict.test_clips import ask
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
@@ -100,3 +105,100 @@ def test_windows_with_gaps_between_them_are_refused(sounding, tmp_path):
     file = record(tmp_path / "tone.wav", sound("tone", 50))
     with refused("at most the 1 seconds of a window"):
         ask(sounding, audio=file, hop=1.5)
+
+
+@pytest.fixture
+def elsewhere(sounding, tmp_path):
+    """Scores the run on a CSV in `folder` whose rows are (name, label)."""
+
+    def score(rows, name="other"):
+        table = tmp_path / f"{name}.csv"
+        pd.DataFrame(rows, columns=["filename", "label"]).to_csv(table, index=False)
+        options = PredictOptions(
+            run=str(sounding.path),
+            dataset=str(table),
+            data=sounding.path.parents[2] / "data",
+            runs=tmp_path / "runs",
+            threads="1",
+        )
+        return score_elsewhere(options)
+
+    return score
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Two new recordings of each of two classes."""
+    made = []
+    for label in ("tone", "hiss"):
+        for take in (77, 78):
+            name = f"{label}{take}.wav"
+            soundfile.write(tmp_path / name, sound(label, take), RATE)
+            made.append((name, label))
+    return made
+
+
+def written(tmp_path):
+    """The run of the other dataset."""
+    (run,) = find(tmp_path / "runs", "other")
+    return run
+
+
+def right(run):
+    """The share of its clips that are predicted right."""
+    rows = run.scored()
+    return (rows[run.classes].idxmax(axis=1) == rows["target"]).mean()
+
+
+def test_new_clips_of_known_classes_are_scored(
+    elsewhere, rows, tmp_path, sounding, capsys
+):
+    swapped = {"tone": "hiss", "hiss": "tone"}
+    elsewhere([(name, swapped[label]) for name, label in rows])
+    assert right(written(tmp_path)) == 0.0
+    assert elsewhere(rows) == 0
+    assert right(written(tmp_path)) == 1.0
+    assert "test accuracy 100.0 %" in capsys.readouterr().out
+
+
+def test_clips_of_an_unknown_class_are_counted_and_left_out(
+    elsewhere, rows, tmp_path, capsys
+):
+    soundfile.write(tmp_path / "moo.wav", np.zeros(RATE), RATE)
+    elsewhere([*rows, ("moo.wav", "cow")])
+    remark = "1 clip left out, of classes that the run does not know (cow)"
+    assert written(tmp_path).config.remarks == (remark,)
+    assert remark in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named_and_the_others_are_scored(
+    elsewhere, rows, tmp_path, capsys
+):
+    (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
+    absent = [("absent.wav", "tone"), ("dangling.wav", "hiss")]
+    assert elsewhere([*rows, *absent]) == 1
+    assert len(written(tmp_path).scored()) == 4
+    shown = capsys.readouterr().err
+    assert "absent.wav" in shown and "dangling.wav" in shown
+
+
+def test_files_that_the_run_was_trained_on_do_not_count(
+    elsewhere, rows, tmp_path, sounding
+):
+    sounds = sounding.path.parents[2] / "sounds"
+    shutil.copy(sounds / "tone-1-0.wav", tmp_path / "copy.wav")
+    elsewhere([*rows, ("copy.wav", "tone")])
+    assert len(written(tmp_path).scored()) == len(rows)
+
+
+def test_a_dataset_of_other_classes_alone_is_refused(elsewhere, rows):
+    with refused("have no class in common: cat and cow there"):
+        elsewhere([(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)])
+
+
+def test_the_runs_own_dataset_is_refused(sounding, tmp_path):
+    root = sounding.path.parents[2]
+    own = str(root / "sounds" / "little.csv")
+    options = PredictOptions(run=str(sounding.path), dataset=own, data=root / "data")
+    with refused("give another dataset as DATASET="):
+        score_elsewhere(options)
