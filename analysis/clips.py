@@ -1,5 +1,5 @@
-"""Clips as a report shows them: feature maps from the cache, small images, audio for
-the players.
+"""Clips as a report shows them: facts of the dataset, feature maps from the cache,
+small images, audio for the players, and the data of the error browser.
 
 Damaged feature maps are left out. Embedded audio is mono MP3 at 16 kHz and about 22
 kbit/s, enough to recognise a clip. The MP3 files are kept in the report's folder,
@@ -9,30 +9,44 @@ because compressing takes about 25 ms per clip.
 import base64
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import soundfile
 import soxr
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from featurestack.analysis.figures.drawing import SPECTRUM, VISIBLE
+from featurestack.analysis import tables
+from featurestack.analysis.figures import SPECTRUM, VISIBLE
+from featurestack.analysis.report_warnings import failures
+from featurestack.analysis.runs import Run, same_clips
 from featurestack.commandline.errors import (
     OutdatedFeature,
     RequestError,
     UnreadableClips,
 )
+from featurestack.commandline.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.names import parse_set
-from featurestack.features_cache.table import spans
+from featurestack.features_cache.table import (
+    by_label,
+    classes_in,
+    has_windows,
+    originals,
+    spans,
+)
 from featurestack.results.config import digest
+from featurestack.scores.metrics import Floats, Ints, largest_first
 from featurestack.storage.files import is_file
 from featurestack.storage.own_files import OwnFiles
 
@@ -263,3 +277,168 @@ def clip_audio(
             window = f"#t={start:.6g},{end:.6g}" if end else ""
             links[clip] = quote(os.path.relpath(file, own.folder)) + window
     return Audio(embedded, links)
+
+
+# ---- the dataset
+
+
+def data_facts(cache: Cache) -> dict[str, str]:
+    """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
+    clips = originals(cache.clips)
+    files = cache.folder.glob("*.h5")
+    used = sum(file.stat().st_size for file in files if file.is_file())
+    more = len(cache.clips) - len(clips)
+    failed = failures(cache)
+    untested = len(failed.pop(WHOLE, ()))
+    single = ", ".join(
+        f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
+    )
+    groups = plural(cache.groups or "source recording")
+    each = ""
+    if not cache.groups and clips["group"].is_unique:
+        each = ", each clip counted as one"
+    drawn = (cache.folder.parent / "folds.csv").exists()
+    own = "" if drawn else ", the dataset's own"
+    of_recordings = ""
+    if has_windows(clips):
+        of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
+    only_trained = f" and {more:,} only trained on" if more else ""
+    return {
+        "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
+        "Classes": str(len(classes_in(clips))),
+        "Clips that failed": (
+            f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
+        ),
+        "Features that failed": (
+            f"{single}; a run without the feature tests these clips" if single else ""
+        ),
+        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
+        "Folds": f"{clips['fold'].nunique()}{own}",
+        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
+        + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
+        "Features cached": f"{len(cache.features)}, {size(used)}",
+        # the name alone: the page is passed on, its machine's folders are not
+        "Source": Path(str(cache.settings.get("source", ""))).name,
+    }
+
+
+def clips_by_fold(cache: Cache) -> pd.DataFrame:
+    """The clips of each class in each fold, by category, then by class."""
+    each = by_label(originals(cache.clips))
+    counts = pd.crosstab([each["category"], each["label"]], each["fold"])
+    counts = counts.droplevel(0).rename(index={"": "(none)"})
+    return counts.rename(columns=lambda fold: f"fold{fold}").reset_index()
+
+
+# ---- the error browser, whose data the page's script reads as one object:
+#
+# group      what the dataset calls a group: recording, speaker, …
+# features   names of the features whose images are shown
+# clips      [{id, group, number, link}]  number: the clip's place by difficulty, in the
+#            ids of its images and audio; 0 is the hardest
+# test_sets  [{classes, categories, matrix, clips, target, folds}]  shared by runs on
+#            the same clips; classes of one category are neighbours, `matrix` has the
+#            places of the classes that the confusion matrix shows, `clips` are places
+#            in the list above, `target` places in `classes`
+# runs       [{name, test_set, top}]  top: one row per clip, the places of the three
+#            most probable classes (-1 for none), their probabilities in percent, then
+#            that of the true class
+# views      [{name, runs, top}]  what a reader can choose: a configuration with all its
+#            seeds, then each seed. `runs` are places in the list above, and the page
+#            adds up their counts. Only a view of several seeds has `top`, from their
+#            mean probabilities
+
+TOP = 3
+# in the confusion matrix; if there are more, those with the most frequent errors: the
+# cells of 2,000 classes would be 140 MB
+MATRIX_CLASSES = 100
+
+
+def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
+    """The tested clips by id, hardest first: group; wrong, the share of seeds that are;
+    doubt, 1 minus the probability of the true class; means over the runs.
+    """
+    parts = []
+    for run in runs:
+        every = np.arange(len(run.target))
+        of_true_class = run.probabilities[:, every, run.target]  # (S, N)
+        columns = {
+            "group": run.groups,
+            "wrong": 1 - run.correct,
+            "doubt": 1 - of_true_class.mean(axis=0),
+        }
+        index = pd.Index(run.clip_ids, name="clip_id")
+        parts.append(pd.DataFrame(columns, index))
+    over_runs = pd.concat(parts).groupby("clip_id")
+    clips = over_runs.agg({"group": "first", "wrong": "mean", "doubt": "mean"})
+    return clips.sort_values(["wrong", "doubt"], ascending=False, kind="stable")
+
+
+def browser_data(
+    runs: Sequence[Run],
+    clips: pd.DataFrame,
+    features: Sequence[str],
+    links: Mapping[str, str],
+) -> dict[str, Any]:
+    """The object above without `group`; `links` is clip id -> address."""
+    tested: list[Run] = []  # the first run of each test set
+    test_sets: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    views = []
+    for run in runs:
+        order = run.class_order
+        places = (n for n, other in enumerate(tested) if same_clips(run, other))
+        test_set = next(places, len(tested))
+        if test_set == len(tested):
+            tested.append(run)
+            matrix = tables.confusion_by_category(run)
+            counts = matrix.pop("counts")
+            test_sets.append(
+                {
+                    **matrix,
+                    "matrix": tables.classes_shown(counts, MATRIX_CLASSES),
+                    "clips": clips.index.get_indexer(run.clip_ids).tolist(),
+                    "target": np.argsort(order)[run.target].tolist(),
+                    "folds": run.folds.tolist(),
+                }
+            )
+        seeds = len(run.seeds)
+        if seeds > 1:
+            view: dict[str, Any] = {"name": f"{run.name}, all {seeds} seeds"}
+            view["runs"] = list(range(len(entries), len(entries) + seeds))
+            view["top"] = top(run.probabilities.mean(axis=0), run.target, order)
+            views.append(view)
+        for folder, seed, probabilities in zip(
+            run.folders, run.seeds, run.probabilities
+        ):
+            which = f" (seed {seed}, one of {seeds})" if seeds > 1 else ""
+            views.append({"name": f"{folder.name}{which}", "runs": [len(entries)]})
+            answers = top(probabilities, run.target, order)
+            entries.append({"name": folder.name, "test_set": test_set, "top": answers})
+    described = [
+        {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
+        for number, (clip, group) in enumerate(clips["group"].items())
+    ]
+    return {
+        "features": list(features),
+        "clips": described,
+        "test_sets": test_sets,
+        "runs": entries,
+        "views": views,
+    }
+
+
+def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
+    """A row for each clip as in `top` above; `order` has the classes as shown."""
+    # Ties go to the class that is first in run.json, as in the prediction itself.
+    first = largest_first(probabilities)[:, :TOP]
+    shown_place = np.argsort(order)
+    lacking = ((0, 0), (0, TOP - first.shape[1]))
+    places = np.pad(shown_place[first], lacking, constant_values=-1)
+    highest = np.take_along_axis(probabilities, first, axis=1)
+    shares = np.pad(highest, lacking)
+    of_target = np.take_along_axis(probabilities, target[:, None], axis=1)
+    shares = np.hstack([shares, of_target])
+    percentages = np.rint(np.round(100 * shares, EXACT_DIGITS))
+    rows = np.hstack([places, percentages])
+    return rows.astype(int).tolist()

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.options import AnalysisOptions, jobs
 
 # Threads of these libraries spin while they wait.
 THREADS = (
@@ -22,7 +22,6 @@ def analysis(options: AnalysisOptions) -> int:
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas and matplotlib.
     from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_inputs import jobs
 
     options = with_predictions(options)
     whole = True

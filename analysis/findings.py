@@ -1,8 +1,8 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and the facts
 that a report states.
 
-`findings` takes the runs that `analysis.runs` has read; templates turn its results into
-sentences.
+`findings` takes the runs that `analysis.runs` has read; sentences and templates say its
+results.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
 difference to the best run is zero or below. A known interval excludes zero exactly if
@@ -11,21 +11,31 @@ the verdict is clear.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis import tables
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
+from featurestack.analysis.tables import (
+    Details,
+    Gain,
+    ablations,
+    class_report,
+    confused_pairs,
+    details_of,
+    metrics_of,
+    settings,
+)
 from featurestack.results.config import Choice
 from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.metrics import Estimate
 from featurestack.scores.significance import standard_error
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
-Row = dict[str, Any]  # one row of a table
+Verdict = Literal["best", "tied", "clearly worse", "not compared"]
 
 HARDEST = 3  # classes that count as hardest; more if several tie
 # columns of comparison.csv that the runs may have, before those of their metric
@@ -70,6 +80,64 @@ class NewValues:
     options: tuple[str, ...] = ()  # the words that group by the field
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Ranked:
+    """A configuration beside the others."""
+
+    run: Run
+    label: str  # which no other run of its ranking has
+    score: Estimate  # by which it is ranked
+    sd: float  # of the score, over n folds
+    n: int
+    scores: Mapping[str, float]  # every other metric
+    difference: Estimate  # to the best of the main ranking, its interval corrected
+    error: float  # standard error of the difference
+    p: float
+    verdict: Verdict
+    reason: str  # why it is not compared
+    details: Details
+
+    @property
+    def name(self) -> str:
+        return self.run.name
+
+    @property
+    def balanced(self) -> float:
+        """The balanced accuracy; the score, if the task has none."""
+        return self.scores.get("balanced_accuracy", self.score.value)
+
+    def row(self) -> dict[str, object]:
+        """The row of comparison.csv, with further columns."""
+        return {
+            "run": self.name,
+            "accuracy": self.score.value,
+            "accuracy_sd": self.sd,
+            "n": self.n,
+            "accuracy_low": self.score.low,
+            "accuracy_high": self.score.high,
+            "features": self.run.features,
+            "model": self.run.model,
+            "seeds": len(self.run.seeds),
+            **self.scores,
+            "difference": self.difference.value,
+            "difference_low": self.difference.low,
+            "difference_high": self.difference.high,
+            "error": self.error,
+            "p": self.p,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """The score of a class by which classes are compared."""
+
+    name: str
+    score: float
+    prevalence: float  # NaN of one label a clip
+
+
 @dataclass(frozen=True, eq=False)
 class Findings:
     """The facts that a report states about runs."""
@@ -80,20 +148,24 @@ class Findings:
     warnings: Sequence[Said] = ()
     new_values: NewValues | None = None
     main: Ranking | None = None
-    # every configuration, in the order of the comparison table
-    runs: Sequence[Run] = ()
-    # the main ranking in its order; columns of `compared` and `run_details`
-    rows: Sequence[Row] = ()
-    others: Sequence[Row] = ()  # configurations outside the main ranking, same columns
+    ranked: Sequence[Ranked] = ()  # the main ranking in its order
+    others: Sequence[Ranked] = ()  # configurations outside the main ranking
     # those of one run may be empty
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
-
-    # rows of `class_report`, the lowest recall (tags: average precision) first
-    hardest: Sequence[Row] = ()
-    gains: Sequence[Row] = ()  # rows of `ablations`
+    hardest: Sequence[ClassScore] = ()  # the lowest first
+    gains: Sequence[Gain] = ()
     old_runs: int = 0  # the number of runs of other data, which are left out
+
+    @property
+    def every(self) -> Sequence[Ranked]:
+        """Every configuration, in the order of the comparison table."""
+        return [*self.ranked, *self.others]
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        return [own.run for own in self.every]
 
     @property
     def group(self) -> str:
@@ -125,29 +197,26 @@ class Findings:
         return self.main.best.choice if self.main else None
 
     @property
-    def best(self) -> Row | None:
-        return self.rows[0] if self.rows else None
+    def best(self) -> Ranked:
+        """The best of a report that has runs."""
+        return self.ranked[0]
 
     @property
-    def alike(self) -> Sequence[Row]:
-        """Rows of the feature sets that are trained alike, best first."""
-        return [self.rows[place] for place in self.main.alike] if self.main else []
+    def alike(self) -> Sequence[Ranked]:
+        """The feature sets that are trained alike, best first."""
+        return [self.ranked[place] for place in self.main.alike] if self.main else []
 
     def warns(self, code: str) -> bool:
         """Whether there is a warning of this code."""
         return any(warning.code == code for warning in self.warnings)
 
     @property
-    def tied(self) -> list[Row]:
-        """Rows that do not differ clearly from the best."""
-        return [row for row in self.rows if row["verdict"] == "tied"]
+    def tied(self) -> list[Ranked]:
+        """Those that do not differ clearly from the best."""
+        return [own for own in self.ranked if own.verdict == "tied"]
 
 
-def findings(
-    results: Results,
-    *,
-    groups: str = "",
-) -> Findings:
+def findings(results: Results, *, groups: str = "") -> Findings:
     """Rank the runs and test them.
 
     groups  the dataset's word for a group, '' for a source recording
@@ -157,63 +226,55 @@ def findings(
     choices = [run.choice for run in results.runs if run.choice]
     members = {name for choice in choices for name in choice.runs}
     own = [run for run in results.runs if not (run.joined_from and run.name in members)]
-    ranked = rankings(own)
-    found = statistics(ranked) if ranked else Findings("none")
-    return replace(
-        found,
-        problems=[*results.problems, *set_apart(ranked)],
-        groups=groups,
-    )
+    sets = rankings(own)
+    found = statistics(sets) if sets else Findings("none")
+    problems = [*results.problems, *set_apart(sets)]
+    return replace(found, problems=problems, groups=groups)
 
 
-def statistics(ranked: Sequence[Ranking]) -> Findings:
+def statistics(sets: Sequence[Ranking]) -> Findings:
     """The findings that the rankings themselves hold, the main one first."""
-    main = ranked[0]
-    runs = [run for ranking in ranked for run in ranking.runs]
-    metrics = tables.metrics(runs)
-    details = tables.run_details(runs)
-    table = compared(ranked, metrics)
-    every = table.merge(details.drop(columns="seeds"), on="run").to_dict("records")
-    rows = every[: len(main.runs)]
-    changes = pd.DataFrame()
-    if len(main.runs) > 1:
-        from featurestack.analysis.ablations import ablations
-
-        changes = ablations(main)
-    reports = {run.name: tables.class_report(run) for run in runs}
-    options = [{"run": run.name, **tables.settings(run)} for run in runs]
+    main = sets[0]
+    runs = [run for ranking in sets for run in ranking.runs]
+    metrics = metrics_of(runs)
+    every = [own for ranking in sets for own in ranked_in(ranking, metrics)]
+    gains = ablations(main) if len(main.runs) > 1 else []
+    reports = {run.name: class_report(run) for run in runs}
+    options = [{"run": run.name, **settings(run)} for run in runs]
     made = {
         "metrics": metrics,
-        "runs": details,
+        "runs": pd.DataFrame([asdict(own.details) for own in every]),
         "settings": pd.DataFrame(options).fillna(""),
-        "ablations": changes,
-        **tables_of_ranking(main, table, reports),
+        "ablations": pd.DataFrame([gain.row() for gain in gains]),
+        **tables_of_ranking(main, every, reports),
     }
     kept = {name: own for name, own in made.items() if len(own)}
     for run in runs:
         kept |= tables_of_run(run, reports[run.name])
     report = reports[main.best.name][:-2].query("support > 0")
-    lowest = report.nsmallest(HARDEST, main.metric.class_score, keep="all")
-    tied = "tied" in [row["verdict"] for row in rows]
+    of_class = main.metric.class_score
+    lowest = report.nsmallest(HARDEST, of_class, keep="all").to_dict("records")
     return Findings(
-        state=state_of(main, tied=tied),
+        state=state_of(main, tied=any(own.verdict == "tied" for own in every)),
         main=main,
-        runs=runs,
-        rows=rows,
-        others=every[len(rows) :],
+        ranked=every[: len(main.runs)],
+        others=every[len(main.runs) :],
         tables=kept,
         recordings=len(main.shares),
-        hardest=lowest.to_dict("records"),
-        gains=changes.to_dict("records"),
+        hardest=[
+            ClassScore(row["class"], row[of_class], row.get("prevalence", np.nan))
+            for row in lowest
+        ],
+        gains=gains,
     )
 
 
-def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
+def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
     """A problem for each run outside the main ranking: why it is not compared."""
     problems = []
-    for ranking in ranked[1:]:
+    for ranking in sets[1:]:
         for run in ranking.runs:
-            why = f"other {ranking.reason} than {ranked[0].best.name}"
+            why = f"other {ranking.reason} than {sets[0].best.name}"
             if ranking.reason == "joined":
                 why = (
                     f"joined from {run.joined_from} features that were tested one by"
@@ -225,18 +286,17 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
 
 def tables_of_ranking(
     main: Ranking,
-    table: pd.DataFrame,
+    every: Sequence[Ranked],
     reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
     """The tables that compare runs: comparison.csv;
     recall_by_class.csv, with tags precision_by_class.csv, every class by every run of
     the main ranking.
 
-    table    all rows of `compared`
-    reports  run -> its `tables.class_report`
+    reports  run -> its `class_report`
     """
-    score = main.metric.name
     further = [column[0] for column in main.metric.score_columns]
+    table = pd.DataFrame([own.row() for own in every])
     columns = dict.fromkeys((*COMPARISON, *further))
     comparison = table[[name for name in columns if name in table]]
     by_run = [
@@ -246,7 +306,7 @@ def tables_of_ranking(
     of_class = main.metric.class_score
     return {
         "comparison": comparison.rename(
-            columns=lambda name: re.sub("^accuracy", score, name)
+            columns=lambda name: re.sub("^accuracy", main.metric.name, name)
         ),
         f"{of_class.removeprefix('average_')}_by_class": pd.concat(by_run)[
             ["run", "class", "category", of_class]
@@ -258,7 +318,7 @@ def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of one run's classes and errors."""
     made = {f"{run.name}.classes": report}
     if run.task.metric.errors == "confusion":
-        made[f"{run.name}.confused"] = tables.confused_pairs(run)
+        made[f"{run.name}.confused"] = confused_pairs(run)
     return made
 
 
@@ -273,60 +333,43 @@ def state_of(main: Ranking, *, tied: bool) -> State:
     return "tie" if tied else "winner"
 
 
-def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row for each configuration: the main ranking in its order, then the other
-    rankings.
-
-    Columns: those of the comparison table, one for each metric, label, exact (another
-    seed would give the same predictions), accuracy_low and _high, difference_low and
-    _high. `difference` is to the best of the main ranking, and NaN in the other
-    rankings; its interval is corrected like p, `error` is its standard error.
-    """
-    parts = []
-    for ranking in ranked:
-        runs = ranking.runs
-        differences = np.full((len(runs), 4), np.nan)
-        errors = np.full(len(runs), np.nan)
-        if not ranking.reason:
-            differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
-            if not ranking.testable:
-                differences[:, 3] = np.nan  # not compared: no p
-            errors[1:] = standard_error(
-                ranking.differences / ranking.unit, ranking.shares
+def ranked_in(ranking: Ranking, metrics: pd.DataFrame) -> list[Ranked]:
+    """The runs of a ranking in its order; outside the main one without differences."""
+    runs = ranking.runs
+    differences = np.full((len(runs), 4), np.nan)  # with interval and p
+    errors = np.full(len(runs), np.nan)
+    if not ranking.reason:
+        differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
+        if not ranking.testable:
+            differences[:, 3] = np.nan  # not compared: no p
+        errors[1:] = standard_error(ranking.differences / ranking.unit, ranking.shares)
+    reason = ranking.reason or ("alone" if len(runs) == 1 else ranking.untested)
+    ranked = []
+    for place, run in enumerate(runs):
+        own = metrics[metrics["run"] == run.name].set_index("metric")
+        of_score = own.loc[ranking.metric.name]
+        difference, low, high, p = differences[place].tolist()
+        verdict: Verdict = "clearly worse" if p < ranking.level else "tied"
+        if reason:
+            verdict = "not compared"
+        elif place == 0:
+            verdict = "best"
+        ranked.append(
+            Ranked(
+                run=run,
+                label=ranking.labels[run.name],
+                score=Estimate(
+                    float(ranking.accuracy[place]), *ranking.interval[place].tolist()
+                ),
+                sd=float(of_score["sd"]),
+                n=int(of_score["n"]),
+                scores=own["score"].drop(ranking.metric.name).to_dict(),
+                difference=Estimate(difference, low, high),
+                error=float(errors[place]),
+                p=p,
+                verdict=verdict,
+                reason=reason,
+                details=details_of(run),
             )
-        unsure = "" if ranking.testable else "few recordings"
-        if ranking.joined_from:
-            unsure = "joined"
-        reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
-        clear = differences[:, 3] < ranking.level
-        verdict = np.where(clear, "clearly worse", "tied")
-        verdict[0] = "best"
-        part = pd.DataFrame(
-            {
-                "run": run.name,
-                "label": ranking.labels[run.name],
-                "features": run.features,
-                "model": run.model,
-                "seeds": len(run.seeds),
-                "exact": run.exact,
-            }
-            for run in runs
         )
-        part = part.assign(accuracy=ranking.accuracy, reason=reason)
-        part["verdict"] = "not compared" if reason else verdict
-        part[["accuracy_low", "accuracy_high"]] = ranking.interval
-        part[["difference", "difference_low", "difference_high", "p"]] = differences
-        part["error"] = errors
-        parts.append(part)
-    return with_metrics(pd.concat(parts, ignore_index=True), ranked, metrics)
-
-
-def with_metrics(
-    table: pd.DataFrame, ranked: Sequence[Ranking], metrics: pd.DataFrame
-) -> pd.DataFrame:
-    """The table with every metric, and the folds' scores of the one that ranks."""
-    scores = {ranking.metric.name for ranking in ranked}
-    ranked_by = metrics["metric"].isin(scores)
-    accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
-    means = metrics[~ranked_by].pivot(index="run", columns="metric", values="score")
-    return table.merge(accuracy[["run", "accuracy_sd", "n"]]).merge(means, on="run")
+    return ranked

@@ -1,27 +1,25 @@
-"""Renders a report's content as one HTML page, and its findings as sentences.
-
-Sections are HTML templates, which place the sentences of `analysis.sentences`. The
-tables and findings given here are not rounded; templates round them.
+"""Renders a report as one HTML page. Each section is an HTML template, which has the
+page and its own values, and places the sentences of `analysis.sentences`. Tables and
+findings are not rounded; templates round them.
 """
 
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
 from featurestack import __path__
-from featurestack.analysis.sentences import (
-    SENTENCES,
-    leads_of,
-    unsigned,
-)
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.sections import SHOWN_RUNS, PageInputs, Section
+from featurestack.analysis.sentences import SENTENCES, leads_of, unsigned
 from featurestack.analysis.tables import format_p
 from featurestack.commandline import quantities
 from featurestack.commandline.errors import make_command
@@ -50,18 +48,82 @@ def say(name: str, *given: object) -> str:
     return SENTENCES[name](*given)
 
 
-class Templates(jinja2.Environment):
-    """A dict's key comes before its method: `row.clear` is the column."""
+@dataclass(frozen=True, eq=False)
+class Page:
+    """The page of a report."""
 
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, dict) and attribute in obj:
-            return obj[attribute]
-        return super().getattr(obj, attribute)
+    inputs: PageInputs
+    sections: Sequence[Section]
+    next_command: str  # '' if nothing is left to do
+    reason: str  # what it does
+    methods: str  # a paragraph for a paper, '' without one
+
+    @property
+    def found(self) -> Findings:
+        return self.inputs.found
+
+    @property
+    def figures(self) -> Mapping[str, SavedFigure]:
+        """Stem -> figure."""
+        return self.inputs.writer.saved
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        parts = (self.found.tables, *(own.tables for own in self.sections))
+        return {name: table for part in parts for name, table in part.items()}
+
+    @property
+    def leads(self) -> Mapping[str, str]:
+        """Heading -> sentences that the first screen shows."""
+        first = {title: say(name, self.found) for title, name in leads_of(self.found)}
+        parts = (first, *(own.leads for own in self.sections))
+        every = {title: text for part in parts for title, text in part.items()}
+        return {title: text for title, text in every.items() if text}
+
+    @property
+    def reasons(self) -> Mapping[str, Sequence[str]]:
+        """Text of a problem -> the runs that have it."""
+        reasons: dict[str, list[str]] = {}
+        for part in (self.found.problems, *(own.problems for own in self.sections)):
+            for problem in part:
+                reasons.setdefault(problem.text, []).append(problem.run)
+        return reasons
+
+    @property
+    def synthetic(self) -> bool:
+        cache = self.inputs.cache
+        of_runs = any(run.config.synthetic for run in self.found.runs)
+        return of_runs or bool(cache and cache.synthetic)
+
+    @property
+    def linked(self) -> set[str]:
+        """The runs that the page has a part of."""
+        return {own.name for own in self.found.every[:SHOWN_RUNS]}
+
+    @property
+    def for_print(self) -> bool:
+        return self.inputs.writer.for_print
+
+    @property
+    def command(self) -> str:
+        """The command that makes it again."""
+        return make_command("analysis", *self.inputs.job.given)
+
+    def has(self, template: str) -> bool:
+        return any(own.template == template for own in self.sections)
+
+    def part(self, section: Section) -> Markup:
+        """A section as HTML."""
+        values = {"page": self, "f": self.found, **section.values}
+        return Markup(render(f"{section.template}.html", **values))
+
+    def html(self) -> str:
+        return render(page=self, f=self.found)
 
 
 @cache
-def environment() -> Templates:
-    made = Templates(
+def environment() -> jinja2.Environment:
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(
             [place for home in __path__ for place in Path(home).glob("*/templates")]
         ),
@@ -74,7 +136,6 @@ def environment() -> Templates:
     )
     made.filters |= {
         **CELLS,
-        "zip": zip,
         "cell": lambda value, kind: CELLS[kind](value),
         # The sort key of a number: '' if it is unknown, which stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
@@ -91,7 +152,6 @@ def environment() -> Templates:
         "say": say,
         "known": pd.notna,
         "imprint": imprint,
-        "leads_of": leads_of,
         "FIRST_ROWS": FIRST_ROWS,
     }
     compact = {"ensure_ascii": False, "separators": (",", ":")}

@@ -139,9 +139,15 @@ class Ranking(Compared):
         return worth / self.unit
 
     @property
+    def untested(self) -> str:
+        """Why no difference can be significant: p is at least 2^(1 - G)."""
+        if self.joined_from:
+            return "joined"
+        return "" if len(self.shares) >= FEWEST_RECORDINGS else "few recordings"
+
+    @property
     def testable(self) -> bool:
-        """Whether a difference can be significant: p is at least 2^(1 - G)."""
-        return len(self.shares) >= FEWEST_RECORDINGS and not self.joined_from
+        return not self.untested
 
     @property
     def joined_from(self) -> int:
@@ -329,8 +335,8 @@ APART_TOGETHER: Mapping[str, Callable[[Run, Run], bool]] = {
     "audio or features": same_cache,
     # a table does not say how its model was selected
     "protocol": lambda run, other: (
-        run.foreign
-        or other.foreign
+        run.imported
+        or other.imported
         or run.selection_protocol == other.selection_protocol
     ),
 }

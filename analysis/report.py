@@ -5,39 +5,31 @@ drawn again if its data or a version changed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import quote
 
-from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, findings
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report_inputs import (
-    SUMMARY,
-    Built,
-    ReportJob,
-    files_of_report,
-    read_summary,
-)
+from featurestack.analysis.options import AnalysisOptions, ReportJob
+from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import Evidence, warned
 from featurestack.analysis.runs import (
     Problem,
     Results,
-    Run,
     load_runs,
 )
-from featurestack.analysis.sections import PageInputs, Section, page_sections, run_facts
-from featurestack.analysis.sentences import printed
-from featurestack.analysis.tables import settings
-from featurestack.commandline.errors import make_command
+from featurestack.analysis.sections import PageInputs, configuration, page_sections
+from featurestack.analysis.sentences import headline, printed
 from featurestack.commandline.next_step import (
     State,
-    Trained,
     next_step,
-    training_of,
     without,
 )
 from featurestack.commandline.quantities import listed
@@ -52,10 +44,11 @@ from featurestack.features_cache.table import (
 from featurestack.results.selection import of_today
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
-from featurestack.storage.own_files import OwnFiles
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 
-T = TypeVar("T")
 PAGE = "index.html"
+SUMMARY = ".report.json"  # digests of a report's figures, and its row of the list
+SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
 # kind of a proposal -> what its command does
@@ -72,6 +65,52 @@ NEXT = {
     "different": "tries other features: none of these is clearly better than chance",
     "predict": "predicts new recordings",
 }
+
+
+@dataclass(frozen=True)
+class Built:
+    """A report's place and lines."""
+
+    page: Path
+    headline: str
+    remarks: list[str]
+    next_command: str
+    whole: bool  # False if anything damaged was left out
+    state: str  # `findings.State`
+    best: str  # name of the best run, '' without one
+    of_check: int = 0  # number of the first remarks, which `check` prints too
+
+    def _repr_html_(self) -> str:
+        """The finding, its limits, the comparison and a link, for a notebook."""
+        import pandas as pd
+
+        lines = [f"<b>{escape(self.headline)}</b>", *map(escape, self.remarks)]
+        link = quote(os.path.relpath(self.page))
+        lines.append(f'<a href="{link}" target="_blank">{escape(str(self.page))}</a>')
+        table = ""
+        file = self.page.parent / "tables" / "comparison.csv"
+        if file.is_file():
+            shown = pd.read_csv(file).dropna(axis=1, how="all").head(SHOWN_ROWS)
+            form = "{:.3f}".format
+            table = shown.to_html(index=False, float_format=form, border=0)
+        return f"<p>{'<br>'.join(lines)}</p>{table}"
+
+
+def files_of_report(folder: Path) -> OwnFiles:
+    """The files that a report has written in its folder, which holds no sounds."""
+    return OwnFiles(folder, NO_DATA)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The content of SUMMARY: figures (stem -> digest) and `listed`, the report's row
+    in the list; empty if it is missing or damaged, or a file of the report is.
+    """
+    own = files_of_report(folder)
+    if own.is_whole() and own.is_own(SUMMARY):
+        with suppress(OSError, ValueError):
+            content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
+            return content
+    return {}
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -103,8 +142,13 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         *(section.proposal for section in sections),
         propose(inputs, checked),
     ]
-    proposal = next(filter(None, proposals), ("", ""))
-    built = write_page(inputs, sections, proposal)
+    command, reason = next(filter(None, proposals), ("", ""))
+    methods = ""
+    if options.paper and found.runs:
+        from featurestack.paper import methods_text
+
+        methods = methods_text(found, cache)
+    built = write(Page(inputs, sections, command, reason, methods))
     summary = {"figures": writer.digests, "listed": listed_row(found)}
     own.write({SUMMARY: json.dumps(summary)})
     if not writer.for_print:  # a plain report leaves those files as they are
@@ -120,15 +164,14 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
 def listed_row(found: Findings) -> dict[str, Any]:
     """The report's row of the list of reports."""
-    row: dict[str, Any] = {"finding": page.say("headline", found)}
+    row: dict[str, Any] = {"finding": headline(found)}
     if found.main is None:
         return row
-    best = found.rows[0]
-    names = ("accuracy", "accuracy_low", "accuracy_high")
-    numbers = {name: float(best[name]) for name in names}
-    clips = len(found.main.best.clip_ids)
-    known = {name: value for name, value in numbers.items() if value == value}
-    return row | known | {"clips": clips, "score": found.score}
+    score = found.best.score
+    numbers = {"accuracy": score.value}
+    if score.bounded:
+        numbers |= {"accuracy_low": score.low, "accuracy_high": score.high}
+    return row | numbers | {"clips": len(found.best.run.clip_ids), "score": found.score}
 
 
 def list_reports(reports: Path) -> None:
@@ -136,7 +179,7 @@ def list_reports(reports: Path) -> None:
     summaries = sorted(reports.glob(f"*/{SUMMARY}"))
     rows = {file.parent.name: read_summary(file.parent) for file in summaries}
     listed = {name: kept["listed"] for name, kept in rows.items() if "listed" in kept}
-    html = page.render("reports.html", reports=listed)
+    html = render("reports.html", reports=listed)
     OwnFiles(reports, LISTED).write({PAGE: html})
 
 
@@ -165,7 +208,7 @@ def propose(
 ) -> tuple[str, str] | None:
     """The next command to propose, and its reason; None if nothing is left to do."""
     cache, runs = inputs.cache, inputs.found.runs
-    if runs and not cache and all(run.foreign for run in runs):
+    if runs and not cache and all(run.imported for run in runs):
         return None
     state = State(given=without(inputs.job.given, "RUN"))
     if cache:
@@ -193,7 +236,7 @@ def propose(
 
 def with_ranking(state: State, found: Findings) -> State:
     """The state with what the report found in its main ranking."""
-    ranked = found.runs[: len(found.rows)]
+    ranked = [own.run for own in found.ranked]
     trained = [configuration(run) for run in ranked if run.trained]
     chosen = ""
     if found.main and found.choice and found.state != "chance":
@@ -208,82 +251,27 @@ def with_ranking(state: State, found: Findings) -> State:
     )
 
 
-def configuration(run: Run) -> Trained:
-    """A run, as a proposal names it."""
-    own = without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
-    return Trained(
-        features=run.features,
-        words=tuple(own),
-        seeds=run.seeds,
-        run=f"{run.dataset}/{run.name}",
-        missing_folds=bool(run.missing_folds),
-    )
-
-
-def train_again(run: Run, given: Sequence[str]) -> str:
-    """The command that trains all seeds of a run; '' if run.json has none."""
-    return training_of(given, [configuration(run)]) if run.config.command else ""
-
-
-def write_page(
-    inputs: PageInputs, sections: Sequence[Section], proposal: tuple[str, str]
-) -> Built:
+def write(page: Page) -> Built:
     """Write the tables, the documents of a paper and the page."""
-    job, writer, found = inputs.job, inputs.writer, inputs.found
-    cache, own = inputs.cache, writer.own
-    tables = joined(found.tables, *(section.tables for section in sections))
-    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
-    own.write(texts, durable=False)
-    methods = ""
-    if inputs.options.paper and found.runs:
-        from featurestack.paper import methods_text, write_document
+    job, writer, found = page.inputs.job, page.inputs.writer, page.found
+    texts = {f"tables/{name}.csv": as_csv(table) for name, table in page.tables.items()}
+    writer.own.write(texts, durable=False)
+    if page.methods:
+        from featurestack.paper import write_document
 
-        methods = methods_text(found, cache)
-        write_document(own, found, [*writer.saved.values()], methods)
-    parts = [found.problems, *(section.problems for section in sections)]
-    problems = [problem for part in parts for problem in part]
-    reasons: dict[str, list[str]] = {}  # text of a problem -> the runs that have it
-    for problem in problems:
-        reasons.setdefault(problem.text, []).append(problem.run)
-    synthetic = any(run.config.synthetic for run in found.runs)
-    command, reason = proposal
-    html = page.render(
-        f=found,
-        inputs=inputs,
-        synthetic=synthetic or bool(cache and cache.synthetic),
-        sections={part.template: part.title for part in sections if part.template},
-        leads=joined(*(section.leads for section in sections)),
-        reasons=reasons,
-        next=command,
-        reason=reason,
-        tables=tables,
-        figures=writer.saved,
-        settings=settings,
-        run_facts=run_facts,
-        train_again=lambda run: train_again(run, without(job.given, "RUN")),
-        methods=methods,
-        for_print=writer.for_print,
-        command=make_command("analysis", *job.given),
-        **joined(*(section.values for section in sections)),
-    )
-    own.write({PAGE: html})
+        write_document(writer.own, found, [*writer.saved.values()], page.methods)
+    writer.own.write({PAGE: page.html()})
     remarks = [warning.text for warning in found.warnings]
-    remarks += [f"{listed(runs)}: {text}" for text, runs in reasons.items()]
+    remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
+    command = page.next_command
+    problems = [*found.problems, *(p for own in page.sections for p in own.problems)]
     return Built(
         page=job.folder / PAGE,
         headline=printed(found),
         remarks=remarks,
-        next_command=f"{command}   ({reason})" if command else "",
+        next_command=f"{command}   ({page.reason})" if command else "",
         whole=not any(problem.kind == "damaged" for problem in problems),
         state=found.state,
-        best=found.main.best.name if found.main else "",
+        best=found.best.name if found.ranked else "",
         of_check=sum(warning.of_check for warning in found.warnings),
     )
-
-
-def joined(*parts: Mapping[str, T]) -> dict[str, T]:
-    """All these mappings as one."""
-    together: dict[str, T] = {}
-    for part in parts:
-        together |= part
-    return together

@@ -107,7 +107,7 @@ class Run:
         return self.config if self.config.training else None
 
     @property
-    def foreign(self) -> bool:
+    def imported(self) -> bool:
         """Whether another program made its predictions."""
         return self.config.made_by == "import"
 
@@ -363,7 +363,7 @@ def same_cache(run: Run, other: Run) -> bool:
         agree = all(
             b.cache.get(name, digest) == digest for name, digest in a.cache.items()
         )
-    if run.foreign or other.foreign:
+    if run.imported or other.imported:
         return True  # a table does not say what its model read
     of_audio = attrgetter("sample_rate", "duration", "audio_channel")
     return agree and of_audio(run.config) == of_audio(other.config)

@@ -2,53 +2,50 @@
 
 Each function makes one section: it submits the section's figures and returns its tables
 and the values of its template, or None if the page has no such section.
-
-In the forest plot of the first screen, a dot is hollow if its run does not differ
-clearly from the best of the ranking.
 """
 
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis import error_browser as browser
-from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
+from featurestack.analysis.clips import (
+    Audio,
+    browser_data,
+    clip_audio,
+    clip_difficulty,
+    clips_by_fold,
+    data_facts,
+    features_to_show,
+    thumbnails,
+)
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings, Row
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report_inputs import ReportJob
-from featurestack.analysis.report_warnings import failures
+from featurestack.analysis.findings import Findings, Ranked
+from featurestack.analysis.options import AnalysisOptions, ReportJob
 from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.sentences import verdict
 from featurestack.analysis.tables import (
     accuracy_by_recording,
     classes_shown,
     common_mistake,
     confusion_by_category,
     confusion_table,
+    settings,
 )
+from featurestack.commandline.next_step import Trained, training_of, without
 from featurestack.commandline.quantities import (
     count,
-    counted,
     duration,
     percent,
     plural,
     rounded,
-    size,
 )
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import WHOLE
-from featurestack.features_cache.table import (
-    by_label,
-    classes_in,
-    has_windows,
-    originals,
-)
+from featurestack.scores.metrics import Estimate
 
-# columns of the comparison: of the data frame, heading, kind of cell
+# columns of the comparison: of the details, heading, kind of cell
 COSTS = (
     ("parameters", "Parameters", "count"),
     ("fold_seconds", "Training, per fold", "seconds"),
@@ -66,6 +63,23 @@ SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 # a group with fewer says little: the page folds these
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
+# most sets in a figure that has a row for each set; the page's table has all runs
+SETS_SHOWN = 24
+# kind of ablation -> its figure's file
+STEMS = {"features": "additions", "augmentation": "augmentation"}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of the first screen's chart; hollow if its run does not differ clearly from
+    the best.
+    """
+
+    name: str
+    score: Estimate
+    said: str  # the verdict in words
+    kind: str  # best | tied | clearly worse | not compared | alone
+    run: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +97,7 @@ class Section:
     leads: Mapping[str, str] = field(default_factory=dict)
     # the command to propose next, and its reason, in place of the report's own
     proposal: tuple[str, str] | None = None
+    chart: Sequence[Bar] = ()  # in the place of the first screen's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,56 +112,103 @@ class PageInputs:
     features: Sequence[str]  # cached and readable
 
 
+def first_screen(page: PageInputs, sections: Sequence[Section]) -> Section:
+    """The headline, its chart, and the errors of the best run."""
+    found = page.found
+    values: dict[str, object] = {"facts": data_facts(page.cache) if page.cache else {}}
+    if not found.main:
+        return Section("first_screen", "", values=values)
+    best = found.best.run
+    charts = (section.chart for section in sections if section.chart)
+    chart = next(charts, None) or [
+        Bar(own.label, own.score, verdict(found, own), own.verdict, own.name)
+        for own in found.ranked
+    ]
+    values |= {"chart": chart, "ticks": ticks_of(chart, found.chance)}
+    if best.task.metric.errors == "confusion":
+        matrix = confusion_by_category(best)
+        browser = next(own.values for own in sections if own.template == "errors")
+        values |= {
+            "confusion": matrix["counts"],
+            "classes": matrix["classes"],
+            "shown_classes": classes_shown(matrix["counts"]),
+            "mistake": common_mistake(best),
+            "audio": browser["audio"],
+        }
+    return Section("first_screen", "", values=values)
+
+
+def ticks_of(chart: Sequence[Bar], chance: float) -> range:
+    """The chart's ticks, in whole tens of percent."""
+    ends = [(bar.score.value, bar.score.low, bar.score.high) for bar in chart]
+    numbers = np.array([*ends, (chance, np.nan, np.nan)])
+    low = int(np.floor(10 * np.nanmin(numbers)))
+    high = int(np.ceil(10 * np.nanmax(numbers)))
+    return range(10 * min(low, high - 1), 10 * high + 1, 10)
+
+
 def comparison(page: PageInputs) -> Section:
     """The runs next to each other; a single one has a figure for papers only."""
     found = page.found
-    if len(found.rows) > 1 or page.writer.for_print:
-        from featurestack.analysis.figures.comparison import submit_comparison
-
+    if len(found.ranked) > 1 or page.writer.for_print:
         submit_comparison(page.writer, found)
-    rows = pd.DataFrame(found.rows)
     costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
-    balanced = rows.get("balanced_accuracy", rows["accuracy"]).fillna(rows["accuracy"])
-    known = rows.dropna(axis=1, how="all")
+    known = {name for own in found.ranked for name, _ in known_scores(own)}
     values = {
-        "uneven": (balanced.map(percent) != rows["accuracy"].map(percent)).any(),
-        "no_intervals": "difference_low" not in known,
+        "uneven": any(
+            percent(own.balanced) != percent(own.score.value) for own in found.ranked
+        ),
+        "no_intervals": not any(own.difference.bounded for own in found.ranked),
         "score_columns": [
             column
-            for column in found.runs[0].task.metric.score_columns
+            for column in found.best.run.task.metric.score_columns
             if column[0] in known
         ],
         "cost_columns": [column for column in COSTS if column[0] in costs],
     }
-    values |= first_screen_values(found)
     return Section("comparison", "Comparison", values=values)
 
 
-def first_screen_values(found: Findings) -> dict[str, object]:
-    """The template's values: forest plot, small matrix, common mistake."""
-    best = found.runs[0]
-    axis: dict[str, object] = {
-        "forest": [row | {"name": row["label"]} for row in found.rows],
-        "ticks": axis_of(found.rows, found.chance),
-    }
-    if best.task.metric.errors != "confusion":
-        return axis
-    counts = confusion_by_category(best)["counts"]
-    return axis | {
-        "confusion": counts,
-        "shown_classes": classes_shown(counts),
-        "mistake": common_mistake(best),
-    }
+def known_scores(own: Ranked) -> list[tuple[str, float]]:
+    return [(name, score) for name, score in own.scores.items() if pd.notna(score)]
 
 
-def axis_of(rows: Sequence[Row], chance: float) -> range:
-    """The forest plot's ticks, in whole tens of percent."""
-    columns = ["accuracy", "accuracy_low", "accuracy_high"]
-    accuracy = pd.DataFrame([*rows])[columns]
-    numbers = accuracy.assign(chance=chance).to_numpy(float)
-    low = int(np.floor(10 * np.nanmin(numbers)))
-    high = int(np.ceil(10 * np.nanmax(numbers)))
-    return range(10 * min(low, high - 1), 10 * high + 1, 10)
+def submit_comparison(writer: FigureWriter, found: Findings) -> None:
+    """Submit the figures of several runs; with PAPER=1 also those that the page shows
+    in HTML.
+
+    A figure of intervals is left out if no row has an interval.
+    """
+    figures = []
+    if writer.for_print:
+        label = f"{found.score}, %"
+        rows = [
+            (own.label, own.score, own.verdict != "tied")
+            for own in found.ranked[:SETS_SHOWN]
+        ]
+        given = {"line": found.chance, "label": label}
+        figures.append(("accuracy_by_set", "accuracy_by_set", rows, given))
+    for kind, stem in STEMS.items():
+        gains = [gain for gain in found.gains if gain.kind == kind][:SETS_SHOWN]
+        model = f" ({gains[0].model})" if gains else ""
+        if len({gain.model for gain in gains}) > 1:
+            model = ""  # needed to tell them apart
+        rows = [
+            (gain.name.replace(model, ""), gain.difference, gain.clear)
+            for gain in gains
+        ]
+        label = f"points of {found.score}"
+        figures.append(("intervals", stem, rows, {"label": label}))
+    for name, stem, rows, given in figures:
+        if any(estimate.bounded for _, estimate, _ in rows):
+            intervals = pd.DataFrame(
+                [
+                    (text, own.value, own.low, own.high, full)
+                    for text, own, full in rows
+                ],
+                columns=["name", "estimate", "low", "high", "filled"],
+            )
+            writer.submit(name, stem, intervals=intervals, **given)
 
 
 def recordings(page: PageInputs) -> Section | None:
@@ -167,7 +229,7 @@ def recordings(page: PageInputs) -> Section | None:
 
 def errors(page: PageInputs) -> Section | None:
     """The errors of clips, if the task leaves them to the report."""
-    kind = page.found.runs[0].task.metric.errors
+    kind = page.found.best.run.task.metric.errors
     if kind == "confusion":
         return error_browser(page)
     return errors_of_tags(page) if kind == "labels" else None
@@ -176,11 +238,11 @@ def errors(page: PageInputs) -> Section | None:
 def error_browser(page: PageInputs) -> Section:
     """The error browser: clips, their images and audio."""
     runs, cache = page.found.runs, page.cache
-    difficulty = browser.clip_difficulty(runs)
+    difficulty = clip_difficulty(runs)
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
     mistake = common_mistake(runs[0])
-    examples = [mistake["wrong"], mistake["right"]] if mistake else []
+    examples = [mistake.wrong, mistake.right] if mistake else []
     audio = audio_of(page, clips, [*dict.fromkeys([*examples, *wrong])])
     shown: list[str] = []
     images: Mapping[str, object] = {}
@@ -188,13 +250,18 @@ def error_browser(page: PageInputs) -> Section:
         sets = [
             run.choice.recommended if run.choice else run.features
             for run in runs
-            if not run.foreign
+            if not run.imported
         ]
         shown = features_to_show(cache, page.features, sets)
         images = thumbnails(cache, shown, clips)
-    data = browser.browser_data(runs, difficulty, shown, audio.links)
-    values: dict[str, object] = {"audio": audio, "wrong": wrong, "images": images}
-    values["browser"] = {"group": page.found.group, **data}
+    data = browser_data(runs, difficulty, shown, audio.links)
+    values: dict[str, object] = {
+        "audio": audio,
+        "wrong": wrong,
+        "images": images,
+        "browser": {"group": page.found.group, **data},
+        "confusion": confusion_by_category(runs[0])["counts"],
+    }
     return Section("errors", "Errors", values=values)
 
 
@@ -225,16 +292,40 @@ def run_figures(page: PageInputs) -> Section:
     """Confusion matrices of all runs; settings and figures of SHOWN_RUNS, and of every
     run that RUN= names.
     """
-    runs = page.found.runs
-    for run in runs if page.options.run else runs[:SHOWN_RUNS]:
+    found = page.found
+    for run in found.runs if page.options.run else found.runs[:SHOWN_RUNS]:
         submit_run(page.writer, run)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
-        for run in runs
+        for run in found.runs
         if run.task.metric.errors == "confusion"
     }
-    values = {"shown_runs": SHOWN_RUNS}
+    given = without(page.job.given, "RUN")
+    values = {
+        "shown": [
+            (own, run_facts(own), settings(own.run), train_again(own.run, given))
+            for own in found.every[:SHOWN_RUNS]
+        ],
+        "more": len(found.every[SHOWN_RUNS:]),
+    }
     return Section("runs", "Runs", tables=matrices, values=values)
+
+
+def configuration(run: Run) -> Trained:
+    """A run, as a proposal names it."""
+    own = without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
+    return Trained(
+        features=run.features,
+        words=tuple(own),
+        seeds=run.seeds,
+        run=f"{run.dataset}/{run.name}",
+        missing_folds=bool(run.missing_folds),
+    )
+
+
+def train_again(run: Run, given: Sequence[str]) -> str:
+    """The command that trains all seeds of a run; '' if run.json has none."""
+    return training_of(given, [configuration(run)]) if run.config.command else ""
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
@@ -261,32 +352,31 @@ def submit_run(writer: FigureWriter, run: Run) -> None:
         writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
 
 
-def run_facts(run: Run, row: Row) -> dict[str, str]:
-    """Facts of one run that are known: heading -> text; `row` as in `Findings`."""
+def run_facts(own: Ranked) -> dict[str, str]:
+    """Facts of one run that are known: heading -> text."""
+    run, details = own.run, own.details
     model = run.model
-    if pd.notna(row["parameters"]):
-        model += f", {count(row['parameters'])} parameters"
+    if details.parameters:
+        model += f", {count(details.parameters)} parameters"
     machine: list[str | None] = []
     if at := run.config.machine:
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
     if run.config.computed:
         machine.append(run.config.computed.precision)
-    balanced = row.get("balanced_accuracy", np.nan)
-    unlike = pd.notna(balanced) and percent(balanced) != percent(row["accuracy"])
-    scores = {
-        heading: rounded(row[name])
-        for name, heading in SCORES.items()
-        if pd.notna(row.get(name, np.nan))
-    }
-    seconds = row["fold_seconds"]
+    balanced = percent(own.balanced)
+    unlike = balanced != percent(own.score.value)
+    known = dict(known_scores(own))
+    seconds = details.fold_seconds
     seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
     facts = {
-        "Balanced accuracy": f"{percent(balanced)} %" if unlike else "",
-        **scores,
-        "Folds": f"{row['n']} of {len(run.config.folds)}",
-        "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.foreign else seeds,
+        "Balanced accuracy": f"{balanced} %" if unlike else "",
+        **{
+            head: rounded(known[name]) for name, head in SCORES.items() if name in known
+        },
+        "Folds": f"{own.n} of {len(run.config.folds)}",
+        "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.imported else seeds,
         "Protocol": run.protocol,
-        "Model": "" if run.foreign else model,
+        "Model": "" if run.imported else model,
         "Training, per fold": duration(seconds) if pd.notna(seconds) else "",
         "Machine": ", ".join(filter(None, machine)),
     }
@@ -303,54 +393,6 @@ def data(page: PageInputs) -> Section | None:
         tables={"clips": clips_by_fold(page.cache)},
         values={"data_facts": data_facts(page.cache)},
     )
-
-
-def data_facts(cache: Cache) -> dict[str, str]:
-    """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
-    clips = originals(cache.clips)
-    files = cache.folder.glob("*.h5")
-    used = sum(file.stat().st_size for file in files if file.is_file())
-    more = len(cache.clips) - len(clips)
-    failed = failures(cache)
-    untested = len(failed.pop(WHOLE, ()))
-    single = ", ".join(
-        f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
-    )
-    groups = plural(cache.groups or "source recording")
-    each = ""
-    if not cache.groups and clips["group"].is_unique:
-        each = ", each clip counted as one"
-    drawn = (cache.folder.parent / "folds.csv").exists()
-    own = "" if drawn else ", the dataset's own"
-    of_recordings = ""
-    if has_windows(clips):
-        of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
-    only_trained = f" and {more:,} only trained on" if more else ""
-    return {
-        "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
-        "Classes": str(len(classes_in(clips))),
-        "Clips that failed": (
-            f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
-        ),
-        "Features that failed": (
-            f"{single}; a run without the feature tests these clips" if single else ""
-        ),
-        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
-        "Folds": f"{clips['fold'].nunique()}{own}",
-        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
-        + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
-        "Features cached": f"{len(cache.features)}, {size(used)}",
-        # only the name: the page is passed on, its machine's folders are not
-        "Source": Path(str(cache.settings.get("source", ""))).name,
-    }
-
-
-def clips_by_fold(cache: Cache) -> pd.DataFrame:
-    """The clips of each class in each fold, by category, then by class."""
-    each = by_label(originals(cache.clips))
-    counts = pd.crosstab([each["category"], each["label"]], each["fold"])
-    counts = counts.droplevel(0).rename(index={"": "(none)"})
-    return counts.rename(columns=lambda fold: f"fold{fold}").reset_index()
 
 
 # section, or the task whose runs it is of -> its function, loaded for a page that has
@@ -389,14 +431,15 @@ def page_sections(page: PageInputs) -> list[Section]:
     if found.main:
         made = [
             comparison(page),
-            Section("classes", "Classes") if found.runs[0].task.metric.errors else None,
+            Section("classes", "Classes") if found.main.metric.errors else None,
             recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
             errors(page),
             run_figures(page),
         ]
     made += [*sections_of_subjects(page), data(page)]
-    if found.runs:
+    if found.main:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))
-    return [section for section in made if section]
+    sections = [section for section in made if section]
+    return [first_screen(page, sections), *sections]

@@ -1,4 +1,4 @@
-"""The tables of a report about runs as unrounded data frames.
+"""The tables of a report about runs, unrounded: metrics, classes, errors, ablations.
 
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration,
 and is that of the test clips of all folds together. `n` counts the folds (1 if the
@@ -7,17 +7,19 @@ own scores (NaN if n is 1).
 """
 
 from collections.abc import Sequence
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, combinations, permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Ranking
-from featurestack.analysis.runs import Run
+from featurestack.analysis.ranking import Ranking, setting
+from featurestack.analysis.runs import Run, differing_options
 from featurestack.commandline.quantities import counted
 from featurestack.scores.accuracy import most_confused
-from featurestack.scores.metrics import INTERVALS, Floats
+from featurestack.scores.metrics import INTERVALS, Estimate, Floats
+from featurestack.scores.significance import standard_error
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -26,7 +28,7 @@ USED_BY_EXACT = "features", "model", "task", "padding", "val"
 CLASSES_SHOWN = 12
 
 
-def metrics(runs: Sequence[Run]) -> pd.DataFrame:
+def metrics_of(runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric of every run: score, and its sd over n folds."""
     rows = []
     for run in runs:
@@ -38,42 +40,52 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def run_details(runs: Sequence[Run]) -> pd.DataFrame:
-    """The training, protocol and cost of each run, as far as they are known."""
-    rows = []
-    for run in runs:
-        config = run.trained
-        computed = run.config.computed
-        cost = run.config.extraction
-        threads = computed and computed.threads
-        trained_on = counted(threads, "thread") if threads else ""
-        if config and config.machine and config.machine.gpu:
-            trained_on = config.machine.gpu
-        epochs = None
-        if config and not run.exact:
-            epochs = config.options.resolved_epochs
-        finished = run.history[run.history["fold"].isin(run.folds)]
-        by_fold = finished.groupby(["seed", "fold"])["seconds"]
-        fold_seconds = by_fold.sum(min_count=1)
-        rows.append(
-            {
-                "run": run.name,
-                "task": run.task.name,
-                "protocol": run.protocol,
-                "checkpoint": run.checkpoint,
-                "missing_folds": " ".join(map(str, run.missing_folds)),
-                "clips": len(run.clip_ids),
-                "seeds": " ".join(map(str, run.seeds)),
-                "epochs": epochs,
-                "parameters": None if run.choice else run.config.parameters or None,
-                "fold_seconds": fold_seconds.mean(),
-                "trained_on": trained_on,
-                "extraction_seconds": cost and cost.seconds,
-                "extraction_megabytes": cost and cost.megabytes,
-                "synthetic": run.config.synthetic,
-            }
-        )
-    return pd.DataFrame(rows)
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """The training, protocol and cost of a run, as far as they are known."""
+
+    run: str
+    task: str
+    protocol: str
+    checkpoint: str
+    missing_folds: str
+    clips: int
+    seeds: str
+    epochs: int | None
+    parameters: int | None
+    fold_seconds: float
+    trained_on: str
+    extraction_seconds: float | None
+    extraction_megabytes: float | None
+    synthetic: bool
+
+
+def details_of(run: Run) -> Details:
+    config = run.trained
+    computed = run.config.computed
+    cost = run.config.extraction
+    threads = computed and computed.threads
+    trained_on = counted(threads, "thread") if threads else ""
+    if config and config.machine and config.machine.gpu:
+        trained_on = config.machine.gpu
+    finished = run.history[run.history["fold"].isin(run.folds)]
+    fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
+    return Details(
+        run=run.name,
+        task=run.task.name,
+        protocol=run.protocol,
+        checkpoint=run.checkpoint,
+        missing_folds=" ".join(map(str, run.missing_folds)),
+        clips=len(run.clip_ids),
+        seeds=" ".join(map(str, run.seeds)),
+        epochs=config.options.resolved_epochs if config and not run.exact else None,
+        parameters=None if run.choice else run.config.parameters or None,
+        fold_seconds=float(fold_seconds.mean()),
+        trained_on=trained_on,
+        extraction_seconds=cost.seconds if cost else None,
+        extraction_megabytes=cost.megabytes if cost else None,
+        synthetic=run.config.synthetic,
+    )
 
 
 def settings(run: Run) -> dict[str, str]:
@@ -198,15 +210,21 @@ def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
     return sorted(classes[:most])
 
 
-def common_mistake(run: Run) -> dict[str, Any] | None:
-    """The most frequent error of a run, and two clips to compare; None if it predicts
-    everything correctly.
+@dataclass(frozen=True)
+class Mistake:
+    """The most frequent error of a run, and two clips to compare."""
 
-    Keys: true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the
-    surest clip with this error; right, the id of the surest correct clip of the
-    predicted class, '' for none; equals, the number of other pairs of classes with the
-    same count.
-    """
+    true: str  # classes
+    predicted: str
+    count: float  # a mean over seeds
+    of: int  # the clips of the true class
+    wrong: str  # the surest clip with this error
+    right: str  # the surest correct clip of the predicted class, '' for none
+    equals: int  # the number of other pairs of classes with the same count
+
+
+def common_mistake(run: Run) -> Mistake | None:
+    """The most frequent error; None if the run predicts everything correctly."""
     pairs = confused_pairs(run, len(run.classes) ** 2)
     if pairs.empty:
         return None
@@ -217,9 +235,124 @@ def common_mistake(run: Run) -> dict[str, Any] | None:
     as_predicted = run.predicted == predicted
     mistaken = (run.target == true) & as_predicted.any(axis=0)
     correct = (run.target == predicted) & as_predicted.all(axis=0)
-    surest = {}
-    for key, chosen in (("wrong", mistaken), ("right", correct)):
-        place = np.where(chosen, probability, -1).argmax()
-        surest[key] = str(run.clip_ids[place]) if chosen.any() else ""
-    as_frequent = pairs["count"] == first["count"]
-    return {**first.to_dict(), **surest, "equals": int(as_frequent.sum()) - 1}
+    wrong, right = (
+        str(run.clip_ids[np.where(chosen, probability, -1).argmax()])
+        if chosen.any()
+        else ""
+        for chosen in (mistaken, correct)
+    )
+    equals = int((pairs["count"] == first["count"]).sum()) - 1
+    names = first["true"], first["predicted"]
+    return Mistake(*names, first["count"], int(first["of"]), wrong, right, equals)
+
+
+# ---- ablations: the effect of one choice
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Two ranked runs that differ in one choice. A pair of feature sets is left out if
+    another ranked set lies between the two, because the two smaller steps say more.
+    """
+
+    kind: str  # features | augmentation
+    name: str
+    changed: str  # the added channels, or `augment none → mask`
+    base: str  # features of the first run
+    model: str
+    without: str  # the first run
+    with_: str  # the second one
+    difference: Estimate  # the second run's score less the first's
+    error: float
+    p: float
+    verdict: str
+
+    @property
+    def clear(self) -> bool:
+        return self.verdict.startswith("clear")
+
+    def row(self) -> dict[str, object]:
+        """The row of ablations.csv."""
+        names = ("kind", "name", "changed", "base", "model", "without")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "with": self.with_,
+            "difference": self.difference.value,
+            "low": self.difference.low,
+            "high": self.difference.high,
+            "p": self.p,
+            "error": self.error,
+            "verdict": self.verdict,
+        }
+
+
+def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """The pairs that differ only in features, without a set between them."""
+    inside: dict[tuple[Run, Run], None] = {}
+    for more, less in permutations(runs, 2):
+        smaller = less.channels < more.channels
+        if smaller and differing_options(less, more) == {"features"}:
+            inside[less, more] = None
+    steps = []  # pairs without a run between them
+    for less, more in inside:
+        if not any({(less, run), (run, more)} <= inside.keys() for run in runs):
+            steps.append((less, more))
+    return steps
+
+
+def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """The pairs that differ only in augmentation, the least first."""
+
+    def amount(run: Run) -> tuple[bool, int]:
+        text = run.option_text("augment")
+        return text != "none", len(text)
+
+    pairs = []
+    for pair in combinations(runs, 2):
+        if differing_options(*pair) == {"augment"}:
+            less, more = sorted(pair, key=amount)
+            pairs.append((less, more))
+    return pairs
+
+
+def ablations(ranking: Ranking) -> list[Gain]:
+    """The pairs of ranked runs that differ in one choice, of feature sets first, by
+    rank; all are one family of tests.
+    """
+    runs = ranking.runs
+    pairs = [*pairs_of_features(runs), *pairs_of_augmentation(runs)]
+    places = [(runs.index(less), runs.index(more)) for less, more in pairs]
+    differences, tests = ranking.compare(places)
+    numbers = np.clip(tests.numbers(ranking.unit), -1, 1).tolist()
+    errors = standard_error(differences / ranking.unit, ranking.shares).tolist()
+    gains = []
+    for (less, more), (difference, low, high, p), error in zip(pairs, numbers, errors):
+        keys = sorted(differing_options(less, more))
+        changed = "; ".join(
+            f"{key} {less.option_text(key)} → {more.option_text(key)}" for key in keys
+        )
+        name = f"{changed} ({less.features}, {setting(less, runs, keys)})"
+        if added := "+".join((more.channels - less.channels).elements()):
+            changed = added
+            name = f"{added} added to {less.features} ({setting(less, runs)})"
+        verdict = "no clear difference"
+        if not ranking.testable:
+            p, verdict = np.nan, "not compared"
+        elif p < ranking.level:
+            verdict = "clear gain" if difference > 0 else "clear loss"
+        gains.append(
+            Gain(
+                "features" if added else "augmentation",
+                name,
+                changed,
+                less.features,
+                less.model,
+                less.name,
+                more.name,
+                Estimate(difference, low, high),
+                error,
+                p,
+                verdict,
+            )
+        )
+    return gains

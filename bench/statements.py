@@ -451,17 +451,16 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
             )
         )
     found = findings(load_runs([run]))
-    assert found.best is not None
     said = f"{page.say('headline', found)} {page.say('sure', found)}"
     return Answered(
-        accuracy=found.best["accuracy"],
+        accuracy=found.best.score.value,
         truth=truth,
-        low=found.best["accuracy_low"],
-        high=found.best["accuracy_high"],
+        low=found.best.score.low,
+        high=found.best.score.high,
         better="clearly better than chance" in said
         and "No choice from" not in said
         and "not clearly" not in said,
-        differs=any(row["verdict"] == "clearly worse" for row in found.rows),
+        differs=any(own.verdict == "clearly worse" for own in found.ranked),
         recommended=found.state != "chance",
     )
 

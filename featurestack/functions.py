@@ -25,7 +25,7 @@ from featurestack.predict.options import (
 from featurestack.train.options import RunOptions, TrainOptions
 
 if TYPE_CHECKING:
-    from featurestack.analysis.report_inputs import Built
+    from featurestack.analysis.report import Built
     from featurestack.features_cache.cache import Cache
     from featurestack.train.own_loop import OwnRun
 
@@ -252,8 +252,8 @@ def report(
     'index.html'
     """
     from featurestack.analysis.command import with_predictions
+    from featurestack.analysis.options import jobs
     from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_inputs import jobs
 
     options = with_predictions(options_from(AnalysisOptions, locals()))
     datasets = jobs(options)

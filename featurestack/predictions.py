@@ -23,8 +23,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report_inputs import refuse_users_folder
+from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
 from featurestack.commandline.errors import RequestError, shortened
@@ -282,7 +281,7 @@ def compare(
             run = write_imported(predictions_in(frame), place, source=str(model))
             models[run.name] = str(model)
         found = findings(load_runs(find(folder)))
-    table = pd.DataFrame([*found.rows, *found.others])[COLUMNS]
+    table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
     table["run"] = table["run"].map(models)
     table["level"] = found.main.level if found.main else np.nan
     table.columns = table.columns.str.replace("accuracy_", "")

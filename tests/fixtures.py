@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.functions import options_from
 from featurestack.features_cache import external

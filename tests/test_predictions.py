@@ -181,7 +181,7 @@ def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
     assert report.page.parent == tmp_path / "reports" / "mine"
     (imported,) = find(tmp_path / "runs", "mine")
     own, other = (load_runs([each]).runs[0] for each in (run, imported))
-    assert other.foreign and other.predicted.tolist() == own.predicted.tolist()
+    assert other.imported and other.predicted.tolist() == own.predicted.tolist()
     metrics = [
         pd.read_csv(built.page.parent / "tables" / "metrics.csv").drop(columns="run")
         for built in (report, fs.report("made", **folders, quiet=True))

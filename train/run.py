@@ -232,8 +232,8 @@ def table(done: Sequence[RunFolder]) -> str:
         by_fold = score.by_fold
         deviation = percent(by_fold.std()) if len(by_fold) > 1 else "-"
         number = 1 if seeds[0].exact else len(seeds)
-        cells = percent(score.mean), score.interval or "-", deviation, number
-        rows.append((score.mean, seeds[0].name, *cells))
+        cells = percent(score.value), score.interval or "-", deviation, number
+        rows.append((score.value, seeds[0].name, *cells))
     rows.sort(key=itemgetter(0), reverse=True)
     title = f"test {done[0].task.metric.title} %"
     header = "run", title, "95 % CI", "SD over folds", "seeds"

@@ -1,15 +1,405 @@
-"""Figures for papers and for the report: functions that draw into an `ax`
-and return it.
+"""Figures for papers and for the report: their registry, sizes, colours, fonts and
+panels, and their files.
 
-`@figure` enters a function in FIGURES, where the report and the tests find it. Those
-that every report has are loaded with this package. A FigureWriter writes files.
-Probabilities and rates are given from 0 to 1. In most figures line styles, markers or
-numbers repeat the meaning of the colours.
+A figure is a function of arrays, names and an `ax` of any size. It draws into the `ax`
+and returns it, and neither reads nor writes files. `@figure` enters it in FIGURES,
+where the report and the tests find it. Probabilities and rates are given from 0 to 1.
+
+A report submits its figures to one FigureWriter, whose `close` draws those that changed
+or lack a file. A digest of name, data and versions shows whether a figure changed. The
+page shows SVG, or WebP of feature maps; papers also get PDF, and PNG at 300 dpi, 85 and
+175 mm wide.
+
+Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
+kinds of colour blindness.
 """
 
-# importing enters its figures
-from featurestack.analysis.figures import run  # noqa: F401
-from featurestack.analysis.figures.drawing import FIGURES, Figure, figure
-from featurestack.analysis.figures.saving import FigureWriter, SavedFigure
+import base64
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
-__all__ = ["FIGURES", "Figure", "FigureWriter", "SavedFigure", "figure"]
+import joblib
+import matplotlib
+from matplotlib import figure as mpl
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+
+from featurestack.commandline.registry import Registry
+from featurestack.commandline.terminal import progress
+from featurestack.storage.files import is_file
+from featurestack.storage.own_files import OwnFiles
+
+Draw = Callable[..., Axes]
+
+# Inches: the column of a paper with two columns (85 mm), and its text (175 mm). Figures
+# are drawn at one of these widths, so that a paper scales none and no text is smaller
+# than FONT_SIZE points.
+COLUMN_WIDTH = 85 / 25.4
+TEXT_WIDTH = 175 / 25.4
+NARROW = 5.0  # inches, between the two widths; a narrower figure is drawn for a column
+FONT_SIZE = 8.0
+# The page turns these three into its own text, rule and background colours (dark mode),
+# so they are values that no data colour takes.
+INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
+MUTED = "#687486"
+SERIES = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#5b4b8a",
+    "#7a7a7a",
+    "#56b4e9",
+    "#d55e00",
+)
+SPECTRUM = "magma"
+# Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of
+# mfcc hides the others.
+VISIBLE = (4, 99.5)
+STYLE: dict[str, Any] = {
+    "font.size": FONT_SIZE,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    # fixed: moving titles clear of the ticks takes a third of a drawing's time
+    "axes.titley": 1.0,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called $x$
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.facecolor": PAPER,
+    # text stays text: any script shows in a browser, and can be searched
+    "svg.fonttype": "none",
+}
+# Fonts in the order in which they are tried; only those that are installed are given to
+# matplotlib.
+FACES = (
+    "Noto Sans",
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+    "Nirmala UI",
+    "Noto Emoji",
+)
+DOTS_PER_INCH = 110
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing function, its caption and its size in inches."""
+
+    caption: str
+    draw: Draw
+    height: Callable[..., float]
+    width: float
+    pixels: bool  # consists of feature maps: the page shows one compressed image
+
+    def size(self, **data: Any) -> tuple[float, float]:
+        return self.width, self.height(**data)
+
+
+FIGURES: Registry[Figure] = Registry(
+    "figure",
+    others=[
+        "featurestack.analysis.figures.drawn",
+        "featurestack.feature_importance.section",
+    ],
+)
+
+
+def figure(
+    caption: str,
+    height: Callable[..., float],
+    width: float = TEXT_WIDTH,
+    *,
+    pixels: bool = False,
+) -> Callable[[Draw], Draw]:
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>.
+
+    `height` computes the height in inches from the data.
+    """
+
+    def enter(draw: Draw) -> Draw:
+        FIGURES[draw.__name__.removeprefix("draw_")] = Figure(
+            caption, draw, height, width, pixels
+        )
+        return draw
+
+    return enter
+
+
+def row_height(
+    of: str, base: float, step: float, columns: int = 1
+) -> Callable[..., float]:
+    """A `height`: `base`, plus `step` for each row of `columns` items of `of`."""
+    return lambda **data: base + step * -(-len(data[of]) // columns)
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether the figure is drawn for a column of a paper."""
+    return ax.figure.bbox.width / ax.figure.dpi < NARROW
+
+
+def grid_lines(ax: Axes, axis: str = "y") -> None:
+    """Add thin grid lines across an axis, and remove the tick marks."""
+    ax.grid(True, axis=axis)  # type: ignore[arg-type]
+    ax.tick_params(length=0)
+
+
+def panels(
+    ax: Axes, count: int, columns: int, *, wide: float, high: float
+) -> list[Axes]:
+    """Divide `ax` into panels; the gaps are fractions of a panel's size."""
+    ax.set_axis_off()
+    rows = -(-count // columns)
+    width = 1 / (columns + wide * (columns - 1))
+    height = 1 / (rows + high * (rows - 1))
+    panels = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        left = column * width * (1 + wide)
+        bottom = 1 - height - row * height * (1 + high)
+        panels.append(ax.inset_axes((left, bottom, width, height)))
+    return panels
+
+
+def shorten(text: str, longest: int = 28) -> str:
+    """Replace the middle of a `text` longer than `longest` by `…`."""
+    if len(text) <= longest:
+        return text
+    at_end = longest // 2
+    at_beginning = longest - at_end - 1
+    return f"{text[:at_beginning]}…{text[-at_end:]}"
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Use the project's style, silent if fonts lack characters: browsers have them."""
+    present = {"DejaVu Sans", *(e.name for e in font_manager.fontManager.ttflist)}
+    chosen: Any = {**STYLE, "font.family": [face for face in FACES if face in present]}
+    with matplotlib.rc_context(chosen), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        yield
+
+
+class NotebookFigure(mpl.Figure):
+    """A figure that a notebook shows if it is a cell's last value."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        with drawing():
+            FigureCanvasAgg(self).print_png(content)
+        return content.getvalue()
+
+
+def draw(name: str, **data: Any) -> NotebookFigure:
+    """Draw a figure of the report by its name, from its function's arguments."""
+    entry = FIGURES[name]
+    with drawing():
+        shown = NotebookFigure(
+            figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH
+        )
+        entry.draw(shown.add_subplot(), **data)
+    return shown
+
+
+# ---- files
+
+SCREEN_DPI, PAPER_DPI = 150, 300
+CSS_PER_INCH = 96
+# Inches: of a figure on the page, of which two are side by side on a wide screen; on a
+# phone's; and of the images for papers. None is scaled, so that type stays readable.
+PAGE_WIDTH = 580 / CSS_PER_INCH
+PHONE = "phone"
+WIDTHS = {PHONE: 350 / CSS_PER_INCH, "85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
+# without dates and versions, so that equal figures are equal files
+SAVED_WITH: dict[str, dict[str, Any]] = {
+    ".svg": {"metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".png": {"metadata": {"Software": None}},
+    ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
+}
+# The parts of a whole SVG file: view box, width in points, content.
+SVG = re.compile(
+    r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL
+)
+PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+# values of rcParams['pdf.fonttype'], the embedding of fonts in a PDF
+TRUETYPE, TYPE3 = 42, 3
+# Fonts for characters from this one on may have PostScript outlines, which cannot be
+# embedded as TrueType.
+IDEOGRAPHS = "\u2e80"
+# a figure is drawn again by other ones
+VERSIONS = [version(name) for name in ("featurestack", "matplotlib")]
+FOLDER = "figures"
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A figure of a report; `stem` names its files, the page shows the first two."""
+
+    name: str
+    caption: str
+    stem: str
+    digest: str
+    files: tuple[Path, ...]
+    data: dict[str, Any]
+
+    @property
+    def html(self) -> str:
+        """The figure as two elements, of which the page shows one, by its width; the
+        writer must have been closed.
+        """
+        page, phone, *_ = self.files
+        return self._element(page, "page") + self._element(phone, PHONE)
+
+    def _element(self, file: Path, shown: str) -> str:
+        if file.suffix == ".webp":
+            width = WIDTHS[PHONE] if shown == PHONE else PAGE_WIDTH
+            content = base64.b64encode(file.read_bytes()).decode()
+            return (
+                f'<img class="pixels {shown}" alt="{escape(self.caption)}"'
+                f' style="--natural:{CSS_PER_INCH * width:.0f}px"'
+                f' src="data:image/webp;base64,{content}">'
+            )
+        whole = SVG.search(file.read_text(encoding="utf-8", errors="replace"))
+        if not whole:  # a file that the user has made or changed
+            source = f"{FOLDER}/{file.name}"
+            return f'<img class="{shown}" alt="{escape(self.caption)}" src="{source}">'
+        view, points, body = whole.groups()
+        # Ids of groups would clash, because every figure has an axes_1; nothing uses
+        # them.
+        body = re.sub(r'<g id="[^"]+"', "<g", body)
+        for colour, variable in PAGE_COLOURS.items():
+            body = body.replace(colour, variable)
+        natural = float(points) * CSS_PER_INCH / 72
+        return (
+            f'<svg class="{shown}" xmlns="http://www.w3.org/2000/svg"'
+            f' xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view}'
+            f' style="--natural:{natural:.0f}px"'
+            f' aria-label="{escape(self.caption)}">{body}'
+        )
+
+
+class FigureWriter:
+    """Writes the files of submitted figures to the folder `figures` among `own` files,
+    unless they are there and their digest is in `kept` (name -> digest).
+
+    `for_print` adds PDF and PNG; `unit` replaces "source recording" in captions.
+    """
+
+    def __init__(
+        self,
+        own: OwnFiles,
+        kept: Mapping[str, str] | None = None,
+        *,
+        for_print: bool = False,
+        unit: str = "source recording",
+    ) -> None:
+        self.own = own
+        self.folder = own.folder / FOLDER
+        self.kept = dict(kept or {})
+        self.for_print = for_print
+        self.unit = unit
+        self.saved: dict[str, SavedFigure] = {}  # stem -> figure
+
+    def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
+        """Enter the figure `name`; `stem` names its files, else its name does."""
+        stem = stem or name
+        digest = joblib.hash((name, VERSIONS, PAGE_WIDTH, WIDTHS, data))
+        ending = "webp" if FIGURES[name].pixels else "svg"
+        names = [f"{stem}.{ending}", f"{stem}-{PHONE}.{ending}"]
+        if self.for_print:
+            names += [f"{stem}.pdf", f"{stem}-85mm.png", f"{stem}-175mm.png"]
+        files = tuple(self.folder / file for file in names)
+        caption = FIGURES[name].caption.replace("source recording", self.unit)
+        score = data.get("score", "accuracy")
+        if score != "accuracy":
+            caption = re.sub("accuracy", score, caption, flags=re.IGNORECASE)
+        self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Name -> digest of each file, also of those that are kept for papers."""
+        kept = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
+        return kept | {
+            file.name: figure.digest
+            for figure in self.saved.values()
+            for file in figure.files
+        }
+
+    def close(self) -> None:
+        """Draw and write every file that changed or is missing."""
+        for figure in progress(
+            list(self.saved.values()), label="drawing", unit="figure"
+        ):
+            for file in figure.files:
+                name = f"{FOLDER}/{file.name}"
+                if self.kept.get(file.name) == figure.digest and is_file(file):
+                    self.own.keep([name])
+                else:
+                    drawn = content_of(figure.name, file, figure.data)
+                    self.own.write({name: drawn}, durable=False)
+
+
+def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
+    """The content of one file of a figure: SVG, PDF, WebP or PNG."""
+    figure = FIGURES[name]
+    width, height = figure.size(**data)
+    size = file.stem.rpartition("-")[2]
+    if file.suffix in (".svg", ".webp") and size != PHONE:
+        width = min(width, PAGE_WIDTH)
+    elif size in WIDTHS and file.suffix != ".pdf":
+        wanted = WIDTHS[size]
+        # room for panels, which a narrow figure stacks
+        if height < width and wanted < width:
+            height *= 1.6
+        width = wanted
+    dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
+    content = BytesIO()
+    with drawing():
+        canvas = Canvas(figsize=(width, height), dpi=dpi)
+        figure.draw(canvas.add_subplot(), **data)
+        ConstrainedLayoutEngine().execute(canvas)
+        letters = {
+            letter for text in canvas.findobj(Text) for letter in text.get_text()
+        }
+        beyond = max(letters, default="") >= IDEOGRAPHS
+        # journals refuse Type 3
+        matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE
+        # ids unique to the figure, and reproducible
+        matplotlib.rcParams["svg.hashsalt"] = file.stem
+        canvas.savefig(content, format=file.suffix[1:], **SAVED_WITH[file.suffix])
+    return content.getvalue()

@@ -1,4 +1,4 @@
-// The error browser; analysis/error_browser.py describes its data. Images and audio are base64 text in
+// The error browser; analysis/clips.py describes its data. Images and audio are base64 text in
 // <script type="text/plain"> elements after this one, and are looked up when a clip is shown.
 const browser = document.getElementById("browser");
 if (browser) {

@@ -44,7 +44,7 @@ from featurestack.storage.files import Lock
 if TYPE_CHECKING:
     import pandas as pd
 
-    from featurestack.analysis.report_inputs import Built
+    from featurestack.analysis.report import Built
     from featurestack.answers.choice import Scores
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
@@ -264,7 +264,7 @@ def make_answer(options: AnswerOptions) -> int:
 
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
-    from featurestack.analysis.report_inputs import refuse_users_folder
+    from featurestack.analysis.options import refuse_users_folder
     from featurestack.answers import choice
 
     question = ask(options)
@@ -426,6 +426,6 @@ def answer(
     ::
 
         found = fs.answer("my sounds")
-        found.score.mean, found.recommended
+        found.score.value, found.recommended
     """
     return find_answer(options_from(AnswerOptions, locals()))

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.sections import PageInputs, Section, axis_of
+from featurestack.analysis.sections import Bar, PageInputs, Section
 from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 from featurestack.commandline.errors import RequestError, install_command, make_command
 from featurestack.commandline.options import option_words
@@ -26,6 +25,7 @@ from featurestack.results.run_folder import (
 
 if TYPE_CHECKING:
     pass
+from featurestack.scores.metrics import Estimate
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
@@ -52,6 +52,7 @@ def answer(page: PageInputs) -> Section:
     problems: list[Problem] = []
     tables: dict[str, pd.DataFrame] = {}
     values: dict[str, object] = {}
+    bars: list[Bar] = []
     later = recommended(config, chance=chance)
     leads = {"What was chosen?": f"{as_sentence(chosen(config))} {later}"}
     if page.cache:
@@ -63,8 +64,8 @@ def answer(page: PageInputs) -> Section:
         tables["chosen_features"] = features
         folds = run.config.folds
         values = {"choice": config, "chosen_folds": folds, "chance": chance}
-        if run is page.found.runs[0]:
-            values |= chart(page.found, features)
+        if run is page.found.best.run:
+            bars = chart(page.found, features)
     except (RequestError, OSError) as damage:
         problems.append(Problem(run.name, str(damage), "damaged"))
     if proposal is None and chance:
@@ -77,6 +78,7 @@ def answer(page: PageInputs) -> Section:
         problems=problems,
         leads=leads,
         proposal=proposal,
+        chart=bars,
     )
 
 
@@ -98,21 +100,17 @@ def other_features(config: Choice) -> tuple[str, str]:
     return make_command("answer", *given), "tries other features"
 
 
-def chart(found: Findings, features: pd.DataFrame) -> Mapping[str, object]:
+def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
     """The first screen's chart: the choice, and the first single features, each with
     its interval.
     """
-    best = features.dropna(subset="low").nlargest(CHARTED, "alone")
-    model = found.runs[0].config.model
-    rows = [{**row, "name": f"{row['features']} ({model})"} for row in found.rows[:1]]
-    rows += [
-        {"run": "answer", "verdict": "alone", "reason": "", "accuracy_sd": np.nan}
-        | {"name": f"only {row.feature} (ridge)", "accuracy": row.alone}
-        | {"accuracy_low": row.low, "accuracy_high": row.high}
-        for row in best.itertuples()
-    ]
-    rows.sort(key=lambda row: -row["accuracy"])
-    return {"forest": rows, "ticks": axis_of(rows, found.chance)}
+    best, run = found.best, found.best.run
+    name = f"{run.features} ({run.model})"
+    bars = [Bar(name, best.score, "", best.verdict, run.name)]
+    for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
+        score = Estimate(row.alone, row.low, row.high)
+        bars.append(Bar(f"{row.feature} alone (ridge)", score, "", "alone"))
+    return sorted(bars, key=lambda bar: -bar.score.value)
 
 
 def read_features(file: Path) -> pd.DataFrame:

@@ -6,17 +6,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from featurestack.analysis.figures.comparison import (
+from featurestack.analysis.figures import figure, row_height
+from featurestack.analysis.figures.drawn import (
     MANY_CLASSES,
     differing_most,
     draw_intervals,
     heat_map,
     points_or_dot,
     signed_colours,
-)
-from featurestack.analysis.figures.drawing import (
-    figure,
-    row_height,
 )
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
@@ -75,7 +72,7 @@ def better_set(page: PageInputs, shown: Importance) -> tuple[str, str] | None:
     if it knows none, or has measured another question.
     """
     found, smaller = page.found, shown.tables["smaller"]
-    if found.main is None or found.best is None or smaller.empty:
+    if found.main is None or smaller.empty:
         return None
     best = found.main.best
     classes = {*shown.tables["classes"]["class"]}
@@ -87,7 +84,7 @@ def better_set(page: PageInputs, shown: Importance) -> tuple[str, str] | None:
     scores["+".join(shown.features)] = shown.every
     by_ridge = [{*run.features.split("+")} for run in found.runs if run.model == RIDGE]
     for features, score in scores.items():
-        if score > found.best["accuracy"] and {*features.split("+")} not in by_ridge:
+        if score > found.best.score.value and {*features.split("+")} not in by_ridge:
             words = f"FEATURES={features}", f"MODEL={RIDGE}"
             given = without(page.job.given, "RUN")
             reason = f"{percent(score)} % by {make_command('importance')}"

@@ -141,14 +141,34 @@ def by_unit(unit: str) -> str:
 
 
 @dataclass(frozen=True)
-class Score:
-    """The score of a configuration, a mean over its seeds, its 95 % interval by
-    recording (NaN for a single recording), and the folds' own means over seeds.
+class Estimate:
+    """A share from 0 to 1, or a difference of two, with its 95 % interval; NaN is
+    unknown.
     """
 
-    mean: float
+    value: float
     low: float
     high: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it has an interval."""
+        return not np.isnan(self.low)
+
+    @property
+    def interval(self) -> str:
+        """`79.1 to 87.0`; '' if there is none."""
+        if not self.bounded:
+            return ""
+        return f"{percent(self.low)} to {percent(self.high)}"
+
+
+@dataclass(frozen=True)
+class Score(Estimate):
+    """The score of a configuration, a mean over its seeds, with its interval by
+    recording (none of a single one), and the folds' own means over seeds.
+    """
+
     by_fold: "pd.Series[float]"
     unit: str = ""  # `block` if the interval is by block of few recordings
 
@@ -157,18 +177,11 @@ class Score:
         >>> str(Score(0.835, 0.791, 0.87, pd.Series([0.83, 0.84])))
         '83.5 % (95 % CI 79.1 to 87.0)'
         """
-        text = f"{percent(self.mean)} %"
-        if not self.interval:
+        text = f"{percent(self.value)} %"
+        if not self.bounded:
             return text
         by = f", {by_unit(self.unit)}" if self.unit == "block" else ""
         return f"{text} (95 % CI {self.interval}{by})"
-
-    @property
-    def interval(self) -> str:
-        """`79.1 to 87.0`; '' if there is none."""
-        if np.isnan(self.low):
-            return ""
-        return f"{percent(self.low)} to {percent(self.high)}"
 
 
 class TestedRun(Protocol):

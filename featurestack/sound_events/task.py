@@ -69,7 +69,7 @@ def chance(f: "Findings") -> str:
 
 def classes(f: "Findings") -> str:
     """The classes with the lowest F1."""
-    texts = [f"{row['class']} ({percent(row['f1'])} %)" for row in f.hardest[:3]]
+    texts = [f"{own.name} ({percent(own.score)} %)" for own in f.hardest[:3]]
     return f"Lowest F1: {', '.join(texts)}." if texts else ""
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.figures import FIGURES, saving
+from featurestack.analysis import figures
+from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.runs import load_runs
 from featurestack.results import run_folder
 from featurestack.results.config import SoundClass, digest, label
@@ -201,5 +202,5 @@ def draw_nothing(name, file, data):
 def no_figures():
     """Figures are one small file, so that a page takes no time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saving, "draw", draw_nothing)
+        patch.setattr(figures, "content_of", draw_nothing)
         yield

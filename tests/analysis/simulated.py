@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
+from featurestack.analysis.tables import ablations
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores.significance import LEVEL, sign_flip_tests
@@ -192,16 +192,18 @@ def claims(runs):
     gains = ablations(ranking)
     clear = ranking.tests.p < ranking.level
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
-    step = gains[
-        (gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")
+    steps = [
+        gain
+        for gain in gains
+        if (gain.without, gain.with_) == ("mel-default", "mel+mfcc-default")
     ]
-    claimed = bool(gains["verdict"].str.startswith("clear").any())
+    claimed = any(gain.clear for gain in gains)
     return SimpleNamespace(
         overall=bool(worse),  # a run is clearly worse than the best
         ablations=claimed,
         any=bool(worse) or claimed,
         winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
-        gain=bool((step["verdict"] == "clear gain").any()),  # of mfcc beside mel
+        gain=any(gain.verdict == "clear gain" for gain in steps),  # of mfcc beside mel
         worse="mel-default" in worse,
     )
 

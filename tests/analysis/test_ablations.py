@@ -4,12 +4,12 @@ found.
 
 import pytest
 
-from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import rankings
+from featurestack.analysis.tables import ablations
 from tests.analysis.made_runs import MadeRun, of_sets
 
 
-def table_of(results):
+def gains_of(results):
     return ablations(rankings(results.runs)[0])
 
 
@@ -18,16 +18,14 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
         *of_sets(mel=0.6, mel_chroma=0.75),
         *of_sets(model="cnn4", mel=0.7, mel_chroma=0.6),
     )
-    table = table_of(runs).set_index("name")
-    gain, loss = (
-        table.loc[f"chroma added to mel ({model})"] for model in ("resnet18", "cnn4")
-    )
-    assert (gain["without"], gain["with"]) == ("mel-resnet18", "mel+chroma-resnet18")
-    assert (gain["difference"], loss["difference"]) == pytest.approx((0.15, -0.1))
-    assert (
-        0 < gain["low"] < 0.15 < gain["high"] and loss["low"] < -0.1 < loss["high"] < 0
-    )
-    assert (gain["verdict"], loss["verdict"]) == ("clear gain", "clear loss")
+    gain, loss = gains_of(runs)
+    assert gain.name == "chroma added to mel (resnet18)"
+    assert (gain.without, gain.with_) == ("mel-resnet18", "mel+chroma-resnet18")
+    of_gain, of_loss = gain.difference, loss.difference
+    assert (of_gain.value, of_loss.value) == pytest.approx((0.15, -0.1))
+    assert 0 < of_gain.low < 0.15 < of_gain.high
+    assert of_loss.low < -0.1 < of_loss.high < 0
+    assert (gain.verdict, loss.verdict) == ("clear gain", "clear loss")
 
 
 @pytest.mark.parametrize(
@@ -53,5 +51,5 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     ],
 )  # fmt: skip
 def test_steps_between_feature_sets(made, runs, steps):
-    table = table_of(made(*runs))[["base", "changed"]]
-    assert table.to_numpy().tolist() == list(map(list, steps))
+    gains = gains_of(made(*runs))
+    assert [(gain.base, gain.changed) for gain in gains] == steps

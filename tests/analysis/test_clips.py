@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from featurestack.analysis import clips
-from featurestack.analysis.report_inputs import files_of_report
+from featurestack.analysis.report import files_of_report
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from tests.golden.commands import flip_bit

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from featurestack.analysis import error_browser
+from featurestack.analysis.clips import browser_data, clip_difficulty, top
 from tests.analysis.made_runs import MadeRun
 
 
 def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
     probabilities = np.array([[0.5, 0.2, 0.2, 0.1], [0.0, 0.0, 0.004, 0.996]])
-    rows = error_browser.top(probabilities, np.array([3, 2]), np.array([3, 2, 1, 0]))
+    rows = top(probabilities, np.array([3, 2]), np.array([3, 2, 1, 0]))
     assert rows == [[3, 2, 1, 50, 20, 20, 10], [0, 1, 3, 100, 0, 0, 0]]
-    two = error_browser.top(np.array([[0.3, 0.7]]), np.array([0]), np.array([0, 1]))
+    two = top(np.array([[0.3, 0.7]]), np.array([0]), np.array([0, 1]))
     assert two == [[1, 0, -1, 70, 30, 0, 30]]
 
 
@@ -20,11 +20,11 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
         *seeds, MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2))
     ).runs
     wrong = 1 - (runs[0].correct + runs[1].correct) / 2
-    clips = error_browser.clip_difficulty(runs[:2])
+    clips = clip_difficulty(runs[:2])
     assert clips["wrong"].tolist() == sorted(wrong, reverse=True)
     assert clips["wrong"][runs[0].clip_ids].tolist() == wrong.tolist()
     hardest = clips.index[0]
-    data = error_browser.browser_data(runs, clips, [], {hardest: "x.wav"})
+    data = browser_data(runs, clips, [], {hardest: "x.wav"})
     tested = {
         "mel-resnet18": 0,
         "mel-resnet18-s1": 0,

@@ -34,7 +34,7 @@ def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
     run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
     found = findings(Results([run], []))
     assert found.state == state
-    assert found.best["accuracy"] < found.chance == pytest.approx(0.9)
+    assert found.best.score.value < found.chance == pytest.approx(0.9)
 
 
 @pytest.mark.slow

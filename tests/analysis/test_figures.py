@@ -13,10 +13,22 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from featurestack.analysis.figures import FIGURES, FigureWriter, comparison, drawing
-from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
-from featurestack.analysis.figures.feature_maps import FeatureMap
-from featurestack.analysis.report_inputs import files_of_report
+from featurestack.analysis.figures import (
+    COLUMN_WIDTH,
+    FIGURES,
+    PAPER,
+    TEXT_WIDTH,
+    FigureWriter,
+    drawing,
+)
+from featurestack.analysis.figures.drawn import (
+    ERRORS,
+    GREYS,
+    SIGNED,
+    FeatureMap,
+    text_on,
+)
+from featurestack.analysis.report import files_of_report
 from featurestack.sound_events import section  # noqa: F401  its figure
 
 RNG = np.random.default_rng(0)
@@ -114,7 +126,7 @@ def assert_drawn(name, data):
     """The figure has a paper's width, draws into its axes, and has no small text."""
     size = FIGURES[name].size(**data)
     assert size[0] in (COLUMN_WIDTH, TEXT_WIDTH) and size[1] < 11
-    with drawing.drawing():
+    with drawing():
         canvas = Canvas(figsize=size)
         axes = canvas.add_subplot()
         assert FIGURES[name].draw(axes, **data) is axes
@@ -163,12 +175,12 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade():
         ]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    maps = comparison.GREYS, comparison.ERRORS, colormaps[comparison.SIGNED]
+    maps = GREYS, ERRORS, colormaps[SIGNED]
     for shades in maps:
         for value in np.linspace(0, 1, 30):
             background = shades(value)
             dark, light = sorted(
-                map(luminance, (background, comparison.text_on(np.array(background))))
+                map(luminance, (background, text_on(np.array(background))))
             )
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 

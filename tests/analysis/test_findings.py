@@ -78,7 +78,7 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     )
     assert page.say("features", found) == features
     assert "the highest of 5 configurations." in page.say("headline", found)
-    accuracy = [row["accuracy"] for row in found.rows]
+    accuracy = [own.score.value for own in found.ranked]
     comparison = found.tables["comparison"]["accuracy"]
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)
 
@@ -87,11 +87,11 @@ def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
     weak = of_sets(model="mlp", mel=0.2, mfcc=0.3, chroma=0.25)
     two = of_sets(model="linear", mel=0.4, mel_mfcc=0.5)
     found = findings(made(*weak, *two))
-    labels = [row["label"] for row in found.alike]
+    labels = [own.label for own in found.alike]
     assert labels == ["mel+mfcc (linear)", "mel (linear)"]
     headline = "Use mel+mfcc with linear. Cross-validation classified 50.0 %"
     assert page.say("headline", found).startswith(headline)
     better = of_sets(model="texturenet", mel=0.7, mfcc=0.6)
     found = findings(made(*two, *better))
-    assert [row["model"] for row in found.alike] == ["texturenet"] * 2
+    assert [own.run.model for own in found.alike] == ["texturenet"] * 2
     assert found.state == "winner"

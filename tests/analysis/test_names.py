@@ -53,7 +53,7 @@ def numbers(task, labels, runs, recording, fold):
     (main,) = rankings(made)
     found = findings(Results(made, []))
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
-    rows = tables.metrics(made).drop(columns=["run", "metric"]).to_numpy(float)
+    rows = tables.metrics_of(made).drop(columns=["run", "metric"]).to_numpy(float)
     stated = [
         main.accuracy,
         main.interval.ravel(),

@@ -3,8 +3,9 @@
 import pytest
 
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report import NEXT, train_again, with_ranking
+from featurestack.analysis.report import NEXT, with_ranking
 from featurestack.analysis.runs import Results
+from featurestack.analysis.sections import train_again
 from featurestack.commandline.next_step import State, next_step
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite

@@ -119,7 +119,7 @@ def test_joined_sets_alone_have_no_verdict(made):
     results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
     found = findings(Results([joined(run, 25) for run in results.runs], []))
     assert (found.state, [*found.others]) == ("untested", [])
-    assert {row["verdict"] for row in found.rows} == {"not compared"}
+    assert {own.verdict for own in found.ranked} == {"not compared"}
     assert "joined after they were tested one by one" in page.say("headline", found)
     assert "No test here corrects for the choice from 25 features" in page.say(
         "sure", found

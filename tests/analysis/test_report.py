@@ -10,13 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.analysis.figures import saving
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import (
-    jobs,
-    read_summary,
-)
+from featurestack.analysis import figures
+from featurestack.analysis.options import AnalysisOptions, jobs
+from featurestack.analysis.report import build_report, read_summary
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import NO_DATA
@@ -39,7 +35,7 @@ def stubs(request, monkeypatch):
         drawn.append(file.name)
         return draw_nothing(name, file, data)
 
-    monkeypatch.setattr(saving, "draw", draw)
+    monkeypatch.setattr(figures, "content_of", draw)
     return drawn
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featurestack.analysis.sections import data_facts
+from featurestack.analysis.clips import data_facts
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_failures

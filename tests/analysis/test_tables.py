@@ -60,7 +60,7 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
         1: pytest.approx(2 / 3),
         2: pytest.approx(1 / 3),
     }
-    table = tables.metrics([run]).set_index("metric")
+    table = tables.metrics_of([run]).set_index("metric")
     assert table.loc["accuracy", "sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     report = tables.class_report(run).set_index("class").loc["macro avg"]
     assert table.loc["balanced_accuracy", "score"] == pytest.approx(report["recall"])
@@ -76,11 +76,12 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     rewrite(two, computed=computed(threads=2))
     rewrite(other, computed=computed(), machine=gpu)
     rewrite(one, computed=computed(threads=1))
-    table = tables.run_details(runs)
+    details = [tables.details_of(run) for run in runs]
     # 20 epochs of a second, two folds or three
-    assert table["fold_seconds"].tolist() == [20.0] * 3
-    assert table["trained_on"].tolist() == ["2 threads", "NVIDIA H200", "1 thread"]
-    assert table["missing_folds"].tolist() == ["", "", "3"]
+    assert [own.fold_seconds for own in details] == [20.0] * 3
+    trained_on = [own.trained_on for own in details]
+    assert trained_on == ["2 threads", "NVIDIA H200", "1 thread"]
+    assert [own.missing_folds for own in details] == ["", "", "3"]
 
 
 def test_numbers_round():

@@ -65,10 +65,10 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     expected = average_precision_score(
         best.labels, fold_ranks(best.probabilities[0], best.folds)
     )
-    assert found.best["accuracy"] == pytest.approx(expected)
+    assert found.best.score.value == pytest.approx(expected)
     assert (found.state, found.score) == ("winner", "mAP")
-    assert found.best["features"] == "mel"
-    assert found.best["accuracy_low"] < expected < found.best["accuracy_high"]
+    assert found.best.run.features == "mel"
+    assert found.best.score.low < expected < found.best.score.high
     random_ranks = random_rank_precision(best.labels, best.folds)
     assert found.chance == pytest.approx(random_ranks.mean())
     alone = findings(Results(loaded.runs[:1], []))
@@ -78,8 +78,8 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
         0.95 < MEAN_AVERAGE_PRECISION.perfect(best) < 1
     )  # folds differ a little in their prevalence
     assert list(found.tables["comparison"])[:3] == ["run", "map", "map_sd"]
-    difference = found.rows[1]["accuracy"] - expected
-    assert found.rows[1]["difference"] == pytest.approx(difference)
+    difference = found.ranked[1].score.value - expected
+    assert found.ranked[1].difference.value == pytest.approx(difference)
     report = found.tables[f"{best.name}.classes"]
     assert report["prevalence"][:4].tolist() == best.labels.mean(axis=0).tolist()
     assert report["average_precision"][:4].mean() == pytest.approx(
@@ -91,9 +91,9 @@ def test_seeds_are_one_configuration(loaded):
     strong, weak = loaded.runs
     both = np.concatenate([strong.probabilities, weak.probabilities])
     run = replace(strong, folders=strong.folders * 2, checkpoints={"last": both})
-    (row,) = findings(Results([run], [])).rows
-    each = [findings(Results([run], [])).rows[0]["accuracy"] for run in loaded.runs]
-    assert len(run.seeds) == 2 and row["accuracy"] == pytest.approx(np.mean(each))
+    (own,) = findings(Results([run], [])).ranked
+    each = [findings(Results([run], [])).best.score.value for run in loaded.runs]
+    assert len(run.seeds) == 2 and own.score.value == pytest.approx(np.mean(each))
     assert each[0] > each[1] + 0.1
 
 

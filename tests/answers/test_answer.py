@@ -119,7 +119,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert re.search(advice, str(found))
     assert str(found).count("95 %") == 1
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
-    assert found.score.low <= found.score.mean <= found.score.high
+    assert found.score.low <= found.score.value <= found.score.high
     assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command
     assert "about 1 minute. Run the same command again to resume." in whole.told
 
@@ -274,7 +274,7 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
     given = {"dataset": str(tmp_path / "labels.csv"), "audio_dir": str(clips.parent)}
     found = find_answer(options(**given))
     assert "Single features, by ridge, mAP: " in str(found)
-    assert found.score.mean > 0
+    assert found.score.value > 0
 
 
 def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options):
@@ -286,7 +286,7 @@ def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options)
 def test_one_feature_is_one_run_and_no_choice(quick, options):
     found = find_answer(options(features="mfcc"))
     assert found.run == "easy/mfcc-ridge" and found.recommended == "mfcc"
-    assert {*found.chosen.values()} == {"mfcc"} and found.score.mean > 0
+    assert {*found.chosen.values()} == {"mfcc"} and found.score.value > 0
     said = str(found)
     assert "chosen" not in said and "selected" not in said
     assert find_answer(options(features="mfcc")).lines[-1] == found.lines[-1]

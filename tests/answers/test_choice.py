@@ -162,7 +162,7 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     brought(tmp_path / "d" / "features", values, folds=3)
     found = answered(tmp_path)
     assert all("f1" in features.split("+") for features in found.chosen.values())
-    assert found.score.mean > 0.8 and found.alone["f1"] > 0.8
+    assert found.score.value > 0.8 and found.alone["f1"] > 0.8
     assert next(iter(found.alone)) == "f1"
     assert "Chosen: f1 in 3 of 3 folds" in str(found)
 

@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.options import AnalysisOptions, ReportJob
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import ReportJob
 from featurestack.commandline.quantities import points
 from featurestack.feature_importance import CurveOptions, ImportanceOptions
 from featurestack.feature_importance.fits import (

@@ -7,7 +7,7 @@ import pytest
 from featurestack import __version__
 from featurestack import paper as latex
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_inputs import files_of_report
+from featurestack.analysis.report import files_of_report
 from tests.analysis.made_runs import of_sets
 
 NEEDED = {"author", "title", "year"}

@@ -6,9 +6,8 @@ import subprocess
 
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import jobs
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.paper.test_latex import ODD
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from featurestack import paper as latex
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Said, findings
-from featurestack.analysis.report_inputs import files_of_report
+from featurestack.analysis.report import files_of_report
 from featurestack.analysis.runs import Problem, Results
 from tests.analysis.made_runs import MadeRun
 

@@ -7,7 +7,7 @@ import pytest
 from featurestack import paper as latex
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report_inputs import files_of_report
+from featurestack.analysis.report import files_of_report
 from tests.analysis.made_runs import MadeRun, make_run, of_sets
 from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
 from tests.analysis.test_tags import clips, loaded  # noqa: F401  # fixtures

@@ -3,9 +3,8 @@
 import pandas as pd
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score

@@ -1,10 +1,9 @@
-"""Figures that compare runs, and predicted with actual classes; their heat maps, and
-which of them a report has.
-
-The confusion matrix is for papers and notebooks; the page has it in HTML.
+"""The figures of a report: intervals of runs and of ablations, learning curves, and for
+papers and notebooks the confusion matrix and the features of one clip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -14,19 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
-from featurestack.analysis.figures.drawing import (
+from featurestack.analysis.figures import (
     INK,
     MUTED,
     PAPER,
     SERIES,
+    SPECTRUM,
+    VISIBLE,
     figure,
     grid_lines,
     is_narrow,
+    panels,
     row_height,
     shorten,
 )
-from featurestack.analysis.figures.saving import FigureWriter
-from featurestack.analysis.findings import Findings
 from featurestack.commandline.quantities import points
 from featurestack.scores.metrics import Floats, Ints, largest_first
 
@@ -41,10 +41,6 @@ SIGNED = "PuOr"
 # Text on a data colour, also in dark mode: one of the two always has a contrast over
 # 4.5.
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
-# most sets in a figure that has a row for each set; the page's table has all runs
-SETS_SHOWN = 24
-# kind of ablation -> its figure's file
-STEMS = {"features": "additions", "augmentation": "augmentation"}
 ERROR_SHADE = 1.3  # the page's style sheets have the same
 
 
@@ -235,43 +231,144 @@ def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
         start += side
 
 
-def submit_comparison(writer: FigureWriter, found: Findings) -> None:
-    """Submit the figures of several runs; with PAPER=1 also those that the page shows
-    in HTML.
+SPLITS = (
+    ("train", "training", SERIES[7], ":"),
+    ("val", "validation", SERIES[2], "--"),
+    ("test", "test fold", SERIES[0], "-"),
+)
 
-    A figure of intervals is left out if no row has an interval.
+
+@figure(
+    "Learning curves: mean over folds, the test fold shaded from the lowest to the"
+    " highest; nothing was selected by the test fold",
+    lambda **_: 2.6,
+)
+def draw_learning_curves(
+    ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = ""
+) -> Axes:
+    """Draw score and loss by epoch; `history` is fold -> table of history.csv, whose
+    first score of the test fold is drawn, with a title.
     """
-    rows = pd.DataFrame(found.rows)
-    shown = rows[:SETS_SHOWN]
-    if writer.for_print:
-        columns = {
-            "label": "name",
-            "accuracy": "estimate",
-            "accuracy_low": "low",
-            "accuracy_high": "high",
-        }
-        intervals = shown.rename(columns=columns).assign(
-            filled=shown["verdict"] != "tied"
+    epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
+    columns = 1 if is_narrow(ax) else 2
+    tested = (name for name in epochs if str(name).startswith("test_"))
+    scores = (name.removeprefix("test_") for name in tested if name != "test_loss")
+    score = next(scores, "accuracy")
+    for panel, metric, scale in zip(
+        panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss"), (100, 1)
+    ):
+        for part, label, colour, dash in SPLITS:
+            column = f"{part}_{metric}"
+            if column not in epochs:
+                continue
+            curve = scale * epochs.dropna(subset=column).groupby("epoch")[column].agg(
+                ["mean", "min", "max"]
+            )
+            if part == "test":
+                low, high = curve["min"], curve["max"]
+                panel.fill_between(
+                    curve.index, low, high, color=colour, alpha=0.15, linewidth=0
+                )
+            panel.plot(
+                curve.index,
+                curve["mean"],
+                color=colour,
+                linestyle=dash,
+                marker="o" if len(curve) == 1 else None,
+                label=label,
+            )
+        heading = metric if metric == "loss" else f"{title or score}, %"
+        panel.set(title=heading, xlabel="epoch")
+        grid_lines(panel)
+        panel.margins(x=0.02)
+        panel.set_ylim(bottom=0, top=None if metric == "loss" else 102)
+        panel.legend()
+    return ax
+
+
+GALLERY_COLUMNS = 3
+SHARP = 64  # rows that an image has at least: few would blur into each other
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
+    cache records.
+
+    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
+    not time.
+    """
+
+    name: str
+    values: np.ndarray
+    rows: np.ndarray
+    row_unit: str
+    seconds: np.ndarray
+    units: str = ""
+    frame_unit: str = "s"
+
+    def __repr__(self) -> str:
+        rows, frames = self.values.shape
+        return (
+            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
+            f" {self.units or 'no unit'})"
         )
-        if intervals["low"].notna().any():
-            writer.submit(
-                "accuracy_by_set",
-                intervals=intervals,
-                line=found.chance,
-                label=f"{found.score}, %",
+
+
+@figure(
+    "All cached features of one clip",
+    row_height("features", 0.5, 1.35, GALLERY_COLUMNS),
+    pixels=True,
+)
+def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
+    """Draw a panel for each feature: an image, or a line of one row."""
+    drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
+    for panel, feature in zip(drawn, features):
+        end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
+        if len(feature.values) == 1:
+            panel.plot(
+                feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6
             )
-    ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
-    for kind, pairs in ablations.groupby("kind", sort=False):
-        gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
-        if gains["model"].nunique() == 1:
-            gains["name"] = gains["name"].str.replace(
-                f" ({gains['model'].iloc[0]})", "", regex=False
-            )
-        gains["filled"] = gains["verdict"].str.startswith("clear")
-        if gains["low"].notna().any():
-            writer.submit(
-                "intervals",
-                STEMS[str(kind)],
-                intervals=gains,
-                label=f"points of {found.score}",
-            )
+            panel.set_ylabel(feature.units, labelpad=1)
+        else:
+            feature_map_image(panel, feature.values, end)
+            panel.set_yticks(*named_places(feature.rows))
+            panel.set_ylabel(feature.row_unit, labelpad=1)
+            if feature.frame_unit != "s":  # its frames need not be equally far apart
+                places, names = named_places(feature.seconds)
+                panel.set_xticks((places + 0.5) * end / len(feature.seconds), names)
+        panel.set_xlim(0, end)
+        panel.set_title(shorten(feature.name, 22), pad=3)
+        panel.set_xlabel(feature.frame_unit, labelpad=0.5)
+        panel.tick_params(length=1.5, pad=1.5)
+    ax.set_title(title, pad=16)
+    return ax
+
+
+def format_plain(value: float) -> str:
+    """A number with three significant digits, whole from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Up to four rows or frames, about equally far apart, and their values."""
+    spaced = np.linspace(0, len(axis) - 1, 4)
+    places = np.unique(spaced.round().astype(int))
+    names = [format_plain(float(axis[place])) for place in places]
+    return places, names
+
+
+def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
+    """Draw (rows, frames), low rows at the bottom; VISIBLE values have colours."""
+    values = np.asarray(values, np.float32)
+    low, high = np.percentile(values, VISIBLE)
+    panel.imshow(
+        np.repeat(values, -(-SHARP // len(values)), axis=0),
+        origin="lower",
+        aspect="auto",
+        cmap=SPECTRUM,
+        vmin=low,
+        vmax=high,
+        extent=(0, seconds, -0.5, len(values) - 0.5),
+        interpolation="antialiased",
+    )

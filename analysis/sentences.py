@@ -1,20 +1,17 @@
 """Sentences of a report, by subject: typed functions that take facts and return plain
-text, which the page, the terminal and the LaTeX document share. Here are the headline,
-the sentences of the first screen, and how the numbers were computed.
+text, which the page, the terminal and the LaTeX document share.
 
 `page.say` finds them by name; templates place them. A sentence that is not needed is
-empty. Modules on what few reports have are loaded when one of their sentences is said.
+empty. Those that a metric says in its own way end in its name: `chance_map`.
 """
 
 from collections.abc import Callable
 from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
 
-import pandas as pd
-
-from featurestack.analysis.findings import Findings, Row
+from featurestack.analysis.findings import ClassScore, Findings, Ranked
 from featurestack.analysis.ranking import Ranking
+from featurestack.analysis.tables import Gain
 from featurestack.commandline.quantities import (
     counted,
     is_or_are,
@@ -25,13 +22,11 @@ from featurestack.commandline.quantities import (
 )
 from featurestack.commandline.registry import Registry
 from featurestack.scores.accuracy import ACCURACY
+from featurestack.scores.metrics import Estimate
 from featurestack.scores.significance import FEWEST_RECORDINGS
 
 SENTENCES: Registry[Callable[..., str]] = Registry(
-    "sentence",
-    others=[
-        f"featurestack.analysis.sentences.{name}" for name in ("comparison", "tags")
-    ],
+    "sentence", others=["featurestack.analysis.method"]
 )
 # heading on the first screen -> the sentence's name
 LEADS = {
@@ -41,6 +36,7 @@ LEADS = {
     "Which classes fail?": "classes",
 }
 OF_ONE = ("sure", "classes")  # the others compare runs
+PERFECT = 0.9995  # a perfect order with a lower score is said
 
 
 def sentence(function: Callable[..., str]) -> Callable[..., str]:
@@ -62,12 +58,6 @@ def ranking_of(f: Findings) -> Ranking:
     return f.main
 
 
-def best_of(f: Findings) -> Any:
-    """The row of the best run of a report that has one."""
-    assert f.best is not None, "runs that are compared have a best one"
-    return f.best
-
-
 def folds(f: Findings) -> str:
     """`5 folds`, `2 of 5 folds`."""
     main = ranking_of(f)
@@ -81,22 +71,23 @@ def unsigned(value: float) -> str:
     return points(value).removeprefix("+")
 
 
-def leads_of(f: Findings) -> dict[str, str]:
+def leads_of(f: Findings) -> list[tuple[str, str]]:
     """LEADS of these runs: a single one has those of OF_ONE."""
-    if len(f.rows) > 1:
-        return LEADS
-    return {heading: name for heading, name in LEADS.items() if name in OF_ONE}
+    several = len(f.ranked) > 1
+    return [lead for lead in LEADS.items() if several or lead[1] in OF_ONE]
 
 
 @sentence
-def verdict(f: Findings, row: Row) -> str:
+def verdict(f: Findings, own: Ranked) -> str:
     """The verdict on a run, as a table shows it."""
-    text: str = row["verdict"]
-    if text == "not compared":
+    if own.verdict == "not compared":
         few = f"not compared: too few {plural(f.group)}"
         reasons = {"few recordings": few, "alone": "nothing to compare with"}
-        return reasons.get(row["reason"], text)
-    return "best, tied" if text == "best" and f.tied else text
+        return reasons.get(own.reason, own.verdict)
+    return "best, tied" if own.verdict == "best" and f.tied else own.verdict
+
+
+# ---- the headline
 
 
 @sentence
@@ -117,17 +108,10 @@ def headline(f: Findings) -> str:
     if f.choice and f.state != "chance":
         texts.reverse()  # the procedure has the score, and recommends a set
     if f.state == "tie" and len(f.tied) == 1:
-        texts.append(f"Tied with {f.tied[0]['label']}.")
+        texts.append(f"Tied with {f.tied[0].label}.")
     elif f.state == "tie":
         texts.append(f"Tied with {len(f.tied)} others.")
     return " ".join(texts)
-
-
-def no_verdict(f: Findings) -> str:
-    """Why runs are not tested."""
-    if not ranking_of(f).joined_from:
-        return f"Too few {plural(f.group)} for a verdict"
-    return "No verdict, because features were joined after they were tested one by one"
 
 
 def chance_of(main: Ranking) -> str:
@@ -142,25 +126,32 @@ def advice(f: Findings) -> str:
     `Recommended: mel with ridge; 3 of 5 folds chose these features.` of a choice.
     """
     main = ranking_of(f)
+    use = to_use(f)
     if f.state == "untested" and not f.choice:
-        return f"{no_verdict(f)}; the highest {f.score} is that of {to_use(f)}."
+        why = f"Too few {plural(f.group)} for a verdict"
+        if main.joined_from:
+            why = (
+                "No verdict, because features were joined after they were tested one by"
+                " one"
+            )
+        return f"{why}; the highest {f.score} is that of {use}."
     if f.state == "chance" and f.choice:
         names = counted(len(f.choice.candidates), "feature")
         return (
             f"No choice from {names} is clearly better than chance, {chance_of(main)}."
         )
-    if f.state == "chance" and len(f.rows) == 1:
-        return f"{to_use(f)}: not clearly better than chance, {chance_of(main)}."
+    if f.state == "chance" and len(f.ranked) == 1:
+        return f"{use}: not clearly better than chance, {chance_of(main)}."
     if f.state == "chance":
         return (
             f"No configuration is clearly better than chance, {chance_of(main)}; the"
-            f" highest {f.score} is that of {to_use(f)}."
+            f" highest {f.score} is that of {use}."
         )
     if f.choice:
         folds = counted(len(f.choice.sets), "fold")
         agreeing = f.choice.agreeing or "none"
-        return f"Recommended: {to_use(f)}; {agreeing} of {folds} chose these features."
-    return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {to_use(f)}."
+        return f"Recommended: {use}; {agreeing} of {folds} chose these features."
+    return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {use}."
 
 
 def to_use(f: Findings) -> str:
@@ -170,25 +161,25 @@ def to_use(f: Findings) -> str:
         return f"{f.choice.recommended} with {f.choice.recommended_model}"
     if main.best.trained:
         return f"{main.best.features} with {main.setting_of(main.best)}"
-    label: str = best_of(f)["label"]
-    return label
+    return f.best.label
 
 
 def reached(f: Findings) -> str:
     """The best score, its interval, that it is the highest of several, and what new
     speakers lose.
     """
-    best, main = best_of(f), ranking_of(f)
+    score, main = f.best.score, ranking_of(f)
     sure = f"too few {plural(f.group)} for an interval"
-    if pd.notna(best["accuracy_low"]):
-        low, high = best["accuracy_low"], best["accuracy_high"]
-        sure = f"95 % interval {of_hundred(low)} to {of_hundred(high)}"
-    text = f"{counted_clips(f)} ({sure}{balanced(f)})"
+    if score.bounded:
+        sure = f"95 % interval {of_hundred(score.low)} to {of_hundred(score.high)}"
+    if main.uneven:
+        sure += f"; balanced accuracy {percent(f.best.balanced)} %"
+    text = f"{counted_clips(f)} ({sure})"
     perfect = main.metric.perfect(main.best)
-    if perfect < 0.9995:
+    if perfect < PERFECT:
         text += f", where a perfect order gets {percent(perfect)} %"
-    if len(f.rows) > 1:
-        text += f", the highest of {len(f.rows)} configurations"
+    if len(f.ranked) > 1:
+        text += f", the highest of {len(f.ranked)} configurations"
     if f.new_values:
         text += f"; {f.new_values.measured}"
     return f"{text}."
@@ -196,22 +187,22 @@ def reached(f: Findings) -> str:
 
 def counted_clips(f: Findings) -> str:
     """`Cross-validation classified 96.2 % of 80 clips correctly`."""
-    best, main = best_of(f), ranking_of(f)
-    score = percent(best["accuracy"])
+    run, main = f.best.run, ranking_of(f)
+    score = percent(f.best.score.value)
     of_these = " of these speakers, sites or devices" if f.new_values else ""
-    seeds = f", a mean of {best['seeds']} seeds," if best["seeds"] > 1 else ""
+    seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
-        return f"Its {f.score}{of_these} is {score} %{seeds.rstrip(',')}"
-    clips = f"{score} % of {counted(len(main.best.clip_ids), 'clip')}{of_these}"
-    if main.best.foreign:
+        return f"Its {f.score}{of_these} is {score} %{seeds}"
+    clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}{of_these}"
+    if run.imported:
         return f"The predictions are right for {clips}"
-    tested, protocol = len(main.folds), len(main.best.config.folds)
+    tested, protocol = len(main.folds), len(run.config.folds)
     what = "Cross-validation"
     if tested < protocol or protocol == 1:
         what = f"A test of {folds(f)}"
     if f.choice:
         what += " of the whole choice"
-    return f"{what} classified {clips} correctly{seeds.rstrip(',')}"
+    return f"{what} classified {clips} correctly{seeds}"
 
 
 def of_hundred(share: float) -> str:
@@ -220,33 +211,26 @@ def of_hundred(share: float) -> str:
     return percent(share, 0 if whole else 1)
 
 
-def balanced(f: Findings) -> str:
-    """The balanced accuracy of the best run if the classes are uneven."""
-    if not ranking_of(f).uneven:
-        return ""
-    return f"; balanced accuracy {percent(best_of(f)['balanced_accuracy'])} %"
-
-
 @sentence
 def protocol(f: Findings) -> str:
     """`5 folds, 1 seed; each fold tested, trained on the others.`"""
-    if f.best is None:
+    if not f.ranked:
         return ""
-    best, main = f.best, ranking_of(f)
+    run = f.best.run
     text = folds(f)
-    if not best["exact"]:
-        text += f", {counted(best['seeds'], 'seed')}"
-    if main.best.config.synthetic:
+    if not run.exact:
+        text += f", {counted(len(run.seeds), 'seed')}"
+    if run.config.synthetic:
         text += ", synthetic data"
-    return f"{text}; {main.best.protocol}."
+    return f"{text}; {run.protocol}."
 
 
 def printed(f: Findings) -> str:
     """What the terminal says: the headline, the protocol, features within one model."""
-    texts = [headline(f), protocol(f)]
-    if len(f.rows) > 1:
-        texts.append(SENTENCES["features"](f))
-    return " ".join(filter(None, texts))
+    return " ".join(filter(None, (headline(f), protocol(f), features(f))))
+
+
+# ---- the first screen
 
 
 @sentence
@@ -255,15 +239,14 @@ def sure(f: Findings) -> str:
     if f.main is None:
         return ""
     text = ""
-    if len(f.rows) > 1 and f.main.best.missing_folds:
+    if len(f.ranked) > 1 and f.main.best.missing_folds:
         text = f"Compared on {folds(f)}, which all of these have finished. "
-    best = best_of(f)
     if f.main.joined_from:
         return (
             f"{text}No test here corrects for the choice from {f.main.joined_from}"
             " features that were tested one by one on these folds."
         )
-    if f.state == "untested" or (f.state == "one" and pd.isna(best["accuracy_low"])):
+    if f.state == "untested" or (f.state == "one" and not f.best.score.bounded):
         clips = counted(len(f.main.best.clip_ids), "test clip")
         return (
             f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and clips of"
@@ -277,7 +260,7 @@ def sure(f: Findings) -> str:
             f"{text}{by_metric('chance', f)}. The best configuration is not clearly"
             " better, and a small gain cannot be excluded."
         )
-    return " ".join(filter(None, [text + SENTENCES["sure_of_several"](f), seeds(f)]))
+    return " ".join(filter(None, [text + sure_of_several(f), seeds(f)]))
 
 
 def sure_of_one(f: Findings) -> str:
@@ -305,14 +288,85 @@ def sure_of_one(f: Findings) -> str:
     return text
 
 
+def sure_of_several(f: Findings) -> str:
+    """The comparison of the best configuration with the others."""
+    second = f.tied[0] if f.tied else f.ranked[1]
+    found = "no clear difference" if f.tied else "clearly worse"
+    texts = [f"{rival(f, second)}: {found}."]
+    tied = len(f.tied) - 1
+    worse = len(f.ranked) - 1 - len(f.tied) - (not f.tied)
+    if tied > 0:
+        texts.append(f"{counted(tied, 'other')} cannot be told from the best either.")
+    if worse > 0:
+        also = "" if f.tied else " too"
+        texts.append(
+            f"{counted(worse, 'other')} {is_or_are(worse)} clearly worse{also}."
+        )
+    return " ".join(texts)
+
+
+def rival(f: Findings, own: Ranked) -> str:
+    """A configuration, its score, and its difference to the best."""
+    return (
+        f"{own.label} has {percent(own.score.value)} %, {by_points(f, own.difference)}"
+    )
+
+
+def by_points(f: Findings, difference: Estimate) -> str:
+    """`+2.1 points (+1.0 to +3.2)`."""
+    ends = f"too few {plural(f.group)} for an interval"
+    if difference.bounded:
+        ends = f"{points(difference.low)} to {points(difference.high)}"
+    return f"{points(difference.value)} points ({ends})"
+
+
 def seeds(f: Findings) -> str:
     """What intervals leave out, if runs have one seed."""
-    trained = [row["seeds"] for row in f.rows if not row["exact"]]
+    trained = [len(run.seeds) for run in ranking_of(f).runs if not run.exact]
     if 1 not in trained:
         return ""
     some = max(trained) > 1
     number = "Some runs have one seed" if some else "Only one seed was trained"
     return f"{number}, and intervals do not include the variation between trainings."
+
+
+@sentence
+def features(f: Findings) -> str:
+    """The best feature set within one model, if the runs have several."""
+    alike = f.alike
+    if not alike or len(alike) == len(f.ranked):
+        return ""
+    first, second, *_ = alike
+    model = ranking_of(f).setting_of(first.run)
+    most = percent(first.score.value)
+    names = first.run.features, second.run.features
+    text = f"Of the {len(alike)} feature sets trained with {model}, {names[0]}"
+    if second.score.value == first.score.value:
+        return f"{text} and {names[1]} have the highest {f.score}, {most} %."
+    return (
+        f"{text} has the highest {f.score}, {most} %; {names[1]} has"
+        f" {percent(second.score.value)} %."
+    )
+
+
+@sentence
+def combine(f: Findings) -> str:
+    """The gain of the best set by one of its features, or of another by one more."""
+    gains = [gain for gain in f.gains if gain.kind == "features"]
+    if not gains:
+        return ""
+    best = (f.alike or f.ranked)[0].name
+    into = [gain for gain in gains if gain.with_ == best]
+    chosen = into or [gain for gain in gains if gain.without == best]
+    return " ".join(added(f, gain) for gain in chosen[:2])
+
+
+def added(f: Findings, gain: Gain) -> str:
+    """The gain of a set by one more feature."""
+    found = f"a {gain.verdict}" if gain.clear else gain.verdict
+    found = found.replace("not compared", "not tested")
+    what = by_points(f, gain.difference)
+    return f"Adding {gain.changed} to {gain.base}: {what}, {found}."
 
 
 @sentence
@@ -325,13 +379,12 @@ def classes(f: Findings) -> str:
 def classes_accuracy(f: Findings) -> str:
     if not f.hardest:
         return ""
-    if f.hardest[0]["recall"] == 1:
+    failing = [own for own in f.hardest if own.score != 1]
+    if not failing:
         return "Every test clip of every class is predicted correctly."
-    failing = [row for row in f.hardest if row["recall"] != 1]
-    failing.sort(key=itemgetter("recall"))
     texts = [
-        f"{listed([in_words(row['class']) for row in rows])} ({percent(recall)} %)"
-        for recall, rows in groupby(failing, itemgetter("recall"))
+        f"{listed([in_words(own.name) for own in classes])} ({percent(recall)} %)"
+        for recall, classes in groupby(failing, attrgetter("score"))
     ]
     return f"Lowest recall: {', '.join(texts)}."
 
@@ -339,6 +392,24 @@ def classes_accuracy(f: Findings) -> str:
 def in_words(name: str) -> str:
     """A class in a sentence: a number has quotes."""
     return f"“{name}”" if name[:1].isdigit() else name
+
+
+@sentence
+def classes_map(f: Findings) -> str:
+    def described(own: ClassScore) -> str:
+        prevalence = percent(own.prevalence)
+        return f"{own.name} ({percent(own.score)} %, prevalence {prevalence} %)"
+
+    texts = [described(own) for own in f.hardest[:3] if own.score != 1]
+    text = "Every class has an average precision of 100 %."
+    if texts or not f.hardest:
+        text = f"Lowest average precision: {', '.join(texts)}."
+    run = ranking_of(f).best
+    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
+    if absent:
+        are = is_or_are(absent)
+        text += f" {counted(absent, 'class')} without a test clip {are} left out."
+    return text
 
 
 @sentence
@@ -352,44 +423,10 @@ def chance_accuracy(f: Findings) -> str:
     return text
 
 
-# ---- how the numbers were computed, and media
-
-
 @sentence
-def method(f: Findings) -> str:
-    """The meaning of the score, its interval, and chance."""
-    return by_metric("method", f)
-
-
-@sentence
-def method_accuracy(f: Findings) -> str:
-    what = "Accuracy is the share of test clips that are predicted correctly"
-    if len(ranking_of(f).folds) > 1:
-        what += f", over {folds(f)}; SD is the standard deviation over the folds"
-    text = (
-        f"{what}. Seeds are averaged."
-        " The 95 % interval is Wilson’s with the standard error of a bootstrap"
-        f" over {counted(f.recordings, f.unit)}; it does not"
-        f" include the variation between trainings. {grouped(f)} Chance,"
-        f" {percent(f.chance)} %, is the share of the commonest class."
-    )
-    main = ranking_of(f)
-    if main.uneven:
-        text += (
-            " The classes are uneven, so the balanced accuracy is compared with chance:"
-            f" every constant prediction has {percent(main.against_chance.chance)} % of"
-            " it."
-        )
-    return text
-
-
-def grouped(f: Findings) -> str:
-    """Says that no group is on both sides of a split."""
-    if tables := [run.name for run in ranking_of(f).runs if run.foreign]:
-        which = f"which {plural(f.group)} {listed(tables)} was trained on"
-        return f"The tables of predictions do not say {which}."
-    known = "" if f.groups else ", as the dataset groups them,"
-    return f"Clips of one {f.group}{known} are never in both training and test."
+def chance_map(f: Findings) -> str:
+    chance = percent(f.chance)
+    return f"A random order of each fold's clips has a mAP of {chance} % on average"
 
 
 @sentence
