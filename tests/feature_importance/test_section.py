@@ -37,7 +37,7 @@ def proposed(trained=(), *, best=0.84, tested=("a", "b"), rows=("open",)):
     run = SimpleNamespace(clip_ids=["b", "a"], classes=["cat", "dog"])
     found = SimpleNamespace(
         main=SimpleNamespace(best=run),
-        best={"accuracy": best},
+        best=SimpleNamespace(score=SimpleNamespace(value=best)),
         runs=runs,
         warns=lambda code: False,
     )
