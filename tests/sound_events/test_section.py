@@ -64,7 +64,7 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     events = pd.read_csv(folder / "tables" / "events.csv", index_col="label")
     assert [*events.index] == ["high", "low", "all classes"]
     best = configuration_score([runs[1][0]])
-    assert events.loc["all classes", "f1"] == pytest.approx(best.mean)
+    assert events.loc["all classes", "f1"] == pytest.approx(best.value)
     assert events.loc["all classes", "low"] == pytest.approx(best.low)
     comparison = pd.read_csv(folder / "tables" / "comparison.csv")
     for name in ("onset_ms", "found", "false_alarms"):
