@@ -87,10 +87,6 @@ class Batch(NamedTuple):
         numbers = low + (high - low) * torch.rand(len(self.x), **self.source)
         return numbers.to(self.x.device)
 
-    def integers(self, limit: int) -> Tensor:
-        """(B,) a whole number from 0 to `limit` - 1 for each clip."""
-        return (self.uniform() * limit).floor().long()
-
     def partners(self) -> Tensor:
         """(B,) each clip's partner in a random permutation, perhaps itself."""
         import torch
@@ -115,15 +111,10 @@ class Batch(NamedTuple):
 
     def in_time(self, x: Tensor) -> Tensor:
         """`x`, but the batch's own values in channels whose columns are not time."""
-        return keep_untimed(self.channels.timed, x, self.x)
-
-
-def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
-    """`x`, but `still` in channels whose columns are not time."""
-    if all(timed):
-        return x
-    moving = _where(timed, (True,), x.device)
-    return x.where(moving, still)
+        timed = self.channels.timed
+        if all(timed):
+            return x
+        return x.where(_where(timed, (True,), x.device), self.x)
 
 
 # cached: each new copy to a GPU waits for the GPU's work
@@ -334,7 +325,7 @@ def noise(batch: Batch, strength: float) -> Batch:
     values = batch.x[0].numel()
     numbers = torch.randn(values + NOISE_OFFSETS, **batch.source)
     numbers = numbers.to(batch.x)
-    start = batch.integers(NOISE_OFFSETS)
+    start = (batch.uniform() * NOISE_OFFSETS).floor().long()
     windows = numbers.unfold(0, values, 1)[start]
     windows = windows.view_as(batch.x)
     level = batch.each(batch.uniform(0, strength))

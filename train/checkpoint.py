@@ -102,7 +102,9 @@ def read_safely(file: Path) -> Any:
     try:
         # files of torch before 1.6 are no zip; torchvision still publishes one
         if start == ZIP:
-            reason = damage(file)
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip()
+            reason = f"damaged: {damaged} does not have its checksum" if damaged else ""
         if not reason:
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception:
@@ -110,13 +112,6 @@ def read_safely(file: Path) -> Any:
         # file
         reason = "it is damaged, of another kind, or holds more than data"
     raise ValueError(reason)
-
-
-def damage(file: Path) -> str:
-    """The fault of a zip archive of torch.save; '' if it is whole."""
-    with zipfile.ZipFile(file) as archive:
-        damaged = archive.testzip()
-    return f"damaged: {damaged} does not have its checksum" if damaged else ""
 
 
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:

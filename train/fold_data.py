@@ -262,11 +262,6 @@ class FoldData:
         seed = self.plan.training.seed
         return seeded(self.source.device, seed, self.fold, epoch)
 
-    def spread(self, number: int) -> Positions:
-        """So many training clips, evenly spread."""
-        places = np.linspace(0, len(self.train) - 1, number)
-        return self.train[places.astype(int)]
-
     def class_weights(self) -> NDArray[np.float32] | None:
         """(K,) the weights of BALANCE=loss for the training clips."""
         if self.plan.training.balance != "loss":

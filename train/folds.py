@@ -210,7 +210,8 @@ def load_data(
         from featurestack.train.pretrained import set_norms
 
         place = next(network.parameters()).device
-        batches = data.source.batches(chunked(data.spread(NORMED_CLIPS)))
+        places = np.linspace(0, len(data.train) - 1, NORMED_CLIPS).astype(int)
+        batches = data.source.batches(chunked(data.train[places]))
         set_norms(network, (x.to(place) for x in batches))
     return data
 

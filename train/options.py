@@ -71,16 +71,6 @@ class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
     )
 
 
-def listed_options() -> list[str]:
-    """The options other than FEATURES that take lists, the outermost loop first."""
-    places = {}
-    for name, field in fields(RunOptions).items():
-        place = field.metadata.get("place")
-        if place is not None:
-            places[name] = place
-    return sorted(places, key=places.__getitem__)
-
-
 def listed(text: str) -> list[str]:
     """The values in a list. A blank after a comma begins no other value, nor does one
     in the path of a file that is there.
@@ -161,10 +151,11 @@ class TrainOptions(Options):
 
     def runs(self) -> list[RunOptions]:
         """Every combination of the lists; FEATURES stay as given."""
+        takes_list = {*fields(Training)} - {"features", "device"}
         lists = {
-            name: listed(self.given[name])
-            for name in listed_options()
-            if name in self.given
+            name: listed(text)
+            for name, text in self.given.items()
+            if name in takes_list
         }
         combinations = itertools.product(*lists.values())
         return [

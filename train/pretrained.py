@@ -85,12 +85,6 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
     return named, own
 
 
-def counters(network: nn.Module) -> set[str]:
-    """The batch norms' numbers of batches, which training does not use."""
-    names = network.state_dict()
-    return {name for name in names if name.endswith("num_batches_tracked")}
-
-
 def refuse_tested_clips(
     weights: str, dataset: str, clips: str, folds: Sequence[int]
 ) -> None:
@@ -151,7 +145,8 @@ def fill(
         reason = f"{wrong[0]} has another shape" if wrong else "no layer has its names"
         raise RequestError(f"{source} are weights of another model: {reason}")
     network.load_state_dict(chosen, strict=False)
-    new = own.keys() - chosen.keys() - counters(network)
+    # training does not use the batch norms' numbers of batches
+    new = {key for key in own if not key.endswith("num_batches_tracked")} - {*chosen}
     # the largest layers that hold some of them and nothing that was filled
     kept = {key[:place] for key in chosen for place in ends(key)}
     names = set()

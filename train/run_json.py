@@ -29,7 +29,6 @@ from featurestack.results.config import (
     digest,
 )
 from featurestack.results.run_folder import RunFolder, find, write_config
-from featurestack.results.training_options import Training
 from featurestack.scores.accuracy import fit_temperature
 from featurestack.scores.metrics import indicator
 from featurestack.storage.files import Lock
@@ -81,11 +80,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         clip_seconds=clip_seconds,
         channels=plan.channels,
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),
-        protocol=protocol(
-            plan.training,
-            in_steps=model.kind.in_steps,
-            published_test=cache.published_test in plan.folds,
-        ),
+        protocol=protocol(plan),
         hash=plan.hash,
         family=digest([seedless, plan.execution.tag]),
         command=plan.command,
@@ -98,33 +93,24 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     )
 
 
-def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:
-    """The protocol in words: tested and training clips, epochs, model selection.
-
-    in_steps        whether the model has epochs; else it has an exact solution
-    published_test  whether only the dataset's published test fold is tested
-    """
-    aside = {"next": "the next fold", "group": "15 % of the training groups"}
-    others = "the others"
-    epochs = f"epochs {training.epochs}{start_in_words(training)}, last epoch"
-    if training.val != "none":
-        others = f"the others without {aside[training.val]}, which validate"
-        epochs += f", and best epoch by {training.select}"
-    if published_test:
+def protocol(plan: Plan) -> str:
+    """The protocol in words: tested and training clips, epochs, model selection."""
+    training = plan.training
+    tested, others, fitted = "each fold tested", "the others", "exact solution"
+    if plan.cache.published_test in plan.folds:
         tested = "the dataset's test fold tested"
-    else:
-        tested = "each fold tested"
-    fitted = epochs if in_steps else "exact solution"
-    return f"{tested}, trained on {others}; {fitted}"
-
-
-def start_in_words(training: Training) -> str:
-    """The weights that training begins with; '' from scratch."""
-    if not training.pretrained:
-        return ""
+    start = best = ""
     if training.weights == "imagenet":
-        return " from ImageNet's weights"
-    return f" from the weights in {Path(training.weights).name}"
+        start = " from ImageNet's weights"
+    elif training.pretrained:
+        start = f" from the weights in {Path(training.weights).name}"
+    if training.val != "none":
+        aside = {"next": "the next fold", "group": "15 % of the training groups"}
+        others = f"the others without {aside[training.val]}, which validate"
+        best = f", and best epoch by {training.select}"
+    if plan.model.kind.in_steps:
+        fitted = f"epochs {training.epochs}{start}, last epoch{best}"
+    return f"{tested}, trained on {others}; {fitted}"
 
 
 def joined_from(features: Sequence[str], tested: Collection[str]) -> int:

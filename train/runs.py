@@ -38,7 +38,12 @@ def list_runs(options: ListOptions) -> int:
             tell(f"no runs in {folder}")
         for run in runs:
             try:
-                rows.append(described(run))
+                config, score = run.config, ""
+                if run.finished:
+                    score = f"{run.task.metric.title} {configuration_score([run])}"
+                folds = f"{len(run.finished)} of {len(run.folds)}"
+                own = config.features, config.model, folds, score
+                rows.append((str(run.path), *own))
             except (RequestError, OSError) as error:
                 problems[str(error)] = None
     if rows:
@@ -47,16 +52,6 @@ def list_runs(options: ListOptions) -> int:
     for problem in problems:
         tell(problem)
     return int(bool(problems))
-
-
-def described(run: RunFolder) -> Row:
-    """A run's row of the list."""
-    config = run.config
-    score = ""
-    if run.finished:
-        score = f"{run.task.metric.title} {configuration_score([run])}"
-    folds = f"{len(run.finished)} of {len(run.folds)}"
-    return str(run.path), config.features, config.model, folds, score
 
 
 def run_folders(text: str) -> list[Path]:

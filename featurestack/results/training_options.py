@@ -3,8 +3,6 @@ run.json keeps them.
 
 The field of an option may have more traits:
 
-    place     the place of its values among the loops of `train`: 0 outermost; None: it
-              takes one value
     label     the text before its value in the folder's name, by default `option=`;
               None: the value begins the name
     needs     the part of training without which a run ignores the option; an input kind
@@ -14,8 +12,7 @@ The field of an option may have more traits:
 import functools
 from typing import Literal
 
-from featurestack.commandline import options
-from featurestack.commandline.options import SEED, Auto, Options
+from featurestack.commandline.options import SEED, Auto, Options, option
 from featurestack.scores.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
@@ -23,9 +20,6 @@ Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 Device = Literal["cpu", "cuda", "mps"]
 Needs = Literal["steps", "grid", "padding", "balance"]
 
-MIDDLE, LAST = 0, 1  # places among the loops of `train`
-
-option = functools.partial(options.option, place=MIDDLE)
 of_networks = functools.partial(option, needs="steps")
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
@@ -41,7 +35,6 @@ class Training(Options):
         "mel+mfcc+chroma",
         "one feature set: names joined by +, each a channel; name@key=value is a"
         " variant, name:a-b some rows",
-        place=None,
         label=None,
     )
     model: str = option(
@@ -63,7 +56,6 @@ class Training(Options):
         "seed of weights, order and augmentation; another seed is another run of the"
         " same configuration",
         **SEED,
-        place=LAST,
         label="s",
     )
 
@@ -169,7 +161,6 @@ class Training(Options):
     device: str = of_networks(
         "auto",
         "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
-        place=None,
         label="",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(

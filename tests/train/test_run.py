@@ -222,11 +222,11 @@ def test_recordings_too_few_for_a_verdict_are_told_once(several, tmp_path, capsy
 
 
 def test_every_option_of_a_configuration_takes_a_list(several):
-    lists = ["texturenet", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
+    lists = ["texturenet", "cnn4"], [0, 1], [0.001, 0.002], ["mel", "chroma"]
     jobs = run.product(
         given_too(several, "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002")
     )
-    assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
+    assert [(job.model, job.seed, job.lr, job.features) for job in jobs] == list(
         itertools.product(*lists)
     )
 
