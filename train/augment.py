@@ -371,11 +371,7 @@ class Augmenter:
         return ",".join(f"{entry.name}={strength:g}" for entry, strength in self.steps)
 
     def __call__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        channels: Channels,
-        generator: Generator,
+        self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """The augmented x and y, of the same shapes."""
         batch = Batch(x, y, channels, generator)

@@ -273,10 +273,7 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
 
 
 def disagreement(
-    network: nn.Module,
-    compute: Compute,
-    batch: Batch,
-    objective: CrossEntropy,
+    network: nn.Module, compute: Compute, batch: Batch, objective: CrossEntropy
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
     if they agree.
@@ -337,10 +334,7 @@ def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def agreed(
-    proposed: Compute,
-    network: nn.Module,
-    batch: Batch,
-    objective: CrossEntropy,
+    proposed: Compute, network: nn.Module, batch: Batch, objective: CrossEntropy
 ) -> Compute:
     """The first way that agrees with plain fp32, of `proposed` and fp32 on its threads;
     says why another is not used.

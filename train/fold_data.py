@@ -49,11 +49,7 @@ ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
 # Unit of a feature's values -> their `per_decibel` and `exponent` (see `Channels`)
 # before standardisation.
-LOUDNESS = {
-    "dB": (1.0, 0.0),
-    "amplitude": (0.0, 1.0),
-    "power": (0.0, 2.0),
-}
+LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
 

@@ -169,10 +169,7 @@ class RemoveOptions(RunsOptions, DataOptions):
 
     example = 'RUN="mel-cnn4 mfcc-cnn4"'
 
-    run: str = option(
-        "",
-        "name, path or unique prefix of a run; several remove each",
-    )
+    run: str = option("", "name, path or unique prefix of a run; several remove each")
     old: bool = option(
         False, "the runs of other clips, labels, folds or values than there are today"
     )

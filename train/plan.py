@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import (
-    dataset_name,
-)
+from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     Split,
@@ -36,11 +34,7 @@ from featurestack.scores.tasks import Task
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Model
 from featurestack.train.network_input import InputSpec
-from featurestack.train.options import (
-    Execution,
-    RunOptions,
-    suitable,
-)
+from featurestack.train.options import Execution, RunOptions, suitable
 from featurestack.train.settings import find_data, settle, validate
 
 Positions = NDArray[np.intp]  # rows of the clip table

@@ -35,11 +35,7 @@ from featurestack.train import run_json
 from featurestack.train.models import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, TrainOptions
-from featurestack.train.plan import (
-    Plan,
-    make_plan,
-    training_command,
-)
+from featurestack.train.plan import Plan, make_plan, training_command
 from featurestack.train.settings import choose_model, find_features, validate
 
 if TYPE_CHECKING:

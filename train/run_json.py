@@ -230,8 +230,6 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
             values = thresholds_of_run(labels, probabilities, folds, whole=whole)
             thresholds = dict(zip(run.classes, values.tolist()))
         fitted[selection] = Calibration(
-            temperature=temperature,
-            clips=len(tested),
-            thresholds=thresholds,
+            temperature=temperature, clips=len(tested), thresholds=thresholds
         )
     return fitted

@@ -8,12 +8,7 @@ from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
-from featurestack.results.run_folder import (
-    RunFolder,
-    configuration_score,
-    find,
-    locked,
-)
+from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
 from featurestack.results.selection import of_other_data, select
 from featurestack.storage.files import is_closed
 from featurestack.storage.own_files import RECORD, OwnFiles

@@ -13,16 +13,8 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import fields
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import (
-    Channel,
-    parse_channel,
-    parse_set,
-)
-from featurestack.features_cache.table import (
-    has_tags,
-    originals,
-    untrainable,
-)
+from featurestack.features_cache.names import Channel, parse_channel, parse_set
+from featurestack.features_cache.table import has_tags, originals, untrainable
 from featurestack.results.config import StoredChannel
 from featurestack.results.selection import training_clips
 from featurestack.scores.tasks import Task, claiming_name, task_of
@@ -162,9 +154,7 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
 
 
 def choose_model(
-    name: str,
-    channels: Sequence[StoredChannel],
-    task: Task | None = None,
+    name: str, channels: Sequence[StoredChannel], task: Task | None = None
 ) -> Model:
     """The named model; the default becomes mlp if all channels are vectors."""
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):

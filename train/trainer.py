@@ -37,16 +37,8 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epochs,
 )
-from featurestack.train.compute import (
-    Compute,
-    agreed,
-    preferred,
-)
-from featurestack.train.fold_data import (
-    FoldData,
-    chunked,
-    draw_batches,
-)
+from featurestack.train.compute import Compute, agreed, preferred
+from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
     Passes,
@@ -102,12 +94,7 @@ class Trainer:
 
     captured = True  # a card's steps are captured, where the network can be
 
-    def __init__(
-        self,
-        data: FoldData,
-        network: nn.Module,
-        compute: Compute,
-    ) -> None:
+    def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         self.plan = data.plan
         self.training = training = data.plan.training
         self.augmenter = data.plan.augmenter

@@ -13,17 +13,8 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.table import (
-    SEPARATOR,
-    refuse_class_names,
-)
-from featurestack.results.config import (
-    RUN_FORMAT,
-    RunConfig,
-    SoundClass,
-    digest,
-    label,
-)
+from featurestack.features_cache.table import SEPARATOR, refuse_class_names
+from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass, digest, label
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
@@ -49,11 +40,7 @@ class Predictions:
 
 
 def write_imported(
-    predictions: Predictions,
-    place: Path,
-    *,
-    source: str,
-    protocol: str = PROTOCOL,
+    predictions: Predictions, place: Path, *, source: str, protocol: str = PROTOCOL
 ) -> RunFolder:
     """Write the run folder `place`, runs/<dataset>/<name>, and return it; it replaces a
     folder of the same source. RequestError if the clips have one label.

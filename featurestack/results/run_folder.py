@@ -231,10 +231,7 @@ class RunFolder:
         return {}
 
     def scored(
-        self,
-        fold: int | None = None,
-        split: str = "test",
-        selection: str = "auto",
+        self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> pd.DataFrame:
         """The rows of one split and selection; RequestError if there are none."""
         table = self.predictions(fold)
@@ -245,10 +242,7 @@ class RunFolder:
         return rows
 
     def answers(
-        self,
-        fold: int | None = None,
-        split: str = "test",
-        selection: str = "auto",
+        self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one;
         with tags labels (N, K).

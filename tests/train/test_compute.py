@@ -11,12 +11,7 @@ import torch
 from torch import nn
 
 from featurestack.train import compute, trainer
-from featurestack.train.compute import (
-    Compute,
-    agreed,
-    disagreement,
-    preferred,
-)
+from featurestack.train.compute import Compute, agreed, disagreement, preferred
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions

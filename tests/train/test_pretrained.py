@@ -91,10 +91,7 @@ def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, ch
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [
-        ("resnet18-00000000", "SHA-256 begins"),
-        ("absent-12345678", "cannot be fetched"),
-    ],
+    [("resnet18-00000000", "SHA-256 begins"), ("absent-12345678", "cannot be fetched")],
 )
 def test_a_published_file_is_checked(imagenet, name, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -292,9 +292,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
 
 
-def test_the_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
-    several,
-):
+def test_the_table_has_a_row_a_configuration_by_accuracy_with_its_interval(several):
     done, (header, first, _, note) = table(
         several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1"
     )

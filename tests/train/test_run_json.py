@@ -82,9 +82,7 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
             read_config(changed(content, place, *value), RunConfig, "run.json")
 
 
-def test_run_json_says_how_the_run_computes_now(
-    options,
-):
+def test_run_json_says_how_the_run_computes_now(options):
     plan = make_plan(options)
     for threads in (1, 2, 2):
         compute = Compute("cpu", threads=threads)

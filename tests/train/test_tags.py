@@ -10,11 +10,7 @@ import torch
 
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import label_indicator
-from featurestack.predict.bundle import (
-    RunModel,
-    make_bundle,
-    read_bundle,
-)
+from featurestack.predict.bundle import RunModel, make_bundle, read_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions

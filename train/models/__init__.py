@@ -53,9 +53,7 @@ SIZE_AT_FAULT = re.compile(
 MODELS: Registry[Model] = Registry(
     "model",
     # models of frames, which take no clips
-    special={
-        "frames": "featurestack.sound_events.task",
-    },
+    special={"frames": "featurestack.sound_events.task"},
     extensible=True,
 )
 
@@ -332,12 +330,7 @@ def aclnet(
 
 @model(kind="vector", bounds=DROPOUT)
 def mlp(
-    channels: int,
-    classes: int,
-    shape: Shape,
-    *,
-    width: int = 256,
-    dropout: float = 0.5,
+    channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5
 ) -> nn.Module:
     """A multilayer perceptron on vectors; other features enter by mean and deviation of
     each row.

@@ -101,11 +101,7 @@ class AclNet(nn.Module):
     """
 
     def __init__(
-        self,
-        channels: int,
-        classes: int,
-        width: float,
-        dropout: float,
+        self, channels: int, classes: int, width: float, dropout: float
     ) -> None:
         super().__init__()
         self.front = nn.Sequential(

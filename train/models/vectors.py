@@ -61,11 +61,7 @@ class VectorNet(nn.Module):
     """Standardise, one hidden and one linear layer: (B, D, 1, 1) to (B, classes)."""
 
     def __init__(
-        self,
-        dimensions: int,
-        classes: int,
-        width: int,
-        dropouts: tuple[float, float],
+        self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]
     ) -> None:
         """`dropouts`: before the hidden layer and before the last layer."""
         super().__init__()
@@ -424,12 +420,7 @@ class TextureNet(nn.Module):
     """
 
     def __init__(
-        self,
-        planes: Planes,
-        classes: int,
-        frames: int,
-        width: int,
-        members: int,
+        self, planes: Planes, classes: int, frames: int, width: int, members: int
     ) -> None:
         super().__init__()
         # no weights, so that it runs once if augmentations only shift
