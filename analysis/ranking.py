@@ -70,7 +70,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 
 @dataclass(frozen=True)
 class AgainstChance:
-    """The score of a run against that of a prediction that knows nothing."""
+    """The score of a run against a prediction that knows nothing."""
 
     score: str  # its name
     reached: float
@@ -179,7 +179,7 @@ class Ranking(Compared):
 
     @property
     def differences(self) -> Floats:
-        """(G, R - 1) scores of each other run less those of the best."""
+        """(G, R - 1) scores of each other run minus the best run's."""
         return self._compared[0]
 
     @property

@@ -256,7 +256,7 @@ def uneven_classes(evidence: Evidence) -> str:
 @warning("W9", "Recordings of unequal size")
 def unequal_recordings(evidence: Evidence) -> str:
     """Clips of one recording resemble each other, and few recordings hold many of the
-    clips. The interval is as wide as that of fewer, equally large recordings.
+    clips. The interval is as wide as for fewer recordings of equal size.
     """
     found = evidence.found
     if not found.main:

@@ -134,7 +134,7 @@ def advice(f: Findings) -> str:
                 "No verdict, because features were joined after they were tested one by"
                 " one"
             )
-        return f"{why}; the highest {f.score} is that of {use}."
+        return f"{why}; {use} has the highest {f.score}."
     if f.state == "chance" and f.choice:
         names = counted(len(f.choice.candidates), "feature")
         return (
@@ -144,8 +144,8 @@ def advice(f: Findings) -> str:
         return f"{use}: not clearly better than chance, {chance_of(main)}."
     if f.state == "chance":
         return (
-            f"No configuration is clearly better than chance, {chance_of(main)}; the"
-            f" highest {f.score} is that of {use}."
+            f"No configuration is clearly better than chance, {chance_of(main)};"
+            f" {use} has the highest {f.score}."
         )
     if f.choice:
         folds = counted(len(f.choice.sets), "fold")

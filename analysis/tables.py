@@ -1,7 +1,7 @@
 """The tables of a report about runs, unrounded: metrics, classes, errors, ablations.
 
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration,
-and is that of the test clips of all folds together. `n` counts the folds (1 if the
+and counts the test clips of all folds together. `n` counts the folds (1 if the
 metric has no score of one fold), `sd` is the sample standard deviation over the folds'
 own scores (NaN if n is 1).
 """

@@ -36,7 +36,7 @@ The table says what each feature is. Its name leads to a card: what changes the 
 what it ignores and how it is computed (`make show FEATURES=NAME` prints one). If
 you do not know where to begin, take `mel`, then add `mfcc` and `modulation`.
 
-Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames unless a
+Rows and frames belong to a clip of 5 s at 44.1 kHz, which has 431 frames unless a
 card says otherwise. A name with parameters, `mel@n_mels=64`, is a variant that is
 stored next to the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" names the
 pairs of ESC-10's classes that the feature separates best and worst: the accuracy of a

@@ -134,7 +134,7 @@ is a word NAME=value (`make train EPOCHS=10`), or a flag where it is installed
 
 
 def sentence(text: str) -> str:
-    """A meaning as it stands in the code, begun with a capital and ended with a full
+    """A meaning from the code, begun with a capital and ended with a full
     stop.
     """
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")

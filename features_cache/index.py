@@ -137,7 +137,7 @@ HEADERS = {
 VERIFIED, COSTS, FAILURES = HEADERS
 CHECKED = "check.json"
 CHECK_FORMAT = 1
-WHOLE = "all"  # stands in place of a feature if the clip itself is at fault
+WHOLE = "all"  # takes the place of a feature if the clip itself failed
 
 
 def read_rows(file: Path) -> list[list[str]]:

@@ -33,7 +33,7 @@ NAMING = "field", "group"  # findings of `check` that have a GROUP=
 SPEECH = "embedding@model=speech"
 # docs/tables/layers.csv, vector_models.csv
 LAYERS = (
-    "The layers of a pretrained network may bring more: those of YAMNet reach 92.8 %"
+    "The layers of a pretrained network may bring more: YAMNet's reach 92.8 %"
     " with ridge on ESC-50, mel 48.0 %."
 )
 

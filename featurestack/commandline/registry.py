@@ -91,7 +91,7 @@ class Registry(dict[str, Entry]):
         usual = [entry for entry in self if entry not in self.special]
         message = nearest(self.subject, name, usual, self.special)
         if self.extensible:
-            message += "; LOAD=FILE.py adds those of a file of your own"
+            message += "; LOAD=FILE.py adds your own"
         raise RequestError(message)
 
     def register(

@@ -65,7 +65,7 @@ COMMANDS = {
     "show": Command(
         "interface:show_command",
         "pipeline.options:ShowOptions",
-        "List the features, draw those of an audio file, or describe a cache.",
+        "List the features, draw an audio file's, or describe a cache.",
     ),
     "features": Command(
         "pipeline.extract:extract_features",

@@ -284,7 +284,7 @@ def make_bundle(options: BundleOptions) -> int:
     if options.refit:
         bundle = refit(run, options.data)
         made = (
-            "one model of all folds' clips, without a score of its own (that of"
+            "one model of all folds' clips, without a score of its own (the score of"
             f" {run.name} is cross-validated)"
         )
     else:

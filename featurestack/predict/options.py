@@ -67,7 +67,7 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     channel: int | None = option(
         None,
         "channel of files that have several: 1 for the first, 0 for the mean of all; by"
-        " default that of the run's dataset",
+        " default the channel of the run's dataset",
         **CHANNEL,
     )
     hop: float = option(
@@ -84,7 +84,7 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     out: Path | None = option(
         None,
         "file of every probability, .csv or .json; of a run of events the folder of"
-        " detections and scores, by default that of the dataset in REPORTS",
+        " detections and scores, by default the dataset's in REPORTS",
     )
 
 
@@ -96,7 +96,7 @@ class StressOptions(ComputingOptions):
     dataset: str = option(
         "",
         "dataset of the run, or its cache folder if it is not the one in DATA; by"
-        " default that of the run",
+        " default the run's dataset",
     )
 
 

@@ -1,8 +1,8 @@
 """Scores of predictions: what a metric is, and what the metrics of clips share.
 
 A metric says how runs compare by it: their scores, these by recording, and what a
-prediction that knows nothing gets. `scores.accuracy` has that of one label a clip,
-`scores.tags` that of several.
+prediction that knows nothing gets. `scores.accuracy` has the metrics of one label a
+clip, `scores.tags` of several.
 
 Conventions: N clips, K classes, S seeds, R runs, G source recordings, F folds; `labels`
 (N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of several

@@ -41,7 +41,7 @@ Tensor = TypeVar("Tensor", bound=Logits)
 
 
 class Task(ABC):
-    """The kind of prediction for a clip; its defaults are those of clips."""
+    """The kind of prediction for a clip; its defaults are for clips."""
 
     name: str  # the value of TASK
     column: str  # the clip table's column from which targets are made

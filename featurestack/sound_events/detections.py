@@ -9,7 +9,7 @@
         detections of each class
     scores.csv                  only with TABLES: `score_table`
 
-Names stand in the tables as they are, so that every reader reads them back the same.
+Names are written to the tables as they are, so that every reader reads the same ones.
 
 A recording is cut into pieces as the training recordings were, and the models of all
 folds answer each frame; the mean of their probabilities becomes detections by the rules

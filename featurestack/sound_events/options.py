@@ -30,7 +30,7 @@ class EventsCommand(DataOptions, LabelOptions):
     empty: bool = option(
         False, "use recordings without a table, as free of events; by default left out"
     )
-    name: str = option("", "name of the dataset; by default that of AUDIO")
+    name: str = option("", "name of the dataset; by default the name of AUDIO")
 
 
 class DetectionOptions(LabelOptions):

@@ -75,10 +75,10 @@ def classes(f: "Findings") -> str:
 
 def method(f: "Findings") -> str:
     return (
-        "Event F1 is that of all classes and folds together, by rules chosen on the"
-        " other folds. A detection is right if it and an event of its label share half"
-        " of the time that one of them lasts (IoU 0.5). The 95 % interval is from a"
-        f" bootstrap over {counted(f.recordings, f.unit)}, without the variation"
+        "Event F1 is over all classes and folds together, by rules chosen on the"
+        " other folds. A detection is right if it and an event of its label overlap for"
+        " half of the time that the two cover together (IoU 0.5). The 95 % interval is"
+        f" from a bootstrap over {counted(f.recordings, f.unit)}, without the variation"
         " between trainings and choices of rules; runs are compared by jackknife"
         f" values. Chance, {percent(f.chance)} %, is the mean F1 of {SHIFTS} circular"
         f" shifts of each {f.unit}’s detections. One {f.group} is never both trained on"

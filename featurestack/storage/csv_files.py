@@ -104,8 +104,8 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
             if any(map(str.strip, cells[len(names) :])):
                 raise RequestError(
                     f"{path}, line {begin}: the row has {len(cells)} cells, the header"
-                    f" {len(names)}; a text with a {SEPARATOR_NAMES[separator]} stands"
-                    ' in quotes, as in "dog, big", and a number has a decimal point'
+                    f" {len(names)}; a text with a {SEPARATOR_NAMES[separator]} needs"
+                    ' quotes, as in "dog, big", and a number has a decimal point'
                 )
             rows[begin] = cells[: len(names)] + [""] * (len(names) - len(cells))
     except csv.Error as error:

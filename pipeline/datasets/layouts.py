@@ -170,7 +170,7 @@ def read_folder(folder: Path) -> Listing:
     several = clips["label"][clips["label"].str.contains(SEPARATOR)]
     if len(several):
         raise RequestError(
-            f"the class folder {several.iloc[0]}: {SEPARATOR} stands between the labels"
+            f"the class folder {several.iloc[0]}: {SEPARATOR} separates the labels"
             " of a clip; rename the folder"
         )
     notes = []

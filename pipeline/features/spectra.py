@@ -240,7 +240,7 @@ def gammatone(
     bank: ErbBank,
     framing: Framing,
 ) -> np.ndarray:
-    """Gammatone spectrogram: the level of bands shaped and spaced like those of the
+    """Gammatone spectrogram: the level of bands shaped and spaced as in the
     inner ear.
 
     Formula: 10 log10 (G |STFT|^2), G = (1 + ((f - c) / b)^2)^-2, b = 1.019 x 24.7 (1 +

@@ -63,7 +63,7 @@ def contrast(
     quantile: Quantile = 0.02,
     framing: Framing,
 ) -> np.ndarray:
-    """Spectral contrast: how far peaks stand above valleys, in seven bands, five of
+    """Spectral contrast: how far peaks rise above valleys, in seven bands, five of
     them octaves.
 
     Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest

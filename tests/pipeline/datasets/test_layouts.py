@@ -50,7 +50,7 @@ def test_links_are_followed_once(tmp_path):
         ("a.wav dog/readme.txt", "expected one sub-folder per class"),
         ("a.wav b.wav labels.csv", "a class for each file: DATASET=.*/labels.csv$"),
         ("dog/1.wav dog/2.wav", r"one class only \(dog\), and training needs two"),
-        ("c;d/1.wav e/2.wav", "the class folder c;d: ; stands between .* rename the f"),
+        ("c;d/1.wav e/2.wav", "the class folder c;d: ; separates .* rename the f"),
         ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
     ],
 )
