@@ -12,7 +12,7 @@ Frequencies are kept for the tables of detections: a model of frames has none.
 
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
-if a header says so: `Start (ms)`, `onset_ms`. Another unit is refused. A mark without
+if a header says so: `Start (ms)`, `onset_ms`. A mark without
 an end, or whose end is its start, is an event of POINT seconds around it.
 
 `make events` writes them as events.csv next to the table of clips: MARK_COLUMNS, with
@@ -24,10 +24,9 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,10 +76,10 @@ COLUMNS = {
     "low": "lowfreq lowfrequency freqlow minfreq fmin low",
     "high": "highfreq highfrequency freqhigh maxfreq fmax high",
 }
-KNOWN = frozenset(" ".join(COLUMNS.values()).split())
-TIMES = ("start", "end", "file offset")
-# unit in a header, in lower case -> seconds
-SECONDS = {"": 1.0, "s": 1.0, "ms": 0.001, "sec": 1.0, "seconds": 1.0}
+# a unit at the end of a header, in brackets or after a blank or _
+UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
+# columns of a table's rows: '' or NaN for what a row lacks; the index is the line
+ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
 UNCHANGED = LabelOptions()
@@ -98,19 +97,6 @@ class Annotations:
     # recordings that have a table, or a row in one, even without an event
     annotated: frozenset[str]
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
-
-
-class Row(NamedTuple):
-    """A row of a table: '' or NaN for what it lacks."""
-
-    where: str  # table and line, for messages
-    file: str
-    start: float
-    end: float
-    label: str
-    low: float = math.nan  # Hz
-    high: float = math.nan
-    column: str = ""  # of the label
 
 
 class UnknownTable(RequestError):
@@ -192,27 +178,28 @@ def read_events(
     for name, path in paths.items():
         own = known.of_table(path, name, alone=len(paths) == 1)
         rows = read_rows(path, options, is_table=bool(own or len(paths) == 1))
-        if not own and not any(row.file for row in rows):
+        if not own and not rows["file"].any():
             noted["tables that fit no recording"][name] = None
             continue
-        if not rows:
+        if rows.empty:
             noted["tables without an event"][name] = None
         annotated |= {own} - {""}
-        for row in rows:
-            file = known.find(plain_path(row.file), row.where) if row.file else own
+        for line, named, start, end, label, *box in rows.itertuples():
+            where = f"{path}, line {line}"
+            file = known.find(plain_path(named), where) if named else own
             if not file:
                 missing = noted["recordings that are not in AUDIO=, left out"]
-                missing[row.file or row.where] = None
+                missing[named or where] = None
                 continue
             annotated.add(file)
-            seconds = recordings[file]
-            if row.start == row.end:
-                row = around(row)
-            if row.end > seconds:
-                noted["events that end with their recording"][row.where] = None
-            for own_label in labels_of_event(row, options.label, file, seconds):
-                span = row.start, min(row.end, seconds)
-                events.append((file, *span, own_label, *row[5:]))
+            if math.isnan(start) and math.isnan(end):
+                continue  # the recording is silent
+            start, end = span_of(where, start, end, file, recordings[file])
+            if end > recordings[file]:
+                noted["events that end with their recording"][where] = None
+                end = recordings[file]
+            for own_label in labels_of_event(label or options.label, where):
+                events.append((file, start, end, own_label, *box))
     if not annotated:
         first, path = next(iter(paths.items()))
         raise RequestError(
@@ -262,53 +249,56 @@ def own_detections(
     return own, bool(within)
 
 
-def read_rows(path: Path, options: LabelOptions, *, is_table: bool) -> list[Row]:
-    """The rows of a table in any known format; a file that may be none has none."""
+def read_rows(path: Path, options: LabelOptions, *, is_table: bool) -> pd.DataFrame:
+    """ROWS of a table in any known format; a file that may be none has none."""
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
     if cell_number(first.partition("\t")[0]) is not None:
         return label_track(path, text)
     try:
-        return list(table_rows(path, text, options)) if text.strip() else []
+        if text.strip():
+            return table_rows(path, text, options)
     except UnknownTable:
         if is_table:
             raise
-        return []
+    return pd.DataFrame(columns=[*ROWS])
 
 
-def around(point: Row) -> Row:
-    """The event of POINT seconds around a mark without length."""
-    start = min(point.start, max(0.0, point.start - POINT / 2))
-    end = point.start + POINT / 2
-    return point._replace(start=round(start, DIGITS), end=round(end, DIGITS))
-
-
-def labels_of_event(row: Row, default: str, file: str, seconds: float) -> list[str]:
-    """The labels of a row's event, separated by `;`; none without an event."""
-    if math.isnan(row.start):
-        return []
-    if row.start < 0 or row.end < row.start or row.start >= seconds:
+def span_of(
+    where: str, start: float, end: float, file: str, seconds: float
+) -> tuple[float, float]:
+    """Start and end of an event, of POINT seconds around a mark without length."""
+    if start == end:
+        end = round(start + POINT / 2, DIGITS)
+        start = min(start, max(0.0, round(start - POINT / 2, DIGITS)))
+    if not 0 <= start <= end or start >= seconds:
         raise RequestError(
-            f"{row.where}: the event lasts from {row.start:g} to {row.end:g} s;"
-            f" expected a start and an end, in seconds, within the {seconds:.6g} s"
-            f" of {file}"
+            f"{where}: the event lasts from {start:g} to {end:g} s; expected a start"
+            f" and an end, in seconds, within the {seconds:.6g} s of {file}"
         )
-    cell = row.label or default
+    return start, end
+
+
+def labels_of_event(cell: str, where: str) -> list[str]:
+    """The labels of an event, separated by `;`."""
     labels = [label.strip() for label in cell.split(SEPARATOR) if label.strip()]
     if not labels:
         raise RequestError(
-            f"{row.where}: the event has no label; write one, or give LABEL= for such"
+            f"{where}: the event has no label; write one, or give LABEL= for such"
             " events"
         )
     return labels
 
 
 def seconds_of(where: str, column: str, text: str) -> float:
-    if (number := cell_number(text)) is not None:
-        return number
-    raise RequestError(
-        f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or 12,5"
-    )
+    """The seconds in a cell, NaN of a blank one."""
+    number = cell_number(text) if text else math.nan
+    if number is None:
+        raise RequestError(
+            f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
+            " 12,5"
+        )
+    return number
 
 
 def frequency(text: str) -> float:
@@ -317,26 +307,26 @@ def frequency(text: str) -> float:
     return math.nan if number is None or number < 0 else number
 
 
-def label_track(path: Path, text: str) -> list[Row]:
+def label_track(path: Path, text: str) -> pd.DataFrame:
     """The events of an Audacity track; cells after the label are left out."""
-    rows: list[Row] = []
+    rows: dict[int, list[object]] = {}
     for line, content in enumerate(text.split("\n"), 1):
         first, *cells = map(str.strip, content.split("\t"))
         if first.startswith("\\"):
-            low, high = (frequency(cell) for cell in (*cells, "", "")[:2])
-            rows[-1:] = [row._replace(low=low, high=high) for row in rows[-1:]]
+            for own in list(rows.values())[-1:]:
+                own[4:6] = (frequency(cell) for cell in (*cells, "", "")[:2])
         if first.startswith("\\") or not (first or any(cells)):
             continue
         where = f"{path}, line {line}"
         start = end = seconds_of(where, "the start", first)
         if cells and (cells[0] == "" or cell_number(cells[0]) is not None):
-            last = cells.pop(0) or first
-            end = seconds_of(where, "the end", last)
-        rows.append(Row(where, "", start, end, cells[0] if cells else ""))
-    return rows
+            end = seconds_of(where, "the end", cells.pop(0) or first)
+        label = cells[0] if cells else ""
+        rows[line] = ["", start, end, label, math.nan, math.nan, ""]
+    return pd.DataFrame(rows.values(), [*rows], [*ROWS])
 
 
-def table_rows(path: Path, text: str, options: LabelOptions) -> Iterator[Row]:
+def table_rows(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
     of = find_columns(path, list(table), options.column)
@@ -345,48 +335,34 @@ def table_rows(path: Path, text: str, options: LabelOptions) -> Iterator[Row]:
             f"{path}, line 1: no column is known to hold labels (label,"
             f" Annotation, Species, …); {remedy_of_labels(table, of)}"
         )
-    units = units_of(path, of)
-    cells = {
-        role: table[name].str.strip() if name else [""] * len(table)
-        for role, name in of.items()
-    }
-
-    def seconds(role: str) -> float:
-        number = seconds_of(where, of[role], cell[role])
-        return round(number * units[role], DIGITS)
-
-    for line, row in zip(table.index, zip(*cells.values())):
-        cell = dict(zip(cells, row))
-        if not any(row):
-            continue
-        where = f"{path}, line {line}"
-        start = end = math.nan
-        if cell["start"] or cell["end"]:
-            start = seconds("start")
-            end = seconds("end") if cell["end"] else start
-            if cell["file offset"]:
-                begin = seconds("file offset")
-                start, end = begin, round(begin + (end - start), DIGITS)
-        box = frequency(cell["low"]), frequency(cell["high"])
-        yield Row(where, cell["file"], start, end, cell["label"], *box, of["label"])
+    cells = {role: table[name] if name else "" for role, name in of.items()}
+    rows = pd.DataFrame(cells, table.index).map(str.strip)
+    rows = rows[(rows != "").any(axis=1)]
+    for role in ("start", "end", "file offset"):
+        _, unit = plain_name(of[role])
+        rows[role] = [
+            round(seconds_of(f"{path}, line {line}", of[role], cell) * unit, DIGITS)
+            for line, cell in rows[role].items()
+        ]
+    rows["end"] = rows["end"].fillna(rows["start"])
+    moved = (rows["file offset"] - rows["start"]).fillna(0.0)
+    for role in ("start", "end"):
+        rows[role] = (rows[role] + moved).round(DIGITS)
+    for role in ("low", "high"):
+        rows[role] = rows[role].map(frequency)
+    return rows.assign(column=of["label"])[[*ROWS]]
 
 
-def plain_name(header: str) -> tuple[str, str]:
-    """A header in lower case without punctuation, and its unit: that in brackets, or
-    the last word if the rest is a known name and the whole is not.
+def plain_name(header: str) -> tuple[str, float]:
+    """A header in lower case without unit and punctuation, and the unit in seconds.
 
-    >>> plain_name("Begin Time (ms)"), plain_name("onset_ms")
-    (('begintime', 'ms'), ('onset', 'ms'))
+    >>> plain_name("Begin Time (ms)"), plain_name("onset_s")
+    (('begintime', 0.001), ('onset', 1.0))
     """
-    text = header.casefold()
-    brackets = re.search(r"[(\[](.*?)[)\]]", text)
-    unit = brackets[1].strip() if brackets else ""
-    bare = text.replace(brackets[0], "") if brackets else text
-    words = re.findall(r"[^\W_]+", bare)
-    name = "".join(words)
-    if name not in KNOWN and not brackets and "".join(words[:-1]) in KNOWN:
-        return "".join(words[:-1]), words[-1]
-    return name, unit
+    unit = UNIT.search(header)
+    bare = header[: unit.start()] if unit else header
+    seconds = 0.001 if unit and unit[1].lower() == "ms" else 1.0
+    return re.sub(r"[\W_]+", "", bare).casefold(), seconds
 
 
 def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
@@ -400,7 +376,7 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
         raise UnknownTable(
             f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known"
             " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
-            " start,end,label, or an Audacity label track, which has none"
+            " start,end,label in s or ms, or an Audacity label track, which has none"
         )
     if column and column not in header:
         raise RequestError(
@@ -428,20 +404,6 @@ def remedy_of_files(path: Path) -> str:
         return ""
     files = [name for name in table if table[name].str.fullmatch(AUDIO_FILE).any()]
     return f"; rename {files[0]} to file" if files else ""
-
-
-def units_of(path: Path, of: Mapping[str, str]) -> dict[str, float]:
-    """Role in TIMES -> the seconds of its column's unit."""
-    units = {}
-    for role in TIMES:
-        _, unit = plain_name(of[role])
-        if unit not in SECONDS:
-            raise RequestError(
-                f"{path}, line 1: the unit of {shortened(of[role])!r} is not known;"
-                f" expected {', '.join(filter(None, SECONDS))}"
-            )
-        units[role] = SECONDS[unit]
-    return units
 
 
 def read_marks(cache: Cache) -> pd.DataFrame:
