@@ -16,7 +16,6 @@ No torch.
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +43,6 @@ from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.annotations import (
     EVENTS_FILE,
     MARK_COLUMNS,
-    Annotations,
     read_events,
 )
 from featurestack.sound_events.frames import Frames, are_exclusive, numbers_between
@@ -220,36 +218,18 @@ def csv_path(options: EventsCommand) -> Path:
     return options.data / name / f"{name}.csv"
 
 
-def used_recordings(
-    options: EventsCommand, annotations: Annotations, measured: Measured
-) -> tuple[dict[str, float], Annotations]:
-    """The seconds of the recordings in use, and their events; RequestError if there is
+def used_events(events: pd.DataFrame, used: Mapping[str, float]) -> pd.DataFrame:
+    """The events in recordings that last so long, cut to them; RequestError if there is
     none.
     """
-    readable = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
-    known = annotations.annotated
-    used = {n: lasts for n, lasts in readable.items() if options.empty or n in known}
-    notes = [*annotations.notes]
-    if unannotated := [name for name in readable if name not in used]:
-        number = counted(len(unannotated), "recording")
-        named = shortened(", ".join(unannotated))
-        hint = "EMPTY=1 if they hold no event"
-        notes.insert(0, f"left out, no table: {number}, {named}; {hint}")
-    events = annotations.events[annotations.events["file"].isin(used.keys())]
+    events = events[events["file"].isin(used.keys())]
     lasts = events["file"].map(used)
-    gone = events["start"] >= lasts
-    if gone.any():
-        number = counted(gone.sum(), "event")
-        notes.append(f"left out, in the missing part of a recording: {number}")
-    events = events.assign(end=events["end"].clip(upper=lasts))[~gone]
-    events = events.reset_index(drop=True)
+    events = events.assign(end=events["end"].clip(upper=lasts))
+    events = events[events["start"] < lasts].reset_index(drop=True)
     if events.empty:
-        raise RequestError(
-            f"TABLES={options.tables} holds no event to use in a recording that can be"
-            " read"
-        )
+        raise RequestError("no table has an event in a recording that can be read")
     refuse_class_names(events["label"].unique())
-    return used, replace(annotations, events=events, notes=tuple(notes))
+    return events
 
 
 def write(
@@ -283,10 +263,9 @@ def write(
 
 
 def events_summary(
-    seconds: Mapping[str, float], annotated: Annotations, pieces: pd.DataFrame
+    seconds: Mapping[str, float], events: pd.DataFrame, pieces: pd.DataFrame
 ) -> str:
-    """Counts by label, how long events last, and what was left out."""
-    events = annotated.events
+    """Counts by label, and how long events last."""
     rows = []
     for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
         rows.append([label, f"{len(lasts):,}", f"{lasts.median():.3f}"])
@@ -294,18 +273,17 @@ def events_summary(
     exclude = "exclude each other" if are_exclusive(events) else "overlap"
     whole = duration(sum(seconds.values()))
     recordings = counted(len(seconds), "recording")
-    lines = [
-        f"{recordings}, {whole}, {counted(len(events), 'event')}",
-        text_table(rows, ["label", "events", "median seconds"]),
-        f"labels {exclude}; {counted(len(pieces), 'piece')} of {length:g} s",
-        *annotated.notes,
-    ]
+    text = (
+        f"{recordings}, {whole}, {counted(len(events), 'event')}\n"
+        f"{text_table(rows, ['label', 'events', 'median seconds'])}\n"
+        f"labels {exclude}; {counted(len(pieces), 'piece')} of {length:g} s"
+    )
     if len(seconds) == 1:
-        lines.append(
-            f"one recording: its {BLOCKS} blocks are groups; their scores are"
+        text += (
+            f"\none recording: its {BLOCKS} blocks are groups; their scores are"
             " optimistic for another site"
         )
-    return "\n".join(lines)
+    return text
 
 
 def make_events(options: EventsCommand) -> int:
@@ -320,12 +298,23 @@ def make_events(options: EventsCommand) -> int:
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
     annotations = read_events(options.tables, measured.promised, options)
-    seconds, annotated = used_recordings(options, annotations, measured)
+    notes = [*annotations.notes]
+    seconds = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
+    if not options.empty:
+        if silent := [name for name in seconds if name not in annotations.annotated]:
+            number, named = counted(len(silent), "recording"), ", ".join(silent)
+            hint = "EMPTY=1 if they hold no event"
+            notes.append(f"left out, no table: {number}, {shortened(named)}; {hint}")
+        seconds = {n: s for n, s in seconds.items() if n in annotations.annotated}
+    events = used_events(annotations.events, seconds)
+    if lost := annotations.events["file"].isin(seconds.keys()).sum() - len(events):
+        number = counted(lost, "event")
+        notes.append(f"left out, in the missing part of a recording: {number}")
     stretches = cut_blocks(seconds, BLOCKS if len(seconds) == 1 else 1)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
-    write(pieces, annotated.events, recordings, path)
-    print(events_summary(seconds, annotated, pieces))
+    write(pieces, events, recordings, path)
+    print("\n".join([events_summary(seconds, events, pieces), *notes]))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
     given = [f"DATASET={path}", *option_words(options, ("data",))]
     print(next_line(State(given, incomplete=True, of_clips=False)))
