@@ -316,7 +316,7 @@ class Split:
     """Clip ids of one fold's split, in the table's order.
 
     `train` holds originals, then clips that are only trained on; `statistics` the
-    originals alone; `left_out` originals whose group is tested or validated.
+    originals only; `left_out` originals whose group is tested or validated.
     """
 
     train: Ids

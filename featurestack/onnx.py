@@ -77,7 +77,7 @@ class ExportedModel(RunModel):
         self.fold_numbers = tuple(json.loads(metadata["folds"]))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
-        """(B, K) of each fold's model alone.
+        """(B, K) of each fold's model.
 
         Clips without padding have lengths of their own and are given one by one.
         """

@@ -341,7 +341,7 @@ def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
 
 
 def _with_axes(windows: Array, shape: list[int | None]) -> Array:
-    """The windows with as many axes as the network's input: one window alone, or an
+    """The windows with as many axes as the network's input: one window, or an
     axis of one channel, the second or, if that is fixed to 1, the last.
     """
     if len(shape) < windows.ndim:

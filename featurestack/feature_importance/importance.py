@@ -103,8 +103,8 @@ class FeatureSets:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Set -> its number of features: none, all, all without each one, each one
-        alone, each one beside the base.
+        """Set -> its number of features: none, all, all without each one, each one,
+        each one with the base.
         """
         features = self.features
         sizes = {NONE: 0, self.every: len(features)}
@@ -164,7 +164,7 @@ def gain_tests(gains: Floats, groups: NDArray[np.generic]) -> pd.DataFrame:
 
 def measures_table(fits: SetScores) -> pd.DataFrame:
     """One row for each feature and measure: the score of the set in question (the
-    feature alone, all without it, the base with it), mean, low, high, p, significant.
+    feature, all without it, the base with it), mean, low, high, p, significant.
     """
     parts = []
     for measure in MEASURES:

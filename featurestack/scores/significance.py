@@ -21,7 +21,7 @@ Several differences are tested as a family by the largest standardised one, unde
 drawn for whole recordings, so that runs that resemble each other cost little (step-down
 maxT; Westfall and Young 1993). A report has two families, the best run against the
 others and ablations, each at half of 5 %. If all runs are equally good, at most one
-report in twenty claims a difference (`python -m bench.statements`). Two runs alone
+report in twenty claims a difference (`python -m bench.statements`). Only two runs
 are judged at the same level: the same data have one verdict, whatever asked for it.
 
 **The interval of a difference** inverts the test. It holds every value d that is not

@@ -187,7 +187,7 @@ def model(
     kind : str
         What it takes: "image", "vector" or "wave".
     augment : str
-        AUGMENT=auto for this model alone.
+        AUGMENT=auto for this model.
     reads_padding : bool
         Whether it tells how long a clip is by its padding, which PADDING=auto keeps.
     bounds : dict
