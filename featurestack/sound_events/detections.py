@@ -43,7 +43,7 @@ from featurestack.sound_events.dataset import (
     measure_recordings,
     place,
 )
-from featurestack.sound_events.frames import Frames, Rule, candidates, detect_above
+from featurestack.sound_events.frames import Frames, Rule, candidates
 from featurestack.sound_events.options import RECORD
 from featurestack.sound_events.scores import score_lines, score_table, tally_all
 from featurestack.sound_events.training import FrameModel
@@ -91,9 +91,10 @@ def find_detections(
     parts, to_check = [], []
     with audio.damaged_frames() as damaged:
         for answers in frames_of(model, files, seconds, problems):
-            parts.append(answers[0].table(detect_above(*answers, rules, thresholds)))
+            every = answers[0].table(candidates(*answers, rules, thresholds))
+            parts.append(every[every["score"] > every["label"].map(thresholds)])
             if options.check:
-                to_check.append(answers[0].table(candidates(*answers, rules)))
+                to_check.append(every)
     failures = {files[name]: text for name, text in problems.items()}
     tell_failures(failures, damaged, len(files))
     if not parts:

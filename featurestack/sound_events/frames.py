@@ -24,7 +24,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -327,7 +326,7 @@ def candidates(
     frames: Frames,
     probabilities: Numbers,
     rules: Mapping[str, Rule],
-    thresholds: Mapping[str, float] = MappingProxyType({}),
+    thresholds: Mapping[str, float],
 ) -> dict[str, Spans]:
     """The detections of each class, and runs of frames that score less: above
     LEAST_SHARE of the lowest threshold, or of a class's own in `thresholds`, if lower.
@@ -348,17 +347,6 @@ def candidates(
         less = below[name].take(below[name].score <= rule.threshold)
         every[name] = together([found[name], less])
     return every
-
-
-def detect_above(
-    frames: Frames,
-    probabilities: Numbers,
-    rules: Mapping[str, Rule],
-    thresholds: Mapping[str, float],
-) -> dict[str, Spans]:
-    """The candidates that score more than their class's threshold."""
-    every = candidates(frames, probabilities, rules, thresholds)
-    return {n: own.take(own.score > thresholds[n]) for n, own in every.items()}
 
 
 # ---- rules

@@ -17,7 +17,7 @@ from featurestack.sound_events.check import (
     tell_checked,
     write_check,
 )
-from featurestack.sound_events.frames import Rule, candidates, detect_above
+from featurestack.sound_events.frames import Rule, candidates
 from featurestack.sound_events.options import DetectionOptions
 from tests.refusal import refused
 from tests.sound_events import field
@@ -36,7 +36,7 @@ def found():
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
     probabilities[95:, 1] = 0.2
     rules = dict.fromkeys(frames.classes, Rule())
-    return frames.table(candidates(frames, probabilities, rules))
+    return frames.table(candidates(frames, probabilities, rules, {}))
 
 
 @pytest.fixture
@@ -95,14 +95,14 @@ def test_what_checked_announces_is_what_predict_finds():
     smooth = np.cumsum(rng.normal(0, 0.3, (2000, 2)), axis=0)
     probabilities = expit(smooth - smooth.mean(axis=0)).astype(np.float32)
     rules = {"cat": Rule(0.5, 0.5, 0.15), "dog": Rule(0.6, 1.0, 0.2)}
-    every = frames.table(candidates(frames, probabilities, rules))
+    every = frames.table(candidates(frames, probabilities, rules, {}))
     checks = checked(every["score"].to_numpy(), np.ones(len(every)), every.index, 100)
     above = precision_above(checks)
     assert len(above) == 10
     for row in above.itertuples():
         thresholds = dict.fromkeys(rules, row.above)
-        found = detect_above(frames, probabilities, rules, thresholds)
-        assert sum(len(own.start) for own in found.values()) == row.detections
+        found = candidates(frames, probabilities, rules, thresholds).values()
+        assert sum((own.score > row.above).sum() for own in found) == row.detections
 
 
 def test_ranges_of_the_score_are_drawn_evenly_from_the_first_row_on():
