@@ -11,7 +11,7 @@ the verdict is clear.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -20,13 +20,12 @@ import pandas as pd
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.tables import (
-    Details,
+    Cost,
     Gain,
     ablations,
     class_report,
     confused_pairs,
-    details_of,
-    metrics_of,
+    cost_of,
     settings,
 )
 from featurestack.results.config import Choice
@@ -87,15 +86,15 @@ class Ranked:
     run: Run
     label: str  # which no other run of its ranking has
     score: Estimate  # by which it is ranked
-    sd: float  # of the score, over n folds
-    n: int
+    sd: float  # sample standard deviation of the folds' own scores, NaN of one fold
+    n: int  # folds
     scores: Mapping[str, float]  # every other metric
     difference: Estimate  # to the best of the main ranking, its interval corrected
     error: float  # standard error of the difference
     p: float
     verdict: Verdict
     reason: str  # why it is not compared
-    details: Details
+    cost: Cost
 
     @property
     def name(self) -> str:
@@ -236,17 +235,14 @@ def statistics(sets: Sequence[Ranking]) -> Findings:
     """The findings that the rankings themselves hold, the main one first."""
     main = sets[0]
     runs = [run for ranking in sets for run in ranking.runs]
-    metrics = metrics_of(runs)
-    every = [own for ranking in sets for own in ranked_in(ranking, metrics)]
+    every = [own for ranking in sets for own in ranked_in(ranking)]
     gains = ablations(main) if len(main.runs) > 1 else []
     reports = {run.name: class_report(run) for run in runs}
     options = [{"run": run.name, **settings(run)} for run in runs]
     made = {
-        "metrics": metrics,
-        "runs": pd.DataFrame([asdict(own.details) for own in every]),
+        "comparison": comparison_table(main, every),
         "settings": pd.DataFrame(options).fillna(""),
         "ablations": pd.DataFrame([gain.row() for gain in gains]),
-        **tables_of_ranking(main, every, reports),
     }
     kept = {name: own for name, own in made.items() if len(own)}
     for run in runs:
@@ -284,34 +280,14 @@ def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
     return problems
 
 
-def tables_of_ranking(
-    main: Ranking,
-    every: Sequence[Ranked],
-    reports: Mapping[str, pd.DataFrame],
-) -> dict[str, pd.DataFrame]:
-    """The tables that compare runs: comparison.csv;
-    recall_by_class.csv, with tags precision_by_class.csv, every class by every run of
-    the main ranking.
-
-    reports  run -> its `class_report`
-    """
+def comparison_table(main: Ranking, every: Sequence[Ranked]) -> pd.DataFrame:
+    """comparison.csv: a row for each configuration."""
     further = [column[0] for column in main.metric.score_columns]
     table = pd.DataFrame([own.row() for own in every])
     columns = dict.fromkeys((*COMPARISON, *further))
-    comparison = table[[name for name in columns if name in table]]
-    by_run = [
-        reports[run.name][:-2].assign(run=run.name, category=run.categories)
-        for run in main.runs
-    ]
-    of_class = main.metric.class_score
-    return {
-        "comparison": comparison.rename(
-            columns=lambda name: re.sub("^accuracy", main.metric.name, name)
-        ),
-        f"{of_class.removeprefix('average_')}_by_class": pd.concat(by_run)[
-            ["run", "class", "category", of_class]
-        ],
-    }
+    return table[[name for name in columns if name in table]].rename(
+        columns=lambda name: re.sub("^accuracy", main.metric.name, name)
+    )
 
 
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -333,7 +309,7 @@ def state_of(main: Ranking, *, tied: bool) -> State:
     return "tie" if tied else "winner"
 
 
-def ranked_in(ranking: Ranking, metrics: pd.DataFrame) -> list[Ranked]:
+def ranked_in(ranking: Ranking) -> list[Ranked]:
     """The runs of a ranking in its order; outside the main one without differences."""
     runs = ranking.runs
     differences = np.full((len(runs), 4), np.nan)  # with interval and p
@@ -346,8 +322,8 @@ def ranked_in(ranking: Ranking, metrics: pd.DataFrame) -> list[Ranked]:
     reason = ranking.reason or ("alone" if len(runs) == 1 else ranking.untested)
     ranked = []
     for place, run in enumerate(runs):
-        own = metrics[metrics["run"] == run.name].set_index("metric")
-        of_score = own.loc[ranking.metric.name]
+        of_folds, scores = run.task.metric.of_run(run)
+        by_fold = of_folds[ranking.metric.name]
         difference, low, high, p = differences[place].tolist()
         verdict: Verdict = "clearly worse" if p < ranking.level else "tied"
         if reason:
@@ -361,15 +337,15 @@ def ranked_in(ranking: Ranking, metrics: pd.DataFrame) -> list[Ranked]:
                 score=Estimate(
                     float(ranking.accuracy[place]), *ranking.interval[place].tolist()
                 ),
-                sd=float(of_score["sd"]),
-                n=int(of_score["n"]),
-                scores=own["score"].drop(ranking.metric.name).to_dict(),
+                sd=float(by_fold.std(ddof=1)),
+                n=len(by_fold),
+                scores={k: v for k, v in scores.items() if k != ranking.metric.name},
                 difference=Estimate(difference, low, high),
                 error=float(errors[place]),
                 p=p,
                 verdict=verdict,
                 reason=reason,
-                details=details_of(run),
+                cost=cost_of(run),
             )
         )
     return ranked

@@ -16,10 +16,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from featurestack import __path__
+from featurestack.analysis import method, sentences
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.sections import SHOWN_RUNS, PageInputs, Section
-from featurestack.analysis.sentences import SENTENCES, leads_of, unsigned
 from featurestack.analysis.tables import format_p
 from featurestack.commandline import quantities
 from featurestack.commandline.errors import make_command
@@ -27,6 +27,18 @@ from featurestack.commandline.errors import make_command
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
+SAID = (  # the sentences that templates place
+    sentences.headline,
+    sentences.protocol,
+    sentences.features,
+    sentences.sure,
+    sentences.combine,
+    sentences.classes,
+    sentences.verdict,
+    sentences.media,
+    method.method,
+    method.tested,
+)
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
 
@@ -41,11 +53,6 @@ def imprint() -> str:
         f"featurestack · {datetime.now():%-d %B %Y, %H:%M} · Python"
         f" {platform.python_version()}, {platform.system()} {platform.machine()}"
     )
-
-
-def say(name: str, *given: object) -> str:
-    """A sentence by its name, as plain text; empty if there is nothing to say."""
-    return SENTENCES[name](*given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +82,9 @@ class Page:
     @property
     def leads(self) -> Mapping[str, str]:
         """Heading -> sentences that the first screen shows."""
-        first = {title: say(name, self.found) for title, name in leads_of(self.found)}
+        several = len(self.found.ranked) > 1
+        own = sentences.LEADS if several else sentences.LEADS_OF_ONE
+        first = {title: text(self.found) for title, text in own.items()}
         parts = (first, *(own.leads for own in self.sections))
         every = {title: text for part in parts for title, text in part.items()}
         return {title: text for title, text in every.items() if text}
@@ -149,7 +158,7 @@ def environment() -> jinja2.Environment:
     }
     made.tests["known"] = pd.notna
     made.globals |= {
-        "say": say,
+        **{own.__name__: own for own in SAID},
         "known": pd.notna,
         "imprint": imprint,
         "FIRST_ROWS": FIRST_ROWS,
@@ -173,7 +182,7 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
     "percent": _of_known(quantities.percent),
     "points": _of_known(quantities.points),
-    "unsigned": _of_known(unsigned),
+    "unsigned": _of_known(sentences.unsigned),
     "decimals": _of_known(lambda *given: quantities.rounded(*given).replace("-", "−")),
     "count": _of_known(quantities.count),
     "number": _of_known(

@@ -18,7 +18,6 @@ from featurestack.commandline.quantities import (
     is_or_are,
     listed,
     percent,
-    plural,
 )
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
@@ -250,22 +249,4 @@ def uneven_classes(evidence: Evidence) -> str:
     return (
         f"The classes are uneven, {fewest} to {most} clips: read the balanced accuracy,"
         " in which every class counts the same."
-    )
-
-
-@warning("W9", "Recordings of unequal size")
-def unequal_recordings(evidence: Evidence) -> str:
-    """Clips of one recording resemble each other, and few recordings hold many of the
-    clips. The interval is as wide as for fewer recordings of equal size.
-    """
-    found = evidence.found
-    if not found.main:
-        return ""
-    shares = found.main.shares
-    effective = round(1 / float(shares @ shares))
-    if effective >= len(shares) / 2:
-        return ""
-    return (
-        f"Some {plural(found.group)} have many more clips than others: the"
-        f" {counted(found.recordings, found.group)} count like {effective} equal ones."
     )

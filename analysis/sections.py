@@ -45,7 +45,7 @@ from featurestack.commandline.quantities import (
 from featurestack.features_cache.cache import Cache
 from featurestack.scores.metrics import Estimate
 
-# columns of the comparison: of the details, heading, kind of cell
+# columns of the comparison: of the cost, heading, kind of cell
 COSTS = (
     ("parameters", "Parameters", "count"),
     ("fold_seconds", "Training, per fold", "seconds"),
@@ -53,20 +53,12 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
-# column -> its heading among the facts of a run
-SCORES = {
-    "macro_auroc": "Macro AUROC",
-    "macro_f1": "Macro F1",
-    "log_loss": "Log loss",
-}
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 # a group with fewer says little: the page folds these
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
-# kind of ablation -> its figure's file
-STEMS = {"features": "additions", "augmentation": "augmentation"}
 
 
 @dataclass(frozen=True)
@@ -152,8 +144,8 @@ def comparison(page: PageInputs) -> Section:
     found = page.found
     if len(found.ranked) > 1 or page.writer.for_print:
         submit_comparison(page.writer, found)
-    costs = found.tables["runs"].replace("", None).dropna(axis=1, how="all")
-    known = {name for own in found.ranked for name, _ in known_scores(own)}
+    costs = [vars(own.cost) for own in found.every]
+    scores = [own.scores for own in found.ranked]
     values = {
         "uneven": any(
             percent(own.balanced) != percent(own.score.value) for own in found.ranked
@@ -162,15 +154,17 @@ def comparison(page: PageInputs) -> Section:
         "score_columns": [
             column
             for column in found.best.run.task.metric.score_columns
-            if column[0] in known
+            if any(known(own.get(column[0])) for own in scores)
         ],
-        "cost_columns": [column for column in COSTS if column[0] in costs],
+        "cost_columns": [
+            column for column in COSTS if any(known(own[column[0]]) for own in costs)
+        ],
     }
     return Section("comparison", "Comparison", values=values)
 
 
-def known_scores(own: Ranked) -> list[tuple[str, float]]:
-    return [(name, score) for name, score in own.scores.items() if pd.notna(score)]
+def known(value: object) -> bool:
+    return value not in ("", None) and value == value
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:
@@ -188,17 +182,14 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         ]
         given = {"line": found.chance, "label": label}
         figures.append(("accuracy_by_set", "accuracy_by_set", rows, given))
-    for kind, stem in STEMS.items():
-        gains = [gain for gain in found.gains if gain.kind == kind][:SETS_SHOWN]
-        model = f" ({gains[0].model})" if gains else ""
-        if len({gain.model for gain in gains}) > 1:
-            model = ""  # needed to tell them apart
-        rows = [
-            (gain.name.replace(model, ""), gain.difference, gain.clear)
-            for gain in gains
-        ]
-        label = f"points of {found.score}"
-        figures.append(("intervals", stem, rows, {"label": label}))
+    gains = found.gains[:SETS_SHOWN]
+    models = {gain.model for gain in gains}
+    model = f" ({models.pop()})" if len(models) == 1 else ""  # several are told apart
+    rows = [
+        (gain.name.replace(model, ""), gain.difference, gain.clear) for gain in gains
+    ]
+    label = f"points of {found.score}"
+    figures.append(("intervals", "additions", rows, {"label": label}))
     for name, stem, rows, given in figures:
         if any(estimate.bounded for _, estimate, _ in rows):
             intervals = pd.DataFrame(
@@ -328,36 +319,29 @@ def train_again(run: Run, given: Sequence[str]) -> str:
     return training_of(given, [configuration(run)]) if run.config.command else ""
 
 
-def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
-    """Fold -> mean learning curve of the seeds; empty without two epochs."""
+def submit_run(writer: FigureWriter, run: Run) -> None:
+    """Submit the mean learning curves of the seeds, if there are two epochs; papers
+    have the confusion matrix.
+    """
+    metric = run.task.metric
     by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
     mean = by_epoch.mean().reset_index()
-    if mean["epoch"].nunique() <= 1:
-        return {}
-    return dict(list(mean.groupby("fold")))
-
-
-def submit_run(writer: FigureWriter, run: Run) -> None:
-    """Submit the figures of one run; papers have its confusion matrix."""
-    if history := fold_histories(run):
-        metric = run.task.metric
+    if mean["epoch"].nunique() > 1:
+        title = f"{metric.title} of the fold" if metric.pooled else metric.title
+        history = dict(list(mean.groupby("fold")))
         writer.submit(
-            "learning_curves",
-            f"{run.name}.curves",
-            history=history,
-            title=f"{metric.title} of the fold" if metric.pooled else metric.title,
+            "learning_curves", f"{run.name}.curves", history=history, title=title
         )
-    if run.task.metric.errors == "confusion" and writer.for_print:
+    if metric.errors == "confusion" and writer.for_print:
         matrix = confusion_by_category(run)
         writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
 
 
 def run_facts(own: Ranked) -> dict[str, str]:
     """Facts of one run that are known: heading -> text."""
-    run, details = own.run, own.details
-    model = run.model
-    if details.parameters:
-        model += f", {count(details.parameters)} parameters"
+    run, model = own.run, own.run.model
+    if own.cost.parameters:
+        model += f", {count(own.cost.parameters)} parameters"
     machine: list[str | None] = []
     if at := run.config.machine:
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
@@ -365,19 +349,20 @@ def run_facts(own: Ranked) -> dict[str, str]:
         machine.append(run.config.computed.precision)
     balanced = percent(own.balanced)
     unlike = balanced != percent(own.score.value)
-    known = dict(known_scores(own))
-    seconds = details.fold_seconds
+    seconds = own.cost.fold_seconds
     seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
     facts = {
         "Balanced accuracy": f"{balanced} %" if unlike else "",
         **{
-            head: rounded(known[name]) for name, head in SCORES.items() if name in known
+            heading: rounded(own.scores[name])
+            for name, heading, _, _ in run.task.metric.score_columns
+            if known(own.scores.get(name))
         },
         "Folds": f"{own.n} of {len(run.config.folds)}",
         "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.imported else seeds,
         "Protocol": run.protocol,
         "Model": "" if run.imported else model,
-        "Training, per fold": duration(seconds) if pd.notna(seconds) else "",
+        "Training, per fold": duration(seconds) if known(seconds) else "",
         "Machine": ", ".join(filter(None, machine)),
     }
     return {heading: text for heading, text in facts.items() if text}

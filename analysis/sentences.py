@@ -1,11 +1,11 @@
 """Sentences of a report, by subject: typed functions that take facts and return plain
 text, which the page, the terminal and the LaTeX document share.
 
-`page.say` finds them by name; templates place them. A sentence that is not needed is
-empty. Those that a metric says in its own way end in its name: `chance_map`.
+Templates place them. A sentence that is not needed is empty. Those that a metric says
+in its own way end in its name: `chance_map`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from operator import attrgetter
 
@@ -20,36 +20,17 @@ from featurestack.commandline.quantities import (
     plural,
     points,
 )
-from featurestack.commandline.registry import Registry
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
 from featurestack.scores.significance import FEWEST_RECORDINGS
 
-SENTENCES: Registry[Callable[..., str]] = Registry(
-    "sentence", others=["featurestack.analysis.method"]
-)
-# heading on the first screen -> the sentence's name
-LEADS = {
-    "Which features?": "features",
-    "How sure?": "sure",
-    "Why combine?": "combine",
-    "Which classes fail?": "classes",
-}
-OF_ONE = ("sure", "classes")  # the others compare runs
-PERFECT = 0.9995  # a perfect order with a lower score is said
+Sentence = Callable[[Findings], str]
 
 
-def sentence(function: Callable[..., str]) -> Callable[..., str]:
-    """Let templates and the terminal say this function by its name."""
-    SENTENCES[function.__name__] = function
-    return function
-
-
-def by_metric(name: str, f: Findings) -> str:
-    """A sentence of the metric, or the one that ends in its column."""
+def by_metric(name: str, f: Findings, own: Mapping[str, Sentence]) -> str:
+    """A sentence that each metric says in its own way."""
     metric = ranking_of(f).metric
-    own = metric.sentences.get(name)
-    return own(f) if own else SENTENCES[f"{name}_{metric.name}"](f)
+    return (metric.sentences.get(name) or own[metric.name])(f)
 
 
 def ranking_of(f: Findings) -> Ranking:
@@ -71,13 +52,6 @@ def unsigned(value: float) -> str:
     return points(value).removeprefix("+")
 
 
-def leads_of(f: Findings) -> list[tuple[str, str]]:
-    """LEADS of these runs: a single one has those of OF_ONE."""
-    several = len(f.ranked) > 1
-    return [lead for lead in LEADS.items() if several or lead[1] in OF_ONE]
-
-
-@sentence
 def verdict(f: Findings, own: Ranked) -> str:
     """The verdict on a run, as a table shows it."""
     if own.verdict == "not compared":
@@ -90,7 +64,6 @@ def verdict(f: Findings, own: Ranked) -> str:
 # ---- the headline
 
 
-@sentence
 def headline(f: Findings) -> str:
     """What was counted, of how many clips, by what protocol; or why nothing was.
 
@@ -175,9 +148,6 @@ def reached(f: Findings) -> str:
     if main.uneven:
         sure += f"; balanced accuracy {percent(f.best.balanced)} %"
     text = f"{counted_clips(f)} ({sure})"
-    perfect = main.metric.perfect(main.best)
-    if perfect < PERFECT:
-        text += f", where a perfect order gets {percent(perfect)} %"
     if len(f.ranked) > 1:
         text += f", the highest of {len(f.ranked)} configurations"
     if f.new_values:
@@ -211,7 +181,6 @@ def of_hundred(share: float) -> str:
     return percent(share, 0 if whole else 1)
 
 
-@sentence
 def protocol(f: Findings) -> str:
     """`5 folds, 1 seed; each fold tested, trained on the others.`"""
     if not f.ranked:
@@ -233,7 +202,6 @@ def printed(f: Findings) -> str:
 # ---- the first screen
 
 
-@sentence
 def sure(f: Findings) -> str:
     """The certainty of the headline."""
     if f.main is None:
@@ -246,7 +214,7 @@ def sure(f: Findings) -> str:
             f"{text}No test here corrects for the choice from {f.main.joined_from}"
             " features that were tested one by one on these folds."
         )
-    if f.state == "untested" or (f.state == "one" and not f.best.score.bounded):
+    if f.state == "untested" or not f.main.testable:
         clips = counted(len(f.main.best.clip_ids), "test clip")
         return (
             f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and clips of"
@@ -257,8 +225,8 @@ def sure(f: Findings) -> str:
         return text + sure_of_one(f)
     if f.state == "chance":
         return (
-            f"{text}{by_metric('chance', f)}. The best configuration is not clearly"
-            " better, and a small gain cannot be excluded."
+            f"{text}{by_metric('chance', f, CHANCE)}. The best configuration is not"
+            " clearly better, and a small gain cannot be excluded."
         )
     return " ".join(filter(None, [text + sure_of_several(f), seeds(f)]))
 
@@ -272,17 +240,10 @@ def sure_of_one(f: Findings) -> str:
         text = f"Chosen from {names} without the clips that test them. "
     against = main.against_chance
     reached = f", {percent(against.reached)} %," if main.uneven else ""
-    if main.testable:
-        text += (
-            f"The {against.score}{reached} is {'' if against.clear else 'not '}clearly"
-            f" better than chance, {percent(against.chance)} %."
-        )
-    else:
-        text += (
-            f"{counted(f.recordings, f.unit)} {is_or_are(f.recordings)} too few to say"
-            f" whether the {against.score}{reached} is better than chance,"
-            f" {percent(against.chance)} %: {FEWEST_RECORDINGS} are needed."
-        )
+    text += (
+        f"The {against.score}{reached} is clearly better than chance,"
+        f" {percent(against.chance)} %."
+    )
     if not f.others and not f.choice:
         text += " It is the only configuration, so there is nothing to compare it with."
     return text
@@ -330,7 +291,6 @@ def seeds(f: Findings) -> str:
     return f"{number}, and intervals do not include the variation between trainings."
 
 
-@sentence
 def features(f: Findings) -> str:
     """The best feature set within one model, if the runs have several."""
     alike = f.alike
@@ -349,15 +309,13 @@ def features(f: Findings) -> str:
     )
 
 
-@sentence
 def combine(f: Findings) -> str:
     """The gain of the best set by one of its features, or of another by one more."""
-    gains = [gain for gain in f.gains if gain.kind == "features"]
-    if not gains:
+    if not f.gains:
         return ""
     best = (f.alike or f.ranked)[0].name
-    into = [gain for gain in gains if gain.with_ == best]
-    chosen = into or [gain for gain in gains if gain.without == best]
+    into = [gain for gain in f.gains if gain.with_ == best]
+    chosen = into or [gain for gain in f.gains if gain.without == best]
     return " ".join(added(f, gain) for gain in chosen[:2])
 
 
@@ -366,16 +324,14 @@ def added(f: Findings, gain: Gain) -> str:
     found = f"a {gain.verdict}" if gain.clear else gain.verdict
     found = found.replace("not compared", "not tested")
     what = by_points(f, gain.difference)
-    return f"Adding {gain.changed} to {gain.base}: {what}, {found}."
+    return f"Adding {gain.added} to {gain.base}: {what}, {found}."
 
 
-@sentence
 def classes(f: Findings) -> str:
     """The classes that fail most."""
-    return by_metric("classes", f) if f.main else ""
+    return by_metric("classes", f, CLASSES) if f.main else ""
 
 
-@sentence
 def classes_accuracy(f: Findings) -> str:
     if not f.hardest:
         return ""
@@ -394,7 +350,6 @@ def in_words(name: str) -> str:
     return f"“{name}”" if name[:1].isdigit() else name
 
 
-@sentence
 def classes_map(f: Findings) -> str:
     def described(own: ClassScore) -> str:
         prevalence = percent(own.prevalence)
@@ -412,7 +367,6 @@ def classes_map(f: Findings) -> str:
     return text
 
 
-@sentence
 def chance_accuracy(f: Findings) -> str:
     chance = percent(f.chance)
     text = f"Always predicting the commonest class is right for {chance} % of the clips"
@@ -423,13 +377,23 @@ def chance_accuracy(f: Findings) -> str:
     return text
 
 
-@sentence
 def chance_map(f: Findings) -> str:
     chance = percent(f.chance)
     return f"A random order of each fold's clips has a mAP of {chance} % on average"
 
 
-@sentence
+CLASSES = {"accuracy": classes_accuracy, "map": classes_map}
+CHANCE = {"accuracy": chance_accuracy, "map": chance_map}
+# heading on the first screen -> its sentence; a single run has those of LEADS_OF_ONE
+LEADS_OF_ONE = {"How sure?": sure, "Which classes fail?": classes}
+LEADS = {
+    "Which features?": features,
+    "How sure?": sure,
+    "Why combine?": combine,
+    "Which classes fail?": classes,
+}
+
+
 def media(wrong: int, embedded: int, total: int, linked: int) -> str:
     """The number of clips whose audio the page holds.
 

@@ -1,14 +1,12 @@
-"""The tables of a report about runs, unrounded: metrics, classes, errors, ablations.
+"""The tables of a report about runs, unrounded: settings, classes, errors, ablations.
 
-Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration,
-and counts the test clips of all folds together. `n` counts the folds (1 if the
-metric has no score of one fold), `sd` is the sample standard deviation over the folds'
-own scores (NaN if n is 1).
+Every score is averaged over the seeds of a configuration, and is that of the test clips
+of all folds together.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, permutations
+from itertools import chain, permutations
 from typing import Any
 
 import numpy as np
@@ -28,63 +26,31 @@ USED_BY_EXACT = "features", "model", "task", "padding", "val"
 CLASSES_SHOWN = 12
 
 
-def metrics_of(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every metric of every run: score, and its sd over n folds."""
-    rows = []
-    for run in runs:
-        of_folds, every = run.task.metric.of_run(run)
-        for name, scores in of_folds.items():
-            deviation = scores.std(ddof=1)
-            rows.append((run.name, name, every[str(name)], deviation, len(scores)))
-    columns = ["run", "metric", "score", "sd", "n"]
-    return pd.DataFrame(rows, columns=columns)
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a run, as far as it is known."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Details:
-    """The training, protocol and cost of a run, as far as they are known."""
-
-    run: str
-    task: str
-    protocol: str
-    checkpoint: str
-    missing_folds: str
-    clips: int
-    seeds: str
-    epochs: int | None
     parameters: int | None
     fold_seconds: float
     trained_on: str
     extraction_seconds: float | None
     extraction_megabytes: float | None
-    synthetic: bool
 
 
-def details_of(run: Run) -> Details:
-    config = run.trained
-    computed = run.config.computed
-    cost = run.config.extraction
+def cost_of(run: Run) -> Cost:
+    computed, extraction = run.config.computed, run.config.extraction
     threads = computed and computed.threads
     trained_on = counted(threads, "thread") if threads else ""
-    if config and config.machine and config.machine.gpu:
-        trained_on = config.machine.gpu
+    if run.config.machine and run.config.machine.gpu:
+        trained_on = run.config.machine.gpu
     finished = run.history[run.history["fold"].isin(run.folds)]
     fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
-    return Details(
-        run=run.name,
-        task=run.task.name,
-        protocol=run.protocol,
-        checkpoint=run.checkpoint,
-        missing_folds=" ".join(map(str, run.missing_folds)),
-        clips=len(run.clip_ids),
-        seeds=" ".join(map(str, run.seeds)),
-        epochs=config.options.resolved_epochs if config and not run.exact else None,
-        parameters=None if run.choice else run.config.parameters or None,
-        fold_seconds=float(fold_seconds.mean()),
-        trained_on=trained_on,
-        extraction_seconds=cost.seconds if cost else None,
-        extraction_megabytes=cost.megabytes if cost else None,
-        synthetic=run.config.synthetic,
+    return Cost(
+        None if run.choice else run.config.parameters or None,
+        float(fold_seconds.mean()),
+        trained_on,
+        extraction.seconds if extraction else None,
+        extraction.megabytes if extraction else None,
     )
 
 
@@ -246,18 +212,17 @@ def common_mistake(run: Run) -> Mistake | None:
     return Mistake(*names, first["count"], int(first["of"]), wrong, right, equals)
 
 
-# ---- ablations: the effect of one choice
+# ---- ablations: the effect of further features
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Two ranked runs that differ in one choice. A pair of feature sets is left out if
-    another ranked set lies between the two, because the two smaller steps say more.
+    """What a feature set gains by further channels. A pair is left out if another
+    ranked set lies between the two, because the two smaller steps say more.
     """
 
-    kind: str  # features | augmentation
     name: str
-    changed: str  # the added channels, or `augment none → mask`
+    added: str  # the further channels
     base: str  # features of the first run
     model: str
     without: str  # the first run
@@ -273,7 +238,7 @@ class Gain:
 
     def row(self) -> dict[str, object]:
         """The row of ablations.csv."""
-        names = ("kind", "name", "changed", "base", "model", "without")
+        names = ("name", "added", "base", "model", "without")
         return {
             **{name: getattr(self, name) for name in names},
             "with": self.with_,
@@ -300,41 +265,20 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     return steps
 
 
-def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ only in augmentation, the least first."""
-
-    def amount(run: Run) -> tuple[bool, int]:
-        text = run.option_text("augment")
-        return text != "none", len(text)
-
-    pairs = []
-    for pair in combinations(runs, 2):
-        if differing_options(*pair) == {"augment"}:
-            less, more = sorted(pair, key=amount)
-            pairs.append((less, more))
-    return pairs
-
-
 def ablations(ranking: Ranking) -> list[Gain]:
-    """The pairs of ranked runs that differ in one choice, of feature sets first, by
-    rank; all are one family of tests.
+    """The pairs of ranked runs that differ only in their features, by rank; all are one
+    family of tests.
     """
     runs = ranking.runs
-    pairs = [*pairs_of_features(runs), *pairs_of_augmentation(runs)]
+    pairs = pairs_of_features(runs)
     places = [(runs.index(less), runs.index(more)) for less, more in pairs]
     differences, tests = ranking.compare(places)
     numbers = np.clip(tests.numbers(ranking.unit), -1, 1).tolist()
     errors = standard_error(differences / ranking.unit, ranking.shares).tolist()
     gains = []
     for (less, more), (difference, low, high, p), error in zip(pairs, numbers, errors):
-        keys = sorted(differing_options(less, more))
-        changed = "; ".join(
-            f"{key} {less.option_text(key)} → {more.option_text(key)}" for key in keys
-        )
-        name = f"{changed} ({less.features}, {setting(less, runs, keys)})"
-        if added := "+".join((more.channels - less.channels).elements()):
-            changed = added
-            name = f"{added} added to {less.features} ({setting(less, runs)})"
+        added = "+".join((more.channels - less.channels).elements())
+        name = f"{added} added to {less.features} ({setting(less, runs)})"
         verdict = "no clear difference"
         if not ranking.testable:
             p, verdict = np.nan, "not compared"
@@ -342,9 +286,8 @@ def ablations(ranking: Ranking) -> list[Gain]:
             verdict = "clear gain" if difference > 0 else "clear loss"
         gains.append(
             Gain(
-                "features" if added else "augmentation",
                 name,
-                changed,
+                added,
                 less.features,
                 less.model,
                 less.name,

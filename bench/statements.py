@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.analysis import page
+from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
 from featurestack.answers import AnswerOptions
@@ -451,7 +451,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
             )
         )
     found = findings(load_runs([run]))
-    said = f"{page.say('headline', found)} {page.say('sure', found)}"
+    said = f"{sentences.headline(found)} {sentences.sure(found)}"
     return Answered(
         accuracy=found.best.score.value,
         truth=truth,

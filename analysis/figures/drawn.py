@@ -75,25 +75,14 @@ def heat_map(
     ax: Axes,
     texts: pd.DataFrame,  # (rows, columns); '' or NaN for an empty cell
     colours: np.ndarray,  # (rows, columns, 4)
-    *,
-    bold: np.ndarray | None = None,  # (rows, columns) bool
 ) -> Axes:
     """Draw a table of coloured cells; column names are turned."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     filled = texts.astype(object).fillna("")
     for (row, column), words in np.ndenumerate(filled):
         if words:
-            weight = "bold" if bold is not None and bold[row, column] else "normal"
             colour = text_on(colours[row, column])
-            ax.text(
-                column,
-                row,
-                words,
-                ha="center",
-                va="center",
-                color=colour,
-                weight=weight,
-            )
+            ax.text(column, row, words, ha="center", va="center", color=colour)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))

@@ -2,11 +2,9 @@
 
 All runs share a part of each clip's difficulty; the rest is drawn for each run. Half of
 the variance of either part is common to the clips of a recording. Three runs have mel,
-mel+mfcc and mfcc; other numbers of runs have subsets of five features. If there are ten
-or more, the last two have no augmentation, so that ablations of it can be claimed.
-"""
+mel+mfcc and mfcc; other numbers of runs have subsets of five features."""
 
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,23 +94,12 @@ def simulated_runs(
     recording = np.repeat(np.arange(len(sizes)), sizes)
     target = recording // FOLDS % classes
     shared = np.sqrt(1 - own) * correlated(sizes, rng)
-    if count == 3:
-        configurations = [
-            (features, "default") for features in ("mel", "mel+mfcc", "mfcc")
-        ]
-    else:
-        sets = [
-            "+".join(names)
-            for size in range(1, 6)
-            for names in combinations(FEATURES, size)
-        ]
-        plain = 2 if count >= 10 else 0
-        configurations = [
-            *product(sets[: count - plain], ["default"]),
-            *product(sets[:plain], ["none"]),
-        ]
+    sets = ["mel", "mel+mfcc", "mfcc"]
+    if count != 3:
+        names = (combinations(FEATURES, size) for size in range(1, 6))
+        sets = ["+".join(some) for of_size in names for some in of_size]
     runs = []
-    for features, augment in configurations:
+    for features in sets[:count]:
         easy = norm.ppf(accuracy + (better if features == different else 0))
         correct = shared + np.sqrt(own) * correlated(sizes, rng) < easy
         probabilities = np.eye(classes)[
@@ -120,11 +107,7 @@ def simulated_runs(
         ]
         labels = np.eye(classes, dtype=bool)[target]
         folds = recording % FOLDS + 1
-        runs.append(
-            simulated_run(
-                features, recording, folds, labels, probabilities, augment=augment
-            )
-        )
+        runs.append(simulated_run(features, recording, folds, labels, probabilities))
     return runs
 
 

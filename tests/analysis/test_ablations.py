@@ -1,6 +1,4 @@
-"""The effect of one choice of features or augmentation; each effect is planted and
-found.
-"""
+"""The effect of further features, planted and found."""
 
 import pytest
 
@@ -52,4 +50,4 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
 )  # fmt: skip
 def test_steps_between_feature_sets(made, runs, steps):
     gains = gains_of(made(*runs))
-    assert [(gain.base, gain.changed) for gain in gains] == steps
+    assert [(gain.base, gain.added) for gain in gains] == steps

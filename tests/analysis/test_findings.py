@@ -4,7 +4,7 @@ compare the rest.
 
 import pytest
 
-from featurestack.analysis import page
+from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import Evidence, warned
 from featurestack.analysis.runs import Results
@@ -26,17 +26,14 @@ def test_uneven_classes_are_a_warning(hand_run):
 
 
 def test_every_table_that_has_rows(made):
-    runs = [*of_sets(mel=0.8, zcr=0.5), MadeRun(augment="none", skill=0.6)]
+    runs = [*of_sets(mel=0.8, mel_zcr=0.5), MadeRun(augment="none", skill=0.6)]
     found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"))
     of_runs = {
         f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")
     }
     assert found.tables.keys() - of_runs == {
         "comparison",
-        "metrics",
-        "runs",
         "settings",
-        "recall_by_class",
         "ablations",
     }
     comparison = found.tables["comparison"]
@@ -71,13 +68,13 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     headline = (
         "Use mel with texturenet. Cross-validation classified 75.0 % of 400 clips"
     )
-    assert page.say("headline", found).startswith(headline)
+    assert sentences.headline(found).startswith(headline)
     features = (
         "Of the 4 feature sets trained with linear, mel+mfcc has the highest accuracy,"
         " 54.0 %; mel has 44.0 %."
     )
-    assert page.say("features", found) == features
-    assert "the highest of 5 configurations." in page.say("headline", found)
+    assert sentences.features(found) == features
+    assert "the highest of 5 configurations." in sentences.headline(found)
     accuracy = [own.score.value for own in found.ranked]
     comparison = found.tables["comparison"]["accuracy"]
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)
@@ -90,7 +87,7 @@ def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
     labels = [own.label for own in found.alike]
     assert labels == ["mel+mfcc (linear)", "mel (linear)"]
     headline = "Use mel+mfcc with linear. Cross-validation classified 50.0 %"
-    assert page.say("headline", found).startswith(headline)
+    assert sentences.headline(found).startswith(headline)
     better = of_sets(model="texturenet", mel=0.7, mfcc=0.6)
     found = findings(made(*two, *better))
     assert [own.run.model for own in found.alike] == ["texturenet"] * 2

@@ -53,16 +53,15 @@ def numbers(task, labels, runs, recording, fold):
     (main,) = rankings(made)
     found = findings(Results(made, []))
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
-    rows = tables.metrics_of(made).drop(columns=["run", "metric"]).to_numpy(float)
+    rows = found.tables["comparison"].select_dtypes("number")
     stated = [
         main.accuracy,
         main.interval.ravel(),
         main.tests.p,
         main.tests.interval.ravel(),
-        [main.metric.perfect(main.best)],
         kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(),
         kept[-2:].ravel(),
-        rows.ravel(),
+        rows.to_numpy(float).ravel(),
         [main.chance, main.against_chance.p],
     ]
     return found.state, np.concatenate([*map(np.asarray, stated)])

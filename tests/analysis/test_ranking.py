@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurestack.analysis import page
+from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rank, rankings
 from featurestack.analysis.runs import Results
@@ -120,9 +120,9 @@ def test_joined_sets_alone_have_no_verdict(made):
     found = findings(Results([joined(run, 25) for run in results.runs], []))
     assert (found.state, [*found.others]) == ("untested", [])
     assert {own.verdict for own in found.ranked} == {"not compared"}
-    assert "joined after they were tested one by one" in page.say("headline", found)
-    assert "No test here corrects for the choice from 25 features" in page.say(
-        "sure", found
+    assert "joined after they were tested one by one" in sentences.headline(found)
+    assert "No test here corrects for the choice from 25 features" in sentences.sure(
+        found
     )
 
 

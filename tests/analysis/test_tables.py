@@ -8,6 +8,8 @@ import pytest
 from sklearn.metrics import classification_report
 
 from featurestack.analysis import tables
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import Results
 from featurestack.commandline.quantities import rounded
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun
@@ -60,11 +62,11 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
         1: pytest.approx(2 / 3),
         2: pytest.approx(1 / 3),
     }
-    table = tables.metrics_of([run]).set_index("metric")
-    assert table.loc["accuracy", "sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
+    own = findings(Results([run], [])).best
+    assert own.sd == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     report = tables.class_report(run).set_index("class").loc["macro avg"]
-    assert table.loc["balanced_accuracy", "score"] == pytest.approx(report["recall"])
-    assert table.loc["accuracy", "score"] == pytest.approx(run.correct.mean())
+    assert own.balanced == pytest.approx(report["recall"])
+    assert own.score.value == pytest.approx(run.correct.mean())
 
 
 def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
@@ -76,12 +78,11 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     rewrite(two, computed=computed(threads=2))
     rewrite(other, computed=computed(), machine=gpu)
     rewrite(one, computed=computed(threads=1))
-    details = [tables.details_of(run) for run in runs]
+    costs = [tables.cost_of(run) for run in runs]
     # 20 epochs of a second, two folds or three
-    assert [own.fold_seconds for own in details] == [20.0] * 3
-    trained_on = [own.trained_on for own in details]
+    assert [own.fold_seconds for own in costs] == [20.0] * 3
+    trained_on = [own.trained_on for own in costs]
     assert trained_on == ["2 threads", "NVIDIA H200", "1 thread"]
-    assert [own.missing_folds for own in details] == ["", "", "3"]
 
 
 def test_numbers_round():

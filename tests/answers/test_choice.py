@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.analysis import page
+from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
@@ -285,7 +285,7 @@ def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
     place, _ = useless
     found = findings(load_runs(find(place / "runs", "d")))
     assert [run.name for run in found.runs] == ["answer"]
-    assert not found.others and "better than chance, " in page.say("headline", found)
+    assert not found.others and "better than chance, " in sentences.headline(found)
 
 
 def test_the_set_for_later_use_is_trained_and_noted_as_joined(useless):
