@@ -10,11 +10,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from featurestack.commandline.terminal import tell_once
-from featurestack.features_cache import external
 from featurestack.linear import ridge
 from featurestack.train.models import vectors
 from featurestack.train.models.vectors import TrainingClips, strengths_of
-from tests.train.little import CLASSES, build, clip_table, execute, little_options
+from tests.train.little import build
 
 
 def data(classes):
@@ -162,19 +161,3 @@ def test_ridge_answers_the_same_from_its_stored_weights():
     assert torch.equal(stored(torch.from_numpy(x)).detach(), answers)
     model = ridge.fit(x, y, 4, [8], np.arange(len(y)))
     assert np.allclose(model.logits(x), answers, atol=1e-3)
-
-
-@pytest.mark.parametrize("model", ["linear", "ridge"])
-def test_a_run_with_balance_gives_a_rare_class_more_probability(model, tmp_path):
-    table = clip_table()
-    table = table[(table["label"] != "bell") | table["clip_id"].str.endswith("-0")]
-    folder = tmp_path / "little" / "features"
-    external.create_cache(folder, table, sample_rate=8000, duration=0.5)
-    values = 2.0 * (table["label"].to_numpy()[:, None] == np.array(CLASSES))
-    values += np.random.default_rng(0).normal(size=values.shape)
-    external.write_feature(folder, "embedding", values, table["clip_id"])
-    options = little_options(folder, tmp_path / "runs")
-    given = {"features": "embedding", "model": model}
-    runs = [execute(options, **given, balance=each) for each in ("none", "loss")]
-    plain, balanced = (run.answers()[0][:, 0].mean() for run in runs)
-    assert balanced > 1.1 * plain
