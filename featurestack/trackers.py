@@ -29,7 +29,7 @@ def files_below(folder: Path) -> set[Path]:
 
 
 class TensorBoard:
-    """A `train.trainer.Tracker`: event files in `<run>/trackers/fold<number>`, curves
+    """Event files in `<run>/trackers/fold<number>`, curves
     and configuration.
     """
 

@@ -46,7 +46,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan
-from featurestack.train.trainer import Tracker, Trainer, trainer_of
+from featurestack.train.trainer import Trainer, trainer_of
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -253,21 +253,21 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     clips = len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_folder.start_history(folder, trainer.rows, run.task.metric.history_columns)
-    trackers: list[Tracker] = []
+    tracker = None
     if chosen := plan.execution.tracker:
         from featurestack.trackers import tracker_of
 
-        trackers = [tracker_of(chosen)(run, fold, trainer.epoch)]
+        tracker = tracker_of(chosen)(run, fold, trainer.epoch)
     complete = False
     try:
-        trainer.fit(folder, bar, trackers)
+        trainer.fit(folder, bar, tracker)
         # without the epochs that early stopping spared
         bar.total -= clips * (plan.epochs - trainer.epoch)
         write_results(trainer, folder)
         tell_scores(run, fold)
         complete = True
     finally:
-        for tracker in trackers:
+        if tracker:
             tracker.finish(complete)
 
 

@@ -27,7 +27,7 @@ from featurestack.features_cache.table import (
     originals,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
-from featurestack.results.selection import clips_digest, values_digest
+from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
 from featurestack.scores.tasks import Task
@@ -193,14 +193,9 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     training = part_of(
         options, Training, augment=str(augmenter) or "none", padding=padding
     )
-    data = {
-        "cache": {
-            channel.stored: values_digest(found.cache, channel.stored, found.table)
-            for channel in spec.channels
-        },
-        "clips": clips_digest(found.table),
-        **found.task.digests(found.cache, training, found.channels),
-    }
+    stored = dict.fromkeys(channel.stored for channel in spec.channels)
+    data = digests(found.cache, stored, found.table)
+    data |= found.task.digests(found.cache, training, found.channels)
     content = hashed_content(training, spec, model) | data
     if network:
         content["network"] = network

@@ -9,11 +9,11 @@ was killed and continued.
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ from featurestack.train.plan import Plan, Positions
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from featurestack.trackers import TensorBoard
+
     Bar: TypeAlias = tqdm[Any]
 
 SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
@@ -61,16 +63,6 @@ CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 CHECKPOINT_SECONDS = 2.0  # of training between two checkpoints of an unfinished fold
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 MANY_CLASSES = 1000  # a linear model of so many is fitted for minutes
-
-
-class Tracker(Protocol):
-    """Something that follows one fold while it is trained."""
-
-    def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Record one row of history.csv, without its empty columns."""
-
-    def finish(self, complete: bool) -> None:
-        """Write all and print where; `complete`: the fold has its predictions."""
 
 
 def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
@@ -149,7 +141,9 @@ class Trainer:
     def finished(self) -> bool:
         return self.epoch == self.epochs or self.early_stopping.stop
 
-    def fit(self, folder: Path, bar: "Bar", trackers: Sequence[Tracker] = ()) -> None:
+    def fit(
+        self, folder: Path, bar: "Bar", tracker: "TensorBoard | None" = None
+    ) -> None:
         """Train the rest of the fold, from its last finished epoch.
 
         An epoch that is stored ends with best.pt if there was a better one, last.pt and
@@ -188,7 +182,7 @@ class Trainer:
                 shown = ("epoch", "train_loss", "val_loss", score)
                 scores = {name: row[name] for name in shown if name in row}
                 bar.set_postfix(scores, refresh=False)
-                for tracker in trackers:
+                if tracker:
                     tracker.epoch(self.epoch, row)
         written.result()
 
@@ -395,10 +389,8 @@ class ExactTrainer(Trainer):
         bar.update(len(x))
         row = {"epoch": 1, "seconds": seconds}
         columns = self.plan.task.metric.history_columns
-        for name, score in self.score("train").items():
-            if name in columns:
-                row[name] = score
-        return row
+        scores = self.score("train").items()
+        return row | {name: score for name, score in scores if name in columns}
 
 
 def trainer_of(plan: Plan) -> type[Trainer]:

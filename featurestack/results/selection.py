@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -161,16 +162,17 @@ def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
     return training_clips(cache, [*map(parse_channel, config.cache)])
 
 
-def clips_digest(table: pd.DataFrame) -> str:
-    """Digest of what the table says of the clips; their paths do not count."""
-    return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
-
-
-def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
-    """Digest of a feature's fingerprints of these clips."""
-    clip_keys = cache.keys[table.index]
-    of_clips = fingerprints(clip_keys, cache[stored].key)
-    return digest(of_clips.tolist())
+def digests(cache: Cache, stored: Iterable[str], table: pd.DataFrame) -> dict[str, Any]:
+    """The digests of what the table says of the clips, but their paths, and of each
+    feature's fingerprints of them.
+    """
+    keys = cache.keys[table.index]
+    values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
+    clips = table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist()
+    return {
+        "cache": {name: digest(numbers) for name, numbers in values.items()},
+        "clips": digest(clips),
+    }
 
 
 def readable_again(config: RunConfig, cache: Cache) -> bool:
@@ -183,10 +185,9 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
     return False
 
 
-def data_of(config: RunConfig, cache: Cache) -> dict[str, object]:
+def data_of(config: RunConfig, cache: Cache) -> dict[str, Any]:
     """The digests of the data on which a run would be trained today."""
-    table = clips_of_run(config, cache)
-    values = {name: values_digest(cache, name, table) for name in config.cache}
+    known = digests(cache, config.cache, clips_of_run(config, cache))
     targets: Mapping[str, str] = {}
     if config.training:
         try:
@@ -194,7 +195,7 @@ def data_of(config: RunConfig, cache: Cache) -> dict[str, object]:
             targets = task.digests(cache, config.training, config.channels)
         except RequestError:  # they can be read no more
             targets = dict.fromkeys(config.targets, "")
-    return {"cache": values, "clips": clips_digest(table), **targets}
+    return known | targets
 
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
