@@ -373,8 +373,8 @@ FAULTS: dict[str, Fault] = {
         f"{ANALYSIS}test_runs.py",
     ),
     "deviation_of_the_population": Fault(  # the deviation over folds divides by n
-        "deviation = scores.std(ddof=1)",
-        "deviation = scores.std(ddof=0)",
+        "sd=float(by_fold.std(ddof=1))",
+        "sd=float(by_fold.std(ddof=0))",
         f"{ANALYSIS}test_findings.py {ANALYSIS}test_tables.py",
     ),
 }
