@@ -233,18 +233,18 @@ class Frames:
         return targets
 
     def table(self, spans: Mapping[str, Spans]) -> pd.DataFrame:
-        """`place` of several labels, sorted."""
-        return pd.concat([self.place(*own) for own in spans.items()]).sort_values(
+        """Spans of each label in their recordings, sorted: file, start, end, label,
+        score.
+        """
+        parts = []
+        for label, own in spans.items():
+            file = self.stretches["file"].to_numpy(object)[own.stretch]
+            shift = self.shift[own.stretch]
+            times = {"start": own.start - shift, "end": own.end - shift}
+            row = {"file": file, **times, "label": label, "score": own.score}
+            parts.append(pd.DataFrame(row))
+        return pd.concat(parts).sort_values(
             ["file", "start", "label"], kind="stable", ignore_index=True
-        )
-
-    def place(self, label: str, spans: Spans) -> pd.DataFrame:
-        """Spans of one label in their recordings: file, start, end, label, score."""
-        file = self.stretches["file"].to_numpy(object)[spans.stretch]
-        shift = self.shift[spans.stretch]
-        times = {"start": spans.start - shift, "end": spans.end - shift}
-        return pd.DataFrame(
-            {"file": file, **times, "label": label, "score": spans.score}
         )
 
 

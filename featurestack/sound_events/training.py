@@ -234,8 +234,6 @@ class FrameTrainer(Trainer):
     network: FrameModel
     captured = False  # its targets are no single tensor
 
-    answered: tuple[Any, ...] = (None,)  # clips and the answers to their frames
-
     def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         super().__init__(data, network, compute)
         self.targets = Targets(data.plan)
@@ -309,7 +307,7 @@ class FrameTrainer(Trainer):
         return {}
 
     def frame_answers(self, clips: Positions) -> NDArray[np.float32]:
-        """(n, T, K) probabilities of frames, kept for `write_answers`."""
+        """(n, T, K) probabilities of frames."""
         network = self.network.eval()
         answers = np.zeros((len(clips), *self.targets.each.shape[1:]), np.float32)
         chunks = chunked(np.arange(len(clips)))
@@ -318,7 +316,6 @@ class FrameTrainer(Trainer):
             for chunk, x in zip(chunks, batches):
                 answers[chunk] = network.probabilities(network(x)).cpu().numpy()
         answers[~self.targets.own[clips]] = 0
-        self.answered = clips, answers
         return answers
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
@@ -335,8 +332,6 @@ class FrameTrainer(Trainer):
     def write_answers(self, folder: Path) -> None:
         """Write the frames of the test pieces, without them of the validation's."""
         clips = self.data.test if len(self.data.test) else self.data.val
-        if not len(clips):
-            return
-        if self.answered[0] is not clips:
-            self.frame_answers(clips)
-        write_frames(folder, self.targets.scored(*self.answered))
+        if len(clips):
+            answers = self.frame_answers(clips)
+            write_frames(folder, self.targets.scored(clips, answers))
