@@ -2,7 +2,7 @@
 
 `check("tone", answer)` passes, or raises NotYet: a notebook shows one sentence that
 says what to look at without the answer. `reveal(prediction, found)` prints a prediction
-beside the result. A check calls an answer with the arguments below and compares what it
+next to the result. A check calls an answer with the arguments below and compares what it
 returns; the functions that return it are in answers.py, which students do not get.
 """
 
@@ -27,7 +27,7 @@ __all__ += ["reveal"]
 
 
 class NotYet(AssertionError):
-    """An answer that is missing or wrong; Jupyter shows the sentence alone."""
+    """An answer that is missing or wrong; Jupyter shows only the sentence."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"Not yet: {self}"]
@@ -54,7 +54,7 @@ class Question(NamedTuple):
 
 def check(name: str, answer: Any) -> None:
     """Check the answer to a question; NotYet says what to look at if it is wrong."""
-    need(not is_open(answer), "there is no answer here: put one where ... stands")
+    need(not is_open(answer), "there is no answer here: replace the ...")
     QUESTIONS[name].compare(answer)
     print("Right.")
 
@@ -68,7 +68,7 @@ def answered(name: str, answer: Any) -> None:
 
 
 def reveal(prediction: Any, found: Any) -> None:
-    """Print a prediction beside the result; a wrong one is no error. Lists and
+    """Print a prediction next to the result; a wrong one is no error. Lists and
     dictionaries are compared item by item; a list in `found` holds results that are
     equally right.
     """
@@ -89,7 +89,7 @@ def shown(value: Any) -> str:
 
 
 def is_open(answer: Any) -> bool:
-    """Whether `...` still stands in an answer."""
+    """Whether an answer still has `...`."""
     if isinstance(answer, dict):
         return any(map(is_open, answer.values()))
     if isinstance(answer, list | tuple | set):
@@ -176,7 +176,7 @@ def of_tone(answer: Any, pitch: float) -> Any:
 
 
 def digest(answer: Any) -> str:
-    """A set of names as a fingerprint, which tells nobody what is in it."""
+    """A set of names as a fingerprint, from which nobody can read it."""
     return hashlib.sha256(" ".join(sorted(answer)).encode()).hexdigest()[:16]
 
 
@@ -291,8 +291,8 @@ QUESTIONS: dict[str, Question] = {
         [((ANSWERS, [*"abc"]), 0.5), ((ANSWERS[:1], [*"abc"]), 1.0)],
     ),
     "standardised": Question(
-        "mean and deviation belong to a row, over the clips and frames of training"
-        " alone; nothing is measured on the tested clips",
+        "mean and deviation belong to a row, over the clips and frames of training;"
+        " nothing is measured on the tested clips",
         [
             (
                 MAPS,

@@ -6,7 +6,7 @@ documentation.
     python -m notebooks.store --dry-run          # whether all of them run here; nothing
         is written
 
-While the cells run, PREDICTIONS and the right answers of answers.py stand in them.
+While the cells run, PREDICTIONS and the right answers of answers.py are in them.
 Figures, tables and text are stored; players, sliders and the outputs of checks are not.
 """
 
@@ -187,8 +187,8 @@ def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
 
 
 def plain(text: str) -> str:
-    """The text without this machine's folder, and with the last state of each progress
-    bar alone.
+    """The text without this machine's folder, and with only the last state of each
+    progress bar.
     """
     lines = [line.rsplit("\r", 1)[-1] for line in text.split("\n")]
     return "\n".join(lines).replace(f"{HOME}/", "")
