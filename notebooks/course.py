@@ -2,8 +2,8 @@
 
 `check("tone", answer)` passes, or raises NotYet: a notebook shows one sentence that
 says what to look at without the answer. `reveal(prediction, found)` prints a prediction
-next to the result. A check calls an answer with the arguments below and compares what it
-returns; the functions that return it are in answers.py, which students do not get.
+next to the result. A check calls an answer with the arguments below and compares what
+it returns; the right functions are in answers.py, which students do not get.
 """
 
 import hashlib
