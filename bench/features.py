@@ -23,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.options import FeaturesBenchOptions
-from featurestack.commandline.commands import script
+from bench.record import bench
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
@@ -245,4 +245,4 @@ def features(options: FeaturesBenchOptions) -> int:
 
 
 if __name__ == "__main__":
-    script(features)
+    bench(features)

@@ -11,8 +11,7 @@ training clips. docs/tables/few_labels.csv keeps the rows.
 import numpy as np
 import pandas as pd
 
-from bench.record import record, spent
-from featurestack.commandline.commands import script
+from bench.record import bench, record, spent
 from featurestack.commandline.options import option
 from featurestack.commandline.terminal import progress
 from featurestack.feature_importance import FitOptions
@@ -77,4 +76,4 @@ def summary(clips: Clips, right: pd.DataFrame) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    script(few_labels)
+    bench(few_labels)

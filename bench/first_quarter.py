@@ -17,8 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 import featurestack as fs
-from bench.record import ROOT, record, spent
-from featurestack.commandline.commands import script
+from bench.record import ROOT, bench, record, spent
 from featurestack.commandline.options import DatasetOptions, option
 
 CLASSES, CLIPS = ("dog", "rain", "rooster"), 20
@@ -67,4 +66,4 @@ def first_quarter(options: FirstQuarterOptions) -> None:
 
 
 if __name__ == "__main__":
-    script(first_quarter)
+    bench(first_quarter)

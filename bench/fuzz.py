@@ -35,7 +35,8 @@ from typing import Any, NamedTuple
 import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
-from featurestack.commandline.commands import UNFORESEEN, script
+from bench.record import bench
+from featurestack.commandline.commands import UNFORESEEN
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.commandline.words import every_options
@@ -524,4 +525,4 @@ def fuzz(options: FuzzOptions) -> int:
 
 
 if __name__ == "__main__":
-    script(fuzz)
+    bench(fuzz)

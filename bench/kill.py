@@ -41,7 +41,7 @@ from tqdm import tqdm
 
 import featurestack
 from bench.processes import Lines, ended, forked, status_of
-from featurestack.commandline.commands import script
+from bench.record import bench
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import parse_channel
@@ -553,4 +553,4 @@ def kill(options: KillOptions) -> int:
 
 
 if __name__ == "__main__":
-    script(kill)
+    bench(kill)

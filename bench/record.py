@@ -1,16 +1,34 @@
-"""Writing a measurement to docs/tables, with the commit and machine that made it."""
+"""What every bench shares: its help, its process, and docs/tables, where a measurement
+has the commit and machine that made it.
+"""
 
 import os
 import re
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pandas as pd
 
+from featurestack.commandline.commands import HELP, script
+from featurestack.commandline.help import meanings
+from featurestack.commandline.options import fields, own_options
+
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
+
+
+def bench(function: Callable[[Any], "int | None"]) -> NoReturn:
+    """Run a bench, or print what its file and its options say."""
+    if not {*HELP} & {*sys.argv[1:]}:
+        script(function)
+    print((sys.modules["__main__"].__doc__ or "").strip(), "\n")
+    for name, meaning in meanings(fields(own_options(function))).items():
+        print(f"  {name.upper()}=\n      {meaning}")
+    sys.exit(0)
 
 
 def record(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:

@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bench.record import bench
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import Results, load_runs
@@ -31,7 +32,6 @@ from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import rank, train
 from featurestack.checks.probes import accuracies, is_lost
-from featurestack.commandline.commands import script
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import text_table
@@ -527,4 +527,4 @@ def statements(options: StatementsOptions) -> None:
 
 
 if __name__ == "__main__":
-    script(statements)
+    bench(statements)

@@ -1,14 +1,20 @@
-"""Milliseconds of a training step by several loops, on a card if there is one.
+"""A training step by several loops, then folds and predictions by the commands, on a
+card if there is one, else on the processor:
 
     python -m bench.step
+    python -m bench.step GRID=32x32 BATCH=8 STEPS=2 EPOCHS=1     small, to try it
 
 ResNet-18 on batches of three channels of noise; speed does not depend on the clips. The
 usual loop has torch's DataLoader, fp32 and the loss of each step; the others have their
 batch on the device, and `the trainer` is that of `make train` with its augmentation. A
 time is the mean of STEPS steps after some that are not timed, and is given for BATCH
-clips. docs/tables/gpu.csv holds a result.
+clips. Then `make train` and `make predict` are timed on the synthetic sounds: one fold,
+all five one after another and side by side, and all clips' files. docs/tables/gpu.csv
+holds a result.
 """
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
-from featurestack.commandline.commands import script
+from bench.record import bench
 from featurestack.commandline.options import Options, option
 from featurestack.features_cache import external
 from featurestack.train.compute import Compute, device_of, preferred
@@ -32,7 +38,7 @@ from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import Trainer
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
-CLASSES, FULL = 10, 256  # FULL: clips that keep a card busy
+CLASSES, FOLDS, FULL = 10, 5, 256  # FULL: clips that keep a card busy
 UNTIMED = 3
 Step = Callable[[], object]
 
@@ -45,6 +51,7 @@ class StepBenchOptions(Options):
     batch: int = option(32, "clips in a step", least=2)
     steps: int = option(50, "timed steps", least=1)
     workers: int = option(8, "processes of the usual loop's DataLoader", least=0)
+    epochs: int = option(40, "epochs of the commands that train", least=1)
 
 
 def step(options: StepBenchOptions) -> int:
@@ -62,7 +69,48 @@ def step(options: StepBenchOptions) -> int:
     print(f"{head:<66}{'ms a step':>12}{'s, the first':>14}")
     for way, milliseconds, first in rows:
         print(f"{way:<66}{milliseconds:>12.1f}{first:>14.1f}")
+    print(f"\n{'make train, make predict':<66}{'seconds':>12}")
+    with tempfile.TemporaryDirectory() as scratch:
+        for way, words in commands(Path(scratch), options, device):
+            start = time.perf_counter()
+            featurestack(*words)
+            if way:
+                print(f"{way:<66}{time.perf_counter() - start:>12.1f}", flush=True)
     return 0
+
+
+def featurestack(*words: str) -> None:
+    """Run a command; CalledProcessError if it fails."""
+    command = [sys.executable, "-m", "featurestack", *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def commands(
+    folder: Path, options: StepBenchOptions, device: str
+) -> Iterator[tuple[str, list[str]]]:
+    """(name of a row, words); without a name it is not timed."""
+    data = f"DATA={folder / 'data'}"
+    synth = ["DATASET=synth", data]
+    yield "", ["features", *synth, f"FEATURES={' '.join(SHAPES)}"]
+    train = ["train", *synth, f"FEATURES={'+'.join(SHAPES)}", "MODEL=resnet18"]
+    train += ["WEIGHTS=none", f"GRID={options.grid}", f"BATCH={options.batch}"]
+    train += [f"EPOCHS={options.epochs}"]
+    side_by_side = "cuda:0 " * FOLDS if device == "cuda" else "cpu cpu"
+    for way, more in (
+        ("one fold", [f"DEVICE={device}", "FOLDS=1"]),
+        (f"{FOLDS} folds, one after another", [f"DEVICE={device}"]),
+        (
+            f"{FOLDS} folds, DEVICE='{side_by_side.strip()}'",
+            [f"DEVICE={side_by_side.strip()}", "THREADS=1"],
+        ),
+    ):
+        yield way, [*train, *more, f"RUNS={folder / way.replace(' ', '_')}"]
+    audio = folder / "data" / "synth" / "audio"
+    runs = folder / "one_fold"
+    answers = [f"OUT={folder / 'answers.csv'}", f"REPORTS={folder / 'reports'}"]
+    where = [data, f"RUNS={runs}", "RUN=last", f"AUDIO={audio}", f"DEVICE={device}"]
+    clips = len([*audio.rglob("*.wav")])
+    yield f"predict, {clips} clips", ["predict", *where, *answers]
 
 
 def loops(
@@ -72,12 +120,22 @@ def loops(
     size, card = options.batch, compute.device == "cuda"
     yield "usual loop, fp32", size, lambda: usual(plan, compute.device, options)
     yield f"eager, {compute.precision}", size, lambda: bare(plan, compute, size)
-    if card:
+    if can_compile(compute):
         yield "torch.compile", size, lambda: bare(plan, compute, size, compiled=True)
+    if card:
         yield "one CUDA graph", size, lambda: bare(plan, compute, size, graph=True)
         way = f"one CUDA graph, batches of {FULL}"
         yield way, FULL, lambda: bare(plan, compute, FULL, graph=True)
     yield "the trainer", size * options.steps, lambda: own(plan, compute)
+
+
+def can_compile(compute: Compute) -> bool:
+    """Whether torch.compile has what it needs, such as a C++ compiler."""
+    try:
+        torch.compile(torch.relu)(torch.zeros(1, device=compute.device))
+    except Exception:  # of many classes, by version and machine
+        return False
+    return True
 
 
 def timed(make: Callable[[], Step], steps: int, device: str) -> tuple[float, float]:
@@ -204,4 +262,4 @@ def noise(folder: Path, options: StepBenchOptions, device: str) -> Plan:
 
 
 if __name__ == "__main__":
-    script(step)
+    bench(step)
