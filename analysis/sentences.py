@@ -111,7 +111,8 @@ def advice(f: Findings) -> str:
     if f.state == "chance" and f.choice:
         names = counted(len(f.choice.candidates), "feature")
         return (
-            f"No choice from {names} is clearly better than chance, {chance_of(main)}."
+            f"The choice from {names} is not clearly better than chance,"
+            f" {chance_of(main)}."
         )
     if f.state == "chance" and len(f.ranked) == 1:
         return f"{use}: not clearly better than chance, {chance_of(main)}."

@@ -10,7 +10,7 @@ docstring says what its table shows.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,17 +31,10 @@ from featurestack.analysis.runs import Results, load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import rank, train
-from featurestack.checks.probes import accuracies, is_lost
+from featurestack.checks.run import accuracies, is_lost
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import text_table
-from featurestack.feature_importance.importance import (
-    ENOUGH,
-    NONE,
-    FeatureSets,
-    SetScores,
-    smaller_sets,
-)
 from featurestack.features_cache import external
 from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
@@ -53,7 +46,6 @@ from featurestack.scores.significance import (
     p_of_lead,
     recording_sums,
 )
-from featurestack.sound_events.check import draw, precision_above
 from featurestack.sound_events.frames import Frames
 from featurestack.sound_events.scores import ScoredFrames
 from featurestack.sound_events.task import EVENT_F1
@@ -218,122 +210,6 @@ def price(reports: int, rng: np.random.Generator) -> Rows:
         yield sizes, tied, percent(lost)
 
 
-def smaller_set(reports: int, rng: np.random.Generator) -> Rows:
-    """% of the smaller sets that are called as good and have less than 95 % of the
-    gain of all features on new clips: six equally useful features, 120 clips, told by
-    the loss alone and by the words of the report.
-    """
-    yield "told by", "named", "false"
-    names = tuple("abcdef")
-    fitted = FeatureSets(names)
-    false: dict[str, list[bool]] = {"loss": [], "interval": []}
-    for _ in range(reports):
-        means = 0.45 * rng.normal(size=(4, 3 * len(names)))
-        y, new_y = np.arange(120) % 4, np.arange(4000) % 4
-        x, new_x = (
-            means[of] + rng.normal(size=(len(of), means.shape[1])) for of in (y, new_y)
-        )
-        fold = np.arange(len(y)) // 4 % 5
-        clips = pd.DataFrame({"group": np.arange(len(y)), "fold": fold})
-        table = pd.DataFrame({NONE: np.full(len(y), 0.25)})
-
-        def columns(features: Sequence[str]) -> list[int]:
-            return [3 * names.index(name) + n for name in features for n in range(3)]
-
-        def right(features: Sequence[str], fitted: Any, tested: Any) -> Floats:
-            of = columns(features)
-            recordings = np.arange(len(fitted[1]))
-            blocks = [3] * len(features)
-            model = ridge.fit(fitted[0][:, of], fitted[1], 4, blocks, recordings)
-            return model.logits(tested[0][:, of]).argmax(axis=1) == tested[1]
-
-        for name in fitted.sizes.keys() - {NONE}:
-            table[name] = 0.0
-            for number in range(5):
-                test = fold == number
-                table.loc[test, name] = right(
-                    name.split("+"), (x[~test], y[~test]), (x[test], y[test])
-                ).astype(float)
-        sets = smaller_sets(SetScores(fitted, clips, pd.DataFrame(), table))
-        every = right(names, (x, y), (new_x, new_y)).mean() - 0.25
-        named = {
-            "loss": sets["lost"] <= (1 - ENOUGH) * (sets["of"] - 0.25),
-            "interval": sets["verdict"] == "as good",
-        }
-        for rule, rows in named.items():
-            for features in sets["features"][rows][:1]:
-                gain = right(features.split("+"), (x, y), (new_x, new_y)).mean()
-                false[rule].append(gain - 0.25 < ENOUGH * every)
-    for rule, verdicts in false.items():
-        yield rule, len(verdicts), percent(verdicts)
-
-
-# name -> chance of a right detection by log-odds of its score and the recording's own
-DETECTORS: dict[str, Callable[[Floats, Floats], Floats]] = {
-    "straight in log-odds": lambda odds, site: expit(0.5 + 1.3 * odds + site),
-    "levels off at 0.85": lambda odds, site: (
-        expit(1 + 2 * odds) * expit(np.log(0.85 / 0.15) + site)
-    ),
-    "nearly all right": lambda odds, site: expit(3.5 + odds + site),
-}
-
-
-def checks(reports: int, rng: np.random.Generator) -> Rows:
-    """% of intervals of `predict CHECKED=` that hold the precision above their
-    threshold, of all detections of the study and of those of other recordings; % of
-    studies that promise a precision of 90 %, and of those that break it. Recordings
-    differ by a standard deviation of 0 or 1 in log-odds.
-    """
-    yield (
-        "precision by score",
-        "recordings",
-        "differ",
-        "here",
-        "elsewhere",
-        "promised",
-        "broken",
-    )
-
-    def study(kind: str, recordings: int, each: int, deviation: float) -> pd.DataFrame:
-        number = rng.poisson(each * rng.gamma(2, 0.5, recordings))
-        recording = np.repeat(np.arange(recordings), number)
-        odds = rng.normal(1, 1.6, len(recording))
-        site = rng.normal(0, deviation, recordings)[recording]
-        right = rng.random(len(odds)) < DETECTORS[kind](odds, site)
-        drawn = {"recording": recording, "score": expit(odds), "right": right}
-        return pd.DataFrame(drawn)
-
-    sizes = ((8, 100), (30, 30), (100, 10))
-    for kind, deviation in product(DETECTORS, (0.0, 1.0)):
-        other = study(kind, 4000, 10, deviation)
-        for recordings, each in sizes:
-            held: dict[str, list[bool]] = {"here": [], "elsewhere": []}
-            kept: list[bool] = []
-            for _ in range(reports):
-                table = study(kind, recordings, each, deviation)
-                drawn, above, numbers = draw(table["score"].to_numpy(), 100, rng)
-                given = table.iloc[drawn].assign(above=above, detections=numbers)
-                given["right"] = table["right"].to_numpy(float)[drawn]
-                promises = []
-                for row in precision_above(given).itertuples():
-                    for name, whole in (("here", table), ("elsewhere", other)):
-                        true = whole.loc[whole["score"] > row.above, "right"].mean()
-                        held[name].append(row.low <= true <= row.high)
-                    if row.low >= 0.9:
-                        promises.append(true >= 0.9)
-                kept += promises[:1]
-            shares = [percent(values) for values in held.values()]
-            promised = f"{100 * len(kept) / reports:.1f}"
-            yield (
-                kind,
-                recordings,
-                deviation,
-                *shares,
-                promised,
-                percent(~np.array(kept, bool)),
-            )
-
-
 def events(reports: int, rng: np.random.Generator) -> Rows:
     """% of reports that call detections at random times better than chance, and
     detectors of which half of the detections are right. Recordings last a minute.
@@ -457,9 +333,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         truth=truth,
         low=found.best.score.low,
         high=found.best.score.high,
-        better="clearly better than chance" in said
-        and "No choice from" not in said
-        and "not clearly" not in said,
+        better="clearly better than chance" in said and "not clearly" not in said,
         differs=any(own.verdict == "clearly worse" for own in found.ranked),
         recommended=found.state != "chance",
     )
@@ -497,8 +371,6 @@ STATEMENTS: dict[str, Simulation] = {
     "chance": chance,
     "noise": noise,
     "price": price,
-    "smaller_set": smaller_set,
-    "checks": checks,
     "events": events,
     "answers": answers,
 }

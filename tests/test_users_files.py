@@ -204,20 +204,28 @@ def test_a_run_is_removed_without_the_users_files_in_it(world, monkeypatch):
 
 
 def test_commands_at_once_leave_no_strangers(world, monkeypatch):
-    """Two real processes write one report, and two the tables of one folder."""
+    """Two real processes write one report, two the tables of one folder, and two train
+    one run.
+    """
     monkeypatch.chdir(world)
     for kept in KEPT:
         shutil.rmtree(world / kept)
         shutil.copytree(world / "kept" / kept, world / kept)
     report = ["analysis", "DATASET=mine/clips"]
     predict = ["predict", "RUN=runs/clips/rms-linear", "AUDIO=mine/clips"]
-    for pair in (report, report), ([*predict, "OUT=a.csv"], [*predict, "OUT=b.csv"]):
+    train = ["train", *(f"{name}={text}" for name, text in LINEAR.items()), "TAG=twice"]
+    for pair in (
+        (report, report),
+        ([*predict, "OUT=a.csv"], [*predict, "OUT=b.csv"]),
+        (train, train),
+    ):
         words = [[sys.executable, "-m", "featurestack", *given] for given in pair]
         for _ in range(2):
             both = [subprocess.Popen(word, stderr=subprocess.PIPE) for word in words]
             for process in both:
                 _, errors = process.communicate()
                 assert process.returncode == 0 and b"kept" not in errors, errors
-    own = OwnFiles(world / "reports" / "clips", NO_DATA)
-    assert own.hashes and all(map(own.is_own, own.hashes))
+    (trained,) = (world / "runs" / "clips").glob("*twice*")
+    for own in (OwnFiles(world / "reports" / "clips", NO_DATA), OwnFiles(trained)):
+        assert own.hashes and all(map(own.is_own, own.hashes))
     assert "clips/index.html" in (world / "reports" / "index.html").read_text()

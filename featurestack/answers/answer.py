@@ -129,7 +129,8 @@ def ask(options: AnswerOptions) -> Question:
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.source, dataset.name, dataset.table)
     if options.features == "all":
-        command = replace(command, features=with_networks(dataset.sample_rate))
+        fitting, _ = choose_networks(dataset.sample_rate)
+        command = replace(command, features=" ".join(["all", *fitting]))
     asked = request(command, dataset)
     kept = without_samples(options, asked.specs)
     pairs = zip(asked.specs, asked.variants, strict=True)
@@ -183,12 +184,6 @@ def without_samples(
             f" themselves: {make_command('train', *words)} trains on them"
         )
     return ranked
-
-
-def with_networks(sample_rate: int) -> str:
-    """FEATURES=all with the installed pretrained networks that fit this rate."""
-    fitting, _ = choose_networks(sample_rate)
-    return " ".join(["all", *fitting])
 
 
 def tell_time(question: Question) -> None:
@@ -266,6 +261,9 @@ def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     from featurestack.analysis.options import refuse_users_folder
     from featurestack.answers import choice
+    from featurestack.checks import report as findings_table
+    from featurestack.checks.run import findings_in
+    from featurestack.pipeline.extract import extract_features
 
     question = ask(options)
     refuse_users_folder(question.options.reports / question.runs.name)
@@ -278,39 +276,19 @@ def find_answer(options: AnswerOptions) -> Answer:
     # a process that has waited finds everything done
     with lock:
         question = replace(question)  # reads again what may have changed
-        checked = check(question)
-        whole = extract(question)
-        question = replace(question, lacking=[])
+        checked, whole = question.unchecked, True
+        if question.asked:
+            if checked:
+                _, findings = findings_in(question.asked.dataset)
+                print(findings_table(findings))
+            whole = extract_features(question.wanted, question.asked) == 0
+            question = replace(question, lacking=[])  # reads the cache again
         scores = choice.rank(options, question.cache, question.features)
         run = choice.train(options, question.folder, scores, question.words)
         names = ("dataset", "name", "data", "runs", "reports")
         given = {name: getattr(question.options, name) for name in names}
         built: Any = functions.report(**given)  # `Built`, of one dataset
         return conclude(question, scores, run, built, checked=checked, whole=whole)
-
-
-# ---- the steps
-
-
-def check(question: Question) -> bool:
-    """Print and keep what `check` finds; False if that is known."""
-    from featurestack.checks import report
-    from featurestack.checks.run import findings_in
-
-    if question.asked is None or not question.unchecked:
-        return False
-    _, findings = findings_in(question.asked.dataset)
-    print(report(findings))
-    return True
-
-
-def extract(question: Question) -> bool:
-    """Extract the features that the cache lacks; whether all clips could be done."""
-    from featurestack.pipeline import extract as extraction
-
-    if question.asked is None:
-        return True
-    return extraction.extract_features(question.wanted, question.asked) == 0
 
 
 def conclude(

@@ -79,6 +79,10 @@ INNER_FOLDS = 4
 TEXTURE_GAIN = 0.1
 SPARED = 1 / 3
 TEXTURE = "texturenet"
+# what the run of a choice has as the run of its set for later use
+SHARED = (
+    "dataset synthetic task seed folds classes sample_rate duration audio_channel clips"
+)
 
 # the tested fold that is chosen for; None is the choice for later use
 Outer: TypeAlias = int | None
@@ -349,78 +353,56 @@ def train(
 def write_choice(
     folder: Path,
     runs: Mapping[int, RunFolder],
-    recommended: RunFolder,
+    later: RunFolder,
     scores: Scores,
     command: Sequence[str],
 ) -> RunFolder:
     """Write the run folder of a choice.
 
-    runs         tested fold -> the run that has trained its set on the other folds
-    recommended  the run of the set for later use
-    command      the words of the command
+    runs     tested fold -> the run that has trained its set on the other folds
+    later    the run of the set for later use
+    command  the words of the command
     """
-    sets = [run.training.features for run in runs.values()]
     claim_run(folder, runs, CANDIDATES)
     # first: a kill in between leaves no run, and not one with folds of another choice
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
         table = run.predictions(fold).query("split == 'test'")
         probabilities = table[run.classes].to_numpy(np.float32)
-        place = folder / f"fold{fold}"
-        write_predictions(place, table, probabilities, run.classes)
-    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
-    # run.json last: it makes the folder a run
-    write_config(folder, configuration(runs, recommended, scores, command))
-    return RunFolder(folder)
-
-
-def configuration(
-    runs: Mapping[int, RunFolder],
-    later: RunFolder,
-    scores: Scores,
-    command: Sequence[str],
-) -> RunConfig:
-    config = later.training
-    names = scores.clips.plan.channel_names
+        write_predictions(folder / f"fold{fold}", table, probabilities, run.classes)
+    config, names = later.training, scores.clips.plan.channel_names
     trained = {run.name: run.training for run in (*runs.values(), later)}
     sets = tuple(run.training.features for run in runs.values())
     hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
-    return RunConfig(
+    choice = Choice(
+        candidates=tuple(names),
+        sets=sets,
+        models=tuple(run.training.model for run in runs.values()),
+        runs=tuple(trained),
+        recommended=config.features,
+        recommended_run=later.name,
+        recommended_model=config.model,
+        recommended_score=scores.by_ridge(config.features, None),
+        words=tuple(command),
+    )
+    of_choice = RunConfig(
+        **{name: getattr(config, name) for name in SHARED.split()},
         format_version=RUN_FORMAT,
         made_by="choice",
-        dataset=config.dataset,
-        synthetic=config.synthetic,
         features=f"the choice from {counted(len(names), 'feature')}",
         model=" or ".join(sorted({own.model for own in trained.values()})),
-        task=config.task,
-        seed=config.seed,
         val="none",
-        folds=config.folds,
-        classes=config.classes,
-        sample_rate=config.sample_rate,
-        duration=config.duration,
-        audio_channel=config.audio_channel,
         exact=all(own.exact for own in trained.values()),
         protocol=f"{config.protocol}; features chosen without the tested fold",
         hash=hash_,
         family=hash_,
         seconds=sum(own.seconds for own in trained.values()),
-        cache={
-            name: value for own in trained.values() for name, value in own.cache.items()
-        },
-        clips=config.clips,
-        choice=Choice(
-            candidates=tuple(names),
-            sets=sets,
-            models=tuple(run.training.model for run in runs.values()),
-            runs=tuple(trained),
-            recommended=config.features,
-            recommended_run=later.name,
-            recommended_model=config.model,
-            recommended_score=scores.by_ridge(config.features, None),
-            words=tuple(command),
-        ),
+        cache=dict(pair for own in trained.values() for pair in own.cache.items()),
+        choice=choice,
     )
+    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
+    write_config(folder, of_choice)  # last: it makes the folder a run
+    return RunFolder(folder)
 
 
 def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:

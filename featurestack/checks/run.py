@@ -3,13 +3,23 @@
 Every clip is decoded, and possible duplicates again. A leak between folds is
 exit status 1; the user judges all other findings. check.json in the cache keeps the
 findings for the report and for the proposal of the next command.
+
+Level, padding, clipping and bandwidth should not predict the class: if they do, a score
+may come from them and not from the sound. The price of a leak is the accuracy that a
+split by clip adds to one by recording, or by a field of the names. Both splits have
+groups of the same sizes and classes, so that both models learn from equally many clips.
+The models are ridge regression, which leaves clips out exactly and without further
+fits (`featurestack.linear.ridge`).
 """
 
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from featurestack.checks import (
     LEAK,
@@ -19,32 +29,227 @@ from featurestack.checks import (
     Finding,
     report,
 )
-from featurestack.checks.leaks import duplicate_findings, source_finding
-from featurestack.checks.measures import (
+from featurestack.checks.clips import (
+    ARTEFACTS,
     clip_notes,
     clip_warnings,
+    duplicate_findings,
     measure_clips,
+    source_finding,
 )
-from featurestack.checks.probes import artefact_findings, price_findings
 from featurestack.commandline.errors import NOT_WRITABLE, RequestError, make_command
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.quantities import percent, plural
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import write_check
-from featurestack.features_cache.names import NAMED
-from featurestack.features_cache.table import classes_in, originals
+from featurestack.features_cache.names import NAMED, parse_channel
+from featurestack.features_cache.row_statistics import over_time
+from featurestack.features_cache.table import (
+    classes_in,
+    has_tags,
+    has_windows,
+    label_indicator,
+    originals,
+    spans,
+)
+from featurestack.linear import ridge
+from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
 from featurestack.pipeline.datasets.summary import counts, next_lines, state_of
+from featurestack.pipeline.features import Clip, resolve_feature
 from featurestack.pipeline.options import SourceOptions
+from featurestack.scores.average_precision import fold_ranks
+from featurestack.scores.metrics import Floats
+from featurestack.scores.significance import CHOICE_VARIANCE, accuracy_interval
+
+ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
+PRICED = ("mel", "mfcc")  # a leak's price is that of statistics of these features
+MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
+NEW_VALUES = "speakers, sites or devices"  # of a field of the names
+SPLITS = 5  # random splits whose mean is the accuracy by clip
 
 
-def check_dataset(options: SourceOptions) -> int:
-    """The command `check`: print and keep the findings; 1 if there is a leak."""
-    dataset = load(options)
-    measured, findings = findings_in(dataset)
-    print(counts(dataset, measured))
-    print(report(findings))
-    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
-    return int(any(finding.severity == LEAK for finding in findings))
+# ---- predictions from artefacts, and the price of a leak
+
+
+def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
+    """(N,) class numbers; of tags (N, K) the labels that some clips have."""
+    if not has_tags(table):
+        return pd.factorize(table["label"], sort=True)[0]
+    labels = label_indicator(table["label"], classes_in(table))
+    return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
+
+
+def answers_left_out(
+    blocks: Sequence[NDArray[np.floating]],
+    targets: NDArray[np.integer] | NDArray[np.bool_],
+    groupings: Sequence[NDArray[np.generic]],
+    kernel: str,
+) -> list[Floats]:
+    """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
+    the model without the clip's group, with the strength that suits the grouping. They
+    are rounded, so that no rounding error ranks clips.
+    """
+    x = np.hstack(blocks)
+    standard = ridge.standardisation(x, [block.shape[1] for block in blocks])
+    exclusive = targets.ndim == 1
+    log_loss = ridge.class_loss if exclusive else ridge.label_loss
+    truth = np.eye(targets.max() + 1)[targets] if exclusive else targets.astype(float)
+    counts = np.ones(len(x))
+    left_out = []
+    with threadpool_limits(1):  # sums have the same order on every machine
+        kernels = ridge.kernels_of([kernel], standard.of(x), counts)
+        for groups in groupings:
+            tested = ridge.has_others(truth, groups)
+            choice = ridge.choose(kernels, truth, counts, groups, tested, log_loss)
+            left_out.append(choice.answers.round(9))
+    return left_out
+
+
+def scores_of_clips(
+    targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
+) -> tuple[Floats, Floats]:
+    """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC: of each of
+    its clips, a label's is the share of other clips whose answer is lower.
+    """
+    if targets.ndim == 1:
+        correct = answers.argmax(axis=1) == targets
+        return correct[:, None].astype(float), np.ones((len(targets), 1))
+    scores = np.zeros(targets.shape)
+    for label, has in enumerate(targets.T):
+        others = np.sort(answers[~has, label])
+        own = answers[has, label]
+        below = np.searchsorted(others, own) + np.searchsorted(others, own, "right")
+        scores[has, label] = below / (2 * len(others))
+    return scores, targets / (targets.sum(axis=0) * targets.shape[1])
+
+
+def artefact_findings(table: pd.DataFrame) -> list[Finding]:
+    """A warning if a model of artefacts alone is better than chance; none for windows
+    of recordings, whose level shows whether they hold an event.
+    """
+    targets = targets_of(table)
+    if has_windows(table) or not targets.max(initial=0):
+        return []
+    groups = table["group"].to_numpy(dtype=str)
+    folds = table["fold"].to_numpy()
+    from_mean = table[ARTEFACTS].astype(float) - table[ARTEFACTS].mean()
+
+    def accuracy(names: Sequence[str]) -> Floats:
+        """(3,) accuracy, each fold left out, and its interval by recording."""
+        # squares find a class whose measures lie between those of others
+        columns = [from_mean[name].to_numpy() for name in names]
+        blocks = [np.column_stack([column, column**2]) for column in columns]
+        (answers,) = answers_left_out(blocks, targets, [folds], ridge.PLAIN)
+        if has_tags(table):
+            answers = fold_ranks(answers, folds)
+        scores, weights = scores_of_clips(targets, answers)
+        of_scores = np.repeat(groups, scores.shape[1])
+        flat, counts = scores.reshape(-1, 1), weights.ravel()
+        mean = np.average(scores, weights=weights)
+        # clips that are tested train for the others: the accuracy scatters more
+        interval = accuracy_interval(flat, of_scores, counts, CHOICE_VARIANCE)
+        return np.array([mean, *interval[0]])
+
+    metric, constant = "accuracy", "always the commonest class"
+    chance = float(table["label"].value_counts(normalize=True).max())
+    if has_tags(table):
+        metric, constant, chance = "macro AUROC", "chance", 0.5
+    mean, low, high = accuracy(ARTEFACTS)
+    if not low > chance:
+        return []
+    what = (
+        f"a model of artefacts alone reaches {percent(mean)} % {metric} (95 % interval"
+        f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
+    )
+    alone = {
+        name: accuracy([name])
+        for name in progress(ARTEFACTS, label="artefacts", unit="measures")
+    }
+    first, *others = sorted(alone, key=lambda name: -alone[name][0])
+    predicting = [first, *(name for name in others if alone[name][1] > chance)]
+    names = [f"{name} {percent(alone[name][0])} %" for name in predicting]
+    about = names, ARTEFACT_HELP, "measure", mean, chance
+    return [Finding("artefacts", WARNING, what, *about)]
+
+
+def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """Accuracy by clip, and by group or a field that may be a group."""
+    field = dataset.field
+    recordings = table["group"]
+    if not 0 < len(table) <= MOST_PRICED or (recordings.is_unique and not field):
+        return []
+    unit = dataset.groups or "source recording"
+    new = plural(unit)
+    groups, names = recordings, [unit]
+    if field:
+        unit, new = field.where, NEW_VALUES
+        groups, names = field.of_clips(table), [unit, f"GROUP={field.group}"]
+    if groups.nunique() < 2 or not targets_of(table).max(initial=0):
+        return []
+    try:
+        values = statistics_of(table, dataset)
+    except RequestError:
+        return []
+    by_clip, by_group = accuracies(values, table, groups)
+    lost = is_lost(by_clip, by_group, len(table))
+    change = f"score {percent(by_clip - by_group)} points less"
+    metric = "macro AUROC" if has_tags(table) else "accuracy"
+    what = (
+        f"new {new} {change if lost else 'are not harder'} ({percent(by_clip)} % by"
+        f" clip, {percent(by_group)} % by {unit}; {metric} of ridge on"
+        f" {'+'.join(PRICED)})"
+    )
+    severity = WARNING if field and lost else NOTE
+    return [Finding("price", severity, what, names, about="the folds")]
+
+
+def accuracies(
+    values: Sequence[Floats], table: pd.DataFrame, groups: "pd.Series[str]"
+) -> tuple[float, float]:
+    """The accuracy by clip, a mean over random splits, and that by group."""
+    targets = targets_of(table)
+    splits = [groups, *random_splits(groups, table["label"])]
+    groupings = [split.to_numpy(str) for split in splits]
+    answers = answers_left_out(values, targets, groupings, ridge.MIXED)
+    by_group, *by_clip = (
+        np.average(scores, weights=weights)
+        for scores, weights in (scores_of_clips(targets, each) for each in answers)
+    )
+    return float(np.mean(by_clip)), float(by_group)
+
+
+def random_splits(
+    groups: "pd.Series[str]", labels: "pd.Series[str]"
+) -> "list[pd.Series[str]]":
+    """Groups of clips at random, each with as many of each class as a real group."""
+    rng = np.random.default_rng(0)
+    of_class = groups.groupby(labels.to_numpy())
+    return [of_class.transform(rng.permutation) for _ in range(SPLITS)]
+
+
+def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
+    """Whether accuracy by clip is over two standard errors above that by group."""
+    variance = (by_clip * (1 - by_clip) + by_group * (1 - by_group)) / clips
+    return by_clip - by_group > 2 * np.sqrt(variance)
+
+
+def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
+    """(N, D) row statistics of each of PRICED; Impossible if clips are too short."""
+    variants = [resolve_feature(parse_channel(name)) for name in PRICED]
+    rate = dataset.sample_rate
+    rows = zip(table["path"], spans(table))
+    statistics = []
+    for path, span in progress(rows, total=len(table), label="price", unit="clips"):
+        y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
+        clip = Clip(y, rate)
+        statistics.append(
+            [over_time(variant.compute(clip)[None])[0] for variant in variants]
+        )
+    return [np.array(each, float) for each in zip(*statistics)]
+
+
+# ---- the command
 
 
 def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
@@ -138,3 +343,13 @@ def same_classes(table: pd.DataFrame) -> Finding:
         "give them one name if they are one class",
         "name",
     )
+
+
+def check_dataset(options: SourceOptions) -> int:
+    """The command `check`: print and keep the findings; 1 if there is a leak."""
+    dataset = load(options)
+    measured, findings = findings_in(dataset)
+    print(counts(dataset, measured))
+    print(report(findings))
+    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
+    return int(any(finding.severity == LEAK for finding in findings))

@@ -100,9 +100,10 @@ def fitting(
         current = current_runs({name: known[name] for name in names}, data)
         names = [*current]
     if len(names) > 1:
-        raise RequestError(
-            f"RUN={word} fits {len(names)} runs: give one of {', '.join(names)}"
-        )
+        fits = f"fits {len(names)} runs"
+        if all(name.startswith(f"{word}/") for name in names):
+            fits = f"is a dataset of {len(names)} runs"
+        raise RequestError(f"RUN={word} {fits}: give one of {', '.join(names)}")
     return known[names[0]]
 
 

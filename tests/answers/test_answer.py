@@ -6,7 +6,6 @@ import contextlib
 import io
 import re
 import shutil
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +18,7 @@ from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import make_command
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
@@ -236,14 +235,6 @@ def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, 
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 
-@pytest.mark.slow
-def test_the_same_question_by_speaker_trains_other_runs(whole, quick, ended):
-    before = whole.found.alone
-    after = find_answer(ended(group="([0-9])-"))
-    assert after.alone.keys() == before.keys() and after.alone != before
-    assert after.score is not None and after.whole
-
-
 def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp_path):
     write_sounds(tmp_path / "few", ("beep", "hum", "buzz", "click"), 1)
     with refused("a class needs two clips, one to train and one to test"):
@@ -290,14 +281,3 @@ def test_one_feature_is_one_run_and_no_choice(quick, options):
     said = str(found)
     assert "chosen" not in said and "selected" not in said
     assert find_answer(options(features="mfcc")).lines[-1] == found.lines[-1]
-
-
-def test_a_single_file_and_a_zip_are_refused_as_what_they_are(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("x.wav").write_bytes(b"RIFF")
-    with pytest.raises(RequestError, match="is one file, and no table"):
-        find_answer(AnswerOptions(dataset="x.wav"))
-    with zipfile.ZipFile("x.zip", "w") as made:
-        made.writestr("a/x.wav", "")
-    with pytest.raises(RequestError, match="unpack it"):
-        find_answer(AnswerOptions(dataset="x.zip"))

@@ -1,5 +1,6 @@
 """Features are chosen for each test fold without a clip of this fold."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,14 +16,18 @@ from featurestack.answers.choice import (
     choose,
     fits_of,
     pruned,
+    rankable,
     recommend,
+    run_options,
     write_choice,
 )
 from featurestack.feature_importance.fits import Clips, Fits, read_clips
 from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
+from featurestack.train.run import execute
 from tests.analysis.made_runs import no_figures
 from tests.refusal import refused
 
@@ -184,7 +189,8 @@ def useless(tmp_path_factory):
 
 def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless):
     _, found = useless
-    assert found.headline.startswith("No choice from 3 features is clearly better than")
+    assert found.headline.startswith("The choice from 3 features is not clearly better")
+    assert "highest" not in f"{found.headline} {found}"
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
     assert "<b>What was chosen?</b>" in html and "No set is recommended" in html
@@ -197,6 +203,16 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
     first, *_ = (tables / "chosen_features.csv").read_text("utf-8").splitlines()
     assert first == "feature,alone,low,high,folds"
+
+
+def test_another_order_of_the_features_is_the_same_run(useless, tmp_path):
+    dataset = str(useless[0] / "d" / "features")
+    given = {"dataset": dataset, "runs": tmp_path, "model": "ridge"}
+    execute(RunOptions(**given, features="f2+f0"))
+    options = AnswerOptions(dataset=dataset, runs=tmp_path)
+    assert run_options(options, "f0+f2", "ridge").features == "f2+f0"
+    cache = Cache(Path(dataset))
+    assert rankable(cache, ["f2", "f0"]) == rankable(cache, ["f0", "f2"])
 
 
 def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):

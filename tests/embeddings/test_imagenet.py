@@ -14,6 +14,8 @@ import pytest
 import soundfile
 import torch
 
+from featurestack.answers import AnswerOptions
+from featurestack.answers.answer import ask
 from featurestack.embeddings import imagenet, networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
@@ -152,6 +154,14 @@ def write_brought(folder, frames=40):
     external.create_cache(folder, table)
     values = np.random.default_rng(0).normal(size=(4, 30, frames))
     external.write_feature(folder, "a", values, table["clip_id"])
+
+
+def test_answer_does_not_count_the_map_that_stages_read(weights, tmp_path):
+    table = write_dataset(tmp_path / "sounds")
+    given = {"dataset": str(table), "data": tmp_path / "data"}
+    question = ask(AnswerOptions(**given, features="imagenet@of=mel rms"))
+    assert sorted(question.features) == ["imagenet@of=mel", "rms"]
+    assert "mel" in question.lacking
 
 
 def features(folder, name):

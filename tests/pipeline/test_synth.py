@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.checks.probes import answers_left_out
+from featurestack.checks.run import answers_left_out
 from featurestack.linear import ridge
 from featurestack.pipeline import synth
 from featurestack.pipeline.clip_spectra import Clip
