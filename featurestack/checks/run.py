@@ -63,7 +63,7 @@ from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import CHOICE_VARIANCE, accuracy_interval
 
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
-PRICED = ("mel", "mfcc")  # a leak's price is that of statistics of these features
+PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
 NEW_VALUES = "speakers, sites or devices"  # of a field of the names
 SPLITS = 5  # random splits whose mean is the accuracy by clip
@@ -125,7 +125,7 @@ def scores_of_clips(
 
 
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:
-    """A warning if a model of artefacts alone is better than chance; none for windows
+    """A warning if a model of only artefacts is better than chance; none for windows
     of recordings, whose level shows whether they hold an event.
     """
     targets = targets_of(table)
@@ -159,7 +159,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     if not low > chance:
         return []
     what = (
-        f"a model of artefacts alone reaches {percent(mean)} % {metric} (95 % interval"
+        f"a model of only artefacts reaches {percent(mean)} % {metric} (95 % interval"
         f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
     )
     alone = {
