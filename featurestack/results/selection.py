@@ -196,7 +196,7 @@ def data_of(config: RunConfig, cache: Cache) -> dict[str, Any]:
             targets = task.digests(cache, config.training, config.channels)
         except RequestError:  # they can be read no more
             targets = dict.fromkeys(config.targets, "")
-    return known | targets
+    return {**known, **targets}
 
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
