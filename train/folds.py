@@ -25,7 +25,7 @@ from featurestack.commandline.errors import (
     load_words,
     make_command,
 )
-from featurestack.commandline.options import fields, written
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
@@ -133,12 +133,8 @@ def train_side_by_side(options: RunOptions) -> None:
 
 
 def child_words(options: RunOptions, device: str) -> list[str]:
-    """NAME=value of every option, and of the code of one's own."""
-    options = replace(options, device=device)
-    words = []
-    for name in fields(RunOptions):
-        words.append(f"{name.upper()}={written(getattr(options, name))}")
-    return [*words, *load_words()]
+    """NAME=value of the options, and of the code of one's own."""
+    return [*option_words(replace(options, device=device)), *load_words()]
 
 
 # ---- one process

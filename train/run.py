@@ -252,13 +252,9 @@ def first_process() -> bool:
 # ---- one run
 
 
-def execute(
-    options: RunOptions,
-    joined_from: int = 0,
-    tested_before: Collection[str] | None = None,
-) -> RunFolder:
+def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
     """Train the wanted folds that are not finished, as `planned`."""
-    plan = planned(options, joined_from, tested_before)
+    plan = planned(options, joined_from)
     folds = waiting(plan)
     if not folds:
         tell(f"{plan.path} has these folds already")

@@ -295,22 +295,9 @@ class TextureStatistics(nn.Module):
         super().__init__()
         self.planes = planes
         self.edges = range_edges(frames // 2)
-
-    @property
-    def sizes(self) -> list[int]:
-        """The number of statistics of each channel."""
-        ranges = len(self.edges) - 1
-        sizes = []
-        for plane in self.planes:
-            size = plane.rows * plane.columns
-            if plane.timed:
-                rows = max(BANDS, plane.rows)
-                size = 3 * rows + BANDS * ranges
-                if plane.rows >= SPECTRUM_ROWS:
-                    along_rows = len(patterns(plane.rows))
-                    size += 2 * along_rows + along_rows * ranges
-            sizes.append(size)
-        return sizes
+        maps = (torch.zeros(1, plane.rows, frames, device="cpu") for plane in planes)
+        # the number of statistics of each channel
+        self.sizes = [len(self.of_channel(*each)[0]) for each in zip(maps, planes)]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         planes = enumerate(self.planes)
