@@ -389,7 +389,8 @@ def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
     """The words that give a table's events labels: its other columns of text, those of
     fewest values first.
     """
-    others = table.drop(columns=[name for name in of.values() if name])
+    known = {*of.values(), audio_column(table)}
+    others = table[[name for name in table if name not in known]]
     texts = others.columns[others.map(cell_number).isna().any()]
     names = others[texts].nunique().sort_values(kind="stable").index[:3]
     ways = [quoted(f"COLUMN={name}") for name in names]
@@ -399,11 +400,17 @@ def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
 def remedy_of_files(path: Path) -> str:
     """`; rename take to file` for a table of audio files under an unusual name."""
     try:
-        table = parse_csv(path, read_text(path)).head(1)
+        name = audio_column(parse_csv(path, read_text(path)))
     except RequestError:
         return ""
-    files = [name for name in table if table[name].str.fullmatch(AUDIO_FILE).any()]
-    return f"; rename {files[0]} to file" if files else ""
+    return f"; rename {name} to file" if name else ""
+
+
+def audio_column(table: pd.DataFrame) -> str:
+    """The first column that names an audio file in the first row; '' without one."""
+    first = table.head(1)
+    files = [name for name in table if first[name].str.fullmatch(AUDIO_FILE).any()]
+    return files[0] if files else ""
 
 
 def read_marks(cache: Cache) -> pd.DataFrame:

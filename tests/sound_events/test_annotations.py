@@ -177,6 +177,9 @@ def test_recordings_of_one_name_are_told_apart_by_folder_or_refused(tmp_path):
 
 def test_a_column_of_files_under_another_name_is_named(tmp_path):
     table = tmp_path / "season.csv"
+    table.write_text("take,start,end,caller\ndawn.flac,1,2,dog\n")
+    with refused("; give COLUMN=caller or LABEL=NAME"):
+        read_events(table, RECORDINGS)
     table.write_text("take,start,end,label\ndawn.flac,1,2,dog\n")
     with refused("no table .* fits a recording: .*; rename take to file"):
         read_events(table, RECORDINGS)
