@@ -212,7 +212,7 @@ def changed_audio(evidence: Evidence) -> str:
     extracted from. Extract again, then train again.
     """
     cache = evidence.cache
-    changes = source_changes(cache.sources, cache.source) if cache else ""
+    changes = source_changes(cache.sources, cache.settings) if cache else ""
     if not changes:
         return ""
     return (

@@ -246,12 +246,13 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
     return table.assign(**columns)
 
 
-def source_changes(clips: pd.DataFrame, source: str) -> str:
+def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     """Changes of the files since extraction, as `3 clips new`; '' if no audio is there.
 
     Audio files are compared by size and time, those of another time by content; a table
-    by its number of rows. New files are looked for beside known ones, but not in a
-    folder with a CSV table, which may leave files out on purpose.
+    by its number of rows, or if that is the same by content: labels, folds and groups
+    may be others. New files are looked for beside known ones, but not in a folder with
+    a CSV table, which may leave files out on purpose.
     """
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")
@@ -260,10 +261,14 @@ def source_changes(clips: pd.DataFrame, source: str) -> str:
     if removed == len(files):
         return ""
     new = 0
+    edited = []
+    source = settings["source"]
     place = Path(source)
     if source not in NAMED and place.is_file():
         with suppress(RequestError):  # `make features` names what is wrong in it
             new = len(read_csv(place)) - len(clips)
+            if not new and settings.get("table") not in (None, content_hash(place)):
+                edited = [f"{place.name} was edited"]
     elif source not in NAMED and place.is_dir():
         new = new_files(place, set(files["path"]))
     counts = {
@@ -271,11 +276,12 @@ def source_changes(clips: pd.DataFrame, source: str) -> str:
         "removed": removed + max(0, -new),
         "changed": states.count("changed"),
     }
-    return ", ".join(
+    parts = [
         f"{count:,} {'clip' if count == 1 else 'clips'} {what}"
         for what, count in counts.items()
         if count
-    )
+    ]
+    return ", ".join(parts + edited)
 
 
 def audio_state(file: Any) -> str:

@@ -63,7 +63,6 @@ class Request(Wanted):
     variants: tuple[Variant, ...]  # F, in the order in which they were given
     # lines on the dataset, changes since the last run, features left out
     notes: tuple[str, ...]
-    changed: bool  # whether clips are new, gone or have other audio since the last run
     # stored features that are not asked for: others are computed from them
     read: frozenset[str] = frozenset()
 
@@ -119,7 +118,6 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
         dataset=dataset,
         variants=variants,
         notes=tuple(notes),
-        changed=bool(changes),
         read=read,
     )
 
@@ -284,10 +282,13 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
     """Lines such as `10 new clips`; changed audio is counted only in `part`."""
     old, new = (clips.set_index("clip_id")["source_hash"] for clips in (before, now))
     known = old.reindex(new.index[part], fill_value="")
+    labels, today = (clips.set_index("clip_id")["label"] for clips in (before, now))
+    kept = today.index.intersection(labels.index)
     counts = {
         "new clip": (~new.index.isin(old.index)).sum(),
         "removed clip": (~old.index.isin(new.index)).sum(),
         "changed clip": (known.ne("") & known.ne(new.iloc[part])).sum(),
+        "changed label": (labels[kept] != today[kept]).sum(),
     }
     return [counted(int(count), what) for what, count in counts.items() if count]
 

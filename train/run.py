@@ -177,7 +177,7 @@ def tell_dataset_state(options: RunOptions) -> None:
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
     cache = cache_of(options.dataset, options.data, options.name)
-    if changes := source_changes(cache.sources, cache.source):
+    if changes := source_changes(cache.sources, cache.settings):
         remedy = cache.origin.remedy(" ".join(cache.named(options.features)))
         tell(
             f"the dataset has changed since its features were extracted ({changes}):"

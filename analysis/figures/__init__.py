@@ -36,6 +36,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
+from featurestack.commandline import VERSION
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
 from featurestack.storage.files import is_file
@@ -262,7 +263,7 @@ TRUETYPE, TYPE3 = 42, 3
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
 # a figure is drawn again by other ones
-VERSIONS = [version(name) for name in ("featurestack", "matplotlib")]
+VERSIONS = [VERSION, version("matplotlib")]
 FOLDER = "figures"
 
 

@@ -42,7 +42,7 @@ from featurestack.pipeline.datasets.readers import (
     read_table,
 )
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import content_hash, replace_file
 from featurestack.storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def load(options: SourceOptions) -> Dataset:
         "audio_channel": _channel(options, settings) or None,
         "published_test": listing.published_test if as_published else None,
         "groups": groups or None,
+        "table": content_hash(Path(word)) if Path(word).is_file() else None,
     }
     return Dataset(
         name=name,

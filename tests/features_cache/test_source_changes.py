@@ -5,6 +5,7 @@ import pytest
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import refresh
 from featurestack.features_cache.table import complete, source_changes, with_sources
+from featurestack.storage.files import content_hash
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ def cache_of(recordings, source):
 def test_a_hidden_file_is_no_new_clip(recordings):
     cache = cache_of(recordings, recordings)
     (recordings / "dog" / "._1.wav").write_bytes(b"as macOS writes")
-    assert source_changes(cache.sources, cache.source) == ""
+    assert source_changes(cache.sources, cache.settings) == ""
     (recordings / "dog" / "3.wav").write_bytes(b"new")
-    assert source_changes(cache.sources, cache.source) == "1 clip new"
+    assert source_changes(cache.sources, cache.settings) == "1 clip new"
 
 
 def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
@@ -60,10 +61,22 @@ def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
     lines += ["dog/2.wav,dog,", "", "cat/1.wav,cat,", "cat/2.wav,cat,"]
     table.write_text("\n".join(lines))
     cache = cache_of(recordings, table)
-    assert source_changes(cache.sources, cache.source) == ""
+    assert source_changes(cache.sources, cache.settings) == ""
     table.write_text("\n".join(lines[:-1]))
-    assert source_changes(cache.sources, cache.source) == "1 clip removed"
+    assert source_changes(cache.sources, cache.settings) == "1 clip removed"
     table.write_text("filename,label\na,b,c,d\n")
     assert (
-        source_changes(cache.sources, cache.source) == ""
+        source_changes(cache.sources, cache.settings) == ""
     )  # the table is broken: `make features` says so
+
+
+def test_a_label_that_was_corrected_in_the_table_is_a_change(recordings):
+    table = recordings.parent / "sounds.csv"
+    table.write_text(
+        "filename,label\ndog/1.wav,dog\ndog/2.wav,dog\ncat/1.wav,cat\ncat/2.wav,cat\n"
+    )
+    cache = cache_of(recordings, table)
+    settings = cache.settings | {"table": content_hash(table)}
+    assert source_changes(cache.sources, settings) == ""
+    table.write_text(table.read_text().replace("cat/2.wav,cat", "cat/2.wav,dog"))
+    assert source_changes(cache.sources, settings) == "sounds.csv was edited"

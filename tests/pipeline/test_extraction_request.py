@@ -14,7 +14,7 @@ CHANGES = [
     (("edit",), {}, [1, 1], "1 changed clip"),
     (("touch",), {}, [0, 0], ""),
     (("shuffle",), {}, [0, 0], ""),
-    (("relabel",), {}, [0, 0], ""),
+    (("relabel",), {}, [0, 0], "changed label"),
     ((), {"dtype": "float32"}, [15, 15], "made again: rms.h5 was made with other"),
 ]
 
