@@ -333,14 +333,16 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     return select_one(folder, name, predicting=False)
 
 
-def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
+def predict_audio(
+    trained: "RunFolder", files: Path | str | Sequence[Path | str]
+) -> "pd.DataFrame":
     """Predict the classes of audio files.
 
     Parameters
     ----------
     trained : RunFolder
         From `fs.fit` or `fs.run`; its folds' predictions are averaged.
-    files : list of path
+    files : path, or list of path
 
     Returns
     -------
@@ -356,6 +358,7 @@ def predict_audio(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.Data
     from featurestack.predict.files import predict_files
     from featurestack.predict.model import Model
 
+    files = [files] if isinstance(files, str | Path) else files
     for file in files:
         if not Path(file).is_file():
             raise RequestError(f"{file}: there is no such file")

@@ -170,6 +170,22 @@ def test_a_cache_is_shown_as_a_table_of_its_features(trained):
     assert [row.split()[0] for row in rows] == ["rms", "zcr"]
 
 
+def test_functions_take_the_run_that_another_returned(trained, tmp_path):
+    _, run = trained
+    assert fs.bundle(run, out=tmp_path / "run.pt", quiet=True)
+    page = fs.report(
+        "sounds",
+        run=[run],
+        data=run.path.parents[2] / "data",
+        runs=run.path.parents[1],
+        reports=tmp_path,
+        quiet=True,
+    ).page
+    assert page.exists()
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        fs.fit("sounds", "rms", "ridge")
+
+
 def test_a_run_is_shown_with_its_score_and_interval(trained):
     _, run = trained
     share = r"\d+\.\d"

@@ -29,13 +29,19 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     """Decorator: an unknown keyword gets the nearest, `quiet` is silent, and an error
     that nobody foresaw is one sentence.
     """
-    known = inspect.signature(function).parameters
+    signature = inspect.signature(function)
+    known = signature.parameters
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
         for name in given:
             if name not in known:
                 raise RequestError(nearest("keyword", name, known))
+        try:
+            signature.bind(*args, **given)
+        except TypeError as error:
+            listed = ", ".join(known)
+            raise TypeError(f"{function.__name__}({listed}): {error}") from None
         current_folder()
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():

@@ -92,6 +92,9 @@ class RunFolder:
 
     path: Path
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def __repr__(self) -> str:
         """The path, what is finished, and the score, for a notebook."""
         try:

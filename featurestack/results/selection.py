@@ -7,6 +7,7 @@ they are, and nothing but `remove` touches them; `train` makes a run next to the
 """
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,9 @@ def select(
     found = find(runs, dataset)
     known = {f"{run.path.parent.name}/{run.name}": run for run in found}
     words = wanted.split()
+    if "'" in wanted:  # a list of paths with blanks, as a shell has it
+        with suppress(ValueError):
+            words = shlex.split(wanted)
     if wanted in known or _is_run(wanted):
         words = [wanted]
     if not words:

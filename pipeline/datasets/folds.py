@@ -12,9 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.table import by_label, originals, with_own_groups
+from featurestack.features_cache.table import (
+    KNOWN_COLUMNS,
+    by_label,
+    originals,
+    with_own_groups,
+)
 from featurestack.pipeline.datasets.readers import Listing, whole_folds
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
@@ -84,12 +89,15 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     """
     if words in table.columns.drop(["clip_id", "path"]):
         return table[words].fillna("").astype(str).tolist()
+    own = table.columns.drop([*KNOWN_COLUMNS], errors="ignore")
+    if len(own) and words.isidentifier():  # as a pattern it would fit only itself
+        raise RequestError(f"{option}={words}: {nearest('column', words, own)}")
     try:
         pattern = re.compile(words)
     except re.error as error:
         raise RequestError(
-            f"{option}={words} is no pattern: {error}; expected one as"
-            f" {option}='(.*)-[A-Z]'"
+            f"{option}={words} is not a valid regular expression: {error}; expected one"
+            f" as {option}='(.*)-[A-Z]'"
         ) from None
     values = list[str]()
     stems = [PurePath(path).stem for path in table["path"]]

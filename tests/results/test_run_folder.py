@@ -114,6 +114,8 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     assert selection.select_one(runs, "last") == other
     assert selection.select(runs, "last") == [last]
     assert selection.select(runs / "elsewhere", str(other.path)) == [other]
+    quoted = f"'{last}' {other}"  # as `run=[last, other]` is written in Python
+    assert selection.select(runs, quoted) == [last, other]
     assert run_folder.find(runs, "two") == [other]
 
 

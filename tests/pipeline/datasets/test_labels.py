@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.pipeline.datasets.folders import dataset
+from tests.pipeline.datasets.folders import csv, dataset
 from tests.refusal import refused
 
 SITES = ("site1", "site-2", "2024-05-14")
@@ -36,5 +36,11 @@ def test_the_pattern_gives_the_classes_and_later_commands_need_none(sites, tmp_p
 def test_a_pattern_that_lacks_a_clip_is_refused(sites, tmp_path):
     with refused("gives 6 clips of 18 no class"):
         dataset(sites, tmp_path, label="(wren|robin)__")
-    with refused("is no pattern"):
+    with refused("is not a valid regular expression"):
         dataset(sites, tmp_path, label="(wren")
+
+
+def test_a_misspelt_column_is_answered_with_the_tables_own(tmp_path):
+    listed = csv(tmp_path / "list.csv", "filename,word,speaker\na.wav,yes,ann\n")
+    with refused("LABEL=words: unknown column 'words'; did you mean 'word'"):
+        dataset(listed, tmp_path, label="words")

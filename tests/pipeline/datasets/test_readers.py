@@ -124,7 +124,9 @@ def test_several_labels_in_a_cell_are_tags_and_the_reader_says_so(tmp_path, writ
 
 
 def test_an_unquoted_comma_is_named_by_its_line(tmp_path):
-    with refused(r"mine\.csv, line 3: the row has 3 cells, the header 2; .*needs quotes"):
+    with refused(
+        r"mine\.csv, line 3: the row has 3 cells, the header 2; .*needs quotes"
+    ):
         listing(tmp_path, "filename,label\na.wav,dog\nb.wav,rain, wet\n")
 
 
