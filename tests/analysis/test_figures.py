@@ -7,8 +7,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import colormaps
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
 from matplotlib.image import imread
 from matplotlib.text import Text
@@ -22,11 +20,7 @@ from featurestack.analysis.figures import (
     drawing,
 )
 from featurestack.analysis.figures.drawn import (
-    ERRORS,
-    GREYS,
-    SIGNED,
     FeatureMap,
-    text_on,
 )
 from featurestack.analysis.report import files_of_report
 from featurestack.sound_events import section  # noqa: F401  its figure
@@ -165,24 +159,6 @@ def test_curves_are_means_over_folds_and_named():
     assert curve.get_ydata().tolist() == pytest.approx([50, 85])
     named = [texts(panel.get_legend().get_texts()) for panel in (accuracy, loss)]
     assert named == [["test fold"], ["training"]]
-
-
-def test_text_has_the_contrast_that_readers_need_on_every_shade():
-    def luminance(colour):
-        linear = [
-            v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
-            for v in to_rgb(colour)
-        ]
-        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
-
-    maps = GREYS, ERRORS, colormaps[SIGNED]
-    for shades in maps:
-        for value in np.linspace(0, 1, 30):
-            background = shades(value)
-            dark, light = sorted(
-                map(luminance, (background, text_on(np.array(background))))
-            )
-            assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):

@@ -3,16 +3,19 @@
 Figures are stubs here, except in the session's report.
 """
 
-import json
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from featurestack.analysis import figures
+from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions, jobs
+from featurestack.analysis.ranking import AgainstChance
 from featurestack.analysis.report import build_report, read_summary
+from featurestack.analysis.report_warnings import Evidence, warned
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import NO_DATA
@@ -258,22 +261,45 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_
     assert "No run can be read" in listed and 'name="viewport"' in listed
 
 
-def visible_words(page):
-    """The words of a page as a reader may open it, without those in its figures."""
-    text = re.sub(r"(?s)<(script|style|svg)\b.*?</\1>", " ", page)
-    return re.sub(r"<[^>]+>", " ", text).split()
+def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
+    checked = [
+        {
+            "kind": "artefacts",
+            "accuracy": 0.6,
+            "chance": 0.1,
+            "names": ["level 60.0 %"],
+        },
+        {"kind": "price", "what": "by clip 83 %", "names": ["field 2", "GROUP=_(.*)_"]},
+    ]
+    checked = [finding | {"severity": "warning"} for finding in checked]
+    for task, within, on in (
+        ("categories", "class within the categories (60.0 %", "on the classes, not"),
+        ("classes", "class (60.0 %", "measured: by clip 83 %. GROUP="),
+    ):
+        found = warned(Evidence(findings(made(MadeRun(task=task))), checked=checked))
+        first, second = found.warnings
+        assert within in first.text and "level (60.0 % by itself)" in first.text
+        assert on in second.text and second.page.startswith("A field of the file names")
 
 
-@pytest.mark.slow
-def test_a_page_of_34_runs_has_at_most_2500_words_and_keeps_rows_for_a_reader(tmp_path):
-    table = made_clips(clips=50, classes=5, folds=2)
-    for number in range(17):
-        for model in ("linear", "texturenet"):
-            skill = 0.9 - 0.02 * number
-            made = MadeRun(features=f"feature{number:02d}", model=model, skill=skill)
-            make_run(tmp_path / "runs", table, made, "many")
-    options = AnalysisOptions(dataset="many", **within(tmp_path))
-    text = build(options).page.read_text(encoding="utf-8")
-    assert len(visible_words(text)) <= 2500
-    kept = re.search(r'data-rows="comparison-table">(.*?)</script>', text)[1]
-    assert len(json.loads(kept)) == 34 - 12
+@pytest.mark.parametrize(
+    ("p", "low", "clear"), [(0.01, 0.12, True), (0.01, 0.08, False), (0.2, 0.12, False)]
+)
+def test_better_than_chance_is_never_clearer_than_the_interval(p, low, clear):
+    assert AgainstChance("accuracy", 0.5, low, chance=0.1, p=p).clear == clear
+
+
+def test_the_page_is_short_and_begins_with_the_answer(reported):
+    html = reported.read_text()
+    text = unescape(
+        re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL)
+    )
+    assert len(text.split()) < 1800  # with every part opened
+    assert html.count("<figure") <= 12
+    assert html.index("</h1>") < html.index("Comparison</h2>")
+    assert '<span class="tag">synthetic data</span>' in html
+
+
+def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
+    html = reported.read_text()
+    assert "<script>alert" not in html and "default-src 'none'" in html

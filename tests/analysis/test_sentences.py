@@ -8,7 +8,7 @@ import pytest
 from featurestack.analysis.findings import NewValues, findings
 from featurestack.analysis.report_warnings import Evidence, artefacts
 from featurestack.analysis.runs import Problem, Results
-from featurestack.analysis.sentences import headline, media, of_hundred, printed
+from featurestack.analysis.sentences import headline, of_hundred, printed
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ()}
@@ -90,12 +90,6 @@ def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
         "classified 84.0 % of 400 clips of these speakers, sites or devices correctly"
         f" (95 % interval 79 to 88); {less}."
     )
-
-
-def test_media_that_are_elsewhere_are_said():
-    assert "no players" in media(3, 0, 0, 0)
-    assert media(0, 0, 12, 0) == "Every run predicted every clip correctly."
-    assert "audio of 2 of the 3 clips that some run" in media(3, 2, 2, 1)
 
 
 def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():

@@ -1,5 +1,5 @@
-"""The tables, compared with counts by hand and scikit-learn; published results;
-Markdown and LaTeX.
+"""The tables, compared with counts by hand and scikit-learn; ablations whose effect is
+planted; the most common mistake.
 """
 
 import numpy as np
@@ -9,10 +9,17 @@ from sklearn.metrics import classification_report
 
 from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
+from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Results
+from featurestack.analysis.tables import (
+    Mistake,
+    ablations,
+    classes_shown,
+    common_mistake,
+)
 from featurestack.commandline.quantities import rounded
 from featurestack.results.config import Machine
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import computed, rewrite
 
 CLASSES = ["dog", "rain", "sea"]
@@ -89,3 +96,71 @@ def test_numbers_round():
     """A half is rounded to the even digit, as in sentences."""
     assert rounded(1 / 16) == "0.062"
     assert [tables.format_p(p) for p in (0.00004, 0.0125)] == ["< 0.001", "0.013"]
+
+
+def gains_of(results):
+    return ablations(rankings(results.runs)[0])
+
+
+def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
+    runs = made(
+        *of_sets(mel=0.6, mel_chroma=0.75),
+        *of_sets(model="cnn4", mel=0.7, mel_chroma=0.6),
+    )
+    gain, loss = gains_of(runs)
+    assert gain.name == "chroma added to mel (resnet18)"
+    assert (gain.without, gain.with_) == ("mel-resnet18", "mel+chroma-resnet18")
+    of_gain, of_loss = gain.difference, loss.difference
+    assert (of_gain.value, of_loss.value) == pytest.approx((0.15, -0.1))
+    assert 0 < of_gain.low < 0.15 < of_gain.high
+    assert of_loss.low < -0.1 < of_loss.high < 0
+    assert (gain.verdict, loss.verdict) == ("clear gain", "clear loss")
+
+
+@pytest.mark.parametrize(
+    ("runs", "steps"),
+    [
+        (  # steps lead through the sets in between
+            of_sets(mel_mfcc_chroma=0.8, mel_mfcc=0.7, mel=0.6, chroma=0.3),
+            [
+                ("mel+mfcc", "chroma"),
+                ("chroma", "mel+mfcc"),
+                ("mel", "mfcc"),
+            ],
+        ),
+        (  # runs of a pair share every other option
+            [
+                MadeRun(features="mel+mfcc"),
+                MadeRun(model="cnn4"),
+                MadeRun(features="mfcc", augment="none"),
+            ],
+            [],
+        ),
+        ([MadeRun(), MadeRun(features="mel+mel+mel")], [("mel", "mel+mel")]),
+    ],
+)  # fmt: skip
+def test_steps_between_feature_sets(made, runs, steps):
+    gains = gains_of(made(*runs))
+    assert [(gain.base, gain.added) for gain in gains] == steps
+
+
+def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
+    (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
+    counts = tables.confusion_counts(run)
+    shown = classes_shown(counts)
+    mistake = common_mistake(run)
+    assert {mistake.true, mistake.predicted} <= {run.classes[place] for place in shown}
+    assert len(shown) == 12 and shown == sorted(shown)
+    assert classes_shown(counts[:5, :5]) == [0, 1, 2, 3, 4]
+
+
+def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run):
+    rows = [
+        ("a", "a", 1, "dog", [0.4, 0.6]),
+        ("b", "b", 1, "dog", [0.1, 0.9]),
+        ("c", "c", 2, "rain", [0.2, 0.8]),
+        ("d", "d", 2, "rain", [0.3, 0.7]),
+        ("e", "e", 2, "dog", [0.7, 0.3]),
+    ]
+    mistake = common_mistake(hand_run("mel", ["dog", "rain"], rows))
+    assert mistake == Mistake("dog", "rain", 2, 3, wrong="b", right="c", equals=0)

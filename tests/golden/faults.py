@@ -286,7 +286,7 @@ FAULTS: dict[str, Fault] = {
     "html_in_page": Fault(  # a class may be called like a script
         'autoescape=lambda name: str(name).endswith(".html"),',
         "autoescape=False,",
-        f"{ANALYSIS}test_page.py {ANALYSIS}test_report.py",
+        f"{ANALYSIS}test_report.py {ANALYSIS}test_report.py",
     ),
     # numbers
     "interval_of_clips": Fault(  # intervals draw clips instead of recordings
@@ -350,7 +350,7 @@ FAULTS: dict[str, Fault] = {
     "last_reported": Fault(  # the last epoch is reported although validation chose one
         'return "best" if "best" in self.checkpoints else "last"',
         'return "last"',
-        f"{ANALYSIS}test_ablations.py",
+        f"{ANALYSIS}test_tables.py",
     ),
     "events_against_nothing": Fault(  # chance of events is that of no detection
         "seed.by_group(groups, chance=True)",

@@ -9,7 +9,7 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.report import build_report
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
-from tests.paper.test_latex import ODD
+from tests.paper.test_paper import ODD
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,0 +1,267 @@
+"""PAPER=1 adds files to a report: the LaTeX document, which holds any class name, its
+bibliography, and the methods paragraph. Figures are stubs.
+"""
+
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+from matplotlib.figure import Figure
+
+from featurestack import __version__
+from featurestack import paper as latex
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import Said, findings
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import files_of_report
+from featurestack.analysis.runs import Problem, Results
+from featurestack.paper import methods_text
+from featurestack.results.config import Machine
+from featurestack.results.training_options import Training
+from tests.analysis.made_runs import MadeRun, make_run, of_sets
+from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
+from tests.analysis.test_tags import clips, loaded  # noqa: F401  # fixtures
+from tests.run_configs import channel, computed, rewrite
+
+
+def test_figures_document_references_and_methods_are_written(workshop, tmp_path):
+    built = build(workshop.options(reports=tmp_path, paper=True))
+    assert files_of(built.page.parent) >= {
+        "figures/accuracy_by_set.pdf",
+        "figures/mel-resnet18.confusion-85mm.png",
+        "latex/main.tex",
+        "latex/references.bib",
+        "tables/comparison.tex",
+    }
+    page = built.page.read_text()
+    main = (built.page.parent / "latex" / "main.tex").read_text()
+    assert "it does not include the variation between trainings" in main
+    assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
+
+
+@pytest.mark.slow
+def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
+    workshop, tmp_path, capsys
+):
+    options = workshop.options(reports=tmp_path, paper=True)
+    folder = build(options).page.parent
+    latex = {f"latex/{file.name}" for file in (folder / "latex").glob("*.*")}
+    for_papers = {name for name in files_of(folder) if "latex/" in name} | latex
+    main = folder / "latex" / "main.tex"
+    main.write_text(main.read_text() + "% my own\n")
+    build(workshop.options(reports=tmp_path))
+    assert for_papers <= files_of(folder) | latex
+    build(options)
+    assert main.read_text().endswith("% my own\n")
+    assert f"{main}: kept, it is not as analysis wrote it" in capsys.readouterr().err
+
+
+def test_the_document_of_a_run_that_is_gone_goes_and_ones_own_files_stay(
+    workshop, tmp_path
+):
+    folders = {name: tmp_path / name for name in ("runs", "reports")}
+    options = workshop.options(**folders, paper=True)
+    make_run(options.runs, workshop.table, MadeRun(), "tones")
+    folder = build(options).page.parent
+    (folder / "latex" / "main.pdf").write_text("my own\n")
+    shutil.rmtree(options.runs)
+    assert "latex/" not in build(options).page.read_text()
+    left = {name for name in files_of(folder) if name.startswith("latex")}
+    assert left == {"latex/main.pdf"}
+
+
+def test_the_headline_stands_before_the_comparison_of_features(made, tmp_path):
+    sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
+    found = findings(made(*sets, *of_sets(model="texturenet", mel=0.75)))
+    latex.write_document(files_of_report(tmp_path), found, [], "")
+    text = (tmp_path / "latex" / "main.tex").read_text()
+    assert text.index("Use mel with texturenet") < text.index("Of the 4 feature")
+
+
+def test_a_document_of_tags_speaks_of_map(loaded, tmp_path):  # noqa: F811
+    folders = within(tmp_path) | {"runs": tmp_path}
+    built = build(AnalysisOptions(**folders, paper=True))
+    assert "mAP" in (built.page.parent / "latex" / "main.tex").read_text()
+
+
+ODD = [
+    "<script>",
+    "a&b",
+    "50%",
+    "$x_1$",
+    "Straße",
+    "{brace}",
+    "hand\\saw",
+    "~tilde^",
+    "#hash",
+    "plain",
+]
+
+
+def balanced(text):
+    """Whether the environments end in the right order and the numbers of opening and
+    closing braces agree.
+    """
+    open_ = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            open_.append(name)
+        elif not open_ or open_.pop() != name:
+            return False
+    bare = re.sub(r"\\[{}]", "", text)
+    return not open_ and bare.count("{") == bare.count("}")
+
+
+def test_text_is_escaped():
+    name = "a|b_c & 50 % #1 ~^\\{}$"
+    assert (
+        latex.latex_text(name) == r"a|b\_c \& 50 \% \#1"
+        r" \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$"
+    )
+
+
+def test_the_document_is_whole(made, tmp_path):
+    runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
+    # not ranked
+    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
+    results = made(*runs, names=ODD, dataset="esc10")
+    unfinished = Problem("rms-cnn4", "no fold is finished yet", "unfinished")
+    results = Results(results.runs, [*results.problems, unfinished])
+    found = replace(findings(results), warnings=[Said("W6", "Old", "1 run.", "")])
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([1, 2])
+    files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
+    figure.savefig(files[1])
+    saved = SavedFigure("accuracy_by_set", "Accuracy in %", "a+b@c=1", "", files, {})
+    latex.write_document(
+        files_of_report(tmp_path), found, [saved], "100 % of it & more"
+    )
+    main = (tmp_path / "latex" / "main.tex").read_text()
+    (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
+    assert (tmp_path / "latex" / used).exists() and balanced(main)
+    assert (
+        "mel (resnet18, augment none) & resnet18" in main
+        and "mel & resnet18" not in main
+    )
+    assert "Use mel with resnet18" in main and r"100 \% of it \& more" in main
+    for heading in ("Result", "Limitations", "Data and methods"):
+        assert f"\\section*{{{heading}}}" in main
+    assert "not compared" not in main and "no fold" not in main  # notes for the desk
+    references = (tmp_path / "latex" / "references.bib").read_text()
+    assert balanced(references)
+
+
+def test_the_caption_has_the_protocol_only_if_all_rows_share_it(made, tmp_path):
+    results = made(MadeRun(skill=0.8), MadeRun(features="rms", skill=0.7))
+    first, second = results.runs
+    for other, shared in ((second, True), (replace(second, protocol="another"), False)):
+        found = findings(Results([first, other], []))
+        latex.write_document(files_of_report(tmp_path / str(shared)), found, [], "")
+        main = (tmp_path / str(shared) / "latex" / "main.tex").read_text()
+        (caption,) = re.findall(r"\\caption\{(.*?)\}\\label\{tab:", main)
+        assert (first.protocol in caption) == shared
+
+
+NEEDED = {"author", "title", "year"}
+
+
+def fields(entry):
+    """The fields of an entry of a .bib file, its braces balanced."""
+    assert entry.count("{") == entry.count("}"), entry
+    pairs = re.findall(r"^  (\w+) = \{(.*)\},$", entry, re.MULTILINE)
+    kind, key = re.match(r"@(\w+)\{(\w+),\n", entry).groups()
+    assert entry.strip().endswith("}") and len(pairs) == entry.count("\n  ")
+    return kind, key, dict(pairs)
+
+
+def test_every_entry_has_authors_title_year_and_venue():
+    entries = re.split(r"\n(?=@)", (latex.TEMPLATES / "references.bib").read_text())
+    dois = []
+    for text in entries:
+        kind, key, known = fields(text)
+        assert known.keys() >= NEEDED, key
+        venue = {"inproceedings": "booktitle", "article": "journal"}.get(kind)
+        assert not venue or known[venue]
+        assert re.fullmatch(r"\d{4}", known["year"])
+        dois.append(known.get("doi", key))
+    assert len(set(dois)) == len(entries)
+
+
+@pytest.mark.parametrize("dataset", ["esc10", "my_folder"])
+def test_a_document_has_what_it_cites(made, tmp_path, dataset):
+    runs = [
+        *of_sets(mel=0.8, mfcc=0.7, model="resnet18"),
+        *of_sets(zcr=0.4, model="texturenet"),
+        *of_sets(**{"embedding@model=speech": 0.5}, model="linear"),
+    ]
+    found = findings(made(*runs, dataset=dataset))
+    latex.write_document(files_of_report(tmp_path), found, [], "")
+    text = (tmp_path / "latex" / "main.tex").read_text()
+    bib = (tmp_path / "latex" / "references.bib").read_text()
+    assert __version__ in bib
+    cited = {*re.findall(r"\\cite\{(\w+)\}", text)}
+    keys = re.findall(r"^@\w+\{(\w+),", bib, re.MULTILINE)
+    assert cited <= {*keys}
+    assert {"featurestack", "librosa", "resnet", "speech", "texturenet"} <= cited
+    assert ("piczak2015esc" in cited) == (dataset == "esc10")
+    (title,) = re.findall(r"\\title\{(.*)\}", text)
+    assert dataset not in title and ("ESC-10" in title) == (dataset == "esc10")
+
+
+RECORDED = {
+    "duration": 5.0,
+    "sample_rate": 44100,
+    "parameters": 85002,
+    "computed": computed(),
+    "machine": Machine(processor="x86_64", cores=2),
+    "versions": {"python": "3.11.7", "torch": "2.13.0"},
+    "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
+    "input_grid": "64x216",
+    "training": Training(
+        padding="drop",
+        grid="64x216",
+        norm="row",
+        epochs=40,
+        augment="shift=1",
+        lr=0.002,
+        decay=0.05,
+    ),
+}
+
+
+def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
+    found = findings(made(*of_sets(mel=0.9, rms=0.5)))
+    best = found.main.best
+    bare = methods_text(found)
+    assert "None" not in bare and "nan" not in bare
+    rewrite(best.folders[0], **RECORDED)
+    vars(best).pop("options")  # read from run.json once
+    text = methods_text(found)
+    for words in (
+        "400 test clips, 5 s at 44,100 Hz each",
+        "mel (n_mels 128), stored as float16",
+        (
+            "without padding, standardised row by row over the training clips and"
+            " resized to 64 rows and 216"
+        ),
+        (
+            "AdamW, learning rate 0.002 (onecycle schedule), weight decay 0.05, batches"
+            " of 32, 40 epochs"
+        ),
+        "label smoothing 0.1, augmentation shift=1",
+        "it does not include the variation between trainings",
+        "with the 1 other by a sign-flip test",
+        "python 3.11.7, torch 2.13.0 on x86_64, fp32",
+    ):
+        assert words in text, words
+    assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
+
+
+def test_what_a_linear_model_does_not_use_is_not_told(made):
+    found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
+    linear = {"input_grid": "1x1", "training": Training(model="linear", val="group")}
+    rewrite(found.main.best.folders[0], **(RECORDED | linear))
+    text = methods_text(found)
+    assert "resized" not in text and "standardised" not in text and "AdamW" not in text
+    assert "a convex loss" in text and "Seeds: 0" in text
