@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from featurestack.features_cache.cache import Cache
 
-EXAMPLE_GRID = "64x216"  # for which `models` counts
 LARGEST = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding
 MUCH_PADDING = 0.2
@@ -70,21 +69,6 @@ def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
     )
 
 
-def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
-    """A channel of this shape, for the counts of `models`."""
-    return StoredChannel(
-        stored=name,
-        parameters={},
-        dtype="float16",
-        row_range=(0, rows - 1),
-        frames=frames,
-        frame_unit="s",
-    )
-
-
-MEL = example_channel("mel", rows=128, frames=431)
-
-
 # ---- kinds of input
 
 Prepare = Callable[
@@ -116,8 +100,6 @@ class InputKind:
     reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
-    example: tuple[StoredChannel, ...] = (MEL,)  # with which `models` counts
-    unit: str = ""  # the unit of the numbers there
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A kind pickles by its name: its functions may be lambdas."""
@@ -178,7 +160,6 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
     augment="shift,gain",
     augmented_as="image",
-    example=(MEL,) * 3,
 )
 def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """One plane for each channel, resized to the grid."""
@@ -193,8 +174,6 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     grid="native",
     augment="shift,gain,polarity,mixup=0.4",
     augmented_as="wave",
-    example=(example_channel("waveform", rows=1, frames=220_500),),  # 5 s
-    unit=" samples",
 )
 def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The samples as they are."""
@@ -210,7 +189,6 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     summarised=True,
     reads_padding=True,
     augmented_as="vector",
-    example=(example_channel("embedding", rows=512, frames=1),),
 )
 def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of `over_columns`: of a vector its own."""
@@ -225,7 +203,6 @@ def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     summarised=True,
     standardised=False,  # the network standardises the statistics
     reads_padding=True,
-    unit=" row statistics",
 )
 def linear(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of `over_columns`."""
@@ -346,12 +323,6 @@ class InputSpec:
             wanted = training.padding == "drop"
         grid = kind.chosen_grid(channels, training.grid)
         return cls(kind, channels, grid, bool(droppable and wanted))
-
-    @classmethod
-    def example(cls, kind: InputKind) -> InputSpec:
-        """The input for which `models` counts models of this kind."""
-        grid = kind.chosen_grid(kind.example, EXAMPLE_GRID)
-        return cls(kind, kind.example, grid, drop_padding=False)
 
     @classmethod
     def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:

@@ -8,10 +8,10 @@ import torch
 
 from featurestack.features_cache import external
 from featurestack.features_cache.row_statistics import column_means, kept_columns
+from featurestack.train.models.sizes import example_channel
 from featurestack.train.network_input import (
     KINDS,
     InputSpec,
-    example_channel,
     resize,
     resizing,
 )

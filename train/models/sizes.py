@@ -9,10 +9,11 @@ from featurestack.commandline.errors import make_command
 from featurestack.commandline.quantities import count
 from featurestack.commandline.registry import first_sentence
 from featurestack.commandline.terminal import text_table
+from featurestack.results.config import StoredChannel
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS, resolve
-from featurestack.train.network_input import KINDS, InputSpec
-from featurestack.train.options import ModelsOptions
+from featurestack.train.network_input import KINDS, InputKind, InputSpec
+from featurestack.train.options import FROM_SCRATCH, ModelsOptions
 
 CLASSES = 50  # the classes of the models that are counted
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
@@ -20,18 +21,42 @@ DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.con
 Stages = list[tuple[str, tuple[int, ...]]]
 
 
+def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
+    """A channel of this shape."""
+    return StoredChannel(
+        stored=name,
+        parameters={},
+        dtype="float16",
+        row_range=(0, rows - 1),
+        frames=frames,
+        frame_unit="s",
+    )
+
+
+MEL = example_channel("mel", rows=128, frames=431)
+WAVEFORM = example_channel("waveform", rows=1, frames=220_500)  # 5 s
+
+
+def example(kind: InputKind) -> InputSpec:
+    """The input for which models of a kind are counted."""
+    channel = MEL if kind.accepts(MEL) else WAVEFORM
+    channels = (channel,) * (3 if kind.resized else 1)
+    grid = kind.chosen_grid(channels, str(FROM_SCRATCH["grid"]))
+    return InputSpec(kind, channels, grid, drop_padding=False)
+
+
 def describe_model(
     name: str, shape: tuple[int, int, int] | None = None, classes: int = CLASSES
 ) -> tuple[int, int, Stages]:
     """(parameters, multiply-adds of a clip, stages) for an input (D, H, W), by default
-    the example of its kind.
+    `example` of its kind.
 
     Stages are the shape of the input and the shape after each layer, down to DEPTH,
     that changes it. Multiply-adds count convolutions and linear layers, as papers do.
     The network runs on the CPU: on `meta` torch would import its compiler.
     """
     model = resolve(name)
-    shape = shape or InputSpec.example(model.kind).shape
+    shape = shape or example(model.kind).shape
     channels, rows, frames = shape
     operations: list[int] = []
     stages: Stages = [("input", shape)]
@@ -78,8 +103,8 @@ def list_models(options: ModelsOptions) -> None:
         return
     inputs = []
     for name, kind in KINDS.items():
-        lengths = [n for n in InputSpec.example(kind).shape if n > 1]
-        inputs.append(f"{name}: {'x'.join(map(str, lengths))}{kind.unit}")
+        lengths = [n for n in example(kind).shape if n > 1]
+        inputs.append(f"{name}: {'x'.join(map(str, lengths))}")
     layers = make_command("models", "MODEL=NAME")
     parts = [
         f"Models ({', '.join(inputs)}; {CLASSES} classes)",
