@@ -42,7 +42,7 @@ def method_map(f: Findings) -> str:
     return (
         "mAP is the mean over the classes of average precision; clips of all folds are"
         " ordered by their rank within the fold, because the models of two folds are"
-        " calibrated apart. The mAP of several seeds is their mean. SD is over the"
+        " calibrated separately. The mAP of several seeds is their mean. SD is over the"
         " folds' own mAP, which is higher for rare classes. The 95 % interval is from"
         f" a bootstrap over {counted(f.recordings, f.unit)}; runs are compared"
         f" by jackknife values of mAP by {f.unit}. F1 is at thresholds fitted on the"

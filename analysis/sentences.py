@@ -258,7 +258,9 @@ def sure_of_several(f: Findings) -> str:
     tied = len(f.tied) - 1
     worse = len(f.ranked) - 1 - len(f.tied) - (not f.tied)
     if tied > 0:
-        texts.append(f"{counted(tied, 'other')} cannot be told from the best either.")
+        texts.append(
+            f"{counted(tied, 'other')} {is_or_are(tied)} tied with the best too."
+        )
     if worse > 0:
         also = "" if f.tied else " too"
         texts.append(
@@ -270,7 +272,8 @@ def sure_of_several(f: Findings) -> str:
 def rival(f: Findings, own: Ranked) -> str:
     """A configuration, its score, and its difference to the best."""
     return (
-        f"{own.label} has {percent(own.score.value)} %, {by_points(f, own.difference)}"
+        f"{own.label} reaches {percent(own.score.value)} %,"
+        f" {by_points(f, own.difference)}"
     )
 
 
@@ -305,7 +308,7 @@ def features(f: Findings) -> str:
     if second.score.value == first.score.value:
         return f"{text} and {names[1]} have the highest {f.score}, {most} %."
     return (
-        f"{text} has the highest {f.score}, {most} %; {names[1]} has"
+        f"{text} has the highest {f.score}, {most} %; {names[1]} reaches"
         f" {percent(second.score.value)} %."
     )
 

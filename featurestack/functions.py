@@ -259,7 +259,7 @@ def report(
     datasets = jobs(options)
     if len(datasets) > 1:
         names = ", ".join(job.dataset for job in datasets)
-        raise RequestError(f"a report is of one dataset: dataset= one of {names}")
+        raise RequestError(f"fs.report takes one dataset: dataset= one of {names}")
     (job,) = datasets
     return build_report(job, options)
 

@@ -102,8 +102,8 @@ def refuse_failed_features(
         failure for failure in result.failures if failure[1] in (WHOLE, *lacking)
     )
     raise Failed(
-        f"{subject}no clip could be done, the first because of: {reason};"
-        f" {asked.folder / FAILURES} has the reasons of all"
+        f"{subject}every clip failed, the first because of: {reason};"
+        f" {asked.folder / FAILURES} has all reasons"
     )
 
 

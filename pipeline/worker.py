@@ -301,7 +301,7 @@ class Worker:
         except (OSError, EOFError) as error:
             raise Failed(
                 f"a worker process does not start ({error or 'its server ended'}):"
-                " compute without, JOBS=1"
+                " compute without them, JOBS=1"
             ) from error
         theirs.close()
 
@@ -366,7 +366,7 @@ class Workers(Backend):
             self.failed_starts += not worker.ready
             if self.failed_starts > MOST_FAILED_STARTS:
                 raise RequestError(
-                    "worker processes end as they start: compute without, JOBS=1"
+                    "worker processes end as they start: use JOBS=1"
                 ) from None
             self.workers.remove(worker)
             worker = Worker()

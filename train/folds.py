@@ -291,7 +291,7 @@ def explanation(error: Exception, plan: Plan, device: str) -> str:
             f"out of memory on {device}: BATCH={batch}, GRID={rows}x{frames}; {smaller}"
         )
     if isinstance(error, OSError):
-        return f"{error}; the same command continues from the last epoch saved"
+        return f"{error}; run the same command again to resume"
     return ""
 
 

@@ -381,7 +381,7 @@ class ExactTrainer(Trainer):
         if len(self.plan.classes) >= MANY_CLASSES:
             tell(
                 f"fold {data.fold}: one fit of {len(self.plan.classes):,} classes to"
-                f" {len(x):,} clips, without a sign until it is done"
+                f" {len(x):,} clips, which prints nothing until it is done"
             )
         self.network.fit(training)
         self.refuse_broken_weights()

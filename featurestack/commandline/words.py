@@ -70,8 +70,7 @@ COMMANDS = {
     "features": Command(
         "pipeline.extract:extract_features",
         "pipeline.options:FeaturesCommand",
-        "Extract features of all clips into the cache, in parallel; a repeated command"
-        " continues.",
+        "Extract features of all clips into the cache, in parallel, or resume that.",
     ),
     "train": Command(
         "train.run:train",

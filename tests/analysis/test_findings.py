@@ -71,7 +71,7 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     assert sentences.headline(found).startswith(headline)
     features = (
         "Of the 4 feature sets trained with linear, mel+mfcc has the highest accuracy,"
-        " 54.0 %; mel has 44.0 %."
+        " 54.0 %; mel reaches 44.0 %."
     )
     assert sentences.features(found) == features
     assert "the highest of 5 configurations." in sentences.headline(found)

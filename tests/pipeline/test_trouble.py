@@ -79,7 +79,7 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     assert not read_failures(folder) and "left out" not in capsys.readouterr().out
     for file in sounds.folder.glob("*.wav"):
         file.write_bytes(b"")
-    with pytest.raises(Failed, match=r"no clip could be done, the first .*0 bytes"):
+    with pytest.raises(Failed, match=r"every clip failed, the first .*0 bytes"):
         extract.extract_features(options(sounds))
     assert not (folder / "zcr.h5").exists()  # no feature without a feature map stays
     assert "next: " not in capsys.readouterr().out
@@ -108,8 +108,8 @@ def test_a_feature_that_fails_for_every_clip_beside_one_that_is_there_is_named(
     monkeypatch.setitem(vars(FEATURES["zcr"]), "function", broken)
     line = broken.__code__.co_firstlineno + 1
     reasons = (
-        r"zcr: no clip could be done, .*no weights"
-        rf" \(.*test_trouble\.py, line {line}\); .*failures\.csv has the reasons of all"
+        r"zcr: every clip failed, .*no weights"
+        rf" \(.*test_trouble\.py, line {line}\); .*failures\.csv has all reasons"
     )
     with pytest.raises(Failed, match=reasons):
         extract.extract_features(options(sounds))

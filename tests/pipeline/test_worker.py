@@ -176,6 +176,6 @@ def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(quick, monke
         return started[0]
 
     monkeypatch.setattr(os, "fork", fork_once)
-    with pytest.raises(Failed, match=r"temporarily unavailable\): compute without, JO"):
+    with pytest.raises(Failed, match=r"temporarily unavailable\): compute without th"):
         Workers(2)
     assert not psutil.pid_exists(started[0])
