@@ -46,10 +46,6 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
 from featurestack.storage.decoder_messages import no_output_of_c
 
-# convolutions of a single window by these kernels are wrong on some ARM processors
-# (onnxruntime 1.27); versions without the setting ignore it
-KLEIDIAI = "mlas.disable_kleidiai"
-
 Array = NDArray[np.float32]
 SPECTROGRAM = [1, 96, BANDS, 1]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
@@ -95,7 +91,8 @@ class NetworkFile:
         self.path = path
         self.lock = threading.Lock()
         try:
-            self.answer, self.axes = OPENERS[path.suffix](path, outputs, start)
+            opener = open_onnx if path.suffix == ".onnx" else open_tflite
+            self.answer, self.axes = opener(path, outputs, start)
         except Exception as error:  # the libraries' errors have no common base class
             raise RequestError(
                 f"{path} is no network that {LIBRARIES[path.suffix]} opens:"
@@ -130,19 +127,20 @@ def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
-    settings.add_session_config_entry(KLEIDIAI, "1")
+    # convolutions of a single window by these kernels are wrong on some ARM processors
+    # (onnxruntime 1.27); versions without the setting ignore it
+    settings.add_session_config_entry("mlas.disable_kleidiai", "1")
     # from bytes: it reads no other file, which the fingerprint would not cover
     session = onnxruntime.InferenceSession(
         path.read_bytes(), settings, providers=["CPUExecutionProvider"]
     )
     names = [each.name for each in session.get_outputs()]
     wanted = [output or names[0] for output in outputs]
-    for name in wanted:
-        if name not in names:
-            raise ValueError(
-                f"its outputs are {', '.join(names)}, not {name}: an inner one has to"
-                " be named as an output in the graph"
-            )
+    if other := {*wanted} - {*names}:
+        raise ValueError(
+            f"its outputs are {', '.join(names)}, not {', '.join(other)}: an inner one"
+            " has to be named as an output in the graph"
+        )
     given = session.get_inputs()[0]
 
     def run(x: Array) -> list[Output]:
@@ -251,9 +249,6 @@ def tensor_of(interpreter: Any, name: str) -> dict[str, Any] | None:
         if name in (tensor["name"], str(tensor["index"])):
             return tensor
     return None
-
-
-OPENERS = {".onnx": open_onnx, ".tflite": open_tflite}
 
 
 # ---- a network
@@ -440,8 +435,7 @@ def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
     if not card.layers:
         return np.ones(len(network.embed(silence)))
     window = _with_axes(network.windows(silence)[:1], network.network.axes)
-    outputs = network.network.run(window)
-    rows = [3 * values.shape[-1] for values, *_ in outputs]
+    rows = [3 * values.shape[-1] for values, *_ in network.network.run(window)]
     return np.repeat(np.arange(1.0, len(rows) + 1), rows)
 
 

@@ -17,9 +17,7 @@ RATE, SECONDS, RECORDINGS = 8_000, 12.0, 3
 PITCHES = {"high": 2_000, "low": 500}
 
 
-def write_recordings(
-    folder, overlapping=False, points=False, recordings=RECORDINGS, seconds=SECONDS
-):
+def write_recordings(folder, overlapping=False, recordings=RECORDINGS, seconds=SECONDS):
     """Tones in noise, audio/r0.wav, …, and events.csv beside."""
     (folder / "audio").mkdir(parents=True)
     rows = []
@@ -35,10 +33,9 @@ def write_recordings(
                 else [[*PITCHES][place % 2]]
             )
             for name in names:
-                end = start + (0.05 if points else rng.uniform(0.3, 0.6))
+                end = start + rng.uniform(0.3, 0.6)
                 tone = 0.3 * np.sin(2 * np.pi * PITCHES[name] * time)
                 y += tone * ((time >= start) & (time < end))
-                end = start if points else end
                 rows.append((f"r{number}.wav", round(start, 4), round(end, 4), name))
         soundfile.write(folder / "audio" / f"r{number}.wav", y, RATE, subtype="FLOAT")
     table = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
