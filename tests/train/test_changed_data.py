@@ -19,9 +19,8 @@ from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select
-from featurestack.train import plan, run
+from featurestack.train import run
 from featurestack.train.options import RemoveOptions, RunOptions
-from featurestack.train.plan import HASH_VERSION
 from featurestack.train.runs import remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
@@ -106,14 +105,6 @@ def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
     file.write_text(cut[lost])
     assert execute(options).finished == [1, 2, 3]
     assert file.read_text() == cut[lost]
-
-
-def test_a_run_of_another_version_is_told_from_other_weights(
-    options, finished, monkeypatch
-):
-    monkeypatch.setattr(plan, "HASH_VERSION", HASH_VERSION + 1)
-    with refused("different: the program's version"):
-        execute(options)
 
 
 def test_training_says_that_the_clips_changed(tmp_path, capsys):

@@ -7,7 +7,6 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.commandline.errors import Failed
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
@@ -85,19 +84,6 @@ def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder):
     for feature in ("mel", "rms"):
         assert contents(stereo, feature) == contents(mono, feature)
     assert stereo["mel"].audio_channel == 2 and stereo["mel"].key != mono["mel"].key
-
-
-def test_a_file_without_the_channel_is_named_and_left_out(tmp_path):
-    write(tmp_path)
-    (tmp_path / "mono" / "tone" / "tone-3.wav").rename(
-        tmp_path / "stereo" / "tone" / "tone-3.wav"
-    )
-    assert extract(tmp_path, "stereo", channel=2) == 1
-    left = cache(tmp_path, "stereo")
-    assert left.readable(["mel"]).tolist() == [True] * 7 + [False]
-    assert LACKING in (left.folder / "failures.csv").read_text()
-    with pytest.raises(Failed, match="the first because of: no channel 3"):
-        extract(tmp_path, "mono", channel=3)
 
 
 def predicted(folder, run, capsys, audio, **given):
