@@ -83,6 +83,7 @@ ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
 UNCHANGED = LabelOptions()
+Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
 
 @dataclass(frozen=True)
@@ -164,17 +165,11 @@ def read_events(
     counts once. An event that lasts beyond its recording ends with it. A RequestError
     about a row names the file and the line.
     """
-    paths = annotation_tables(tables)
+    noted: Noted = defaultdict(dict)
+    paths = annotation_tables(tables, noted)
     known = Recordings(recordings)
     events: list[tuple[object, ...]] = []
     annotated = set[str]()
-    noted = defaultdict[str, dict[str, None]](dict)  # remark -> tables, lines or files
-    detections, left_out = own_detections(tables, paths)
-    if detections:
-        remark = "tables of detections by predict, as they are"
-        noted[f"{remark}, left out" if left_out else remark] = detections
-    if left_out:
-        paths = {name: path for name, path in paths.items() if name not in detections}
     for name, path in paths.items():
         own = known.of_table(path, name, alone=len(paths) == 1)
         rows = read_rows(path, options, is_table=bool(own or len(paths) == 1))
@@ -218,17 +213,25 @@ def read_events(
     return Annotations(table, frozenset(annotated), tuple(remarks))
 
 
-def annotation_tables(tables: Path) -> dict[str, Path]:
+def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
     """The tables of TABLES=, by their names below it."""
-    if not tables.is_dir():
-        return {tables.name: tables}
-    names = [n for n in files_below(tables) if Path(n).suffix.lower() in TABLE_ENDINGS]
-    if not names:
+    paths = {tables.name: tables}
+    if tables.is_dir():
+        names = files_below(tables)
+        names = [name for name in names if Path(name).suffix.lower() in TABLE_ENDINGS]
+        paths = {name: tables / name for name in names}
+    detections, left_out = own_detections(tables, paths)
+    if detections:
+        remark = "tables of detections by predict, as they are"
+        noted[f"{remark}, left out" if left_out else remark] = detections
+    if left_out:
+        paths = {name: path for name, path in paths.items() if name not in detections}
+    if not paths:
         raise RequestError(
-            f"TABLES={tables} holds no table: expected files in"
-            f" {', '.join(TABLE_ENDINGS)}"
+            f"TABLES={tables} holds no table of annotations: expected files in"
+            f" {', '.join(TABLE_ENDINGS)}, and not only detections by predict"
         )
-    return {name: tables / name for name in names}
+    return paths
 
 
 def own_detections(

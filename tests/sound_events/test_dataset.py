@@ -99,6 +99,9 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "by predict, as they are, left out: 1, the first detections.csv" in out
     assert "left out, no table: 1 recording, r1.wav" in out
+    (tmp_path / "audio" / "r0.csv").unlink()
+    with refused("holds no table of annotations: .* not only detections by predict"):
+        make_events(given)
     # whoever names them, or has corrected them, has them read
     make_events(options(tmp_path, tables=tmp_path / "audio/detections.csv", name="b"))
     assert f"2 recordings, 24 s, {len(table)} events" in capsys.readouterr().out
