@@ -132,9 +132,7 @@ def _where(
 
 
 Transform = Callable[[Batch, float], Batch]  # (batch, strength)
-AUGMENTS: Registry[Augmentation] = Registry(
-    "augmentation", others=["featurestack.train.augment"]
-)
+AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,7 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
 
 def test_every_registered_thing_has_its_entry():
     page = (DOCS / "reference" / "models.md").read_text(encoding="utf-8")
-    assert all(
-        f"`{name}`" in page for name in [*MODELS.complete(), *AUGMENTS.complete()]
-    )
+    assert all(f"`{name}`" in page for name in [*MODELS.complete(), *AUGMENTS])
     codes = re.findall(r"^## (\w+): ", generate.warnings_page(), re.MULTILINE)
     assert codes == [kind.code for kind in WARNINGS] and len({*codes}) == len(codes)
 

@@ -8,7 +8,6 @@ import torch
 from featurestack.train.augment import AUGMENTS, Augmenter, Channels, parse_augment
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
-AUGMENTS.complete()
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
 
 

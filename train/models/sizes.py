@@ -133,7 +133,7 @@ def models_table() -> str:
 def augmentations_table() -> str:
     """Every augmentation with its strengths and the kinds of models that it serves."""
     rows = []
-    for name, entry in sorted(AUGMENTS.complete().items()):
+    for name, entry in sorted(AUGMENTS.items()):
         strengths = f"{entry.default:g}", f"{entry.maximum:g}"
         about = first_sentence(entry.transform)
         rows.append((name, *strengths, ", ".join(entry.kinds), about))
