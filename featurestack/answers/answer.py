@@ -42,25 +42,14 @@ from featurestack.results.run_folder import (
 from featurestack.storage.files import Lock
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from featurestack.analysis.report import Built
     from featurestack.answers.choice import Scores
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
-# Seconds of a usual core: check of a clip; a feature of a clip; reading a million
-# values; a number of a clip and a class in a fit; a fit, times the cube of the clips; a
-# clip in a fold by texturenet; a report
-CHECK, EXTRACT, READ, FIT, SOLVE, TEXTURE, REPORT = (
-    0.01,
-    0.01,
-    0.03,
-    3e-8,
-    2e-10,
-    0.02,
-    8.0,
-)
+# Seconds of a usual core: check of a clip; a feature of a clip; a fit, times the cube
+# of the clips, and at least; a clip in a fold by texturenet; a report
+CHECK, EXTRACT, SOLVE, FIT, TEXTURE, REPORT = 0.01, 0.01, 5e-11, 0.02, 0.02, 8.0
 TRIED = 12  # sets that are scored of each fold
 
 
@@ -187,32 +176,22 @@ def without_samples(
 
 
 def tell_time(question: Question) -> None:
-    """Say roughly how long the steps will take; not if they were taken before."""
-    config = question.folder / "run.json"
-    if not question.lacking and config.is_file():
+    """Tell coarsely how long the steps will take; not if they were taken before."""
+    if not question.lacking and (question.folder / "run.json").is_file():
         return
     clips = originals(question.asked.clips if question.asked else question.cache.clips)
-    minutes = max(1, round(expected_seconds(question, clips) / 60))
+    number, folds = len(clips), clips["fold"].nunique()
+    fits = (len(question.specs) + TRIED) * folds * (folds + 1) / 2
+    cores = number * EXTRACT * len(question.lacking) + fits * (FIT + SOLVE * number**3)
+    maps = any(feature.frames > 1 for feature in question.specs)
+    seconds = REPORT + number * (
+        CHECK * question.unchecked + 2 * folds * TEXTURE * maps
+    )
+    minutes = max(1, round((seconds + cores / cpu_count()) / 60))
     tell(
-        f"{counted(len(clips), 'clip')}, {counted(len(question.specs), 'feature')}:"
+        f"{counted(number, 'clip')}, {counted(len(question.specs), 'feature')}:"
         f" about {counted(minutes, 'minute')}. Run the same command again to resume."
     )
-
-
-def expected_seconds(question: Question, clips: "pd.DataFrame") -> float:
-    """The seconds of all steps."""
-    number, classes = len(clips), clips["label"].nunique()
-    folds = clips["fold"].nunique()
-    fits = folds * (folds + 1) / 2
-    cores = EXTRACT * number * len(question.lacking)
-    cores += TRIED * SOLVE * number**3 * fits
-    seconds = REPORT + CHECK * number * question.unchecked
-    for feature in question.specs:
-        values = feature.rows * feature.frames
-        seconds += READ * number * values / 1e6
-        cores += FIT * number * min(values, 2 * feature.rows) * classes * fits
-    maps = any(feature.frames > 1 for feature in question.specs)
-    return seconds + cores / cpu_count() + 2 * folds * TEXTURE * number * maps
 
 
 @dataclass(frozen=True)

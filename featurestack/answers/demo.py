@@ -1,14 +1,14 @@
 """`make demo`: the whole way from nothing to a report, on a small synthetic dataset.
 
-STEPS are commands that a user could type: each is printed with its seconds and with
+Each step is a command that a user could type: it is printed with its seconds and with
 what it made. A second demo finds everything done.
 """
 
 import contextlib
 import io
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from featurestack import functions
 from featurestack.commandline.errors import make_command
@@ -38,94 +38,60 @@ class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     )
 
 
-class DemoStep(NamedTuple):
-    """One command of the demo.
-
-    given   options of the command other than its dataset
-    shared  options that the demo hands on
-    take    does it by the functions of `featurestack`; what it made, in a few words
+@contextlib.contextmanager
+def step(
+    options: DemoOptions, word: str, *shared: str, **given: str
+) -> Iterator[tuple[dict[str, Any], Callable[[str], None]]]:
+    """Print a command with its options, those that the demo hands on too; the body
+    does it, and tells in a few words what it made.
     """
-
-    command: str
-    given: Mapping[str, str]
-    shared: tuple[str, ...]
-    take: Callable[..., str]
-
-
-def synthesise(**given: Any) -> str:
-    table = clips(**given)
-    classes = counted(table["label"].nunique(), "class")
-    folds = counted(table["fold"].nunique(), "fold")
-    return f"{counted(len(table), 'clip')}, {classes} in five pairs, {folds}"
-
-
-def extract(**given: Any) -> str:
-    with contextlib.redirect_stdout(io.StringIO()):  # a bar is enough
-        cache = functions.extract(**given)
-    bytes_ = sum(file.stat().st_size for file in cache.folder.glob("*.h5"))
-    features = counted(len(cache.features), "feature")
-    return f"{features} of each clip, {size(bytes_)} in {cache.folder}"
-
-
-def train(epochs: str, **given: Any) -> str:
-    from featurestack.results.run_folder import configuration_score
-    from featurestack.train.options import FROM_SCRATCH
-
-    run = functions.fit(epochs=int(epochs), quiet=True, **given)
-    usual = FROM_SCRATCH["epochs"]
-    return (
-        f"ResNet-18 {configuration_score([run])}; a short training, {epochs} epochs"
-        f" instead of {usual}"
-    )
-
-
-def compare(features: str, **given: Any) -> str:
-    from featurestack.results.run_folder import configuration_score
-
-    runs = functions.fit(features=features.split(), quiet=True, **given)
-    return ", ".join(f"{run.name} {configuration_score([run])}" for run in runs)
-
-
-def report(**given: Any) -> str:
-    return f"tables, figures and a page in {functions.report(**given).page.parent}"
-
-
-STEPS = (
-    DemoStep("data", {}, ("data",), synthesise),
-    DemoStep("features", {"features": FEATURES}, ("data", "jobs"), extract),
-    DemoStep(
-        "train",
-        {"features": "mel+mfcc+chroma", "model": "resnet18", **SHORT},
-        ("data", "runs"),
-        train,
-    ),
-    # a linear model on row statistics finds rhythm in the tempogram but not in mel
-    DemoStep(
-        "train",
-        {"features": "mel mel+chroma+tempogram", "model": "linear"},
-        ("data", "runs"),
-        compare,
-    ),
-    DemoStep("analysis", {}, ("data", "runs", "reports"), report),
-)
+    given = {"dataset": DATASET, **given}
+    words = [f"{name.upper()}={text}" for name, text in given.items()]
+    command = make_command(word, *words, *option_words(options, shared))
+    print(f"$ {command}", flush=True)
+    made: list[str] = []
+    begun = time.monotonic()
+    yield {**given, **{name: getattr(options, name) for name in shared}}, made.append
+    took = duration(time.monotonic() - begun)
+    print(f"  {' '.join(made)}   ({took})", flush=True)
 
 
 def demo(options: DemoOptions) -> int:
     """Synthesise a dataset, extract four features, train ResNet-18 and a linear model,
     analyse.
     """
+    from featurestack.results.run_folder import configuration_score
+    from featurestack.train.options import FROM_SCRATCH
+
     print("From nothing to a report, on sounds that are made here:", flush=True)
-    for step in STEPS:
-        given = {"dataset": DATASET, **step.given}
-        words = [f"{name.upper()}={text}" for name, text in given.items()]
-        words += option_words(options, step.shared)
-        print(f"$ {make_command(step.command, *words)}", flush=True)
-        places = {name: getattr(options, name) for name in step.shared}
-        begun = time.monotonic()
-        made = step.take(**given, **places)
-        print(f"  {made}   ({duration(time.monotonic() - begun)})", flush=True)
-    # it is there already; of one dataset it is a `Built`
-    built: Any = functions.report(**{"dataset": DATASET, **places})
+    with step(options, "data", "data") as (given, tell):
+        table = clips(**given)
+        classes = counted(table["label"].nunique(), "class")
+        folds = counted(table["fold"].nunique(), "fold")
+        tell(f"{counted(len(table), 'clip')}, {classes} in five pairs, {folds}")
+    with step(options, "features", "data", "jobs", features=FEATURES) as (given, tell):
+        with contextlib.redirect_stdout(io.StringIO()):  # a bar is enough
+            cache = functions.extract(**given)
+        bytes_ = sum(file.stat().st_size for file in cache.folder.glob("*.h5"))
+        features = counted(len(cache.features), "feature")
+        tell(f"{features} of each clip, {size(bytes_)} in {cache.folder}")
+    stack = {"features": "mel+mfcc+chroma", "model": "resnet18", **SHORT}
+    with step(options, "train", "data", "runs", **stack) as (given, tell):
+        epochs = int(given["epochs"])
+        run = functions.fit(**given | {"epochs": epochs}, quiet=True)
+        tell(
+            f"ResNet-18 {configuration_score([run])}; a short training, {epochs} epochs"
+            f" instead of {FROM_SCRATCH['epochs']}"
+        )
+    # a linear model on row statistics finds rhythm in the tempogram but not in mel
+    two = {"features": "mel mel+chroma+tempogram", "model": "linear"}
+    with step(options, "train", "data", "runs", **two) as (given, tell):
+        sets = given["features"].split()
+        runs = functions.fit(**given | {"features": sets}, quiet=True)
+        tell(", ".join(f"{run.name} {configuration_score([run])}" for run in runs))
+    with step(options, "analysis", "data", "runs", "reports") as (given, tell):
+        built: Any = functions.report(**given)  # of one dataset it is a `Built`
+        tell(f"tables, figures and a page in {built.page.parent}")
     print()
     for remark in built.remarks:
         print(f"  {remark}")

@@ -11,7 +11,7 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import Bar, PageInputs, Section
 from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
-from featurestack.commandline.errors import RequestError, install_command, make_command
+from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
 from featurestack.embeddings.networks import choose_networks
@@ -30,7 +30,6 @@ from featurestack.scores.metrics import Estimate
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
-SPEECH = "embedding@model=speech"
 # docs/tables/layers.csv, vector_models.csv
 LAYERS = (
     "The layers of a pretrained network may bring more: YAMNet's reach 92.8 %"
@@ -186,11 +185,8 @@ def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
         texts.append(f"If clips share a speaker, a site or a recording{how}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not has_networks:
-        fitting, remark = choose_networks(cache.sample_rate)
+        _, remark = choose_networks(cache.sample_rate)
         texts.append(f"{LAYERS} {as_sentence(remark)}")
-        if SPEECH not in fitting:
-            install = install_command("embeddings")
-            texts.append(f"Spoken words? {install} adds a network for speech.")
     return " ".join(texts)
 
 

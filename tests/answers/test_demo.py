@@ -1,43 +1,58 @@
 """The demo prints what it makes, in two lines a step."""
 
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
+import pandas as pd
 
 from featurestack.answers import demo as demos
-from featurestack.answers.demo import STEPS, DemoOptions, demo
-from featurestack.commandline.options import fields
+from featurestack.commandline.commands import values_of
 from featurestack.commandline.words import named, options_of
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.command)
-def test_the_command_of_a_step_takes_its_words(step):
-    options = options_of(named(step.command))
-    assert {"dataset", *step.given, *step.shared} <= fields(options).keys()
-
-
-def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys):
+def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     taken = []
-
-    def take(**given):
-        taken.append(given)
-        return "nothing"
-
+    run = SimpleNamespace(name="mel")
     facts = {"remarks": (), "headline": "mel", "page": Path("p"), "whole": True}
-    built = SimpleNamespace(**facts)
-    monkeypatch.setattr(demos, "STEPS", [step._replace(take=take) for step in STEPS])
-    monkeypatch.setattr(demos.functions, "report", lambda **given: built)
-    assert demo(DemoOptions.build({"data": "d", "jobs": "3"})) == 0
+    made = {
+        "extract": SimpleNamespace(folder=tmp_path, features=["mel"]),
+        "fit": run,
+        "report": SimpleNamespace(**facts),
+    }
+
+    def function(name):
+        def take(**given):
+            taken.append(given)
+            several = isinstance(given.get("features"), list)
+            return [made[name]] * 2 if several else made[name]
+
+        return take
+
+    for name in made:
+        monkeypatch.setattr(demos.functions, name, function(name))
+    table = pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]})
+    monkeypatch.setattr(demos, "clips", lambda **given: table)
+    scores = "featurestack.results.run_folder.configuration_score"
+    monkeypatch.setattr(scores, lambda runs: "90 %")
+    assert demos.demo(demos.DemoOptions.build({"data": "d", "jobs": "3"})) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
-    steps = lines[: 2 * len(STEPS)]
-    words = f"FEATURES='{demos.FEATURES}'"
-    assert steps[2].endswith(f"features DATASET=synth {words} DATA=d JOBS=3")
-    assert steps[3] == "  nothing   (0.0 s)"
-    assert steps[-2].endswith("analysis DATASET=synth DATA=d")
-    assert taken[1]["jobs"] == 3
-    assert (taken[2]["model"], taken[2]["epochs"]) == ("resnet18", "6")
-    assert taken[3]["features"] == "mel mel+chroma+tempogram"
+    commands = [line for line in lines if line.startswith("$ ")]
+    assert lines[2].endswith(
+        f"features DATASET=synth FEATURES='{demos.FEATURES}' DATA=d JOBS=3"
+    )
+    assert lines[1] == "  2 clips, 2 classes in five pairs, 2 folds   (0.0 s)"
+    assert commands[-1].endswith("analysis DATASET=synth DATA=d")
+    extracted, trained, compared, _ = taken
+    assert extracted["jobs"] == 3
+    assert (trained["model"], trained["epochs"]) == ("resnet18", 6)
+    assert compared["features"] == ["mel", "mel+chroma+tempogram"]
     assert lines[-3] == "synth: mel"
     assert lines[-1].startswith("next:   make answer DATASET='my sounds'")
+    for command in commands:  # each takes its words
+        _, _, words = command.partition("$ ")
+        word, *given = shlex.split(words.partition(" ")[2].removeprefix("-m "))
+        if word == "featurestack":
+            word, *given = given
+        assert values_of(options_of(named(word)), given)
