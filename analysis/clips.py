@@ -8,7 +8,6 @@ because compressing takes about 25 ms per clip.
 
 import base64
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -116,13 +115,9 @@ def features_to_show(
     """Up to FEATURES_SHOWN features with several rows and frames from the runs' `sets`,
     the first set's first.
 
-    If there are none, mel or another usable map is shown. Commas separate the sets
-    of an ensemble, but also the parameters in `mel@n_fft=512,hop_length=128`.
+    If there are none, mel or another usable map is shown.
     """
-    wanted = []
-    for text in sets:
-        for part in re.split(r",(?!\w+=)", text):
-            wanted += [channel.stored for channel in parse_set(part)]
+    wanted = [channel.stored for features in sets for channel in parse_set(features)]
     images = []
     for name in dict.fromkeys([*wanted, "mel", *usable]):
         if name in usable and min(cache[name].rows, cache[name].frames) > 1:

@@ -16,7 +16,6 @@ run, and with chance (`scores.significance`).
 Conventions: R runs, the best first; N clips; F folds; G source recordings.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -158,24 +157,18 @@ class Ranking(Compared):
     def labels(self) -> dict[str, str]:
         """Run name -> its label, which no other run has.
 
-        The label is the first of three that is unique: the features (`mel+mfcc`),
-        unless trained runs have several models; the features with the model and the
-        options that differ (`mel+mfcc (texturenet, tag second)`); the name.
+        The label is the features (`mel+mfcc`); if trained runs have several models, or
+        runs the same features, with the model and the options that differ
+        (`mel+mfcc (texturenet, tag second)`).
         """
         models = {run.model for run in self.runs if run.trained}
-        forms = []
+        labels = {}
         for run in self.runs:
             alike = [other for other in self.runs if other.features == run.features]
-            in_full = f"{run.features} ({setting(run, alike)})"
-            short = in_full if run.trained and len(models) > 1 else run.features
-            forms.append((short, in_full, run.name))
-        counts = Counter[str]()
-        for names in forms:
-            counts.update(set(names))
-        return {
-            names[-1]: next(name for name in names if counts[name] == 1)
-            for names in forms
-        }
+            labels[run.name] = run.features
+            if len(alike) > 1 or (run.trained and len(models) > 1):
+                labels[run.name] += f" ({setting(run, alike)})"
+        return labels
 
     @property
     def differences(self) -> Floats:

@@ -135,6 +135,7 @@ FIGURES: Registry[Figure] = Registry(
     "figure",
     others=[
         "featurestack.analysis.figures.drawn",
+        "featurestack.analysis.figures.maps",
         "featurestack.feature_importance.section",
     ],
 )
@@ -346,9 +347,6 @@ class FigureWriter:
             names += [f"{stem}.pdf", f"{stem}-85mm.png", f"{stem}-175mm.png"]
         files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.unit)
-        score = data.get("score", "accuracy")
-        if score != "accuracy":
-            caption = re.sub("accuracy", score, caption, flags=re.IGNORECASE)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
 
     @property

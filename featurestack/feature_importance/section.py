@@ -3,24 +3,20 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from featurestack.analysis.figures import figure, row_height
-from featurestack.analysis.figures.drawn import (
-    MANY_CLASSES,
-    differing_most,
-    draw_intervals,
-    heat_map,
-    points_or_dot,
-    signed_colours,
-)
+from featurestack.analysis.figures.drawn import draw_intervals
+from featurestack.analysis.figures.maps import MANY_CLASSES, heat_map
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.next_step import without
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.quantities import counted, percent, points
 from featurestack.feature_importance.importance import (
     FILE,
     FOLDER,
@@ -28,8 +24,10 @@ from featurestack.feature_importance.importance import (
     read_importance,
 )
 from featurestack.results.config import digest
+from featurestack.scores.metrics import Floats, Ints, largest_first
 
 RIDGE = "ridge"  # the model of importance
+SIGNED = "PuOr"  # colours of gains and losses
 NAMED = 4  # features whose loss the first screen states
 
 Row = Mapping[str, Any]
@@ -93,6 +91,32 @@ def better_set(page: PageInputs, shown: Importance) -> tuple[str, str] | None:
 
 
 # ---- figures
+
+
+def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
+    """(…, 4): violet above zero, orange below, transparent for NaN.
+
+    The largest magnitude, or `least` if all are smaller, has the darkest colour.
+    """
+    largest = float(np.nanmax(np.abs(values), initial=0))
+    bound = max(largest, least)
+    places = np.nan_to_num(values / bound + 1) / 2  # from 0 to 1 in the colour map
+    colours = colormaps[SIGNED](places)
+    colours[np.isnan(values)] = 0
+    return colours
+
+
+def differing_most(values: Floats) -> Ints:
+    """The columns of `values` (R, K) whose rows differ most; NaN counts as 0."""
+    spread = np.nan_to_num(values).std(axis=0)
+    order = largest_first(spread)
+    return np.sort(order[:MANY_CLASSES])
+
+
+def points_or_dot(value: float) -> str:
+    """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
+    text = points(value, 0)
+    return "·" if text == "0" else text
 
 
 @figure(

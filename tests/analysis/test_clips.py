@@ -95,8 +95,8 @@ def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
 
 
 def test_features_to_show_are_those_that_were_trained_on(cache):
-    ensemble = "mel@n_fft=512,hop_length=128,mel+rms"
-    for sets in (["rms+mel:0-9", "mfcc"], ["rms"], [ensemble]):
+    variant = "mel@n_fft=512,hop_length=128+mel+rms"
+    for sets in (["rms+mel:0-9", "mfcc"], ["rms"], [variant]):
         assert clips.features_to_show(cache, ["mel", "rms"], sets) == ["mel"]
     ids = cache.clips["clip_id"]
     external.write_feature(cache.folder, "vector", np.zeros((len(ids), 64)), ids)
