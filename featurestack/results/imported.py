@@ -59,7 +59,11 @@ def write_imported(
         target = pd.Index(classes).get_indexer(clips["target"])
         values = one_of_classes(values, target)
     fold_of = fold_numbers(clips["fold"])
-    folder = free_place(place, source)
+    name = label(place.name, "", (), digest([source])).removesuffix("-")
+    folder = place.with_name(name)
+    # beside a run of another source
+    if (folder / "run.json").exists() and RunFolder(folder).config.source != source:
+        folder = place.with_name(f"{name}-{digest(source)[:6]}")
     numbers = sorted({*fold_of.values()})
     claim_run(folder, numbers)
     run = RunFolder(folder)
@@ -103,17 +107,6 @@ def one_of_classes(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     tied = highest[every, target] & (highest.sum(axis=1) > 1)
     values[every[tied], target[tied]] *= 1 - TIE
     return values
-
-
-def free_place(place: Path, source: str) -> Path:
-    """This folder, or another if it holds a run of another source."""
-    name = label(place.name, "", (), digest([source])).removesuffix("-")
-    folder = place.with_name(name)
-    if (folder / "run.json").exists():
-        config = RunFolder(folder).config
-        if config.source != source:
-            return place.with_name(f"{name}-{digest(source)[:6]}")
-    return folder
 
 
 def fold_numbers(folds: "pd.Series[str]") -> dict[str, int]:
