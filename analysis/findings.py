@@ -81,7 +81,7 @@ class NewValues:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ranked:
-    """A configuration beside the others."""
+    """A configuration among the others."""
 
     run: Run
     label: str  # which no other run of its ranking has
@@ -106,7 +106,7 @@ class Ranked:
         return self.scores.get("balanced_accuracy", self.score.value)
 
     def row(self) -> dict[str, object]:
-        """The row of comparison.csv, with further columns."""
+        """The row of comparison.csv, with more columns."""
         return {
             "run": self.name,
             "accuracy": self.score.value,
@@ -192,7 +192,7 @@ class Findings:
 
     @property
     def choice(self) -> Choice | None:
-        """That of the best, if it is a choice of features inside the folds."""
+        """The best, if it is a choice of features inside the folds."""
         return self.main.best.choice if self.main else None
 
     @property
@@ -211,7 +211,7 @@ class Findings:
 
     @property
     def tied(self) -> list[Ranked]:
-        """Those that do not differ clearly from the best."""
+        """The others that do not differ clearly from the best."""
         return [own for own in self.ranked if own.verdict == "tied"]
 
 

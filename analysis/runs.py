@@ -352,7 +352,7 @@ def same_clips(run: Run, other: Run) -> bool:
 
 def same_cache(run: Run, other: Run) -> bool:
     """Whether two runs read features of the same audio by the same settings, as far as
-    run.json tells.
+    run.json says.
 
     A feature's digest covers the whole table of clips, so it is compared only if the
     tables are equal.

@@ -212,17 +212,17 @@ def common_mistake(run: Run) -> Mistake | None:
     return Mistake(*names, first["count"], int(first["of"]), wrong, right, equals)
 
 
-# ---- ablations: the effect of further features
+# ---- ablations: the effect of more features
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What a feature set gains by further channels. A pair is left out if another
+    """What a feature set gains by more channels. A pair is left out if another
     ranked set lies between the two, because the two smaller steps say more.
     """
 
     name: str
-    added: str  # the further channels
+    added: str  # the added channels
     base: str  # features of the first run
     model: str
     without: str  # the first run

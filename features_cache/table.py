@@ -251,7 +251,7 @@ def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
 
     Audio files are compared by size and time, those of another time by content; a table
     by its number of rows, or if that is the same by content: labels, folds and groups
-    may be others. New files are looked for beside known ones, but not in a folder with
+    may be others. New files are looked for next to known ones, but not in a folder with
     a CSV table, which may leave files out on purpose.
     """
     clips = clips[clips["path"] != ""]

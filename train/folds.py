@@ -324,7 +324,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
 def split_folds(
     plan: Plan, folds: Sequence[int], unusable: Mapping[str, str]
 ) -> dict[int, Split]:
-    """The clips of each of these folds but the unusable ones (clip id -> reason); tells
+    """The clips of each of these folds but the unusable ones (clip id -> reason); prints
     what precedes training, such as options that were changed and clips that are left
     out.
     """

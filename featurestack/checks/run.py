@@ -8,7 +8,7 @@ Level, padding, clipping and bandwidth should not predict the class: if they do,
 may come from them and not from the sound. The price of a leak is the accuracy that a
 split by clip adds to one by recording, or by a field of the names. Both splits have
 groups of the same sizes and classes, so that both models learn from equally many clips.
-The models are ridge regression, which leaves clips out exactly and without further
+The models are ridge regression, which leaves clips out exactly and without more
 fits (`featurestack.linear.ridge`).
 """
 
@@ -310,7 +310,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
 
 def name_findings(dataset: Dataset) -> list[Finding]:
-    """Findings about recordings, speakers, sites or devices that names may tell."""
+    """Findings about recordings, speakers, sites or devices that names may contain."""
     table = originals(dataset.table)
     findings = [same_classes(table)]
     kind = what = group = ""

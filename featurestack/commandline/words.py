@@ -70,7 +70,7 @@ COMMANDS = {
     "features": Command(
         "pipeline.extract:extract_features",
         "pipeline.options:FeaturesCommand",
-        "Extract features of all clips into the cache, in parallel, or resume that.",
+        "Extract features of all clips into the cache, in parallel; skip finished clips.",
     ),
     "train": Command(
         "train.run:train",

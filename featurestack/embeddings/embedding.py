@@ -6,7 +6,7 @@ ai_edge_litert (the extra embeddings), libraries written in C, run it in the pro
 that compute the other features.
 
 Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
-(windows, frames, bands), perhaps with an axis of 1 beside the two. Output is (windows,
+(windows, frames, bands), perhaps with another axis of 1. Output is (windows,
 D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
 
 The fingerprint covers network, front end and card: if a file changes, the feature is

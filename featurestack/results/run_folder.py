@@ -210,7 +210,7 @@ class RunFolder:
         """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a
         column of floats per class, in the order of `classes`.
 
-        Without `fold`, all finished folds follow each other, with a further first
+        Without `fold`, all finished folds follow each other, with another first
         column `fold`. RequestError if no fold is finished, or a file is damaged.
         """
         if fold is None:
@@ -356,7 +356,7 @@ def write_predictions(
     probabilities: np.ndarray,
     classes: Sequence[str],
 ) -> None:
-    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities`
+    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) and `probabilities`
     (N, K), exactly; the last file of a fold.
     """
     table = pd.DataFrame(probabilities, rows.index, classes)

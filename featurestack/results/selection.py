@@ -205,7 +205,7 @@ def data_of(config: RunConfig, cache: Cache) -> dict[str, Any]:
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
     """Whether a run belongs to the data of today. So does a run whose features the
-    cache lacks, or that was made elsewhere: nothing tells.
+    cache lacks, or that was made elsewhere: nothing says so.
     """
     if not config.cache or not {*config.cache} <= {*cache.features}:
         return True

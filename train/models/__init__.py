@@ -79,7 +79,7 @@ class Model:
 
     @property
     def takes_planes(self) -> bool:
-        """Whether its builder is told the channels' own sizes."""
+        """Whether its builder takes the channels' own sizes."""
         return "planes" in inspect.signature(self.builder).parameters
 
     @property
@@ -189,7 +189,7 @@ def model(
     augment : str
         AUGMENT=auto for this model.
     reads_padding : bool
-        Whether it tells how long a clip is by its padding, which PADDING=auto keeps.
+        Whether it learns how long a clip is from its padding, which PADDING=auto keeps.
     bounds : dict
         Least and greatest value by option; other options take any positive value.
 
