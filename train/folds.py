@@ -324,9 +324,9 @@ def write_results(trainer: Trainer, folder: Path) -> None:
 def split_folds(
     plan: Plan, folds: Sequence[int], unusable: Mapping[str, str]
 ) -> dict[int, Split]:
-    """The clips of each of these folds but the unusable ones (clip id -> reason); prints
-    what precedes training, such as options that were changed and clips that are left
-    out.
+    """The clips of each of these folds but the unusable ones (clip id -> reason).
+    Prints what precedes training, such as options that were changed and clips that are
+    left out.
     """
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     lines = [*plan.told, *clip_remarks(plan, unusable)]

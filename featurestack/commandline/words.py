@@ -70,7 +70,7 @@ COMMANDS = {
     "features": Command(
         "pipeline.extract:extract_features",
         "pipeline.options:FeaturesCommand",
-        "Extract features of all clips into the cache, in parallel; skip finished clips.",
+        "Extract features of all clips into the cache in parallel; skip finished ones.",
     ),
     "train": Command(
         "train.run:train",
