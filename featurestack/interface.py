@@ -151,11 +151,8 @@ def tone(
 
     Parameters
     ----------
-    hertz, seconds : float
-        Frequency and duration.
-    sample_rate : int
-    amplitude : float
-        Its peak, at most 1.
+    hertz, seconds, sample_rate, amplitude : float
+        Frequency, duration, samples per second, peak (at most 1).
 
     Returns
     -------
