@@ -75,18 +75,13 @@ def snapshot(state: Any) -> Any:
 
 
 def load(file: Path) -> State:
-    """A fold's checkpoint; RequestError if damaged, not finite or another fold's."""
+    """A fold's checkpoint; RequestError if damaged or not finite."""
     try:
         state = read_safely(file)
         if not isinstance(state, dict) or not state.keys() >= KEYS:
             raise ValueError("it is no checkpoint of a fold")
         if broken := not_finite(state["network"]):
             raise ValueError(f"'{broken}' holds numbers that are not finite")
-        if (
-            file.parent.name.startswith("fold")
-            and file.parent.name != f"fold{state['fold']}"
-        ):
-            raise ValueError(f"it is of fold {state['fold']}")
     except (ValueError, AttributeError, TypeError) as reason:
         raise RequestError(
             f"{file} cannot be read as weights ({reason}): remove it and train again"
