@@ -278,8 +278,8 @@ def planned(
     plan = make_plan(options)
     if tested_before is None:
         tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
-    composed = run_json.joined_from(plan.channel_names, tested_before)
-    return placed(replace(plan, joined_from=joined_from or composed))
+    joined = run_json.joined_from(plan.channel_names, tested_before)
+    return placed(replace(plan, joined_from=joined_from or joined))
 
 
 def waiting(plan: Plan) -> list[int]:

@@ -290,12 +290,12 @@ def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
     """The tables of these fits."""
     plan, features = clips.plan, fits.sets.features
     tested = finished_alone(plan.path.parent, plan.training.task)
-    composed = joined_from(features, tested)
+    joined = joined_from(features, tested)
     tables = {
         "features": measures_table(fits),
         "classes": classes_table(fits),
         # no interval corrects that the features were chosen on these folds
-        "smaller": pd.DataFrame() if composed else smaller_sets(fits),
+        "smaller": pd.DataFrame() if joined else smaller_sets(fits),
     }
     return Importance(
         hash=hash_,
@@ -305,7 +305,7 @@ def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
         every=float(fits.scores[fits.sets.every].mean()),
         features=features,
         base=fits.sets.base,
-        joined_from=composed,
+        joined_from=joined,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
 

@@ -148,9 +148,9 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 
 def what_matters(measured: Importance) -> list[str]:
     """Sentences on the smaller set, and on what is lost without each feature."""
-    if composed := measured.joined_from:
+    if joined := measured.joined_from:
         text = (
-            f"These {len(measured.features)} features are joined from {composed} that"
+            f"These {len(measured.features)} features are joined from {joined} that"
             " were tested one by one on these folds; no interval here corrects that"
             " choice, so no smaller set is named."
         )

@@ -44,12 +44,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             f"{TRAIN} FEATURES='mfcc mel' MODEL=resnet18",
         ),
         case(
-            "a combined set is compared with its features, not with a partial run",
-            [*of_sets(mel_mfcc=0.8), MadeRun(features="rms", skill=0.99, folds=(1,))],
-            "combine",
-            f"{TRAIN} FEATURES='mel mfcc' MODEL=resnet18",
-        ),
-        case(
             "a feature is combined with another that is cached",
             of_sets(mel=0.5),
             "combine",
@@ -62,13 +56,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "different",
             f"{TRAIN} FEATURES=rms MODEL=linear",
             frames=TRIED | {"rms": 9},
-        ),
-        case(
-            "after chance with every feature nothing is left",
-            CHANCE,
-            "",
-            "",
-            frames=TRIED,
         ),
     ],
 )
