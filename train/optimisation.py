@@ -11,16 +11,18 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 
+from featurestack.commandline.terminal import tell_once
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.scores.tasks import Task
 
+KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; fills the gradients of a network anew
 Passes: TypeAlias = Callable[
     [torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
@@ -251,17 +253,33 @@ def cuda_graph(work: Callable[[], Made]) -> tuple[Made, Callable[[], None]]:
     return made, graph.replay
 
 
+def obstacle(network: nn.Module) -> str:
+    """Why a network's passes are not captured; '' if they can be."""
+    if not type(network).__module__.startswith("featurestack."):
+        return "the model is your own"
+    for layer in network.modules():
+        if "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0:
+            return "the model has dropout"
+    return ""
+
+
 def captured_passes(network: nn.Module, passes: Passes) -> Passes:
-    """The passes as one CUDA graph, but of a network of the user's own, or with
-    dropout.
-    """
-    drops = any(
-        "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0
-        for layer in network.modules()
-    )
-    if drops or not type(network).__module__.startswith("featurestack."):
+    """The passes as one CUDA graph, where the network allows it."""
+    reason = obstacle(network)
+    if reason:
+        tell_once(KERNELS.format(reason))
         return passes
     return Replayed(network, passes, cuda_graph)
+
+
+@dataclass
+class Captured:
+    """The passes for one size of batch, and the tensors that they read and fill."""
+
+    x: torch.Tensor
+    targets: torch.Tensor
+    made: Made
+    replay: Callable[[], None]
 
 
 class Replayed:
@@ -272,22 +290,21 @@ class Replayed:
     def __init__(self, network: nn.Module, passes: Passes, record: Record) -> None:
         self.network, self.passes, self.record = network, passes, record
         self.parameters = [w for w in network.parameters() if w.requires_grad]
-        # size -> x, targets, what is made of them, and what makes it again in its place
-        self.captured: dict[torch.Size, tuple[Any, Any, Made, Callable[[], None]]] = {}
-        self.refused = False  # whether the card could not capture a size
+        self.captured: dict[torch.Size, Captured] = {}
+        self.reason = ""  # why nothing more is captured
 
     def __call__(
         self, x: torch.Tensor, targets: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        if x.shape not in self.captured and not self.refused:
+        if x.shape not in self.captured and not self.reason:
             self.capture(x, targets)
         if x.shape not in self.captured:
             return self.passes(x, targets)
-        own_x, own_targets, made, replay = self.captured[x.shape]
-        own_x.copy_(x)
-        own_targets.copy_(targets)
-        replay()
-        loss, logits, *gradients = made
+        own = self.captured[x.shape]
+        own.x.copy_(x)
+        own.targets.copy_(targets)
+        own.replay()
+        loss, logits, *gradients = own.made
         assert loss is not None and logits is not None
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             weight.grad = gradient
@@ -305,8 +322,10 @@ class Replayed:
             return *made, *(weight.grad for weight in self.parameters)
 
         try:
-            self.captured[x.shape] = x, targets, *self.record(work)
-        except RuntimeError:
-            self.refused = True
+            made, replay = self.record(work)
+            self.captured[x.shape] = Captured(x, targets, made, replay)
+        except RuntimeError as error:
+            self.reason = str(error).partition("\n")[0]
+            tell_once(KERNELS.format(self.reason))
         for buffer, value in zip(self.network.buffers(), before, strict=True):
             buffer.copy_(value)

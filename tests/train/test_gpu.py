@@ -42,10 +42,11 @@ def files(folder, fold=1):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_same_seed_gives_the_same_bits(on_card, precision):
+def test_the_same_seed_gives_the_same_bits(on_card, precision, capsys):
     chosen = change(on_card, precision=precision, folds=(1,), augment="shift,gain,mask")
     one, other = (execute(chosen, tag=tag) for tag in ("one", "other"))
     assert files(one) == files(other)
+    assert "kernel by kernel" not in capsys.readouterr().err
 
 
 def test_a_run_that_is_killed_in_a_fold_goes_on_bit_by_bit(on_card):
