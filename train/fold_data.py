@@ -40,6 +40,7 @@ CHUNK = 32  # clips read at once
 # smallest deviation of a row as a share of the feature's: constant values become 0
 FLOOR = 1e-3
 TINY = 1e-12  # smallest deviation of a whole feature
+ROWS = 1_024  # rows whose moments are averaged at once: a vector has 20,000
 # share of the free memory that resident features may take
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6
 AHEAD = 2  # batches that are read in advance
@@ -57,14 +58,21 @@ CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loud
 class ClipMoments:
     """Mean and mean square of each clip's rows, and the clips that cannot be used."""
 
-    moments: list[Floats]  # (N, 2, rows) a channel
+    # (N, 2, rows) a channel; of one frame (N, rows) its values, a quarter of the memory
+    moments: list[NDArray[np.floating]]
     unusable: dict[str, str]  # clip id -> reason
 
     def statistics(self, positions: Positions, norm: str) -> list[Statistics]:
         """Each channel's statistics over these clips."""
         statistics = []
         for moments in self.moments:
-            mean, square = moments[positions].mean(axis=0)  # (rows,) each
+            parts = []
+            for first in range(0, moments.shape[-1], ROWS):
+                part = moments[positions, ..., first : first + ROWS].astype(np.float64)
+                if moments.ndim == 2:
+                    part = np.stack([part, part**2], axis=1)
+                parts.append(part.mean(axis=0))
+            mean, square = np.concatenate(parts, axis=1)  # (rows,) each
             variance = max(square.mean() - mean.mean() ** 2, 0.0)
             deviation = max(np.sqrt(variance), TINY)
             row_variances = np.maximum(square - mean**2, 0.0)
@@ -84,13 +92,21 @@ def measure_clips(plan: Plan) -> ClipMoments:
     cache = plan.cache
     spec = plan.input
     clips = len(cache.clips)
-    moments = [np.zeros((clips, 2, channel.rows)) for channel in spec.channels]
+    moments: list[NDArray[np.floating]] = [
+        np.zeros((clips, channel.rows), np.float32)
+        if channel.frames == 1
+        else np.zeros((clips, 2, channel.rows))
+        for channel in spec.channels
+    ]
     unusable: dict[str, str] = {}
     chunks = chunked(plan.table.index.to_numpy())
     for chunk in progress(chunks, label="reading features", unit="batches"):
         for channel, of_clips in zip(spec.channels, moments):
             chunk, values = read_usable(cache, channel, chunk, unusable)
             values = values.astype(np.float32)  # float16 would overflow in the squares
+            if channel.frames == 1:
+                of_clips[chunk] = values[:, :, 0]
+                continue
             own_frames = spec.own_frames(channel, cache.filled[chunk])
             of_clips[chunk] = by_length(values, own_frames, row_moments)
     return ClipMoments(moments, unusable)
