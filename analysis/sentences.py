@@ -25,6 +25,7 @@ from featurestack.scores.metrics import Estimate
 from featurestack.scores.significance import FEWEST_RECORDINGS
 
 Sentence = Callable[[Findings], str]
+PERFECT = 0.9995  # a perfect order with a lower score is said
 
 
 def by_metric(name: str, f: Findings, own: Mapping[str, Sentence]) -> str:
@@ -149,6 +150,9 @@ def reached(f: Findings) -> str:
     if main.uneven:
         sure += f"; balanced accuracy {percent(f.best.balanced)} %"
     text = f"{counted_clips(f)} ({sure})"
+    perfect = main.metric.perfect(main.best)
+    if perfect < PERFECT:
+        text += f", where a perfect order gets {percent(perfect)} %"
     if len(f.ranked) > 1:
         text += f", the highest of {len(f.ranked)} configurations"
     if f.new_values:

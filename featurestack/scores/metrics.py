@@ -334,6 +334,10 @@ class RankingMetric(ABC):
         """(N,) what tests flip the signs of: the clips' recordings."""
         return run.groups
 
+    def perfect(self, run: TestedRun) -> float:
+        """The score of a perfect order of the clips."""
+        return 1.0
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClipMetric(RankingMetric):

@@ -47,6 +47,7 @@ LEAST_PRECISE = 3
 MOST_ERRORS = 10  # listed for each class and kind
 NEVER = 1.0  # no probability is above it
 UNFITTED = 0.5  # threshold of a class without a clip to fit it to
+SMALL = 1e-3  # less than the difference between a label and none
 
 
 # ---- scores of one set of predictions
@@ -143,6 +144,13 @@ class MeanAveragePrecision(ClipMetric):
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """mAP of random ranks within the folds."""
         return ap.random_order_values(run.labels, self.units(run), run.folds)
+
+    def perfect(self, run: TestedRun) -> float:
+        """Below 1 if the prevalence differs between folds."""
+        rng = np.random.default_rng(0)
+        # no two clips are equal
+        order = run.labels + SMALL * rng.random(run.labels.shape)
+        return self.score(run.labels, order, run.folds)
 
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """With average precision and its interval; the last row has the mean's."""
