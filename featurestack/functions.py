@@ -61,8 +61,8 @@ def extract(
     ----------
     features : str
         Features separated by blanks, or `all` or `small`.
-    dataset, data, ...
-        The options of `make features`.
+    **options
+        The options of `make features`, by their names.
 
     Returns
     -------
@@ -135,8 +135,8 @@ def fit(
 
     Parameters
     ----------
-    dataset, features, ...
-        The options of `make train`.
+    **options
+        The options of `make train`, by their names.
 
     Returns
     -------
@@ -236,8 +236,8 @@ def report(
     ----------
     dataset : str
         By default the only dataset that has runs or a cache.
-    data, runs, ...
-        The options of `make analysis`.
+    **options
+        The options of `make analysis`, by their names.
 
     Returns
     -------
@@ -380,8 +380,8 @@ def check(
 
     Parameters
     ----------
-    dataset, data, ...
-        The options of `make check`.
+    **options
+        The options of `make check`, by their names.
 
     Returns
     -------

@@ -53,8 +53,8 @@ def clips(
     dataset : str
         `synth` (made if it is missing), `esc50` and `esc10` (downloaded), a folder of
         audio files, a CSV.
-    data, ...
-        The options of `make data`.
+    **options
+        The options of `make data`, by their names.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def cache(
     Parameters
     ----------
     dataset, data, name
-        The options of `make features`.
+        As in `make features`.
 
     Returns
     -------
