@@ -4,7 +4,6 @@ Each function makes one section: it submits the section's figures and returns it
 and the values of its template, or None if the page has no such section.
 """
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +41,7 @@ from featurestack.commandline.quantities import (
     plural,
     rounded,
 )
+from featurestack.commandline.registry import object_at
 from featurestack.features_cache.cache import Cache
 from featurestack.scores.metrics import Estimate
 
@@ -404,8 +404,7 @@ def sections_of_subjects(page: PageInputs) -> list[Section | None]:
         if name in tasks or (
             files and any(any(folder.glob(files)) for folder in folders)
         ):
-            module, _, function = place.partition(":")
-            made.append(getattr(importlib.import_module(module), function)(page))
+            made.append(object_at(place)(page))
     return made
 
 

@@ -33,7 +33,7 @@ from featurestack.pipeline.datasets.summary import (
     next_lines,
     state_of,
 )
-from featurestack.pipeline.extraction_request import Request, part_of, request
+from featurestack.pipeline.extraction_request import Request, request, rows_of_part
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import (
     Backend,
@@ -241,15 +241,17 @@ def extraction_summary(
 
 
 def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
-    """The next commands: missing parts, else training."""
-    missing = missing_clips(cache, asked.names)
+    """The next commands: lacking parts, else training."""
+    lacking = missing_clips(cache, asked.names)
     state = state_of(options, asked.dataset, cache, asked.names)
-    if missing.any():
+    if lacking.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
-        left = [part for part in parts if missing[part_of(part, len(missing))].any()]
+        left = [
+            part for part in parts if lacking[rows_of_part(part, len(lacking))].any()
+        ]
         still = (
-            f"{missing.sum():,} of {counted(len(missing), asked.noun)} are still"
+            f"{lacking.sum():,} of {counted(len(lacking), asked.noun)} are still"
             f" missing (PART={' '.join(left)})"
         )
         frames = {name: cache[name].frames for name in asked.names}

@@ -99,7 +99,7 @@ def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
     variants, read, left_out = wanted(options.features, dataset, options.frame)
     if not options.yes:
         refuse_outdating(dataset)
-    rows = part_of(options.part, len(table))
+    rows = rows_of_part(options.part, len(table))
     clips = with_sources(table, before)
     if not dataset.read_only:
         clips = with_hashes(clips, rows)
@@ -293,7 +293,7 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
     return [counted(int(count), what) for what, count in counts.items() if count]
 
 
-def part_of(part: str, count: int) -> slice:
+def rows_of_part(part: str, count: int) -> slice:
     """The rows of a part, as `3/16`; RequestError for another form."""
     first, _, second = part.partition("/")
     number, total = whole_number(first), whole_number(second)

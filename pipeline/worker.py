@@ -35,7 +35,6 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Handle
 from featurestack.features_cache.hdf5 import (
     FeatureFile,
-    FeatureSpec,
     state_word,
 )
 from featurestack.features_cache.index import WHOLE
@@ -108,12 +107,21 @@ def failure_reason(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class Computation:
-    """Computes features of clips; `specs` belong to `variants`, in the same order."""
+class Job:
+    """One run's work: computes and writes the features of a batch."""
 
     variants: tuple[Variant, ...]
-    specs: Sequence[FeatureSpec]  # all with one sample rate and number of samples
+    # of the variants, in the same order, all with one rate and number of samples
+    specs: Sequence[FeatureFile]
     cache: Cache | None  # has maps that features are computed from
+    handle: Handle
+
+    def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
+        self.warm_up()
+        result = ExtractionResult(len(batch))
+        rows = ((task.row, self.compute(task, result)) for task in batch)
+        write_batch(self.specs, self.handle, rows)
+        return result
 
     def cached_maps(self, task: ClipTask) -> dict[str, StoredMap]:
         """The maps that the task's features read, of those that the cache has."""
@@ -194,21 +202,6 @@ class Computation:
             if stored is not None:
                 return stored
         return to_stored(values, (spec.rows, spec.frames), spec.dtype)
-
-
-@dataclass(frozen=True)
-class Job(Computation):
-    """One run's work: computes and writes the features of a batch."""
-
-    specs: Sequence[FeatureFile]
-    handle: Handle
-
-    def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
-        self.warm_up()
-        result = ExtractionResult(len(batch))
-        rows = ((task.row, self.compute(task, result)) for task in batch)
-        write_batch(self.specs, self.handle, rows)
-        return result
 
 
 # bytes of the largest freed array that is kept: glibc's maximum

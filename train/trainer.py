@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import Failed
+from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import clip_metric
-from featurestack.scores.tasks import object_at
 from featurestack.train import run_json
 from featurestack.train.checkpoint import (
     State,

@@ -124,6 +124,12 @@ def note_file(function: Callable[..., object]) -> None:
             DEFINING[file] = None
 
 
+def object_at(place: str) -> Any:
+    """The object at `module:name`."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def first_sentence(described: object) -> str:
     """The first paragraph of a docstring in one line, empty without a docstring."""
     paragraph = (inspect.getdoc(described) or "").split("\n\n")[0]

@@ -5,16 +5,15 @@
 The table holds names, so that help and a command load nothing of the others.
 """
 
-import importlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import Field
 from typing import Any, NamedTuple
 
-from featurestack.commandline import CLONE
+from featurestack.commandline import CLONE, NAME
 from featurestack.commandline.errors import needed
 from featurestack.commandline.options import Options, fields
-from featurestack.commandline.registry import Registry
+from featurestack.commandline.registry import Registry, object_at
 
 
 class Command(NamedTuple):
@@ -175,10 +174,7 @@ def function_of(command: Command) -> Callable[[Any], "int | None"]:
 
 
 def _object(place: str) -> Any:
-    module, _, name = place.partition(":")
-    if not module.startswith("bench."):
-        module = f"featurestack.{module}"
-    return getattr(importlib.import_module(module), name)
+    return object_at(place if place.startswith("bench.") else f"{NAME}.{place}")
 
 
 def every_options() -> "dict[str, dict[str, Field[Any]]]":

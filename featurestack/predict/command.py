@@ -11,12 +11,12 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DatasetOptions
+from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.results.selection import select_one
-from featurestack.scores.tasks import object_at
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
 

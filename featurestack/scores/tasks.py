@@ -6,12 +6,12 @@ numbers (N,), or with several labels 0 and 1 (N, K).
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.registry import object_at
 from featurestack.features_cache.names import has_events
 
 if TYPE_CHECKING:
@@ -106,12 +106,6 @@ def task_of(name: str) -> Task:
         raise RequestError(nearest("task", name, TASKS))
     task: Task = object_at(TASKS[name])
     return task
-
-
-def object_at(place: str) -> Any:
-    """The object at `module:name`."""
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def require_clips(task: Task, name: str) -> None:

@@ -39,10 +39,10 @@ from featurestack.commandline.errors import (
     shortened,
 )
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import EVENT_COLUMNS
+from featurestack.features_cache.names import DATASET_TABLES, EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
-from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
+from featurestack.pipeline.datasets.layouts import files_below
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import RECORD, LabelOptions
 from featurestack.storage.csv_files import (
@@ -218,7 +218,7 @@ def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
     paths = {tables.name: tables}
     if tables.is_dir():
         names = files_below(tables)
-        names = [name for name in names if Path(name).suffix.lower() in TABLE_ENDINGS]
+        names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
         paths = {name: tables / name for name in names}
     detections, left_out = own_detections(tables, paths)
     if detections:
@@ -229,7 +229,7 @@ def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
-            f" {', '.join(TABLE_ENDINGS)}, and not only detections by predict"
+            f" {', '.join(DATASET_TABLES)}, and not only detections by predict"
         )
     return paths
 

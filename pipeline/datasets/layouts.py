@@ -14,7 +14,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.names import is_cache
+from featurestack.features_cache.names import DATASET_TABLES, is_cache
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
@@ -27,7 +27,6 @@ from featurestack.pipeline.datasets.readers import (
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.own_files import NO_DATA
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # endings of annotation tables
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 # folds; VAL=next validates eval's model on val
 SIDES = {"val": 1, "train": 2, "eval": 3}
@@ -130,7 +129,7 @@ def tables_beside(
     ways = []
     for name in files[~files.str.contains("/")]:
         ending = Path(name).suffix.lower()
-        if ending in TABLE_ENDINGS and name.split(".")[0] in recordings:
+        if ending in DATASET_TABLES and name.split(".")[0] in recordings:
             ways.append(way_of_annotations(folder, folder))
         elif ending == ".csv":
             ways.append(f"a class for each file: DATASET={folder / name}")
