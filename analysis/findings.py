@@ -247,7 +247,7 @@ def statistics(sets: Sequence[Ranking]) -> Findings:
     kept = {name: own for name, own in made.items() if len(own)}
     for run in runs:
         kept |= tables_of_run(run, reports[run.name])
-    report = reports[main.best.name][:-2].query("support > 0")
+    report = reports[main.best.name][:-1].query("support > 0")
     of_class = main.metric.class_score
     lowest = report.nsmallest(HARDEST, of_class, keep="all").to_dict("records")
     return Findings(

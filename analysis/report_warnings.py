@@ -67,11 +67,6 @@ def failures(cache: Cache) -> dict[str, set[str]]:
     return {name: clips for name, clips in failed.items() if clips}
 
 
-def of_categories(found: Findings) -> bool:
-    """Whether the runs predict categories, where `check` has measured classes."""
-    return found.main is not None and found.main.best.task.column == "category"
-
-
 Find = Callable[[Evidence], str]
 
 
@@ -162,11 +157,10 @@ def artefacts(evidence: Evidence) -> str:
     what = "tags" if found.several_labels else "class"
     if found.several_labels:
         score = f"macro AUROC {score}"
-    within = " within the categories" if of_categories(found) else ""
     above_all = f": above all {listed(named)}" if named else ""
     return (
         "Level, padding, bandwidth and other traces of recording predict the"
-        f" {what}{within} ({score}, chance is {percent(finding['chance'])} %)"
+        f" {what} ({score}, chance is {percent(finding['chance'])} %)"
         f"{above_all}. Part of the {found.score} may come from them. If they do not"
         " belong to the sounds, make them the same in all classes and train again."
     )
@@ -183,12 +177,11 @@ def split_by_clip(evidence: Evidence) -> str:
     found = evidence.found
     if found.new_values is None:
         return ""
-    on = " on the classes, not the categories" if of_categories(found) else ""
     words = " ".join(map(quoted, found.new_values.options))
     remedy = f". {words} tests on new ones" if words else ""
     return (
         f"A random split of the clips makes the {found.score} too high, as check"
-        f" measured{on}: {found.new_values.measured}{remedy}."
+        f" measured: {found.new_values.measured}{remedy}."
     )
 
 

@@ -70,31 +70,23 @@ def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as in
     scikit-learn's report.
 
-    All are means over the seeds. The last two rows are means over the classes with test
-    clips: `macro avg`, and `weighted avg`, weighted by support; their support is the
-    sum. Recall has a 95 % interval (recall_low, recall_high) by bootstrap over
-    recordings. Tags instead have average_precision with its interval (low, high),
-    prevalence and auroc; events have their number as support, F1 with its interval, and
-    the other scores of events.
+    All are means over the seeds. The last row is the mean over the classes with test
+    clips, `macro avg`; its support is the sum. Recall has a 95 % interval (recall_low,
+    recall_high) by bootstrap over recordings. Tags instead have average_precision with
+    its interval (low, high), prevalence and auroc; events have their number as support,
+    F1 with its interval, and the other scores of events.
     """
+    classes = len(run.classes)
     every = run.task.metric.class_table(run)
     every.insert(0, "class", pd.Series(run.classes))
-    table = every.head(len(run.classes)).copy()
-    tested = table["support"] > 0
-    scores = table[tested].drop(columns=["class", *INTERVALS], errors="ignore")
-    rows_of_means = {
-        "macro avg": np.ones(len(scores)),
-        "weighted avg": scores["support"],
-    }
-    for name, weights in rows_of_means.items():
-        means = np.full(scores.shape[1], np.nan)
-        if len(scores):
-            means = np.average(scores, axis=0, weights=weights)
-        table.loc[len(table), ["class", *scores]] = [name, *means]
-    table.loc[len(run.classes) :, "support"] = scores["support"].sum()
-    intervals = [name for name in INTERVALS if name in table]
-    for mean, row in every.iloc[len(run.classes) :].iterrows():
-        table.loc[mean, intervals] = row[intervals]
+    table = every.head(classes).copy()
+    tested = table[table["support"] > 0]
+    means = tested.drop(columns=["class", *INTERVALS], errors="ignore").mean()
+    table.loc[classes, ["class", *means.index]] = ["macro avg", *means]
+    table.loc[classes, "support"] = tested["support"].sum()
+    if len(every) > classes:  # the interval of the mean
+        intervals = [name for name in INTERVALS if name in table]
+        table.loc[classes, intervals] = every.loc[classes, intervals]
     return table.astype({"support": int})
 
 

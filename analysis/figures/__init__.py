@@ -124,11 +124,10 @@ class Figure:
     caption: str
     draw: Draw
     height: Callable[..., float]
-    width: float
     pixels: bool  # consists of feature maps: the page shows one compressed image
 
     def size(self, **data: Any) -> tuple[float, float]:
-        return self.width, self.height(**data)
+        return TEXT_WIDTH, self.height(**data)
 
 
 FIGURES: Registry[Figure] = Registry(
@@ -144,7 +143,6 @@ FIGURES: Registry[Figure] = Registry(
 def figure(
     caption: str,
     height: Callable[..., float],
-    width: float = TEXT_WIDTH,
     *,
     pixels: bool = False,
 ) -> Callable[[Draw], Draw]:
@@ -155,7 +153,7 @@ def figure(
 
     def enter(draw: Draw) -> Draw:
         FIGURES[draw.__name__.removeprefix("draw_")] = Figure(
-            caption, draw, height, width, pixels
+            caption, draw, height, pixels
         )
         return draw
 

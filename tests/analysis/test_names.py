@@ -59,8 +59,8 @@ def numbers(task, labels, runs, recording, fold):
         main.interval.ravel(),
         main.tests.p,
         main.tests.interval.ravel(),
-        kept[:-2][np.lexsort(kept[:-2].T.round(9))].ravel(),
-        kept[-2:].ravel(),
+        kept[:-1][np.lexsort(kept[:-1].T.round(9))].ravel(),
+        kept[-1],
         rows.to_numpy(float).ravel(),
         [main.chance, main.against_chance.p],
     ]

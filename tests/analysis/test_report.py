@@ -261,7 +261,7 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_
     assert "No run can be read" in listed and 'name="viewport"' in listed
 
 
-def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
+def test_what_check_measured_is_a_warning(made):
     checked = [
         {
             "kind": "artefacts",
@@ -272,14 +272,11 @@ def test_what_check_measured_on_classes_is_not_taken_for_the_categories(made):
         {"kind": "price", "what": "by clip 83 %", "names": ["field 2", "GROUP=_(.*)_"]},
     ]
     checked = [finding | {"severity": "warning"} for finding in checked]
-    for task, within, on in (
-        ("categories", "class within the categories (60.0 %", "on the classes, not"),
-        ("classes", "class (60.0 %", "measured: by clip 83 %. GROUP="),
-    ):
-        found = warned(Evidence(findings(made(MadeRun(task=task))), checked=checked))
-        first, second = found.warnings
-        assert within in first.text and "level (60.0 % by itself)" in first.text
-        assert on in second.text and second.page.startswith("A field of the file names")
+    found = warned(Evidence(findings(made(MadeRun())), checked=checked))
+    first, second = found.warnings
+    assert "class (60.0 %" in first.text and "above all level" in first.text
+    assert "measured: by clip 83 %. GROUP=" in second.text
+    assert second.page.startswith("A field of the file names")
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,13 @@ def test_a_class_report_is_scikit_learns(made):
         classification_report(
             run.target, run.predicted[0], target_names=run.classes, output_dict=True
         )
-    ).T.drop("accuracy")
+    ).T.drop(["accuracy", "weighted avg"])
     report = tables.class_report(run).set_index("class")
     assert report.index.tolist() == theirs.index.tolist()
     assert report[["precision", "recall", "f1", "support"]].to_numpy() == pytest.approx(
         theirs.to_numpy()
     )
-    classes = report[:-2]
+    classes = report[:-1]
     assert (classes["recall_low"] < classes["recall"]).all()
     assert (classes["recall"] < classes["recall_high"]).all()
 
