@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,15 +39,7 @@ from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.metrics import Floats, Ints
-from featurestack.scores.significance import (
-    CHOICE_VARIANCE,
-    LEVEL,
-    p_of_lead,
-    recording_sums,
-)
-from featurestack.sound_events.frames import Frames
-from featurestack.sound_events.scores import ScoredFrames
-from featurestack.sound_events.task import EVENT_F1
+from featurestack.sound_events.check import draw, precision_above
 from tests.analysis.simulated import (
     claims,
     interval_holds,
@@ -210,51 +201,70 @@ def price(reports: int, rng: np.random.Generator) -> Rows:
         yield sizes, tied, percent(lost)
 
 
-def events(reports: int, rng: np.random.Generator) -> Rows:
-    """% of reports that call detections at random times better than chance, and
-    detectors of which half of the detections are right. Recordings last a minute.
+# name -> chance of a right detection by log-odds of its score and the recording's own
+DETECTORS: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "straight in log-odds": lambda odds, site: expit(0.5 + 1.3 * odds + site),
+    "levels off at 0.85": lambda odds, site: (
+        expit(1 + 2 * odds) * expit(np.log(0.85 / 0.15) + site)
+    ),
+    "nearly all right": lambda odds, site: expit(3.5 + odds + site),
+}
+
+
+def checks(reports: int, rng: np.random.Generator) -> Rows:
+    """% of intervals of `predict CHECKED=` that hold the precision above their
+    threshold, of all detections of the study and of those of other recordings; % of
+    studies that promise a precision of 90 %, and of those that break it. Recordings
+    differ by a standard deviation of 0 or 1 in log-odds.
     """
-    yield "recordings", "guesses", "half right"
+    yield (
+        "precision by score",
+        "recordings",
+        "differ",
+        "here",
+        "elsewhere",
+        "promised",
+        "broken",
+    )
 
-    def spans() -> Floats:
-        """(n, 2) spans of one recording that do not overlap."""
-        number = rng.integers(5, 20, endpoint=True)
-        begin = np.sort(rng.uniform(0, 58, number))
-        end = begin + rng.uniform(0.5, 2, number)
-        return np.column_stack([begin, np.minimum(end, np.append(begin[1:], 60))])
+    def study(kind: str, recordings: int, each: int, deviation: float) -> pd.DataFrame:
+        number = rng.poisson(each * rng.gamma(2, 0.5, recordings))
+        recording = np.repeat(np.arange(recordings), number)
+        odds = rng.normal(1, 1.6, len(recording))
+        site = rng.normal(0, deviation, recordings)[recording]
+        right = rng.random(len(odds)) < DETECTORS[kind](odds, site)
+        drawn = {"recording": recording, "score": expit(odds), "right": right}
+        return pd.DataFrame(drawn)
 
-    def run(recordings: int, right: float) -> Any:
-        names = [f"r{number:02}" for number in range(recordings)]
-        table = pd.DataFrame({"file": names, "group": names, "start": 0.0, "end": 60.0})
-        table = table.assign(frames=600, fold=np.arange(recordings) % 5 + 1)
-        times = (np.arange(600) + 0.5) / 10
-        rows, probabilities = [], np.zeros((recordings, 600, 1))
-        for place, name in enumerate(names):
-            true, guesses = spans(), spans()
-            rows += [(name, *span, "call") for span in true]
-            found = true[rng.random(len(true)) < right]
-            guessed = guesses[rng.random(len(guesses)) >= right]
-            for begin, end in (*found, *guessed):
-                inside = (times >= begin) & (times < end)
-                probabilities[place, inside] = rng.uniform(0.55, 1)
-        annotated = pd.DataFrame(rows, columns=["file", "start", "end", "label"])
-        frames = Frames(table, np.tile(times, recordings), 0.1, ("call",))
-        scored = ScoredFrames(frames, probabilities.reshape(-1, 1), annotated)
-        return SimpleNamespace(answers=(scored,), groups=np.array(names))
-
-    def is_claimed(drawn: Any) -> bool:
-        compared = EVENT_F1.compared([drawn])
-        of_chance = EVENT_F1.chance_values(drawn, compared.worth)
-        shares = recording_sums(compared.worth[:, None], drawn.groups)[:, 0]
-        lead = compared.by_recording - of_chance[:, None]
-        return p_of_lead(lead, shares, 0, CHOICE_VARIANCE) < LEVEL
-
-    for recordings in (7, 8, 12, 30):
-        claimed = [
-            [is_claimed(run(recordings, right)) for _ in range(reports)]
-            for right in (0.0, 0.5)
-        ]
-        yield recordings, *map(percent, claimed)
+    sizes = ((8, 100), (30, 30), (100, 10))
+    for kind, deviation in product(DETECTORS, (0.0, 1.0)):
+        other = study(kind, 4000, 10, deviation)
+        for recordings, each in sizes:
+            held: dict[str, list[bool]] = {"here": [], "elsewhere": []}
+            kept: list[bool] = []
+            for _ in range(reports):
+                table = study(kind, recordings, each, deviation)
+                drawn, above, numbers = draw(table["score"].to_numpy(), 100, rng)
+                given = table.iloc[drawn].assign(above=above, detections=numbers)
+                given["right"] = table["right"].to_numpy(float)[drawn]
+                promises = []
+                for row in precision_above(given).itertuples():
+                    for name, whole in (("here", table), ("elsewhere", other)):
+                        true = whole.loc[whole["score"] > row.above, "right"].mean()
+                        held[name].append(row.low <= true <= row.high)
+                    if row.low >= 0.9:
+                        promises.append(true >= 0.9)
+                kept += promises[:1]
+            shares = [percent(values) for values in held.values()]
+            promised = f"{100 * len(kept) / reports:.1f}"
+            yield (
+                kind,
+                recordings,
+                deviation,
+                *shares,
+                promised,
+                percent(~np.array(kept, bool)),
+            )
 
 
 class Design(NamedTuple):
@@ -371,7 +381,7 @@ STATEMENTS: dict[str, Simulation] = {
     "chance": chance,
     "noise": noise,
     "price": price,
-    "events": events,
+    "checks": checks,
     "answers": answers,
 }
 

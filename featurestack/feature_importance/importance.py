@@ -368,7 +368,7 @@ def importance(
     -------
     dict of DataFrame
         `features`: what each feature gives by itself, what is lost without it and what
-        it adds, with intervals; `classes`: the same by class; `smaller`: the best
+        it adds, with intervals; `classes`: the means by class; `smaller`: the best
         smaller sets and whether they are as good.
 
     Examples

@@ -19,7 +19,6 @@ from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
 from featurestack.commandline.errors import make_command
-from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
 from featurestack.sound_events.dataset import make_events
@@ -240,21 +239,6 @@ def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp
     with refused("a class needs two clips, one to train and one to test"):
         find_answer(options(dataset=str(tmp_path / "few")))
     assert not list((tmp_path / "data").rglob("*.h5"))
-
-
-@pytest.mark.slow
-def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
-    labels = ["dog", "cat"] * 10
-    ids = [f"clip{number}" for number in range(20)]
-    table = {"clip_id": ids, "label": labels, "fold": np.arange(20) % 3 + 1}
-    folder = tmp_path / "data" / "mine" / "features"
-    external.create_cache(folder, table)
-    place = (np.array(labels) == "dog")[:, None]
-    noise = np.random.default_rng(0).normal(size=(2, 20, 3))
-    external.write_feature(folder, "embedding", place + 0.1 * noise[0], ids)
-    external.write_feature(folder, "noise", noise[1], ids)
-    found = find_answer(options(dataset=str(folder), features="all"))
-    assert found.whole and found.recommended == "embedding"
 
 
 @pytest.mark.slow

@@ -73,37 +73,6 @@ def scores_of(folder, place, names):
     return Scores(Fits(clips))
 
 
-@pytest.mark.slow
-def test_the_names_of_classes_clips_and_folds_choose_nothing(tmp_path):
-    rng = np.random.default_rng(5)
-    names = ["f0", "f1"]
-    target = rng.integers(0, CLASSES, 60)
-    fold = 1 + rng.choice(3, 60, p=[0.2, 0.3, 0.5])
-    skill = dict(zip(names, (0.3, 0.8)))
-    values = {name: rng.normal(size=(60, 4)) for name in names}
-    for name in names:
-        values[name][:, :CLASSES] += skill[name] * np.eye(CLASSES)[target]
-    found = []
-    for order, classes, folds in (
-        (np.arange(60), np.arange(CLASSES), np.arange(3)),
-        (rng.permutation(60), np.array([2, 0, 1]), np.array([2, 1, 0])),
-    ):
-        place = tmp_path / f"d{len(found)}"
-        ids = [f"clip{number:03d}" for number in range(60)]
-        labels = [f"k{classes[number]}" for number in target[order]]
-        table = {"clip_id": ids, "label": labels, "fold": 1 + folds[fold - 1][order]}
-        external.create_cache(place, table)
-        for name, own in values.items():
-            external.write_feature(place, name, own[order], ids, dtype="float32")
-        scores = scores_of(place, tmp_path, names)
-        chosen = {None: choose(scores, names, None)}
-        for number in range(3):
-            chosen[number] = choose(scores, names, int(1 + folds[number]))
-        found.append((chosen, [scores.by_ridge(name, None) for name in names]))
-    assert found[0][0] == found[1][0]
-    assert found[0][1] == pytest.approx(found[1][1])
-
-
 @pytest.mark.parametrize("folds", [2, 5])
 def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     # some recordings have clips in two folds

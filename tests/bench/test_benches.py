@@ -19,7 +19,7 @@ RUNNABLE = {
 SMALLEST = (
     "bench.features --features 'mel mfcc chroma rms'",
     "bench.statements --reports 2",
-    "bench.step --grid 32x32 --steps 2 --batch 8 --workers 1",
+    "bench.step --grid 32x32 --steps 2 --batch 8 --workers 1 --epochs 1",
     "bench.kill --what features --kills 3",
     "bench.kill --what train --kills 2",
     "bench.kill --what events --kills 2",
@@ -37,6 +37,13 @@ def test_the_help_names_every_bench_and_no_other():
     shown = run("featurestack bench --help").stdout
     named = re.findall(r"^- python -m bench\.(\w+)", shown, re.MULTILINE)
     assert {*named, "features"} == RUNNABLE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(RUNNABLE))
+def test_every_bench_says_what_it_does_and_its_options(name):
+    done = run(f"bench.{name} --help")
+    assert done.returncode == 0 and "=\n      " in done.stdout
 
 
 @pytest.mark.slow
