@@ -19,9 +19,11 @@ import contextlib
 import copy
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -30,7 +32,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, tell_once
+from featurestack.results.config import Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks import Task
 from featurestack.storage import files
@@ -68,6 +71,7 @@ NEGLIGIBLE = 1e-3
 CARD_CLIPS = 8
 # cuBLAS has one workspace a stream, which makes its sums deterministic
 WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+NO_KERNEL = " does not have a deterministic implementation"  # torch's warning
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
@@ -83,6 +87,11 @@ class Compute:
     precision: str = "fp32"
     channels_last: bool = False
     threads: int = 1
+
+    @classmethod
+    def recorded(cls, way: Way) -> "Compute":
+        """The way that a run recorded."""
+        return cls(way.device, way.precision, way.channels_last, way.threads)
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
@@ -179,6 +188,31 @@ def use_deterministic_kernels() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+@contextlib.contextmanager
+def named_operations() -> Iterator[None]:
+    """Tell once which operations in it have no deterministic kernel: torch warns of
+    each, in the forward pass or the backward pass.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    names = set()
+    for warning in caught:
+        name, found, _ = str(warning.message).partition(NO_KERNEL)
+        if found:
+            names.add(name)
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if names:
+        warnings.filterwarnings("ignore", f".*{NO_KERNEL}")
+        tell_once(
+            f"no deterministic kernel on this card for {', '.join(sorted(names))}:"
+            " another run of the same seed may differ"
+        )
+
+
 def threads_of(text: str) -> int:
     """The number of THREADS; auto is torch's own, at most the cores one may use."""
     if text == "auto":
@@ -223,12 +257,17 @@ def is_shortage(error: BaseException) -> bool:
 # ---- the choice
 
 
+class TrialStep(NamedTuple):
+    """The results of one training step."""
+
+    loss: float
+    gradients: dict[str, torch.Tensor]  # fp32, by parameter
+
+
 def trial_step(
     network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Batch
-) -> tuple[float, dict[str, torch.Tensor]]:
-    """The loss and each parameter's gradient, in fp32, of one training step, without
-    dropout, of a copy of the network.
-    """
+) -> TrialStep:
+    """One training step, without dropout, of a copy of the network."""
     compute.prepare()
     trial = compute.place(copy.deepcopy(network)).train()
     for layer in trial.modules():
@@ -244,7 +283,9 @@ def trial_step(
         loss.backward()
         value = loss.item()  # waits for a GPU
     gradients = {name: weight.grad for name, weight in trial.named_parameters()}
-    return value, {name: g.float() for name, g in gradients.items() if g is not None}
+    return TrialStep(
+        value, {name: g.float() for name, g in gradients.items() if g is not None}
+    )
 
 
 def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
@@ -276,10 +317,19 @@ def disagreement(
     network: nn.Module, compute: Compute, batch: Batch, objective: CrossEntropy
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
-    if they agree.
+    if they agree. The batch is halved until it fits in memory.
     """
     plain = Compute(compute.device)
-    exact_loss, exact = trial_step(network, objective, plain, batch)
+    while True:
+        try:
+            exact = trial_step(network, objective, plain, batch)
+            break
+        except (RuntimeError, MemoryError) as error:
+            x, y = batch
+            half = len(x) // 2
+            if half < 2 or not is_shortage(error):
+                raise
+            batch = x[:half], y[:half]
     rounded = exact
     if compute.precision != "fp32":
         # weights and batch rounded to it, the step in fp32
@@ -288,15 +338,18 @@ def disagreement(
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()
         x, y = batch
-        _, rounded = trial_step(coarse, objective, plain, (x.to(kind).float(), y))
+        rounded = trial_step(coarse, objective, plain, (x.to(kind).float(), y))
     with poisoned_memory(compute.device):
-        loss, fast = trial_step(network, objective, compute, batch)
-    if not abs(loss - exact_loss) <= LOSS * max(exact_loss, 0.1):  # NaN fails too
-        return f"the loss of a step is {loss:.4g}, not {exact_loss:.4g}"
-    lengths = [gradient.norm().item() for gradient in exact.values()]
+        fast = trial_step(network, objective, compute, batch)
+    tolerance = LOSS * max(exact.loss, 0.1)
+    if not abs(fast.loss - exact.loss) <= tolerance:  # NaN fails too
+        return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
+    lengths = [gradient.norm().item() for gradient in exact.gradients.values()]
     floor = NEGLIGIBLE * math.hypot(*lengths)
-    for name, expected in exact.items():
-        difference = gradient_difference(fast[name], rounded[name], expected, floor)
+    for name, expected in exact.gradients.items():
+        difference = gradient_difference(
+            fast.gradients[name], rounded.gradients[name], expected, floor
+        )
         if difference:
             return f"the gradient of {name} {difference}"
     return ""

@@ -46,7 +46,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import NAMED_CLIPS, Plan
-from featurestack.train.trainer import Trainer, trainer_of
+from featurestack.train.trainer import Estimate, Trainer, trainer_of
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 IDLE = 0.9  # share of free memory of a card that nothing else uses
 MOST_BESIDE = 5  # folds side by side on one card: so many were measured
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
+QUICKER = "MODEL=ridge takes seconds"
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -158,6 +159,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
     bar.total += plan.epochs * trained - plan.steps(folds)  # damaged ones are left out
+    estimate = Estimate(bar, QUICKER if plan.model.kind.resized else "")
     compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"
@@ -175,6 +177,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 if not compute:
                     compute = trainer.prepare(network, data, device)
                 of_fold = trainer(data, network, compute)
+                of_fold.estimate = estimate
                 train_fold(of_fold, bar)
                 del data, of_fold  # before the next fold's clips are loaded
             except Exception as error:
@@ -330,11 +333,21 @@ def split_folds(
     """
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     lines = [*plan.told, *clip_remarks(plan, unusable)]
+    for channel in plan.channels if plan.model.reads_all_values else ():
+        if not channel.timed and channel.columns < channel.frames:
+            numbers = f"{channel.frames} to {channel.columns}"
+            lines.append(
+                f"{channel.name}: neighbouring columns are averaged, {numbers}"
+            )
     if plan.input.drop_padding:
         share = 1 - plan.filled.mean()
         lines.append(
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"
+        )
+    elif plan.training.padding == "drop":
+        lines.append(
+            "PADDING=drop has no effect: no clip is short, or vectors are trained on"
         )
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split)

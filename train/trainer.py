@@ -7,6 +7,7 @@ versions and number of threads, the same seed gives the same bytes, also for a f
 was killed and continued.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -37,8 +38,17 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epochs,
 )
-from featurestack.train.compute import Compute, agreed, preferred
-from featurestack.train.fold_data import FoldData, chunked, draw_batches
+from featurestack.train.compute import (
+    Compute,
+    agreed,
+    named_operations,
+    preferred,
+)
+from featurestack.train.fold_data import (
+    FoldData,
+    chunked,
+    draw_batches,
+)
 from featurestack.train.optimisation import (
     EarlyStopping,
     Passes,
@@ -60,6 +70,8 @@ SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may 
 # cost of a training step in forward passes: a backward pass costs two
 FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
+TIMED_STEPS = 5  # after the first one, which also loads and compiles
+LEAST_SECONDS = 60  # shorter runs tell nothing
 CHECKPOINT_SECONDS = 2.0  # of training between two checkpoints of an unfinished fold
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 MANY_CLASSES = 1000  # a linear model of so many is fitted for minutes
@@ -81,6 +93,35 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 # ---- a fold
 
 
+class Estimate:
+    """The clock of a training, whose bar counts the clips of all steps."""
+
+    def __init__(self, bar: "Bar", quicker: str = "") -> None:
+        """`quicker` is the option to take instead, if there is one."""
+        self.bar, self.quicker = bar, quicker
+        self.steps = 0
+
+    def step(self, loss: torch.Tensor) -> None:
+        """Count a step that has just been queued."""
+        self.steps += 1
+        if self.steps == 1:
+            loss.item()  # waits for a GPU
+            self.start, self.clips = time.perf_counter(), self.bar.n
+        elif self.steps == 1 + TIMED_STEPS and self.bar.n > self.clips:
+            loss.item()
+            each = (time.perf_counter() - self.start) / (self.bar.n - self.clips)
+            line = self.line(each * (self.bar.total - self.bar.n))
+            if line:
+                tell(line)
+
+    def line(self, seconds: float) -> str:
+        """The sentence about this time; '' if it is short."""
+        if seconds < LEAST_SECONDS:
+            return ""
+        text = f"about {math.ceil(seconds / 60)} min in all"
+        return f"{text}; {self.quicker}" if self.quicker else text
+
+
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
@@ -98,12 +139,15 @@ class Trainer:
             compute.device, enabled=compute.precision == "fp16"
         )
         self.gradients: Passes = self.both_passes
+        # whether operations that have no deterministic kernel on a card are told
+        self.named = compute.device != "cuda"
         if compute.device == "cuda" and self.captured:
             self.gradients = captured_passes(network, self.both_passes)
         self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
         )
+        self.estimate: Estimate | None = None  # tells how long the run will take
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
@@ -126,7 +170,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).training.computed if plan.begun else None
         if begun and begun.device == device:  # the run continues with the same bits
-            proposed = Compute(**vars(begun))
+            proposed = Compute.recorded(begun)
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:
@@ -203,6 +247,8 @@ class Trainer:
             rate = learning_rate(self.training, number, step, lowered)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
+            if self.estimate:
+                self.estimate.step(loss)
             observed.append(self.observe(targets, logits))
             if len(losses) % CHECK_STEPS == 0:
                 self.refuse_divergence(losses)
@@ -256,7 +302,9 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
-        loss, logits = self.gradients(x, targets)
+        with contextlib.nullcontext() if self.named else named_operations():
+            loss, logits = self.gradients(x, targets)
+        self.named = True
         if self.training.clip:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
