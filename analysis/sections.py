@@ -184,7 +184,7 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         figures.append(("accuracy_by_set", "accuracy_by_set", rows, given))
     gains = found.gains[:SETS_SHOWN]
     models = {gain.model for gain in gains}
-    model = f" ({models.pop()})" if len(models) == 1 else ""  # several have labels
+    model = f" ({models.pop()})" if len(models) == 1 else ""  # one is not named
     rows = [
         (gain.name.replace(model, ""), gain.difference, gain.clear) for gain in gains
     ]

@@ -296,7 +296,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     )
     for remark in remarks:
         tell(remark)
-    print(scored)
+    print(repr(scored))
     places = option_words(options, ("data", "runs"))
     given = [f"DATASET={options.dataset}", *places]
     print(next_line(State(given, unreported=True)))
