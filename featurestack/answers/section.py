@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,17 +13,11 @@ from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, percent
-from featurestack.embeddings.networks import choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import Choice
-from featurestack.results.run_folder import (
-    damage_named,
-)
-
-if TYPE_CHECKING:
-    pass
+from featurestack.results.run_folder import damage_named
 from featurestack.scores.metrics import Estimate
 
 CHARTED = 10  # single features in the chart
@@ -32,8 +25,7 @@ NAMED = 6  # features that a sentence names
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 # docs/tables/layers.csv, vector_models.csv
 LAYERS = (
-    "The layers of a pretrained network may bring more: YAMNet's reach 92.8 %"
-    " with ridge on ESC-50, mel 48.0 %."
+    "a pretrained network, whose layers reach 92.8 % with ridge on ESC-50 (mel: 48.0)"
 )
 
 
@@ -100,16 +92,23 @@ def other_features(config: Choice) -> tuple[str, str]:
 
 
 def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
-    """The first screen's chart: the choice, and the first single features, each with
-    its interval.
+    """The first screen's chart: the choice and other runs, then the first single
+    features, each with its interval.
     """
-    best, run = found.best, found.best.run
-    name = f"{run.features} ({run.model})"
-    bars = [Bar(name, best.score, "", best.verdict, run.name)]
+    bars = [
+        Bar(
+            f"{own.run.features} ({own.run.model})",
+            own.score,
+            "",
+            own.verdict,
+            own.run.name,
+        )
+        for own in found.ranked
+    ]
     for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
         score = Estimate(row.alone, row.low, row.high)
-        bars.append(Bar(f"{row.feature} alone (ridge)", score, "", "alone"))
-    return sorted(bars, key=lambda bar: -bar.score.value)
+        bars.append(Bar(f"{row.feature} by itself (ridge)", score, "", "alone"))
+    return bars
 
 
 def read_features(file: Path) -> pd.DataFrame:
@@ -141,8 +140,9 @@ def alone(scores: Mapping[str, float], metric: str) -> str:
     sentence = f"Single features, by ridge, {metric}: {', '.join(texts)}."
     if len(scores) > 1:
         sentence += (
-            f" The first of {len(scores)} features is selected by this score, so it is"
-            " optimistic."
+            f" The first of {len(scores)} features is selected by this score, so its"
+            " score is too high; a difference between two has no verdict until both are"
+            " trained."
         )
     return sentence
 
@@ -160,9 +160,9 @@ def recommended(config: Choice, *, chance: bool) -> str:
         )
     different = counted(len({*config.sets}), "different set")
     return (
-        f"The {folds} chose {different}. For later use: {config.recommended}, which has"
-        f" {percent(config.recommended_score)} % by ridge on folds that chose it, so"
-        " this is optimistic."
+        f"The {folds} chose {different}. For later use: {config.recommended}. Its"
+        f" {percent(config.recommended_score)} % by ridge is too high, because the same"
+        " clips chose it."
     )
 
 
@@ -185,8 +185,8 @@ def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
         texts.append(f"If clips share a speaker, a site or a recording{how}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not has_networks:
-        _, remark = choose_networks(cache.sample_rate)
-        texts.append(f"{LAYERS} {as_sentence(remark)}")
+        fetch = make_command("network", "NETWORK=yamnet")
+        texts.append(f"{fetch} fetches {LAYERS}; then repeat this answer.")
     return " ".join(texts)
 
 

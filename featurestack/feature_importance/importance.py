@@ -64,6 +64,7 @@ class Importance(Record):
     hash: str  # hash of the features, their values, the clips, folds and options
     clips: int  # test clips
     tested: str  # digest of their ids
+    data: str  # digest of all clips' labels, groups and folds
     score: str  # the title of the task's score
     every: float  # the score of all features together
     features: tuple[str, ...]
@@ -301,6 +302,7 @@ def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
         hash=hash_,
         clips=len(fits.clips),
         tested=digest(sorted(fits.clips["clip_id"])),
+        data=plan.content["clips"],
         score=plan.task.metric.title,
         every=float(fits.scores[fits.sets.every].mean()),
         features=features,

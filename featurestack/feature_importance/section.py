@@ -51,7 +51,8 @@ def importance(page: PageInputs) -> Section | None:
     page.writer.submit("importance_by_class", classes=by_class)
     sentences = what_matters(shown)
     if found.main:
-        sentences += other_clips(shown, found.main.best.clip_ids)
+        best = found.main.best
+        sentences += other_clips(shown, best.clip_ids, best.config.clips)
     return Section(
         "importance",
         "Importance",
@@ -199,14 +200,22 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def other_clips(measured: Importance, tested: Collection[str]) -> list[str]:
-    """Says that importance was measured on other clips than the best run's."""
-    if measured.tested == digest(sorted(tested)):
-        return []
-    command = make_command("importance", f"FEATURES={' '.join(measured.features)}")
-    text = (
-        f"Importance was measured on {counted(measured.clips, 'clip')}, the best"
-        f" configuration on {len(tested):,}, and they are not the same: {command}"
-        " measures it again."
-    )
-    return [text]
+def other_clips(measured: Importance, tested: Collection[str], data: str) -> list[str]:
+    """Says that importance was measured on other clips than the best run's, or before
+    labels, groups or folds have changed; `data` is the run's digest of them, if known.
+    """
+    again = make_command("importance", f"FEATURES={' '.join(measured.features)}")
+    if measured.tested != digest(sorted(tested)):
+        text = (
+            f"Importance was measured on {counted(measured.clips, 'clip')}, the best"
+            f" configuration on {len(tested):,}, and they are not the same: {again}"
+            " measures it again."
+        )
+        return [text]
+    if data and data != measured.data:
+        text = (
+            "Labels, groups or folds have changed since importance was measured:"
+            f" {again} measures it again."
+        )
+        return [text]
+    return []

@@ -73,6 +73,7 @@ def written(folder, fits):
         hash="0",
         clips=len(fits.clips),
         tested="0",
+        data="",
         score="accuracy",
         every=0.8,
         features=FEATURES,

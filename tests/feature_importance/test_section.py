@@ -49,6 +49,7 @@ def proposed(trained=(), *, best=0.84, tested=("a", "b"), rows=("open",)):
     shown = SimpleNamespace(
         tables=tables,
         tested=digest([*tested]),
+        data="",
         features=("mel", "mfcc", "rms"),
         every=0.95,
     )
@@ -80,11 +81,14 @@ def test_a_better_set_that_importance_knows_is_the_next_to_train(given, features
 
 def test_other_clips_than_those_of_the_runs_are_said():
     measured = SimpleNamespace(
-        features=("mel", "mfcc"), clips=2, tested=digest(["a", "b"])
+        features=("mel", "mfcc"), clips=2, tested=digest(["a", "b"]), data="old"
     )
-    assert section.other_clips(measured, ["b", "a"]) == []
-    (said,) = section.other_clips(measured, ["a", "b", "c"])
+    for unchanged in ("", "old"):
+        assert section.other_clips(measured, ["b", "a"], unchanged) == []
+    (said,) = section.other_clips(measured, ["a", "b", "c"], "old")
     assert "measured on 2 clips, the best configuration on 3" in said
+    (said,) = section.other_clips(measured, ["a", "b"], "labels of today")
+    assert "changed since importance was measured" in said
 
 
 CLASSES = {
