@@ -1,6 +1,5 @@
 """Importance and the curve: of made-up fits, and of the little dataset's."""
 
-import io
 import json
 import re
 from dataclasses import asdict
@@ -35,10 +34,6 @@ from featurestack.feature_importance.importance import (
     smaller_sets,
 )
 from featurestack.feature_importance.section import what_matters
-from featurestack.results.run_folder import find
-from featurestack.storage.own_files import OwnFiles
-from featurestack.train.options import RemoveOptions
-from featurestack.train.runs import remove_runs
 from tests.train.little import execute
 
 FEATURES = ("mel", "noise", "rms")
@@ -211,18 +206,6 @@ def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
     tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
     assert list(tables) == ["features", "classes", "smaller"]
     assert {*tables["features"]["feature"]} == {"mel", "chroma"}
-
-
-def test_the_folder_is_removed_without_ones_own_files(finished, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    importance = finished.path.with_name("importance")
-    importance.mkdir()
-    OwnFiles(importance).write({"importance.json": "{}"})
-    (importance / "mine.txt").touch()
-    runs = finished.path.parents[1]
-    assert remove_runs(RemoveOptions(runs=runs, run="importance")) == 0
-    assert [*importance.iterdir()] == [importance / "mine.txt"]
-    assert find(runs) == [finished]
 
 
 # ---- the curve
