@@ -78,15 +78,23 @@ def runs_in(folder: Path) -> list[RunFolder]:
 # ---- remove
 
 
+def is_filled(folder: Path) -> bool:
+    """Whether a command has filled a folder without making it a run."""
+    return (folder / RECORD).is_file() and not (folder / "run.json").exists()
+
+
 def remove_runs(options: RemoveOptions) -> int:
     """Name the files, ask, and delete; 1 if nothing was deleted."""
     dataset = dataset_name(options.dataset)
     runs: list[RunFolder] = []
     if options.old:
         runs += of_other_data(find(options.runs, dataset), options.data)
-    if options.run or not options.old:
+    # importance, fits: filled by a command, without being a run
+    named = options.runs.glob(f"{dataset or '*'}/{options.run or '?'}")
+    folders = [path for path in named if is_filled(path)]
+    if not folders and (options.run or not options.old):
         runs += select(options.runs, options.run, dataset, data=options.data)
-    folders = list(dict.fromkeys(run.path for run in runs))
+    folders += list(dict.fromkeys(run.path for run in runs))
     if not folders:
         print("no run is of other data than there are today")
         return 0
