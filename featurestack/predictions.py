@@ -147,9 +147,6 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
             f" the columns are {shortened(', '.join(classes))}"
         )
     scores = frame[classes].apply(pd.to_numeric, errors="coerce").astype(float)
-    if scores.isna().to_numpy().any():  # 0,9 where ; is between cells
-        points = frame[classes].apply(lambda cells: cells.str.replace(",", "."))
-        scores = points.apply(pd.to_numeric, errors="coerce").astype(float)
     sound = ((scores >= 0) & (scores <= 1)).to_numpy()
     if not sound.all():
         row, column = np.argwhere(~sound)[0]
