@@ -103,10 +103,10 @@ class Clips:
         folds = self.plan.folds
         return [Part(self.trained(fold), self.tested(fold)) for fold in folds]
 
-    def x(self, features: str) -> Numbers:
-        """(N, D) the numbers of a feature set."""
-        first, *others = (self.numbers[name] for name in features.split("+"))
-        return np.concatenate([first, *others], axis=1) if others else first
+    def x(self, features: str, clips: Positions) -> Numbers:
+        """(n, D) the numbers of a feature set of these clips, and no other copy."""
+        own = [self.numbers[name][clips] for name in features.split("+")]
+        return own[0] if len(own) == 1 else np.hstack(own)
 
     def values(self, features: str) -> list[str]:
         """The digests of a set's cached values."""
@@ -121,7 +121,7 @@ class Clips:
         blocks = [width for name in names for width in self.blocks[name]]
         groups = self.plan.cache.clips["group"].to_numpy()[train]
         classes, targets = len(self.plan.classes), self.plan.targets[train]
-        return ridge.fit(self.x(features)[train], targets, classes, blocks, groups)
+        return ridge.fit(self.x(features, train), targets, classes, blocks, groups)
 
     def answers(self, features: str, part: Part) -> Numbers:
         """(n, K) the logits of a part's clips; without a feature, or if the training
@@ -131,8 +131,8 @@ class Clips:
         if not features or np.isin(shares, [0, 1]).all():
             answers = np.tile(shares, (len(part.tested), 1))
         else:
-            x = self.x(features)[part.tested]
-            answers = self.fit(features, part.train).logits(x)
+            model = self.fit(features, part.train)
+            answers = model.logits(self.x(features, part.tested))
         return answers.astype(np.float32)
 
 

@@ -183,6 +183,7 @@ def fit(
         counts = class_weights[y].astype(float)
     standard = standardisation(x if chosen_on.all() else x[chosen_on], blocks)
     z = standard.of(x)
+    del x  # a caller that has no other use of it needs one copy
     weight = np.zeros((classes, z.shape[1]), z.dtype)
     model = RidgeModel(standard, weight, bias, z[:0], np.zeros((classes, 0)))
     if not len(fitted):
