@@ -38,6 +38,7 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.results.config import digest
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import find
+from featurestack.scores.significance import FAMILY_LEVEL
 from featurestack.storage.csv_files import read_csv
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
@@ -268,8 +269,7 @@ def compare(
     with TemporaryDirectory() as folder:
         models: dict[str, str] = {}
         for model, given in predictions.items():
-            own = columns_of(str(model), given, names, len(clips))
-            frame = pd.concat([clips, own], axis=1)
+            frame = clips.join(columns_of(str(model), given, names, len(clips)))
             frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
             name = re.sub(r"[^\w+@=-]", "-", str(model)).strip("-") or "model"
             if name in models:
@@ -279,8 +279,7 @@ def compare(
             models[run.name] = str(model)
         found = findings(load_runs(find(folder)))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
-    table["run"] = table["run"].map(models)
-    table["level"] = found.main.level if found.main else np.nan
+    table["run"], table["level"] = table["run"].map(models), FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
