@@ -262,6 +262,7 @@ def find_answer(options: AnswerOptions) -> Answer:
                 print(findings_table(findings))
             whole = extract_features(question.wanted, question.asked) == 0
             question = replace(question, lacking=[])  # reads the cache again
+        choice.keep_former(question.folder, question.cache)
         scores = choice.rank(options, question.cache, question.features)
         run = choice.train(options, question.folder, scores, question.words)
         names = ("dataset", "name", "data", "runs", "reports")

@@ -62,9 +62,11 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
+from featurestack.results.selection import is_of_today
 from featurestack.scores.metrics import clip_metric
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file
+from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.run import execute, is_run_of
@@ -348,6 +350,20 @@ def train(
 
 
 # ---- the run folder
+
+
+def keep_former(folder: Path, cache: Cache) -> None:
+    """Copy a choice that was made of other data to a folder of its own."""
+    former = RunFolder(folder)
+    if not (folder / "run.json").exists() or is_of_today(former.config, cache):
+        return
+    kept = folder.with_name(f"{folder.name}-{former.config.hash[:4]}")
+    claim_run(kept, former.folds, CANDIDATES)
+    names = OwnFiles(folder).hashes.keys() - {".lock", "run.json"}
+    for name in (*sorted(names), "run.json"):  # last: it makes the folder a run
+        if (folder / name).is_file():
+            replace_file(kept / name, (folder / name).read_bytes(), parents=True)
+    tell(f"the former answer, of other data, is kept as {kept.name}")
 
 
 def write_choice(

@@ -21,6 +21,7 @@ from featurestack.answers.section import surer
 from featurestack.commandline.errors import make_command
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
+from featurestack.results.run_folder import find
 from featurestack.sound_events.dataset import make_events
 from featurestack.sound_events.options import EventsCommand
 from tests.analysis.made_runs import no_figures
@@ -186,6 +187,8 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         second = done(proposed).out
         assert "32 groups (speakers, sites, recordings) instead of 8 would" in second
         assert "of these speakers" not in second and "next:   " in second
+        runs = [run.name for run in find("runs", "my sounds") if run.config.choice]
+        assert runs[0] == "answer" and runs[1].startswith("answer-")
         page = page_text(Path("reports/my sounds/index.html"))
         assert "each fold tested, trained on the others" in page
 
