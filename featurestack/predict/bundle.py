@@ -225,7 +225,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     clips = measure_clips(plan)
     way = run.training.computed
     assert way is not None, "the trainer records how it computes"
-    compute = Compute(**vars(way))
+    compute = Compute.recorded(way)
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
     network = draw_network(plan, EVERY)
     split = whole_split(usable)
