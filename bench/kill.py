@@ -33,9 +33,11 @@ from tqdm import tqdm
 import featurestack
 from bench.processes import Lines, ended, forked, status_of
 from bench.record import bench
+from featurestack.analysis.report import LISTED
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import progress
 from featurestack.pipeline import worker
+from featurestack.storage.own_files import NO_DATA, RECORD
 from tests.golden.sounds import easy_clips, easy_tables
 
 # Python finds the packages here: `featurestack` links to their folders
@@ -87,7 +89,8 @@ COMMANDS = {
     ),
 }
 COMPARED = (".csv", ".json", ".pt", ".h5")
-MEASURED = ("costs.csv", "verified.csv", ".featurestack.json")  # seconds and times
+# seconds and times, and the records of what is ours, which hash them
+MEASURED = ("costs.csv", "verified.csv", RECORD, NO_DATA, LISTED)
 
 
 class KillOptions(Options):
