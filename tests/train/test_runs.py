@@ -7,6 +7,7 @@ import shutil
 
 from featurestack.results.run_folder import configuration_score, find
 from featurestack.storage.files import Lock
+from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs
 from tests.refusal import refused
@@ -49,3 +50,20 @@ def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
     assert f"no runs in {clara}" in printed.err
     with refused("there is no folder"):
         list_runs(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
+
+
+def test_what_a_command_filled_without_a_run_is_removed_but_ones_own_files(
+    finished, monkeypatch, capsys
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    importance = finished.path.with_name("importance")
+    importance.mkdir()
+    OwnFiles(importance).write({"importance.json": "{}"})
+    (importance / "mine.txt").touch()
+    runs = finished.path.parents[1]
+    assert list_runs(ListOptions(runs=str(runs))) == 0
+    assert str(importance) not in capsys.readouterr().out
+    assert remove_runs(RemoveOptions(runs=runs, run="importance")) == 0
+    assert [*importance.iterdir()] == [importance / "mine.txt"]
+    assert find(runs) == [finished]
+    shutil.rmtree(importance)
