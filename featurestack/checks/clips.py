@@ -219,8 +219,7 @@ def duplicate_findings(
         return audio.decode(paths[row], rate, LONGEST_DURATION, places[row], channel)
 
     for pair in find_near_duplicates(fingerprints, paths, decode_row):
-        a = table.iloc[pair.a]
-        b = table.iloc[pair.b]
+        a, b = table.iloc[pair.a], table.iloc[pair.b]
         same = abs(pair.correlation) >= SAME  # not just similar
         shifted = f", shifted by {pair.shift / rate:+.3f} s" if pair.shift else ""
         if a.group != b.group:  # clips of one group are never on both sides of a split
