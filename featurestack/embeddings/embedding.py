@@ -1,13 +1,11 @@
 """`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
 or frame.
 
-networks.py finds the network and its card, `NetworkFile` opens it. onnxruntime or
-ai_edge_litert (the extra embeddings), libraries written in C, run it in the processes
-that compute the other features.
-
-Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
-(windows, frames, bands), perhaps with another axis of 1. Output is (windows,
-D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
+networks.py finds the network and its card. onnxruntime or ai_edge_litert (the extra
+embeddings) run it in the processes that compute the other features. Input is (windows,
+samples), (windows, 1, samples) or (samples,), behind a front end (windows, frames,
+bands), perhaps with another axis of 1; output (windows, D) or (windows, frames, D), for
+an input of one axis (D,) or (frames, D).
 
 The fingerprint covers network, front end and card: if a file changes, the feature is
 computed anew, and a run that was trained on the former values refuses the new ones.
@@ -50,9 +48,6 @@ Array = NDArray[np.float32]
 SPECTROGRAM = [1, 96, BANDS, 1]
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 LONGEST = 60  # seconds within which a front end has to fill a window
-
-
-# ---- a file
 
 
 class Output(NamedTuple):
@@ -322,8 +317,7 @@ def _pooled(layer: Sequence[Output]) -> Array:
     _, scale, zero = layer[0]
     rows = [values.reshape(-1, values.shape[-1]) for values, *_ in layer]
     mean, most, deviation = kernels.spectrum.moments(np.concatenate(rows))
-    shifted = np.concatenate([mean - zero, most - zero, deviation])
-    return (shifted * scale).astype(np.float32)
+    return (scale * np.r_[mean - zero, most - zero, deviation]).astype(np.float32)
 
 
 def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
@@ -339,13 +333,9 @@ def _with_axes(windows: Array, shape: list[int | None]) -> Array:
     """The windows with as many axes as the network's input: one window, or an
     axis of one channel, the second or, if that is fixed to 1, the last.
     """
-    if len(shape) < windows.ndim:
-        return windows[0]
-    if len(shape) == windows.ndim:
-        return windows
-    if shape[-1] == 1:
-        return windows[..., None]
-    return windows[:, None]
+    if len(shape) <= windows.ndim:
+        return windows[0] if len(shape) < windows.ndim else windows
+    return windows[..., None] if shape[-1] == 1 else windows[:, None]
 
 
 def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:

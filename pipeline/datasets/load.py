@@ -101,10 +101,7 @@ def load(options: SourceOptions) -> Dataset:
     if word not in NAMED and is_cache(Path(word)):
         return load_cache(folder, options)
     beside = OwnFiles(options.data / name)
-    label_file = beside.folder / LABEL
-    known = LABEL in beside.hashes and label_file.is_file()
-    kept_label = label_file.read_text("utf-8") if known else ""
-    label = options.label or kept_label
+    label = options.label or kept_label(beside)
     listing = _labelled(_read(options, label), label, word)
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name)
@@ -113,9 +110,7 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
-    if label != kept_label:
-        beside.claim([LABEL], "move it, or give another NAME or DATA")
-        replace_file(label_file, label)
+    keep_label(beside, label)
     tested = replace(listing, table=originals(listing.table))
     audio_settings = _audio_settings(tested, options, settings)
     sample_rate, duration, audio_notes, unreadable = audio_settings
@@ -149,6 +144,20 @@ def load(options: SourceOptions) -> Dataset:
         notes=(*folder_notes, *listing.notes, *fold_notes, *audio_notes, *sentences),
         field=field,
     )
+
+
+def kept_label(beside: OwnFiles) -> str:
+    """The LABEL= of an earlier command, '' without one."""
+    file = beside.folder / LABEL
+    known = LABEL in beside.hashes and file.is_file()
+    return file.read_text("utf-8") if known else ""
+
+
+def keep_label(beside: OwnFiles, label: str) -> None:
+    """Keep LABEL= for later commands."""
+    if label != kept_label(beside):
+        beside.claim([LABEL], "move it, or give another NAME or DATA")
+        replace_file(beside.folder / LABEL, label)
 
 
 def folder_before_download(options: SourceOptions) -> tuple[str, tuple[str, ...]]:
