@@ -1,6 +1,8 @@
 """Options of `make analysis`, and the reports to make by them."""
 
+import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -83,7 +85,8 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if options.run:
         from featurestack.results.selection import select
 
-        wanted = " ".join(options.run)
+        quoted = [shlex.quote(run) if " " in run else run for run in options.run]
+        wanted = " ".join(quoted)
         folders = select(options.runs, wanted, name, data=options.data)
     else:
         folders = find(options.runs, name)
@@ -148,9 +151,26 @@ def job_of(
         more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
         folder /= label("only", first, more, digest([first]))
     refuse_users_folder(folder)
-    places = option_words(options, ("name", "data", "runs", "run"))
-    words_given = (f"DATASET={given or dataset}", *places)
+    places = option_words(options, ("data", "runs", "run"))
+    words_given = (*named_source(given or dataset, options.name, cache), *places)
     return ReportJob(dataset, tuple(runs), cache, folder, words_given)
+
+
+def named_source(dataset: str, name: str, cache: Path | None) -> list[str]:
+    """The words that name a dataset to every command, also to those that read its
+    audio: a cache knows where its clips are.
+    """
+    from featurestack.features_cache.cache import Cache
+
+    if cache and dataset not in NAMED and not Path(dataset).exists():
+        with suppress(RequestError):  # a damaged cache is reported later
+            origin = Cache(cache).origin
+            source = Path(origin.dataset)
+            if origin.dataset and source.exists():
+                near = source.is_relative_to(Path.cwd())
+                dataset = str(source.relative_to(Path.cwd()) if near else source)
+                name = origin.name
+    return [f"DATASET={dataset}", *([f"NAME={name}"] if name else [])]
 
 
 def refuse_users_folder(folder: Path) -> None:

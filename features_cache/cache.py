@@ -388,8 +388,14 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
     which says how these are computed.
     """
     folder = cache_folder(dataset, data, name)
+    path = Path(dataset)
     if is_cache(folder):
-        return Cache(folder)
+        cache = Cache(folder)
+        # a path that is not there may be misspelt, unless the audio was moved
+        moved = cache.source == str(path.resolve())
+        if path.name == dataset or path.exists() or moved:
+            return cache
+        raise unknown_dataset(dataset, data)
     if not (dataset in NAMED or Path(dataset).exists()):
         raise unknown_dataset(dataset, data)
     require_readable(folder)

@@ -82,6 +82,7 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
+OF_RAVEN = ("selection", "view", "channel")  # Raven's own columns hold no labels
 UNCHANGED = LabelOptions()
 Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
@@ -393,7 +394,8 @@ def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
     fewest values first.
     """
     known = {*of.values(), audio_column(table)}
-    others = table[[name for name in table if name not in known]]
+    named = [name for name in table if name.casefold() not in OF_RAVEN]
+    others = table[[name for name in named if name not in known]]
     texts = others.columns[others.map(cell_number).isna().any()]
     names = others[texts].nunique().sort_values(kind="stable").index[:3]
     ways = [quoted(f"COLUMN={name}") for name in names]

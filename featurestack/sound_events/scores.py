@@ -373,6 +373,6 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
         (
             f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
             f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
-            f" right events under a wrong name; onset error {row['onset_ms']:.1f} ms"
+            f" events under another name; onset error {row['onset_ms']:.1f} ms"
         ),
     ]

@@ -3,10 +3,12 @@ figure of one piece of a recording with its annotated and detected events.
 """
 
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from featurestack.analysis.clips import features_to_show, read_batches
@@ -53,25 +55,30 @@ def events(page: PageInputs) -> Section | None:
     pixels=True,
 )
 def draw_song(
-    ax: Axes, *, values: np.ndarray, seconds: float, marks: pd.DataFrame, title: str
+    ax: Axes,
+    *,
+    values: np.ndarray,
+    begin: float,
+    seconds: float,
+    marks: pd.DataFrame,
+    title: str,
 ) -> Axes:
-    """Draw a feature map (rows, frames), and below it `marks`: what (annotated or
-    detected), start, end, label.
+    """Draw a feature map (rows, frames) that begins at `begin` in its recording, and
+    below it `marks`: what (annotated or detected), start, end, label.
     """
     image, lanes = panels(ax, 2, 1, wide=0, high=0.15)
     feature_map_image(image, values, seconds)
     image.set(xticks=[], yticks=[])
     names = sorted({*marks["label"]})
+    lighter = [tuple(0.5 + 0.5 * part for part in to_rgb(own)) for own in SERIES]
+    colours = dict(zip(names, cycle([*SERIES, *lighter])))
     for what, height in (("annotated", 1), ("detected", 0)):
         for row in marks[marks["what"] == what].itertuples():
-            colour = SERIES[names.index(row.label) % len(SERIES)]
             span = [(row.start, row.end - row.start)]
-            lanes.broken_barh(span, (height - 0.4, 0.8), color=colour)
-    lanes.set(xlim=(0, seconds), ylim=(-0.5, 1.5), xlabel="s")
+            lanes.broken_barh(span, (height - 0.4, 0.8), color=colours[row.label])
+    lanes.set(xlim=(begin, begin + seconds), ylim=(-0.5, 1.5), xlabel="s")
     lanes.set_yticks([0, 1], ["detected", "annotated"])
-    shown = [
-        Patch(color=c, label=name) for c, name in zip(cycle(SERIES), names[:MOST_NAMED])
-    ]
+    shown = [Patch(color=colours[name], label=name) for name in names[:MOST_NAMED]]
     lanes.legend(handles=shown, loc="upper left", bbox_to_anchor=(1, 2.2))
     ax.set_title(title)
     return ax
@@ -99,8 +106,9 @@ def submit_song(page: PageInputs, features: str, tested: ScoredFrames) -> None:
     for _, values in read_batches(page.cache, names[0], [piece["clip_id"]]):
         begin, lasts = piece["start"], piece["end"] - piece["start"]
         own = marks[(marks["file"] == piece["path"])]
-        own = own.assign(start=own["start"] - begin, end=own["end"] - begin)
-        own = own[(own["end"] >= 0) & (own["start"] <= lasts)]
+        own = own[(own["end"] >= begin) & (own["start"] <= piece["end"])]
         filled = round(values.shape[2] * lasts / page.cache.duration)
-        data = {"values": values[0][:, :filled], "seconds": float(lasts), "marks": own}
-        page.writer.submit("song", title=str(piece["clip_id"]), **data)
+        place = {"begin": float(begin), "seconds": float(lasts), "marks": own}
+        title = f"{Path(piece['path']).stem}, {begin:g} to {piece['end']:g} s"
+        values = values[0][:, :filled]
+        page.writer.submit("song", values=values, title=title, **place)

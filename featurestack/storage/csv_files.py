@@ -63,6 +63,8 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except PermissionError:
         raise RequestError(f"{path} {CLOSED}") from None
+    except FileNotFoundError:
+        raise RequestError(f"{path} does not exist") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read as a table: {error}") from None
     for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):

@@ -52,7 +52,13 @@ MARKS = pd.DataFrame(
     columns=["what", "start", "end", "label"],
 )
 EXAMPLES = {
-    "song": {"values": FEATURE_MAP, "seconds": 5.0, "marks": MARKS, "title": "r0@5"},
+    "song": {
+        "values": FEATURE_MAP,
+        "begin": 0.0,
+        "seconds": 5.0,
+        "marks": MARKS,
+        "title": "r0, 0 to 5 s",
+    },
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "confusion_matrix": {
         "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
