@@ -154,7 +154,9 @@ def reached(f: Findings) -> str:
     if perfect < PERFECT:
         text += f", where a perfect order gets {percent(perfect)} %"
     if len(f.ranked) > 1:
-        text += f", the highest of {len(f.ranked)} configurations"
+        equal = sum(own.score.value == score.value for own in f.ranked) > 1
+        highest = "equalled by another" if equal else "the highest"
+        text += f", {highest} of {len(f.ranked)} configurations"
     if f.new_values:
         text += f"; {f.new_values.measured}"
     return f"{text}."

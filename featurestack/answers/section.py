@@ -141,7 +141,7 @@ def alone(scores: Mapping[str, float], metric: str) -> str:
     if len(scores) > 1:
         sentence += (
             f" The first of {len(scores)} features is selected by this score, so its"
-            " score is too high; a difference between two has no verdict until both are"
+            " score is too high; a difference between two is tested once both are"
             " trained."
         )
     return sentence

@@ -30,7 +30,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
 from featurestack.results.config import digest
@@ -232,7 +232,9 @@ def tell_checked(file: Path, promise: float) -> int:
     answered = checks.dropna(subset="right")
     above = precision_above(checks)
     if above.empty:
-        raise RequestError(f"{file}: correct has no yes or no in the highest range")
+        raise RequestError(
+            f"{file}: write yes or no into correct, first at the highest scores"
+        )
     right = int(answered["right"].sum())
     recordings = answered["recording"].nunique()
     print(
@@ -244,8 +246,8 @@ def tell_checked(file: Path, promise: float) -> int:
     rows = []
     for row in above.itertuples():
         interval = f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})"
-        counts = f"{row.detections:,}", f"{row.checks:,}"
-        rows.append((f"{row.above:.3f}", *counts, interval))
+        numbers = f"{row.above:.3f}", f"{row.detections:,}", f"{row.checks:,}"
+        rows.append((*numbers, interval))
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(rows, heads))
     for line in sentences(above, promise):
@@ -256,8 +258,7 @@ def tell_checked(file: Path, promise: float) -> int:
 def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
     """Sentences on the table of `precision_above`."""
     every = above.iloc[0]
-    count = every["detections"]
-    low, high = count * every["low"], count * every["high"]
+    count, low, high = every["detections"] * np.array([1, every["low"], every["high"]])
     yield (
         f"about {count * every['precision']:,.0f} of {count:,.0f} detections are right"
         f" (95 % interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
@@ -267,21 +268,22 @@ def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
     if len(kept):
         row = kept.iloc[0]
         text = (
-            "THRESHOLD={above:.3f} keeps a precision of {promise:.0%}:"
-            " {detections:,.0f} detections, {right}"
+            "THRESHOLD={above:.3f}, for all classes in place of each one's own, keeps a"
+            " precision of at least {promise}: {detections:,.0f} detections, {right}"
         )
     elif len(reached):
         row = reached.loc[reached["low"].idxmax()]
         text = (
             "{checks:,.0f} checks of scores above {above:.3f} are too few to promise"
-            " {promise:.0%}: {right}; more checks may do"
+            " {promise}: {right}; more checks may do"
         )
     else:
         row = above.loc[above["high"].idxmax()]
         text = (
-            "no threshold reaches {promise:.0%}: above {above:.3f} {right}, and no"
+            "no threshold reaches {promise}: above {above:.3f} {right}, and no"
             " interval ends higher; train with annotations of this place, or with its"
             " sounds (MODEL=frames@background=FOLDER)"
         )
-    right = "{precision:.1%} are right ({low:.1%} to {high:.1%})".format(**row)
-    yield text.format(**row, promise=promise, right=right)
+    ends = [percent(row[name]) for name in ("precision", "low", "high")]
+    right = "{} % are right ({} to {})".format(*ends)
+    yield text.format(**row, promise=f"{percent(promise, 0)} %", right=right)

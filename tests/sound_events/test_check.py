@@ -165,11 +165,15 @@ def write_answers(file, right, recordings=6):
 @pytest.mark.parametrize(
     ("right", "promise", "words"),
     [
-        (np.arange(100) % 50 != 7, 0.9, "keeps a precision of 90%: 319 detections, 98"),
-        (np.arange(100) % 50 != 7, 0.97, "are too few to promise 97%: "),
-        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90%: above"),
+        (
+            np.arange(100) % 50 != 7,
+            0.9,
+            "precision of at least 90 %: 319 detections, 98",
+        ),
+        (np.arange(100) % 50 != 7, 0.97, "are too few to promise 97 %: "),
+        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90 %: above"),
         # nine of ten are wanted, and the interval of fewer does not exclude them
-        (np.arange(100) % 8 != 7, 0.9, "are too few to promise 90%: "),
+        (np.arange(100) % 8 != 7, 0.9, "are too few to promise 90 %: "),
         (np.ones(100, bool), 0.9, "about 319 of 319 detections are right"),
     ],
 )
@@ -195,7 +199,10 @@ def test_one_recording_speaks_for_itself_alone(tmp_path, capsys):
             "recording,above,detections,correct\na,0.5,3,maybe\n",
             "2: .*yes, no or",
         ),
-        ("recording,above,detections,correct\na,0.5,3,\n", "correct has no yes or no"),
+        (
+            "recording,above,detections,correct\na,0.5,3,\n",
+            "write yes or no into correct",
+        ),
         ("recording,above,detections,correct\na,0.5,0,yes\n", "2: .*a number from 1"),
     ],
 )
