@@ -235,8 +235,7 @@ def tell_checked(file: Path, promise: float) -> int:
         raise RequestError(
             f"{file}: write yes or no into correct, first at the highest scores"
         )
-    right = int(answered["right"].sum())
-    recordings = answered["recording"].nunique()
+    right, recordings = int(answered["right"].sum()), answered["recording"].nunique()
     print(
         f"{counted(len(answered), 'check')} in {counted(recordings, 'recording')}:"
         f" {right:,} right, {len(answered) - right:,} wrong"
@@ -258,7 +257,8 @@ def tell_checked(file: Path, promise: float) -> int:
 def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
     """Sentences on the table of `precision_above`."""
     every = above.iloc[0]
-    count, low, high = every["detections"] * np.array([1, every["low"], every["high"]])
+    count = every["detections"]
+    low, high = count * every["low"], count * every["high"]
     yield (
         f"about {count * every['precision']:,.0f} of {count:,.0f} detections are right"
         f" (95 % interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
