@@ -147,16 +147,17 @@ class SetScores:
 # ---- tests and intervals
 
 
-def gain_tests(gains: Floats, groups: NDArray[np.generic]) -> pd.DataFrame:
-    """Mean, low, high, p and significant for each column of `gains` (N, F), which lie
-    between -1 and 1.
+def gain_tests(
+    gains: Floats, groups: NDArray[np.generic], unit: float | None = 1.0
+) -> pd.DataFrame:
+    """Mean, low, high, p and significant for each column of `gains` (N, F).
 
     p and interval are corrected for all columns. With too few recordings there is no
-    interval.
+    interval. `unit` is a clip's largest possible gain, None if it has no limit.
     """
     _, sizes = np.unique(groups, return_counts=True)
     sums = recording_sums(gains, groups) / len(gains)
-    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=1.0)
+    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
     numbers = tests.numbers()
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns["significant"] = columns["p"] < FAMILY_LEVEL
@@ -180,14 +181,21 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
 
 
 def classes_table(fits: SetScores) -> pd.DataFrame:
-    """By class, feature and measure the mean over the class's clips."""
-    of_class = fits.labels.astype(float)
+    """By class, feature and measure the mean over the class's clips, and its interval,
+    corrected for all of a measure. No class can gain or lose more than all its clips.
+    """
+    of_class = fits.labels.to_numpy()  # (N, K)
+    weights = of_class / of_class.mean(axis=0)
     parts = []
     for measure in MEASURES:
-        means = (of_class.T @ fits.gains(measure)).div(of_class.sum(), axis=0)
-        means = means.rename_axis(index="class", columns="feature")
-        long = means.stack().rename("mean").reset_index()
-        parts.append(long.assign(measure=measure))
+        gains = fits.gains(measure)
+        cells = weights[:, :, None] * gains.to_numpy()[:, None, :]  # (N, K, F)
+        tests = gain_tests(cells.reshape(len(cells), -1), fits.groups, None)
+        table = tests[["mean", "low", "high"]].clip(-1, 1)
+        table.index = pd.MultiIndex.from_product(
+            [fits.labels.columns, gains.columns], names=["class", "feature"]
+        )
+        parts.append(table.reset_index().assign(measure=measure))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -132,7 +132,7 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
 @figure(
     "Points that are lost without each feature, by class; up to"
     f" {MANY_CLASSES} classes, those in which the features differ most. A class has few"
-    " clips: no interval belongs to a cell",
+    " clips: importance_classes.csv has each cell's interval",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:

@@ -114,9 +114,13 @@ def test_names_and_order_change_no_gain():
     assert again.to_numpy(float) == pytest.approx(known.to_numpy(float))
 
 
-def test_classes_have_the_mean_of_their_clips():
+def test_classes_have_the_mean_of_their_clips_within_an_interval():
     fits = made()
     table = classes_table(fits).query("measure == 'lost' and feature == 'mel'")
+    assert (table["low"] <= table["mean"]).all() and (
+        table["mean"] <= table["high"]
+    ).all()
+    assert table["low"].min() >= -1 and table["high"].max() <= 1
     of_mel = table.set_index("class")["mean"]
     lost = fits.scores["mel+noise+rms"] - fits.scores["noise+rms"]
     for name, of_class in fits.labels.items():
