@@ -223,9 +223,10 @@ def old_runs(evidence: Evidence) -> str:
     runs = evidence.found.old_runs
     if not runs:
         return ""
+    its = "its" if runs == 1 else "their"
     return (
-        f"{counted(runs, 'run')} of other clips, labels, folds or values"
-        f" {is_or_are(runs)} left out."
+        f"{counted(runs, 'older run')} {is_or_are(runs)} left out: {its} clips, labels,"
+        " folds or values have changed since."
     )
 
 

@@ -178,7 +178,7 @@ def counted_clips(f: Findings) -> str:
     if tested < protocol or protocol == 1:
         what = f"A test of {folds(f)}"
     if f.choice:
-        what += " of the whole choice"
+        what = f"In {what[0].lower()}{what[1:]} the whole procedure"
     return f"{what} classified {clips} correctly{seeds}"
 
 

@@ -50,7 +50,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        features: str = "mel mfcc chroma",
+        features: str | Sequence[str] = "mel mfcc chroma",
         *,
         sample_rate: int = 44_100,
         cache: Path | str | None = None,
@@ -81,7 +81,11 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
-        sets = parse_list(self.features, list(FEATURES.complete()))
+        if isinstance(clips, str | Path):
+            raise RequestError(f"Features: expected a list of clips, got one: {clips}")
+        wanted = self.features
+        wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
+        sets = parse_list(wanted, list(FEATURES.complete()))
         cache = Cache(Path(self.cache)) if self.cache else None
         rate = cache.sample_rate if cache else self.sample_rate
         ids = dict(zip(cache.clips["path"], cache.clips["clip_id"])) if cache else {}

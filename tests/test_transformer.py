@@ -77,3 +77,11 @@ def test_what_is_no_clip_is_named(tmp_path):
             fs.Features("rms").fit([clip])
     with refused("there are no features in"):
         fs.Features("rms", cache=tmp_path).fit([np.ones(9)])
+
+
+def test_lists_name_features_and_one_path_is_no_list_of_clips():
+    clips = [fs.tone(hertz).y for hertz in (200, 2000)]
+    both = fs.Features(["rms", "zcr"]).fit_transform(clips)
+    assert (both == fs.Features("rms zcr").fit_transform(clips)).all()
+    with refused("expected a list of clips"):
+        fs.Features("rms").fit_transform("dog.wav")

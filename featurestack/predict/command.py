@@ -76,7 +76,8 @@ def predict_audio(options: PredictOptions) -> int:
 
         return score_elsewhere(options)
     if not options.audio.exists():
-        raise RequestError(f"AUDIO={options.audio} does not exist")
+        hint = ": give the path of a recording" if str(options.audio) == "FILE" else ""
+        raise RequestError(f"AUDIO={options.audio} does not exist{hint}")
     from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(options)

@@ -110,8 +110,8 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert found.page.is_file() and found.whole
     assert "Chosen from 2 features without the clips" in page_text(found.page)
     advice = (
-        r"easy: Cross-validation of the whole choice classified \d+\.\d % of 48 clips"
-        r" correctly \(95 % interval \d+ to \d+\)\. Recommended:"
+        r"easy: In cross-validation the whole procedure classified \d+\.\d % of 48"
+        r" clips correctly \(95 % interval \d+ to \d+\)\. Recommended:"
         rf" {re.escape(found.recommended)} with \w+; (\d|none) of 3 folds chose these"
         r" features\."
     )
