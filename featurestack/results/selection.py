@@ -17,6 +17,7 @@ import pandas as pd
 
 from featurestack.commandline import DATA
 from featurestack.commandline.errors import RequestError, make_command, nearest
+from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.names import (
@@ -79,6 +80,8 @@ def select(
         else:
             run = fitting(word, known, data)
         chosen[run.path.resolve()] = run
+    for run in of_other_data([*chosen.values()], data):
+        tell_once(f"{run.name} was trained on data that have changed since")
     return list(chosen.values())
 
 

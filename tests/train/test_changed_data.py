@@ -87,6 +87,8 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     given = {"data": tmp_path / "data"}
     for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
         assert select(changed.runs, word, **given) == [chosen]
+    said = f"{old.name} was trained on data that have changed since"
+    assert capsys.readouterr().err.count(said) == 1
     assert select(changed.runs, "last", data=tmp_path / "none") == [old]
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     options = RemoveOptions(runs=changed.runs, old=True, **given)
