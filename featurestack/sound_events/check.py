@@ -69,8 +69,7 @@ def range_ends(scores: Floats, checks: int) -> Floats:
     array([0.199, 0.899])
     """
     number = int(np.clip(checks // IN_RANGE, 1, RANGES))
-    shares = np.arange(number) / number
-    lowest = np.quantile(scores, shares, method="higher")
+    lowest = np.quantile(scores, np.arange(number) / number, method="higher")
     steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
     return np.unique(steps * STEP).round(3)
 
@@ -249,8 +248,7 @@ def tell_checked(file: Path, promise: float) -> int:
         rows.append((*numbers, interval))
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(rows, heads))
-    for line in sentences(above, promise):
-        print(line)
+    print(*sentences(above, promise), sep="\n")
     return 0
 
 
