@@ -391,9 +391,9 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
     path = Path(dataset)
     if is_cache(folder):
         cache = Cache(folder)
-        # a path that is not there may be misspelt, unless the audio was moved
-        moved = cache.source == str(path.resolve())
-        if path.name == dataset or path.exists() or moved:
+        if path.name == dataset or path.exists():
+            return cache
+        if cache.source == str(path.resolve()):  # its audio was moved
             return cache
         raise unknown_dataset(dataset, data)
     if not (dataset in NAMED or Path(dataset).exists()):

@@ -132,3 +132,12 @@ def test_without_a_cache_those_that_are_there_are_named(cache, tmp_path):
         "yet: run make features DATASET=esc50 .*; there are features of DATASET=birds"
     ):
         cache_of("esc50", tmp_path / "data")
+
+
+def test_a_misspelt_path_does_not_find_the_cache_of_its_last_word(cache, tmp_path):
+    place = tmp_path / "data" / "mine" / "features"
+    place.parent.mkdir(parents=True)
+    shutil.copytree(cache.folder, place)
+    assert cache_of("mine", tmp_path / "data").folder == place
+    with refused("unknown dataset 'sonds/mine.csv'"):
+        cache_of("sonds/mine.csv", tmp_path / "data")

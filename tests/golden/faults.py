@@ -350,7 +350,7 @@ FAULTS: dict[str, Fault] = {
     "last_reported": Fault(  # the last epoch is reported although validation chose one
         'return "best" if "best" in self.checkpoints else "last"',
         'return "last"',
-        f"{ANALYSIS}test_tables.py",
+        f"{ANALYSIS}test_runs.py",
     ),
     "events_against_nothing": Fault(  # chance of events is that of no detection
         "seed.by_group(groups, chance=True)",
