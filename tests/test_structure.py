@@ -196,10 +196,7 @@ OF_THE_ROOF = r"commandline\.(errors\.[A-Z]\w+|terminal\.(tell|tell_once|progres
 # Modules that import by a computed name: commands, sections, a folder's own modules.
 BY_NAME = {
     "featurestack/commandline/registry.py",
-    "featurestack/commandline/words.py",
     "featurestack/commandline/errors.py",  # the features that a misspelt name means
-    "analysis/sections.py",
-    "featurestack/scores/tasks.py",
     "pipeline/kernels/__init__.py",
     "train/models/__init__.py",
 }

@@ -407,7 +407,7 @@ def scaled(samples: ArrayLike) -> Samples:
     # integers that were only cast to floats are whole, however quiet they are
     if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
         raise RequestError(
-            f"samples of up to {peak:,.0f}, and full scale is 1: divide 16-bit samples"
+            f"samples reach {peak:,.0f}, and full scale is 1: divide 16-bit samples"
             " by 32768, or give them as int16"
         )
     return y.astype(np.float32)

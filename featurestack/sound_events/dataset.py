@@ -78,7 +78,7 @@ class Measured(NamedTuple):
 
 
 def measure_recordings(recordings: Mapping[str, Path], channel: int = 0) -> Measured:
-    """The facts of recordings; says which are truncated, and whose channels are
+    """Facts about recordings; prints which are truncated, and whose channels are
     averaged.
     """
     measured = Measured({}, {}, [], {})
