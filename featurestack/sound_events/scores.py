@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,9 +48,6 @@ from featurestack.sound_events.frames import (
     together,
 )
 from featurestack.storage.files import replace_file
-
-if TYPE_CHECKING:
-    pass
 
 ALL = "all classes"
 FRAMES_FILE = "frames.npz"
