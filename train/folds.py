@@ -45,7 +45,8 @@ from featurestack.train.fold_data import (
     seeded,
 )
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import NAMED_CLIPS, Plan
+from featurestack.train.plan import Plan
+from featurestack.train.run_json import NAMED_CLIPS
 from featurestack.train.trainer import Estimate, Trainer, trainer_of
 
 if TYPE_CHECKING:
@@ -61,12 +62,11 @@ SHARED = "recording occurs in the part that is tested or validated"
 # ---- several processes
 
 
-def train_on_devices(
-    options: RunOptions, plan: Plan, folds: Sequence[int], bar: "Bar"
-) -> None:
+def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
     """Train these folds on the devices of the options; an exact model is fitted on the
     CPU.
     """
+    options = plan.options
     named = options.device if plan.model.kind.in_steps else "cpu"
     devices = list(map(device_of, named.split()))
     started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
@@ -149,7 +149,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
         from featurestack.train.pretrained import refuse_tested_clips
 
         weights, clips = plan.training.weights, plan.content["clips"]
-        refuse_tested_clips(weights, plan.dataset, clips, folds)
+        refuse_tested_clips(weights, plan.path.parent.name, clips, folds)
     network = first_network(plan, folds[0])
     claim_run(plan.path, plan.folds, begun=plan.begun)
     clips = measure_clips(plan)
@@ -253,7 +253,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_folder.start_history(folder, trainer.rows, run.task.metric.history_columns)
     tracker = None
-    if chosen := plan.execution.tracker:
+    if chosen := plan.options.tracker:
         from featurestack.trackers import tracker_of
 
         tracker = tracker_of(chosen)(run, fold, trainer.epoch)

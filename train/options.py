@@ -34,8 +34,21 @@ MOST_THREADS = 1024
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
-class Execution(Options):
-    """A run's computation, trackers and name; its predictions stay the same."""
+class RunOptions(Training, DatasetOptions, RunsOptions):
+    """One run: one feature set and one model, trained once for each test fold or for
+    those of FOLDS. Its own options do not change its predictions.
+    """
+
+    leading = (
+        "dataset",
+        "features",
+        "model",
+        "folds",
+        "seed",
+        "epochs",
+        "task",
+        "device",
+    )
 
     folds: tuple[int, ...] = option(
         (), "test folds to train, all by default; later calls may add others"
@@ -51,23 +64,6 @@ class Execution(Options):
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: Literal["", "tensorboard", "wandb"] = option(
         "", "tensorboard or wandb, in addition to the CSV files"
-    )
-
-
-class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
-    """One run: one feature set and one model, trained once for each test fold or for
-    those of FOLDS.
-    """
-
-    leading = (
-        "dataset",
-        "features",
-        "model",
-        "folds",
-        "seed",
-        "epochs",
-        "task",
-        "device",
     )
 
 

@@ -1,5 +1,5 @@
-"""The plan of a run, made before training: its data, its options and its identity. No
-torch.
+"""The plan of a run, made before training: its data, its options with every default,
+and its identity. No torch.
 
 The hash covers the options, clips and feature values that can change predictions. The
 folder's name shows the options that differ from the defaults; it is never parsed.
@@ -7,7 +7,7 @@ folder's name shows the options that differ from the defaults; it is never parse
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,43 +16,57 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import fields, option_words, part_of
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import dataset_name
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.names import (
+    Channel,
+    dataset_name,
+    parse_channel,
+    parse_set,
+)
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     Split,
     fold_split,
+    has_tags,
     has_windows,
     originals,
+    untrainable,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
-from featurestack.results.selection import digests
+from featurestack.results.selection import digests, training_clips
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
-from featurestack.scores.tasks import Task
+from featurestack.scores.tasks import Task, claiming_name, task_of
 from featurestack.train.augment import Augmenter, parse_augment
-from featurestack.train.models import Model
-from featurestack.train.network_input import InputSpec
-from featurestack.train.options import Execution, RunOptions, suitable
-from featurestack.train.settings import find_data, settle, validate
+from featurestack.train.models import FOR_VECTORS, Model, choose_model, resolve
+from featurestack.train.network_input import InputSpec, describe_channel
+from featurestack.train.options import (
+    NATIVE,
+    RunOptions,
+    parse_grid,
+    require_device,
+    require_threads,
+    suitable,
+)
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
 # raised if the same hash would mean something else, as it would after the change of an
 # option's default or of a model
 HASH_VERSION = 1
-NAMED_CLIPS = 3  # omitted clips that a message names, at most
+NO_FILES = ("auto", "none", "imagenet", "")  # values of WEIGHTS
 
 
 @dataclass(frozen=True)
 class Plan:
     """One run, ready to train."""
 
-    training: Training
-    execution: Execution
-    told: tuple[str, ...]
-    command: tuple[str, ...]
+    training: Training  # what can change predictions, with every default
+    options: RunOptions  # as given
+    told: tuple[str, ...]  # messages about options that differ from the given ones
+    command: tuple[str, ...]  # NAME=value words that train it on another machine
     cache: Cache
     table: pd.DataFrame
     task: Task
@@ -70,10 +84,6 @@ class Plan:
     @property
     def hash(self) -> str:
         return digest(self.content)
-
-    @property
-    def dataset(self) -> str:
-        return self.path.parent.name
 
     @property
     def channels(self) -> tuple[StoredChannel, ...]:
@@ -121,7 +131,7 @@ class Plan:
     @property
     def wanted_folds(self) -> list[int]:
         """The folds that FOLDS names, or every fold of the protocol."""
-        return list(self.execution.folds) or self.folds
+        return list(self.options.folds) or self.folds
 
     @property
     def epochs(self) -> int:
@@ -175,51 +185,164 @@ class Plan:
         return fold_split(table, fold, val=self.training.val, seed=self.training.seed)
 
 
-def make_plan(asked: RunOptions, network: str = "") -> Plan:
-    """The plan of these options, of an own loop's `network` if it is named."""
-    validate(asked)
-    found = find_data(asked)
-    settled = settle(asked, found, own_weights=bool(network))
-    options, model = settled.options, found.model
-    spec = InputSpec.choose(
-        model.kind,
-        found.channels,
-        options,
-        found.cache.filled[found.table.index],
-        model.reads_padding,
+# ---- the data
+
+
+def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
+    """A feature set by the cache's names; RequestError if a part is missing."""
+    asked = parse_set(text)
+    cache.refuse_missing(asked)
+    features = []
+    for channel in asked:
+        cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
+        stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
+        features.append(replace(stored, rows=channel.rows))
+    return tuple(features)
+
+
+def find_clips(
+    cache: Cache, features: Sequence[Channel], options: RunOptions
+) -> pd.DataFrame:
+    """The clips that are done in every channel."""
+    table = training_clips(cache, features)
+    if not len(originals(table)):
+        remedy = cache.origin.remedy(" ".join(feature.stored for feature in features))
+        raise RequestError(
+            f"no clip has {options.features} in {cache.folder}: {remedy}"
+        )
+    tested = cache.tested_folds(originals(table))
+    if unknown := sorted(set(options.folds) - set(tested)):
+        raise RequestError(
+            f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}"
+        )
+    if reason := untrainable(table):
+        raise RequestError(f"{cache.folder}: {reason}")
+    return table
+
+
+def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> Task:
+    """The task of these clips: TASK=auto is a task that claims the cache, tags if any
+    clip has several labels or none, else classes.
+    """
+    fitting = "tags" if has_tags(table) else "classes"
+    if asked == "classes" != fitting:
+        raise RequestError(
+            "TASK=classes needs one label per clip, and clips have several labels or"
+            " none: give TASK=tags"
+        )
+    if asked == "auto":
+        asked = claiming_name(cache.source) or fitting
+    return task_of(asked)
+
+
+# ---- the options
+
+
+def validate(options: RunOptions) -> None:
+    """RequestError for unknown names and for values that do not go together: what can
+    be said before the cache and torch are there.
+    """
+    if options.tracker:
+        from featurestack.trackers import tracker_of
+
+        tracker_of(options.tracker)  # refused before there is a folder
+    resolve(options.model)
+    require_device(options.device)
+    require_threads(options.threads)
+    if options.grid not in ("auto", NATIVE):
+        parse_grid(options.grid)
+    if options.augment != "auto":
+        parse_augment(options.augment, kind="")
+    if options.weights not in NO_FILES and not Path(options.weights).is_file():
+        raise RequestError(
+            f"WEIGHTS={options.weights}: there is no such file; expected auto, none,"
+            " imagenet or a file of weights"
+        )
+    patience = f"PATIENCE={options.patience}" if options.patience else ""
+    following = "SCHEDULE=plateau" if options.schedule == "plateau" else patience
+    if following and options.val == "none":
+        raise RequestError(
+            f"{following} follows a validation score: give VAL=group or VAL=next"
+        )
+    if options.schedule == "onecycle" and options.warmup:
+        raise RequestError(
+            f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or"
+            " SCHEDULE=cosine"
+        )
+
+
+def settle(
+    asked: RunOptions,
+    features: Sequence[Channel],
+    model: Model,
+    task: Task,
+    own_weights: bool,
+) -> tuple[RunOptions, RunOptions, list[str]]:
+    """The options as a run's command and folder name them, the same with every default,
+    and messages about those that differ from the given ones. An own loop's network has
+    `own_weights`.
+    """
+    known, default = fields(RunOptions), vars(RunOptions())
+    told = []
+    if asked.model == RunOptions.model and model.name == FOR_VECTORS:
+        told.append(f"every channel is a vector: MODEL={model.name} is trained")
+    for given, channel in zip(parse_set(asked.features), features):
+        if {*dict(channel.parameters)} - {*dict(given.parameters)}:
+            told.append(f"{given}: {channel}, the only one in the cache")
+
+    # what has no effect goes back to its default
+    parts = {None, *model.kind.uses}
+    useless = sorted(
+        name for name, own in known.items() if own.metadata.get("needs") not in parts
     )
-    augmenter = parse_augment(options.augment, model.kind.augmented_as)
-    padding = "drop" if spec.drop_padding else "keep"
-    training = part_of(
-        options, Training, augment=str(augmenter) or "none", padding=padding
+    ignored = [name for name in useless if getattr(asked, name) != default[name]]
+    if ignored:
+        told.append(f"{model.name} ignores {', '.join(ignored).upper()}")
+    if asked.val == "none" and asked.select != RunOptions.select:
+        told.append("SELECT is ignored without VAL")
+        ignored.append("select")
+    elif asked.select not in task.metric.history_columns:
+        raise RequestError(
+            f"SELECT={asked.select}: TASK={task.name} has no such score; val_loss is"
+            " one"
+        )
+    named = replace(asked, **{name: default[name] for name in ignored})
+
+    # names as the cache and the registries have them
+    named = replace(
+        named,
+        features="+".join(map(str, features)),
+        model=model.name,
+        task=task.name,
+        augment=named.augment or "none",
+        # predictions do not depend on the number of GPUs, or on which they are
+        device=named.device.split()[0].partition(":")[0],
     )
-    stored = dict.fromkeys(channel.stored for channel in spec.channels)
-    data = digests(found.cache, stored, found.table)
-    data |= found.task.digests(found.cache, training, found.channels)
-    content = hashed_content(training, spec, model) | data
-    if network:
-        content["network"] = network
-    name = label(
-        options.features,
-        network or model.label,
-        differences(settled.named),
-        digest(content),
-    )
-    return Plan(
-        training=training,
-        execution=part_of(options, Execution),
-        told=settled.told,
-        command=tuple(training_command(settled.named)),
-        cache=found.cache,
-        table=found.table,
-        task=found.task,
-        model=model,
-        input=spec,
-        augmenter=augmenter,
-        content=content,
-        data=data,
-        path=options.runs / dataset_name(options.dataset, options.name) / name,
-    )
+    if own_weights:
+        named = replace(named, weights="none")
+    elif model.kind.in_steps and named.weights in ("auto", "imagenet"):
+        from featurestack.train.pretrained import choose_weights
+
+        weights = choose_weights(named.weights, model.base)
+        named = replace(named, weights=weights)
+
+    # defaults that follow from the model and its weights
+    chosen: dict[str, Any] = {"norm": "row"}  # as a network from scratch
+    if model.kind.in_steps:
+        weights = "none" if named.weights in ("auto", "") else named.weights
+        chosen = {
+            name: value
+            for name, value in suitable(weights).items()
+            if name not in useless and getattr(named, name) == default[name]
+        }
+        if weights != "none" and chosen:
+            words = " ".join(f"{key.upper()}={value}" for key, value in chosen.items())
+            told.append(f"{words} by default, because training begins with {weights}")
+        rates = {"lr": named.resolved_lr, "decay": named.resolved_decay}
+        chosen |= {"weights": weights, **rates}
+    if named.augment == "auto":
+        chosen["augment"] = model.augment
+    return named, replace(named, **chosen), told
 
 
 # ---- the run's identity
@@ -282,3 +405,49 @@ def training_command(options: RunOptions) -> list[str]:
         apart.add("task")  # TASK=auto gives classes too
     others = [name for name in (*fields(Training), "tag") if name not in apart]
     return [*named, *option_words(options, others)]
+
+
+def make_plan(asked: RunOptions, network: str = "") -> Plan:
+    """The plan of these options, of an own loop's `network` if it is named."""
+    validate(asked)
+    cache = cache_of(asked.dataset, asked.data, asked.name, asked.features)
+    features = find_features(cache, asked.features)
+    channels = tuple(describe_channel(cache, feature) for feature in features)
+    table = find_clips(cache, features, asked)
+    task = choose_task(asked.task, cache, table)
+    name = task.model if asked.model == RunOptions.model else asked.model
+    model = choose_model(name, channels, task)
+    task.refuse(table, channels)
+
+    named, options, told = settle(asked, features, model, task, bool(network))
+    filled = cache.filled[table.index]
+    spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
+    augmenter = parse_augment(options.augment, model.kind.augmented_as)
+    padding = "drop" if spec.drop_padding else "keep"
+    training = part_of(
+        options, Training, augment=str(augmenter) or "none", padding=padding
+    )
+
+    stored = dict.fromkeys(channel.stored for channel in channels)
+    data = digests(cache, stored, table) | task.digests(cache, training, channels)
+    content = hashed_content(training, spec, model) | data
+    if network:
+        content["network"] = network
+    name = label(
+        options.features, network or model.label, differences(named), digest(content)
+    )
+    return Plan(
+        training=training,
+        options=asked,
+        told=tuple(told),
+        command=tuple(training_command(named)),
+        cache=cache,
+        table=table,
+        task=task,
+        model=model,
+        input=spec,
+        augmenter=augmenter,
+        content=content,
+        data=data,
+        path=asked.runs / dataset_name(asked.dataset, asked.name) / name,
+    )

@@ -7,7 +7,7 @@ that is planned is refused.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -18,7 +18,7 @@ from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, is_or_are, percent
 from featurestack.commandline.terminal import progress, tell, tell_once, text_table
-from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import (
     cache_folder,
     dataset_name,
@@ -27,16 +27,21 @@ from featurestack.features_cache.names import (
 )
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.results.selection import readable_again
 from featurestack.scores.metrics import by_unit
 from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.train import run_json
-from featurestack.train.models import resolve
+from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, TrainOptions
-from featurestack.train.plan import Plan, make_plan, training_command
-from featurestack.train.settings import choose_model, find_features, validate
+from featurestack.train.plan import (
+    Plan,
+    find_features,
+    make_plan,
+    training_command,
+    validate,
+)
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -53,7 +58,7 @@ def train(options: TrainOptions) -> int:
     returns the exit status.
     """
     jobs = product(options)
-    tell_dataset_state(replace(jobs[0], features=options.runs()[0].features))
+    changed = tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
         reason = f"{type(error).__name__}: {error}"
@@ -72,7 +77,8 @@ def train(options: TrainOptions) -> int:
                 f" {'; '.join(failures)}"
             )
         given = option_words(jobs[0], OPTIONS_OF_ANALYSIS)
-        print(next_line(State(given, unreported=True)))
+        analysis = next_line(State(given, unreported=True))
+        print(f"next: {changed}" if changed else analysis)
     return int(bool(failures))
 
 
@@ -81,7 +87,7 @@ def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
     is raised after the others were trained.
     """
     jobs = product(options)
-    tell_dataset_state(jobs[0])
+    tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for error in failures.values():
         raise error
@@ -104,33 +110,60 @@ def product(options: TrainOptions) -> list[RunOptions]:
     runs = [*kept.values()]
     first = runs[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
-    sets = parse_list(first.features, cache.features)
-    if len(runs) == len(sets) == 1:
-        return [replace(first, features="+".join(map(str, sets[0])))]
-    jobs = [
-        replace(job, features=name) for job in runs for name in feature_sets(job, cache)
+    sets = [
+        "+".join(map(str, features))
+        for features in parse_list(first.features, cache.features)
     ]
+    if len(runs) == len(sets) == 1:
+        return [replace(first, features=sets[0])]
+    channels = {}
+    for features in sets:  # a feature that the cache lacks ends the others too
+        found = find_features(cache, features)
+        channels[features] = [describe_channel(cache, feature) for feature in found]
+    jobs = []
+    for job in runs:
+        for features in channels:
+            try:
+                choose_model(job.model, channels[features])
+                jobs.append(replace(job, features=features))
+            except RequestError as reason:
+                tell_once(f"skipped: {features} with {job.model}: {reason}")
     if not jobs:
         models = " ".join(dict.fromkeys(job.model for job in runs))
         raise RequestError(f"MODEL={models} can take none of FEATURES={first.features}")
     return jobs
 
 
-def feature_sets(options: RunOptions, cache: Cache) -> list[str]:
-    """The named sets that the model can take."""
-    named = parse_list(options.features, cache.features)
-    for features in named:  # a feature that the cache lacks ends the others too
-        find_features(cache, "+".join(map(str, features)))
-    fitting: dict[str, None] = {}
-    for features in named:
-        text = "+".join(map(str, features))
-        channels = [describe_channel(cache, feature) for feature in features]
-        try:
-            choose_model(options.model, channels)
-            fitting[text] = None
-        except RequestError as reason:
-            tell_once(f"skipped: {text} with {options.model}: {reason}")
-    return list(fitting)
+def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
+    """Say which fold is trained if it is one of several, how the dataset's files have
+    changed since extraction, and if the recordings that are tested are too few to show
+    a difference between runs. Returns the command that extracts what has changed.
+    """
+    options = jobs[0]
+    if not is_cache(cache_folder(options.dataset, options.data, options.name)):
+        return ""  # training says what to type
+    cache = cache_of(options.dataset, options.data, options.name)
+    clips = originals(cache.clips)
+    folds = cache.tested_folds(clips)
+    if len(options.folds) == 1 and {*options.folds} < {*folds}:
+        number = options.folds[0]
+        tell(f"FOLDS={number}: fold {number} of {len(folds)} is trained and tested")
+    tested = clips[clips["fold"].isin(folds)]["group"].nunique()
+    if tested < FEWEST_RECORDINGS:
+        recordings = counted(tested, cache.groups or "source recording")
+        tell(
+            f"{recordings} can show no difference between runs, however large: a"
+            f" verdict needs {FEWEST_RECORDINGS}"
+        )
+    changes = source_changes(cache.sources, cache.settings)
+    if not changes:
+        return ""
+    features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
+    tell(
+        f"the dataset has changed since its features were extracted ({changes}):"
+        f" {cache.origin.remedy(' '.join(features))}"
+    )
+    return cache.origin.command(" ".join(features))
 
 
 def train_all(
@@ -143,54 +176,28 @@ def train_all(
         return [execute(jobs[0])], {}
     done = []
     failures: dict[str, Exception] = {}
-    plans: dict[str, tuple[RunOptions, Plan]] = {}
-    first = jobs[0]
-    # this command named all sets, before one of them was tested
-    before = run_json.finished_alone(
-        first.runs / dataset_name(first.dataset, first.name)
-    )
+    plans: dict[str, Plan] = {}
+    others = runs_of_dataset(jobs[0])
+    # all are planned before one of them is tested: this command named all sets
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
-            plans[name] = job, planned(job, tested_before=before)
+            plans[name] = planned(job, others)
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
-    left = {name: waiting(plan) for name, (_, plan) in plans.items()}
+    left = {name: waiting(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)
         tell(f"{finished} of {counted(len(jobs), 'run')} {are} finished already")
-    total = sum(plan.steps(left[name]) for name, (_, plan) in plans.items())
+    total = sum(plan.steps(left[name]) for name, plan in plans.items())
     label = counted(len(jobs) - finished - len(failures), "run")
     with progress(total=total, label=label, unit="clips") as bar:
-        for name, (job, plan) in plans.items():
+        for name, plan in plans.items():
             try:
-                done.append(train_plan(job, plan, bar))
+                done.append(train_plan(plan, bar))
             except Exception as error:
                 failures[name] = error
     return done, failures
-
-
-def tell_dataset_state(options: RunOptions) -> None:
-    """Say how the dataset's files have changed since extraction, and if the recordings
-    that are tested are too few to show a difference between runs.
-    """
-    if not is_cache(cache_folder(options.dataset, options.data, options.name)):
-        return  # training says what to type
-    cache = cache_of(options.dataset, options.data, options.name)
-    if changes := source_changes(cache.sources, cache.settings):
-        remedy = cache.origin.remedy(" ".join(cache.named(options.features)))
-        tell(
-            f"the dataset has changed since its features were extracted ({changes}):"
-            f" {remedy}"
-        )
-    clips = originals(cache.clips)
-    tested = clips[clips["fold"].isin(cache.tested_folds(clips))]["group"].nunique()
-    if tested < FEWEST_RECORDINGS:
-        recordings = counted(tested, cache.groups or "source recording")
-        tell(
-            f"{recordings} can show no difference between runs, however large: a"
-            f" verdict needs {FEWEST_RECORDINGS}"
-        )
 
 
 # ---- what it prints
@@ -254,31 +261,32 @@ def first_process() -> bool:
 
 def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
     """Train the wanted folds that are not finished, as `planned`."""
-    plan = planned(options, joined_from)
+    plan = planned(options, runs_of_dataset(options), joined_from)
     folds = waiting(plan)
     if not folds:
         tell(f"{plan.path} has these folds already")
     steps = plan.steps(folds)
     with progress(total=steps, label=plan.path.name, unit="clips") as bar:
-        return train_plan(options, plan, bar)
+        return train_plan(plan, bar)
+
+
+def runs_of_dataset(options: RunOptions) -> list[RunFolder]:
+    """The runs beside which these options make one."""
+    return find(options.runs, dataset_name(options.dataset, options.name))
 
 
 def planned(
-    options: RunOptions,
-    joined_from: int = 0,
-    tested_before: Collection[str] | None = None,
+    options: RunOptions, others: Sequence[RunFolder], joined_from: int = 0
 ) -> Plan:
     """The plan of a run with its folder.
 
-    joined_from  feature sets from which its own was joined by their scores; 0 if
-                   that follows from `tested_before`
-    tested_before  the features that had been tested one by one when the command
-                   began; None: those of now
+    others       the runs of the dataset when the command began
+    joined_from  feature sets from which its own was joined by their scores; 0 if that
+                 follows from the features that `others` have tested one by one
     """
     plan = make_plan(options)
-    if tested_before is None:
-        tested_before = run_json.finished_alone(plan.path.parent, plan.training.task)
-    joined = run_json.joined_from(plan.channel_names, tested_before)
+    tested = run_json.finished_alone(others, plan.task.name)
+    joined = run_json.joined_from(plan.channel_names, tested)
     return placed(replace(plan, joined_from=joined_from or joined))
 
 
@@ -288,14 +296,14 @@ def waiting(plan: Plan) -> list[int]:
     return [fold for fold in plan.wanted_folds if fold not in finished]
 
 
-def train_plan(options: RunOptions, plan: Plan, bar: "Bar") -> RunFolder:
+def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
     """Train the folds that wait; `bar` counts the clips of all epochs."""
     if folds := waiting(plan):
         from featurestack.train.folds import train_on_devices
 
-        train_on_devices(options, plan, folds, bar)
+        train_on_devices(plan, folds, bar)
     if first_process():
-        run_json.finish(plan.path, plan.cache, options.note)
+        run_json.finish(plan.path, plan.cache, plan.options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
 
 

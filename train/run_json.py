@@ -3,7 +3,7 @@ way, and at its end, with the calibration for new audio.
 """
 
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -28,11 +28,11 @@ from featurestack.results.config import (
     Way,
     digest,
 )
-from featurestack.results.run_folder import RunFolder, find, write_config
+from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.scores.accuracy import fit_temperature
 from featurestack.scores.metrics import indicator
 from featurestack.storage.files import Lock
-from featurestack.train.plan import NAMED_CLIPS, Plan
+from featurestack.train.plan import Plan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +47,7 @@ SAME_BYTES = (
     "kind of processor, versions, precision, channels_last, threads",
 )
 OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
+NAMED_CLIPS = 3  # omitted clips that a message names, at most
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 
@@ -66,12 +67,12 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     return RunConfig(
         format_version=RUN_FORMAT,
         made_by="train",
-        dataset=plan.dataset,
+        dataset=plan.path.parent.name,
         synthetic=cache.synthetic,
         **{name: getattr(plan.training, name) for name in OF_EVERY_RUN},
         training=plan.training,
-        tag=plan.execution.tag,
-        note=plan.execution.note,
+        tag=plan.options.tag,
+        note=plan.options.note,
         joined_from=plan.joined_from,
         own_code=tuple(DEFINING),
         model_summary=model.summary,
@@ -87,7 +88,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),
         protocol=protocol(plan),
         hash=plan.hash,
-        family=digest([seedless, plan.execution.tag]),
+        family=digest([seedless, plan.options.tag]),
         command=plan.command,
         cache=content["cache"],
         clips=content["clips"],
@@ -130,17 +131,14 @@ def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
     return len(alone) if len(parts) > 1 and parts < alone else 0
 
 
-def finished_alone(runs: Path, task: str = "") -> set[str]:
-    """The features in `runs` of which a run of their own has finished all folds; of one
-    task, if it is given.
-    """
+def finished_alone(runs: Iterable[RunFolder], task: str) -> set[str]:
+    """The features of which a run of their own has finished all folds of a task."""
     alone = set()
-    for folder in find(runs.parent, runs.name):
+    for run in runs:
         with suppress(RequestError, OSError):  # a report names damaged runs
-            config = folder.config
+            config = run.config
             single = config.training and "+" not in config.features
-            whole = single and folder.finished == folder.folds
-            if whole and task in ("", config.task):
+            if single and config.task == task and run.finished == run.folds:
                 alone.add(config.features)
     return alone
 

@@ -195,7 +195,7 @@ class Trainer:
         kill leaves half done is done again, with the same result.
         """
         clips = len(self.data.train), len(self.data.test)
-        scored = curve_epochs(self.training, self.plan.execution.curve, *clips)
+        scored = curve_epochs(self.training, self.plan.options.curve, *clips)
         best: State = {}  # best.pt, if it is not written yet
         stored = len(self.rows)  # rows of history.csv
         last = time.perf_counter()

@@ -36,7 +36,7 @@ from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain, Record, digest, read_config
-from featurestack.results.run_folder import damage_named
+from featurestack.results.run_folder import damage_named, find
 from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import (
     FAMILY_LEVEL,
@@ -298,7 +298,8 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
 def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
     """The tables of these fits."""
     plan, features = clips.plan, fits.sets.features
-    tested = finished_alone(plan.path.parent, plan.training.task)
+    runs = find(plan.options.runs, plan.path.parent.name)
+    tested = finished_alone(runs, plan.task.name)
     joined = joined_from(features, tested)
     tables = {
         "features": measures_table(fits),

@@ -118,11 +118,13 @@ def test_training_says_that_the_clips_changed(tmp_path, capsys):
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     capsys.readouterr()
     train(RunOptions(features="zcr", model="linear", **given))
-    said = capsys.readouterr().err
+    printed = capsys.readouterr()
+    remedy = f"make features DATASET={table} FEATURES=zcr DATA={given['data']}"
     assert (
-        "has changed since its features were extracted (1 clip removed): run make"
-        " features" in said
+        f"has changed since its features were extracted (1 clip removed): run {remedy}"
+        in printed.err
     )
+    assert printed.out.splitlines()[-1] == f"next: {remedy}"
 
 
 def test_runs_of_other_values_are_counted_and_left_out(tmp_path):

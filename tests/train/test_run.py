@@ -203,9 +203,25 @@ def given_too(options, *given):
     return TrainOptions.build({**options.given, **texts(TrainOptions, given)})
 
 
-def test_recordings_too_few_for_a_verdict_are_told_once(several, tmp_path, capsys):
-    run.train(given_too(several, "FOLDS=1"))
-    assert "difference" not in capsys.readouterr().err
+def test_a_set_of_tested_features_is_noted_alike_by_a_list_and_a_single_run(several):
+    run.train(given_too(several, "FEATURES=mel chroma blank"))
+    lists = ("FEATURES=mel+chroma mel+blank",), ("FEATURES=chroma+blank",)
+    for given in lists:
+        done, _ = run.train_all(run.product(given_too(several, *given)))
+        assert {each.config.joined_from for each in done} == {3}
+        # nothing was tested alone by categories
+        jobs = run.product(given_too(several, *given, "TASK=categories"))
+        done, _ = run.train_all(jobs)
+        assert {each.config.joined_from for each in done} == {0}
+
+
+def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
+    several, tmp_path, capsys
+):
+    run.train(given_too(several, "FOLDS=2"))
+    told = capsys.readouterr().err
+    assert told.count("FOLDS=2: fold 2 of 3 is trained") == 1
+    assert "difference" not in told
     table = clip_table()
     table = table.assign(group=table["fold"].map("speaker {}".format))
     folder = tmp_path / "few" / "features"
@@ -270,10 +286,10 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     assert len(before) == 6
     train_plan = run.train_plan
 
-    def broken(job, *given):
-        if job.features == "blank":
+    def broken(plan, bar):
+        if plan.training.features == "blank":
             raise ZeroDivisionError("a fault of ours")
-        return train_plan(job, *given)
+        return train_plan(plan, bar)
 
     monkeypatch.setattr(run, "train_plan", broken)
     assert run.train(given_too(several, "FEATURES=mel blank chroma mel+chroma")) == 1

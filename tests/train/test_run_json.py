@@ -8,7 +8,7 @@ import json
 from torch import nn
 
 from featurestack.results.config import OF_EVERY_RUN, RunConfig, content_of, read_config
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, find
 from featurestack.train import run_json
 from featurestack.train.compute import Compute
 from featurestack.train.plan import make_plan
@@ -103,9 +103,10 @@ def test_a_set_of_some_features_that_were_finished_alone_is_joined(tmp_path):
     runs = [*of_sets(mel=0.8, mfcc=0.7, rms=0.5, mel_zcr=0.6)]
     unfinished = MadeRun(features="chroma", folds=(1,))
     make_runs(tmp_path, made_clips(50, 5, folds=2), [*runs, unfinished])
-    tested = finished_alone(tmp_path / "made", "classes")
+    made = find(tmp_path, "made")
+    tested = finished_alone(made, "classes")
     assert tested == {"mel", "mfcc", "rms"}
-    assert finished_alone(tmp_path / "made", "tags") == set()
+    assert finished_alone(made, "tags") == set()
     for features in ("mfcc mel", "rms mel"):  # whatever their ranks are
         assert joined_from(features.split(), tested) == 3
     for features in ("mel", "mel mfcc rms", "mel zcr", "mel chroma"):

@@ -22,15 +22,17 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.quantities import number_of
 from featurestack.commandline.registry import Registry, first_sentence
-from featurestack.results.training_options import STRENGTH
+from featurestack.results.config import StoredChannel
+from featurestack.results.training_options import STRENGTH, Training
+from featurestack.scores.tasks import Task
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 
 DROPOUT = {"dropout": (0.0, 0.9999)}
+FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 
 Builder = Callable[..., "nn.Module"]
 Defined = TypeVar("Defined", bound=Builder)
@@ -241,6 +244,28 @@ def resolve(text: str) -> Model:
                 expected = f"{least:g} to {most:g}"
             raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
     return replace(entry, given=given)
+
+
+def choose_model(
+    name: str, channels: Sequence[StoredChannel], task: Task | None = None
+) -> Model:
+    """The named model; the default becomes mlp if all channels are vectors."""
+    if name == Training.model and all(channel.frames == 1 for channel in channels):
+        name = FOR_VECTORS
+    model = resolve(name)
+    if task and model.kind.answers != task.answers:
+        raise RequestError(
+            f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
+            " needs another model: leave MODEL out"
+        )
+    wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
+    if wrong:
+        raise RequestError(
+            f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))};"
+            f" linear takes all, and {make_command('models')} shows what each model"
+            " takes"
+        )
+    return model
 
 
 # ---- the project's models
