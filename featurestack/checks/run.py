@@ -183,8 +183,10 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     new = plural(unit)
     groups, names = recordings, [unit]
     if field:
-        unit, new = field.where, NEW_VALUES
-        groups, names = field.of_clips(table), [unit, f"GROUP={field.group}"]
+        unit = field.where
+        new = "source recordings" if unit == "source recording" else NEW_VALUES
+        groups = table["clip_id"].map(field.value_of)
+        names = [unit, f"GROUP={field.group}"]
     if groups.nunique() < 2 or not targets_of(table).max(initial=0):
         return []
     try:

@@ -6,7 +6,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -35,6 +34,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
+from featurestack.pipeline.datasets.name_fields import NameField, name_field
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -44,9 +44,6 @@ from featurestack.pipeline.datasets.readers import (
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.storage.own_files import OwnFiles
-
-if TYPE_CHECKING:
-    from featurestack.pipeline.datasets.name_fields import NameField
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
@@ -78,7 +75,7 @@ class Dataset(IndexSettings):
     # notes for the user, such as ignored files and drawn folds
     notes: tuple[str, ...]
     # a field of names or a column that may be speakers, if each clip is a group
-    field: "NameField | None" = None
+    field: NameField | None = None
     read_only: bool = False  # a cache that is used as it is
 
     @property
@@ -116,7 +113,7 @@ def load(options: SourceOptions) -> Dataset:
     sample_rate, duration, audio_notes, unreadable = audio_settings
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = table[~table["clip_id"].isin(unreadable)]
-    field = None if word in NAMED else _field(originals(readable))
+    field = None if word in NAMED else name_field(originals(readable))
     samples = round(duration * sample_rate)
     if not samples:
         raise RequestError(
@@ -169,15 +166,6 @@ def folder_before_download(options: SourceOptions) -> tuple[str, tuple[str, ...]
     if not here or is_esc_layout(options.data / "esc50"):
         return word, ()
     return f"./{word}", (f"the folder {Path.cwd() / word} is read, nothing is fetched",)
-
-
-def _field(clips: pd.DataFrame) -> "NameField | None":
-    """The part of the names that may be a speaker or a site, if no group is known."""
-    if not clips["group"].is_unique:
-        return None
-    from featurestack.pipeline.datasets.name_fields import name_field
-
-    return name_field(clips)
 
 
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:

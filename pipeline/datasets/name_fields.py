@@ -5,7 +5,8 @@ A field whose values nearly all occur in several classes, each in several clips,
 what new recordings differ in: a speaker who is trained and tested makes the score too
 high. Only the user knows: one field is named, never used. Left out are fields that
 count clips, the time of day after a date, the ends of a cut, and values that say how a
-clip was cut, measured or altered. Few values are named only if they are words.
+clip was cut, measured or altered. Few values are named only if they are words. Of names
+such as ESC-50's the source recordings are named: a field of them is the fold.
 """
 
 import re
@@ -50,56 +51,65 @@ WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 
 # GROUP= for usual names of takes -> the share of clips, at least, that share a group:
 # 0.5 for patterns that also fit names of unrelated clips
+LETTERED = r"^\d+[-_](.+)[-_][A-Z](?:[-_]\d+)?$"  # fold-recording-take[-class]
 PATTERNS = {
-    r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
+    LETTERED: 0.0,
     r"^(.*)[-_ ][A-Za-z]$": 0.0,
     r"^(.*)[-_ ][a-z]*\d+$": 0.5,
     r"^([^-_ ]+)[-_ ]": 0.5,
 }
+TAKE = r"[-_]([A-Z])(?:[-_]\d+)?$"  # the letter in LETTERED
 
 
 @dataclass(frozen=True)
 class NameField:
-    """A field whose values may be speakers, sites or devices."""
+    """A field whose values may be speakers, sites, devices or source recordings."""
 
-    where: str  # `field 2 of the names` or `column site`
-    values: tuple[str, ...]  # sorted
-    classes: int  # fewest classes of a value
-    of: int  # number of classes
+    where: str  # `field 2 of the names`, `column site` or `source recording`
     group: str  # the GROUP= that makes its values the groups
-    value_of: dict[str, str]  # clip id -> value
-
-    def of_clips(self, table: pd.DataFrame) -> "pd.Series[str]":
-        return table["clip_id"].map(self.value_of)
-
-    @property
-    def sentence(self) -> str:
-        more = ", …" if len(self.values) > SHOWN_VALUES else ""
-        classes = "most in several classes"
-        if self.classes == self.of:
-            classes = f"each in all {self.of} classes"
-        elif self.classes > 1:
-            classes = f"each in {self.classes} classes or more"
-        values = ", ".join(" ".join(v.split()) for v in self.values[:SHOWN_VALUES])
-        return (
-            f"{self.where} has {counted(len(self.values), 'value')}, {classes}"
-            f" ({values}{more}): speakers, sites, devices?"
-            f" GROUP={quote(self.group)}"
-        )
+    value_of: "pd.Series[str]"  # of each clip id
+    sentence: str  # what a command says of it
 
 
 def name_field(table: pd.DataFrame) -> NameField | None:
     """The field that may be speakers or sites; none if clips share groups already. If
-    several fit, at most one is right: words come before numbers, then the most values.
+    several fit, at most one is right: words come before numbers, then the most values;
+    a number gives way to source recordings whose takes are lettered.
     """
     if not table["group"].is_unique:
         return None
     for fields in (fields_of_columns(table), fields_of_stems(table)):
         present = [field for field in fields if field]
         if present:
-            present.sort(key=lambda field: -len(field.values))
-            return min(present, key=lambda field: field.values[0].isdecimal())
+            present.sort(key=lambda field: -field.value_of.nunique())
+            first = min(present, key=lambda field: field.value_of.min().isdecimal())
+            number = first.value_of.min().isdecimal()
+            return (recordings(table) if number else None) or first
     return None
+
+
+def recordings(table: pd.DataFrame) -> NameField | None:
+    """Source recordings by LETTERED names, such as ESC-50's `3-152007-B-12`, of which
+    nearly each has a take once: of speakers and their numbers it would have many.
+    """
+    if propose_group(table) != LETTERED:
+        return None
+    names = stems_of(table)
+    groups = names.str.extract(LETTERED)[0].fillna(names)
+    takes = groups + names.str.extract(TAKE)[0]
+    if takes.duplicated().mean() > REPEATED:
+        return None
+    sentence = (
+        f"the names have takes of {counted(groups.nunique(), 'source recording')}?"
+        f" GROUP={quote(LETTERED)}"
+    )
+    values = pd.Series(groups.to_numpy(), table["clip_id"])
+    return NameField("source recording", LETTERED, values, sentence)
+
+
+def stems_of(table: pd.DataFrame) -> "pd.Series[str]":
+    """The names of the clips' files, without folder and ending."""
+    return table["path"].map(lambda path: PurePath(path).stem)
 
 
 def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:
@@ -114,23 +124,19 @@ def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:
 
 def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
     """The fields of the files' names that neither count nor measure."""
-    stems = [PurePath(path).stem for path in table["path"]]
+    stems = stems_of(table).tolist()
     parts, separators = split_alike(stems)
     count = min(map(len, parts), default=0)
-    columns = {
-        place: pd.Series([words[place] for words in parts], index=table.index)
-        for place in range(count)
-    }
-    left_out = time_of_day(parts, count)
-    for place in range(count - 1):
+    columns = pd.DataFrame([words[:count] for words in parts], table.index)
+    left_out = time_of_day(columns)
+    for place in columns.columns[:-1]:
         if is_span(columns[place], columns[place + 1]):
             left_out |= {place, place + 1}
     fields = []
     for place, values in columns.items():
-        others = [column for other, column in columns.items() if other != place]
-        measure = is_measure(sorted(values.unique()))
+        others = columns.drop(columns=place)
         counter = is_counter(values, others, table["label"])
-        if place not in left_out and not measure and not counter:
+        if place not in left_out and not is_measure(values) and not counter:
             pattern = field_pattern(stems, values.tolist(), place, separators)
             where = f"field {place + 1} of the names"
             fields.append(_field(where, values, table, pattern))
@@ -169,29 +175,37 @@ def _field(
     each = each[each["label"] != ""]
     by_value = each.groupby(values[each.index].to_numpy())["label"]
     classes_of = by_value.nunique().reindex(names, fill_value=0)
-    several = values.map(classes_of) > 1
-    if several.mean() < IN_SEVERAL:
+    if (values.map(classes_of) > 1).mean() < IN_SEVERAL:
         return None
-    classes = each["label"].nunique()
-    value_of = dict(zip(table["clip_id"], values))
-    fewest = int(classes_of.min())
-    return NameField(where, tuple(names), fewest, classes, group, value_of)
+    fewest = classes_of.min()
+    classes = "most in several classes"
+    if fewest == each["label"].nunique():
+        classes = f"each in all {fewest} classes"
+    elif fewest > 1:
+        classes = f"each in {fewest} classes or more"
+    first = ", ".join(" ".join(name.split()) for name in names[:SHOWN_VALUES])
+    more = ", …" if len(names) > SHOWN_VALUES else ""
+    sentence = (
+        f"{where} has {counted(len(names), 'value')}, {classes} ({first}{more}):"
+        f" speakers, sites, devices? GROUP={quote(group)}"
+    )
+    return NameField(where, group, values.set_axis(table["clip_id"]), sentence)
 
 
-def is_measure(values: Sequence[str]) -> bool:
+def is_measure(values: "pd.Series[str]") -> bool:
     """Whether these values say how a clip was cut, measured or altered."""
-    names = [value.lower() for value in values]
+    names = sorted(values.str.lower().unique())
     letters = [chr(ord("a") + place) for place in range(len(names))]
     return names == letters or all(MEASURE.fullmatch(name) for name in names)
 
 
-def time_of_day(parts: Sequence[Sequence[str]], count: int) -> set[int]:
+def time_of_day(columns: pd.DataFrame) -> set[int]:
     """Places of the fields that follow a date and are hours, minutes, seconds."""
     places: set[int] = set()
-    for place in range(1, count):
-        before = [words[max(0, place - 3) : place] for words in parts]
-        of_date = all(DATE.search(" ".join(words)) for words in before)
-        of_time = all(TIME.fullmatch(words[place]) for words in parts)
+    for place in columns.columns[1:]:
+        before = columns.loc[:, max(0, place - 3) : place - 1].agg(" ".join, axis=1)
+        of_date = all(map(DATE.search, before))
+        of_time = columns[place].str.fullmatch(TIME).all()
         if of_time and (of_date or place - 1 in places):
             places.add(place)
     return places
@@ -206,20 +220,15 @@ def is_span(starts: "pd.Series[str]", ends: "pd.Series[str]") -> bool:
 
 
 def is_counter(
-    values: "pd.Series[str]",
-    others: Sequence["pd.Series[str]"],
-    labels: "pd.Series[str]",
+    values: "pd.Series[str]", others: pd.DataFrame, labels: "pd.Series[str]"
 ) -> bool:
     """Whether a number counts the clips of a class, or of a class and another field."""
     if not values.str.isdecimal().all():
         return False
-    few = [other for other in others if other.nunique() <= len(values) / FEWEST_CLIPS]
-    for other in [None, *few]:
-        columns = [values, labels] if other is None else [values, labels, other]
-        rows = pd.concat(columns, axis=1)
-        if rows.duplicated().mean() < REPEATED:
-            return True
-    return False
+    rows = others.assign(value=values, label=labels)
+    few = others.columns[others.nunique() <= len(values) / FEWEST_CLIPS]
+    counts = [["value", "label"], *(["value", "label", other] for other in few)]
+    return any(rows.duplicated(columns).mean() < REPEATED for columns in counts)
 
 
 def field_pattern(
@@ -251,7 +260,7 @@ def propose_group(table: pd.DataFrame) -> str:
     It must fit over half of the names, enough clips share their group, each class has
     three groups or more, and each group less than a fifth of all clips.
     """
-    names = table["path"].map(lambda path: PurePath(path).stem)
+    names = stems_of(table)
     for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
         fits = groups.notna().mean() > 0.5

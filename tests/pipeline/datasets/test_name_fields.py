@@ -59,7 +59,7 @@ def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
     table = clips(names).assign(label=[word for word, *_ in rows])
     field = name_field(table)
     assert field.group == pattern
-    assert field.of_clips(table).tolist() == [site for _, site, _ in rows]
+    assert field.value_of.tolist() == [site for _, site, _ in rows]
 
 
 def test_a_speaker_with_a_hyphen_moves_no_field():
@@ -71,7 +71,7 @@ def test_a_speaker_with_a_hyphen_moves_no_field():
     ]
     table = clips(names).assign(label=[name.split("_")[1] for name in names])
     field = name_field(table)
-    assert field.values == ("Ann-Kathrin", "Eva", "Tom")
+    assert {*field.value_of} == {"Ann-Kathrin", "Eva", "Tom"}
     assert field.group == "^([^_]+)"
 
 
@@ -150,4 +150,38 @@ EMO_DB = [
 def test_speakers_of_emo_db_whose_names_have_no_separator_are_named():
     names, labels = zip(*EMO_DB)
     field = name_field(clips(list(names)).assign(label=labels))
-    assert (field.where, len(field.values)) == ("field 1 of the names", 10)
+    assert (field.where, field.value_of.nunique()) == ("field 1 of the names", 10)
+
+
+# ESC-50's names, without their class
+ESC = {
+    0: (
+        "1-100032-A 1-110389-A 1-30226-A 1-30344-A 1-32318-A 1-59513-A 1-85362-A"
+        " 2-114280-A 2-114280-B 2-114587-A 2-116400-A 2-117271-A 3-136288-A"
+    ),
+    1: (
+        "1-26806-A 1-27724-A 1-34119-A 1-34119-B 1-40730-A 1-43382-A 1-44831-A"
+        " 2-100786-A 2-65750-A 2-71162-A 2-95567-A 3-134049-A 3-134049-B 4-134049-C"
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ["", "-{}"])
+def test_of_esc_50_the_recordings_are_named_and_not_the_folds(ending):
+    rows = [(name, n) for n, names in ESC.items() for name in names.split()]
+    table = clips([name + ending.format(n) for name, n in rows])
+    field = name_field(table.assign(label=[str(n) for _, n in rows]))
+    assert field.where == "source recording"
+    assert field.value_of.tolist() == [name.split("-")[1] for name, _ in rows]
+
+
+def test_numbers_of_speakers_come_before_takes_that_each_speaker_has():
+    names = [
+        f"{speaker:02d}-{number}-{take}-{word}"
+        for speaker in range(11, 21)
+        for number in range(4)
+        for take in "AB"
+        for word in range(3)
+    ]
+    table = clips(names).assign(label=[name[-1] for name in names])
+    assert name_field(table).where == "field 1 of the names"
