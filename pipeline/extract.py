@@ -101,8 +101,11 @@ def refuse_failed_features(
     _, _, reason = min(
         failure for failure in result.failures if failure[1] in (WHOLE, *lacking)
     )
+    moved = ""
+    if reason.startswith("missing"):
+        moved = "; AUDIO_DIR= names where a table's files are"
     raise Failed(
-        f"{subject}every clip failed, the first because of: {reason};"
+        f"{subject}every clip failed, the first because of: {reason}{moved};"
         f" {asked.folder / FAILURES} has all reasons"
     )
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.pipeline.datasets.esc50 import COLUMNS
+from featurestack.pipeline.datasets.published import COLUMNS
 from featurestack.storage.files import making, staged
 
 Samples = NDArray[np.float64]

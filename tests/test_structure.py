@@ -83,7 +83,7 @@ RARE = {
     *OF_SUBJECTS,
     *CHECKS,
     "featurestack.pipeline.synth",
-    "featurestack.pipeline.datasets.esc50",
+    "featurestack.pipeline.datasets.published",
     "featurestack.train.own_loop",
     "onnx",
     "onnxruntime",

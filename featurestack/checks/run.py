@@ -296,7 +296,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             WARNING,
             "cannot be read, every command leaves them out",
             unreadable["clip_id"].tolist(),
-            f"convert or replace the files, then {make_command('features')}",
+            f"convert or replace the files, then {make_command('features')}; if they"
+            " were moved, AUDIO_DIR= names where a table's files are",
             reasons=unreadable["reason"].tolist(),
         ),
         *clip_warnings(measured),

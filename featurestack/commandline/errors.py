@@ -204,7 +204,8 @@ class UnknownDataset(RequestError):
         if self.dataset in self.cached:
             return (
                 f"{self.dataset} is a cache in {self.data}, and its audio is needed:"
-                " give DATASET= as when it was made"
+                " give DATASET= as when it was made, or where its sounds are now, with"
+                f" NAME={self.dataset}"
             )
         path = Path(self.dataset)
         blanks = [name for name in self.beside if name.startswith(f"{path.name} ")]

@@ -14,7 +14,7 @@ from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import dataset_name
-from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.results.selection import select_one
 from featurestack.storage.csv_files import as_csv

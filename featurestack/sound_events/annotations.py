@@ -42,7 +42,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import DATASET_TABLES, EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
-from featurestack.pipeline.datasets.layouts import files_below
+from featurestack.pipeline.datasets.readers import files_below
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import RECORD, LabelOptions
 from featurestack.storage.csv_files import (

@@ -36,8 +36,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import NAMED, dataset_name
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.layouts import find_recordings
-from featurestack.pipeline.datasets.readers import clip_ids
+from featurestack.pipeline.datasets.readers import clip_ids, find_recordings
 from featurestack.results.config import StoredChannel
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.annotations import (

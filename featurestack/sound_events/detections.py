@@ -31,7 +31,7 @@ from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model, class_thresholds
 from featurestack.predict.options import PredictOptions

@@ -20,7 +20,7 @@ from featurestack.features_cache.table import (
     originals,
     with_own_groups,
 )
-from featurestack.pipeline.datasets.readers import Listing, whole_folds
+from featurestack.pipeline.datasets.readers import whole_folds
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import hash_of, replace_file
@@ -31,7 +31,7 @@ COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
 
 
 def with_folds(
-    listing: Listing, path: Path, options: SourceOptions
+    table: pd.DataFrame, path: Path, options: SourceOptions
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
@@ -44,7 +44,7 @@ def with_folds(
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     last = kept["grouped_by"].iloc[-1:].tolist()
     group = options.group or "".join(last)
-    table, notes = with_groups(listing.table, group)
+    table, notes = with_groups(table, group)
     table["grouped_by"] = group
     tested = originals(table)
     groups = tested["group"].nunique()

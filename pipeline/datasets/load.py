@@ -3,6 +3,7 @@
 import math
 import zipfile
 from collections import Counter
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,12 +40,19 @@ from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
     read_esc_layout,
+    read_folder,
     read_table,
 )
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.storage.own_files import OwnFiles
 
+# files by which a published dataset is recognised
+PUBLISHED = (
+    "FSD50K.ground_truth/dev.csv",
+    "metadata/UrbanSound8K.csv",
+    "UrbanSound8K.csv",  # Kaggle's copy: no folders metadata and audio
+)
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
@@ -98,22 +106,33 @@ def load(options: SourceOptions) -> Dataset:
     if word not in NAMED and is_cache(Path(word)):
         return load_cache(folder, options)
     beside = OwnFiles(options.data / name)
-    label = options.label or kept_label(beside)
-    listing = _labelled(_read(options, label), label, word)
+    kept_label = beside.folder / LABEL
+    label = options.label
+    if not label and LABEL in beside.hashes and kept_label.is_file():
+        label = kept_label.read_text("utf-8")  # of an earlier command
+    listing = _read(options, label)
+    listed = with_labels(listing.table, label)
+    refuse_class_names(classes_in(listed))
+    if reason := too_few_classes(listed):
+        raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
-    cached, settings = former_index(folder, source, name)
-    table, fold_notes = with_folds(listing, beside.folder / "folds.csv", options)
-    as_published = (table["fold"] == listing.table["fold"]).all()
+    cached, settings = former_index(folder, source, name, {*listed["clip_id"]})
+    table, fold_notes = with_folds(listed, beside.folder / "folds.csv", options)
+    as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
-        groups = grouped_by if grouped_by in listing.table else "group"
-    keep_label(beside, label)
-    tested = replace(listing, table=originals(listing.table))
-    audio_settings = _audio_settings(tested, options, settings)
+        groups = grouped_by if grouped_by in listed else "group"
+    if options.label:
+        beside.claim([LABEL], "move it, or give another NAME or DATA")
+        replace_file(kept_label, label)
+    channel = options.channel
+    if channel is None:
+        channel = settings.get("audio_channel", 0)
+    audio_settings = _audio_settings(listing, options, settings)
     sample_rate, duration, audio_notes, unreadable = audio_settings
     unreadable |= failed_clips(folder).get(WHOLE, set())
-    readable = table[~table["clip_id"].isin(unreadable)]
-    field = None if word in NAMED else name_field(originals(readable))
+    readable = originals(table[~table["clip_id"].isin(unreadable)])
+    field = None if word in NAMED else name_field(readable)
     samples = round(duration * sample_rate)
     if not samples:
         raise RequestError(
@@ -127,7 +146,7 @@ def load(options: SourceOptions) -> Dataset:
         "synthetic": int(word in SYNTHETIC),
         "sample_rate": sample_rate,
         "samples": samples,
-        "audio_channel": _channel(options, settings) or None,
+        "audio_channel": channel or None,
         "published_test": listing.published_test if as_published else None,
         "groups": groups or None,
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
@@ -141,20 +160,6 @@ def load(options: SourceOptions) -> Dataset:
         notes=(*folder_notes, *listing.notes, *fold_notes, *audio_notes, *sentences),
         field=field,
     )
-
-
-def kept_label(beside: OwnFiles) -> str:
-    """The LABEL= of an earlier command, '' without one."""
-    file = beside.folder / LABEL
-    known = LABEL in beside.hashes and file.is_file()
-    return file.read_text("utf-8") if known else ""
-
-
-def keep_label(beside: OwnFiles, label: str) -> None:
-    """Keep LABEL= for later commands."""
-    if label != kept_label(beside):
-        beside.claim([LABEL], "move it, or give another NAME or DATA")
-        replace_file(beside.folder / LABEL, label)
 
 
 def folder_before_download(options: SourceOptions) -> tuple[str, tuple[str, ...]]:
@@ -184,14 +189,19 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
 
 
 def former_index(
-    folder: Path, source: str, name: str
+    folder: Path, source: str, name: str, ids: Set[str]
 ) -> tuple[pd.DataFrame | None, Attributes]:
-    """The clips and settings of the cache that is there, None and {} without one."""
+    """The clips and settings of the cache that is there, None and {} without one;
+    RequestError for that of another source, unless these clips were moved.
+    """
     cached = None
     settings: Attributes = {}
     with suppress(FileNotFoundError, DamagedFile):  # a damaged index is made again
         cached, settings = read_index(folder)
-    if settings.get("source", source) != source:
+    if cached is None or settings["source"] == source:
+        return cached, settings
+    moved = not Path(settings["source"]).exists() and ids == {*cached["clip_id"]}
+    if settings["source"] in NAMED or not moved:
         raise RequestError(
             f"{folder} holds features of {settings['source']}, not of {source}; give"
             f" this dataset another name: NAME={name}2"
@@ -212,9 +222,9 @@ def _read(options: SourceOptions, label: str) -> Listing:
         )
     folder, rate = path, None
     if word in ("esc50", "esc10"):
-        from featurestack.pipeline.datasets import esc50
+        from featurestack.pipeline.datasets import published
 
-        folder, rate = esc50.obtain(options), esc50.SAMPLE_RATE
+        folder, rate = published.obtain(options), published.SAMPLE_RATE
     elif word in SYNTHETIC:
         from featurestack.pipeline import synth
 
@@ -222,10 +232,12 @@ def _read(options: SourceOptions, label: str) -> Listing:
         rate = synth.SAMPLE_RATE
     if is_esc_layout(folder):
         listing = read_esc_layout(folder, "esc10" if word == "esc10" else "")
-        return replace(listing, sample_rate=rate, duration=ESC_DURATION)
-    if path.is_dir():
-        from featurestack.pipeline.datasets.layouts import read_folder
+        return listing._replace(sample_rate=rate, duration=ESC_DURATION)
+    if any((path / file).is_file() for file in PUBLISHED):
+        from featurestack.pipeline.datasets import published
 
+        return published.read_published(path)
+    if path.is_dir():
         return read_folder(path)
     if path.is_file():
         remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
@@ -240,22 +252,6 @@ def _read(options: SourceOptions, label: str) -> Listing:
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
         f" {Path.cwd()}"
     )
-
-
-def _labelled(listing: Listing, label: str, dataset: str) -> Listing:
-    """The clips with the classes of LABEL=; RequestError for labels that cannot be."""
-    table = with_labels(listing.table, label)
-    refuse_class_names(classes_in(table))
-    if reason := too_few_classes(table):
-        raise RequestError(f"DATASET={dataset}: {reason}")
-    return replace(listing, table=table)
-
-
-def _channel(options: SourceOptions, settings: Attributes) -> int:
-    """The files' channel: from the options, else the cache."""
-    if options.channel is None:
-        return settings.get("audio_channel", 0)
-    return options.channel
 
 
 def _audio_settings(
@@ -277,17 +273,18 @@ def _audio_settings(
             f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and"
             " SAMPLE_RATE= set others"
         )
-        if options.channel is None and (channel := _channel(options, settings)):
+        channel = settings.get("audio_channel") if options.channel is None else None
+        if channel:
             note = f"channel {channel}, {note}; CHANNEL=0 takes the mean of all"
         return sample_rate, duration, [note] if kept else [], set()
-    paths = listing.table["path"].tolist()
+    clips = originals(listing.table)
+    paths = clips["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
     rates = Counter[int]()
     length_of = {}
     unreadable = set()
-    clips = zip(listing.table["clip_id"], answers, spans(listing.table))
-    for clip, info, (start, end) in clips:
+    for clip, info, (start, end) in zip(clips["clip_id"], answers, spans(clips)):
         if isinstance(info, audio.Info):
             rates[info.sample_rate] += 1
             length_of[clip] = round(end - start, 6) or info.frames / info.sample_rate

@@ -1,21 +1,24 @@
-"""Tables of clips: CSV files, and folders in ESC-50's layout (others: layouts.py).
+"""Tables of clips: of CSV files, of folders with one sub-folder for each class, perhaps
+within train/, val/ and test/, or in ESC-50's layout (others: published.py).
 
-`read_table` and `read_esc_layout` return a Listing of what the source holds. folds.py
-and load.py add missing groups, folds, sample rate and duration.
+A reader returns a Listing of what the source holds. folds.py and load.py add missing
+groups, folds, sample rate and duration. Of a split, only fold 3 (test) is tested, by
+models of all other clips; with VAL=next they are trained on fold 2 (train) and
+validated on fold 1 (val).
 """
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command, shortened
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.names import has_events
+from featurestack.features_cache.names import DATASET_TABLES, has_events, is_cache
 from featurestack.features_cache.table import (
     KNOWN_COLUMNS,
     SEPARATOR,
@@ -25,6 +28,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.storage.csv_files import file_column, read_csv
+from featurestack.storage.own_files import NO_DATA
 
 _CATEGORIES = {  # ESC-50's, and those of this project's clips
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -62,26 +66,32 @@ LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
 SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
 LARGEST_FOLD = 1_000_000
-NAMINGS: tuple[Callable[[PurePath], str], ...] = (
-    lambda path: path.stem,
-    lambda path: path.name,
-    lambda path: path.with_suffix("").as_posix(),
-    lambda path: path.as_posix(),
-)
 
 
-@dataclass(frozen=True)
-class Listing:
+HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
+# folders of a split, by fold; VAL=next validates the model of fold 3 on fold 1
+_SPLIT = {
+    1: "val valid validation dev",
+    2: "train training",
+    3: "test testing eval evaluation",
+}
+FOLD_OF_FOLDER = {
+    folder: fold for fold, folders in _SPLIT.items() for folder in folders.split()
+}
+TESTED = 3  # the only fold of a split that is tested
+
+
+class Listing(NamedTuple):
     """Clips as their source lists them.
 
     `table` has CLIP_COLUMNS, WINDOW_COLUMNS and columns of the source, as `filename`. A
-    `fold` of 0, a `group` of '', and None are not known yet. `groups` is their noun.
+    `fold` of 0 and a `group` of '' are not known yet. `groups` is their noun.
     """
 
     table: pd.DataFrame
     sample_rate: int | None = None
     duration: float | None = None
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
     published_test: int | None = None
     groups: str = ""
 
@@ -113,8 +123,8 @@ def clip_table(
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """An id for each clip: its file name, or its path if `by_path`, by the shortest of
-    NAMINGS that makes ids unique; RequestError for a path that is listed twice.
+    """An id for each clip: its file name, or its path if `by_path`, with the extension
+    only where ids agree without; RequestError for a path that is listed twice.
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
@@ -123,10 +133,11 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
                 f"clip {row + 1} of the dataset has no file name, its path is"
                 f" {str(path)!r}"
             )
-    ids = pd.Series("", paths.index, dtype=object)
-    for naming in NAMINGS[2 if by_path else 0 :]:
-        same = (ids == "") | ids.duplicated(keep=False)
-        ids[same] = paths[same].map(naming)
+    with_folders = paths.map(lambda path: path.with_suffix("").as_posix())
+    ids = with_folders if by_path else paths.map(lambda path: path.stem)
+    longer = [] if by_path else [paths.map(lambda path: path.name), with_folders]
+    for names_of_file in (*longer, paths.map(PurePath.as_posix)):
+        ids = ids.where(~ids.duplicated(keep=False), names_of_file)
     twice = paths[ids.duplicated()]
     if len(twice):
         raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
@@ -154,8 +165,9 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 def audio_path(audio: Path, name: str) -> str:
     """The absolute path; the disk may spell accents in another Unicode form."""
     path = str(audio.absolute() / name)
-    spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
-    return next(filter(os.path.exists, spellings), path)
+    composed = unicodedata.normalize("NFC", path)
+    decomposed = unicodedata.normalize("NFD", path)
+    return next(filter(os.path.exists, (path, composed, decomposed)), path)
 
 
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
@@ -187,9 +199,10 @@ def split_labels(cells: "pd.Series[str]") -> "pd.Series[str]":
 def tags_note(labels: "pd.Series[str]") -> str:
     """A note on the number of clips with several labels, one or none."""
     sizes = labels.str.count(SEPARATOR) + (labels != "")
+    several, one, none = (sizes > 1).sum(), (sizes == 1).sum(), (sizes == 0).sum()
     return (
-        f"several labels per clip, or none: {counted((sizes > 1).sum(), 'clip')} with"
-        f" several, {(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
+        f"several labels per clip, or none: {counted(several, 'clip')} with several,"
+        f" {one:,} with one, {none:,} with none"
     )
 
 
@@ -241,18 +254,18 @@ def read_table(
         clips["label"] = clips["primary_label"] + SEPARATOR + others
     elif "labels" in clips and "label" not in clips:
         clips["label"] = clips.pop("labels").str.replace(",", SEPARATOR)
-    if "filename" not in clips and {"file", *WINDOW_COLUMNS} <= set(clips):
-        way = way_of_annotations(Path("FOLDER"), path)
-        raise RequestError(f"{path} has sounds within recordings; {way}")
+    files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
     if "filename" not in clips:
-        files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
+        if {"file", *WINDOW_COLUMNS} <= set(clips):
+            way = way_of_annotations(Path("FOLDER"), path)
+            raise RequestError(f"{path} has sounds within recordings; {way}")
         clips = clips.rename(columns={file_column(files): "filename"})
     if "label" not in clips and label:
         clips["label"] = clips.get(label, "")
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
             f"{path} has the columns {', '.join(read_csv(path))}; expected"
-            f" filename,label{remedy_of_columns(clips)}; optionally fold, group,"
+            f" filename,label{remedy_of_columns(clips, files)}; optionally fold, group,"
             " category, start, end, train_only; or ESC-50's"
             f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
         )
@@ -265,21 +278,20 @@ def read_table(
         label or "start" in clips or written.str.contains(SEVERAL).any()
     ):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
-    notes: tuple[str, ...] = ()
+    notes = []
     if has_events(str(path)):
-        notes = (f"recordings with events, in {counted(len(clips), 'piece')}",)
+        notes = [f"recordings with events, in {counted(len(clips), 'piece')}"]
     elif has_tags(clips):
-        notes = (tags_note(clips["label"]),)
+        notes = [tags_note(clips["label"])]
     table = clip_table(clips, audio_dir)
     own = "group" in clips and "src_file" not in clips and table["group"].any()
     return Listing(table, notes=notes, groups="group" if own else "")
 
 
-def remedy_of_columns(clips: pd.DataFrame) -> str:
+def remedy_of_columns(clips: pd.DataFrame, files: Sequence[str]) -> str:
     """What makes a table readable that lacks `filename` or `label`, '' if unknown."""
     ways = []
     if "filename" not in clips:
-        files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
         ways += [f"rename {name} to filename" for name in files[:1]]
     if "label" not in clips:
         counts = clips.drop(columns=[*KNOWN_COLUMNS], errors="ignore").nunique()
@@ -305,3 +317,109 @@ def read_esc_layout(folder: Path, marked: str = "") -> Listing:
             " AUDIO_DIR="
         )
     return read_table(tables[0], folder / "audio", marked)
+
+
+# ---- folders
+
+
+def files_below(folder: Path) -> list[str]:
+    """Sorted paths below `folder`, relative to it; hidden and NO_DATA folders apart."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    files = []
+    seen = {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        folders.sort(key=lambda name: (Path(root, name).is_symlink(), name))
+        for name in list(folders):
+            place = os.path.realpath(Path(root) / name)
+            hidden = name.startswith(".") or name in HIDDEN_FOLDERS
+            if hidden or place in seen or Path(place, NO_DATA).is_file():
+                folders.remove(name)
+            seen.add(place)
+        below = Path(root).relative_to(folder)
+        files += [
+            (below / name).as_posix() for name in names if not name.startswith(".")
+        ]
+    return sorted(files)
+
+
+def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
+    """The audio file or files of AUDIO=, or of another `option`, by name or path below
+    the folder.
+    """
+    if source.is_file():
+        return {source.name: source}
+    below = files_below(source) if source.is_dir() else []
+    names = [name for name in below if AUDIO_FILE.fullmatch(name)]
+    if not names:
+        raise RequestError(
+            f"{option or f'AUDIO={source}'}: expected an audio file, or a folder with"
+            " some"
+        )
+    return {name: source / name for name in names}
+
+
+def tables_beside(
+    folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
+) -> str:
+    """The command to type for audio at the top with tables next to it, or ""."""
+    recordings = {Path(name).stem for name in audio}
+    for name in files[~files.str.contains("/")]:
+        ending = Path(name).suffix.lower()
+        if ending in DATASET_TABLES and name.split(".")[0] in recordings:
+            return f"; {way_of_annotations(folder, folder)}"
+        if ending == ".csv":
+            return f"; a class for each file: DATASET={folder / name}"
+    return ""
+
+
+def read_folder(folder: Path) -> Listing:
+    """The clips of class folders, perhaps within a split."""
+    files = pd.Series(files_below(folder), dtype=str)
+    audio = files[files.str.fullmatch(AUDIO_FILE)]
+    parts = audio.str.split("/")
+    depth, tops, inner = parts.str.len(), parts.str[0], parts.str[1]
+    above = sorted({*tops[depth > 1]})
+    folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in above}
+    if not folds:
+        raise RequestError(
+            f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
+            f" {counted(len(files), 'file')} in all); expected one sub-folder per"
+            f" class, as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a"
+            f" CSV{tables_beside(folder, files, audio)}"
+        )
+    # classes in every folder
+    folders_with_class = tops[depth > 2].groupby(inner).nunique()
+    shared = (folders_with_class == len(folds)).sum()
+    sides_known = 0 not in folds.values() and len({*folds.values()}) > 1
+    split = sides_known and shared > 1
+    clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})
+    clips = clips[depth > 1 + split]
+    several = clips["label"][clips["label"].str.contains(SEPARATOR)]
+    if len(several):
+        raise RequestError(
+            f"the class folder {several.iloc[0]}: {SEPARATOR} separates the labels"
+            " of a clip; rename the folder"
+        )
+    left_out = {
+        "not audio by name": len(files) - len(audio),
+        "in no class folder": len(audio) - len(clips),
+    }
+    notes = [
+        f"left out, {what}: {counted(count, 'file')}"
+        for what, count in left_out.items()
+        if count
+    ]
+    names = {path.name for path in folder.glob("[!.]*/") if not is_cache(path)}
+    if empty := sorted(names - {*HIDDEN_FOLDERS, *tops}):
+        notes.append(f"no audio in the class folder {', '.join(empty)}")
+    tested = TESTED if split and TESTED in folds.values() else None
+    if split:
+        clips["fold"] = tops.map(folds)
+        sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
+        only = f"; only fold {tested} is tested" if tested else ""
+        notes.append(f"read as a split: {sides}{only}")
+    table = clip_table(clips.reset_index(drop=True), folder, by_path=True)
+    return Listing(table, notes=notes, published_test=tested)

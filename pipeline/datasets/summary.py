@@ -57,9 +57,9 @@ def summarise_dataset(options: SourceOptions) -> int:
         ]
         table = table[[isinstance(info, audio.Info) for info in infos]]
     if not dataset.read_only and options.dataset in ("esc50", "esc10"):
-        from featurestack.pipeline.datasets import esc50
+        from featurestack.pipeline.datasets import published
 
-        wrong = list(esc50.faults(options.data / "esc50"))
+        wrong = list(published.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
         heading = (

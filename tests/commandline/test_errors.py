@@ -27,7 +27,9 @@ SENTENCES = {
         FOLDER, (), None
     ),
     "bees is a cache in data, and its audio is needed: give DATASET= as when it was"
-    " made": UnknownDataset("bees", Path("data"), {"bees"}, ["esc50"], []),
+    " made, or where its sounds are now, with NAME=bees": UnknownDataset(
+        "bees", Path("data"), {"bees"}, ["esc50"], []
+    ),
     "unknown dataset 'a/brids'. Known: bees, esc50; there is 'a/birds'": UnknownDataset(
         "a/brids", Path("data"), {"bees"}, ["esc50"], ["birds", "bats"]
     ),

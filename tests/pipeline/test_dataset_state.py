@@ -54,7 +54,7 @@ def test_the_field_that_check_found_is_in_its_next_command(sounds):
     asked = options(sounds)
     dataset = load(asked)
     where, group = "field 1 of the names", "^([^_]+)"
-    field = NameField(where, ("Eva", "Tom"), 2, 2, group, {})
+    field = NameField(where, group, dataset.table["label"], "")
     found = replace(dataset, field=field)
     lines = next_lines(state_of(asked, found), found)
     assert "GROUP='^([^_]+)'" in lines

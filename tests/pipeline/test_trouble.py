@@ -81,6 +81,11 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
         file.write_bytes(b"")
     with pytest.raises(Failed, match=r"every clip failed, the first .*0 bytes"):
         extract.extract_features(options(sounds))
+    sounds.folder.joinpath("elsewhere").mkdir()
+    for file in sounds.folder.glob("*.wav"):
+        file.rename(file.parent / "elsewhere" / file.name)
+    with pytest.raises(Failed, match=r"no such file; AUDIO_DIR= names where"):
+        extract.extract_features(options(sounds))
     assert not (folder / "zcr.h5").exists()  # no feature without a feature map stays
     assert "next: " not in capsys.readouterr().out
 

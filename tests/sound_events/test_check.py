@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from scipy.special import expit
 
-from featurestack.pipeline.datasets.layouts import find_recordings
+from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.sound_events.check import (
     TABLE,
     draw,

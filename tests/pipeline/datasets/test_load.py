@@ -95,6 +95,24 @@ def test_a_cache_keeps_its_rate_and_duration_until_others_are_given(tmp_path, ca
     assert not any("as in the cache" in note for note in other.notes)
 
 
+def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_them(
+    tmp_path,
+):
+    folder = class_folders(tmp_path / "mine", each=3)
+    where = FeaturesCommand(dataset=str(folder), data=tmp_path / "data", jobs=1)
+    asked = replace(where, features="rms")
+    assert extract.extract_features(asked) == 0
+    other = class_folders(tmp_path / "others" / "mine", each=3)
+    with refused(f"holds features of {folder}, not of {other}; .* NAME=mine2"):
+        dataset(other, tmp_path)
+    folder.rename(tmp_path / "elsewhere")
+    moved = dataset(tmp_path / "elsewhere", tmp_path, name="mine")
+    assert moved.cached is not None and moved.source == f"{tmp_path}/elsewhere"
+    class_folders(tmp_path / "new", each=2)
+    with refused("holds features of"):
+        dataset(tmp_path / "new", tmp_path, name="mine")
+
+
 def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
     for name, content, reason in (("a.wav", b"", "0 bytes"), ("a.m4a", b"x", "ffmpeg")):
         for label in ("dog", "cat"):

@@ -1,15 +1,28 @@
-"""ESC-50: download or unpack its archive, and check its content."""
+"""Published datasets: ESC-50, downloaded or unpacked and checked, and UrbanSound8K and
+FSD50K as they are unpacked.
+"""
 
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.readers import is_esc_layout
+from featurestack.pipeline.datasets.readers import (
+    FOLD_OF_FOLDER,
+    TESTED,
+    Listing,
+    clip_table,
+    is_esc_layout,
+    split_labels,
+    tags_note,
+)
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.download import download, part_of
@@ -133,3 +146,47 @@ def faults(folder: Path) -> Iterator[str]:
                 f"{name} has {info.frames} samples at {info.sample_rate} Hz, "
                 f"expected {SAMPLES} at {SAMPLE_RATE}"
             )
+
+
+def read_published(folder: Path) -> Listing:
+    """The clips of UrbanSound8K or FSD50K."""
+    if (folder / "metadata").is_dir():
+        table = folder / "metadata" / "UrbanSound8K.csv"
+        return read_urbansound8k(table, folder / "audio")
+    if (table := folder / "UrbanSound8K.csv").is_file():
+        return read_urbansound8k(table, folder)
+    return read_fsd50k(folder)
+
+
+def read_urbansound8k(table: Path, audio: Path) -> Listing:
+    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips, ten folds."""
+    clips = read_csv(table, ("slice_file_name", "fsID", "fold", "class"))
+    names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
+    clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
+    # times in the uncut Freesound recording
+    clips = clips.drop(columns=["start", "end"], errors="ignore")
+    folds = counted(clips["fold"].nunique(), "fold")
+    note = f"UrbanSound8K: {folds} of its ten; a group is a Freesound recording"
+    return Listing(clip_table(clips, audio), notes=[note])
+
+
+def read_fsd50k(folder: Path) -> Listing:
+    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
+    truth = folder / "FSD50K.ground_truth"
+    dev = read_csv(truth / "dev.csv", ("fname", "labels", "split")).assign(side="dev")
+    lists = [dev]
+    if (file := truth / "eval.csv").is_file():
+        lists.append(read_csv(file, ("fname", "labels")).assign(side="eval"))
+    clips = pd.concat(lists, ignore_index=True)
+    clips = clips.assign(
+        label=split_labels(clips["labels"].str.replace(",", SEPARATOR)),
+        filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
+        # only dev.csv has the column split
+        fold=clips["split"].fillna("eval").map(FOLD_OF_FOLDER),
+    )
+    notes = [
+        "FSD50K: fold 1 is its val list, 2 train, 3 eval; only fold 3 is tested",
+        tags_note(clips["label"]),
+    ]
+    table = clip_table(clips, folder)
+    return Listing(table, notes=notes, published_test=TESTED)
