@@ -79,7 +79,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
         names = ", ".join(outdated)
         problems.append(
             f"{names}: another rate, duration or channel than the clips have:"
-            f" {cache.origin.remedy(' '.join(outdated))}"
+            f" {cache.remedy(' '.join(outdated))}"
         )
     return cache, usable, problems
 

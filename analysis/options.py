@@ -164,12 +164,12 @@ def named_source(dataset: str, name: str, cache: Path | None) -> list[str]:
 
     if cache and dataset not in NAMED and not Path(dataset).exists():
         with suppress(RequestError):  # a damaged cache is reported later
-            origin = Cache(cache).origin
-            source = Path(origin.dataset)
-            if origin.dataset and source.exists():
+            audio, own_name = Cache(cache).audio_source
+            source = Path(audio)
+            if audio and source.exists():
                 near = source.is_relative_to(Path.cwd())
                 dataset = str(source.relative_to(Path.cwd()) if near else source)
-                name = origin.name
+                name = own_name
     return [f"DATASET={dataset}", *([f"NAME={name}"] if name else [])]
 
 

@@ -23,13 +23,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import (
-    LacksFeatures,
-    NoCache,
-    Origin,
+    ALIKE,
     OutdatedFeature,
     RequestError,
-    UnknownDataset,
     UnreadableClips,
+    closest,
+    make_command,
 )
 from featurestack.features_cache import index
 from featurestack.features_cache.hdf5 import (
@@ -40,16 +39,19 @@ from featurestack.features_cache.hdf5 import (
     read_header,
 )
 from featurestack.features_cache.names import (
-    DATASET_TABLES,
     EXTERNAL,
     FRAMING,
     NAMED,
     Channel,
     cache_folder,
     dataset_name,
+    extraction,
     is_cache,
+    no_features,
     parse_channel,
     parse_list,
+    refuse_unknown,
+    unknown_dataset,
 )
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 from featurestack.storage.files import require_readable
@@ -167,7 +169,7 @@ class IndexSettings:
 class Cache(IndexSettings):
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder  holds index.h5, else NoCache
+    folder  holds index.h5, else RequestError
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
@@ -177,7 +179,7 @@ class Cache(IndexSettings):
         self.folder = Path(folder)
         require_readable(self.folder)
         if not is_cache(self.folder):
-            raise NoCache(self.folder, cached_in(self.data), None)
+            raise no_features(self.folder, self.data, make_command("features"))
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -260,7 +262,10 @@ class Cache(IndexSettings):
             file = read_header(self.folder / f"{stored}.h5")
             before, now = in_words(file), in_words(self)
             if before != now:
-                raise OutdatedFeature(file.stored, before, now, self.origin)
+                raise OutdatedFeature(
+                    f"{file.stored} was made from {before}, the clips of this cache now"
+                    f" have {now}: {self.remedy(file.stored)}"
+                )
             self._open[name] = StoredFeature(
                 **{field.name: getattr(file, field.name) for field in fields(file)},
                 cache=self,
@@ -347,10 +352,20 @@ class Cache(IndexSettings):
         return pd.Index(self.sources["clip_id"])
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
-        """LacksFeatures for channels that the cache lacks."""
+        """RequestError for channels that the cache lacks."""
         lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]
-        if lacking:
-            raise LacksFeatures(self.folder, lacking, self.features, self.origin)
+        if not lacking:
+            return
+        names = " ".join(lacking)
+        hint = ""
+        if self.audio_source[0]:
+            refuse_unknown(names, self.features)
+        elif meant := closest(lacking[0], self.features, ALIKE):
+            hint = f" (did you mean {meant}?)"
+        raise RequestError(
+            f"the cache {self.folder} lacks {names}{hint}, it has"
+            f" {', '.join(self.features) or 'no feature'}: {self.remedy(names)}"
+        )
 
     def named(self, features: str) -> list[str]:
         """Stored names of the features in a list, each once, damaged ones included."""
@@ -359,33 +374,30 @@ class Cache(IndexSettings):
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
     @property
-    def origin(self) -> Origin:
-        """The audio from which missing or outdated features are extracted."""
+    def audio_source(self) -> tuple[str, str]:
+        """The known name or the path of the dataset, '' without audio, and its NAME= if
+        that is another than the path's, else ''.
+        """
         source, name = self.source, self.settings["dataset"]
         if source == EXTERNAL:
             source = ""
-        if dataset_name(source) == name:
-            name = ""
-        return Origin(source, name, self.data)
+        return source, "" if dataset_name(source) == name else name
 
+    def command(self, features: str, *more: str) -> str:
+        """The command that extracts these features, with the words `more`."""
+        dataset, name = self.audio_source
+        return extraction(dataset, self.data, name, features, *more)
 
-def unknown_dataset(dataset: str, data: Path) -> UnknownDataset:
-    """The error for a dataset that is not there, with similar names and paths."""
-    beside = []
-    for entry in Path(dataset).parent.glob("[!.]*"):
-        if entry.is_dir() or entry.suffix in DATASET_TABLES:
-            beside.append(entry.name)
-    return UnknownDataset(dataset, data, cached_in(data), NAMED, beside)
-
-
-def cached_in(data: Path) -> set[str]:
-    """The datasets in this folder that have features."""
-    return {path.parent.name for path in data.glob("*/features") if is_cache(path)}
+    def remedy(self, features: str, *more: str) -> str:
+        """The words that say how missing or outdated features are made."""
+        if self.audio_source[0]:
+            return f"run {self.command(features, *more)}"
+        return "it has no audio; features_cache.external.write_feature adds a feature"
 
 
 def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Cache:
-    """The cache of a dataset; UnknownDataset, or NoCache if it has no features yet,
-    which says how these are computed.
+    """The cache of a dataset; RequestError if the dataset is unknown, or has no
+    features yet, which says how these are computed.
     """
     folder = cache_folder(dataset, data, name)
     path = Path(dataset)
@@ -396,7 +408,8 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
         if cache.source == str(path.resolve()):  # its audio was moved
             return cache
         raise unknown_dataset(dataset, data)
-    if not (dataset in NAMED or Path(dataset).exists()):
+    if not (dataset in NAMED or path.exists()):
         raise unknown_dataset(dataset, data)
     require_readable(folder)
-    raise NoCache(folder, cached_in(data), Origin(dataset, name, data), features)
+    refuse_unknown(features)
+    raise no_features(folder, data, extraction(dataset, data, name, features))

@@ -4,13 +4,21 @@ and a DATASET with the folder of its cache, one rule for every stage.
 The pipeline defines the features, their parameters and defaults.
 """
 
+import importlib
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline import DATA
+from featurestack.commandline.errors import (
+    RequestError,
+    closest,
+    make_command,
+    nearest,
+)
 
 Value = str | int | float | bool
 
@@ -33,6 +41,7 @@ JOINED = (
 # parameters of frames: milliseconds, or samples
 FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}
 
+PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
@@ -174,3 +183,61 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
     if dataset not in NAMED and is_cache(Path(dataset)):
         return Path(dataset)
     return data / dataset_name(dataset, name) / "features"
+
+
+def extraction(dataset: str, data: Path, name: str, features: str, *more: str) -> str:
+    """The command that extracts these features, with the words `more`."""
+    values = {
+        "DATASET": dataset,
+        "FEATURES": features,
+        "NAME": name,
+        "DATA": "" if data == DATA else data,
+    }
+    given = [f"{word}={value}" for word, value in values.items() if value]
+    return make_command("features", *given, *more)
+
+
+def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
+    """RequestError for the first of these names that is no feature, neither of the
+    program nor `stored`. Only a request that fails loads this list.
+    """
+    known = importlib.import_module("featurestack.pipeline.features")
+    known.refuse_unknown(features, stored)
+
+
+def no_features(folder: Path, data: Path, command: str) -> RequestError:
+    """The error for a folder without features, which this command computes."""
+    known = ", ".join(f"DATASET={name}" for name in sorted(cached_in(data)))
+    others = f"; there are features of {known}" if known else ""
+    return RequestError(f"there are no features in {folder} yet: run {command}{others}")
+
+
+def unknown_dataset(dataset: str, data: Path) -> RequestError:
+    """The error for a dataset that is not there, with similar names and paths."""
+    cached = cached_in(data)
+    if dataset in cached:
+        return RequestError(
+            f"{dataset} is a cache in {data}, and its audio is needed: give DATASET= as"
+            f" when it was made, or where its sounds are now, with NAME={dataset}"
+        )
+    path = Path(dataset)
+    beside = []
+    for entry in path.parent.glob("[!.]*"):
+        if entry.is_dir() or entry.suffix in DATASET_TABLES:
+            beside.append(entry.name)
+    blanks = [name for name in beside if name.startswith(f"{path.name} ")]
+    if blanks:
+        there = str(path.with_name(min(blanks)))
+        return RequestError(
+            f"there is no {dataset!r}, there is {there!r}: a name with blanks needs"
+            f" quotes, DATASET={shlex.quote(there)}"
+        )
+    message = nearest("dataset", dataset, {*NAMED, *cached})
+    meant = closest(path.name, beside, PATH_CUTOFF)
+    there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
+    return RequestError(f"{message}{there}")
+
+
+def cached_in(data: Path) -> set[str]:
+    """The datasets in this folder that have features."""
+    return {path.parent.name for path in data.glob("*/features") if is_cache(path)}

@@ -35,7 +35,8 @@ import pandas as pd
 from joblib import cpu_count
 from numpy.typing import DTypeLike, NDArray
 
-from featurestack.commandline.errors import DamagedFile, NoSpace, RequestError
+from featurestack.commandline.errors import DamagedFile, RequestError
+from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Handle, Writing, claimed, claims
 from featurestack.features_cache.hdf5 import (
@@ -296,7 +297,8 @@ class CacheWriter:
 @contextmanager
 def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
     """Admit a run to a cache, where no other creates files until it has done so, after
-    the runs that write the same clips or files; NoSpace if the disk has none for it.
+    the runs that write the same clips or files;
+    RequestError if the disk has no space for it.
     """
     claim_names(
         wanted.folder,
@@ -314,7 +316,11 @@ def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
         needed = sum(lacking.sizes.values())
         free = shutil.disk_usage(wanted.folder).free
         if needed and needed + RESERVE > free:
-            raise NoSpace(wanted.folder, needed + RESERVE, free)
+            raise RequestError(
+                f"the features need {size(needed + RESERVE)} in {wanted.folder}, where"
+                f" {size(free)} are free; fewer FEATURES need less, DATA= names another"
+                " disk"
+            )
         yield CacheWriter(wanted, lacking, handle, preparing, files)
         if wanted.is_whole:
             note_verified(wanted.folder, wanted.names)

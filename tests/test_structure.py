@@ -192,11 +192,14 @@ FORBIDDEN = {
     "tests": {"bench"},
 }
 # What the cache and storage take of the command line: errors and progress.
-OF_THE_ROOF = r"commandline\.(errors\.[A-Z]\w+|terminal\.(tell|tell_once|progress))"
+OF_THE_ROOF = (
+    r"commandline\.(DATA|errors\.\w+|quantities\.\w+"
+    r"|terminal\.(tell|tell_once|progress))"
+)
 # Modules that import by a computed name: commands, sections, a folder's own modules.
 BY_NAME = {
     "featurestack/commandline/registry.py",
-    "featurestack/commandline/errors.py",  # the features that a misspelt name means
+    "features_cache/names.py",  # the features that a misspelt name means
     "pipeline/kernels/__init__.py",
     "train/models/__init__.py",
 }

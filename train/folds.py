@@ -374,7 +374,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
         lines.append(
             f"{counted(lacking, 'clip')} left out: the cache lacks"
             f" {plan.training.features} for them;"
-            f" {plan.cache.origin.remedy(' '.join(plan.stored))}"
+            f" {plan.cache.remedy(' '.join(plan.stored))}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]

@@ -206,7 +206,7 @@ def find_clips(
     """The clips that are done in every channel."""
     table = training_clips(cache, features)
     if not len(originals(table)):
-        remedy = cache.origin.remedy(" ".join(feature.stored for feature in features))
+        remedy = cache.remedy(" ".join(feature.stored for feature in features))
         raise RequestError(
             f"no clip has {options.features} in {cache.folder}: {remedy}"
         )

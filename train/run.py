@@ -161,9 +161,9 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
     features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
     tell(
         f"the dataset has changed since its features were extracted ({changes}):"
-        f" {cache.origin.remedy(' '.join(features))}"
+        f" {cache.remedy(' '.join(features))}"
     )
-    return cache.origin.command(" ".join(features))
+    return cache.command(" ".join(features))
 
 
 def train_all(

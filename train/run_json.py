@@ -168,7 +168,7 @@ def refuse_damage(plan: Plan) -> None:
     known = {*RunFolder(plan.path).training.left_out}
     damaged = [clip for clip in plan.left_out if clip not in known]
     if damaged:
-        remedy = plan.cache.origin.remedy(" ".join(plan.stored))
+        remedy = plan.cache.remedy(" ".join(plan.stored))
         raise RequestError(
             f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
             f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"

@@ -1,26 +1,23 @@
 """Errors of a command: wrong requests, failed work, unknown names; commands to type.
 
-The errors of the feature cache carry facts, given by position so that they can be
-pickled: the cache knows no command and no option, and each sentence is made here.
+What an error carries is given by position, so that it can be pickled.
 """
 
 import difflib
 import errno
-import importlib
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurestack.commandline import CLONE, DATA, HOME, LOADED, NAME
-from featurestack.commandline.quantities import counted, size
+from featurestack.commandline import CLONE, HOME, LOADED, NAME
+from featurestack.commandline.quantities import counted
 
 MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 60  # a longer list hides the start of the message
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
-PATH_CUTOFF = 0.7  # the same of a folder or table that is proposed
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
     errno.ENOSPC,
@@ -127,137 +124,8 @@ def quoted(word: str) -> str:
     return f"{name}={shlex.quote(value)}" if equals and value else shlex.quote(word)
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The audio from which a cache's features are extracted.
-
-    dataset  a known name, or the path of a folder or table; '' if there is no audio
-    name     the dataset's name if it is another than that of `dataset`, else ''
-    data     the folder of datasets
-    """
-
-    dataset: str
-    name: str
-    data: Path
-
-    def command(self, features: str = "", *more: str) -> str:
-        """The command that extracts these features, with the words `more`."""
-        values = {
-            "DATASET": self.dataset,
-            "FEATURES": features,
-            "NAME": self.name,
-            "DATA": "" if self.data == DATA else self.data,
-        }
-        given = [f"{name}={value}" for name, value in values.items() if value]
-        return make_command("features", *given, *more)
-
-    def remedy(self, features: str, *more: str) -> str:
-        """The words that say how missing or outdated features are made."""
-        if self.dataset:
-            return f"run {self.command(features, *more)}"
-        return "it has no audio; features_cache.external.write_feature adds a feature"
-
-
-def unknown_feature(features: str, stored: Collection[str] = ()) -> str:
-    """What is wrong with the first of these names that is no feature, neither of the
-    program nor `stored`; '' if nothing is. Only a request that fails loads this list.
-    """
-    known = importlib.import_module("featurestack.pipeline.features")
-    try:
-        known.refuse_unknown(features, stored)
-    except RequestError as error:
-        return str(error)
-    return ""
-
-
-@dataclass(eq=False)
-class NoCache(RequestError):
-    """A folder without features."""
-
-    folder: Path
-    cached: Collection[str]  # datasets that have features
-    asked: Origin | None  # the dataset that was asked for, if any was
-    features: str = ""  # those that were asked for
-
-    def __str__(self) -> str:
-        if wrong := self.features and unknown_feature(self.features):
-            return wrong
-        command = make_command("features")
-        if self.asked:
-            command = self.asked.command(self.features)
-        known = ", ".join(f"DATASET={name}" for name in sorted(self.cached))
-        others = f"; there are features of {known}" if known else ""
-        return f"there are no features in {self.folder} yet: run {command}{others}"
-
-
-@dataclass(eq=False)
-class UnknownDataset(RequestError):
-    """A word that is no dataset, nor a path."""
-
-    dataset: str
-    data: Path
-    cached: Collection[str]  # datasets that have features in `data`
-    named: Collection[str]  # datasets that every user has
-    beside: Sequence[str]  # folders and tables where its path would be
-
-    def __str__(self) -> str:
-        if self.dataset in self.cached:
-            return (
-                f"{self.dataset} is a cache in {self.data}, and its audio is needed:"
-                " give DATASET= as when it was made, or where its sounds are now, with"
-                f" NAME={self.dataset}"
-            )
-        path = Path(self.dataset)
-        blanks = [name for name in self.beside if name.startswith(f"{path.name} ")]
-        if blanks:
-            there = str(path.with_name(min(blanks)))
-            return (
-                f"there is no {self.dataset!r}, there is {there!r}: a name with blanks"
-                f" needs quotes, DATASET={shlex.quote(there)}"
-            )
-        message = nearest("dataset", self.dataset, {*self.named, *self.cached})
-        meant = closest(path.name, self.beside, PATH_CUTOFF)
-        there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
-        return f"{message}{there}"
-
-
-@dataclass(eq=False)
-class LacksFeatures(RequestError):
-    """Features that a cache does not have."""
-
-    folder: Path
-    features: Sequence[str]
-    stored: Sequence[str]  # those that it has
-    origin: Origin
-
-    def __str__(self) -> str:
-        names = " ".join(self.features)
-        hint = ""
-        if self.origin.dataset:
-            if wrong := unknown_feature(names, self.stored):
-                return wrong
-        elif meant := closest(self.features[0], self.stored, ALIKE):
-            hint = f" (did you mean {meant}?)"
-        return (
-            f"the cache {self.folder} lacks {names}{hint}, it has"
-            f" {', '.join(self.stored) or 'no feature'}: {self.origin.remedy(names)}"
-        )
-
-
-@dataclass(eq=False)
 class OutdatedFeature(RequestError):
     """A feature made from audio of another rate, length or channel than the clips'."""
-
-    feature: str
-    before: str  # the audio that it was made from
-    now: str  # the clips' audio
-    origin: Origin
-
-    def __str__(self) -> str:
-        return (
-            f"{self.feature} was made from {self.before}, the clips of this cache now"
-            f" have {self.now}: {self.origin.remedy(self.feature)}"
-        )
 
 
 @dataclass(eq=False)
@@ -284,22 +152,6 @@ class DamagedFile(RequestError):
 
     def __str__(self) -> str:
         return f"{self.reason}; {make_command('features')} makes it again"
-
-
-@dataclass(eq=False)
-class NoSpace(RequestError):
-    """A disk without space for the features."""
-
-    folder: Path
-    needed: float  # bytes
-    free: float  # bytes
-
-    def __str__(self) -> str:
-        return (
-            f"the features need {size(self.needed)} in {self.folder}, where"
-            f" {size(self.free)} are free; fewer FEATURES need less, DATA= names"
-            " another disk"
-        )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError, make_command
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.cache import Cache, IndexSettings, unknown_dataset
+from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips, read_index
 from featurestack.features_cache.names import (
@@ -24,6 +24,7 @@ from featurestack.features_cache.names import (
     cache_folder,
     dataset_name,
     is_cache,
+    unknown_dataset,
 )
 from featurestack.features_cache.table import (
     classes_in,

@@ -10,7 +10,7 @@ from featurestack.commandline.errors import UnreadableClips
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.index import read_index, refresh
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.names import parse_channel, unknown_dataset
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 
@@ -58,7 +58,7 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
         "run make features DATASET=/sounds/birds FEATURES='mel mfcc' NAME=finches"
         f" DATA={data} PART=2/3"
     )
-    assert Cache(cache.folder).origin.remedy("mel mfcc", "PART=2/3") == typed
+    assert Cache(cache.folder).remedy("mel mfcc", "PART=2/3") == typed
 
 
 def test_a_variant_is_found_by_its_parameters(cache, values):
@@ -132,6 +132,27 @@ def test_without_a_cache_those_that_are_there_are_named(cache, tmp_path):
         "yet: run make features DATASET=esc50 .*; there are features of DATASET=birds"
     ):
         cache_of("esc50", tmp_path / "data")
+    assert "its audio is needed" in str(unknown_dataset("birds", tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ("mel mffc", "unknown feature 'mffc'; did you mean 'mfcc'"),
+        ("mines mel", "unknown feature 'mines'; did you mean 'mine'"),
+        ("mel@n_mel=3", "unknown parameter 'n_mel'; did you mean 'n_mels'"),
+    ],
+)
+def test_a_misspelt_feature_is_named_and_not_the_command_that_would_refuse_it(
+    cache, tmp_path, names, sentence
+):
+    clips, settings = read_index(cache.folder)
+    refresh(cache.folder, clips, settings | {"source": "/sounds/birds"})
+    with refused(sentence):
+        Cache(cache.folder).named(names)
+    if "mine" not in names:
+        with refused(sentence):
+            cache_of("esc50", tmp_path / "data", features=names)
 
 
 def test_a_misspelt_path_does_not_find_the_cache_of_its_last_word(cache, tmp_path):

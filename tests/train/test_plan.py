@@ -129,7 +129,7 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
     plan = make_plan(change(little_options(folder, tmp_path), features="mel+part"))
     (remark,) = clip_remarks(plan, {})
     assert remark.startswith("5 clips left out: the cache lacks mel+part for them; ")
-    assert remark.endswith(plan.cache.origin.remedy("mel part"))
+    assert remark.endswith(plan.cache.remedy("mel part"))
     failures = [(0, "all", "not audio"), (1, "part", "too short")]
     write_failures(folder, plan.cache.clips, np.arange(2), ["part"], failures)
     unreadable, remark = clip_remarks(plan, {})
