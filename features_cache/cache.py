@@ -185,6 +185,9 @@ class Cache(IndexSettings):
     def __reduce__(self) -> tuple[object, ...]:
         return Cache, (self.folder,)
 
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
     def __repr__(self) -> str:
         """The number of clips and a table of the features, for a notebook."""
         stored = [self[name] for name in self.features]

@@ -273,18 +273,18 @@ def bundle(
     refit: bool = False,
     out: Path | str | None = None,
     quiet: bool = False,
-) -> bool:
+) -> Path:
     """Write one file with all that prediction needs, as `make bundle` does.
 
     Parameters
     ----------
     run : str
-        A run's name, path or unique prefix, or `last`.
+        From `fs.fit`, or its name, path or unique prefix, or `last`.
 
     Returns
     -------
-    bool
-        False if something failed.
+    Path
+        The file.
 
     Examples
     --------
@@ -292,7 +292,8 @@ def bundle(
 
         fs.bundle("last")
     """
-    return not run_command("bundle", options_from(BundleOptions, locals()))
+    file: Path = run_command("bundle", options_from(BundleOptions, locals()))
+    return file
 
 
 @command
@@ -303,18 +304,18 @@ def export(
     runs: Path | str = "runs",
     out: Path | str | None = None,
     quiet: bool = False,
-) -> bool:
+) -> Path:
     """Write the networks of a run as one ONNX file, as `make export` does.
 
     Parameters
     ----------
     run : str
-        A run's name, path or unique prefix, or `last`.
+        From `fs.fit`, or its name, path or unique prefix, or `last`.
 
     Returns
     -------
-    bool
-        False if something failed.
+    Path
+        The file.
 
     Examples
     --------
@@ -322,7 +323,8 @@ def export(
 
         fs.export("last")
     """
-    return not run_command("export", options_from(ExportOptions, locals()))
+    file: Path = run_command("export", options_from(ExportOptions, locals()))
+    return file
 
 
 @command

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from featurestack.analysis.figures.maps import FeatureMap
     from featurestack.features_cache.cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
+    from featurestack.predict.model import Model
     from featurestack.results.run_folder import RunFolder
 
 RUNS = Path("runs")
@@ -104,6 +105,7 @@ def cache(
     return cache_of(options.dataset, options.data, options.name)
 
 
+@command
 def read(
     path: Path | str,
     sample_rate: int = RATE,
@@ -137,13 +139,18 @@ def read(
     from featurestack.pipeline import audio
     from featurestack.pipeline.clip_spectra import Clip
 
-    if seconds is None:
-        return Clip(audio.decode(path, sample_rate, channel=channel), sample_rate)
-    samples = round(seconds * sample_rate)
-    y = audio.load_clip(path, sample_rate, samples, channel=channel)
+    try:
+        if seconds is None:
+            y = audio.decode(path, sample_rate, channel=channel)
+        else:
+            samples = round(seconds * sample_rate)
+            y = audio.load_clip(path, sample_rate, samples, channel=channel)
+    except audio.AudioError as error:
+        raise RequestError(f"{path}: {error}") from None
     return Clip(y, sample_rate)
 
 
+@command
 def tone(
     hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5
 ) -> "Clip":
@@ -174,6 +181,7 @@ def tone(
     )
 
 
+@command
 def write(clip: "Clip", path: Path | str) -> None:
     """Write a clip as an audio file: .flac of 24 bits, .wav of float samples.
 
@@ -193,6 +201,7 @@ def write(clip: "Clip", path: Path | str) -> None:
     soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
 
 
+@command
 def play(clip: "Clip") -> "Audio":
     """A player of the clip, for the last line of a notebook's cell.
 
@@ -212,6 +221,7 @@ def play(clip: "Clip") -> "Audio":
     return Audio(clip.y, rate=clip.sample_rate, normalize=False)
 
 
+@command
 def compute(clip: "Clip", name: str) -> "FeatureMap":
     """One feature of one clip.
 
@@ -252,6 +262,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     )
 
 
+@command
 def show(clip: "Clip", features: str = DRAWN) -> "NotebookFigure":
     """Features of a clip in one figure; `make show AUDIO=FILE` writes it as a PNG.
 
@@ -303,13 +314,16 @@ def show_command(options: ShowOptions) -> int:
     return 0
 
 
-def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
+@command
+def run(
+    name: "str | Path | RunFolder" = "last", folder: Path | str = RUNS
+) -> "RunFolder":
     """A finished or unfinished run.
 
     Parameters
     ----------
-    name : str
-        Its name, its path, a unique prefix, or `last`.
+    name : str, path or Answer
+        Its name, its path, a unique prefix, or `last`; or what `fs.answer` returns.
     folder : path
         Where runs are.
 
@@ -327,18 +341,20 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     """
     from featurestack.results.selection import select_one
 
-    return select_one(folder, name, predicting=False)
+    return select_one(folder, str(name), predicting=False)
 
 
+@command
 def predict_audio(
-    trained: "RunFolder", files: Path | str | Sequence[Path | str]
+    trained: "RunFolder | Model | Path | str", files: Path | str | Sequence[Path | str]
 ) -> "pd.DataFrame":
     """Predict the classes of audio files.
 
     Parameters
     ----------
-    trained : RunFolder
-        From `fs.fit` or `fs.run`; its folds' predictions are averaged.
+    trained : RunFolder, Model, Answer, path or str
+        From `fs.fit`, `fs.run` or `fs.answer`, or as `fs.Model` takes it; predictions
+        of a run's folds are averaged.
     files : path, or list of path
 
     Returns
@@ -359,10 +375,12 @@ def predict_audio(
     for file in files:
         if not Path(file).is_file():
             raise RequestError(f"{file}: there is no such file")
-    answers = predict_files(Model(trained), {str(file): Path(file) for file in files})
+    model = trained if isinstance(trained, Model) else Model(trained)
+    answers = predict_files(model, {str(file): Path(file) for file in files})
     return answers.reset_index(names="file")
 
 
+@command
 def draw(name: str, **data: Any) -> "NotebookFigure":
     """A figure of the report by its name.
 
@@ -390,13 +408,14 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
     return draw(name, **data)
 
 
-def curves(trained: "RunFolder") -> "NotebookFigure":
+@command
+def curves(trained: "RunFolder | Path | str") -> "NotebookFigure":
     """Learning curves of a run: mean accuracy and loss over the folds by epoch.
 
     Parameters
     ----------
-    trained : RunFolder
-        From `fs.fit` or `fs.run`.
+    trained : RunFolder, Answer, path or str
+        From `fs.fit`, `fs.run` or `fs.answer`, or a run's name or path.
 
     Returns
     -------
@@ -409,19 +428,19 @@ def curves(trained: "RunFolder") -> "NotebookFigure":
 
         fs.curves(fs.run("last"))
     """
-    return draw(
-        "learning_curves",
-        history={fold: trained.history(fold) for fold in trained.finished},
-    )
+    opened = run(trained)
+    history = {fold: opened.history(fold) for fold in opened.finished}
+    return draw("learning_curves", history=history)
 
 
-def confusion(trained: "RunFolder") -> "NotebookFigure":
+@command
+def confusion(trained: "RunFolder | Path | str") -> "NotebookFigure":
     """Confusion matrix of a run's test predictions on all finished folds.
 
     Parameters
     ----------
-    trained : RunFolder
-        From `fs.fit` or `fs.run`.
+    trained : RunFolder, Answer, path or str
+        From `fs.fit`, `fs.run` or `fs.answer`, or a run's name or path.
 
     Returns
     -------
@@ -437,13 +456,13 @@ def confusion(trained: "RunFolder") -> "NotebookFigure":
     from featurestack.analysis.runs import load_runs
     from featurestack.analysis.tables import confusion_counts
 
-    read = load_runs([trained])
-    if not read.runs:
-        raise RequestError("; ".join(problem.text for problem in read.problems))
-    (run,) = read.runs
+    found = load_runs([run(trained)])
+    if not found.runs:
+        raise RequestError("; ".join(problem.text for problem in found.problems))
+    (loaded,) = found.runs
     return draw(
         "confusion_matrix",
-        counts=confusion_counts(run),
-        classes=run.classes,
-        categories=run.categories,
+        counts=confusion_counts(loaded),
+        classes=loaded.classes,
+        categories=loaded.categories,
     )

@@ -147,7 +147,7 @@ class ExportedRun(nn.Module):
         return torch.cat(list(parts), dim=1).float()
 
 
-def export_run(options: ExportOptions) -> int:
+def export_run(options: ExportOptions) -> Path:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
     run = select_one(options.runs, options.run, data=options.data)
     require_clips(run.task, run.name)
@@ -177,7 +177,7 @@ def export_run(options: ExportOptions) -> int:
         f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
         f" probabilities differ from the networks' by {largest:.1e} at most"
     )
-    return 0
+    return file
 
 
 def example_clips(model: RunModel) -> Iterator[Example]:

@@ -1,6 +1,7 @@
 """`fs.Features`: features of clips as a transformer of scikit-learn."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,13 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import parse_channel, parse_list
+from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
     has_statistics,
     over_time,
 )
-from featurestack.pipeline import audio
+from featurestack.interface import read
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature
 
@@ -68,11 +69,10 @@ class Features(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Clips) -> NDArray[np.float32]:
-        """(clips, numbers) from paths of audio files, or from arrays (samples,)."""
+        """(clips, numbers) from paths of audio files, clips, or samples (N,)."""
         check_is_fitted(self)
         rows = [[*vector.values()] for vector in self._vectors(X)]
-        shape = len(rows), len(self.feature_names_out_)
-        return np.array(rows, np.float32).reshape(shape)
+        return np.array(rows, np.float32).reshape(-1, len(self.feature_names_out_))
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """(numbers,), such as "mel 3 mean", the mean of row 3 of mel."""
@@ -81,59 +81,58 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
-        if isinstance(clips, str | Path):
+        if isinstance(clips, str | Path | Clip):
             raise RequestError(f"Features: expected a list of clips, got one: {clips}")
         wanted = self.features
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
-        sets = parse_list(wanted, list(FEATURES.complete()))
+        channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
         cache = Cache(Path(self.cache)) if self.cache else None
         rate = cache.sample_rate if cache else self.sample_rate
         ids = dict(zip(cache.clips["path"], cache.clips["clip_id"])) if cache else {}
-        for clip in clips:
-            path = str(Path(clip).resolve()) if isinstance(clip, str | Path) else ""
-            computed = None
+        for given in clips:
+            path = str(Path(given).resolve()) if isinstance(given, str | Path) else ""
+            clip = None
             vector: dict[str, float] = {}
-            for channel in [channel for channels in sets for channel in channels]:
+            for channel in channels:
                 if cache and path in ids and channel in cache:
-                    values = cache.read(channel, [ids[path]])
+                    values = cache.read(channel, [ids[path]])[0]
                     unit = cache[channel].frame_unit
                 else:
-                    computed = computed or Clip(samples_of(clip, rate, cache), rate)
-                    variant = resolve_feature(parse_channel(str(channel)), rate)
-                    values = variant.compute(computed)[None]
-                    values = values[:, channel.kept_rows(values.shape[1])]
+                    seconds = cache.duration if cache else None
+                    clip = clip or clip_of(given, rate, seconds)
+                    variant = resolve_feature(channel, rate)
+                    values = variant.compute(clip)
+                    values = values[channel.kept_rows(len(values))]
                     unit = variant.feature.frame_unit
-                vector |= described(str(channel), values, unit)
+                rows, frames = values.shape
+                columns: Sequence[object] = ("mean", "sd")
+                if has_statistics(unit, frames):
+                    numbers = over_time(values[None]).reshape(2, rows).T
+                else:
+                    numbers = values @ column_means(rows, frames)
+                    columns = range(numbers.shape[1])
+                names = [
+                    f"{channel} {row} {column}"
+                    for row, column in product(range(rows), columns)
+                ]
+                vector |= dict(zip(names, numbers.ravel().tolist(), strict=True))
             yield vector
 
 
-def samples_of(clip: Any, rate: int, cache: Cache | None) -> NDArray[np.float32]:
-    """(samples,) of a file or an array."""
-    if isinstance(clip, str | Path):
-        try:
-            if cache:
-                return audio.load_clip(clip, rate, cache.samples)
-            return audio.decode(clip, rate)
-        except audio.AudioError as error:
-            raise RequestError(f"{clip}: {error}") from None
-    y = np.asarray(clip)
-    fits = y.ndim == 1 and y.size and y.dtype.kind in "fiu"
-    if not fits or not np.isfinite(y).all():
-        shape = f"shape {y.shape} and type {y.dtype}"
-        raise RequestError(
-            f"a clip of {shape}: expected a path, or finite samples (N,)"
-        )
-    return y.astype(np.float32)
-
-
-def described(name: str, values: NDArray[np.floating], unit: str) -> dict[str, float]:
-    """The numbers of one map (1, rows, frames) by their names."""
-    _, rows, frames = values.shape
-    if has_statistics(unit, frames):
-        columns = ["mean", "sd"]
-        numbers = over_time(values).reshape(2, rows).T
-    else:
-        numbers = values[0] @ column_means(rows, frames)
-        columns = [str(column) for column in range(numbers.shape[1])]
-    names = [f"{name} {row} {column}" for row in range(rows) for column in columns]
-    return dict(zip(names, numbers.ravel().tolist(), strict=True))
+def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
+    """The clip of a path, or of samples (N,)."""
+    if isinstance(given, str | Path):
+        return read(given, rate, seconds)
+    if isinstance(given, Clip) and given.sample_rate == rate:
+        return given
+    y = np.asarray(given)
+    if (
+        y.ndim != 1
+        or y.dtype.kind not in "fiu"
+        or not y.size
+        or not np.isfinite(y.sum())
+    ):
+        shape = f"a {type(given).__name__} of shape {y.shape}"
+        expected = f"a path, finite samples (N,), or a clip of {rate} Hz"
+        raise RequestError(f"Features: {shape}; expected {expected}")
+    return Clip(y.astype(np.float32), rate)

@@ -28,6 +28,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.functions import command
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
@@ -260,6 +261,7 @@ def _generator(*parts: object) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+@command
 def alter(clip: "Clip", how: str) -> "Clip":
     """An altered copy, as long as the clip.
 

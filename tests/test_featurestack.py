@@ -170,9 +170,18 @@ def test_a_cache_is_shown_as_a_table_of_its_features(trained):
     assert [row.split()[0] for row in rows] == ["rms", "zcr"]
 
 
-def test_functions_take_the_run_that_another_returned(trained, tmp_path):
-    _, run = trained
-    assert fs.bundle(run, out=tmp_path / "run.pt", quiet=True)
+def test_functions_take_what_another_returned(trained, tmp_path):
+    cache, run = trained
+    folders = {"runs": run.path.parents[1], "data": cache.data, "quiet": True}
+    bundle = fs.bundle(run, out=tmp_path / "run.pt", quiet=True)
+    assert bundle == tmp_path / "run.pt"
+    file = cache.clips["path"][0]
+    predicted = fs.predict_audio(run, file)
+    for model in (run.path, bundle, fs.Model(bundle)):
+        assert fs.predict_audio(model, [file]).equals(predicted)
+    again = fs.fit(cache, "rms+zcr", model="linear", **folders)
+    assert fs.run(again) == again and fs.curves(again) and fs.confusion(again.path)
+    assert fs.cache(cache).folder == cache.folder
     page = fs.report(
         "sounds",
         run=[run],
@@ -184,6 +193,42 @@ def test_functions_take_the_run_that_another_returned(trained, tmp_path):
     assert page.exists()
     with pytest.raises(TypeError, match="too many positional arguments"):
         fs.fit("sounds", "rms", "ridge")
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (
+            lambda cache, run: fs.fit(cache.clips),
+            "fs.fit: dataset is a DataFrame, .*; expected the name or path of a data",
+        ),
+        (
+            lambda cache, run: fs.fit(dataset=["a.wav", "b.wav"]),
+            r"fs.fit: dataset is a list, \['a.wav', 'b.wav'\]; expected .* fs.extract",
+        ),
+        (
+            lambda cache, run: fs.compute("a.wav", "mel"),
+            r"fs.compute: clip is a str, 'a.wav'; expected a clip, as fs.read\(path\)",
+        ),
+        (
+            lambda cache, run: fs.predict_audio(cache.clips, "a.wav"),
+            "fs.predict_audio: trained is a DataFrame, .*; expected a run as fs.fit",
+        ),
+        (
+            lambda cache, run: fs.predict_audio(run, fs.tone(440)),
+            r"files is a Clip, .*; expected paths of .* fs.Model\(run\).predict takes",
+        ),
+        (
+            lambda cache, run: fs.read("absent.wav"),
+            "absent.wav: missing: there is no such file",
+        ),
+    ],
+)
+def test_an_argument_of_another_kind_is_named_with_what_is_expected(
+    trained, call, sentence
+):
+    with refused(sentence):
+        call(*trained)
 
 
 def test_a_run_is_shown_with_its_score_and_interval(trained):

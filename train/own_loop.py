@@ -102,6 +102,9 @@ class OwnRun:
         self.plan = placed(make_plan(options, network=name))
         self.options = self.plan.training
 
+    def __fspath__(self) -> str:
+        return str(self.plan.path)
+
     @property
     def folds(self) -> list[int]:
         """The folds of FOLDS, or every fold of the protocol."""

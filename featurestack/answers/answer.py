@@ -202,7 +202,7 @@ class Answer:
     chosen       tested fold -> the set that was chosen without it
     recommended  the set for later use, chosen from all folds; '' if nothing is better
                  than chance. It has no score, unless it is the only feature
-    run          the run of the recommended set, as dataset/name
+    run          the run of the recommended set, as dataset/name, in `runs`
     alone        feature -> its own score by ridge, the best first
     whole        False if a clip, a run or a part of the report failed
     """
@@ -212,9 +212,15 @@ class Answer:
     chosen: dict[int, str]
     recommended: str
     run: str
+    runs: Path
     alone: dict[str, float]
     lines: list[str]
     whole: bool
+
+    def __fspath__(self) -> str:
+        if not self.run:
+            raise RequestError("the answer has no run: no set is better than chance")
+        return str(self.runs / self.run)
 
     @property
     def page(self) -> Path:
@@ -313,6 +319,7 @@ def conclude(
         chosen=chosen,
         recommended=recommended,
         run=f"{name}/{own}" if recommended else "",
+        runs=run.path.parent.parent,
         alone=alone,
         lines=lines,
         whole=whole and built.whole,

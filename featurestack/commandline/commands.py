@@ -58,7 +58,7 @@ def main() -> NoReturn:
     exit_after(lambda: run_words(sys.argv[1:] or HELP[:1]))
 
 
-def script(function: Callable[[Any], "int | None"]) -> NoReturn:
+def script(function: Callable[[Any], object]) -> NoReturn:
     """Run one function of its `options`, which a file of a clone has, and exit."""
     exit_after(lambda: run(function, own_options(function), sys.argv[1:]))
 
@@ -116,11 +116,13 @@ def run_words(given: Sequence[str]) -> int | None:
 
 
 def run(
-    function: Callable[[Any], "int | None"],
+    function: Callable[[Any], object],
     options: type[Options],
     words: Sequence[str],
-) -> int | None:
-    """Run a function of its `options` with these words; its exit status."""
+) -> int:
+    """Run a function of its `options` with these words; its exit status, 0 if it
+    returns something else.
+    """
     values = values_of(options, words)
     known = fields(options)
     tell_exported(known.keys() - values)
@@ -128,7 +130,8 @@ def run(
     if "dataset" in known.keys() - values:
         default = str(known["dataset"].default)
     try:
-        return function(options.build(values))
+        result = function(options.build(values))
+        return result if isinstance(result, int) else 0
     except RequestError as error:
         if default and default in str(error):
             raise RequestError(

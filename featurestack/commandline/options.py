@@ -81,7 +81,7 @@ def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
     return registered() if registered else typing.get_args(kind_of(field)[0])
 
 
-def own_options(command: Callable[[Any], "int | None"]) -> "type[Options]":
+def own_options(command: Callable[[Any], object]) -> "type[Options]":
     """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
 

@@ -19,7 +19,7 @@ from featurestack.commandline.registry import Registry, object_at
 class Command(NamedTuple):
     """The action of a word.
 
-    run      module:function of the command's options, which returns the exit status
+    run      module:function of the command's options; an int is its exit status
     options  module:class of them
     meaning  a sentence for help
     extra    the distribution's extra with the libraries that it needs
@@ -165,11 +165,11 @@ def options_of(command: Command) -> type[Options]:
     return options
 
 
-def function_of(command: Command) -> Callable[[Any], "int | None"]:
+def function_of(command: Command) -> Callable[[Any], object]:
     """The function that a command runs with its options."""
     word = next(word for word, other in COMMANDS.items() if other is command)
     with needed(command.extra, word) if command.extra else nullcontext():
-        function: Callable[[Any], int | None] = _object(command.run)
+        function: Callable[[Any], object] = _object(command.run)
     return function
 
 

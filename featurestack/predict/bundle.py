@@ -276,7 +276,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
     return plan
 
 
-def make_bundle(options: BundleOptions) -> int:
+def make_bundle(options: BundleOptions) -> Path:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
     run = select_one(options.runs, options.run, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
@@ -294,4 +294,4 @@ def make_bundle(options: BundleOptions) -> int:
     own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, **content})})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
-    return 0
+    return file

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from featurestack.commandline import DATA, registry
 from featurestack.commandline.errors import RequestError, nearest, needed
+from featurestack.commandline.functions import argument
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
@@ -117,8 +118,10 @@ class Model:
         """RequestError if new audio cannot have the features of the run."""
         limits = TrainedOptions(reject=reject, gate=gate)  # refuses other numbers
         run: Path | str | RunFolder = trained
-        if not isinstance(trained, RunFolder) and not Path(trained).is_file():
-            run = select_one(folder, str(trained), dataset, data=data)
+        if not isinstance(trained, RunFolder):
+            run = argument("fs.Model", "run", trained)
+            if not Path(run).is_file():
+                run = select_one(folder, str(run), dataset, data=data)
         self.networks, self.run = networks_of(run, device)
         self.config: BundleConfig = self.networks.config
         self.task = self.networks.task

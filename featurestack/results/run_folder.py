@@ -92,8 +92,10 @@ class RunFolder:
 
     path: Path
 
-    def __str__(self) -> str:
+    def __fspath__(self) -> str:
         return str(self.path)
+
+    __str__ = __fspath__
 
     def __repr__(self) -> str:
         """The path, what is finished, and the score, for a notebook."""

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+import featurestack as fs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import find_answer, make_answer
 from featurestack.answers.choice import Scores
@@ -119,6 +120,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert str(found).count("95 %") == 1
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.value <= found.score.high
+    assert fs.run(found).config.features == found.recommended
     assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command
     assert "about 1 minute. Run the same command again to resume." in whole.told
 

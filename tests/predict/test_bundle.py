@@ -26,7 +26,7 @@ from tests.train.sounds import CLASSES, RATE, sound, train_run
 def file(sounding, tmp_path_factory):
     """A bundle of the run; tests only read it."""
     made = tmp_path_factory.mktemp("bundle") / "model.pt"
-    assert make_bundle(BundleOptions(run=str(sounding.path), out=made)) == 0
+    assert make_bundle(BundleOptions(run=str(sounding.path), out=made)) == made
     return made
 
 
