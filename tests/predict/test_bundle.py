@@ -128,7 +128,7 @@ def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, cont
     with refused("was not written by this command"):
         make_bundle(BundleOptions(run=str(sounding.path), out=mine))
     assert mine.read_bytes() == content
-    assert make_bundle(BundleOptions(run=str(sounding.path), out=file)) == 0
+    make_bundle(BundleOptions(run=str(sounding.path), out=file))
 
 
 def test_predictions_of_another_program_are_no_model(sounding, tmp_path):
@@ -164,7 +164,7 @@ def options(sounding, tmp_path):
 def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, capsys):
     run = train_run(sounding.path.parents[2], model=model)
     asked = options(run)
-    assert make_bundle(asked) == 0
+    make_bundle(asked)
     assert "without a score of its own" in capsys.readouterr().out
     bundle = read_bundle(asked.out)
     assert [*bundle.folds] == [0] and bundle.config.refit
