@@ -1,8 +1,8 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and the facts
 that a report states.
 
-`findings` takes the runs that `analysis.runs` has read; sentences and templates say its
-results.
+`findings` takes the runs that `analysis.runs` has read and is the only maker of
+`Findings`; sentences and templates say its results.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
 difference to the best run is zero or below. A known interval excludes zero exactly if
@@ -11,16 +11,16 @@ the verdict is clear.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis.ranking import Ranking, rankings
-from featurestack.analysis.runs import Problem, Results, Run
+from featurestack.analysis.report_warnings import Evidence, warned
+from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.tables import (
-    Cost,
     Gain,
     ablations,
     class_report,
@@ -28,6 +28,8 @@ from featurestack.analysis.tables import (
     cost_of,
     settings,
 )
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
@@ -36,7 +38,7 @@ from featurestack.scores.significance import standard_error
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Verdict = Literal["best", "tied", "clearly worse", "not compared"]
 
-HARDEST = 3  # classes that count as hardest; more if several tie
+HARDEST = 3  # classes with the lowest scores
 # columns of comparison.csv that the runs may have, before those of their metric
 COMPARISON = [
     "run",
@@ -59,26 +61,6 @@ COMPARISON = [
 ]
 
 
-@dataclass(frozen=True)
-class Said:
-    """A warning of a report: its sentence, and the page that explains it."""
-
-    code: str
-    title: str
-    text: str
-    page: str
-    of_check: bool = False  # `check` prints it too
-
-
-@dataclass(frozen=True)
-class NewValues:
-    """What clips of new speakers, sites or devices lose, as `check` measured."""
-
-    # `new speakers, sites or devices score 30.7 points less (95.7 % by clip, …)`
-    measured: str
-    options: tuple[str, ...] = ()  # the words that group by the field
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ranked:
     """A configuration among the others."""
@@ -94,7 +76,7 @@ class Ranked:
     p: float
     verdict: Verdict
     reason: str  # why it is not compared
-    cost: Cost
+    cost: Mapping[str, Any]  # `tables.cost_of`
 
     @property
     def name(self) -> str:
@@ -128,34 +110,23 @@ class Ranked:
         }
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    """The score of a class by which classes are compared."""
-
-    name: str
-    score: float
-    prevalence: float  # NaN of one label a clip
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Findings:
     """The facts that a report states about runs."""
 
     state: State
     # those of reading first, then runs outside the main ranking
-    problems: Sequence[Problem] = ()
-    warnings: Sequence[Said] = ()
-    new_values: NewValues | None = None
-    main: Ranking | None = None
-    ranked: Sequence[Ranked] = ()  # the main ranking in its order
-    others: Sequence[Ranked] = ()  # configurations outside the main ranking
-    # those of one run may be empty
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    groups: str = ""  # the dataset's word for a group, '' for a source recording
-    recordings: int = 0  # number of source recordings, or other groups
-    hardest: Sequence[ClassScore] = ()  # the lowest first
-    gains: Sequence[Gain] = ()
-    old_runs: int = 0  # the number of runs of other data, which are left out
+    problems: Sequence[Problem]
+    warnings: Mapping[str, str]  # code in WARNINGS -> sentence
+    # what `check` found that new speakers, sites or devices lose
+    new_values: Attributes | None
+    main: Ranking | None
+    ranked: Sequence[Ranked]  # the main ranking in its order
+    others: Sequence[Ranked]  # configurations outside the main ranking
+    tables: Mapping[str, pd.DataFrame]  # those of one run may be empty
+    groups: str  # the dataset's word for a group, '' for a source recording
+    hardest: Mapping[str, float]  # the classes with the lowest scores of the best
+    gains: Sequence[Gain]
 
     @property
     def every(self) -> Sequence[Ranked]:
@@ -167,6 +138,11 @@ class Findings:
         return [own.run for own in self.every]
 
     @property
+    def recordings(self) -> int:
+        """The number of source recordings, or other groups."""
+        return len(self.main.shares) if self.main else 0
+
+    @property
     def group(self) -> str:
         return self.groups or "recording"
 
@@ -174,11 +150,6 @@ class Findings:
     def unit(self) -> str:
         """The word for what the bootstrap draws and the sign-flip tests flip."""
         return self.groups or "source recording"
-
-    @property
-    def several_labels(self) -> bool:
-        """Whether clips have several labels or none."""
-        return self.main is not None and self.main.best.task.multilabel
 
     @property
     def score(self) -> str:
@@ -205,64 +176,88 @@ class Findings:
         """The feature sets that are trained alike, best first."""
         return [self.ranked[place] for place in self.main.alike] if self.main else []
 
-    def warns(self, code: str) -> bool:
-        """Whether there is a warning of this code."""
-        return any(warning.code == code for warning in self.warnings)
-
     @property
     def tied(self) -> list[Ranked]:
         """The others that do not differ clearly from the best."""
         return [own for own in self.ranked if own.verdict == "tied"]
 
 
-def findings(results: Results, *, groups: str = "") -> Findings:
-    """Rank the runs and test them.
+def findings(
+    runs: Sequence[Run],
+    problems: Sequence[Problem] = (),
+    *,
+    cache: Cache | None = None,
+    checked: Sequence[Attributes] = (),
+    old_runs: int = 0,
+) -> Findings:
+    """Rank the runs and test them, make their tables, and find what may make them
+    wrong.
 
-    groups  the dataset's word for a group, '' for a source recording
+    problems  of reading
+    checked   findings of `check`
+    old_runs  number of runs of other data, which are left out
     """
     # the sets that a choice of features trained were joined by scores: the choice
     # counts each on the folds that had no part in it
-    choices = [run.choice for run in results.runs if run.choice]
+    choices = [run.choice for run in runs if run.choice]
     members = {name for choice in choices for name in choice.runs}
-    own = [run for run in results.runs if not (run.joined_from and run.name in members)]
+    own = [run for run in runs if not (run.joined_from and run.name in members)]
     sets = rankings(own)
-    found = statistics(sets) if sets else Findings("none")
-    problems = [*results.problems, *set_apart(sets)]
-    return replace(found, problems=problems, groups=groups)
-
-
-def statistics(sets: Sequence[Ranking]) -> Findings:
-    """The findings that the rankings themselves hold, the main one first."""
-    main = sets[0]
-    runs = [run for ranking in sets for run in ranking.runs]
-    every = [own for ranking in sets for own in ranked_in(ranking)]
-    gains = ablations(main) if len(main.runs) > 1 else []
-    reports = {run.name: class_report(run) for run in runs}
-    options = [{"run": run.name, **settings(run)} for run in runs]
-    made = {
-        "comparison": comparison_table(main, every),
-        "settings": pd.DataFrame(options).fillna(""),
-        "ablations": pd.DataFrame([gain.row() for gain in gains]),
-    }
-    kept = {name: own for name, own in made.items() if len(own)}
-    for run in runs:
-        kept |= tables_of_run(run, reports[run.name])
-    report = reports[main.best.name][:-1].query("support > 0")
-    of_class = main.metric.class_score
-    lowest = report.nsmallest(HARDEST, of_class, keep="all").to_dict("records")
+    main = sets[0] if sets else None
+    ranked = ranked_in(main) if main else []
+    others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
+    gains = ablations(main) if main else []
+    evidence = Evidence(main, cache, checked, old_runs)
+    reports = {own.name: class_report(own.run) for own in [*ranked, *others]}
     return Findings(
-        state=state_of(main, tied=any(own.verdict == "tied" for own in every)),
+        state=state_of(main, tied=any(own.verdict == "tied" for own in ranked)),
+        problems=[*problems, *set_apart(sets)],
+        warnings=warned(evidence),
+        new_values=evidence.grave("price"),
         main=main,
-        ranked=every[: len(main.runs)],
-        others=every[len(main.runs) :],
-        tables=kept,
-        recordings=len(main.shares),
-        hardest=[
-            ClassScore(row["class"], row[of_class], row.get("prevalence", np.nan))
-            for row in lowest
-        ],
+        ranked=ranked,
+        others=others,
+        tables=tables_of(main, [*ranked, *others], gains, reports) if main else {},
+        groups=cache.groups if cache else "",
+        hardest=hardest_classes(main, reports[main.best.name]) if main else {},
         gains=gains,
     )
+
+
+def tables_of(
+    main: Ranking,
+    every: Sequence[Ranked],
+    gains: Sequence[Gain],
+    reports: Mapping[str, pd.DataFrame],
+) -> dict[str, pd.DataFrame]:
+    """The tables of a report, of all runs and of each."""
+    comparison = pd.DataFrame([own.row() for own in every])
+    further = [column[0] for column in main.metric.score_columns]
+    columns = dict.fromkeys((*COMPARISON, *further))
+    comparison = comparison[[name for name in columns if name in comparison]]
+    options = [{"run": own.name, **settings(own.run)} for own in every]
+    tables = {
+        "comparison": comparison.rename(
+            columns=lambda name: re.sub("^accuracy", main.metric.name, name)
+        ),
+        "settings": pd.DataFrame(options).fillna(""),
+    }
+    if gains:
+        tables["ablations"] = pd.DataFrame([gain.row() for gain in gains])
+    for own in every:
+        tables[f"{own.name}.classes"] = reports[own.name]
+        if own.run.task.metric.errors == "confusion":
+            tables[f"{own.name}.confused"] = confused_pairs(own.run)
+    return tables
+
+
+def hardest_classes(main: Ranking, report: pd.DataFrame) -> dict[str, float]:
+    """The classes with the lowest scores, the lowest first; more than HARDEST if
+    several tie.
+    """
+    score = main.metric.class_score
+    tested = report[:-1].query("support > 0").set_index("class")[score]
+    return tested.nsmallest(HARDEST, keep="all").to_dict()
 
 
 def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
@@ -280,26 +275,10 @@ def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
     return problems
 
 
-def comparison_table(main: Ranking, every: Sequence[Ranked]) -> pd.DataFrame:
-    """comparison.csv: a row for each configuration."""
-    further = [column[0] for column in main.metric.score_columns]
-    table = pd.DataFrame([own.row() for own in every])
-    columns = dict.fromkeys((*COMPARISON, *further))
-    return table[[name for name in columns if name in table]].rename(
-        columns=lambda name: re.sub("^accuracy", main.metric.name, name)
-    )
-
-
-def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of one run's classes and errors."""
-    made = {f"{run.name}.classes": report}
-    if run.task.metric.errors == "confusion":
-        made[f"{run.name}.confused"] = confused_pairs(run)
-    return made
-
-
-def state_of(main: Ranking, *, tied: bool) -> State:
+def state_of(main: Ranking | None, *, tied: bool) -> State:
     """The state of the main ranking; `tied` if a run does not differ clearly."""
+    if main is None:
+        return "none"
     if main.testable and not main.against_chance.clear:
         return "chance"
     if len(main.runs) == 1:

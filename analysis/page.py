@@ -6,7 +6,7 @@ findings are not rounded; templates round them.
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,13 +16,17 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from featurestack import __path__
-from featurestack.analysis import method, sentences
-from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis import sentences
+from featurestack.analysis.figures import FigureWriter, SavedFigure
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.sections import SHOWN_RUNS, PageInputs, Section
+from featurestack.analysis.options import AnalysisOptions, ReportJob
+from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import format_p
 from featurestack.commandline import quantities
 from featurestack.commandline.errors import make_command
+from featurestack.features_cache.cache import Cache
+from featurestack.scores.metrics import Estimate
 
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
@@ -36,9 +40,10 @@ SAID = (  # the sentences that templates place
     sentences.classes,
     sentences.verdict,
     sentences.media,
-    method.method,
-    method.tested,
+    sentences.method,
+    sentences.tested,
 )
+SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
 
@@ -55,24 +60,56 @@ def imprint() -> str:
     )
 
 
+@dataclass(frozen=True)
+class Bar:
+    """A row of the first screen's chart; hollow if its run does not differ clearly from
+    the best.
+    """
+
+    name: str
+    score: Estimate
+    said: str  # the verdict in words
+    kind: str  # best | tied | clearly worse | not compared | alone
+    run: str = ""
+
+
 @dataclass(frozen=True, eq=False)
+class Section:
+    """A section of the page."""
+
+    # its name without .html, and the section's id; '' if nothing of it is on the page
+    template: str
+    title: str  # in the page's navigation
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # name -> a value for the templates
+    values: Mapping[str, object] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
+    # heading -> sentences that the first screen shows
+    leads: Mapping[str, str] = field(default_factory=dict)
+    # the command to propose next, and its reason, in place of the report's own
+    proposal: tuple[str, str] | None = None
+    chart: Sequence[Bar] = ()  # in the place of the first screen's own
+
+
+@dataclass(eq=False)
 class Page:
-    """The page of a report."""
+    """A report's page: what its sections are made from, and then the sections."""
 
-    inputs: PageInputs
-    sections: Sequence[Section]
-    next_command: str  # '' if nothing is left to do
-    reason: str  # what it does
-    methods: str  # a paragraph for a paper, '' without one
-
-    @property
-    def found(self) -> Findings:
-        return self.inputs.found
+    job: ReportJob
+    options: AnalysisOptions
+    writer: FigureWriter
+    found: Findings
+    cache: Cache | None
+    features: Sequence[str]  # cached and readable
+    sections: list[Section] = field(default_factory=list)
+    next_command: str = ""  # '' if nothing is left to do
+    reason: str = ""  # what it does
+    methods: str = ""  # a paragraph for a paper, '' without one
 
     @property
     def figures(self) -> Mapping[str, SavedFigure]:
         """Stem -> figure."""
-        return self.inputs.writer.saved
+        return self.writer.saved
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
@@ -90,19 +127,22 @@ class Page:
         return {title: text for title, text in every.items() if text}
 
     @property
+    def problems(self) -> Sequence[Problem]:
+        of_sections = [problem for own in self.sections for problem in own.problems]
+        return [*self.found.problems, *of_sections]
+
+    @property
     def reasons(self) -> Mapping[str, Sequence[str]]:
         """Text of a problem -> the runs that have it."""
         reasons: dict[str, list[str]] = {}
-        for part in (self.found.problems, *(own.problems for own in self.sections)):
-            for problem in part:
-                reasons.setdefault(problem.text, []).append(problem.run)
+        for problem in self.problems:
+            reasons.setdefault(problem.text, []).append(problem.run)
         return reasons
 
     @property
     def synthetic(self) -> bool:
-        cache = self.inputs.cache
         of_runs = any(run.config.synthetic for run in self.found.runs)
-        return of_runs or bool(cache and cache.synthetic)
+        return of_runs or bool(self.cache and self.cache.synthetic)
 
     @property
     def linked(self) -> set[str]:
@@ -111,12 +151,12 @@ class Page:
 
     @property
     def for_print(self) -> bool:
-        return self.inputs.writer.for_print
+        return self.writer.for_print
 
     @property
     def command(self) -> str:
         """The command that makes it again."""
-        return make_command("analysis", *self.inputs.job.given)
+        return make_command("analysis", *self.job.given)
 
     def has(self, template: str) -> bool:
         return any(own.template == template for own in self.sections)
@@ -162,6 +202,7 @@ def environment() -> jinja2.Environment:
         "known": pd.notna,
         "imprint": imprint,
         "FIRST_ROWS": FIRST_ROWS,
+        "WARNINGS": WARNINGS,
     }
     compact = {"ensure_ascii": False, "separators": (",", ":")}
     made.policies["json.dumps_kwargs"] = compact

@@ -19,13 +19,9 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, findings
 from featurestack.analysis.options import AnalysisOptions, ReportJob
 from featurestack.analysis.page import Page, render
-from featurestack.analysis.report_warnings import Evidence, warned
-from featurestack.analysis.runs import (
-    Problem,
-    Results,
-    load_runs,
-)
-from featurestack.analysis.sections import PageInputs, configuration, page_sections
+from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.analysis.runs import Problem, load_runs
+from featurestack.analysis.sections import add_sections, configuration
 from featurestack.analysis.sentences import headline, printed
 from featurestack.commandline.next_step import (
     State,
@@ -34,7 +30,6 @@ from featurestack.commandline.next_step import (
 )
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.names import NAMED, has_events
@@ -124,31 +119,30 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     runs = list(job.runs)
     if cache and not options.run:
         runs = of_today(runs, cache)
-    results = load_runs(progress(runs, label="reading", unit="run"))
-    old_runs = len(job.runs) - len(runs)
-    found = findings_of(results, cache, features, checked, old_runs)
-    damaged = [Problem("cache", text, "damaged") for text in damage]
-    found = replace(found, problems=[*damaged, *found.problems])
+    read, problems = load_runs(progress(runs, label="reading", unit="run"))
+    found = findings(
+        read,
+        [*(Problem("cache", text, "damaged") for text in damage), *problems],
+        cache=cache,
+        checked=checked or [],
+        old_runs=len(job.runs) - len(runs),
+    )
     writer = FigureWriter(
         own,
         figures,
         for_print=options.paper,
         unit=found.unit,
     )
-    inputs = PageInputs(job, options, writer, found, cache, features)
-    sections = page_sections(inputs)
+    page = Page(job, options, writer, found, cache, features)
+    add_sections(page)
     writer.close()
-    proposals = [
-        *(section.proposal for section in sections),
-        propose(inputs, checked),
-    ]
-    command, reason = next(filter(None, proposals), ("", ""))
-    methods = ""
+    proposals = [*(own.proposal for own in page.sections), propose(page, checked)]
+    page.next_command, page.reason = next(filter(None, proposals), ("", ""))
     if options.paper and found.runs:
         from featurestack.paper import methods_text
 
-        methods = methods_text(found, cache)
-    built = write(Page(inputs, sections, command, reason, methods))
+        page.methods = methods_text(found, cache)
+    built = write(page)
     summary = {"figures": writer.digests, "listed": listed_row(found)}
     own.write({SUMMARY: json.dumps(summary)})
     if not writer.for_print:  # a plain report leaves those files as they are
@@ -183,54 +177,32 @@ def list_reports(reports: Path) -> None:
     OwnFiles(reports, LISTED).write({PAGE: html})
 
 
-def findings_of(
-    results: Results,
-    cache: Cache | None,
-    features: Sequence[str],
-    checked: Sequence[Attributes] | None,
-    old_runs: int = 0,
-) -> Findings:
-    """Rank and test the runs, make their tables, and find what may make them wrong.
-
-    features  cached and readable
-    old_runs  the number of runs of other data, which are left out
-    """
-    found = findings(
-        results,
-        groups=cache.groups if cache else "",
-    )
-    found = replace(found, old_runs=old_runs)
-    return warned(Evidence(found, results.runs, cache, features, checked or []))
-
-
-def propose(
-    inputs: PageInputs, checked: Sequence[Attributes] | None
-) -> tuple[str, str] | None:
+def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str] | None:
     """The next command to propose, and its reason; None if nothing is left to do."""
-    cache, runs = inputs.cache, inputs.found.runs
+    cache, runs = page.cache, page.found.runs
     if runs and not cache and all(run.imported for run in runs):
         return None
-    state = State(given=without(inputs.job.given, "RUN"))
+    state = State(given=without(page.job.given, "RUN"))
     if cache:
         paths = cache.clips["path"]
-        changed = inputs.found.warns("W5")
+        changed = "W5" in page.found.warnings
         state = replace(
             state,
-            frames={name: cache[name].frames for name in inputs.features},
+            frames={name: cache[name].frames for name in page.features},
             audio=bool((paths != "").any()),
             untrainable=bool(untrainable(cache.clips)),
             # the audio is the user's own, and `check` may keep what it finds
             unchecked=checked is None
             and not changed
             and may_write(cache.folder.parent)
-            and inputs.job.dataset not in NAMED
+            and page.job.dataset not in NAMED
             and not cache.synthetic
             and any(is_file(path) for path in paths.head(20))
             and not has_events(cache.source),
             incomplete=changed,
             of_clips=not has_events(cache.source),
         )
-    command, kind = next_step(with_ranking(state, inputs.found))
+    command, kind = next_step(with_ranking(state, page.found))
     return (command, NEXT[kind]) if command else None
 
 
@@ -246,14 +218,14 @@ def with_ranking(state: State, found: Findings) -> State:
         ranked=len(ranked),
         trained=trained,
         chance=found.state == "chance",
-        leak=found.warns("W1"),
+        leak="W1" in found.warnings,
         chosen=chosen,
     )
 
 
 def write(page: Page) -> Built:
     """Write the tables, the documents of a paper and the page."""
-    job, writer, found = page.inputs.job, page.inputs.writer, page.found
+    writer, found = page.writer, page.found
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in page.tables.items()}
     writer.own.write(texts, durable=False)
     if page.methods:
@@ -261,17 +233,16 @@ def write(page: Page) -> Built:
 
         write_document(writer.own, found, [*writer.saved.values()], page.methods)
     writer.own.write({PAGE: page.html()})
-    remarks = [warning.text for warning in found.warnings]
+    remarks = [*found.warnings.values()]
     remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
     command = page.next_command
-    problems = [*found.problems, *(p for own in page.sections for p in own.problems)]
     return Built(
-        page=job.folder / PAGE,
+        page=page.job.folder / PAGE,
         headline=printed(found),
         remarks=remarks,
         next_command=f"{command}   ({page.reason})" if command else "",
-        whole=not any(problem.kind == "damaged" for problem in problems),
+        whole=not any(problem.kind == "damaged" for problem in page.problems),
         state=found.state,
         best=found.best.name if found.ranked else "",
-        of_check=sum(warning.of_check for warning in found.warnings),
+        of_check=sum(WARNINGS[code].of_check for code in found.warnings),
     )

@@ -8,10 +8,9 @@ shows the page behind the sentence; reference/generated/warnings.md is made of a
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from featurestack.analysis.findings import Findings, NewValues, Said
-from featurestack.analysis.runs import Run
+from featurestack.analysis.ranking import Ranking
 from featurestack.commandline.errors import quoted
 from featurestack.commandline.quantities import (
     counted,
@@ -37,17 +36,21 @@ MEASURES = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The runs, tables and checks that warnings are found in."""
+    """What warnings are found in."""
 
-    found: Findings  # the statistics of the runs
-    runs: Sequence[Run] = ()  # also those that no ranking shows
+    main: Ranking | None  # None without a run
     cache: Cache | None = None
-    features: Sequence[str] = ()  # cached and readable
     checked: Sequence[Attributes] = ()  # findings of `check`
+    old_runs: int = 0  # number of runs of other data, which are left out
 
     def of_check(self, kind: str) -> Iterator[Attributes]:
         """The findings of one kind."""
         return (finding for finding in self.checked if finding["kind"] == kind)
+
+    def grave(self, kind: str) -> Attributes | None:
+        """The first finding of a kind that `check` warns of."""
+        found = self.of_check(kind)
+        return next((own for own in found if own["severity"] == "warning"), None)
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
@@ -74,7 +77,6 @@ Find = Callable[[Evidence], str]
 class Warning:
     """A kind of warning."""
 
-    code: str
     title: str
     find: Find
     of_check: bool  # `check` prints it too
@@ -85,37 +87,23 @@ class Warning:
         return inspect.getdoc(self.find) or ""
 
 
-WARNINGS: list[Warning] = []  # in the order of a report
+WARNINGS: dict[str, Warning] = {}  # by code, in the order of a report
 
 
 def warning(code: str, title: str, *, of_check: bool = False) -> Callable[[Find], Find]:
     """Decorator: find a warning in every report."""
 
     def enter(find: Find) -> Find:
-        WARNINGS.append(Warning(code, title, find, of_check))
+        WARNINGS[code] = Warning(title, find, of_check)
         return find
 
     return enter
 
 
-def warned(evidence: Evidence) -> Findings:
-    """The findings with every warning, those of `check` first."""
-    found = replace(evidence.found, new_values=new_values(evidence))
-    evidence = replace(evidence, found=found)
-    said = [
-        Said(kind.code, kind.title, text, kind.page, kind.of_check)
-        for kind in WARNINGS
-        if (text := kind.find(evidence))
-    ]
-    return replace(found, warnings=said)
-
-
-def new_values(evidence: Evidence) -> NewValues | None:
-    """What new speakers, sites or devices lose, if `check` measured it."""
-    for finding in evidence.of_check("price"):
-        if finding["severity"] == "warning":
-            return NewValues(finding["what"], tuple(finding["names"][1:]))
-    return None
+def warned(evidence: Evidence) -> dict[str, str]:
+    """Code -> sentence of every warning, those of `check` first."""
+    found = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
+    return {code: sentence for code, sentence in found.items() if sentence}
 
 
 @warning("W1", "The same audio in different folds", of_check=True)
@@ -129,8 +117,8 @@ def duplicates(evidence: Evidence) -> str:
         return ""
     return (
         f"{counted(pairs, 'pair')} of clips hold the same audio in different folds, so"
-        f" the {evidence.found.score} is too high: the same recording is in training"
-        " and test. Keep one of them, or give them one group, and train again."
+        " the scores are too high: the same recording is in training and test. Keep one"
+        " of them, or give them one group, and train again."
     )
 
 
@@ -141,28 +129,23 @@ def artefacts(evidence: Evidence) -> str:
     traces in place of the sounds. If they do not belong to the sounds, make them the
     same in all classes and train again.
     """
-    of_warning = (
-        own for own in evidence.of_check("artefacts") if own["severity"] == "warning"
-    )
-    finding = next(of_warning, None)
+    finding = evidence.grave("artefacts")
     if finding is None:
         return ""
-    found = evidence.found
     named = []
     for name in finding["names"]:  # the best measures: `level 60.0 %`
         measure, _, reached = name.partition(" ")
         text = MEASURES.get(measure, measure)
         named.append(f"{text} ({reached} by itself)" if reached else text)
-    score = f"{percent(finding['accuracy'])} %"
-    what = "tags" if found.several_labels else "class"
-    if found.several_labels:
-        score = f"macro AUROC {score}"
+    score, what = f"{percent(finding['accuracy'])} %", "class"
+    if evidence.main and evidence.main.best.task.multilabel:
+        score, what = f"macro AUROC {score}", "tags"
     above_all = f": above all {listed(named)}" if named else ""
     return (
         "Level, padding, bandwidth and other traces of recording predict the"
         f" {what} ({score}, chance is {percent(finding['chance'])} %)"
-        f"{above_all}. Part of the {found.score} may come from them. If they do not"
-        " belong to the sounds, make them the same in all classes and train again."
+        f"{above_all}. Part of a score may come from them. If they do not belong to the"
+        " sounds, make them the same in all classes and train again."
     )
 
 
@@ -174,14 +157,14 @@ def split_by_clip(evidence: Evidence) -> str:
     measured that a model is clearly worse on new ones than a random split of the clips
     says. Group the clips by this field and train again.
     """
-    found = evidence.found
-    if found.new_values is None:
+    finding = evidence.grave("price")
+    if finding is None:
         return ""
-    words = " ".join(map(quoted, found.new_values.options))
+    words = " ".join(map(quoted, finding["names"][1:]))
     remedy = f". {words} tests on new ones" if words else ""
     return (
-        f"A random split of the clips makes the {found.score} too high, as check"
-        f" measured: {found.new_values.measured}{remedy}."
+        "A random split of the clips makes the scores too high, as check measured:"
+        f" {finding['what']}{remedy}."
     )
 
 
@@ -220,7 +203,7 @@ def old_runs(evidence: Evidence) -> str:
     there are now, so they are left out. They stay as they are; remove OLD=1 lists and
     deletes them.
     """
-    runs = evidence.found.old_runs
+    runs = evidence.old_runs
     if not runs:
         return ""
     its = "its" if runs == 1 else "their"
@@ -236,7 +219,7 @@ def uneven_classes(evidence: Evidence) -> str:
     smallest. A model that prefers large classes has a high accuracy and still fails on
     small ones: the balanced accuracy, the mean of the classes' recalls, shows it.
     """
-    main = evidence.found.main
+    main = evidence.main
     if not (main and main.uneven):
         return ""
     fewest, most = main.class_sizes

@@ -190,16 +190,8 @@ class Run:
         return tuple(fold for fold in self.config.folds if fold not in tested)
 
 
-@dataclass(frozen=True)
-class Results:
-    """The runs that were read from a set of run folders, and the problems met."""
-
-    runs: list[Run]
-    problems: list[Problem]
-
-
-def load_runs(folders: Iterable[RunFolder]) -> Results:
-    """Every configuration that can be read, its seeds as one run."""
+def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
+    """Every configuration that can be read, its seeds as one run; the problems met."""
     families: dict[str, list[Run]] = {}
     problems: list[Problem] = []
     for folder in folders:
@@ -209,9 +201,7 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
                 families.setdefault(folder.config.family, []).append(run)
         except (RequestError, OSError) as error:
             problems.append(Problem(folder.name, str(error), "damaged"))
-    return Results(
-        [merge_seeds(seeds, problems) for seeds in families.values()], problems
-    )
+    return [merge_seeds(seeds, problems) for seeds in families.values()], problems
 
 
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:

@@ -5,7 +5,6 @@ and the values of its template, or None if the page has no such section.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,8 @@ from featurestack.analysis.clips import (
 )
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Ranked
-from featurestack.analysis.options import AnalysisOptions, ReportJob
-from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
+from featurestack.analysis.runs import Run
 from featurestack.analysis.sentences import verdict
 from featurestack.analysis.tables import (
     accuracy_by_recording,
@@ -42,8 +41,6 @@ from featurestack.commandline.quantities import (
     rounded,
 )
 from featurestack.commandline.registry import object_at
-from featurestack.features_cache.cache import Cache
-from featurestack.scores.metrics import Estimate
 
 # columns of the comparison: of the cost, heading, kind of cell
 COSTS = (
@@ -53,7 +50,6 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
-SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 # a group with fewer says little: the page folds these
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
@@ -61,57 +57,14 @@ FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are
 SETS_SHOWN = 24
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A row of the first screen's chart; hollow if its run does not differ clearly from
-    the best.
-    """
-
-    name: str
-    score: Estimate
-    said: str  # the verdict in words
-    kind: str  # best | tied | clearly worse | not compared | alone
-    run: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """A section of the page."""
-
-    # its name without .html, and the section's id; '' if nothing of it is on the page
-    template: str
-    title: str  # in the page's navigation
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    # name -> a value for the templates
-    values: Mapping[str, object] = field(default_factory=dict)
-    problems: Sequence[Problem] = ()
-    # heading -> sentences that the first screen shows
-    leads: Mapping[str, str] = field(default_factory=dict)
-    # the command to propose next, and its reason, in place of the report's own
-    proposal: tuple[str, str] | None = None
-    chart: Sequence[Bar] = ()  # in the place of the first screen's own
-
-
-@dataclass(frozen=True, eq=False)
-class PageInputs:
-    """The inputs of a page's sections."""
-
-    job: ReportJob
-    options: AnalysisOptions
-    writer: FigureWriter
-    found: Findings
-    cache: Cache | None
-    features: Sequence[str]  # cached and readable
-
-
-def first_screen(page: PageInputs, sections: Sequence[Section]) -> Section:
+def first_screen(page: Page) -> Section:
     """The headline, its chart, and the errors of the best run."""
     found = page.found
     values: dict[str, object] = {"facts": data_facts(page.cache) if page.cache else {}}
     if not found.main:
         return Section("first_screen", "", values=values)
     best = found.best.run
-    charts = (section.chart for section in sections if section.chart)
+    charts = (section.chart for section in page.sections if section.chart)
     chart = next(charts, None) or [
         Bar(own.label, own.score, verdict(found, own), own.verdict, own.name)
         for own in found.ranked
@@ -119,7 +72,7 @@ def first_screen(page: PageInputs, sections: Sequence[Section]) -> Section:
     values |= {"chart": chart, "ticks": ticks_of(chart, found.chance)}
     if best.task.metric.errors == "confusion":
         matrix = confusion_by_category(best)
-        browser = next(own.values for own in sections if own.template == "errors")
+        browser = next(own.values for own in page.sections if own.template == "errors")
         values |= {
             "confusion": matrix["counts"],
             "classes": matrix["classes"],
@@ -139,12 +92,12 @@ def ticks_of(chart: Sequence[Bar], chance: float) -> range:
     return range(10 * min(low, high - 1), 10 * high + 1, 10)
 
 
-def comparison(page: PageInputs) -> Section:
+def comparison(page: Page) -> Section:
     """The runs next to each other; a single one has a figure for papers only."""
     found = page.found
     if len(found.ranked) > 1 or page.writer.for_print:
         submit_comparison(page.writer, found)
-    costs = [vars(own.cost) for own in found.every]
+    costs = [own.cost for own in found.every]
     scores = [own.scores for own in found.ranked]
     values = {
         "uneven": any(
@@ -202,7 +155,7 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
             writer.submit(name, stem, intervals=intervals, **given)
 
 
-def recordings(page: PageInputs) -> Section | None:
+def recordings(page: Page) -> Section | None:
     """The accuracy of each recording, if they are few and have several clips."""
     main = page.found.main
     if main is None or main.metric.pooled:
@@ -218,7 +171,7 @@ def recordings(page: PageInputs) -> Section | None:
     )
 
 
-def errors(page: PageInputs) -> Section | None:
+def errors(page: Page) -> Section | None:
     """The errors of clips, if the task leaves them to the report."""
     kind = page.found.best.run.task.metric.errors
     if kind == "confusion":
@@ -226,7 +179,7 @@ def errors(page: PageInputs) -> Section | None:
     return errors_of_tags(page) if kind == "labels" else None
 
 
-def error_browser(page: PageInputs) -> Section:
+def error_browser(page: Page) -> Section:
     """The error browser: clips, their images and audio."""
     runs, cache = page.found.runs, page.cache
     difficulty = clip_difficulty(runs)
@@ -256,7 +209,7 @@ def error_browser(page: PageInputs) -> Section:
     return Section("errors", "Errors", values=values)
 
 
-def errors_of_tags(page: PageInputs) -> Section:
+def errors_of_tags(page: Page) -> Section:
     """The clips on which the best run errs most, with their audio."""
     from featurestack.scores.tags import error_table
 
@@ -272,14 +225,14 @@ def errors_of_tags(page: PageInputs) -> Section:
     )
 
 
-def audio_of(page: PageInputs, clips: Sequence[str], wanted: Sequence[str]) -> Audio:
+def audio_of(page: Page, clips: Sequence[str], wanted: Sequence[str]) -> Audio:
     """The clips' audio, the `wanted` embedded; none without a cache."""
     if page.cache is None:
         return Audio({}, {})
     return clip_audio(page.cache, clips, wanted, page.writer.own)
 
 
-def run_figures(page: PageInputs) -> Section:
+def run_figures(page: Page) -> Section:
     """Confusion matrices of all runs; settings and figures of SHOWN_RUNS, and of every
     run that RUN= names.
     """
@@ -340,8 +293,8 @@ def submit_run(writer: FigureWriter, run: Run) -> None:
 def run_facts(own: Ranked) -> dict[str, str]:
     """Facts of one run that are known: heading -> text."""
     run, model = own.run, own.run.model
-    if own.cost.parameters:
-        model += f", {count(own.cost.parameters)} parameters"
+    if parameters := own.cost["parameters"]:
+        model += f", {count(parameters)} parameters"
     machine: list[str | None] = []
     if at := run.config.machine:
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
@@ -349,7 +302,7 @@ def run_facts(own: Ranked) -> dict[str, str]:
         machine.append(run.config.computed.precision)
     balanced = percent(own.balanced)
     unlike = balanced != percent(own.score.value)
-    seconds = own.cost.fold_seconds
+    seconds = own.cost["fold_seconds"]
     seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
     facts = {
         "Balanced accuracy": f"{balanced} %" if unlike else "",
@@ -368,7 +321,7 @@ def run_facts(own: Ranked) -> dict[str, str]:
     return {heading: text for heading, text in facts.items() if text}
 
 
-def data(page: PageInputs) -> Section | None:
+def data(page: Page) -> Section | None:
     """The dataset: facts, and the clips of each class and fold."""
     if page.cache is None:
         return None
@@ -393,7 +346,7 @@ SUBJECTS = {
 }
 
 
-def sections_of_subjects(page: PageInputs) -> list[Section | None]:
+def sections_of_subjects(page: Page) -> list[Section | None]:
     """The sections of SUBJECTS, by the tasks of the runs or by files next to them."""
     folders = {page.options.runs / page.job.dataset}
     for run in page.found.runs:
@@ -408,8 +361,8 @@ def sections_of_subjects(page: PageInputs) -> list[Section | None]:
     return made
 
 
-def page_sections(page: PageInputs) -> list[Section]:
-    """All sections of the page in their order."""
+def add_sections(page: Page) -> None:
+    """Make all sections of the page, in their order."""
     found = page.found
     made: list[Section | None] = []
     if found.main:
@@ -425,5 +378,5 @@ def page_sections(page: PageInputs) -> list[Section]:
     if found.main:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))
-    sections = [section for section in made if section]
-    return [first_screen(page, sections), *sections]
+    page.sections += [section for section in made if section]
+    page.sections.insert(0, first_screen(page))

@@ -1,15 +1,12 @@
 """Sentences of a report, by subject: typed functions that take facts and return plain
 text, which the page, the terminal and the LaTeX document share.
 
-Templates place them. A sentence that is not needed is empty. Those that a metric says
-in its own way end in its name: `chance_map`.
+Templates place them. A sentence that is not needed is empty.
 """
 
-from collections.abc import Callable, Mapping
 from itertools import groupby
-from operator import attrgetter
 
-from featurestack.analysis.findings import ClassScore, Findings, Ranked
+from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.tables import Gain
 from featurestack.commandline.quantities import (
@@ -22,16 +19,9 @@ from featurestack.commandline.quantities import (
 )
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import FEWEST_RECORDINGS
+from featurestack.scores.significance import FAMILY_LEVEL, FEWEST_RECORDINGS
 
-Sentence = Callable[[Findings], str]
 PERFECT = 0.9995  # a perfect order with a lower score is said
-
-
-def by_metric(name: str, f: Findings, own: Mapping[str, Sentence]) -> str:
-    """A sentence that each metric says in its own way."""
-    metric = ranking_of(f).metric
-    return (metric.sentences.get(name) or own[metric.name])(f)
 
 
 def ranking_of(f: Findings) -> Ranking:
@@ -158,7 +148,7 @@ def reached(f: Findings) -> str:
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
     if f.new_values:
-        text += f"; {f.new_values.measured}"
+        text += f"; {f.new_values['what']}"
     return f"{text}."
 
 
@@ -169,7 +159,8 @@ def counted_clips(f: Findings) -> str:
     of_these = " of these speakers, sites or devices" if f.new_values else ""
     seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
-        return f"Its {f.score}{of_these} is {score} %{seeds}"
+        clips = f"{len(run.clip_ids):,} {main.metric.tested}{of_these}"
+        return f"Its {f.score} on {clips} is {score} %{seeds}"
     clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}{of_these}"
     if run.imported:
         return f"The predictions are right for {clips}"
@@ -232,8 +223,8 @@ def sure(f: Findings) -> str:
         return text + sure_of_one(f)
     if f.state == "chance":
         return (
-            f"{text}{by_metric('chance', f, CHANCE)}. The best configuration is not"
-            " clearly better, and a small gain cannot be excluded."
+            f"{text}{chance(f)} The best configuration is not clearly better, and a"
+            " small gain cannot be excluded."
         )
     return " ".join(filter(None, [text + sure_of_several(f), seeds(f)]))
 
@@ -338,21 +329,25 @@ def added(f: Findings, gain: Gain) -> str:
 
 
 def classes(f: Findings) -> str:
-    """The classes that fail most."""
-    return by_metric("classes", f, CLASSES) if f.main else ""
-
-
-def classes_accuracy(f: Findings) -> str:
-    if not f.hardest:
+    """The classes with the lowest scores."""
+    if f.main is None or not f.hardest:
         return ""
-    failing = [own for own in f.hardest if own.score != 1]
-    if not failing:
-        return "Every test clip of every class is predicted correctly."
-    texts = [
-        f"{listed([in_words(own.name) for own in classes])} ({percent(recall)} %)"
-        for recall, classes in groupby(failing, attrgetter("score"))
-    ]
-    return f"Lowest recall: {', '.join(texts)}."
+    heading = f.main.metric.class_heading
+    score = heading if heading.isupper() else heading.lower()
+    failing = [name for name, value in f.hardest.items() if value != 1]
+    text = f"The {score} of every class is 100 %."
+    if failing:
+        texts = [
+            f"{listed([in_words(name) for name in names])} ({percent(value)} %)"
+            for value, names in groupby(failing, f.hardest.__getitem__)
+        ]
+        text = f"Lowest {score}: {', '.join(texts)}."
+    best = f.main.best
+    absent = len(best.classes) - int(best.labels.any(axis=0).sum())
+    if absent:
+        are = is_or_are(absent)
+        text += f" {counted(absent, 'class')} without a test clip {are} left out."
+    return text
 
 
 def in_words(name: str) -> str:
@@ -360,40 +355,6 @@ def in_words(name: str) -> str:
     return f"“{name}”" if name[:1].isdigit() else name
 
 
-def classes_map(f: Findings) -> str:
-    def described(own: ClassScore) -> str:
-        prevalence = percent(own.prevalence)
-        return f"{own.name} ({percent(own.score)} %, prevalence {prevalence} %)"
-
-    texts = [described(own) for own in f.hardest[:3] if own.score != 1]
-    text = "Every class has an average precision of 100 %."
-    if texts or not f.hardest:
-        text = f"Lowest average precision: {', '.join(texts)}."
-    run = ranking_of(f).best
-    absent = len(run.classes) - int(run.labels.any(axis=0).sum())
-    if absent:
-        are = is_or_are(absent)
-        text += f" {counted(absent, 'class')} without a test clip {are} left out."
-    return text
-
-
-def chance_accuracy(f: Findings) -> str:
-    chance = percent(f.chance)
-    text = f"Always predicting the commonest class is right for {chance} % of the clips"
-    main = ranking_of(f)
-    if main.uneven:
-        constant = percent(main.against_chance.chance)
-        text += f" and has a balanced accuracy of {constant} %"
-    return text
-
-
-def chance_map(f: Findings) -> str:
-    chance = percent(f.chance)
-    return f"A random order of each fold's clips has a mAP of {chance} % on average"
-
-
-CLASSES = {"accuracy": classes_accuracy, "map": classes_map}
-CHANCE = {"accuracy": chance_accuracy, "map": chance_map}
 # heading on the first screen -> its sentence; a single run has those of LEADS_OF_ONE
 LEADS_OF_ONE = {"How sure?": sure, "Which classes fail?": classes}
 LEADS = {
@@ -419,4 +380,64 @@ def media(wrong: int, embedded: int, total: int, linked: int) -> str:
     return (
         f"The page contains the audio of {embedded:,} of the {wrong:,} clips that some"
         " run predicted wrongly; others play where the page was made."
+    )
+
+
+# ---- how the numbers were computed
+
+
+def chance(f: Findings) -> str:
+    """What a prediction that knows nothing gets."""
+    main = ranking_of(f)
+    text = f"Chance, {percent(f.chance)} %, is {main.metric.chance_meaning}"
+    if main.uneven:
+        constant = percent(main.against_chance.chance)
+        text += f"; every constant prediction has {constant} % balanced accuracy"
+    return f"{text}."
+
+
+def method(f: Findings) -> str:
+    """The meaning of the score, its interval, and chance."""
+    main = ranking_of(f)
+    metric = main.metric
+    texts = [f"{metric.heading} is {metric.meaning}."]
+    if metric.pooled:
+        texts.append(
+            f"SD is over the folds’ own {metric.title}. Runs are compared by jackknife"
+            f" values of {metric.title} by {f.unit}."
+        )
+    elif len(main.folds) > 1:
+        texts.append(f"SD is the standard deviation over {folds(f)}.")
+    texts.append(
+        "Seeds are averaged. The 95 % interval is Wilson’s with the standard error of"
+        f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
+        " variation between trainings."
+    )
+    imported = [run.name for run in main.runs if run.imported]
+    if imported:
+        which = f"which {plural(f.group)} {listed(imported)} was trained on"
+        texts.append(f"The tables of predictions do not say {which}.")
+    else:
+        known = "" if f.groups else ", as the dataset groups them,"
+        texts.append(
+            f"Clips of one {f.group}{known} are never in both training and test."
+        )
+    return " ".join([*texts, chance(f)])
+
+
+def tested(f: Findings) -> str:
+    """The comparison of configurations, and when a difference is clear."""
+    if len(f.ranked) < 2 or f.state == "untested":
+        return ""
+    text = (
+        "Each configuration is compared with the best by a sign-flip test, paired by"
+        f" {f.unit}"
+    )
+    if len(f.ranked) > 2:
+        text += f" and corrected for all {len(f.ranked) - 1} comparisons"
+    return (
+        f"{text}. The intervals of differences come from the same test; the interval of"
+        f" each {f.score} is not corrected. A difference is clear if p is below"
+        f" {FAMILY_LEVEL}, so that these comparisons and those under “Ablations”"
+        " together make a false claim in at most 5 % of reports."
     )

@@ -26,18 +26,8 @@ USED_BY_EXACT = "features", "model", "task", "padding", "val"
 CLASSES_SHOWN = 12
 
 
-@dataclass(frozen=True)
-class Cost:
-    """The cost of a run, as far as it is known."""
-
-    parameters: int | None
-    fold_seconds: float
-    trained_on: str
-    extraction_seconds: float | None
-    extraction_megabytes: float | None
-
-
-def cost_of(run: Run) -> Cost:
+def cost_of(run: Run) -> dict[str, Any]:
+    """The cost of a run; what is unknown is empty, None or NaN."""
     computed, extraction = run.config.computed, run.config.extraction
     threads = computed and computed.threads
     trained_on = counted(threads, "thread") if threads else ""
@@ -45,13 +35,13 @@ def cost_of(run: Run) -> Cost:
         trained_on = run.config.machine.gpu
     finished = run.history[run.history["fold"].isin(run.folds)]
     fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
-    return Cost(
-        None if run.choice else run.config.parameters or None,
-        float(fold_seconds.mean()),
-        trained_on,
-        extraction.seconds if extraction else None,
-        extraction.megabytes if extraction else None,
-    )
+    return {
+        "parameters": None if run.choice else run.config.parameters or None,
+        "fold_seconds": float(fold_seconds.mean()),
+        "trained_on": trained_on,
+        "extraction_seconds": extraction.seconds if extraction else None,
+        "extraction_megabytes": extraction.megabytes if extraction else None,
+    }
 
 
 def settings(run: Run) -> dict[str, str]:
@@ -263,6 +253,8 @@ def ablations(ranking: Ranking) -> list[Gain]:
     """
     runs = ranking.runs
     pairs = pairs_of_features(runs)
+    if not pairs:
+        return []
     places = [(runs.index(less), runs.index(more)) for less, more in pairs]
     differences, tests = ranking.compare(places)
     numbers = np.clip(tests.numbers(ranking.unit), -1, 1).tolist()

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from bench.record import bench
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.runs import Results, load_runs
+from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import rank, train
@@ -130,7 +130,7 @@ def chance(reports: int, rng: np.random.Generator) -> Rows:
         ((100, 100), (0.5, 0.5)),
     ):
         runs = [simulated_recalls(sizes, recalls, rng) for _ in range(reports)]
-        states = [findings(Results([run], [])).state for run in runs]
+        states = [findings([run]).state for run in runs]
         yield sizes, recalls, percent([state != "chance" for state in states])
 
 
@@ -165,7 +165,7 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
                 name = f"f{number}"
                 runs.append(simulated_run(name, clips, folds, labels, answers))
             for count, of_count in claimed.items():
-                found = findings(Results(runs[:count], []))
+                found = findings(runs[:count])
                 of_count.append(found.state != "chance")
         yield model, percent(claimed[8]), percent(claimed[1])
 
@@ -336,7 +336,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
                 ]
             )
         )
-    found = findings(load_runs([run]))
+    found = findings(*load_runs([run]))
     said = f"{sentences.headline(found)} {sentences.sure(found)}"
     return Answered(
         accuracy=found.best.score.value,

@@ -144,7 +144,7 @@ def sentence(text: str) -> str:
 def warnings_page() -> str:
     """The warnings of a report, each by its code."""
     return WARNINGS_HEAD + "\n\n".join(
-        f"## {kind.code}: {kind.title}\n\n{kind.page}" for kind in WARNINGS
+        f"## {code}: {kind.title}\n\n{kind.page}" for code, kind in WARNINGS.items()
     )
 
 

@@ -456,10 +456,10 @@ def confusion(trained: "RunFolder | Path | str") -> "NotebookFigure":
     from featurestack.analysis.runs import load_runs
     from featurestack.analysis.tables import confusion_counts
 
-    found = load_runs([run(trained)])
-    if not found.runs:
-        raise RequestError("; ".join(problem.text for problem in found.problems))
-    (loaded,) = found.runs
+    runs, problems = load_runs([run(trained)])
+    if not runs:
+        raise RequestError("; ".join(problem.text for problem in problems))
+    (loaded,) = runs
     return draw(
         "confusion_matrix",
         counts=confusion_counts(loaded),

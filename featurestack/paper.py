@@ -15,7 +15,6 @@ from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.commandline import VERSION
 from featurestack.features_cache.cache import Cache
-from featurestack.scores.significance import REPLICATES
 from featurestack.storage.own_files import OwnFiles
 
 TEMPLATES = Path(page.__file__).parent / "templates" / "paper"
@@ -88,7 +87,6 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     text = page.render(
         "paper/methods.txt",
         f=found,
-        replicates=REPLICATES,
         seconds=seconds,
         version=VERSION,
     )

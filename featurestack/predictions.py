@@ -277,7 +277,7 @@ def compare(
             place = Path(folder, "compared", name)
             run = write_imported(predictions_in(frame), place, source=str(model))
             models[run.name] = str(model)
-        found = findings(load_runs(find(folder)))
+        found = findings(*load_runs(find(folder)))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
     table["run"], table["level"] = table["run"].map(models), FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")

@@ -21,8 +21,8 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.sections import PageInputs, Section
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.next_step import State, next_line
@@ -259,7 +259,7 @@ def make_stress(options: StressOptions) -> None:
     print(next_line(State(given, unreported=True)))
 
 
-def stress_section(page: PageInputs) -> Section | None:
+def stress_section(page: Page) -> Section | None:
     """The runs of the report that were stressed."""
     tables, problems = [], []
     for folder in [folder for run in page.found.runs for folder in run.folders]:

@@ -189,7 +189,7 @@ def hand_run(tmp_path):
         for fold, here in by_fold:
             probabilities = np.array(here["probabilities"].tolist(), np.float32)
             write_predictions(folder.fold(fold), here, probabilities, classes)
-        (run,) = load_runs([folder]).runs
+        ((run,), _) = load_runs([folder])
         return run
 
     return write

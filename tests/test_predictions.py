@@ -179,7 +179,7 @@ def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
     report = fs.report(predictions=(file,), **folders, quiet=True)
     assert report.page.parent == tmp_path / "reports" / "mine"
     (imported,) = find(tmp_path / "runs", "mine")
-    own, other = (load_runs([each]).runs[0] for each in (run, imported))
+    own, other = (load_runs([each])[0][0] for each in (run, imported))
     assert other.imported and other.predicted.tolist() == own.predicted.tolist()
     metrics = [
         pd.read_csv(built.page.parent / "tables" / "comparison.csv").filter(
@@ -228,7 +228,7 @@ def made_arrays(*skills, clips=240):
 
 
 def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
-    (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)).runs)
+    (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)))
     best = ranking.best
     compared = fs.compare(
         {run.features: run.probabilities[0] for run in ranking.runs},

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
+from featurestack.analysis.page import Bar, Page, Section
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.sections import Bar, PageInputs, Section
 from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
@@ -32,7 +32,7 @@ LAYERS = (
 # ---- the section
 
 
-def answer(page: PageInputs) -> Section:
+def answer(page: Page) -> Section:
     """Each feature's choices, and its own score."""
     run = next((run for run in page.found.runs if run.choice), None)
     config = run.choice if run else None
@@ -73,13 +73,14 @@ def answer(page: PageInputs) -> Section:
     )
 
 
-def grouped(page: PageInputs, config: Choice | None) -> tuple[str, str] | None:
+def grouped(page: Page, config: Choice | None) -> tuple[str, str] | None:
     """The same question, grouped by a field of the names if that lowers the score."""
     new = page.found.new_values
-    if not (new and new.options):
+    options = new["names"][1:] if new else []
+    if not options:
         return None
     given = config.words if config else option_words(page.options, ("dataset", "data"))
-    command = make_command("answer", *given, *new.options)
+    command = make_command("answer", *given, *options)
     return command, "tests on speakers, sites or devices that were not trained on"
 
 

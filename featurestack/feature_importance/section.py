@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures import figure, row_height
 from featurestack.analysis.figures.drawn import draw_intervals
 from featurestack.analysis.figures.maps import MANY_CLASSES, heat_map
+from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.sections import PageInputs, Section
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.next_step import without
@@ -33,7 +33,7 @@ NAMED = 4  # features whose loss the first screen states
 Row = Mapping[str, Any]
 
 
-def importance(page: PageInputs) -> Section | None:
+def importance(page: Page) -> Section | None:
     """The last call of `make importance`."""
     path = page.options.runs / page.job.dataset / FOLDER
     if not (path / FILE).is_file():
@@ -66,7 +66,7 @@ def importance(page: PageInputs) -> Section | None:
     )
 
 
-def better_set(page: PageInputs, shown: Importance) -> tuple[str, str] | None:
+def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
     """The training of a set that importance knows to be better than the best run; None
     if it knows none, or has measured another question.
     """
@@ -76,7 +76,7 @@ def better_set(page: PageInputs, shown: Importance) -> tuple[str, str] | None:
     best = found.main.best
     classes = {*shown.tables["classes"]["class"]}
     same = shown.tested == digest(sorted(best.clip_ids)) and classes <= {*best.classes}
-    if not same or found.warns("W1") or found.warns("W5"):
+    if not same or {"W1", "W5"} & found.warnings.keys():
         return None
     good = smaller[smaller["verdict"] == "as good"]
     scores = dict(zip(good["features"], good["score"]))  # the smallest first

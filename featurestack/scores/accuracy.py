@@ -180,11 +180,11 @@ ACCURACY = Accuracy(
     },
     threshold=None,
     class_score="recall",
-    class_heading="Recall",
+    meaning="the share of test clips that are predicted correctly",
+    chance_meaning="the share of the commonest class",
     errors="confusion",
     pooled=False,
     class_columns=(("class", "Class", "text"), *DECIDED_COLUMNS),
-    sentences={},
 )
 
 

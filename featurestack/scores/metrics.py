@@ -262,7 +262,8 @@ class RankingMetric(ABC):
     heading: str  # heading of tables and figures
     history: Scores  # columns of history.csv without val_ or test_, without its own
     class_score: str  # a class's score by which classes are compared
-    class_heading: str
+    meaning: str  # what the score is
+    chance_meaning: str  # what a prediction that knows nothing gets
     # kind of errors in a report: confusion | labels; '' leaves them to a section
     errors: str
     # the score of all folds together, which is not the mean of the folds' own scores
@@ -272,8 +273,12 @@ class RankingMetric(ABC):
     score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS
     # columns of the table of classes: column, heading, kind of cell
     class_columns: Sequence[tuple[str, str, str]]
-    # sentence of a report -> its function of `Findings`, if they are not the report's
-    sentences: Mapping[str, Callable[[Any], str]]
+
+    @property
+    def class_heading(self) -> str:
+        """The heading of `class_score`."""
+        columns = self.class_columns
+        return next(own[1] for own in columns if own[0] == self.class_score)
 
     @property
     def history_columns(self) -> tuple[str, ...]:

@@ -210,7 +210,13 @@ MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
     },
     threshold=DEFAULT_THRESHOLD,
     class_score="average_precision",
-    class_heading="Average precision",
+    meaning=(
+        "the mean over the classes of average precision; clips of all folds are ordered"
+        " by their rank within the fold, because the models of two folds are calibrated"
+        " separately. One fold’s own mAP is too high for rare classes. F1 is at"
+        " thresholds fitted on the other folds"
+    ),
+    chance_meaning="what a random order of each fold’s clips gets on average",
     errors="labels",
     pooled=True,
     score_columns=(*OF_CLIPS, ("macro_auroc", "Macro AUROC", "decimals", False)),
@@ -223,7 +229,6 @@ MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
         ("auroc", "AUROC", "decimals"),
         *DECIDED_COLUMNS,
     ),
-    sentences={},
 )
 
 

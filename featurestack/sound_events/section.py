@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from featurestack.analysis.clips import features_to_show, read_batches
 from featurestack.analysis.figures import SERIES, figure, panels
 from featurestack.analysis.figures.maps import feature_map_image
-from featurestack.analysis.sections import PageInputs, Section
+from featurestack.analysis.page import Page, Section
 from featurestack.sound_events.scores import ALL, ScoredFrames, mean_scores
 
 MOST_NAMED = 12  # classes in the legend
@@ -24,7 +24,7 @@ SAME_PLACE = (
 )
 
 
-def events(page: PageInputs) -> Section | None:
+def events(page: Page) -> Section | None:
     """The events of the best run, if its task is that of events."""
     found = page.found
     if found.main is None or found.main.best.task.name != "events":
@@ -84,7 +84,7 @@ def draw_song(
     return ax
 
 
-def submit_song(page: PageInputs, features: str, tested: ScoredFrames) -> None:
+def submit_song(page: Page, features: str, tested: ScoredFrames) -> None:
     """Submit the figure of the piece with the most events, if the cache has its map."""
     names = (
         features_to_show(page.cache, page.features, [features]) if page.cache else []

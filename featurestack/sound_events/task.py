@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, shortened
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
@@ -54,36 +54,10 @@ from featurestack.train.network_input import Shape, input_kind
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from featurestack.analysis.findings import Findings
-
 FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choose by
 
 
 # ---- the metric
-
-
-def chance(f: "Findings") -> str:
-    percentage = percent(f.chance)
-    return f"The same detections at other times have an event F1 of {percentage} %"
-
-
-def classes(f: "Findings") -> str:
-    """The classes with the lowest F1."""
-    texts = [f"{own.name} ({percent(own.score)} %)" for own in f.hardest[:3]]
-    return f"Lowest F1: {', '.join(texts)}." if texts else ""
-
-
-def method(f: "Findings") -> str:
-    return (
-        "Event F1 is over all classes and folds together, by rules chosen on the"
-        " other folds. A detection is right if it and an event of its label overlap for"
-        " half of the time that the two cover together (IoU 0.5). The 95 % interval is"
-        f" from a bootstrap over {counted(f.recordings, f.unit)}, without the variation"
-        " between trainings and choices of rules; runs are compared by jackknife"
-        f" values. Chance, {percent(f.chance)} %, is the mean F1 of {SHIFTS} circular"
-        f" shifts of each {f.unit}’s detections. One {f.group} is never both trained on"
-        " and tested."
-    )
 
 
 class EventF1(RankingMetric):
@@ -178,7 +152,15 @@ EVENT_F1 = EventF1(
     title="event F1",
     heading="Event F1",
     class_score="f1",
-    class_heading="F1",
+    meaning=(
+        "F1 over all classes and folds together, by rules chosen on the other folds, a"
+        " choice that the interval does not include. A detection is right if it and an"
+        " event of its label overlap for half of the time that the two cover together"
+        " (IoU 0.5)"
+    ),
+    chance_meaning=(
+        f"the mean of {SHIFTS} circular shifts of each recording’s detections"
+    ),
     errors="",
     pooled=True,
     score_columns=(
@@ -198,7 +180,6 @@ EVENT_F1 = EventF1(
         ("wrong_names", "Wrong name, an hour", "number"),
         ("onset_ms", "Onset error, ms", "number"),
     ),
-    sentences={"chance": chance, "classes": classes, "method": method},
 )
 
 

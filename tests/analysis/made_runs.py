@@ -152,9 +152,9 @@ def make_run(runs, clips, made, dataset="made"):
 
 
 def make_runs(runs, clips, made, dataset="made"):
-    """Write these runs; load them and no others."""
+    """Write these runs; load them and no others, without their problems."""
     folders = sorted(make_run(runs, clips, run, dataset) for run in made)
-    return load_runs(map(RunFolder, folders))
+    return load_runs(map(RunFolder, folders))[0]
 
 
 def predict(clips, target, names, made):

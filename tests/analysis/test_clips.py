@@ -142,9 +142,7 @@ def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
 
 def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
     seeds = MadeRun(skill=0.9), MadeRun(skill=0.6, seed=1)
-    runs = made(
-        *seeds, MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2))
-    ).runs
+    runs = made(*seeds, MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2)))
     wrong = 1 - (runs[0].correct + runs[1].correct) / 2
     clips = clip_difficulty(runs[:2])
     assert clips["wrong"].tolist() == sorted(wrong, reverse=True)

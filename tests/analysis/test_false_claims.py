@@ -10,7 +10,6 @@ from scipy import stats
 
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
-from featurestack.analysis.runs import Results
 from featurestack.scores.significance import FAMILY_LEVEL, LEVEL
 from tests.analysis.simulated import (
     claims,
@@ -32,7 +31,7 @@ def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
     recall, state
 ):
     run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
-    found = findings(Results([run], []))
+    found = findings([run])
     assert found.state == state
     assert found.best.score.value < found.chance == pytest.approx(0.9)
 

@@ -6,8 +6,6 @@ import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report_warnings import Evidence, warned
-from featurestack.analysis.runs import Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 
@@ -18,9 +16,8 @@ def test_uneven_classes_are_a_warning(hand_run):
         (f"c{n:03d}", f"g{n}", n % 5 + 1, label, [0.9, 0.1])
         for n, label in enumerate(labels)
     ]
-    found = findings(Results([hand_run("mel", ["dog", "rain"], rows)], []))
-    (said,) = warned(Evidence(found)).warnings
-    assert said.text.startswith("The classes are uneven, 21 to 79 clips")
+    found = findings([hand_run("mel", ["dog", "rain"], rows)])
+    assert found.warnings["W8"].startswith("The classes are uneven, 21 to 79 clips")
     assert found.state == "chance" and found.main.against_chance.p > 0.4
     assert found.chance == pytest.approx(0.79)
 

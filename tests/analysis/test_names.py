@@ -8,7 +8,6 @@ import pytest
 from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
-from featurestack.analysis.runs import Results
 from tests.analysis.simulated import simulated_run
 
 FEATURES = ("mel", "mfcc", "mel+mfcc")
@@ -51,7 +50,7 @@ def numbers(task, labels, runs, recording, fold):
         for name, values in zip(FEATURES, runs)
     ]
     (main,) = rankings(made)
-    found = findings(Results(made, []))
+    found = findings(made)
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
     rows = found.tables["comparison"].select_dtypes("number")
     stated = [

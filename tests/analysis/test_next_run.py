@@ -4,7 +4,6 @@ import pytest
 
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report import NEXT, with_ranking
-from featurestack.analysis.runs import Results
 from featurestack.analysis.sections import train_again
 from featurestack.commandline.next_step import State, next_step
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -65,7 +64,7 @@ def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, com
 
 
 def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
-    (both,) = made(*of_sets(2, mel=0.9)).runs
+    (both,) = made(*of_sets(2, mel=0.9))
     assert train_again(both, []) == ""  # made by a loop of one's own
     for folder in both.folders:
         rewrite(folder, command=("FEATURES=mel", "MODEL=texturenet", "EPOCHS=3"))
@@ -74,5 +73,5 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
         again
         == "make train DATASET='a b' FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
     )
-    command, _ = proposed(Results([both], []), frames={"mel": 9, "rms": 9})
+    command, _ = proposed([both], frames={"mel": 9, "rms": 9})
     assert "MODEL=texturenet EPOCHS=3" in command

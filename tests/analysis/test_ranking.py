@@ -8,7 +8,6 @@ import pytest
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rank, rankings
-from featurestack.analysis.runs import Results
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.accuracy import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -17,10 +16,6 @@ from tests.run_configs import choice_of, rewrite
 
 MEL = MadeRun()
 ZCR = MadeRun(features="zcr")
-
-
-def ranked(results):
-    return rankings(results.runs)
 
 
 def features(ranking):
@@ -38,14 +33,14 @@ def test_accuracy_is_that_of_all_clips_whatever_the_sizes_of_the_folds(hand_run)
 
 @pytest.mark.parametrize("clips", [400, 397])
 def test_scores_by_recording_are_whole_numbers_so_p_is_exact(made, clips):
-    found = ranked(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
+    found = rankings(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
     assert (found.by_recording % 1 == 0).all()
     assert found.by_recording.sum(axis=0) / found.unit == pytest.approx(found.accuracy)
     assert found.tests.p[0] < 0.001
 
 
 def test_what_is_not_compared_has_a_reason(made):
-    mel, zcr = made(MEL, ZCR).runs
+    mel, zcr = made(MEL, ZCR)
     changes = {
         "dataset": {"dataset": "esc10"},
         "task": {"task": CATEGORIES},
@@ -58,7 +53,7 @@ def test_what_is_not_compared_has_a_reason(made):
     }
     others = [replace(mel, name=reason, **change) for reason, change in changes.items()]
     partial = MadeRun(features="rms", folds=(1, 2))
-    others.append(replace(*made(partial).runs, name="folds"))
+    others.append(replace(*made(partial), name="folds"))
     main, *apart = rankings([mel, zcr, *others])
     assert (features(main), main.reason) == (["mel", "zcr"], "")
     assert {ranking.best.name: ranking.reason for ranking in apart} == {
@@ -79,7 +74,7 @@ def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
     """mel and zcr share no feature, so they are comparable; mel+zcr shares one with
     each.
     """
-    both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR).runs
+    both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR)
     rewrite(mel.folders[0], cache={"mel": "as mel"})
     rewrite(both.folders[0], **change)
     found = rankings([zcr, mel, both])
@@ -93,8 +88,8 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     partial = [
         MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")
     ]
-    assert features(ranked(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
-    main, apart = ranked(made(MEL, *partial))
+    assert features(rankings(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
+    main, apart = rankings(made(MEL, *partial))
     assert len(main.runs) == 3 and main.folds.tolist() == [1, 2]
     assert (features(apart), apart.reason) == (["mel"], "folds")
 
@@ -117,7 +112,7 @@ def test_a_joined_set_is_ranked_apart_and_gets_no_verdict():
 
 def test_joined_sets_alone_have_no_verdict(made):
     results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
-    found = findings(Results([joined(run, 25) for run in results.runs], []))
+    found = findings([joined(run, 25) for run in results])
     assert (found.state, [*found.others]) == ("untested", [])
     assert {own.verdict for own in found.ranked} == {"not compared"}
     assert "joined after they were tested one by one" in sentences.headline(found)
@@ -128,7 +123,7 @@ def test_joined_sets_alone_have_no_verdict(made):
 
 def test_the_interval_of_a_choice_counts_fewer_clips_than_that_of_a_run(made):
     """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
-    (run,) = made(MadeRun(skill=0.5)).runs
+    (run,) = made(MadeRun(skill=0.5))
     before = np.diff(rank([run]).interval).item()
     (folder,) = run.folders
     vars(folder)["config"] = choice_of(folder.config)

@@ -15,7 +15,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.ranking import AgainstChance
 from featurestack.analysis.report import build_report, read_summary
-from featurestack.analysis.report_warnings import Evidence, warned
+from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import NO_DATA
@@ -272,11 +272,12 @@ def test_what_check_measured_is_a_warning(made):
         {"kind": "price", "what": "by clip 83 %", "names": ["field 2", "GROUP=_(.*)_"]},
     ]
     checked = [finding | {"severity": "warning"} for finding in checked]
-    found = warned(Evidence(findings(made(MadeRun())), checked=checked))
-    first, second = found.warnings
-    assert "class (60.0 %" in first.text and "above all level" in first.text
-    assert "measured: by clip 83 %. GROUP=" in second.text
-    assert second.page.startswith("A field of the file names")
+    found = findings(made(MadeRun()), checked=checked)
+    assert found.warnings.keys() == {"W2", "W3"}
+    first, second = found.warnings.values()
+    assert "class (60.0 %" in first and "above all level" in first
+    assert "measured: by clip 83 %. GROUP=" in second
+    assert WARNINGS["W3"].page.startswith("A field of the file names")
 
 
 @pytest.mark.parametrize(

@@ -50,13 +50,13 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
     ],
 )
 def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(
-    made, runs, seeds, left_out
+    made, tmp_path, runs, seeds, left_out
 ):
-    results = made(*runs, MadeRun(features="zcr"))
-    mel, _ = results.runs
+    made(*runs, MadeRun(features="zcr"))
+    (mel, _), problems = load_runs(find(tmp_path))
     assert (mel.seeds, mel.probabilities.shape) == (seeds, (len(seeds), 400, 10))
     assert set(mel.history["seed"]) == set(seeds)
-    told = {problem.run: problem.text for problem in results.problems}
+    told = {problem.run: problem.text for problem in problems}
     assert told == {
         run: f"not counted together with {mel.name}: {why}"
         for run, why in left_out.items()
@@ -64,11 +64,11 @@ def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(
 
 
 def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
-    (run,) = made(MadeRun()).runs
+    (run,) = made(MadeRun())
     shutil.copytree(run.folders[0].path, tmp_path / "made" / "kept")
-    results = load_runs(find(tmp_path, "made"))
-    assert [run.seeds for run in results.runs] == [(0,)]
-    assert [problem.text for problem in results.problems] == [
+    runs, problems = load_runs(find(tmp_path, "made"))
+    assert [run.seeds for run in runs] == [(0,)]
+    assert [problem.text for problem in problems] == [
         "not counted together with kept: its seed is there already"
     ]
 
@@ -108,15 +108,12 @@ def test_what_a_run_lacks_is_named_and_the_rest_counts(
     tmp_path, spoil, missing, kind, said
 ):
     spoil(make_run(tmp_path, made_clips(100, 10), MadeRun()))
-    results = load_runs(find(tmp_path))
-    assert [run.missing_folds for run in results.runs] == (
-        [] if missing is None else [missing]
-    )
-    problem = results.problems[0]
+    runs, (problem, *_) = load_runs(find(tmp_path))
+    assert [run.missing_folds for run in runs] == ([] if missing is None else [missing])
     assert problem.kind == kind and re.search(said, problem.text)
 
 
 def test_the_epoch_that_validation_chose_is_the_one_that_is_reported(made):
-    chosen, plain = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
+    chosen, plain = made(MadeRun(val="next"), MadeRun(features="zcr"))
     assert (chosen.checkpoint, plain.checkpoint) == ("best", "last")
     assert chosen.probabilities is chosen.checkpoints["best"]

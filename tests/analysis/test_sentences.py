@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurestack.analysis.findings import NewValues, findings
+from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import Evidence, artefacts
-from featurestack.analysis.runs import Problem, Results
+from featurestack.analysis.runs import Problem
 from featurestack.analysis.sentences import headline, of_hundred, printed
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
@@ -70,22 +70,22 @@ def test_the_headline_says_what_was_counted(tmp_path, name):
 
 
 def test_few_recordings_have_no_verdict(tmp_path):
-    results = make_runs(tmp_path, made_clips(8, 2, 2), FEW)
-    said = headline(findings(results, groups="speaker"))
+    found = findings(make_runs(tmp_path, made_clips(8, 2, 2), FEW))
+    said = headline(replace(found, groups="speaker"))
     assert said.startswith("Too few speakers for a verdict; ")
     assert "has the highest accuracy." in said
 
 
 def test_without_a_run_that_can_be_read_the_headline_says_so():
-    assert headline(findings(Results([], []))) == "No run has been trained yet."
-    damaged = Results([], [Problem("mel", "cut", "damaged")])
-    assert headline(findings(damaged)) == "No run can be read: 1 run is damaged."
+    assert headline(findings([])) == "No run has been trained yet."
+    damaged = [Problem("mel", "cut", "damaged")]
+    assert headline(findings([], damaged)) == "No run can be read: 1 run is damaged."
 
 
 def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
     less = "new speakers score 30.7 points less (84.0 % by clip, 53.3 % by speaker)"
-    new = NewValues(less)
-    found = replace(findings(made(MadeRun(skill=0.84))), new_values=new)
+    price = {"kind": "price", "severity": "warning", "what": less, "names": ["field"]}
+    found = findings(made(MadeRun(skill=0.84)), checked=[price])
     assert headline(found).endswith(
         "classified 84.0 % of 400 clips of these speakers, sites or devices correctly"
         f" (95 % interval 79 to 88); {less}."
@@ -93,8 +93,9 @@ def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
 
 
 def test_artefacts_of_clips_with_several_labels_have_the_name_of_their_score():
-    found = SimpleNamespace(several_labels=True, main=None, score="mAP")
-    said = artefacts(Evidence(found, checked=[ARTEFACTS]))
+    task = SimpleNamespace(multilabel=True)
+    main = SimpleNamespace(best=SimpleNamespace(task=task))
+    said = artefacts(Evidence(main, checked=[ARTEFACTS]))
     assert "predict the tags (macro AUROC 80.0 %, chance is 50.0 %)." in said
 
 

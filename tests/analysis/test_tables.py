@@ -10,7 +10,6 @@ from sklearn.metrics import classification_report
 from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
-from featurestack.analysis.runs import Results
 from featurestack.analysis.tables import (
     Mistake,
     ablations,
@@ -35,7 +34,7 @@ ROWS = [
 
 
 def test_a_class_report_is_scikit_learns(made):
-    run = made(MadeRun(skill=0.7), clips=390).runs[0]
+    run = made(MadeRun(skill=0.7), clips=390)[0]
     theirs = pd.DataFrame(
         classification_report(
             run.target, run.predicted[0], target_names=run.classes, output_dict=True
@@ -69,7 +68,7 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
         1: pytest.approx(2 / 3),
         2: pytest.approx(1 / 3),
     }
-    own = findings(Results([run], [])).best
+    own = findings([run]).best
     assert own.sd == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     report = tables.class_report(run).set_index("class").loc["macro avg"]
     assert own.balanced == pytest.approx(report["recall"])
@@ -79,7 +78,7 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
 def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     runs = made(
         MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")
-    ).runs
+    )
     gpu = Machine(processor="", cores=None, gpu="NVIDIA H200")
     two, other, one = (run.folders[0] for run in runs)
     rewrite(two, computed=computed(threads=2))
@@ -87,8 +86,8 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     rewrite(one, computed=computed(threads=1))
     costs = [tables.cost_of(run) for run in runs]
     # 20 epochs of a second, two folds or three
-    assert [own.fold_seconds for own in costs] == [20.0] * 3
-    trained_on = [own.trained_on for own in costs]
+    assert [own["fold_seconds"] for own in costs] == [20.0] * 3
+    trained_on = [own["trained_on"] for own in costs]
     assert trained_on == ["2 threads", "NVIDIA H200", "1 thread"]
 
 
@@ -98,8 +97,8 @@ def test_numbers_round():
     assert [tables.format_p(p) for p in (0.00004, 0.0125)] == ["< 0.001", "0.013"]
 
 
-def gains_of(results):
-    return ablations(rankings(results.runs)[0])
+def gains_of(runs):
+    return ablations(rankings(runs)[0])
 
 
 def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
@@ -145,7 +144,7 @@ def test_steps_between_feature_sets(made, runs, steps):
 
 
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
-    (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
+    (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50)
     counts = tables.confusion_counts(run)
     shown = classes_shown(counts)
     mistake = common_mistake(run)

@@ -10,7 +10,6 @@ from sklearn.metrics import average_precision_score
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.runs import Results
 from featurestack.features_cache.table import label_indicator
 from featurestack.scores.average_precision import fold_ranks, random_rank_precision
 from featurestack.scores.tags import error_table
@@ -54,7 +53,7 @@ def loaded(clips, hand_run):
             *(clips[name] for name in clips.columns[:4]), 1 / (1 + np.exp(-logits))
         )
         runs.append(hand_run(features, CLASSES, rows, task="tags"))
-    return Results(runs, [])
+    return runs
 
 
 def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_found(
@@ -71,7 +70,7 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     assert found.best.score.low < expected < found.best.score.high
     random_ranks = random_rank_precision(best.labels, best.folds)
     assert found.chance == pytest.approx(random_ranks.mean())
-    alone = findings(Results(loaded.runs[:1], []))
+    alone = findings(loaded[:1])
     assert "The mAP is clearly better than chance" in sentences.sure(alone)
     assert found.main.against_chance.p < 0.01
     assert list(found.tables["comparison"])[:3] == ["run", "map", "map_sd"]
@@ -85,17 +84,17 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
 
 
 def test_seeds_are_one_configuration(loaded):
-    strong, weak = loaded.runs
+    strong, weak = loaded
     both = np.concatenate([strong.probabilities, weak.probabilities])
     run = replace(strong, folders=strong.folders * 2, checkpoints={"last": both})
-    (own,) = findings(Results([run], [])).ranked
-    each = [findings(Results([run], [])).best.score.value for run in loaded.runs]
+    (own,) = findings([run]).ranked
+    each = [findings([run]).best.score.value for run in loaded]
     assert len(run.seeds) == 2 and own.score.value == pytest.approx(np.mean(each))
     assert each[0] > each[1] + 0.1
 
 
 def test_errors_are_listed_by_class(loaded):
-    run = loaded.runs[0]
+    run = loaded[0]
     of_bird = error_table(run).query("`class` == 'bird'").set_index("kind")
     assert of_bird.loc["false positive", "probability"].is_monotonic_decreasing
     assert of_bird.loc["missed", "labels"].str.contains("bird").all()

@@ -268,7 +268,7 @@ def test_a_feature_whose_removal_does_not_lower_the_score_is_removed():
 
 def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
     place, _ = useless
-    found = findings(load_runs(find(place / "runs", "d")))
+    found = findings(*load_runs(find(place / "runs", "d")))
     assert [run.name for run in found.runs] == ["answer"]
     assert not found.others and "better than chance, " in sentences.headline(found)
 

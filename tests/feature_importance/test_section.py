@@ -39,7 +39,7 @@ def proposed(trained=(), *, best=0.84, tested=("a", "b"), rows=("open",)):
         main=SimpleNamespace(best=run),
         best=SimpleNamespace(score=SimpleNamespace(value=best)),
         runs=runs,
-        warns=lambda code: False,
+        warnings={},
     )
     job = SimpleNamespace(given=("DATASET=synth", "RUN=mel"))
     tables = {

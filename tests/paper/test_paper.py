@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from featurestack import __version__
 from featurestack import paper as latex
 from featurestack.analysis.figures import SavedFigure
-from featurestack.analysis.findings import Said, findings
+from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import files_of_report
-from featurestack.analysis.runs import Problem, Results
+from featurestack.analysis.runs import Problem
 from featurestack.paper import methods_text
 from featurestack.results.config import Machine
 from featurestack.results.training_options import Training
@@ -127,8 +127,7 @@ def test_the_document_is_whole(made, tmp_path):
     runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
     results = made(*runs, names=ODD, dataset="esc10")
     unfinished = Problem("rms-cnn4", "no fold is finished yet", "unfinished")
-    results = Results(results.runs, [*results.problems, unfinished])
-    found = replace(findings(results), warnings=[Said("W6", "Old", "1 run.", "")])
+    found = replace(findings(results, [unfinished]), warnings={"W6": "1 run."})
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
@@ -154,9 +153,9 @@ def test_the_document_is_whole(made, tmp_path):
 
 def test_the_caption_has_the_protocol_only_if_all_rows_share_it(made, tmp_path):
     results = made(MadeRun(skill=0.8), MadeRun(features="rms", skill=0.7))
-    first, second = results.runs
+    first, second = results
     for other, shared in ((second, True), (replace(second, protocol="another"), False)):
-        found = findings(Results([first, other], []))
+        found = findings([first, other])
         latex.write_document(files_of_report(tmp_path / str(shared)), found, [], "")
         main = (tmp_path / str(shared) / "latex" / "main.tex").read_text()
         (caption,) = re.findall(r"\\caption\{(.*?)\}\\label\{tab:", main)

@@ -102,11 +102,10 @@ def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
     content = file.read_bytes()
     try:
         file.write_bytes(content[: len(content) // 2])
-        read = load_runs([RunFolder(run.path)])
+        (damaged,), (problem,) = load_runs([RunFolder(run.path)])
     finally:
         file.write_bytes(content)
-    assert read.runs[0].missing_folds == (2,)
-    assert "frames.npz" in read.problems[0].text
+    assert damaged.missing_folds == (2,) and "frames.npz" in problem.text
 
 
 def test_history_has_the_scores_of_what_is_stored(runs):

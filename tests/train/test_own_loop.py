@@ -69,9 +69,9 @@ def test_predictions_become_a_run_beside_the_others(own, options):
     assert folder.path.parent == trained.path.parent and "mine" in folder.name
     assert folder.history(1)["train_loss"].iloc[0] == 0.5
     assert folder.history(1)["test_accuracy"].iloc[1] == 1
-    found = load_runs([trained, folder])
-    assert not found.problems
-    assert {one.model for one in found.runs} == {"cnn4", "mine"}
+    runs, problems = load_runs([trained, folder])
+    assert not problems
+    assert {one.model for one in runs} == {"cnn4", "mine"}
 
 
 def test_workers_that_start_afresh_read_the_same_clips(own):
