@@ -23,7 +23,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import joblib
 import numpy as np
@@ -257,17 +256,12 @@ def is_shortage(error: BaseException) -> bool:
 # ---- the choice
 
 
-class TrialStep(NamedTuple):
-    """The results of one training step."""
-
-    loss: float
-    gradients: dict[str, torch.Tensor]  # fp32, by parameter
-
-
 def trial_step(
     network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Batch
-) -> TrialStep:
-    """One training step, without dropout, of a copy of the network."""
+) -> tuple[float, dict[str, torch.Tensor]]:
+    """The loss and each parameter's gradient (fp32) of one training step, without
+    dropout, of a copy of the network.
+    """
     compute.prepare()
     trial = compute.place(copy.deepcopy(network)).train()
     for layer in trial.modules():
@@ -282,10 +276,12 @@ def trial_step(
         loss = objective.loss(networks, y, 0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU
-    gradients = {name: weight.grad for name, weight in trial.named_parameters()}
-    return TrialStep(
-        value, {name: g.float() for name, g in gradients.items() if g is not None}
-    )
+    gradients = {
+        name: weight.grad.float()
+        for name, weight in trial.named_parameters()
+        if weight.grad is not None
+    }
+    return value, gradients
 
 
 def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
@@ -322,7 +318,7 @@ def disagreement(
     plain = Compute(compute.device)
     while True:
         try:
-            exact = trial_step(network, objective, plain, batch)
+            exact_loss, exact = trial_step(network, objective, plain, batch)
             break
         except (RuntimeError, MemoryError) as error:
             x, y = batch
@@ -338,18 +334,15 @@ def disagreement(
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()
         x, y = batch
-        rounded = trial_step(coarse, objective, plain, (x.to(kind).float(), y))
+        _, rounded = trial_step(coarse, objective, plain, (x.to(kind).float(), y))
     with poisoned_memory(compute.device):
-        fast = trial_step(network, objective, compute, batch)
-    tolerance = LOSS * max(exact.loss, 0.1)
-    if not abs(fast.loss - exact.loss) <= tolerance:  # NaN fails too
-        return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
-    lengths = [gradient.norm().item() for gradient in exact.gradients.values()]
+        loss, fast = trial_step(network, objective, compute, batch)
+    if not abs(loss - exact_loss) <= LOSS * max(exact_loss, 0.1):  # NaN fails too
+        return f"the loss of a step is {loss:.4g}, not {exact_loss:.4g}"
+    lengths = [gradient.norm().item() for gradient in exact.values()]
     floor = NEGLIGIBLE * math.hypot(*lengths)
-    for name, expected in exact.gradients.items():
-        difference = gradient_difference(
-            fast.gradients[name], rounded.gradients[name], expected, floor
-        )
+    for name, expected in exact.items():
+        difference = gradient_difference(fast[name], rounded[name], expected, floor)
         if difference:
             return f"the gradient of {name} {difference}"
     return ""

@@ -180,8 +180,7 @@ def channel_loudness(
     return loudness
 
 
-# Sources of batches: (B, D, H, W) float32 on the network's device, for clips given by
-# position.
+# Batches: (B, D, H, W) float32 on the network's device, for clips given by position.
 
 
 def sent(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
@@ -193,43 +192,40 @@ def sent(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-class Resident:
-    """Clips in memory as a network takes them; a batch is one gather."""
+class ClipReader:
+    """Clips as a network takes them: from memory, once they are kept there, else from
+    the cache's memory map, prepared in a thread.
+    """
 
     def __init__(
-        self,
-        positions: Positions,
-        parts: Iterable[torch.Tensor],
-        where: str | torch.device,
-        device: str,
+        self, plan: Plan, statistics: list[Statistics], device: str = "cpu"
     ) -> None:
-        """`parts` hold the clips at `positions` and stay on `where`."""
-        self.device = device
-        self.index = pd.Index(positions)
-        start = 0
+        self.plan, self.statistics, self.device = plan, statistics, device
+        self.index = pd.Index([])  # positions of the clips that are kept
+        self.values: torch.Tensor | None = None
+
+    def keep(
+        self, positions: Positions, parts: Iterable[torch.Tensor], where: str
+    ) -> None:
+        """Keep the clips at `positions`, which `parts` hold, in the memory of `where`;
+        a batch is one gather then.
+        """
+        start, values = 0, None
         for part in parts:
-            if not start:
+            if values is None:
                 shape = len(positions), *part.shape[1:]
-                self.values = torch.empty(shape, dtype=part.dtype, device=where)
-            self.values[start : start + len(part)] = part
+                values = torch.empty(shape, dtype=part.dtype, device=where)
+            values[start : start + len(part)] = part
             start += len(part)
+        self.index, self.values = pd.Index(positions), values
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
-        for positions in wanted:
-            places = torch.from_numpy(self.index.get_indexer(positions))
-            x = self.values.index_select(0, sent(places, self.values.device))
-            yield sent(x, self.device).float()
-
-
-@dataclass(frozen=True)
-class Streamed:
-    """Clips from the cache's memory map, prepared in a thread."""
-
-    plan: Plan
-    statistics: list[Statistics]
-    device: str = "cpu"
-
-    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
+        if self.values is not None:
+            for positions in wanted:
+                places = torch.from_numpy(self.index.get_indexer(positions))
+                x = self.values.index_select(0, sent(places, self.values.device))
+                yield sent(x, self.device).float()
+            return
         with ThreadPoolExecutor(
             1, initializer=torch.set_num_threads, initargs=(1,)
         ) as thread:
@@ -254,7 +250,7 @@ class FoldData:
 
     plan: Plan
     fold: int
-    source: Resident | Streamed
+    source: ClipReader
     channels: Channels  # for the augmentations
     train: Positions
     val: Positions
@@ -291,12 +287,11 @@ class FoldData:
         # one part at a time: a list would hold all statistics a second time, between
         # the buffers of their computation, which the heap could then not give back
         parts = (statistics(x)[..., None, None] for x in batches)
-        device = self.source.device
+        source = ClipReader(self.plan, self.source.statistics, self.source.device)
+        source.keep(every, parts, source.device)
         # a shift in time changes no statistic
         channels = self.channels._replace(timed=())
-        return replace(
-            self, source=Resident(every, parts, device, device), channels=channels
-        )
+        return replace(self, source=source, channels=channels)
 
 
 def load_fold(
@@ -316,14 +311,13 @@ def load_fold(
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
     train, val, test = map(plan.cache.positions, (split.train, split.val, split.test))
-    stream = Streamed(plan, statistics, device)
-    source: Resident | Streamed = stream
+    source = ClipReader(plan, statistics, device)
     every = np.concatenate([train, val, test])
     prepared = 2 * len(every) * math.prod(plan.input.shape)  # bytes
     place = "" if streamed else memory_of(prepared, device)
     if place:
         chunks = progress(chunked(every), label="loading features", unit="batches")
-        source = Resident(every, map(stream.read, chunks), place, device)
+        source.keep(every, map(source.read, chunks), place)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
 

@@ -74,10 +74,10 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
         tell_idle_card(len(folds))
     if len(devices) > 1:
         train_side_by_side(options)
-    elif started:
-        train_share(plan, folds, devices[0], bar)
-    else:
-        train_run(plan, folds, devices[0], bar)
+        return
+    if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # torchrun's, of the GPU
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    train_run(plan, share_of(folds) if started else folds, devices[0], bar)
 
 
 def tell_idle_card(folds: int) -> None:
@@ -91,19 +91,12 @@ def tell_idle_card(folds: int) -> None:
         )
 
 
-def train_share(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:
-    """Train these folds next to the other processes of torchrun, or of several devices.
-
-    The variables RANK and WORLD_SIZE are the process's number and how many there are;
-    torchrun sets LOCAL_RANK, its number on this machine, which is that of its GPU.
-    """
+def share_of(folds: Sequence[int]) -> list[int]:
+    """The folds in the order of this process, the number RANK of WORLD_SIZE."""
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if device == "cuda" and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     share = folds[rank::size]
     # backwards, because the others begin with the first ones
-    others = [fold for fold in reversed(folds) if fold not in share]
-    train_run(plan, [*share, *others], device, bar)
+    return [*share, *(fold for fold in reversed(folds) if fold not in share)]
 
 
 def train_side_by_side(options: RunOptions) -> None:
@@ -116,7 +109,8 @@ def train_side_by_side(options: RunOptions) -> None:
             "-m",
             "featurestack",
             "train",  # a wheel installs this one name
-            *child_words(options, device),
+            *option_words(replace(options, device=device)),
+            *load_words(),
         ]
         number = {"RANK": str(rank), "WORLD_SIZE": str(len(devices))}
         jobs.append(
@@ -131,11 +125,6 @@ def train_side_by_side(options: RunOptions) -> None:
             job.terminate()
     if failed:
         raise Failed(f"training on {' and '.join(failed)} failed: see above")
-
-
-def child_words(options: RunOptions, device: str) -> list[str]:
-    """NAME=value of the options, and of the code of one's own."""
-    return [*option_words(replace(options, device=device)), *load_words()]
 
 
 # ---- one process
@@ -157,8 +146,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     run_json.refuse_damage(plan)
     splits = split_folds(plan, folds, clips.unusable)
     trainer = trainer_of(plan)
+    # the bar's total falls by what is not trained: first by damaged clips
     trained = sum(len(split.train) for split in splits.values())
-    bar.total += plan.epochs * trained - plan.steps(folds)  # damaged ones are left out
+    bar.total -= plan.steps(folds) - plan.epochs * trained
     estimate = Estimate(bar, QUICKER if plan.model.kind.resized else "")
     compute: Compute | None = None
     for fold, split in splits.items():
@@ -180,12 +170,19 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 of_fold.estimate = estimate
                 train_fold(of_fold, bar)
                 del data, of_fold  # before the next fold's clips are loaded
-            except Exception as error:
-                # a shortage has no class of its own
-                sentence = explanation(error, plan, device)
-                if sentence:
-                    raise Failed(f"fold {fold}: {sentence}") from error
-                raise
+            except OSError as error:
+                resume = "run the same command again to resume"
+                raise Failed(f"fold {fold}: {error}; {resume}") from error
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+                batch = plan.training.batch
+                rows, frames = plan.input.grid
+                raise Failed(
+                    f"fold {fold}: out of memory on {device}: BATCH={batch},"
+                    f" GRID={rows}x{frames}; try BATCH={max(2, batch // 2)}, or a"
+                    " smaller GRID or MODEL"
+                ) from error
 
 
 def load_data(
@@ -250,7 +247,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     if (folder / "last.pt").is_file():
         trainer.resume(folder / "last.pt")
     clips = len(trainer.data.train)
-    bar.total -= clips * trainer.epoch  # the bar counts what is left to do
+    bar.total -= clips * trainer.epoch  # trained before
     run_folder.start_history(folder, trainer.rows, run.task.metric.history_columns)
     tracker = None
     if chosen := plan.options.tracker:
@@ -260,8 +257,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     complete = False
     try:
         trainer.fit(folder, bar, tracker)
-        # without the epochs that early stopping spared
-        bar.total -= clips * (plan.epochs - trainer.epoch)
+        bar.total -= clips * (plan.epochs - trainer.epoch)  # spared by early stopping
         write_results(trainer, folder)
         tell_scores(run, fold)
         complete = True
@@ -282,20 +278,6 @@ def tell_scores(run: RunFolder, fold: int) -> None:
         metric = run.task.metric
         score = f"{metric.title} {percent(scores[metric.name])} %"
         tell(f"{run.name} fold {fold}: {epoch}test {score}, loss {scores['loss']:.3f}")
-
-
-def explanation(error: Exception, plan: Plan, device: str) -> str:
-    """One sentence for the user about an expected failure; empty for any other."""
-    if is_shortage(error):
-        batch = plan.training.batch
-        rows, frames = plan.input.grid
-        smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
-        return (
-            f"out of memory on {device}: BATCH={batch}, GRID={rows}x{frames}; {smaller}"
-        )
-    if isinstance(error, OSError):
-        return f"{error}; run the same command again to resume"
-    return ""
 
 
 def write_results(trainer: Trainer, folder: Path) -> None:
@@ -361,8 +343,9 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     lines = []
     readable = plan.cache.readable(plan.channel_names)
     failed = failed_clips(plan.cache.folder)
-    places = [WHOLE, *plan.stored]
-    unreadable = set().union(*(failed.get(name, set()) for name in places))
+    unreadable: set[str] = set()
+    for name in (WHOLE, *plan.stored):
+        unreadable |= failed.get(name, set())
     is_unreadable = plan.cache.clips["clip_id"].isin(unreadable) & ~readable
     if is_unreadable.any():
         lines.append(
@@ -386,21 +369,16 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
 
 def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
     """Messages about a fold's clips; RequestError if there is nothing to learn."""
-    clips = {"trained on": split.train, "tested": split.test}
-    present = {
-        verb: np.array(plan.names)[
-            plan.indicator(plan.cache.positions(ids)).any(axis=0)
-        ].tolist()
-        for verb, ids in clips.items()
-    }
-    if len(present["trained on"]) < (1 if plan.task.multilabel else 2):
-        raise RequestError(
-            f"fold {fold} has training clips of only one class, and leaves out "
-            f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
-        )
     lines = []
-    for verb, has in present.items():
-        lacking = [name for name in plan.names if name not in has]
+    for verb, clips in (("trained on", split.train), ("tested", split.test)):
+        present = plan.indicator(plan.cache.positions(clips)).any(axis=0)
+        fewest = 1 if plan.task.multilabel else 2
+        if verb == "trained on" and present.sum() < fewest:
+            raise RequestError(
+                f"fold {fold} has training clips of only one class, and leaves out "
+                f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
+            )
+        lacking = [name for name, there in zip(plan.names, present) if not there]
         if lacking:
             lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
     if len(split.left_out):

@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -29,8 +29,9 @@ Passes: TypeAlias = Callable[
 ]
 # loss, logits, and the gradient of each parameter that has one
 Made: TypeAlias = tuple[torch.Tensor | None, ...]
+Replay: TypeAlias = Callable[[], None]
 # work -> what it made, and what makes it again in the same memory
-Record: TypeAlias = Callable[[Callable[[], Made]], tuple[Made, Callable[[], None]]]
+Record: TypeAlias = Callable[[Callable[[], Made]], tuple[Made, Replay]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 MOMENTUM = 0.9  # sgd's, by Nesterov
@@ -236,7 +237,7 @@ class EarlyStopping:
 # ---- a step as one CUDA graph
 
 
-def cuda_graph(work: Callable[[], Made]) -> tuple[Made, Callable[[], None]]:
+def cuda_graph(work: Callable[[], Made]) -> tuple[Made, Replay]:
     """Do the work once, which loads its kernels, then capture it."""
     stream, aside = torch.cuda.current_stream(), torch.cuda.Stream()
     aside.wait_stream(stream)
@@ -266,20 +267,10 @@ def obstacle(network: nn.Module) -> str:
 def captured_passes(network: nn.Module, passes: Passes) -> Passes:
     """The passes as one CUDA graph, where the network allows it."""
     reason = obstacle(network)
-    if reason:
-        tell_once(KERNELS.format(reason))
-        return passes
-    return Replayed(network, passes, cuda_graph)
-
-
-@dataclass
-class Captured:
-    """The passes for one size of batch, and the tensors that they read and fill."""
-
-    x: torch.Tensor
-    targets: torch.Tensor
-    made: Made
-    replay: Callable[[], None]
+    if not reason:
+        return Replayed(network, passes, cuda_graph)
+    tell_once(KERNELS.format(reason))
+    return passes
 
 
 class Replayed:
@@ -290,7 +281,8 @@ class Replayed:
     def __init__(self, network: nn.Module, passes: Passes, record: Record) -> None:
         self.network, self.passes, self.record = network, passes, record
         self.parameters = [w for w in network.parameters() if w.requires_grad]
-        self.captured: dict[torch.Size, Captured] = {}
+        # size of a batch -> x and targets that are read, what is made, the replay
+        self.captured: dict[torch.Size, tuple[Any, Any, Made, Replay]] = {}
         self.reason = ""  # why nothing more is captured
 
     def __call__(
@@ -300,11 +292,11 @@ class Replayed:
             self.capture(x, targets)
         if x.shape not in self.captured:
             return self.passes(x, targets)
-        own = self.captured[x.shape]
-        own.x.copy_(x)
-        own.targets.copy_(targets)
-        own.replay()
-        loss, logits, *gradients = own.made
+        own_x, own_targets, made, replay = self.captured[x.shape]
+        own_x.copy_(x)
+        own_targets.copy_(targets)
+        replay()
+        loss, logits, *gradients = made
         assert loss is not None and logits is not None
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             weight.grad = gradient
@@ -323,7 +315,7 @@ class Replayed:
 
         try:
             made, replay = self.record(work)
-            self.captured[x.shape] = Captured(x, targets, made, replay)
+            self.captured[x.shape] = x, targets, made, replay
         except RuntimeError as error:
             self.reason = str(error).partition("\n")[0]
             tell_once(KERNELS.format(self.reason))

@@ -62,6 +62,11 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     clip_seconds = None
     if np.mean(filled < 1) > PADDED:
         clip_seconds = round(float(np.median(filled)) * cache.duration, 3)
+    gpu = None
+    if device == "cuda":
+        import torch
+
+        gpu = torch.cuda.get_device_name(device)
     rows, frames = plan.input.grid
     numbers = {name: version(name) for name in VERSIONED}
     return RunConfig(
@@ -94,7 +99,11 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         clips=content["clips"],
         targets={name: plan.data[name] for name in plan.data.keys() - OF_CLIPS},
         left_out=plan.left_out,
-        machine=machine(device),
+        machine=Machine(
+            processor=platform.processor() or platform.machine(),
+            cores=joblib.cpu_count(),
+            gpu=gpu,
+        ),
         versions={"python": platform.python_version()} | numbers,
     )
 
@@ -199,19 +208,6 @@ def seconds_of(folder: RunFolder) -> float:
     return float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
 
 
-def machine(device: str) -> Machine:
-    gpu = None
-    if device == "cuda":
-        import torch
-
-        gpu = torch.cuda.get_device_name(device)
-    return Machine(
-        processor=platform.processor() or platform.machine(),
-        cores=joblib.cpu_count(),
-        gpu=gpu,
-    )
-
-
 def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     """Selection -> calibration for new audio, fitted to all clips tested so far."""
     task = run.task
@@ -221,10 +217,7 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         targets = task.targets(tested["target"], run.classes)
         labels = indicator(targets, len(run.classes))
         probabilities = tested[run.classes].to_numpy(np.float32)
-        temperature = 1.0
-        if not task.multilabel:
-            temperature = fit_temperature(labels.argmax(axis=1), probabilities)
-        thresholds = None
+        temperature, thresholds = 1.0, None
         if task.multilabel:
             from featurestack.scores.tags import thresholds_of_run
 
@@ -232,6 +225,8 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
             whole = run.finished == run.folds
             values = thresholds_of_run(labels, probabilities, folds, whole=whole)
             thresholds = dict(zip(run.classes, values.tolist()))
+        else:
+            temperature = fit_temperature(labels.argmax(axis=1), probabilities)
         fitted[selection] = Calibration(
             temperature=temperature, clips=len(tested), thresholds=thresholds
         )

@@ -94,15 +94,16 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 
 
 class Estimate:
-    """The clock of a training, whose bar counts the clips of all steps."""
+    """The clock of a training, whose bar counts the clips of all steps; `quicker` is
+    the option to take instead, if there is one.
+    """
 
     def __init__(self, bar: "Bar", quicker: str = "") -> None:
-        """`quicker` is the option to take instead, if there is one."""
         self.bar, self.quicker = bar, quicker
         self.steps = 0
 
     def step(self, loss: torch.Tensor) -> None:
-        """Count a step that has just been queued."""
+        """Count a step that has just been queued; after some, say how long all take."""
         self.steps += 1
         if self.steps == 1:
             loss.item()  # waits for a GPU
@@ -110,16 +111,10 @@ class Estimate:
         elif self.steps == 1 + TIMED_STEPS and self.bar.n > self.clips:
             loss.item()
             each = (time.perf_counter() - self.start) / (self.bar.n - self.clips)
-            line = self.line(each * (self.bar.total - self.bar.n))
-            if line:
-                tell(line)
-
-    def line(self, seconds: float) -> str:
-        """The sentence about this time; '' if it is short."""
-        if seconds < LEAST_SECONDS:
-            return ""
-        text = f"about {math.ceil(seconds / 60)} min in all"
-        return f"{text}; {self.quicker}" if self.quicker else text
+            seconds = each * (self.bar.total - self.bar.n)
+            if seconds >= LEAST_SECONDS:
+                quicker = f"; {self.quicker}" if self.quicker else ""
+                tell(f"about {math.ceil(seconds / 60)} min in all{quicker}")
 
 
 class Trainer:

@@ -28,7 +28,7 @@ from featurestack.features_cache.names import (
 )
 from featurestack.features_cache.table import CLIP_COLUMNS
 from featurestack.results.config import RunConfig, digest
-from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
 from featurestack.scores.tasks import task_of
 from featurestack.storage.files import is_file, may_read, require_readable
 
@@ -64,9 +64,7 @@ def select(
     chosen = {}
     for word in words:
         if word == "last" and known:
-            current = list(current_runs(known, data).values())
-            able = [run for run in current if predicting and has_weights(run)]
-            run = max(able or current, key=_written)
+            run = last_run(list(current_runs(known, data).values()), predicting)
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
@@ -83,6 +81,20 @@ def select(
     for run in of_other_data([*chosen.values()], data):
         tell_once(f"{run.name} was trained on data that have changed since")
     return list(chosen.values())
+
+
+def last_run(runs: Sequence[RunFolder], predicting: bool) -> RunFolder:
+    """The run whose run.json was written last, if `predicting` of those of which a
+    finished fold has its weights.
+    """
+    readable = [run for run in runs if may_read(run.path)]
+    able = []
+    for run in readable:
+        weights = run.path.glob("fold*/last.pt")
+        if any((file.parent / PREDICTIONS_FILE).is_file() for file in weights):
+            able.append(run)
+    chosen = (able if predicting else []) or readable or runs
+    return max(chosen, key=lambda run: (run.path / "run.json").stat().st_mtime)
 
 
 def current_runs(
@@ -136,19 +148,6 @@ def select_one(
     return chosen[0]
 
 
-def has_weights(run: RunFolder) -> bool:
-    """Whether a finished fold has its weights."""
-    return any(
-        (fold / "last.pt").is_file() and (fold / "predictions.csv").is_file()
-        for fold in run.path.glob("fold*")
-    )
-
-
-def _written(run: RunFolder) -> float:
-    """When run.json was written; 0 if the folder may not be read."""
-    return (run.path / "run.json").stat().st_mtime if may_read(run.path) else 0.0
-
-
 def _is_run(path: str) -> bool:
     """Whether this is the path of a run, or of a folder that may not be read."""
     # Path's is_dir raises if the name is too long for a file
@@ -193,9 +192,16 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
     return False
 
 
-def data_of(config: RunConfig, cache: Cache) -> dict[str, Any]:
-    """The digests of the data on which a run would be trained today."""
-    known = digests(cache, config.cache, clips_of_run(config, cache))
+def is_of_today(config: RunConfig, cache: Cache) -> bool:
+    """Whether a run would be trained on the same data today. So does a run whose
+    features the cache lacks, or that was made elsewhere: nothing says so.
+    """
+    if not config.cache or not {*config.cache} <= {*cache.features}:
+        return True
+    try:
+        now = digests(cache, config.cache, clips_of_run(config, cache))
+    except RequestError:  # a feature's file is damaged
+        return True
     targets: Mapping[str, str] = {}
     if config.training:
         try:
@@ -203,20 +209,8 @@ def data_of(config: RunConfig, cache: Cache) -> dict[str, Any]:
             targets = task.digests(cache, config.training, config.channels)
         except RequestError:  # they can be read no more
             targets = dict.fromkeys(config.targets, "")
-    return {**known, **targets}
-
-
-def is_of_today(config: RunConfig, cache: Cache) -> bool:
-    """Whether a run belongs to the data of today. So does a run whose features the
-    cache lacks, or that was made elsewhere: nothing says so.
-    """
-    if not config.cache or not {*config.cache} <= {*cache.features}:
-        return True
-    try:
-        now = data_of(config, cache)
-    except RequestError:  # a feature's file is damaged
-        return True
-    return now == config.data and not readable_again(config, cache)
+    same = {**now, **targets} == config.data
+    return same and not readable_again(config, cache)
 
 
 def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:

@@ -1,5 +1,7 @@
 """The folds of a run that several processes train are those of one process."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from featurestack.commandline.options import option_words, texts
@@ -7,7 +9,6 @@ from featurestack.commandline.terminal import tell_once
 from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import make_plan
 from tests.processes import python
 from tests.train.little import change, execute
 
@@ -32,22 +33,22 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_process_ends_with_the_folds_of_the_others(options, monkeypatch):
-    trained = []
-    monkeypatch.setattr(
-        folds, "train_run", lambda plan, share, device, bar: trained.append(share)
-    )
-    for rank in "01":
+def test_a_process_ends_with_the_folds_of_the_others(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, share in (("0", [1, 3, 5, 4, 2]), ("1", [2, 4, 5, 3, 1])):
         monkeypatch.setenv("RANK", rank)
-        monkeypatch.setenv("WORLD_SIZE", "2")
-        folds.train_share(make_plan(options), [1, 2, 3, 4, 5], "cpu", None)
-    assert trained == [[1, 3, 5, 4, 2], [2, 4, 5, 3, 1]]
+        assert folds.share_of([1, 2, 3, 4, 5]) == share
 
 
-def test_a_child_gets_what_was_given():
+def test_a_child_gets_what_was_given(monkeypatch):
     words = ["AUGMENT=mask,mixup=0.2", "NAME=other name", "FOLDS=1 3"]
-    given = RunOptions.build(texts(RunOptions, words))
-    child = RunOptions.build(texts(RunOptions, folds.child_words(given, "cuda:1")))
+    given = RunOptions.build(texts(RunOptions, [*words, "DEVICE=cpu cuda:1"]))
+    started = Mock()
+    started.return_value.wait.return_value = 0
+    monkeypatch.setattr(folds.subprocess, "Popen", started)
+    folds.train_side_by_side(given)
+    *_, second = (call.args[0] for call in started.call_args_list)
+    child = RunOptions.build(texts(RunOptions, second[4:]))
     assert child == change(given, device="cuda:1")
 
 

@@ -192,13 +192,6 @@ class DenseNet(nn.Module):
         return self.classifier(x.flatten(1))
 
 
-# ---- MERGED FROM resnet.py
-"""ResNet (He et al. 2016, arXiv:1512.03385) with the module names of torchvision.
-
-A state dict of torchvision's resnet18, 34 or 50 loads key by key.
-"""
-
-
 Block = Callable[[int, int, int], nn.Module]  # (input channels, width, stride) -> block
 
 
