@@ -314,22 +314,17 @@ def load_fold(
     source = ClipReader(plan, statistics, device)
     every = np.concatenate([train, val, test])
     prepared = 2 * len(every) * math.prod(plan.input.shape)  # bytes
-    place = "" if streamed else memory_of(prepared, device)
+    place = ""
+    if not streamed and prepared < SHARE_OF_RAM * psutil.virtual_memory().available:
+        place = "cpu"
+    if not streamed and device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        place = device if prepared < SHARE_OF_GPU * free else place
     if place:
         chunks = progress(chunked(every), label="loading features", unit="batches")
         source.keep(every, map(source.read, chunks), place)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
-
-
-def memory_of(prepared: int, device: str) -> str:
-    """The memory that so many bytes of clips fit into: the GPU's, else RAM; else ''."""
-    if device == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        if prepared < SHARE_OF_GPU * free:
-            return device
-    available = psutil.virtual_memory().available
-    return "cpu" if prepared < SHARE_OF_RAM * available else ""
 
 
 def chunked(positions: Positions) -> list[Positions]:

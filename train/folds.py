@@ -52,8 +52,6 @@ from featurestack.train.trainer import Estimate, Trainer, trainer_of
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-IDLE = 0.9  # share of free memory of a card that nothing else uses
-MOST_BESIDE = 5  # folds side by side on one card: so many were measured
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
 QUICKER = "MODEL=ridge takes seconds"
 SHARED = "recording occurs in the part that is tested or validated"
@@ -66,33 +64,22 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
     """Train these folds on the devices of the options; an exact model is fitted on the
     CPU.
     """
-    options = plan.options
-    named = options.device if plan.model.kind.in_steps else "cpu"
+    named = plan.options.device if plan.model.kind.in_steps else "cpu"
     devices = list(map(device_of, named.split()))
-    started = "WORLD_SIZE" in os.environ  # by torchrun, or by `train_side_by_side`
-    if options.device == "auto" and devices == ["cuda"] and not started:
-        tell_idle_card(len(folds))
     if len(devices) > 1:
-        train_side_by_side(options)
+        train_side_by_side(plan.options)
         return
     if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # torchrun's, of the GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    train_run(plan, share_of(folds) if started else folds, devices[0], bar)
+    train_run(plan, share_of(folds), devices[0], bar)
 
 
-def tell_idle_card(folds: int) -> None:
-    """Say how to train folds side by side on a card that nothing else uses."""
-    free, total = torch.cuda.mem_get_info()
-    if folds > 1 and free > IDLE * total:
-        words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
-        tell_once(
-            f'this card is nearly idle: DEVICE="{words}" trains folds side by side'
-            " (on an H200 five took 43 s instead of 64)"
-        )
-
-
-def share_of(folds: Sequence[int]) -> list[int]:
-    """The folds in the order of this process, the number RANK of WORLD_SIZE."""
+def share_of(folds: Sequence[int]) -> Sequence[int]:
+    """The folds in the order of this process, if torchrun or `train_side_by_side`
+    started it as the number RANK of WORLD_SIZE.
+    """
+    if "WORLD_SIZE" not in os.environ:
+        return folds
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     share = folds[rank::size]
     # backwards, because the others begin with the first ones
@@ -322,7 +309,7 @@ def split_folds(
                 f"{channel.name}: neighbouring columns are averaged, {numbers}"
             )
     if plan.input.drop_padding:
-        share = 1 - plan.filled.mean()
+        share = 1 - plan.cache.filled[plan.table.index].mean()
         lines.append(
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"

@@ -16,7 +16,7 @@ without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
@@ -54,6 +54,18 @@ class Plane(NamedTuple):
 
 
 Planes = tuple[Plane, ...]
+
+
+def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
+    """A feature set by the cache's names; RequestError if a part is missing."""
+    asked = parse_set(text)
+    cache.refuse_missing(asked)
+    features = []
+    for channel in asked:
+        cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
+        stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
+        features.append(replace(stored, rows=channel.rows))
+    return tuple(features)
 
 
 def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:

@@ -22,7 +22,6 @@ from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import (
     Channel,
     dataset_name,
-    parse_channel,
     parse_set,
 )
 from featurestack.features_cache.table import (
@@ -41,7 +40,11 @@ from featurestack.scores.metrics import indicator
 from featurestack.scores.tasks import Task, claiming_name, task_of
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import FOR_VECTORS, Model, choose_model, resolve
-from featurestack.train.network_input import InputSpec, describe_channel
+from featurestack.train.network_input import (
+    InputSpec,
+    describe_channel,
+    find_features,
+)
 from featurestack.train.options import (
     NATIVE,
     RunOptions,
@@ -107,11 +110,6 @@ class Plan:
         """The stored values (B, rows, frames) of each channel for these clips."""
         channels = [channel.channel for channel in self.channels]
         return self.cache.batch(channels, positions)
-
-    @property
-    def filled(self) -> NDArray[np.float64]:
-        """(N,) the share of the duration that each of its clips fills."""
-        return self.cache.filled[self.table.index]
 
     @cached_property
     def classes(self) -> tuple[SoundClass, ...]:
@@ -188,18 +186,6 @@ class Plan:
 # ---- the data
 
 
-def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
-    """A feature set by the cache's names; RequestError if a part is missing."""
-    asked = parse_set(text)
-    cache.refuse_missing(asked)
-    features = []
-    for channel in asked:
-        cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
-        stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
-        features.append(replace(stored, rows=channel.rows))
-    return tuple(features)
-
-
 def find_clips(
     cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
@@ -271,6 +257,24 @@ def validate(options: RunOptions) -> None:
         )
 
 
+def defaults(named: RunOptions, model: Model) -> dict[str, Any]:
+    """The values of options that follow from the model and its weights."""
+    chosen: dict[str, Any] = {"norm": "row"}  # as a network from scratch
+    if model.kind.in_steps:
+        weights = "none" if named.weights in ("auto", "") else named.weights
+        default, useless = vars(RunOptions()), model.unused
+        chosen = {
+            name: value
+            for name, value in suitable(weights).items()
+            if name not in useless and getattr(named, name) == default[name]
+        }
+        chosen |= {"weights": weights}
+        chosen |= {"lr": named.resolved_lr, "decay": named.resolved_decay}
+    if named.augment == "auto":
+        chosen["augment"] = model.augment
+    return chosen
+
+
 def settle(
     asked: RunOptions,
     features: Sequence[Channel],
@@ -282,7 +286,7 @@ def settle(
     and messages about those that differ from the given ones. An own loop's network has
     `own_weights`.
     """
-    known, default = fields(RunOptions), vars(RunOptions())
+    default = vars(RunOptions())
     told = []
     if asked.model == RunOptions.model and model.name == FOR_VECTORS:
         told.append(f"every channel is a vector: MODEL={model.name} is trained")
@@ -291,11 +295,7 @@ def settle(
             told.append(f"{given}: {channel}, the only one in the cache")
 
     # what has no effect goes back to its default
-    parts = {None, *model.kind.uses}
-    useless = sorted(
-        name for name, own in known.items() if own.metadata.get("needs") not in parts
-    )
-    ignored = [name for name in useless if getattr(asked, name) != default[name]]
+    ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
     if ignored:
         told.append(f"{model.name} ignores {', '.join(ignored).upper()}")
     if asked.val == "none" and asked.select != RunOptions.select:
@@ -326,22 +326,18 @@ def settle(
         weights = choose_weights(named.weights, model.base)
         named = replace(named, weights=weights)
 
-    # defaults that follow from the model and its weights
-    chosen: dict[str, Any] = {"norm": "row"}  # as a network from scratch
-    if model.kind.in_steps:
-        weights = "none" if named.weights in ("auto", "") else named.weights
-        chosen = {
-            name: value
-            for name, value in suitable(weights).items()
-            if name not in useless and getattr(named, name) == default[name]
-        }
-        if weights != "none" and chosen:
-            words = " ".join(f"{key.upper()}={value}" for key, value in chosen.items())
-            told.append(f"{words} by default, because training begins with {weights}")
-        rates = {"lr": named.resolved_lr, "decay": named.resolved_decay}
-        chosen |= {"weights": weights, **rates}
-    if named.augment == "auto":
-        chosen["augment"] = model.augment
+    chosen = defaults(named, model)
+    if model.kind.in_steps and chosen["weights"] != "none":
+        words = [
+            f"{name.upper()}={value}"
+            for name, value in chosen.items()
+            if name in suitable(chosen["weights"])
+        ]
+        if words:
+            told.append(
+                f"{' '.join(words)} by default, because training begins with"
+                f" {chosen['weights']}"
+            )
     return named, replace(named, **chosen), told
 
 

@@ -33,11 +33,10 @@ from featurestack.scores.metrics import by_unit
 from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
-from featurestack.train.network_input import describe_channel
+from featurestack.train.network_input import describe_channel, find_features
 from featurestack.train.options import RunOptions, TrainOptions
 from featurestack.train.plan import (
     Plan,
-    find_features,
     make_plan,
     training_command,
     validate,

@@ -58,7 +58,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     model = plan.model
     content = plan.content
     seedless = content | {"options": content["options"] | {"seed": None}}
-    filled = plan.filled
+    filled = cache.filled[plan.table.index]  # share of the duration
     clip_seconds = None
     if np.mean(filled < 1) > PADDED:
         clip_seconds = round(float(np.median(filled)) * cache.duration, 3)

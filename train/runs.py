@@ -15,7 +15,6 @@ from featurestack.storage.own_files import RECORD, OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 
 HEADER = ("folder", "features", "model", "folds", "test")
-Row = tuple[str, ...]
 
 
 # ---- runs
@@ -25,7 +24,7 @@ def list_runs(options: ListOptions) -> int:
     """The command `runs`; 1 if a run cannot be read: it is named, and the others are
     listed.
     """
-    rows: list[Row] = []
+    rows: list[tuple[str, ...]] = []
     problems: dict[str, None] = {}
     for folder in run_folders(options.runs):
         runs = runs_in(folder)
@@ -78,11 +77,6 @@ def runs_in(folder: Path) -> list[RunFolder]:
 # ---- remove
 
 
-def is_filled(folder: Path) -> bool:
-    """Whether a command has filled a folder without making it a run."""
-    return (folder / RECORD).is_file() and not (folder / "run.json").exists()
-
-
 def remove_runs(options: RemoveOptions) -> int:
     """Name the files, ask, and delete; 1 if nothing was deleted."""
     dataset = dataset_name(options.dataset)
@@ -91,7 +85,11 @@ def remove_runs(options: RemoveOptions) -> int:
         runs += of_other_data(find(options.runs, dataset), options.data)
     # importance, fits: filled by a command, without being a run
     named = options.runs.glob(f"{dataset or '*'}/{options.run or '?'}")
-    folders = [path for path in named if is_filled(path)]
+    folders = [
+        folder
+        for folder in named
+        if (folder / RECORD).is_file() and not (folder / "run.json").exists()
+    ]
     if not folders and (options.run or not options.old):
         runs += select(options.runs, options.run, dataset, data=options.data)
     folders += list(dict.fromkeys(run.path for run in runs))
@@ -99,11 +97,7 @@ def remove_runs(options: RemoveOptions) -> int:
         print("no run is of other data than there are today")
         return 0
     for folder in folders:
-        if (
-            folder.exists()
-            and not (folder / RECORD).is_file()
-            and any(folder.iterdir())
-        ):
+        if not (folder / RECORD).is_file() and any(folder.glob("*")):
             raise RequestError(
                 f"{folder} has no {RECORD}, which names the files that this program"
                 " wrote: nothing of it is removed, delete it by hand"

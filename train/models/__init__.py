@@ -28,12 +28,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from featurestack.commandline.errors import RequestError, make_command, nearest
+from featurestack.commandline.options import fields
 from featurestack.commandline.quantities import number_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.results.config import StoredChannel
-from featurestack.results.training_options import STRENGTH, Training
+from featurestack.results.training_options import STRENGTH
 from featurestack.scores.tasks import Task
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
+from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +99,15 @@ class Model:
         """
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @property
+    def unused(self) -> list[str]:
+        """The options of a run that it has no use for, sorted."""
+        parts = {None, *self.kind.uses}
+        known = fields(RunOptions).items()
+        return sorted(
+            key for key, own in known if own.metadata.get("needs") not in parts
+        )
 
     @property
     def name(self) -> str:
@@ -250,7 +261,7 @@ def choose_model(
     name: str, channels: Sequence[StoredChannel], task: Task | None = None
 ) -> Model:
     """The named model; the default becomes mlp if all channels are vectors."""
-    if name == Training.model and all(channel.frames == 1 for channel in channels):
+    if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS
     model = resolve(name)
     if task and model.kind.answers != task.answers:
