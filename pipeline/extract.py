@@ -20,6 +20,7 @@ from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
+from featurestack.features_cache.table import spans
 from featurestack.features_cache.writer import (
     CacheWriter,
     Missing,
@@ -173,18 +174,20 @@ def batches(
 ) -> Iterator[list[ClipTask]]:
     """Batches of clips that lack a feature, shorter towards the end."""
     left = lacking.clips
-    ids = asked.clips["clip_id"].tolist()
+    clips = asked.clips
+    versions = [*zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())]
+    sources = [*zip(clips["clip_id"], clips["path"], spans(clips), versions)]
     fitting = int(LONGEST_AUDIO / max(asked.dataset.duration, 1))
     most = min(max(fitting, 1), LONGEST_BATCH)
     while len(left):
         size = min(most, 1 + len(left) // (processes * BATCHES_LEFT))
         rows, left = np.split(left, [size])
-        of_features = asked.fingerprints(rows)
+        of_features = np.array(asked.fingerprints(rows), np.uint64)
         batch = []
-        for place, row in enumerate(rows.tolist()):
-            todo = np.flatnonzero(lacking.todo[row]).tolist()
-            prints = {feature: of_features[feature][place] for feature in todo}
-            batch.append(ClipTask(row, ids[row], asked.sources[row], prints))
+        for row, prints in zip(rows.tolist(), of_features.T):
+            todo = np.flatnonzero(lacking.todo[row])
+            lacks = dict(zip(todo.tolist(), prints[todo].tolist()))
+            batch.append(ClipTask(row, *sources[row], lacks))
         yield batch
 
 

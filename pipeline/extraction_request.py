@@ -29,7 +29,6 @@ from featurestack.features_cache.names import (
 )
 from featurestack.features_cache.table import (
     SOURCE_COLUMNS,
-    spans,
     untrainable,
     with_sources,
 )
@@ -44,7 +43,6 @@ from featurestack.pipeline.features import (
     resolve_feature,
 )
 from featurestack.pipeline.options import ExtractOptions
-from featurestack.pipeline.worker import Source
 from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
@@ -76,15 +74,6 @@ class Request(Wanted):
         """The cache, if some feature is computed from another one's map."""
         derived = any(variant.source for variant in self.variants)
         return Cache(self.folder) if derived and is_cache(self.folder) else None
-
-    @functools.cached_property
-    def sources(self) -> list[Source]:
-        """(N,) origin of each clip's samples."""
-        clips = self.clips
-        versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
-        channels = itertools.repeat(self.dataset.audio_channel)
-        columns = clips["path"], spans(clips), channels, versions
-        return list(map(Source, *columns))
 
 
 def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:

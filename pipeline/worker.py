@@ -33,10 +33,7 @@ from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Handle
-from featurestack.features_cache.hdf5 import (
-    FeatureFile,
-    state_word,
-)
+from featurestack.features_cache.hdf5 import FeatureFile, state_word
 from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.writer import Clips, to_stored, write_batch
 from featurestack.pipeline import audio, kernels
@@ -48,26 +45,15 @@ WARM_UP = 1.0  # seconds of silence
 warm: set[str] = set()  # features that this process has loaded and compiled
 
 
-class Source(NamedTuple):
-    """The origin of a clip's samples."""
-
-    path: str
-    span: audio.Span
-    channel: int  # the file's, 0 for the mean
-    # size and time of the file when the clip's fingerprint was made
-    version: tuple[int, int] = (0, 0)
-
-    def load(self, sample_rate: int, samples: int) -> audio.Samples:
-        """(samples,) float32; AudioError as in `load_clip`."""
-        return audio.load_clip(self.path, sample_rate, samples, self.span, self.channel)
-
-
 class ClipTask(NamedTuple):
     """A clip and the features that it still lacks."""
 
     row: int  # the clip's row in the table
     clip_id: str
-    source: Source
+    path: str
+    span: audio.Span
+    # size and time of the file when the clip's fingerprint was made
+    version: tuple[int, int]
     fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
 
 
@@ -154,20 +140,22 @@ class Job:
         """The clip and the decoder's error in a damaged frame that it skipped, or "";
         AudioError if the clip cannot be used.
         """
-        source, spec = task.source, self.specs[0]
+        spec = self.specs[0]
         clip = Clip(np.zeros(spec.samples, np.float32), spec.sample_rate)
         clip.maps |= self.cached_maps(task)
         sources = [self.variants[feature].source for feature in task.fingerprints]
         if {*sources} <= clip.maps.keys():
             return clip, ""
         with audio.damaged_frames() as damaged:
-            clip.y = source.load(spec.sample_rate, spec.samples)
-        if audio.version(source.path) != source.version:
+            clip.y = audio.load_clip(
+                task.path, spec.sample_rate, spec.samples, task.span, spec.audio_channel
+            )
+        if audio.version(task.path) != task.version:
             raise audio.AudioError(
                 "the file has changed since the cache noted it; run features for that"
                 " cache again"
             )
-        return clip, damaged.get(source.path, "")
+        return clip, damaged.get(task.path, "")
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """The features that a clip lacks; failures and times go to `result`."""
@@ -177,7 +165,7 @@ class Job:
             result.failures.append((task.row, WHOLE, str(reason)))
             return []
         if error:
-            result.damaged.append((task.source.path, error))
+            result.damaged.append((task.path, error))
         done = []
         names = []
         for feature, fingerprint in task.fingerprints.items():

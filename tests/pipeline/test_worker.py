@@ -22,7 +22,6 @@ from featurestack.pipeline import worker
 from featurestack.pipeline.worker import (
     ClipTask,
     ExtractionResult,
-    Source,
     WorkerDied,
     Workers,
 )
@@ -61,10 +60,8 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     with Workers(1) as workers:
-        source = Source("x", "", (0, 0), 0)
-        outcome = workers.finish(
-            die_at_one, [ClipTask(row, "", source, {}) for row in range(2)]
-        )
+        tasks = [ClipTask(row, "", "x", (0, 0), (0, 0), {}) for row in range(2)]
+        outcome = workers.finish(die_at_one, tasks)
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
     assert row == 1 and "died again and again" in reason
