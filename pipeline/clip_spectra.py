@@ -14,8 +14,13 @@ import numpy as np
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import kernels
 from featurestack.pipeline.audio import resample
-from featurestack.pipeline.axes import Bank, frequency_axis
-from featurestack.pipeline.parameters import ErbBank, Framing, MelBank
+from featurestack.pipeline.parameters import (
+    Bands,
+    Bank,
+    Framing,
+    MelBank,
+    frequency_axis,
+)
 
 # a smaller divisor of a frame becomes 1, as in librosa
 TINY = np.finfo(np.float32).tiny
@@ -143,7 +148,7 @@ class Clip:
         return kernels.spectrum.cepstrum(self.mel_db(bank, framing), n_mfcc)
 
     @shared
-    def gammatone(self, bank: ErbBank, framing: Framing) -> np.ndarray:
+    def gammatone(self, bank: Bands, framing: Framing) -> np.ndarray:
         """(n_bands, frames) dB of gammatone bands."""
         filters = kernels.spectrum.gammatone_filters(
             self.sample_rate, framing.n_fft, bank
@@ -173,7 +178,7 @@ class Clip:
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
         """Deviation from A440 in bins: `librosa.estimate_tuning`."""
         spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
-        return kernels.constantq.estimate_tuning(
+        return kernels.pitch.estimate_tuning(
             spectrogram, self.sample_rate, framing.n_fft, bins_per_octave
         )
 
@@ -199,7 +204,7 @@ class Clip:
     @shared
     def constant_q(self, bank: Bank) -> np.ndarray:
         """(n_bins, frames): `abs(librosa.vqt(y))`; cqt is the case gamma=0."""
-        beforehand, octaves = kernels.constantq.octaves(bank, self.sample_rate)
+        beforehand, octaves = kernels.pitch.octaves(bank, self.sample_rate)
         responses = []
         for octave in octaves:
             y = self.octave(beforehand, octave.halvings)

@@ -186,7 +186,7 @@ class Job:
         values = self.variants[feature].compute(clip)
         spec = self.specs[feature]
         if spec.dtype == "float16":
-            stored = kernels.float16.to_float16(values)
+            stored = kernels.spectrum.to_float16(values)
             if stored is not None:
                 return stored
         return to_stored(values, (spec.rows, spec.frames), spec.dtype)

@@ -39,9 +39,9 @@ from featurestack.embeddings.networks import (
     require_library,
 )
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
+from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.decoder_messages import no_output_of_c
 
 Array = NDArray[np.float32]

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.embeddings.networks import RESNET, digest_of
 from featurestack.features_cache.names import Channel, parse_channel
-from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import (
     FEATURES,
@@ -34,7 +33,7 @@ from featurestack.pipeline.features import (
     resolve_feature,
     stored_map,
 )
-from featurestack.pipeline.parameters import Milliseconds
+from featurestack.pipeline.parameters import Impossible, Milliseconds
 from featurestack.train.pretrained import fetch, local_weights
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ import numpy as np
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
-from featurestack.pipeline import axes, parameters
-from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline import parameters
 from featurestack.pipeline.clip_spectra import Clip, StoredMap
 from featurestack.pipeline.parameters import (
     FRAME,
+    Impossible,
     Parameter,
     Value,
     samples_of_frame,
@@ -54,9 +54,9 @@ class Feature:
     name: str
     function: Function
     units: str
-    rows: int | Function = 1
+    rows: int | np.ndarray | Function = 1
     row_unit: str = "index"
-    frames: Function = axes.centred_frames
+    frames: Function = parameters.centred_frames
     frame_unit: str = "s"
     version: int = 1
     # (**parameters) -> facts that the values depend on, as a network file's digest
@@ -93,9 +93,9 @@ def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
         Unit of the values. `AUGMENT=gain` changes them with the loudness by unit:
         "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power" scale, others
         ("Hz", "dB/frame", ...) stay.
-    rows : int or function
-        Number of rows (1 by default), or (sample_rate, **parameters) -> (rows,), the
-        row axis.
+    rows : int, array or function
+        Number of rows (1 by default), or the row axis (rows,), or a function
+        (sample_rate, **parameters) of it.
     row_unit : str
         Unit of the row axis.
     frames : function
@@ -184,7 +184,7 @@ class Variant:
         rows = self.feature.rows
         if callable(rows):
             return rows(sample_rate, **self.parameters)
-        return np.arange(float(rows))
+        return np.arange(float(rows)) if isinstance(rows, int) else rows
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
         """(frames,) the frame axis, in `frame_unit`; raises Impossible."""

@@ -8,16 +8,19 @@ import numpy as np
 import scipy
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.axes import C1, Bank, Impossible, centred_frames
 from featurestack.pipeline.clip_spectra import THIRDS, Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.features.spectra import chroma_feature
 from featurestack.pipeline.parameters import (
+    C1,
+    Bank,
     EvenSamples,
     Hertz,
+    Impossible,
     Positive,
     Samples,
     Wavelets,
+    centred_frames,
 )
 
 # shares of a frame's sum; a pitch class gets 0.25 for each it exceeds
@@ -199,5 +202,5 @@ def yin(
     longest = math.ceil(rate / fmin)
     return (
         rate
-        / kernels.period.yin(padded, frame_length, hop_length, shortest, longest)[None]
+        / kernels.pitch.yin(padded, frame_length, hop_length, shortest, longest)[None]
     )

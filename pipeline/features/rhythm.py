@@ -7,12 +7,6 @@ import numpy as np
 import scipy
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.axes import (
-    Impossible,
-    centred_frames,
-    frequency_axis,
-    mel_axis,
-)
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
@@ -20,10 +14,14 @@ from featurestack.pipeline.parameters import (
     EvenSamples,
     Framing,
     Hertz,
+    Impossible,
     MelBank,
     ModulationHertz,
     Ranges,
     Samples,
+    centred_frames,
+    frequency_axis,
+    mel_axis,
 )
 
 STEADY = 0.01  # dB, added to each modulation depth: smaller depths count as none
@@ -126,12 +124,7 @@ def fourier_tempogram(
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
 
 
-def metre_axis(*_: object, **__: object) -> np.ndarray:
-    """Multiples of the tempo; no lambda, because workers get features pickled."""
-    return METRE
-
-
-@feature(units="relative", rows=metre_axis, row_unit="of the tempo", version=2)
+@feature(units="relative", rows=METRE, row_unit="of the tempo", version=2)
 def tempogram_ratio(
     clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
 ) -> np.ndarray:
@@ -144,9 +137,27 @@ def tempogram_ratio(
     Feature map: row 6 is the beat; all rows jump where the tempo estimate does
     """
     tempogram = clip.tempogram(win_length, hop_length)
-    return kernels.period.at_multiples_of_tempo(
-        tempogram, clip.sample_rate, hop_length, METRE
-    )
+    lags, frames = tempogram.shape
+    # tempo by `librosa.feature.tempo(aggregate=None)`, by products
+    tempo = 60 * clip.sample_rate / (hop_length * np.arange(1.0, lags))
+    tempo = np.append(np.inf, tempo)
+    octaves = np.log2(tempo) - np.log2(120.0)
+    prior = np.exp(-0.5 * octaves**2)
+    slowest = int(np.argmax(tempo < 320.0))
+    strength = 1 + 1e6 * tempogram[slowest:]
+    likely = np.argmax(strength * prior[slowest:, None], axis=0)
+    wanted = METRE[:, None] * tempo[slowest + likely]
+    rising = tempo[:0:-1]  # without lag 0, whose tempo is infinite
+    right = np.searchsorted(rising, wanted)
+    right = np.clip(right, 1, len(rising) - 1)
+    left = right - 1
+    frame = np.arange(frames)
+    low = tempogram[lags - 1 - left, frame]
+    high = tempogram[lags - 1 - right, frame]
+    slope = (high - low) / (rising[right] - rising[left])
+    between = low + slope * (wanted - rising[left])
+    outside = (wanted < rising[0]) | (wanted > rising[-1])
+    return np.where(outside, 0.0, between)
 
 
 @feature(

@@ -10,24 +10,22 @@ import numpy as np
 import scipy
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.axes import (
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import feature
+from featurestack.pipeline.parameters import (
+    GAMMATONES,
+    MEL_64,
+    Bands,
+    Compression,
+    Count,
+    Framing,
+    MelBank,
+    Odd,
     coefficient_axis,
     erb_axis,
     frequency_axis,
     mel_axis,
     sloped_frames,
-)
-from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import feature
-from featurestack.pipeline.parameters import (
-    MEL_64,
-    Compression,
-    Count,
-    ErbBank,
-    Framing,
-    LinearBank,
-    MelBank,
-    Odd,
 )
 
 # decorator: a feature with a row for each mel band
@@ -237,7 +235,7 @@ def percussive(
 def gammatone(
     clip: Clip,
     *,
-    bank: ErbBank,
+    bank: Bands = GAMMATONES,
     framing: Framing,
 ) -> np.ndarray:
     """Gammatone spectrogram: the level of bands shaped and spaced as in the
@@ -255,7 +253,7 @@ def gammatone(
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)
 def gfcc(
-    clip: Clip, *, n_gfcc: Count = 40, bank: ErbBank, framing: Framing
+    clip: Clip, *, n_gfcc: Count = 40, bank: Bands = GAMMATONES, framing: Framing
 ) -> np.ndarray:
     """Gammatone-frequency cepstral coefficients: as MFCC, from gammatone bands.
 
@@ -270,7 +268,7 @@ def gfcc(
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)
 def lfcc(
-    clip: Clip, *, n_lfcc: Count = 40, bank: LinearBank, framing: Framing
+    clip: Clip, *, n_lfcc: Count = 40, bank: Bands, framing: Framing
 ) -> np.ndarray:
     """Linear-frequency cepstral coefficients: as MFCC, from bands of equal width, so
     that the treble counts.

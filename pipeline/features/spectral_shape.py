@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.axes import Impossible, frequency_axis
 from featurestack.pipeline.clip_spectra import TINY, Clip
 from featurestack.pipeline.features import feature
 from featurestack.pipeline.parameters import (
@@ -14,8 +13,10 @@ from featurestack.pipeline.parameters import (
     Fraction,
     Framing,
     Hertz,
+    Impossible,
     Quantile,
     Samples,
+    frequency_axis,
 )
 
 NARROW = 1e-6  # share of half the sample rate; a smaller spread is that of a single bin

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from featurestack.commandline.errors import RequestError
 
-MODULES = ("constantq", "float16", "fourier", "hpss", "period", "spectrum")
+MODULES = ("fourier", "hpss", "pitch", "spectrum")
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 

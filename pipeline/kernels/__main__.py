@@ -16,7 +16,7 @@ def main() -> None:
     """Compute and round every feature of a second of noise."""
     clip = Clip(np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32), RATE)
     for name in FEATURES.complete():
-        kernels.float16.to_float16(resolve_feature(Channel(name)).compute(clip))
+        kernels.spectrum.to_float16(resolve_feature(Channel(name)).compute(clip))
 
 
 if __name__ == "__main__":

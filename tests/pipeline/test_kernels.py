@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.kernels import float16, hpss, spectrum
+from featurestack.pipeline.kernels import hpss, spectrum
 from tests.refusal import refused
 
 RANDOM = np.random.default_rng(0)
@@ -34,13 +34,13 @@ def test_rounding_to_float16_is_numpys_bit_by_bit(dtype, off):
         [HALVES, BETWEEN, BETWEEN * (1 + off), [5e-324, -1e-300, 1e-40, -0.0]]
     )
     values = values[np.abs(values) <= 65504].astype(dtype)
-    assert float16.to_float16(values).tobytes() == values.astype(np.float16).tobytes()
+    assert spectrum.to_float16(values).tobytes() == values.astype(np.float16).tobytes()
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 65505])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
-    assert float16.to_float16(np.array([[1, value]], dtype)) is None
+    assert spectrum.to_float16(np.array([[1, value]], dtype)) is None
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])

@@ -1,4 +1,5 @@
-"""Filter banks of constant-Q and variable-Q transforms, and the tuning they follow.
+"""Pitch: filter banks of constant-Q and variable-Q transforms, the tuning they follow,
+and the period of each frame (YIN).
 
 As in librosa, the sample rate is halved after each octave, highest first, so that the
 wavelets of every octave are short. In samples, all octaves of a constant-Q bank have
@@ -14,15 +15,19 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from featurestack.pipeline.axes import Bank, frequency_axis
-from featurestack.pipeline.kernels import compiled
-from featurestack.pipeline.kernels.fourier import transforms
+from featurestack.pipeline.kernels import compiled, inlined
+from featurestack.pipeline.kernels.fourier import autocorrelation, transforms
+from featurestack.pipeline.parameters import Bank, frequency_axis
 
 # share of a wavelet spectrum's magnitude that is set to 0, the weakest bins first
 LEFT_OUT = 0.01
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
 PEAK_THRESHOLD = np.float32(0.1)  # share of the frame's largest value
 BARS = 100  # bars of the histogram in librosa.pitch_tuning
+TINY = np.finfo(float).tiny
+# frames processed at a time: their differences stay in the second-level cache
+BLOCK = 64
+DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
 @dataclass(frozen=True)
@@ -197,3 +202,76 @@ def _peaks(spectrogram, least, first, last):
                 height[found] = here + np.float32(0.5) * slope * shift
                 found += 1
     return where[:found], height[:found]
+
+
+def yin(
+    y: np.ndarray,
+    frame_length: int,
+    hop_length: int,
+    shortest: int,
+    longest: int,
+) -> np.ndarray:
+    """(frames,) period in samples; the rate divided by it is `librosa.yin`."""
+    window = np.ones(frame_length, np.float32)
+    correlation = autocorrelation(y, hop_length, window, longest + 1)
+    return _yin(y, hop_length, correlation, shortest)
+
+
+@compiled
+def _yin(y, hop_length, correlation, shortest):
+    """(frames,) periods at the trough of the cumulative mean normalised difference,
+    with float32 sums in librosa's order: rounding decides between minima.
+    """
+    longest = len(correlation) - 1
+    frames = correlation.shape[1]
+    period = np.empty(frames)
+    difference = np.empty((longest - shortest + 1, BLOCK))
+    for first in range(0, frames, BLOCK):
+        count = min(BLOCK, frames - first)
+        level = correlation[0, first : first + count]
+        energy = np.zeros(count, np.float32)
+        total = np.zeros(count, np.float32)
+        for lag in range(1, longest + 1):
+            samples = y[first * hop_length + lag - 1 :]
+            here = correlation[lag, first : first + count]
+            for i in range(count):
+                energy[i] += samples[i * hop_length] ** 2
+            for i in range(count):
+                louder = energy[i] if lag > 1 else np.float32(0)
+                total[i] += np.float32(2) * (level[i] - here[i]) - louder
+            if lag >= shortest:
+                row = difference[lag - shortest]
+                for i in range(count):
+                    value = np.float32(2) * (level[i] - here[i]) - energy[i]
+                    sum_so_far = np.float64(total[i]) + TINY
+                    row[i] = value * np.float64(lag) / sum_so_far
+        for i in range(count):
+            period[first + i] = shortest + _trough(difference[:, i])
+    return period
+
+
+@inlined
+def _trough(difference):
+    """Interpolated position of the first trough below DEEP, else of the least."""
+    last = len(difference) - 1
+    chosen = -1
+    for k in range(last + 1):
+        falls = k == 0 or difference[k] < difference[k - 1]
+        if difference[k] < DEEP and falls:
+            flat = k > 0 and k < last and difference[k] == difference[k + 1]
+            rises = k == last or difference[k] < difference[k + 1]
+            if rises or flat:
+                chosen = k
+                break
+    if chosen < 0:
+        chosen = int(np.argmin(difference))
+    if chosen == 0 or chosen == last:
+        return float(chosen)
+    above = difference[chosen + 1]
+    here = difference[chosen]
+    below = difference[chosen - 1]
+    a = above + below - 2 * here
+    b = (above - below) / 2
+    if abs(b) >= abs(a):
+        return float(chosen)
+    return chosen - b / a
