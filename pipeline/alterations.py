@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ from featurestack.storage.files import making, staged
 
 if TYPE_CHECKING:
     from featurestack.pipeline.clip_spectra import Clip
+    from featurestack.pipeline.options import DataOptions
 
 Function = Callable[..., Samples]
 
@@ -52,30 +53,6 @@ MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_00
 MP3_KBIT = {32_000: (32, 320), 16_000: (8, 160), 0: (8, 64)}
 
 
-class Alteration(NamedTuple):
-    """The range of each parameter, and the function of (y, sample_rate, …)."""
-
-    ranges: dict[str, tuple[float, float]]
-    function: Function
-
-
-ALTERATIONS: Registry[Alteration] = Registry("alteration")
-
-
-def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
-    """Decorator: register a function (y, sample_rate, **parameters) -> y under its
-    name.
-
-    Values are drawn uniformly from the ranges: integers if the lower end is an integer,
-    else three decimals.
-
-    @alteration(db=(-12.0, 12.0))
-    def gain(y, sample_rate, db): ...
-    """
-    return ALTERATIONS.register(entry=lambda function: Alteration(ranges, function))
-
-
-@alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
     """Change the pitch, not the length; two semitones at most keep the class."""
     import librosa
@@ -86,7 +63,6 @@ def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
     )
 
 
-@alteration(rate=(0.8, 1.25))
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
     """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes
     shorter or longer.
@@ -126,7 +102,6 @@ def phase_vocoder(spectrum: NDArray[np.complex64], rate: float) -> NDArray:
     return interpolated * np.exp(1j * np.cumsum(advance, axis=1))
 
 
-@alteration(snr_db=(10.0, 30.0), seed=(0, 2**31))
 def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
     """Add white noise, `snr_db` below the clip's level; none to a silent clip."""
     power = np.mean(np.square(y, dtype=np.float64))
@@ -135,7 +110,6 @@ def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
     return y + level * rng.standard_normal(len(y))
 
 
-@alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
     """Make the clip softer, or louder up to full scale: no copy clips more."""
     factor = 10 ** (db / 20)
@@ -144,13 +118,11 @@ def gain(y: Samples, sample_rate: int, db: float) -> Samples:
     return y * min(factor, loudest)
 
 
-@alteration(share=(-0.5, 0.5))
 def shift(y: Samples, sample_rate: int, share: float) -> Samples:
     """Shift circularly by a share of the clip, later if it is positive."""
     return np.roll(y, round(share * len(y)))
 
 
-@alteration(hertz=(1000.0, 8000.0))
 def lowpass(y: Samples, sample_rate: int, hertz: float) -> Samples:
     """Take away what is above a frequency, by 48 dB an octave."""
     from scipy import signal
@@ -161,7 +133,6 @@ def lowpass(y: Samples, sample_rate: int, hertz: float) -> Samples:
     return signal.sosfilt(sections, y)
 
 
-@alteration(seconds=(0.2, 1.0), seed=(0, 2**31))
 def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
     """Add the echoes of a room in which sound falls by 60 dB in so many seconds: noise
     that decays, as loud as the sound itself.
@@ -175,7 +146,6 @@ def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
     return (y + signal.fftconvolve(y, echoes)[: len(y)]) / np.sqrt(2)
 
 
-@alteration(kbit=(32, 128))
 def mp3(y: Samples, sample_rate: int, kbit: float) -> Samples:
     """Write an MP3 of so many kbit/s, the nearest that the sample rate has, and read
     it again.
@@ -199,17 +169,34 @@ def writes_mp3() -> bool:
     return "MP3" in soundfile.available_formats()
 
 
-@alteration(db=(0.0, 12.0))
 def overload(y: Samples, sample_rate: int, db: float) -> Samples:
     """Raise the peak to so many dB above full scale, and clip what is above it."""
     peak = float(np.abs(y).max(initial=0))
     return np.clip(y * (10 ** (db / 20) / peak), -1, 1) if peak else y
 
 
-@alteration(seconds=(0.0, 1.0))
 def delay(y: Samples, sample_rate: int, seconds: float) -> Samples:
     """Put silence in front."""
     return np.concatenate([np.zeros(round(seconds * sample_rate), np.float32), y])
+
+
+# name -> its function (y, sample_rate, …), and the range of each parameter, from which
+# values are drawn uniformly: integers if the lower end is one, else three decimals
+ALTERATIONS: Registry[tuple[Function, dict[str, tuple[float, float]]]] = Registry(
+    "alteration",
+    {
+        "pitch": (pitch, {"semitones": (-2.0, 2.0)}),
+        "stretch": (stretch, {"rate": (0.8, 1.25)}),
+        "noise": (noise, {"snr_db": (10.0, 30.0), "seed": (0, 2**31)}),
+        "gain": (gain, {"db": (-12.0, 12.0)}),
+        "shift": (shift, {"share": (-0.5, 0.5)}),
+        "lowpass": (lowpass, {"hertz": (1000.0, 8000.0)}),
+        "room": (room, {"seconds": (0.2, 1.0), "seed": (0, 2**31)}),
+        "mp3": (mp3, {"kbit": (32, 128)}),
+        "overload": (overload, {"db": (0.0, 12.0)}),
+        "delay": (delay, {"seconds": (0.0, 1.0)}),
+    },
+)
 
 
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
@@ -223,7 +210,8 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
     name = chosen[order[turn]]
     rng = _generator(seed, clip_id, number)
     parameters = []
-    for key, (low, high) in ALTERATIONS[name].ranges.items():
+    _, ranges = ALTERATIONS[name]
+    for key, (low, high) in ranges.items():
         if isinstance(low, int):
             value: object = rng.integers(low, int(high))
         else:
@@ -238,7 +226,7 @@ def altered(y: Samples, sample_rate: int, text: str) -> Samples:
     RequestError if `text` names no alteration, or lacks a parameter.
     """
     name, _, words = text.rstrip(")").partition("(")
-    ranges, function = ALTERATIONS[name]
+    function, ranges = ALTERATIONS[name]
     given = dict(re.findall(r"(\w+)=([^,]+)", words))
     try:
         parameters = {key: float(given[key]) for key in ranges}
@@ -291,15 +279,18 @@ def alter(clip: "Clip", how: str) -> "Clip":
     return Clip(apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
 
 
-if TYPE_CHECKING:
-    from featurestack.pipeline.options import DataOptions
-
 WRITTEN = ("filename", "label", "category", "fold", "group", "train_only", "alteration")
 
 
 def write_altered(options: "DataOptions") -> "DataOptions":
     """Write the altered dataset of these options; the options that name it."""
-    chosen = chosen_alterations(options.alter)
+    names = {*re.findall(r"[^,\s]+", options.alter)}
+    chosen = sorted(name for name in names if ALTERATIONS[name])
+    if not chosen:
+        raise RequestError(
+            f"ALTER={options.alter} names no alteration; expected some of"
+            f" {','.join(ALTERATIONS)}"
+        )
     dataset = load(replace(options, name=""))
     name = dataset_name(options.name or f"{dataset.name}-altered")
     refuse_source(dataset, name)
@@ -308,8 +299,9 @@ def write_altered(options: "DataOptions") -> "DataOptions":
     file = f"{name}.csv"
     with making(folder), staged(folder, ("audio", file)) as stage:
         (stage / "audio").mkdir()
-        stored = size(4 * dataset.sample_rate * seconds_of(copies))
-        print(f"{name}: {counted(len(copies), 'altered clip')}, {stored}", flush=True)
+        stored = size(4 * dataset.samples * len(copies))
+        made = counted(len(copies), "altered clip")
+        print(f"{name}: {made}, about {stored}", flush=True)
         jobs = (
             delayed(write_copy)(stage, copy, dataset) for copy in copies.itertuples()
         )
@@ -319,18 +311,6 @@ def write_altered(options: "DataOptions") -> "DataOptions":
         table_of(dataset, copies).to_csv(stage / file, index=False)
     altered = replace(options, dataset=str(folder / file), name="", group="", label="")
     return replace(altered, alter="", archive="", audio_dir="")
-
-
-def chosen_alterations(alter: str) -> list[str]:
-    """The alterations of a list such as `pitch,stretch`; RequestError for others."""
-    names = {name for name in re.split(r"[,\s]+", alter) if name}
-    chosen = sorted(name for name in names if ALTERATIONS[name])
-    if not chosen:
-        raise RequestError(
-            f"ALTER={alter} names no alteration; expected some of"
-            f" {','.join(ALTERATIONS)}"
-        )
-    return chosen
 
 
 def refuse_source(dataset: Dataset, name: str) -> None:
@@ -361,18 +341,6 @@ def copies_of(
         files = "audio/" + stems + ".wav"
         rounds.append(clips.assign(filename=files, train_only="1", alteration=texts))
     return pd.concat(rounds, ignore_index=True)
-
-
-def seconds_of(copies: pd.DataFrame) -> float:
-    """Seconds of the copies' audio."""
-    files = dict(zip(copies["path"], audio.file_infos(copies["path"].tolist())))
-    seconds = 0.0
-    for copy in copies.itertuples():
-        info = files[copy.path]
-        if isinstance(info, audio.Info):
-            whole = info.frames / info.sample_rate
-            seconds += min(copy.end - copy.start or whole, LONGEST)
-    return seconds
 
 
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
