@@ -27,8 +27,9 @@ from bench.record import bench
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
+from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import SourceOptions
 from featurestack.pipeline.worker import keep_freed_arrays
 from tests import reference

@@ -20,8 +20,9 @@ from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
+from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import SourceOptions
 from featurestack.pipeline.show_features import MEASURED, TYPICAL, card
 

@@ -4,6 +4,7 @@ Spectra are (rows, frames), as in librosa; callers must not change what they sha
 """
 
 import functools
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -40,7 +41,7 @@ def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
         if key not in clip.made:
             compute = functools.partial(method, clip, *args, **kwargs)
             clip.made[key] = clip.timed(key, compute)
-        clip.used.append(key)
+        clip.used |= {key} | clip.parts[key]
         return clip.made[key]
 
     return once
@@ -74,9 +75,9 @@ class Clip:
         self.maps: dict[str, StoredMap] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
         # intermediates that the computation in progress has used
-        self.used: list[object] = []
-        # computation -> intermediates that it used directly
-        self.parts: dict[object, list[object]] = {}
+        self.used: set[object] = set()
+        # computation -> intermediates that it used
+        self.parts: dict[object, set[object]] = {}
         # computation -> its own time, without intermediates
         self.nanoseconds: Counter[object] = Counter()
         self.accounted = 0  # sum of these times
@@ -86,7 +87,7 @@ class Clip:
         under `key`.
         """
         outer = self.used
-        self.used = []
+        self.used = set()
         before = self.accounted
         begun = time.thread_time_ns()
         try:
@@ -101,22 +102,11 @@ class Clip:
 
     def costs(self, features: Iterable[str]) -> Counter[str]:
         """feature -> nanoseconds; shared intermediates are divided."""
-        needed: dict[str, set[object]] = {}
-        for feature in features:
-            needed[feature] = set()
-            waiting: list[object] = [feature]
-            while waiting:
-                key = waiting.pop()
-                if key not in needed[feature]:
-                    needed[feature].add(key)
-                    waiting += self.parts[key]
-        users = Counter[object]()
-        for keys in needed.values():
-            users.update(keys)
+        needed = {feature: {feature} | self.parts[feature] for feature in features}
+        users = Counter(itertools.chain(*needed.values()))
         costs = Counter[str]()
         for feature, keys in needed.items():
-            shares = [self.nanoseconds[key] // users[key] for key in keys]
-            costs[feature] = sum(shares)
+            costs[feature] = sum(self.nanoseconds[key] // users[key] for key in keys)
         return costs
 
     @shared

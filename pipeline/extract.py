@@ -187,7 +187,8 @@ def batches(
         for row, prints in zip(rows.tolist(), of_features.T):
             todo = np.flatnonzero(lacking.todo[row])
             lacks = dict(zip(todo.tolist(), prints[todo].tolist()))
-            batch.append(ClipTask(row, *sources[row], lacks))
+            clip_id, path, span, version = sources[row]
+            batch.append(ClipTask(row, clip_id, path, span, version, lacks))
         yield batch
 
 

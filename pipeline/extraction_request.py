@@ -37,12 +37,12 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
     FEATURES,
-    Impossible,
     Variant,
     refuse_unknown,
     resolve_feature,
 )
 from featurestack.pipeline.options import ExtractOptions
+from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")

@@ -26,8 +26,9 @@ from featurestack.features_cache.index import (
 )
 from featurestack.features_cache.names import INDEX, Channel, parse_channel
 from featurestack.features_cache.table import originals
-from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
+from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import ShowOptions
+from featurestack.pipeline.parameters import Impossible
 
 MEASURED = Path(__file__).with_name("class_pairs.csv")  # written by docs/cards.py
 HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")

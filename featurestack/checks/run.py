@@ -53,10 +53,11 @@ from featurestack.features_cache.table import (
 )
 from featurestack.linear import ridge
 from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
 from featurestack.pipeline.datasets.summary import counts, next_lines, state_of
-from featurestack.pipeline.features import Clip, resolve_feature
+from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import SourceOptions
 from featurestack.scores.average_precision import fold_ranks
 from featurestack.scores.metrics import Floats

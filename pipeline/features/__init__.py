@@ -30,17 +30,6 @@ from featurestack.pipeline.parameters import (
     samples_of_frame,
 )
 
-__all__ = [
-    "FEATURES",
-    "Clip",
-    "Feature",
-    "Impossible",
-    "Variant",
-    "feature",
-    "resolve_feature",
-    "stored_map",
-]
-
 Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
 

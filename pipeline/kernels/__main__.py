@@ -7,7 +7,8 @@ import numpy as np
 
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import kernels
-from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES, resolve_feature
 
 RATE = 44100  # Hz
 

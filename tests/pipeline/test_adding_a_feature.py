@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from docs.cards import text_of_document
-from featurestack.pipeline.features import FEATURES, Clip
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.show_features import card
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import variant

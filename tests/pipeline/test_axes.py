@@ -6,7 +6,9 @@ import librosa
 import numpy as np
 import pytest
 
-from featurestack.pipeline.features import FEATURES, Clip, Impossible
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.parameters import Impossible
 from tests.pipeline.test_features import NOISE, variant
 
 LIBROSAS = {

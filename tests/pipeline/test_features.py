@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache.names import parse_channel
-from featurestack.pipeline.features import FEATURES, Clip, Impossible, resolve_feature
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES, resolve_feature
+from featurestack.pipeline.parameters import Impossible
 from tests import reference
 from tests.refusal import refused
 
