@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, lru_cache
 from itertools import combinations, islice, pairwise
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -69,20 +68,9 @@ NARROW = 0.8
 # ---- leaks
 
 
-class AudioFingerprint(NamedTuple):
-    """The landmarks of a clip and their codes."""
-
-    positions: NDArray[np.int64]  # (landmarks,) samples from its beginning
-    codes: NDArray[np.uint32]  # (landmarks, BANDS)
-
-
-class Pair(NamedTuple):
-    """Two clips with similar audio: b[n + shift] resembles a[n] times a factor."""
-
-    a: int
-    b: int
-    shift: int  # samples
-    correlation: float
+# positions of a clip's landmarks (landmarks,), in samples, and their codes
+# (landmarks, BANDS)
+AudioFingerprint = tuple[NDArray[np.int64], NDArray[np.uint32]]
 
 
 def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
@@ -105,7 +93,7 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
     signs = upright @ projections(length) > 0
     powers = 1 << np.arange(BITS, dtype=np.uint32)
     codes = signs.reshape(-1, BANDS, BITS) @ powers
-    return AudioFingerprint(positions, codes.astype(np.uint32))
+    return positions, codes.astype(np.uint32)
 
 
 @cache
@@ -119,15 +107,15 @@ def find_near_duplicates(
     fingerprints: Sequence[AudioFingerprint],
     files: Sequence[str],
     load: Callable[[int], Samples],
-) -> list[Pair]:
-    """Pairs of clips of different `files` with similar audio, which `load` decodes."""
+) -> list[tuple[int, int, int, float]]:
+    """Pairs of clips of different `files` with similar audio, which `load` decodes:
+    (a, b, shift, correlation), where b[n + shift] resembles a[n] times a factor.
+    """
+    each, codes_of_each = zip(*fingerprints)
     # the clip and the position of each landmark
-    clips = list[int]()
-    positions = list[int]()
-    for clip, fingerprint in enumerate(fingerprints):
-        clips += [clip] * len(fingerprint.positions)
-        positions += fingerprint.positions.tolist()
-    codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
+    clips = np.repeat(np.arange(len(each)), [*map(len, each)]).tolist()
+    positions = np.concatenate(each).tolist()
+    codes = np.concatenate(codes_of_each)
     # pair of clips and shift -> equal codes
     votes = Counter[tuple[int, int, int]]()
     for band in range(BANDS):
@@ -154,7 +142,7 @@ def find_near_duplicates(
     for (a, b), shift in islice(shift_of.items(), MOST_CANDIDATES):
         correlation = correlate(load(a), load(b), shift)
         if abs(correlation) >= SIMILAR:
-            pairs.append(Pair(a, b, shift, correlation))
+            pairs.append((a, b, shift, correlation))
     return sorted(pairs)
 
 
@@ -218,15 +206,16 @@ def duplicate_findings(
     def decode_row(row: int) -> Samples:
         return audio.decode(paths[row], rate, LONGEST_DURATION, places[row], channel)
 
-    for pair in find_near_duplicates(fingerprints, paths, decode_row):
-        a, b = table.iloc[pair.a], table.iloc[pair.b]
-        same = abs(pair.correlation) >= SAME  # not just similar
-        shifted = f", shifted by {pair.shift / rate:+.3f} s" if pair.shift else ""
+    pairs = find_near_duplicates(fingerprints, paths, decode_row)
+    for first, second, shift, correlation in pairs:
+        a, b = table.iloc[first], table.iloc[second]
+        same = abs(correlation) >= SAME  # not just similar
+        shifted = f", shifted by {shift / rate:+.3f} s" if shift else ""
         if a.group != b.group:  # clips of one group are never on both sides of a split
             found = in_one_fold if a.fold == b.fold else across_folds
             (found if same else similar).append(
                 f"{a.clip_id} (fold {a.fold}) {'=' if same else '~'} {b.clip_id}"
-                f" (fold {b.fold}){shifted}, correlation {pair.correlation:.3f}"
+                f" (fold {b.fold}){shifted}, correlation {correlation:.3f}"
             )
         if same and a.label != b.label:
             two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
@@ -270,26 +259,15 @@ def duplicate_findings(
 # ---- measures of each clip
 
 
-class Measures(NamedTuple):
-    """Artefacts of recording and editing in one clip, at its file's own rate."""
-
-    sample_rate: int  # Hz
-    seconds: float
-    channels: int
-    peak: float  # share of full scale
-    level: float  # dB of full scale, without padding
-    lead: float  # seconds of padding at the beginning
-    trail: float  # seconds of padding at the end
-    clipped: float  # share of samples in flat tops at full scale
-    offset: float  # mean, as a share of full scale
-    bandwidth: float  # Hz; above it there is nothing but rounding
+# artefacts of recording and editing in one clip, at its file's own rate
+ARTEFACTS = [
+    *("sample_rate", "seconds", "channels", "peak", "level", "lead", "trail"),
+    *("clipped", "offset", "bandwidth"),
+]
 
 
-ARTEFACTS = list(Measures._fields)
-
-
-def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
-    """The measures of a clip, (samples,) at its file's own rate."""
+def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float]:
+    """ARTEFACTS of a clip, (samples,) at its file's own rate."""
     loud = np.flatnonzero(np.abs(y) >= QUIET)
     first = last = len(y)
     inner = y
@@ -302,18 +280,20 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
         scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN))
         for side in (1, -1)
     )
-    return Measures(
-        sample_rate=sample_rate,
-        seconds=len(y) / sample_rate,
-        channels=channels,
-        peak=float(np.abs(y).max(initial=0)),
-        level=10 * float(np.log10(np.mean(np.square(inner, dtype=np.float64)) + 1e-12)),
-        lead=first / sample_rate,
-        trail=(len(y) - last) / sample_rate,
-        clipped=float(sum(map(np.count_nonzero, flat)) / max(1, len(y))),
-        offset=float(np.mean(y, dtype=np.float64)),
-        bandwidth=bandwidth(inner, sample_rate),
-    )
+    power = np.mean(np.square(inner, dtype=np.float64))
+    in_flat_tops = sum(map(np.count_nonzero, flat))
+    return {
+        "sample_rate": sample_rate,  # Hz
+        "seconds": len(y) / sample_rate,
+        "channels": channels,
+        "peak": float(np.abs(y).max(initial=0)),  # share of full scale
+        "level": 10 * float(np.log10(power + 1e-12)),  # dB of it, without padding
+        "lead": first / sample_rate,  # seconds of padding
+        "trail": (len(y) - last) / sample_rate,
+        "clipped": in_flat_tops / max(1, len(y)),  # share of the samples
+        "offset": float(np.mean(y, dtype=np.float64)),  # mean, share of full scale
+        "bandwidth": bandwidth(inner, sample_rate),  # Hz; above it is only rounding
+    }
 
 
 def bandwidth(y: Samples, sample_rate: int) -> float:
@@ -329,7 +309,7 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
 def measure_clips(
     table: pd.DataFrame, sample_rate: int, channel: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
-    """Each clip's Measures, `reason` if unreadable, `damaged`, and its fingerprint."""
+    """Each clip's ARTEFACTS, `reason` if unreadable, `damaged`, and its fingerprint."""
     file_info = lru_cache(audio.file_info)  # a recording has many windows
     silence = np.zeros(1, np.float32)
     suspects = set[str]()
@@ -347,7 +327,7 @@ def measure_clips(
         at_rate = audio.resample(y, info.sample_rate, sample_rate)
         measures = measure_clip(y, info.sample_rate, info.channels)
         fingerprint = audio_fingerprint(at_rate, sample_rate)
-        return {"reason": "", **measures._asdict()}, fingerprint
+        return {"reason": "", **measures}, fingerprint
 
     # decoding works outside Python's lock; products of matrices have no threads then
     with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:

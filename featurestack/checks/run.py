@@ -255,24 +255,8 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
 # ---- the command
 
 
-def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
-    """Write the findings to check.json in a folder that may be written."""
-    if dataset.read_only:
-        return
-    folder = dataset.folder
-    kept = [asdict(found) | {"count": len(found.names)} for found in findings]
-    try:
-        write_check(folder, dataset.table, kept)
-    except OSError as error:
-        if error.errno not in NOT_WRITABLE:
-            raise
-        tell(
-            f"the findings are not kept: {folder} may not be written ({error.strerror})"
-        )
-
-
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read, with Measures, and every finding, leaks first,
+    """The originals that can be read, with ARTEFACTS, and every finding, leaks first,
     which are kept. Clips that are only trained on count as duplicates.
     """
     table = dataset.table.reset_index(drop=True)
@@ -309,28 +293,34 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     ]
     there = [finding for finding in findings if finding.names]
     there.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    keep(dataset, there)
+    if not dataset.read_only:
+        kept = [asdict(found) | {"count": len(found.names)} for found in there]
+        try:
+            write_check(dataset.folder, dataset.table, kept)
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            why = f"{dataset.folder} may not be written ({error.strerror})"
+            tell(f"the findings are not kept: {why}")
     return measured, there
 
 
 def name_findings(dataset: Dataset) -> list[Finding]:
     """Findings about recordings, speakers, sites or devices that names may contain."""
     table = originals(dataset.table)
-    findings = [same_classes(table)]
-    kind = what = group = ""
-    if dataset.field:
-        kind, what = "field", dataset.field.sentence
-        group = dataset.field.group
+    field = dataset.field
+    if field:
+        kind, what, group = "field", field.sentence, field.group
     elif table["group"].is_unique and (group := propose_group(table)):
         kind = "group"
         what = (
             "every clip counts as a recording of its own; if the names say otherwise:"
             f" GROUP='{group}'"
         )
-    if kind:
-        names = [f"GROUP={group}"]
-        findings.append(Finding(kind, NOTE, what, names, about="file names"))
-    return findings
+    else:
+        return [same_classes(table)]
+    named = Finding(kind, NOTE, what, [f"GROUP={group}"], about="file names")
+    return [same_classes(table), named]
 
 
 def same_classes(table: pd.DataFrame) -> Finding:
