@@ -36,12 +36,8 @@ from featurestack.pipeline.audio_headers import (
     refuse_truncated,
     with_length,
 )
-from featurestack.pipeline.audio_headers import (
-    AudioError as AudioError,
-)
-from featurestack.pipeline.audio_headers import (
-    Truncated as Truncated,
-)
+from featurestack.pipeline.audio_headers import AudioError as AudioError
+from featurestack.pipeline.audio_headers import Truncated as Truncated
 from featurestack.storage.decoder_messages import decoder_messages
 
 Samples = NDArray[np.float32]

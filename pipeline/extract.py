@@ -29,11 +29,7 @@ from featurestack.features_cache.writer import (
     nothing_missing,
 )
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.datasets.summary import (
-    missing_clips,
-    next_lines,
-    state_of,
-)
+from featurestack.pipeline.datasets.summary import missing_clips, next_lines, state_of
 from featurestack.pipeline.extraction_request import Request, request, rows_of_part
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import (

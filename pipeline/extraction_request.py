@@ -27,11 +27,7 @@ from featurestack.features_cache.names import (
     parse_channel,
     parse_list,
 )
-from featurestack.features_cache.table import (
-    SOURCE_COLUMNS,
-    untrainable,
-    with_sources,
-)
+from featurestack.features_cache.table import SOURCE_COLUMNS, untrainable, with_sources
 from featurestack.features_cache.writer import Wanted
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load

@@ -137,15 +137,7 @@ def show(options: ShowOptions) -> int:
     return 0
 
 
-HEADER = (
-    "feature",
-    "rows",
-    "frames",
-    "clips done",
-    "megabytes",
-    "dtype",
-    "units",
-)
+HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "units")
 
 
 def describe_cache(cache: Cache) -> str:

@@ -21,14 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from featurestack.checks import (
-    LEAK,
-    NOTE,
-    SEVERITIES,
-    WARNING,
-    Finding,
-    report,
-)
+from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.clips import (
     ARTEFACTS,
     clip_notes,

@@ -60,13 +60,7 @@ HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
 LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
-OF_AUDIO = (
-    "sample_rate",
-    "duration",
-    "channel",
-    "group",
-    "label",
-)
+OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
 LABEL = ".label"  # the file next to the cache that keeps LABEL=
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 

@@ -66,12 +66,7 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 
 @mel_feature(units="dB")
-def mel(
-    clip: Clip,
-    *,
-    bank: MelBank,
-    framing: Framing,
-) -> np.ndarray:
+def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel spectrogram: the level of bands that are narrow in the bass and wide in the
     treble, as in the ear.
 
@@ -232,12 +227,7 @@ def percussive(
 
 
 @feature(units="dB", rows=erb_axis, row_unit="Hz")
-def gammatone(
-    clip: Clip,
-    *,
-    bank: Bands = GAMMATONES,
-    framing: Framing,
-) -> np.ndarray:
+def gammatone(clip: Clip, *, bank: Bands = GAMMATONES, framing: Framing) -> np.ndarray:
     """Gammatone spectrogram: the level of bands shaped and spaced as in the
     inner ear.
 

@@ -30,11 +30,7 @@ LOUDER = 2.0**16
 BLOCK = 32  # frames that scipy transforms at a time
 
 
-def magnitudes(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-) -> np.ndarray:
+def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`."""
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
@@ -49,10 +45,7 @@ def magnitudes(
 
 
 def transforms(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-    bins: slice,
+    y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice
 ) -> np.ndarray:
     """(2, bins, frames) float32: real and imaginary parts of `librosa.stft`."""
     n_fft = len(window)
@@ -69,11 +62,7 @@ def transforms(
     return result
 
 
-def phase_slopes(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-) -> np.ndarray:
+def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' by the window's derivative.
 
     Over |X|^2 it is the content's distance from a bin's frequency, radians a sample.
@@ -94,10 +83,7 @@ def phase_slopes(
 
 
 def autocorrelation(
-    y: np.ndarray,
-    hop_length: int,
-    window: np.ndarray,
-    lags: int,
+    y: np.ndarray, hop_length: int, window: np.ndarray, lags: int
 ) -> np.ndarray:
     """(lags, frames): `librosa.autocorrelate` of each windowed frame, not centred."""
     length = len(window)
@@ -118,11 +104,7 @@ def autocorrelation(
     return result
 
 
-def centred_frames(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
-) -> np.ndarray:
+def centred_frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
     """(frames, frame_length) view of padded `y`: `librosa.util.frame`."""
     _, frames = _centred(y, frame_length, hop_length)
     return frames
@@ -145,11 +127,7 @@ def _centred(
     return padded, _frames(padded, frame_length, hop_length)
 
 
-def _frames(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
-) -> np.ndarray:
+def _frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
     every = np.lib.stride_tricks.sliding_window_view(y, frame_length)
     return every[::hop_length]
 

@@ -205,11 +205,7 @@ def _peaks(spectrogram, least, first, last):
 
 
 def yin(
-    y: np.ndarray,
-    frame_length: int,
-    hop_length: int,
-    shortest: int,
-    longest: int,
+    y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int
 ) -> np.ndarray:
     """(frames,) period in samples; the rate divided by it is `librosa.yin`."""
     window = np.ones(frame_length, np.float32)

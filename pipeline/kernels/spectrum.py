@@ -45,11 +45,7 @@ def cepstrum(levels: np.ndarray, count: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def mel_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: MelBank,
-) -> scipy.sparse.csr_array:
+def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
     """(n_mels, bins): `librosa.filters.mel`, empty bands included."""
     edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
     filters = _triangles(edges, sample_rate, n_fft)
@@ -66,11 +62,7 @@ def linear_filters(sample_rate: int, n_fft: int, bank: Bands) -> scipy.sparse.cs
     return scipy.sparse.csr_array(filters)
 
 
-def _triangles(
-    edges: np.ndarray,
-    sample_rate: int,
-    n_fft: int,
-) -> np.ndarray:
+def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
     """(bands, bins) float32: band k is 0, 1, 0 at the edges k, k + 1, k + 2."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     ramps = np.subtract.outer(edges, frequency)
@@ -82,11 +74,7 @@ def _triangles(
 
 
 @functools.lru_cache(maxsize=64)
-def gammatone_filters(
-    sample_rate: int,
-    n_fft: int,
-    bank: Bands,
-) -> np.ndarray:
+def gammatone_filters(sample_rate: int, n_fft: int, bank: Bands) -> np.ndarray:
     """(n_bands, bins): fourth-order gammatone magnitude responses."""
     centre = erb_axis(sample_rate, **dataclasses.asdict(bank))
     centre = centre[:, None]

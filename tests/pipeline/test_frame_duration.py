@@ -64,10 +64,7 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
     assert extract.extract_features(options) == 0
     assert "FRAME=" not in capsys.readouterr().out
     cache = Cache(tmp_path / "data" / "sounds" / "features")
-    assert cache.features == [
-        "mel@frame=46",
-        "rms@frame=46",
-    ]
+    assert cache.features == ["mel@frame=46", "rms@frame=46"]
     assert cache["mel"].stored == cache.features[0]
     assert cache["mel@frame=46,n_mels=128"].parameters["n_fft"] == 768
     assert np.isclose(np.diff(cache["mel"].frame_axis)[0], 0.012)

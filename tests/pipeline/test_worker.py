@@ -19,12 +19,7 @@ import pytest
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import worker
-from featurestack.pipeline.worker import (
-    ClipTask,
-    ExtractionResult,
-    WorkerDied,
-    Workers,
-)
+from featurestack.pipeline.worker import ClipTask, ExtractionResult, WorkerDied, Workers
 from tests.golden.commands import ROOT
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted

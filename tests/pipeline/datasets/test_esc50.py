@@ -134,8 +134,7 @@ def left_in(data):
 
 
 @pytest.mark.parametrize(
-    ("manner", "requests"),
-    [("whole", 1), ("chunked", 2), ("goes-on", 2)],
+    ("manner", "requests"), [("whole", 1), ("chunked", 2), ("goes-on", 2)]
 )
 def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     server(manner)

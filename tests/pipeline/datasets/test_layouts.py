@@ -67,11 +67,7 @@ def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    "folds",
-    [
-        {"Training": 2, "dev": 1, "EVALUATION": 3},
-        {"train": 2, "valid": 1},
-    ],
+    "folds", [{"Training": 2, "dev": 1, "EVALUATION": 3}, {"train": 2, "valid": 1}]
 )
 def test_class_folders_within_train_and_test_are_a_split(tmp_path, folds):
     for folder in folds:
