@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Ranking, rankings
+from featurestack.analysis.ranking import Difference, Ranking, rankings
 from featurestack.analysis.report_warnings import Evidence, warned
 from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.tables import (
@@ -33,7 +33,6 @@ from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import standard_error
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Verdict = Literal["best", "tied", "clearly worse", "not compared"]
@@ -71,9 +70,7 @@ class Ranked:
     sd: float  # sample standard deviation of the folds' own scores, NaN of one fold
     n: int  # folds
     scores: Mapping[str, float]  # every other metric
-    difference: Estimate  # to the best of the main ranking, its interval corrected
-    error: float  # standard error of the difference
-    p: float
+    difference: Difference  # to the best of the main ranking
     verdict: Verdict
     reason: str  # why it is not compared
     cost: Mapping[str, Any]  # `tables.cost_of`
@@ -103,8 +100,8 @@ class Ranked:
             "difference": self.difference.value,
             "difference_low": self.difference.low,
             "difference_high": self.difference.high,
-            "error": self.error,
-            "p": self.p,
+            "error": self.difference.error,
+            "p": self.difference.p,
             "verdict": self.verdict,
             "reason": self.reason,
         }
@@ -290,38 +287,32 @@ def state_of(main: Ranking | None, *, tied: bool) -> State:
 
 def ranked_in(ranking: Ranking) -> list[Ranked]:
     """The runs of a ranking in its order; outside the main one without differences."""
-    runs = ranking.runs
-    differences = np.full((len(runs), 4), np.nan)  # with interval and p
-    errors = np.full(len(runs), np.nan)
+    none = Difference(*[np.nan] * 5)
+    differences = [none] * len(ranking.runs)
     if not ranking.reason:
-        differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
-        if not ranking.testable:
-            differences[:, 3] = np.nan  # not compared: no p
-        errors[1:] = standard_error(ranking.differences / ranking.unit, ranking.shares)
-    reason = ranking.reason or ("alone" if len(runs) == 1 else ranking.untested)
+        differences[1:] = ranking.differences
+    reason = ranking.reason or ("alone" if len(ranking.runs) == 1 else ranking.untested)
     ranked = []
-    for place, run in enumerate(runs):
+    for place, (run, difference) in enumerate(zip(ranking.runs, differences)):
         of_folds, scores = run.task.metric.of_run(run)
         by_fold = of_folds[ranking.metric.name]
-        difference, low, high, p = differences[place].tolist()
-        verdict: Verdict = "clearly worse" if p < ranking.level else "tied"
+        verdict: Verdict = "tied"
         if reason:
             verdict = "not compared"
         elif place == 0:
             verdict = "best"
+        elif difference.p < ranking.level:
+            verdict = "clearly worse"
+        score = float(ranking.accuracy[place]), *ranking.interval[place].tolist()
         ranked.append(
             Ranked(
                 run=run,
                 label=ranking.labels[run.name],
-                score=Estimate(
-                    float(ranking.accuracy[place]), *ranking.interval[place].tolist()
-                ),
+                score=Estimate(*score),
                 sd=float(by_fold.std(ddof=1)),
                 n=len(by_fold),
                 scores={k: v for k, v in scores.items() if k != ranking.metric.name},
-                difference=Estimate(difference, low, high),
-                error=float(errors[place]),
-                p=p,
+                difference=difference,
                 verdict=verdict,
                 reason=reason,
                 cost=cost_of(run),

@@ -16,7 +16,7 @@ run, and with chance (`scores.significance`).
 Conventions: R runs, the best first; N clips; F folds; G source recordings.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -30,7 +30,7 @@ from featurestack.analysis.runs import (
     same_clips,
 )
 from featurestack.scores.metrics import (
-    Compared,
+    Estimate,
     Floats,
     Ints,
     RankingMetric,
@@ -41,11 +41,11 @@ from featurestack.scores.significance import (
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
     LEVEL,
-    FamilyTests,
     accuracy_interval,
     p_of_lead,
     recording_sums,
     sign_flip_tests,
+    standard_error,
 )
 
 # classes are uneven from this ratio of clips in the largest to clips in the smallest
@@ -87,16 +87,28 @@ class AgainstChance:
         )
 
 
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """The score of a run less that of another, its interval corrected for a family."""
+
+    error: float  # standard error
+    p: float  # corrected for the family; NaN if nothing can be tested
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ranking(Compared):
+class Ranking:
     """Comparable runs, best first."""
 
     runs: tuple[Run, ...]  # (R,)
-    folds: Ints  # (F,)
+    accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
+    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
+    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
+    by_recording: Floats
+    worth: Floats  # (N,) a correctly predicted clip adds this to the sums
+    # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
+    reason: str = ""
     # a difference to the best run, or of an ablation, is clear if its p is below this
     level: ClassVar[float] = FAMILY_LEVEL
-    # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
-    reason: str
 
     @property
     def best(self) -> Run:
@@ -120,6 +132,10 @@ class Ranking(Compared):
         """The model of a run, and the options that differ among the runs of it."""
         trained = [other for other in self.runs if other.trained]
         return setting(run, trained, {"tag"})
+
+    @property
+    def folds(self) -> Ints:
+        return np.unique(self.best.folds)
 
     @property
     def metric(self) -> RankingMetric:
@@ -170,37 +186,33 @@ class Ranking(Compared):
                 labels[run.name] += f" ({setting(run, alike)})"
         return labels
 
-    @property
-    def differences(self) -> Floats:
-        """(G, R - 1) scores of each other run minus the best run's."""
-        return self._compared[0]
-
-    @property
-    def tests(self) -> FamilyTests:
-        """Sign-flip tests of the R - 1 differences."""
-        return self._compared[1]
-
     @cached_property
-    def _compared(self) -> tuple[Floats, FamilyTests]:
+    def differences(self) -> list[Difference]:
+        """Of each other run to the best."""
         pairs = [(0, other) for other in range(1, len(self.runs))]
         return self.compare(pairs, selected=True)
 
     def compare(
         self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
-    ) -> tuple[Floats, FamilyTests]:
-        """Differences (G, M) by recording, of the second run of each pair less the
-        first, and their tests as one family; runs are given by place.
+    ) -> list[Difference]:
+        """Differences of the second run of each pair to the first, tested as one
+        family; runs are given by place.
         """
-        first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
-        differences = self.by_recording[:, second] - self.by_recording[:, first]
-        tests = sign_flip_tests(
-            differences,
-            self.shares,
-            self.level,
-            selected=selected,
-            unit=self.unit,
+        if not pairs:
+            return []
+        first, second = np.array(pairs).T
+        by_recording = self.by_recording[:, second] - self.by_recording[:, first]
+        numbers = sign_flip_tests(
+            by_recording, self.shares, self.level, selected=selected, unit=self.unit
         )
-        return differences, tests
+        numbers = np.clip(numbers, -1, 1)
+        if not self.testable:
+            numbers[:, 3] = np.nan
+        errors = standard_error(by_recording / self.unit, self.shares)
+        return [
+            Difference(value, low, high, error, p)
+            for (value, low, high, p), error in zip(numbers.tolist(), errors.tolist())
+        ]
 
     @property
     def class_sizes(self) -> tuple[int, int]:
@@ -231,50 +243,30 @@ class Ranking(Compared):
         """The best run against a prediction that knows nothing; if classes are uneven,
         the run of the highest balanced accuracy, of which every constant answer has one
         over the number of classes.
+
+        p is corrected because the run is the highest of R; NaN for a set that was
+        joined on the tested folds. Clips of different folds train for each other, so
+        that also answers that know nothing scatter more together than clips would.
         """
-        if self.uneven:
-            return self._balanced_against_chance()
+        name, place, chance = self.metric.title, 0, self.chance
+        scores, low = self.accuracy, self.interval[0, 0]
         leads = self.by_recording - self._chance_values[:, None]
-        return AgainstChance(
-            self.metric.title,
-            float(self.accuracy[0]),
-            float(self.interval[0, 0]),
-            self.chance,
-            self._p_of(leads, 0),
-        )
-
-    def _balanced_against_chance(self) -> AgainstChance:
-        labels, groups = self.best.labels, self.best.groups
-        sizes = labels.sum(axis=0)
-        classes = int((sizes > 0).sum())
-        of_class = 1 / (classes * np.maximum(sizes, 1))
-        weights = labels @ of_class  # (N,) their sum is 1
-        correct = np.stack([run.correct for run in self.runs], axis=1)
-        balanced = weights @ correct
-        highest = int(balanced.argmax())
-        chance = 1 / classes
-        leads = recording_sums((correct - chance) * weights[:, None], groups)
-        spread = self.runs[highest].spread
-        interval = accuracy_interval(correct[:, [highest]], groups, weights, spread)
-        return AgainstChance(
-            "balanced accuracy",
-            float(balanced[highest]),
-            float(interval[0, 0]),
-            chance,
-            self._p_of(leads, highest),
-        )
-
-    def _p_of(self, leads: Floats, place: int) -> float:
-        """p of one of the leads (G, R) over chance, corrected because it is the highest
-        of R; NaN for a set that was joined on the tested folds.
-
-        Clips of different folds train for each other, so that also answers that know
-        nothing scatter more together than clips would.
-        """
-        if self.joined_from:
-            return np.nan
-        variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
-        return p_of_lead(leads, self.shares, place, variance)
+        if self.uneven:
+            sizes = self.best.labels.sum(axis=0)
+            chance = 1 / int((sizes > 0).sum())
+            weights = self.best.labels @ (chance / np.maximum(sizes, 1))  # sum is 1
+            correct = np.stack([run.correct for run in self.runs], axis=1)
+            name, scores = "balanced accuracy", weights @ correct
+            place = int(scores.argmax())
+            groups, spread = self.best.groups, self.runs[place].spread
+            leads = recording_sums((correct - chance) * weights[:, None], groups)
+            of_best = correct[:, [place]]
+            ((low, _),) = accuracy_interval(of_best, groups, weights, spread)
+        p = np.nan
+        if not self.joined_from:
+            variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
+            p = p_of_lead(leads, self.shares, place, variance)
+        return AgainstChance(name, float(scores[place]), float(low), chance, p)
 
 
 def rankings(runs: Sequence[Run]) -> list[Ranking]:
@@ -310,50 +302,42 @@ def comparable_sets(runs: Sequence[Run]) -> list[list[Run]]:
     return sets
 
 
-# what two runs must share -> how a run has it; the first that differs is the reason
-APART: Mapping[str, Callable[[Run], object]] = {
-    "dataset": lambda run: run.dataset,
-    "task": lambda run: run.task.name,
-    "classes": lambda run: run.classes,
-    "folds": lambda run: run.missing_folds,
-    "joined": lambda run: bool(run.joined_from),
-}
-# the same of two runs
-APART_TOGETHER: Mapping[str, Callable[[Run, Run], bool]] = {
-    "groups": lambda run, other: (
-        not np.array_equal(run.clip_ids, other.clip_ids)
-        or np.array_equal(run.groups, other.groups)
-    ),
-    "clips": same_clips,
-    "audio or features": same_cache,
-    # a table does not say how its model was selected
-    "protocol": lambda run, other: (
-        run.imported
-        or other.imported
-        or run.selection_protocol == other.selection_protocol
-    ),
-}
-
-
 def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
-    for reason, of_run in APART.items():
-        if of_run(run) != of_run(other):
-            return reason
-    shared = APART_TOGETHER.items()
-    return next((reason for reason, same in shared if not same(run, other)), "")
+    # a table of predictions does not say how its model was selected
+    imported = run.imported or other.imported
+    if run.dataset != other.dataset:
+        return "dataset"
+    if run.task.name != other.task.name:
+        return "task"
+    if run.classes != other.classes:
+        return "classes"
+    if run.missing_folds != other.missing_folds:
+        return "folds"
+    if bool(run.joined_from) != bool(other.joined_from):
+        return "joined"
+    if np.array_equal(run.clip_ids, other.clip_ids) and not np.array_equal(
+        run.groups, other.groups
+    ):
+        return "groups"
+    if not same_clips(run, other):
+        return "clips"
+    if not same_cache(run, other):
+        return "audio or features"
+    if not imported and run.selection_protocol != other.selection_protocol:
+        return "protocol"
+    return ""
 
 
 def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
     """Order comparable runs by accuracy; tags by mAP."""
-    compared = runs[0].task.metric.compared(runs)
-    order = largest_first(compared.accuracy).tolist()
+    accuracy, interval, by_recording, worth = runs[0].task.metric.compared(runs)
+    order = largest_first(accuracy).tolist()
     return Ranking(
         runs=tuple(runs[row] for row in order),
-        folds=np.unique(runs[0].folds),
-        accuracy=compared.accuracy[order],
-        interval=compared.interval[order],
-        by_recording=compared.by_recording[:, order],
-        worth=compared.worth,
+        accuracy=accuracy[order],
+        interval=interval[order],
+        by_recording=by_recording[:, order],
+        worth=worth,
         reason=reason,
     )

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Ranking, setting
+from featurestack.analysis.ranking import Difference, Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.commandline.quantities import counted
 from featurestack.scores.accuracy import most_confused
-from featurestack.scores.metrics import INTERVALS, Estimate, Floats
-from featurestack.scores.significance import standard_error
+from featurestack.scores.metrics import INTERVALS, Floats
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -209,9 +208,7 @@ class Gain:
     model: str
     without: str  # the first run
     with_: str  # the second one
-    difference: Estimate  # the second run's score less the first's
-    error: float
-    p: float
+    difference: Difference  # the second run's score less the first's
     verdict: str
 
     @property
@@ -227,8 +224,8 @@ class Gain:
             "difference": self.difference.value,
             "low": self.difference.low,
             "high": self.difference.high,
-            "p": self.p,
-            "error": self.error,
+            "p": self.difference.p,
+            "error": self.difference.error,
             "verdict": self.verdict,
         }
 
@@ -253,21 +250,16 @@ def ablations(ranking: Ranking) -> list[Gain]:
     """
     runs = ranking.runs
     pairs = pairs_of_features(runs)
-    if not pairs:
-        return []
     places = [(runs.index(less), runs.index(more)) for less, more in pairs]
-    differences, tests = ranking.compare(places)
-    numbers = np.clip(tests.numbers(ranking.unit), -1, 1).tolist()
-    errors = standard_error(differences / ranking.unit, ranking.shares).tolist()
     gains = []
-    for (less, more), (difference, low, high, p), error in zip(pairs, numbers, errors):
+    for (less, more), difference in zip(pairs, ranking.compare(places)):
         added = "+".join((more.channels - less.channels).elements())
         name = f"{added} added to {less.features} ({setting(less, runs)})"
         verdict = "no clear difference"
         if not ranking.testable:
-            p, verdict = np.nan, "not compared"
-        elif p < ranking.level:
-            verdict = "clear gain" if difference > 0 else "clear loss"
+            verdict = "not compared"
+        elif difference.p < ranking.level:
+            verdict = "clear gain" if difference.value > 0 else "clear loss"
         gains.append(
             Gain(
                 name,
@@ -276,9 +268,7 @@ def ablations(ranking: Ranking) -> list[Gain]:
                 less.model,
                 less.name,
                 more.name,
-                Estimate(difference, low, high),
-                error,
-                p,
+                difference,
                 verdict,
             )
         )

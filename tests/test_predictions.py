@@ -240,7 +240,7 @@ def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
     assert table["model"].tolist() == [run.features for run in ranking.runs]
     assert table["score"].tolist() == ranking.accuracy.tolist()
     assert table[["low", "high"]].to_numpy().tolist() == ranking.interval.tolist()
-    assert table["p"][1:].tolist() == ranking.tests.p.tolist()
+    assert table["p"][1:].tolist() == [own.p for own in ranking.differences]
     assert table["verdict"].tolist() == ["best", "tied", "clearly worse"]
     assert "Tied with mfcc" in repr(compared)
 

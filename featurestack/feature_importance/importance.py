@@ -157,8 +157,7 @@ def gain_tests(
     """
     _, sizes = np.unique(groups, return_counts=True)
     sums = recording_sums(gains, groups) / len(gains)
-    tests = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
-    numbers = tests.numbers()
+    numbers = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns["significant"] = columns["p"] < FAMILY_LEVEL
     return columns

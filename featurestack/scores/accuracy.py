@@ -18,7 +18,6 @@ from featurestack.scores.metrics import (
     DECIDED_COLUMNS,
     SMALLEST_PROBABILITY,
     ClipMetric,
-    Compared,
     Floats,
     Ints,
     Labels,
@@ -117,19 +116,16 @@ class Accuracy(ClipMetric):
         )
         return Score(float(each.mean()), low, high, by_fold)
 
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+    def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are whole numbers, so that ties are exact."""
         first = runs[0]
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
         seeds = lcm(*(len(run.probabilities) for run in runs))
         every = np.ones(len(correct))
         spread = np.array([run.spread for run in runs])
-        return Compared(
-            accuracy=correct.mean(axis=0),
-            interval=accuracy_interval(correct, first.groups, every, spread),
-            by_recording=recording_sums(np.rint(correct * seeds), first.groups),
-            worth=seeds * every,
-        )
+        interval = accuracy_interval(correct, first.groups, every, spread)
+        by_recording = recording_sums(np.rint(correct * seeds), first.groups)
+        return correct.mean(axis=0), interval, by_recording, seeds * every
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """The accuracy of the best constant answer, the same in every recording: of

@@ -224,17 +224,6 @@ class TestedRun(Protocol):
     def spread(self) -> float: ...  # `RunFolder.spread`
 
 
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """The scores of R comparable runs."""
-
-    accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
-    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
-    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
-    by_recording: Floats
-    worth: Floats  # (N,) a correctly predicted clip adds this to the sums
-
-
 # ---- metrics
 
 
@@ -305,8 +294,11 @@ class RankingMetric(ABC):
         """
 
     @abstractmethod
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
-        """The scores of comparable runs."""
+    def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
+        """Of R comparable runs: the score (R,) by which they are ranked, its 95 %
+        interval (R, 2), sums of scores by recording (G, R), and the sum that a
+        correctly predicted clip adds to them (N,).
+        """
 
     @abstractmethod
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:

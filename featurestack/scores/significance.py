@@ -39,8 +39,6 @@ patterns of signs. A recording's difference is the sum over its clips, weighted 
 the mean that is tested. For tags it is a difference of jackknife values.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -50,7 +48,6 @@ from featurestack.scores.metrics import Floats
 
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000
-CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
 CONFIDENCE = 0.95
 # recordings for a verdict: with G of them the p of signs is at least 2^(1 - G), from 7
 # on below 0.025, the level of the best run against the others
@@ -87,37 +84,22 @@ def accuracy_interval(
     sums = np.take_along_axis(sums, order, axis=0)
     totals = np.take_along_axis(totals, order, axis=0)
     mean = sums.sum(axis=0) / totals.sum(axis=0)
-    both = np.concatenate([sums, totals], axis=1)
-    replicates = [drawn @ both for drawn in drawn_recordings(len(sums))]
-    hits, clips = np.split(np.concatenate(replicates), 2, axis=1)
+    drawn = drawn_recordings(len(sums))
+    hits, clips = drawn @ sums, drawn @ totals
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.nanvar(hits / clips, axis=0)
     effective = effective_recordings(totals)
     return wilson_interval(mean, variance, effective, len(correct), spread)
 
 
-def drawn_recordings(recordings: int) -> Iterator[Floats]:
-    """(B, G) how often each recording is drawn, in parts, the same in every call."""
-    if recordings * REPLICATES <= CHUNK_DRAWS:
-        yield _all_draws(recordings)
-    else:
-        yield from _draws(recordings)
-
-
-@lru_cache(maxsize=2)  # a report asks for each of its runs
-def _all_draws(recordings: int) -> Floats:
-    (drawn,) = _draws(recordings)
+@lru_cache(maxsize=1)  # a report asks for each of its runs
+def drawn_recordings(recordings: int) -> Floats:
+    """(B, G) how often each recording is drawn, the same in every call."""
+    equal = np.full(recordings, 1 / recordings)
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(recordings, equal, REPLICATES).astype(float)
     drawn.flags.writeable = False
     return drawn
-
-
-def _draws(recordings: int) -> Iterator[Floats]:
-    chunk = max(1, CHUNK_DRAWS // recordings)
-    rng = np.random.default_rng(0)
-    equal = np.full(recordings, 1 / recordings)
-    for start in range(0, REPLICATES, chunk):
-        drawn = rng.multinomial(recordings, equal, min(chunk, REPLICATES - start))
-        yield drawn.astype(float)
 
 
 def wilson_interval(
@@ -181,27 +163,6 @@ SIGNS_SEED = 0  # the same signs in every table and every report
 ROUNDING = 1e-9  # standardised sums closer than this are equal
 
 
-@dataclass(frozen=True)
-class FamilyTests:
-    """A family of M tests; `interval` has the same units as `total`."""
-
-    total: Floats  # (M,) sum of the differences
-    p: Floats  # (M,) corrected for the whole family
-    interval: Floats  # (M, 2)
-    critical: Floats  # (M,) standardised sum beyond which each is significant
-
-    def numbers(self, unit: float = 1.0) -> Floats:
-        """(M, 4): difference and both ends of its interval, as shares of `unit`, then
-        p.
-
-        Both ends are NaN if one is infinite: too few or too unequal recordings have no
-        interval.
-        """
-        bounded = np.isfinite(self.interval).all(axis=1, keepdims=True)
-        interval = np.where(bounded, self.interval / unit, np.nan)
-        return np.column_stack([self.total / unit, interval, self.p])
-
-
 def sign_flip_tests(
     differences: Floats,
     shares: Floats,
@@ -210,9 +171,13 @@ def sign_flip_tests(
     selected: bool = False,
     draws: int = DRAWS,
     unit: float | None = None,
-) -> FamilyTests:
+) -> Floats:
     """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
     level for the family.
+
+    Returns (M, 4): the sum of each difference, both ends of its interval, as shares of
+    `unit`, and p, corrected for the family. Too few or too unequal recordings have no
+    interval, NaN.
 
     selected  whether the differences are those between the best of several runs and
               each other run. The best was selected by the very scores that are tested,
@@ -243,7 +208,8 @@ def sign_flip_tests(
     critical[p >= level] = critical[p >= level].max(initial=0)
     interval = inverted_intervals(differences, shares, critical, p < level, unit)
     back = np.argsort(order)
-    return FamilyTests(totals[back], p[back], interval[back], critical[back])
+    sums = np.column_stack([totals, interval]) / (unit or 1)
+    return np.column_stack([sums, p])[back]
 
 
 def p_of_lead(
@@ -342,7 +308,7 @@ def inverted_intervals(
     low = np.where(clear, low, np.minimum(low, 0))
     high = np.where(clear, high, np.maximum(high, 0))
     ends = np.stack([low, high], axis=1)
-    return np.where(bounded[:, None], ends, [-np.inf, np.inf])
+    return np.where(bounded[:, None], ends, np.nan)
 
 
 def standard_error(differences: Floats, shares: Floats) -> Floats:

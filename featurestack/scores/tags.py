@@ -24,7 +24,6 @@ from featurestack.scores.metrics import (
     DEFAULT_THRESHOLD,
     OF_CLIPS,
     ClipMetric,
-    Compared,
     Floats,
     Ints,
     Labels,
@@ -120,7 +119,7 @@ class MeanAveragePrecision(ClipMetric):
         of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
         return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
 
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+    def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """mAP is that of all folds; sums by recording are jackknife values."""
         labels = runs[0].labels
         units = self.units(runs[0])
@@ -131,12 +130,9 @@ class MeanAveragePrecision(ClipMetric):
             ]
             values.append(np.mean(of_seeds, axis=0))
         by_recording = np.stack(values, axis=1)
-        return Compared(
-            accuracy=by_recording.sum(axis=0),
-            interval=np.stack([run.precision[-1, 1:] for run in runs]),
-            by_recording=by_recording,
-            worth=np.full(len(labels), 1 / len(labels)),
-        )
+        intervals = np.stack([run.precision[-1, 1:] for run in runs])
+        worth = np.full(len(labels), 1 / len(labels))
+        return by_recording.sum(axis=0), intervals, by_recording, worth
 
     def units(self, run: TestedRun) -> NDArray[np.generic]:
         return ap.sets_of_recordings(run.labels, run.groups)

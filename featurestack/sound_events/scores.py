@@ -184,14 +184,12 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
     by_content = np.lexsort(counts.reshape(-1, recordings))
     counts = counts[:, :, by_content]  # no name decides what is drawn
     f1 = f1_of(counts.sum(axis=2)).mean()
-    replicates = [
-        f1_of(np.moveaxis(counts @ drawn.T, 1, 2)).mean(axis=0)
-        for drawn in drawn_recordings(recordings)
-    ]
+    drawn = counts @ drawn_recordings(recordings).T
+    replicates = f1_of(np.moveaxis(drawn, 1, 2)).mean(axis=0)
     effective = effective_recordings(weights[weights > 0][:, None])
     ((low, high),) = wilson_interval(
         np.array([f1]),
-        np.nanvar(np.concatenate(replicates), keepdims=True),
+        np.nanvar(replicates, keepdims=True),
         effective,
         round(counts[:, 1].sum() / len(counts)),
     )

@@ -23,7 +23,6 @@ from featurestack.results.training_options import Training
 from featurestack.scores.accuracy import log_loss
 from featurestack.scores.average_precision import attributed
 from featurestack.scores.metrics import (
-    Compared,
     Floats,
     Ints,
     Labels,
@@ -100,7 +99,7 @@ class EventF1(RankingMetric):
         """None: `Events.rules` prints the scores of events, by the chosen rules."""
         return []
 
-    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+    def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are jackknife values of F1."""
         groups, pieces = np.unique(runs[0].groups, return_counts=True)
         intervals, values = [], []
@@ -111,12 +110,8 @@ class EventF1(RankingMetric):
             intervals.append(f1_interval(counts))
         by_recording = np.stack(values, axis=1)
         clips = len(runs[0].groups)
-        return Compared(
-            accuracy=by_recording.sum(axis=0),
-            interval=np.array(intervals),
-            by_recording=by_recording,
-            worth=np.full(clips, 1 / clips),
-        )
+        worth = np.full(clips, 1 / clips)
+        return by_recording.sum(axis=0), np.array(intervals), by_recording, worth
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """Jackknife values of F1, means over circular shifts of each recording's

@@ -137,7 +137,7 @@ def interval_holds(recordings, clips, more, less, rng, **given):
         draws=1000,
         unit=recordings * clips,
     )
-    _, low, high, _ = found.numbers(recordings * clips)[0]
+    _, low, high, _ = found[0]
     return low <= truth <= high, high - low
 
 
@@ -173,7 +173,7 @@ def claims(runs):
     """The claims of a report on the runs, and whether it finds what is true."""
     ranking = rankings(runs)[0]
     gains = ablations(ranking)
-    clear = ranking.tests.p < ranking.level
+    clear = [own.p < ranking.level for own in ranking.differences]
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
     steps = [
         gain
@@ -185,7 +185,7 @@ def claims(runs):
         overall=bool(worse),  # a run is clearly worse than the best
         ablations=claimed,
         any=bool(worse) or claimed,
-        winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
+        winner=ranking.best.name == "mel+mfcc-default" and all(clear),
         gain=any(gain.verdict == "clear gain" for gain in steps),  # of mfcc beside mel
         worse="mel-default" in worse,
     )

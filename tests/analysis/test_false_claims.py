@@ -52,9 +52,8 @@ def test_an_interval_of_map_excludes_zero_exactly_if_the_difference_is_clear():
     excluded = []
     for better in (0.0, 0.1, 0.2, 0.3, 0.4) * 4:
         runs = simulated_tag_runs(2, [40] * 8, rng, classes=5, better=better)
-        tests = rankings(runs)[0].tests
-        clear.append(tests.p[0] < FAMILY_LEVEL)
-        low, high = tests.interval[0]
-        excluded.append(not low <= 0 <= high)
+        (difference,) = rankings(runs)[0].differences
+        clear.append(difference.p < FAMILY_LEVEL)
+        excluded.append(not difference.low <= 0 <= difference.high)
     assert excluded == clear
     assert 0 < sum(clear) < len(clear)

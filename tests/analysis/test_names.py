@@ -56,14 +56,13 @@ def numbers(task, labels, runs, recording, fold):
     stated = [
         main.accuracy,
         main.interval.ravel(),
-        main.tests.p,
-        main.tests.interval.ravel(),
+        [(own.low, own.high, own.p) for own in main.differences],
         kept[:-1][np.lexsort(kept[:-1].T.round(9))].ravel(),
         kept[-1],
         rows.to_numpy(float).ravel(),
         [main.chance, main.against_chance.p],
     ]
-    return found.state, np.concatenate([*map(np.asarray, stated)])
+    return found.state, np.concatenate([*map(np.ravel, stated)])
 
 
 @pytest.mark.parametrize("task", ["classes", "tags"])

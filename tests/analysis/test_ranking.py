@@ -36,7 +36,7 @@ def test_scores_by_recording_are_whole_numbers_so_p_is_exact(made, clips):
     found = rankings(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
     assert (found.by_recording % 1 == 0).all()
     assert found.by_recording.sum(axis=0) / found.unit == pytest.approx(found.accuracy)
-    assert found.tests.p[0] < 0.001
+    assert found.differences[0].p < 0.001
 
 
 def test_what_is_not_compared_has_a_reason(made):
