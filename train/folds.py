@@ -358,14 +358,14 @@ def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
     """Messages about a fold's clips; RequestError if there is nothing to learn."""
     lines = []
     for verb, clips in (("trained on", split.train), ("tested", split.test)):
-        present = plan.indicator(plan.cache.positions(clips)).any(axis=0)
+        counts = plan.indicator(plan.cache.positions(clips)).sum(axis=0)
         fewest = 1 if plan.task.multilabel else 2
-        if verb == "trained on" and present.sum() < fewest:
+        if verb == "trained on" and np.count_nonzero(counts) < fewest:
             raise RequestError(
                 f"fold {fold} has training clips of only one class, and leaves out "
                 f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
             )
-        lacking = [name for name, there in zip(plan.names, present) if not there]
+        lacking = [name for name, count in zip(plan.names, counts) if not count]
         if lacking:
             lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
     if len(split.left_out):
