@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from featurestack.train import compute, trainer
+from featurestack.train import compute
 from featurestack.train.compute import (
     Compute,
     agreed,
@@ -21,7 +21,7 @@ from featurestack.train.compute import (
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions
-from tests.train.little import build, change, execute
+from tests.train.little import build, execute
 
 CROSS_ENTROPY = CrossEntropy()
 BF16 = Compute("cpu", "bf16", channels_last=True)
@@ -43,20 +43,16 @@ def flags():
 @pytest.mark.parametrize(
     ("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)]
 )
-def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(
+def test_a_card_uses_deterministic_kernels_and_rounds_beside_another_format_alone(
     precision, rounded, flags
 ):
+    threads = torch.get_num_threads()
     matmul = torch.backends.cuda.matmul
     flags.allow_tf32 = matmul.allow_tf32 = not rounded
-    Compute("cuda", precision, threads=torch.get_num_threads()).prepare()
-    assert matmul.allow_tf32 == flags.allow_tf32 == rounded
-
-
-def test_a_gpu_uses_deterministic_kernels_alone_and_a_processor_changes_nothing(flags):
-    threads = torch.get_num_threads()
-    Compute("cpu", threads=threads).prepare()
+    Compute("cpu", threads=threads).prepare()  # changes nothing
     assert flags.benchmark and not torch.are_deterministic_algorithms_enabled()
-    Compute("cuda", threads=threads).prepare()
+    Compute("cuda", precision, threads=threads).prepare()
+    assert matmul.allow_tf32 == flags.allow_tf32 == rounded
     assert flags.deterministic and not flags.benchmark
     assert torch.is_deterministic_algorithms_warn_only_enabled()
 
@@ -116,13 +112,6 @@ def test_the_way_follows_from_options_input_and_processor(monkeypatch):
     ):
         chosen = preferred(options, "cpu", shape)
         assert (chosen.precision, chosen.threads) == way
-
-
-def test_a_run_keeps_the_way_in_which_it_began(options, monkeypatch):
-    brief = change(options, threads="auto", folds=(1,), epochs=1)
-    first = execute(brief).config.computed
-    monkeypatch.setattr(trainer, "preferred", None)
-    assert execute(brief, folds=(1, 2)).config.computed == first
 
 
 class Wrong(nn.Module):

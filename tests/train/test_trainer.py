@@ -1,7 +1,9 @@
 """Known answers of the parts of training."""
 
 import dataclasses
+import itertools
 import math
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from featurestack.commandline.errors import Failed
+from featurestack.train import trainer
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import draw_batches
 from featurestack.train.optimisation import (
@@ -20,7 +23,12 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.options import RunOptions
-from featurestack.train.trainer import Trainer, curve_epochs
+from featurestack.train.trainer import (
+    TIMED_STEPS,
+    Estimate,
+    Trainer,
+    curve_epochs,
+)
 from tests.processes import python
 from tests.train.little import change, load
 
@@ -112,11 +120,11 @@ def test_decay_spares_norms_and_biases():
 def test_weights_that_the_last_step_made_infinite_are_not_kept(
     fold, monkeypatch, tmp_path
 ):
-    trainer = make_trainer(fold(batch=32))  # one step, whose loss is finite
-    weight = next(trainer.network.parameters())
-    monkeypatch.setattr(trainer.scaler, "update", lambda: weight.data.fill_(math.inf))
+    own = make_trainer(fold(batch=32))  # one step, whose loss is finite
+    weight = next(own.network.parameters())
+    monkeypatch.setattr(own.scaler, "update", lambda: weight.data.fill_(math.inf))
     with pytest.raises(Failed, match="fold 1, epoch 1: the loss became nan"):
-        trainer.fit(tmp_path, BAR)
+        own.fit(tmp_path, BAR)
     assert not (tmp_path / "last.pt").exists()
 
 
@@ -127,9 +135,9 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(
 def test_an_absurd_loss_ends_the_epoch_with_advice(fold, bad, precision, advice):
     data = fold()
     data.source.values[11] = bad
-    trainer = make_trainer(data, precision)
+    own = make_trainer(data, precision)
     with pytest.raises(Failed, match=rf"epoch 1: .*{advice}"):
-        trainer.train_epoch(BAR)
+        own.train_epoch(BAR)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +173,19 @@ def test_schedules_by_known_values(name, start, middle, end):
     assert [
         learning_rate(options, 101, step) for step in (0, 50, 100)
     ] == pytest.approx([start, middle, end])
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(10.0, True), (0.1, False)])
+def test_the_time_of_a_long_run_is_told_once(seconds, told, monkeypatch, capsys):
+    now = itertools.count(0.0, seconds * TIMED_STEPS)
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: next(now))
+    bar = Mock(n=0, total=800)
+    estimate = Estimate(bar, "MODEL=ridge takes seconds")
+    for _ in range(2 * TIMED_STEPS):
+        bar.n += 8
+        estimate.step(torch.tensor(1.0))
+    line = "about 16 min in all; MODEL=ridge takes seconds\n"
+    assert capsys.readouterr().err == (line if told else "")
 
 
 def test_early_stopping_keeps_the_first_of_equals_lowers_on_plateaus_and_ends():

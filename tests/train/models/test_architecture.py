@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from featurestack.train.models import MODELS, resolve
+from featurestack.train.models.sizes import describe_model, list_models
+from featurestack.train.options import ModelsOptions
 from tests.refusal import refused
 from tests.train.little import build
 
@@ -68,6 +70,26 @@ def test_options_at_their_defaults_are_left_out_of_the_name(text, name):
     found = resolve(text)
     assert found.name == name
     assert resolve(found.name).name == name
+
+
+def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
+    list_models(ModelsOptions(model="resnet18"))
+    text = capsys.readouterr().out
+    assert "11.2 M parameters" in text
+    assert text.index("64x16x54") < text.index("512x2x7")
+    with refused("give longer clips"):
+        describe_model("aclnet", (1, 1, 100))
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "giga"),
+    [("resnet18", 11.69, 1.81), ("resnet50", 25.56, 4.09), ("densenet121", 7.98, 2.83)],
+)
+def test_counts_are_those_published_for_imagenet(name, millions, giga):
+    parameters, operations, stages = describe_model(name, (3, 224, 224), 1000)
+    assert parameters / 1e6 == pytest.approx(millions, abs=0.01)
+    assert operations / 1e9 == pytest.approx(giga, abs=0.02)
+    assert stages[-1][1] == (1000,)
 
 
 # ---- ResNet
