@@ -25,10 +25,8 @@ def test_a_run_json_of_another_version_is_told_before_its_keys():
 
 
 def test_labels_are_file_names():
-    assert (
-        label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12)
-        == "mfcc.1-19-cnn4-s1-a.b.c"
-    )
+    name = label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12)
+    assert name == "mfcc.1-19-cnn4-s1-a.b.c"
     long = label("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")
     assert len(long) == LABEL_BYTES and long.endswith("-0123456789ab")
     assert len(label("é" * 200, "m", [], "0" * 12).encode()) <= LABEL_BYTES
@@ -53,13 +51,9 @@ def other_value(kind, value):
     """Another value that an option of this type and default may have."""
     if typing.get_origin(kind) is typing.Literal:
         return next(choice for choice in typing.get_args(kind) if choice != value)
-    if isinstance(value, bool):
-        return not value
-    return (
-        f"{value}x"
-        if isinstance(value, str)
-        else (value or 0) + (0.05 if isinstance(value, float) else 1)
-    )
+    if isinstance(value, str):
+        return f"{value}x"
+    return value + (0.05 if isinstance(value, float) else 1)
 
 
 def test_configurations_that_may_predict_differently_have_folders_of_other_names():
@@ -71,10 +65,8 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
         if name != "task"
     }
     changes |= {"task": "tags", "grid": "96x96", "weights": "mine", "device": "cuda"}
-    runs = [
-        standard,
-        *(replace(standard, **{name: value}) for name, value in changes.items()),
-    ]
+    runs = [standard]
+    runs += [replace(standard, **{name: value}) for name, value in changes.items()]
     names = {label(run.features, run.model, differences(run), "") for run in runs}
     assert len(names) == len(runs) > 25
     for name, value in changes.items():

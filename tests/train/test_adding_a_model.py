@@ -49,7 +49,7 @@ def test_it_is_trained_bundled_and_exported(sounding, tmp_path, capsys):
 
 def test_it_is_listed_and_counted(capsys):
     list_models(ModelsOptions())
-    row = re.compile(r"^tiny +image .* width=16 ", re.MULTILINE)
+    row = re.compile(r"^tiny +image .* tiny@width=16 ", re.MULTILINE)
     assert row.search(capsys.readouterr().out)
     list_models(ModelsOptions(model="tiny@width=8"))
     assert "parameters" in capsys.readouterr().out

@@ -34,9 +34,8 @@ def test_a_clip_has_its_own_frames_and_two_at_least():
 def test_mean_and_deviation_survive_half_precision():
     values = np.full((1, 2, 100_000), -80, np.float16)
     values[0, 1, ::2] = -79
-    spec = InputSpec(
-        KINDS["linear"], (replace(MEL, frames=100_000),), (1, 1), drop_padding=False
-    )
+    channels = (replace(MEL, frames=100_000),)
+    spec = InputSpec(KINDS["linear"], channels, (1, 1), drop_padding=False)
     x = spec.prepare([values], [None], np.ones(1))
     assert x.shape == (1, *spec.shape) and x.dtype == torch.float32
     assert np.allclose(x.flatten(), [-80, -79.5, 0, 0.5], atol=1e-3)
@@ -49,12 +48,10 @@ def test_the_width_of_each_channel_is_what_its_kind_prepares(kind, widths):
     channels = (MEL, example_channel("embedding", rows=3, frames=1))
     spec = InputSpec(KINDS[kind], channels, (1, 1), drop_padding=False)
     assert spec.widths == widths
-    values = [torch.ones(5, channel.rows, channel.frames) for channel in channels]
-    prepared = [
-        spec.kind.prepare(own, channel, spec.grid)
-        for own, channel in zip(values, channels)
-    ]
-    assert [x.shape for x in prepared] == [(5, width, 1, 1) for width in widths]
+    for channel, width in zip(channels, widths):
+        values = torch.ones(5, channel.rows, channel.frames)
+        prepared = spec.kind.prepare(values, channel, spec.grid)
+        assert prepared.shape == (5, width, 1, 1)
 
 
 def test_resizing_is_linear_between_values_and_the_same_when_exported():
@@ -98,24 +95,18 @@ def cached(tmp_path_factory):
     return folder
 
 
-def test_a_single_frame_is_described_by_its_values():
-    assert example_channel("embedding", rows=512, frames=1).statistics == 512
-    assert example_channel("mel", rows=128, frames=2).statistics == 256
-
-
-@pytest.mark.parametrize("model", ["mlp", "texturenet"])
-def test_a_run_reads_all_values(cached, tmp_path, model):
+@pytest.mark.parametrize(
+    ("model", "features"),
+    [("mlp", "rates+level"), ("texturenet", "rates+level"), ("linear", "many")],
+)
+def test_a_run_reads_all_values_or_their_means(cached, tmp_path, model, features):
     options = little_options(cached, tmp_path / "runs")
-    given = {"features": "rates+level", "grid": "32x32", "epochs": 12}
+    given = {"features": features, "grid": "32x32", "epochs": 12}
     run = execute(options, folds=(1,), model=model, **given)
     assert run.scores()["accuracy"].min() >= 0.9
 
 
-def test_neighbouring_columns_of_more_values_are_averaged(cached, tmp_path):
+def test_neighbouring_columns_of_many_values_are_averaged():
     assert kept_columns(32, 512) == 128
     means = column_means(32, 512)
     assert np.allclose(means.sum(axis=0), 1) and (means[:4, 0] == 0.25).all()
-    trained = execute(
-        little_options(cached, tmp_path / "runs"), features="many", model="linear"
-    )
-    assert trained.scores()["accuracy"].min() >= 0.9
