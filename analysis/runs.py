@@ -230,7 +230,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         with named(f"the learning curve of fold {fold} is"):
             curves.append(folder.history(fold).assign(fold=fold))
     if not folder.finished:
-        wanted = folder.training.options.resolved_epochs
+        wanted = folder.config.options.resolved_epochs
         reached = f"epoch {max(map(len, curves))} of {wanted}"
         text = f"no fold is finished yet ({reached}): continue its training"
         problems.append(Problem(folder.name, text, "unfinished"))

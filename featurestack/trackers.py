@@ -46,7 +46,7 @@ class TensorBoard:
         self.writer = SummaryWriter(
             str(self.folder / f"fold{fold}"), purge_step=epochs_done + 1
         )
-        text = json.dumps(asdict(run.training), indent=2, ensure_ascii=False)
+        text = json.dumps(asdict(run.config), indent=2, ensure_ascii=False)
         # indented: code in Markdown
         self.claim()  # the event file is there at once, and a kill may follow
         self.writer.add_text("run.json", textwrap.indent(text, "    "))
@@ -94,7 +94,7 @@ class WeightsAndBiases(TensorBoard):
         mode = os.environ.get("WANDB_MODE", "online" if has_key else "offline")
         folder = run.path / "trackers"
         folder.mkdir(parents=True, exist_ok=True)
-        config = run.training
+        config = run.config
         # charts have the same names in every fold: W&B drops the folder of its files
         tensorboard.patch(root_logdir=str(folder / f"fold{fold}"))
         self.board = wandb.init(

@@ -259,7 +259,7 @@ def tell_scores(run: RunFolder, fold: int) -> None:
     """
     epochs = {"last": "" if run.config.exact else "last epoch: "}
     if run.selection() == "best":
-        epochs["best"] = f"best epoch by {run.training.options.select}: "
+        epochs["best"] = f"best epoch by {run.config.options.select}: "
     for selection, epoch in epochs.items():
         scores = run.task.metric.of_fold(run, fold, "test", selection)
         metric = run.task.metric

@@ -107,7 +107,7 @@ def refuse_tested_clips(
     own = state["fold"]
     run = RunFolder(file.parent.parent)
     tested = folds if run.dataset == dataset else []
-    if run.training.clips == clips:
+    if run.trained_config.clips == clips:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(

@@ -345,7 +345,7 @@ def is_run_of(place: Path, plan: Plan) -> bool:
         _ = folder.config
     except RequestError:
         return False
-    known = folder.training
+    known = folder.trained_config
     if known.hash == plan.hash:
         return not readable_again(known, plan.cache)
     theirs = vars(known.options)

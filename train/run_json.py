@@ -159,7 +159,7 @@ def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:
     way = Way(**vars(compute), same_bytes=SAME_BYTES[compute.device == "cpu"])
     with Lock(plan.path / LOCK):
         if plan.begun:
-            known = RunFolder(plan.path).training
+            known = RunFolder(plan.path).config
             config = replace(known, computed=way)
             if config == known:
                 return
@@ -174,7 +174,7 @@ def refuse_damage(plan: Plan) -> None:
     """RequestError if clips on which the run has begun cannot be read any more."""
     if not plan.begun:
         return
-    known = {*RunFolder(plan.path).training.left_out}
+    known = {*RunFolder(plan.path).config.left_out}
     damaged = [clip for clip in plan.left_out if clip not in known]
     if damaged:
         remedy = plan.cache.remedy(" ".join(plan.stored))
@@ -188,12 +188,12 @@ def refuse_damage(plan: Plan) -> None:
 def finish(path: Path, cache: Cache, note: str) -> None:
     """Write seconds, note and, after new tests, calibration and rules."""
     folder = RunFolder(path)
-    known = folder.training
+    known = folder.config
     if seconds_of(folder) == known.seconds and note in ("", known.note):
         return  # the folder may only be readable
     with Lock(path / LOCK):
         folder = RunFolder(path)
-        known = folder.training
+        known = folder.config
         seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
         if seconds != known.seconds:

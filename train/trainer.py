@@ -163,7 +163,7 @@ class Trainer:
         batches = draw_batches(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
-        begun = RunFolder(plan.path).training.computed if plan.begun else None
+        begun = RunFolder(plan.path).config.computed if plan.begun else None
         if begun and begun.device == device:  # the run continues with the same bits
             proposed = Compute.recorded(begun)
         else:

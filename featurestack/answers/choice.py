@@ -386,14 +386,14 @@ def write_choice(
         table = run.predictions(fold).query("split == 'test'")
         probabilities = table[run.classes].to_numpy(np.float32)
         write_predictions(folder / f"fold{fold}", table, probabilities, run.classes)
-    config, names = later.training, scores.clips.plan.channel_names
-    trained = {run.name: run.training for run in (*runs.values(), later)}
-    sets = tuple(run.training.features for run in runs.values())
+    config, names = later.config, scores.clips.plan.channel_names
+    trained = {run.name: run.config for run in (*runs.values(), later)}
+    sets = tuple(run.config.features for run in runs.values())
     hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
     choice = Choice(
         candidates=tuple(names),
         sets=sets,
-        models=tuple(run.training.model for run in runs.values()),
+        models=tuple(run.config.model for run in runs.values()),
         runs=tuple(trained),
         recommended=config.features,
         recommended_run=later.name,

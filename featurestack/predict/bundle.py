@@ -100,7 +100,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     """A run's finished folds, with the weights of the `last` or `best` epoch or the one
     that counts (`auto`).
     """
-    config = run.training
+    config = run.trained_config
     if not run.finished:
         raise RequestError(
             f"{run.name} has no finished fold yet: continue its training"
@@ -223,7 +223,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     """One model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
     clips = measure_clips(plan)
-    way = run.training.computed
+    way = run.trained_config.computed
     assert way is not None, "the trainer records how it computes"
     compute = Compute.recorded(way)
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
@@ -241,13 +241,13 @@ def refit(run: RunFolder, data: Path) -> Bundle:
             trainer.fit(folder, bar)
     weights = trainer.weights()
     state = {key: weights[key] for key in ("network", "statistics")}
-    config = BundleConfig(**vars(run.training), selection="last", refit=True)
+    config = BundleConfig(**vars(run.trained_config), selection="last", refit=True)
     return Bundle(config, {EVERY: state})
 
 
 def plan_of(run: RunFolder, data: Path) -> Plan:
     """The plan by which the run was trained; RequestError if it cannot be refitted."""
-    config = run.training
+    config = run.trained_config
     if run.validated:
         raise RequestError(
             f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"

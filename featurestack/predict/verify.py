@@ -82,7 +82,7 @@ def predicted_again(
     run: RunFolder, cache: Cache, models: Models, fold: int
 ) -> pd.DataFrame:
     """A fold's rows of predictions.csv."""
-    config = run.training
+    config = run.trained_config
     channels = [channel.channel for channel in config.channels]
     table = clips_of_run(config, cache)
     table = table[~table["clip_id"].isin(config.left_out)]

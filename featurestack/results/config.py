@@ -264,7 +264,7 @@ class RunConfig(Record):
     @property
     def options(self) -> Training:
         """The options of a trained run."""
-        assert self.training, "RunFolder.training refuses the others"
+        assert self.training, "RunFolder.trained_config refuses the others"
         return self.training
 
 

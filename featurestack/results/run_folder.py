@@ -121,7 +121,7 @@ class RunFolder:
         return read_config(content, RunConfig, str(file))
 
     @property
-    def training(self) -> RunConfig:
+    def trained_config(self) -> RunConfig:
         """`config` of a trained run; RequestError for any other."""
         if choice := self.config.choice:
             raise RequestError(
@@ -134,7 +134,7 @@ class RunFolder:
             )
         return self.config
 
-    @property
+    @cached_property
     def task(self) -> Task:
         return task_of(self.config.task)
 

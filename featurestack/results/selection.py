@@ -218,7 +218,7 @@ def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:
     RequestError if that holds other data today.
     """
     cache = Cache(cache_folder(dataset or run.dataset, data))
-    if not is_of_today(run.training, cache):
+    if not is_of_today(run.trained_config, cache):
         raise RequestError(
             f"{cache.folder} holds other clips or values than {run.name} was trained"
             " on: DATASET= names the cache that trained it"

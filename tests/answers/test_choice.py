@@ -188,7 +188,7 @@ def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
     place, found = useless
     choice = RunFolder(place / "runs" / "d" / "answer")
     by_set = {
-        run.training.features: run
+        run.config.features: run
         for run in find(place / "runs", "d")
         if run.name != choice.name
     }
@@ -277,8 +277,8 @@ def test_the_set_for_later_use_is_trained_and_noted_as_joined(useless):
     place, _ = useless
     choice = RunFolder(place / "runs" / "d" / "answer")
     run = RunFolder(place / "runs" / "d" / choice.config.choice.recommended_run)
-    assert run.training.features == choice.config.choice.recommended
-    assert run.finished == run.folds and run.training.joined_from == 3
+    assert run.config.features == choice.config.choice.recommended
+    assert run.finished == run.folds and run.config.joined_from == 3
     assert choice.config.made_by == "choice" and choice.config.joined_from == 0
     with refused("answer is a choice of features: give the run that it recommends"):
-        choice.training  # noqa: B018
+        choice.trained_config  # noqa: B018

@@ -43,7 +43,7 @@ def test_a_choice_and_lost_weights_are_refused_with_what_helps(sounding, tmp_pat
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
         bundle.bundle_of_run(run)
-    own = replace(sounding.training, made_by="own loop")
+    own = replace(sounding.config, made_by="own loop")
     choice = choice_of(own)
     for config, said in (
         (own, "was trained by a loop of its own, which keeps no weights"),
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path, cont
 
 def test_predictions_of_another_program_are_no_model(sounding, tmp_path):
     config = replace(
-        sounding.training, made_by="import", training=None, source="birdnet.csv"
+        sounding.config, made_by="import", training=None, source="birdnet.csv"
     )
     write_config(tmp_path / "table", config)
     with refused("holds predictions of birdnet.csv, and no model"):
@@ -193,6 +193,6 @@ def test_a_run_that_chose_its_epoch_and_other_clips_are_refused(
         make_bundle(options(train_run(runs, model="linear", val="group")))
     other = tmp_path / "runs" / "little" / "other"
     shutil.copytree(train_run(runs, model="linear").path, other)
-    write_config(other, replace(RunFolder(other).training, hash="another"))
+    write_config(other, replace(RunFolder(other).config, hash="another"))
     with refused("holds other clips or values than"):
         make_bundle(options(RunFolder(other)))

@@ -117,7 +117,7 @@ def test_audio_gets_the_predictions_that_training_has_from_the_cache(
     answers = predict_files(Model(run), paths[known.index].to_dict())
     expected = scaled(
         known[[*CLASSES]].to_numpy(np.float32),
-        run.training.calibration[run.selection()].temperature,
+        run.config.calibration[run.selection()].temperature,
     )
     np.testing.assert_allclose(answers[[*CLASSES]], expected, atol=1e-3)
 

@@ -93,8 +93,8 @@ def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
     short, tmp_path, capsys
 ):
     file = record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
-    median = short.training.clip_seconds
-    assert 0 < median < short.training.duration
+    median = short.config.clip_seconds
+    assert 0 < median < short.config.duration
     rows = windows(short, capsys, audio=file, hop=0.1)
     assert (rows["end"] - rows["start"]).tolist() == pytest.approx(
         [median] * len(rows), abs=2e-3

@@ -133,7 +133,7 @@ def test_a_bundle_a_folder_and_a_name_are_the_same_model(sounding, model, tmp_pa
     named.warm()
     assert named.predict(TONE, RATE) == expected
     assert named.classes == [*CLASSES]
-    assert named.config.features == sounding.training.features
+    assert named.config.features == sounding.config.features
     assert (named.sample_rate, named.seconds) == (RATE, 1.0)
 
 

@@ -43,8 +43,8 @@ def f1(run):
 
 
 def test_a_run_of_events_finds_them(trained):
-    assert trained.training.task == "events"
-    assert trained.training.model == "frames"
+    assert trained.config.task == "events"
+    assert trained.config.model == "frames"
     row = score_table(read_tested(trained).tallies).loc[ALL]
     assert row["f1"] > 0.9
     assert row["onset_ms"] < 32

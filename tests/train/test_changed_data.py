@@ -167,13 +167,13 @@ def test_a_clip_that_can_be_read_again_makes_another_run(damaged):
     options, file, place = damaged
     (old,) = find(options.runs)
     run.execute(options)  # the clip is damaged as before
-    assert old.training.left_out == (DAMAGED_CLIP,)
+    assert old.config.left_out == (DAMAGED_CLIP,)
     assert is_of_today(old.config, Cache(file.parent))
     flip_bit(file, place)
     assert not is_of_today(old.config, Cache(file.parent))
     new = execute(options)
     assert new.path != old.path
-    assert len(new.predictions()) == 48 and new.training.left_out == ()
+    assert len(new.predictions()) == 48 and new.config.left_out == ()
 
 
 def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_path):
@@ -184,4 +184,4 @@ def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_p
     flip_bit(folder / "mel.h5", file.values_offset)
     with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
         execute(options, folds=(2,))
-    assert execute(options, folds=(2,), tag="without").training.left_out
+    assert execute(options, folds=(2,), tag="without").config.left_out

@@ -84,7 +84,7 @@ def test_run_json_says_how_the_run_computes_now(options):
     for threads in (1, 2, 2):
         compute = Compute("cpu", threads=threads)
         run_json.record(plan, nn.Linear(6, 1), compute)
-        assert RunFolder(plan.path).training.computed.threads == threads
+        assert RunFolder(plan.path).config.computed.threads == threads
 
 
 def test_a_finished_run_is_not_written_to(options, finished):
@@ -93,7 +93,7 @@ def test_a_finished_run_is_not_written_to(options, finished):
     lock.unlink()
     execute(options)
     assert not lock.exists()
-    assert execute(options, note="ours").training.note == "ours"
+    assert execute(options, note="ours").config.note == "ours"
 
 
 # ---- joined sets
