@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from joblib import cpu_count
@@ -64,7 +63,11 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         result = extract(asked, options)
     except OSError as error:
         if error.errno in NOT_WRITABLE:
-            raise not_writable(asked.folder, error.errno) from error
+            raise RequestError(
+                f"{asked.folder} may not be written ({os.strerror(error.errno)}): DATA="
+                " names a folder of your own, where links to its files save computing"
+                " again"
+            ) from error
         raise Failed(
             f"{error}; finished clips are kept; run the same command again to resume"
         ) from error
@@ -104,14 +107,6 @@ def refuse_failed_features(
     raise Failed(
         f"{subject}every clip failed, the first because of: {reason}{moved};"
         f" {asked.folder / FAILURES} has all reasons"
-    )
-
-
-def not_writable(folder: Path, number: int) -> RequestError:
-    """The refusal for a cache that lacks features, with the number of the error."""
-    return RequestError(
-        f"{folder} may not be written ({os.strerror(number)}): DATA= names a folder of"
-        " your own, where links to its files save computing again"
     )
 
 
@@ -215,20 +210,21 @@ def extraction_summary(
     if not result.clips:
         return []
     took = result.seconds_a_clip()
+    slowest = sorted(took, key=lambda name: -took[name])[:SHOWN_FEATURES]
     rows = []
     written = 0
     for spec in asked.specs:
-        if clips := result.computed[spec.stored]:
-            stored = clips * spec.clip_bytes
-            written += stored
-            name = spec.stored
-            time = f"{1000 * took[name]:.2f}" if name in took else "-"
+        name = spec.stored
+        clips = result.computed[name]
+        stored = clips * spec.clip_bytes
+        written += stored
+        if name in slowest:
+            time = f"{1000 * took[name]:.2f}"
             rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} {asked.noun}s/s, {size(written)}"
     header = ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
-    slowest = sorted(rows, key=lambda row: -took.get(row[0], 0))[:SHOWN_FEATURES]
-    lines = [text_table([row for row in rows if row in slowest], header)]
-    if more := len(rows) - len(slowest):
+    lines = [text_table(rows, header)]
+    if more := len(took) - len(slowest):
         were = f"{counted(more, 'feature')} {'was' if more == 1 else 'were'} faster"
         lines.append(f"{were}: {asked.folder / COSTS}")
     lines.append(f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}")
@@ -250,9 +246,8 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
     if lacking.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
-        left = [
-            part for part in parts if lacking[rows_of_part(part, len(lacking))].any()
-        ]
+        rows = [rows_of_part(part, len(lacking)) for part in parts]
+        left = [part for part, its in zip(parts, rows) if lacking[its].any()]
         still = (
             f"{lacking.sum():,} of {counted(len(lacking), asked.noun)} are still"
             f" missing (PART={' '.join(left)})"

@@ -16,7 +16,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from featurestack.commandline.errors import RequestError, shortened
-from featurestack.commandline.quantities import counted, whole_number
+from featurestack.commandline.quantities import counted, first_names, whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.hdf5 import FeatureSpec
@@ -115,14 +115,11 @@ def refuse_outdating(dataset: Dataset) -> None:
         return
     cache = Cache(dataset.folder)
     before, now = in_words(cache), in_words(dataset)
-    names = cache.features
-    if before == now or not names:
+    if before == now or not cache.features:
         return
-    shown = ", ".join(names[:NAMED_FEATURES])
-    if len(names) > NAMED_FEATURES:
-        shown += f" and {len(names) - NAMED_FEATURES} more"
+    names = ", ".join(first_names(cache.features, NAMED_FEATURES))
     raise RequestError(
-        f"{dataset.folder} has {shown}, made from {before}; with {now} they are out of"
+        f"{dataset.folder} has {names}, made from {before}; with {now} they are out of"
         f" date, and so are the runs on them: NAME={dataset.name}2 keeps them and makes"
         " the new ones next to them, YES=1 replaces them"
     )
@@ -170,12 +167,10 @@ def wanted(
             f"no feature can exist at {dataset.sample_rate} Hz and"
             f" {dataset.duration:g} s"
         )
-    notes = []
-    if left_out:  # the reason of the first, the names of the others
-        first, *others = left_out
-        names = ", ".join(reason.partition(" ")[0] for reason in others)
-        more = f"; for such reasons also {names}" if names else ""
-        notes.append(f"left out: {first}{more}")
+    if len(left_out) > 1:  # the reason of the first, the names of the others
+        names = ", ".join(reason.partition(" ")[0] for reason in left_out[1:])
+        left_out = [f"{left_out[0]}; for such reasons also {names}"]
+    notes = [f"left out: {reason}" for reason in left_out]
     return tuple(variants.values()), frozenset(variants.keys() - named), notes
 
 
@@ -265,15 +260,15 @@ def read_source(path: str) -> tuple[str, float]:
 
 def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
     """Lines such as `10 new clips`; changed audio is counted only in `part`."""
-    old, new = (clips.set_index("clip_id")["source_hash"] for clips in (before, now))
-    known = old.reindex(new.index[part], fill_value="")
-    labels, today = (clips.set_index("clip_id")["label"] for clips in (before, now))
-    kept = today.index.intersection(labels.index)
+    old, new = before.set_index("clip_id"), now.set_index("clip_id")
+    hashed = new["source_hash"].iloc[part]
+    known = old["source_hash"].reindex(hashed.index, fill_value="")
+    kept = new.index.intersection(old.index)
     counts = {
-        "new clip": (~new.index.isin(old.index)).sum(),
-        "removed clip": (~old.index.isin(new.index)).sum(),
-        "changed clip": (known.ne("") & known.ne(new.iloc[part])).sum(),
-        "changed label": (labels[kept] != today[kept]).sum(),
+        "new clip": len(new) - len(kept),
+        "removed clip": len(old) - len(kept),
+        "changed clip": (known.ne("") & known.ne(hashed)).sum(),
+        "changed label": (old["label"][kept] != new["label"][kept]).sum(),
     }
     return [counted(int(count), what) for what, count in counts.items() if count]
 
@@ -309,11 +304,9 @@ def with_frame(channel: Channel, milliseconds: float) -> Channel:
 def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
     """A line that says how long frames last; '' if they are not long."""
     given = [variant.parameters for variant in variants]
-    framings = ((own.get("n_fft"), own.get("hop_length")) for own in given)
-    samples, hop = max(
-        ((int(n_fft), int(hop or 0)) for n_fft, hop in framings if n_fft),
-        default=(0, 0),
-    )
+    framings = [(own.get("n_fft"), own.get("hop_length")) for own in given]
+    lengths = [(int(n_fft or 0), int(hop or 0)) for n_fft, hop in framings]
+    samples, hop = max(lengths)
     if samples <= LONG / 1000 * sample_rate:
         return ""
     lasts, step = (1000 * length / sample_rate for length in (samples, hop))
