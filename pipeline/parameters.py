@@ -16,16 +16,13 @@ spectra are next to their features.
 
 import inspect
 import math
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
-from types import NoneType
 from typing import Annotated, Any
 
 import numpy as np
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.registry import Registry
 
 Value = str | int | float | bool | None
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
@@ -222,19 +219,6 @@ def arguments(
                 own = vars(argument.default)
                 fields = {n: f.replace(default=own[n]) for n, f in fields.items()}
             yield name, group if grouped else None, fields
-
-
-def of_function(function: Callable[..., object]) -> Registry[Parameter]:
-    """The parameters in a feature's signature, in its order, with groups flattened."""
-    found: Registry[Parameter] = Registry("parameter")
-    for _, _, fields in arguments(function):
-        for name, field in fields.items():
-            annotation = field.annotation
-            if NoneType in typing.get_args(annotation):  # Samples | None
-                annotation = typing.get_args(annotation)[0]
-            kind, within = typing.get_args(annotation) or (annotation, None)
-            found[name] = Parameter(name, kind, within, field.default)
-    return found
 
 
 # ---- rows

@@ -44,19 +44,15 @@ def list_features(options: ShowOptions) -> None:
     if not options.features:
         print(feature_table(options.sample_rate or TYPICAL_RATE, options.duration))
         return
-    print("\n\n".join(map(printed_card, options.features.split())))
-
-
-def printed_card(name: str) -> str:
-    """The card of a feature, a heading and its text below the other."""
-    blanks = " " * INDENT
-    lines = [name, ""]
-    for heading, text in card(name).items():
-        first = f"{heading + ':':{INDENT}}"
-        lines.append(
-            textwrap.fill(text, LINE, initial_indent=first, subsequent_indent=blanks)
-        )
-    return "\n".join(lines)
+    cards = []
+    for name in options.features.split():
+        lines = [name, ""]
+        for heading, text in card(name).items():
+            first, others = f"{heading + ':':{INDENT}}", " " * INDENT
+            ends = {"initial_indent": first, "subsequent_indent": others}
+            lines.append(textwrap.fill(text, LINE, **ends))
+        cards.append("\n".join(lines))
+    print("\n\n".join(cards))
 
 
 def card(name: str) -> dict[str, str]:

@@ -40,7 +40,12 @@ def with_folds(
     kept, or drawn by group. `path` is the dataset's folds.csv, which keeps GROUP= and
     drawn folds, also of clips that are missing for a while.
     """
-    kept = read_folds(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    kept = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    if [*kept] != COLUMNS:  # another table of this name would lose its columns
+        raise RequestError(
+            f"{path} was not written by this program, its columns are"
+            f" {', '.join(kept)}: move it, or give another NAME or DATA"
+        )
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     last = kept["grouped_by"].iloc[-1:].tolist()
     group = options.group or "".join(last)
@@ -68,19 +73,6 @@ def with_folds(
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
         replace_file(path, rows.to_csv(index=False), parents=True)
     return table, (*notes, f"folds: {note}, kept in {path}")
-
-
-def read_folds(path: Path) -> pd.DataFrame:
-    """The rows of folds.csv; RequestError for a table that this program did not write:
-    another one of this name would lose its columns.
-    """
-    kept = read_csv(path)
-    if [*kept] != COLUMNS:
-        raise RequestError(
-            f"{path} was not written by this program, its columns are"
-            f" {', '.join(kept)}: move it, or give another NAME or DATA"
-        )
-    return kept
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:

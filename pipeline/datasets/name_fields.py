@@ -78,14 +78,18 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     """
     if not table["group"].is_unique:
         return None
-    for fields in (fields_of_columns(table), fields_of_stems(table)):
-        present = [field for field in fields if field]
-        if present:
-            present.sort(key=lambda field: -field.value_of.nunique())
-            first = min(present, key=lambda field: field.value_of.min().isdecimal())
-            number = first.value_of.min().isdecimal()
-            return (recordings(table) if number else None) or first
-    return None
+    own = table.columns.drop([*KNOWN_COLUMNS], errors="ignore").astype(str)
+    columns = [
+        _field(f"column {name}", table[name].fillna("").astype(str), table, name)
+        for name in filter(COLUMNS.fullmatch, own)
+    ]
+    present = [*filter(None, columns)] or [*filter(None, fields_of_stems(table))]
+    if not present:
+        return None
+    present.sort(key=lambda field: -field.value_of.nunique())
+    first = min(present, key=lambda field: field.value_of.min().isdecimal())
+    number = first.value_of.min().isdecimal()
+    return (recordings(table) if number else None) or first
 
 
 def recordings(table: pd.DataFrame) -> NameField | None:
@@ -112,16 +116,6 @@ def stems_of(table: pd.DataFrame) -> "pd.Series[str]":
     return table["path"].map(lambda path: PurePath(path).stem)
 
 
-def fields_of_columns(table: pd.DataFrame) -> list[NameField | None]:
-    """The source's own columns with a telling name and a value for each clip."""
-    fields = []
-    for name in table.columns.drop([*KNOWN_COLUMNS], errors="ignore"):
-        values = table[name].fillna("").astype(str)
-        if COLUMNS.fullmatch(str(name)) and (values != "").all():
-            fields.append(_field(f"column {name}", values, table, str(name)))
-    return fields
-
-
 def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
     """The fields of the files' names that neither count nor measure."""
     stems = stems_of(table).tolist()
@@ -129,8 +123,10 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
     count = min(map(len, parts), default=0)
     columns = pd.DataFrame([words[:count] for words in parts], table.index)
     left_out = time_of_day(columns)
+    numbers = columns.where(columns.map(str.isdecimal)).astype(float)
     for place in columns.columns[:-1]:
-        if is_span(columns[place], columns[place + 1]):
+        lengths = numbers[place + 1] - numbers[place]
+        if (lengths > 0).all() and lengths.nunique() == 1:  # the ends of a cut
             left_out |= {place, place + 1}
     fields = []
     for place, values in columns.items():
@@ -164,10 +160,18 @@ def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
 def _field(
     where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
 ) -> NameField | None:
-    """The field, if its few values are nearly all in several classes."""
+    """The field, if each clip has one of its few values, nearly all in several
+    classes.
+    """
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
-    if not group or len(names) < 2 or few or len(table) < FEWEST_CLIPS * len(names):
+    if (
+        not group
+        or not names[0]
+        or len(names) < 2
+        or few
+        or len(table) < FEWEST_CLIPS * len(names)
+    ):
         return None
     if values.value_counts(normalize=True).iloc[0] > IN_NEARLY_ALL:
         return None
@@ -209,14 +213,6 @@ def time_of_day(columns: pd.DataFrame) -> set[int]:
         if of_time and (of_date or place - 1 in places):
             places.add(place)
     return places
-
-
-def is_span(starts: "pd.Series[str]", ends: "pd.Series[str]") -> bool:
-    """Whether two numbers are the start and the end of a cut."""
-    if not starts.str.isdecimal().all() or not ends.str.isdecimal().all():
-        return False
-    lengths = ends.astype(float) - starts.astype(float)
-    return bool((lengths > 0).all() and lengths.nunique() == 1)
 
 
 def is_counter(

@@ -11,8 +11,10 @@ imported when one of its features is first asked for: a new feature needs only a
 
 import functools
 import pkgutil
+import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,7 +57,16 @@ class Feature:
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
-        return parameters.of_function(self.function)
+        """Those in the function's signature, in its order, with groups flattened."""
+        found: Registry[Parameter] = Registry("parameter")
+        for _, _, fields in parameters.arguments(self.function):
+            for name, declared in fields.items():
+                annotation = declared.annotation
+                if NoneType in typing.get_args(annotation):  # Samples | None
+                    annotation = typing.get_args(annotation)[0]
+                kind, within = typing.get_args(annotation) or (annotation, None)
+                found[name] = Parameter(name, kind, within, declared.default)
+        return found
 
 
 # order of modules in lists and tables; other modules follow
