@@ -86,14 +86,8 @@ DEFINITIONS.update(
 DEFINITIONS.update({name: partial(level_of, name) for name in LEVELS})
 
 
-@definition
-def waveform(y, sr):
-    return y
-
-
-@definition
-def chroma_vqt(y, sr, **more):
-    return librosa.feature.chroma_vqt(y=y, sr=sr, intervals="ji5", **more)
+DEFINITIONS["waveform"] = lambda y, sr: y
+DEFINITIONS["chroma_vqt"] = partial(plain, "feature.chroma_vqt", intervals="ji5")
 
 
 @definition
@@ -114,9 +108,7 @@ def mfcc_delta(y, sr, *, width, order=1, **more):
     return librosa.feature.delta(coefficients, width=width, order=order)
 
 
-@definition
-def mfcc_delta2(y, sr, **more):
-    return mfcc_delta(y, sr, order=2, **more)
+DEFINITIONS["mfcc_delta2"] = partial(mfcc_delta, order=2)
 
 
 @definition
@@ -138,14 +130,8 @@ def hpss_mel(part, y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
     return librosa.power_to_db(power)
 
 
-@definition
-def harmonic(y, sr, **more):
-    return hpss_mel(0, y, sr, **more)
-
-
-@definition
-def percussive(y, sr, **more):
-    return hpss_mel(1, y, sr, **more)
+DEFINITIONS["harmonic"] = partial(hpss_mel, 0)
+DEFINITIONS["percussive"] = partial(hpss_mel, 1)
 
 
 @definition

@@ -22,7 +22,7 @@ from featurestack.checks.run import (
 from featurestack.features_cache.index import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from tests.pipeline.damaged_mp3 import damage_frame
+from tests.pipeline.changing import damage_frame
 from tests.pipeline.datasets.folders import dataset
 
 RATE = 16_000

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from featurestack.pipeline import audio_headers
+
 SAMPLE_RATE = 8000  # Hz; a clip is one second
 
 
@@ -91,5 +93,16 @@ def with_flac_length(path, frames):
     content = bytearray(path.read_bytes())
     content[21] = content[21] & 0xF0 | frames >> 32
     content[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    path.write_bytes(content)
+    return path
+
+
+def damage_frame(path, frame=20):
+    """Overwrite numbers in a frame's side information, so that mpg123 prints errors and
+    decodes the other frames.
+    """
+    content = bytearray(path.read_bytes())
+    at, _ = list(audio_headers.frames_in(bytes(content)))[frame]
+    content[at + 6 : at + 10] = b"\xff" * 4  # behind the header, of four bytes
     path.write_bytes(content)
     return path

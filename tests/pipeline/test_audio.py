@@ -12,8 +12,7 @@ import pytest
 import soundfile
 
 from featurestack.pipeline import audio, audio_headers
-from tests.pipeline.changing import with_flac_length
-from tests.pipeline.damaged_mp3 import damage_frame
+from tests.pipeline.changing import damage_frame, with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
 pytestmark = pytest.mark.filterwarnings(

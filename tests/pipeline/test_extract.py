@@ -1,7 +1,9 @@
-"""`features`: its files, in parts and beside other runs, and its output."""
+"""`features`: what a change costs, parts that run at once, its files and its output."""
 
+import multiprocessing
 import os
 import threading
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from featurestack.features_cache import writer
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.hdf5 import lock
 from featurestack.pipeline import extract, extraction_request
+from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
-from tests.pipeline.damaged_mp3 import damage_frame
-from tests.pipeline.extraction import cache, run
+from tests.pipeline.changing import damage_frame
+from tests.pipeline.extraction import anew, cache, extracted, options, run, stored
+from tests.refusal import refused
 
 
 def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
@@ -64,3 +68,88 @@ def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatc
     assert run(sounds) == {"rms": 8, "zcr": 8}
     monkeypatch.setattr(extraction_request, "libraries", lambda: "librosa 1.0.0")
     assert run(sounds) == {"rms": 0, "zcr": 0}
+
+
+# what happens, options, computed maps, what is told
+CHANGES = [
+    ((), {"features": "rms zcr centroid"}, [0, 0, 8], ""),
+    ((), {"features": "rms@hop_length=256 zcr"}, [8, 0], ""),
+    (("add", 10), {}, [10, 10], "10 new clips"),
+    (("remove", 3), {}, [0, 0], "3 removed clips"),
+    (("edit",), {}, [1, 1], "1 changed clip"),
+    (("touch",), {}, [0, 0], ""),
+    (("shuffle",), {}, [0, 0], ""),
+    (("relabel",), {}, [0, 0], "changed label"),
+    ((), {"dtype": "float32"}, [15, 15], "made again: rms.h5 was made with other"),
+]
+
+
+def test_each_change_of_a_dataset_costs_only_what_it_must(sounds, capsys):
+    run(sounds)
+    before = {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")}
+    assert run(sounds) == {"rms": 0, "zcr": 0}
+    assert before == {path: path.read_bytes() for path in before}
+    for happens, given, computed, told in CHANGES:
+        if happens:
+            getattr(sounds, happens[0])(*happens[1:])
+        lines = extraction_request.request(options(sounds, **given)).notes
+        assert list(run(sounds, **given).values()) == computed, happens
+        assert told in "\n".join(lines) + capsys.readouterr().out
+        clips = cache(sounds).clips
+        assert list(clips["clip_id"]) == sounds.ids
+        known = [[row["label"], row["fold"]] for row in sounds.rows]
+        assert clips[["label", "fold"]].to_numpy().tolist() == known
+    assert stored(sounds, "zcr") == anew(sounds, "zcr", **given)
+
+
+def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
+    run(sounds)
+    monkeypatch.setitem(vars(FEATURES["zcr"]), "version", FEATURES["zcr"].version + 1)
+    assert run(sounds) == {"rms": 0, "zcr": 8}
+    assert "made again: zcr.h5 was made with other" in capsys.readouterr().out
+
+
+def test_settings_of_the_whole_cache_put_no_feature_out_of_date_silently(sounds):
+    run(sounds)
+    before = {name: stored(sounds, name) for name in ("rms", "zcr")}
+    for given in ({"sample_rate": 4000}, {"duration": 0.5}, {"channel": 1}):
+        with refused("has rms, zcr, made from .* NAME=sounds2 .* YES=1"):
+            run(sounds, **given)
+    assert {name: stored(sounds, name) for name in before} == before
+    assert run(sounds, name="sounds2", sample_rate=4000) == {"rms": 8, "zcr": 8}
+    assert run(sounds, yes=True, features="rms", duration=0.5) == {"rms": 8}
+    # the next command finds these settings in the cache
+    assert run(sounds, duration=None, features="zcr") == {"zcr": 8}
+
+
+PARTS = 3  # eight clips divide into parts of 2, 3 and 3
+
+
+def fill(sounds, part):
+    """Run a job of the array; return the number of its clips."""
+    return extracted(sounds, part=f"{part}/{PARTS}").clips
+
+
+def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
+    extract.extract_features(options(sounds, part="2/3"))
+    shown = capsys.readouterr().out
+    assert (
+        "5 of 8 clips are still missing (PART=1/3 3/3)\nnext: make features " in shown
+    )
+    for part in ("1/3", "3/3"):
+        extract.extract_features(options(sounds, part=part))
+    shown = capsys.readouterr().out
+    assert "3 of 8 clips are still missing (PART=3/3)\n" in shown
+    assert shown.splitlines()[-1].startswith("next: make check ")
+
+
+def test_parts_at_once_make_the_cache_that_one_run_makes(sounds):
+    # a spawned process loads its libraries anew
+    forked = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(PARTS, forked) as jobs:
+        done = list(jobs.map(fill, [sounds] * PARTS, range(1, PARTS + 1)))
+    assert done == [2, 3, 3]
+    assert run(sounds) == {"rms": 0, "zcr": 0}
+    by_parts = stored(sounds, "rms")
+    (cache(sounds).folder / "rms.h5").unlink()
+    assert run(sounds) == {"rms": 8, "zcr": 0} and stored(sounds, "rms") == by_parts

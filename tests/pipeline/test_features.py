@@ -1,12 +1,15 @@
-"""Every feature against its definition, on every kind of sound, and by known
-answers.
+"""Every feature against its definition, on every kind of sound, and by known answers;
+its axes; the intermediates of a clip.
 """
 
+import pickle
+
+import librosa
 import numpy as np
 import pytest
 
 from featurestack.features_cache.names import parse_channel
-from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.parameters import Impossible
 from tests import reference
@@ -204,3 +207,86 @@ def test_names_are_canonical(given, stored):
 def test_a_wrong_value_or_parameter_is_refused_with_what_is_expected(name, message):
     with refused(message):
         variant(name)
+
+
+LIBROSAS = {
+    "stft@n_fft=600": lambda rate: librosa.fft_frequencies(sr=rate, n_fft=600),
+    "mel": lambda rate: librosa.mel_frequencies(130, fmax=rate / 2)[1:-1],
+    "mel@n_mels=7,fmin=50,fmax=500": lambda rate: librosa.mel_frequencies(
+        9, fmin=50, fmax=500
+    )[1:-1],
+    "cqt": lambda rate: librosa.cqt_frequencies(84, fmin=librosa.note_to_hz("C1")),
+    "tempogram": lambda rate: librosa.frames_to_time(np.arange(384), sr=rate),
+    "fourier_tempogram": lambda rate: librosa.fourier_tempo_frequencies(
+        sr=rate, win_length=384
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIBROSAS)
+def test_rows_stand_for_what_librosa_says(name):
+    rows = variant(name).row_axis(44100)
+    np.testing.assert_allclose(rows, LIBROSAS[name](44100), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", [*EVERY, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]
+)
+def test_a_pickled_feature_has_the_shape_of_its_axes_for_any_number_of_samples(name):
+    samples = 37 * 512 - 1
+    chosen = pickle.loads(pickle.dumps(variant(name)))  # a worker gets it pickled
+    # `compute` refuses another shape
+    chosen.compute(Clip(NOISE[:samples].astype(np.float32), RATE))
+    first, *_, last = chosen.frame_axis(RATE, samples)
+    if chosen.feature.frame_unit == "s":
+        assert first == 0 and last == pytest.approx(samples / RATE, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "samples"),
+    [
+        ("contrast", 8000, 40000),
+        ("mel_delta", 44100, 8 * 511),
+        ("yin@fmin=10", 44100, 44100),
+        ("mel@fmin=9000,fmax=100", 44100, 44100),
+        ("modulation@fmin=4000", 8000, 8000),
+    ],
+)
+def test_what_cannot_exist_says_why(name, rate, samples):
+    with pytest.raises(Impossible, match=r"\d"):
+        variant(name).shape(rate, samples)
+
+
+def test_clips_of_nine_frames_have_a_delta():
+    assert variant("mel_delta").shape(44100, 8 * 512) == (128, 9)
+
+
+def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_its_time(
+    monkeypatch,
+):
+    now = [0]  # nanoseconds
+    monkeypatch.setattr(
+        "featurestack.pipeline.clip_spectra.time.thread_time_ns", lambda: now[0]
+    )
+
+    def lasts(nanoseconds):
+        now[0] += nanoseconds
+
+    @shared
+    def spectrum(clip, nanoseconds):
+        lasts(nanoseconds)
+
+    @shared
+    def bands(clip):
+        spectrum(clip, 600)
+        lasts(40)
+
+    clip = Clip(np.zeros(1), 8000)
+    clip.timed("mel", lambda: (bands(clip), lasts(1)))
+    clip.timed("centroid", lambda: (spectrum(clip, 600), lasts(3)))
+    clip.timed("stft", lambda: spectrum(clip, 50))
+    assert clip.costs(["mel", "centroid", "stft"]) == {
+        "mel": 300 + 40 + 1,
+        "centroid": 300 + 3,
+        "stft": 50,
+    }

@@ -21,7 +21,7 @@ from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.accuracy import scaled
 from featurestack.train.checkpoint import load
-from tests.pipeline.damaged_mp3 import damage_frame
+from tests.pipeline.changing import damage_frame
 from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run

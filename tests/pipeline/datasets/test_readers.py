@@ -179,3 +179,34 @@ def test_a_csv_that_is_wrong_is_refused(tmp_path, text, message):
     (tmp_path / "mine.csv").write_text(text, "utf-8", "surrogateescape")
     with refused(message):
         read_table(tmp_path / "mine.csv", tmp_path)
+
+
+@pytest.fixture
+def sites(tmp_path):
+    """Folders of sites, whose names have bird__take."""
+    for place, site in enumerate(("site1", "site-2", "2024-05-14")):
+        for bird in ("wren", "robin", "song-thrush"):
+            for take in range(2):
+                write(tmp_path / "birds" / site / f"{bird}__{10 * place + take}.wav")
+    return tmp_path / "birds"
+
+
+def test_the_pattern_gives_the_classes_and_later_commands_need_none(sites, tmp_path):
+    given = dataset(sites, tmp_path, label="(.+?)__", group=".*/")
+    assert {*given.table["label"]} == {"wren", "robin", "song-thrush"}
+    assert given.table["group"].nunique() == 3
+    later = dataset(sites, tmp_path)
+    assert later.table["label"].tolist() == given.table["label"].tolist()
+
+
+def test_a_pattern_that_lacks_a_clip_is_refused(sites, tmp_path):
+    with refused("gives 6 clips of 18 no class"):
+        dataset(sites, tmp_path, label="(wren|robin)__")
+    with refused("is not a valid regular expression"):
+        dataset(sites, tmp_path, label="(wren")
+
+
+def test_a_misspelt_column_is_answered_with_the_tables_own(tmp_path):
+    listed = csv(tmp_path / "list.csv", "filename,word,speaker\na.wav,yes,ann\n")
+    with refused("LABEL=words: unknown column 'words'; did you mean 'word'"):
+        dataset(listed, tmp_path, label="words")
