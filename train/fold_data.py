@@ -238,9 +238,9 @@ class ClipReader:
 
     def read(self, positions: Positions) -> torch.Tensor:
         """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
-        plan = self.plan
-        filled = plan.cache.filled[positions]
-        x = plan.input.prepare(plan.values(positions), self.statistics, filled)
+        cache, spec = self.plan.cache, self.plan.input
+        values = cache.batch([own.channel for own in spec.channels], positions)
+        x = spec.prepare(values, self.statistics, cache.filled[positions])
         return x.pin_memory() if self.device == "cuda" else x
 
 

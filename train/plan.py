@@ -106,11 +106,6 @@ class Plan:
     def begun(self) -> bool:
         return (self.path / "run.json").is_file()
 
-    def values(self, positions: Positions) -> list[NDArray[np.floating]]:
-        """The stored values (B, rows, frames) of each channel for these clips."""
-        channels = [channel.channel for channel in self.channels]
-        return self.cache.batch(channels, positions)
-
     @cached_property
     def classes(self) -> tuple[SoundClass, ...]:
         """The classes, in the order of probability columns."""

@@ -140,11 +140,8 @@ def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     assert not is_of_today(old.config, Cache(folder))
     new = run.execute(change(options, features="chroma"))
     built = report(tmp_path, dataset=str(folder), runs=tmp_path / "runs")
-    told = (
-        "1 older run is left out: its clips, labels, folds or values have changed"
-        " since."
-    )
-    assert told in built.remarks
+    told = "1 older run is left out: its clips, labels, folds or values have changed"
+    assert f"{told} since." in built.remarks
     table = pd.read_csv(built.page.parent / "tables" / "comparison.csv")
     assert table["run"].tolist() == [new.name] == [built.best]
 

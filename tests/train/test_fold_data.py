@@ -2,7 +2,6 @@
 cache.
 """
 
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,7 +24,7 @@ from featurestack.train.fold_data import (
     measure_clips,
 )
 from featurestack.train.network_input import KINDS, InputSpec, describe_channel
-from featurestack.train.plan import Plan, make_plan
+from featurestack.train.plan import make_plan
 from tests.train.little import FRAMES, change
 from tests.train.sounds import RATE, sound
 
@@ -41,15 +40,9 @@ def planned(
     cache, features="mel+chroma", grid=(10, 30), drop_padding=False, kind="image"
 ):
     """The part of a plan that reading needs."""
-    channels = tuple(
-        describe_channel(cache, channel) for channel in parse_set(features)
-    )
-    spec = InputSpec(KINDS[kind], channels, grid, drop_padding)
-    plan = SimpleNamespace(
-        cache=cache, table=cache.clips, channels=channels, input=spec
-    )
-    plan.values = partial(Plan.values, plan)
-    return plan
+    channels = [describe_channel(cache, channel) for channel in parse_set(features)]
+    spec = InputSpec(KINDS[kind], tuple(channels), grid, drop_padding)
+    return SimpleNamespace(cache=cache, table=cache.clips, input=spec)
 
 
 @pytest.mark.parametrize(("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2))])
@@ -65,9 +58,8 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
 
 def statistics_of(norm, mean, square):
     """Statistics of one clip whose rows have these means and mean squares."""
-    return ClipMoments([np.stack([mean, square])[None]], {}).statistics(
-        np.array([0]), norm
-    )[0]
+    moments = ClipMoments([np.stack([mean, square])[None]], {})
+    return moments.statistics(np.array([0]), norm)[0]
 
 
 @pytest.mark.parametrize("norm", ["row", "feature"])
@@ -123,16 +115,13 @@ def softer(tmp_path_factory):
     """A cache of every feature: four sounds, then the same sounds 6 dB softer."""
     folder = tmp_path_factory.mktemp("softer")
     for label, factor in (("loud", 1.0), ("soft", 10 ** (SOFTER / 20))):
-        (folder / "sounds" / label).mkdir(parents=True)
+        place = folder / "sounds" / label
+        place.mkdir(parents=True)
         for take in range(4):
             y = factor * (sound("tone", take) + sound("hiss", take))
-            soundfile.write(
-                folder / "sounds" / label / f"{take}.wav", y, RATE, subtype="FLOAT"
-            )
-    given = {"dataset": str(folder / "sounds"), "data": folder}
-    assert (
-        extract(FeaturesCommand(**given, features="all", jobs=1, dtype="float32")) == 0
-    )
+            soundfile.write(place / f"{take}.wav", y, RATE, subtype="FLOAT")
+    given = {"dataset": str(folder / "sounds"), "data": folder, "features": "all"}
+    assert extract(FeaturesCommand(**given, jobs=1, dtype="float32")) == 0
     return Cache(folder / "sounds" / "features")
 
 
@@ -155,7 +144,7 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(
         for ids in (loud, loud + 4)
     )
     monkeypatch.setattr(
-        Batch, "uniform", lambda batch, low, high: torch.full((len(batch.x),), high)
+        Batch, "uniform", lambda batch, low, high: torch.full((4,), high)
     )
     described = describe_channels(planned(softer, name, grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described, torch.Generator())

@@ -32,10 +32,9 @@ STATE_DICTS = {
 def test_state_dict_is_torchvisions(name):
     with torch.device("meta"):
         state = build(name, 3, 1000, (128, 216)).state_dict()
-    lines = "\n".join(
-        f"{key} {tuple(value.shape)}" for key, value in sorted(state.items())
-    )
-    assert hashlib.sha256(lines.encode()).hexdigest()[:16] == STATE_DICTS[name]
+    lines = [f"{key} {tuple(value.shape)}" for key, value in sorted(state.items())]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert digest[:16] == STATE_DICTS[name]
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +42,10 @@ def imagenet(tmp_path_factory):
     """A file as torchvision publishes it: random weights, 1000 classes, its hash in its
     name.
     """
-    folder = tmp_path_factory.mktemp("published")
-    torch.save(
-        build("resnet18", 3, 1000, (128, 216)).state_dict(), folder / "plain.pth"
-    )
-    digest = hashlib.sha256((folder / "plain.pth").read_bytes()).hexdigest()
-    return (folder / "plain.pth").rename(folder / f"resnet18-{digest[:8]}.pth")
+    file = tmp_path_factory.mktemp("published") / "plain.pth"
+    torch.save(build("resnet18", 3, 1000, (128, 216)).state_dict(), file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return file.rename(file.with_name(f"resnet18-{digest[:8]}.pth"))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """A whole run: its files, further folds, refusals, the printed scores."""
 
-import dataclasses
 import itertools
 import re
-from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
@@ -49,11 +47,7 @@ def test_shuffled_labels_stay_at_chance(options, tmp_path):
 
 
 def test_a_finished_run_is_known_without_torch(options, finished):
-    given = [
-        *finished.config.command,
-        f"DATASET={options.dataset}",
-        f"RUNS={options.runs}",
-    ]
+    given = [*finished.config.command, *option_words(options, ("dataset", "runs"))]
     done = python("-X", "importtime", "-m", "featurestack", "train", *given)
     assert "has these folds already" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
@@ -69,17 +63,14 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
     assert again.config.calibration["last"].clips == 48
-    assert (
-        again.config.note == "the first"
-        and execute(options, note="another").config.note == "another"
-    )
+    assert again.config.note == "the first"
+    assert execute(options, note="another").config.note == "another"
 
 
 def test_another_configuration_never_touches_a_folder(options, finished):
     changed = change(finished.config.options, lr=3.0)
-    run_folder.write_config(
-        finished.path, replace(finished.config, hash="0" * 12, training=changed)
-    )
+    config = change(finished.config, hash="0" * 12, training=changed)
+    run_folder.write_config(finished.path, config)
     with refused(r"different: LR.*TAG="):
         run.execute(options)
     assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
@@ -90,10 +81,8 @@ def test_validation_chooses_the_best_epoch(options, capsys):
     train(wanted)
     printed = capsys.readouterr()
     folder = run.execute(wanted)
-    for selection, epoch in (
-        ("last", "last epoch"),
-        ("best", "best epoch by val_accuracy"),
-    ):
+    epochs = {"last": "last epoch", "best": "best epoch by val_accuracy"}
+    for selection, epoch in epochs.items():
         scores = folder.scores("test", selection).loc[1]
         accuracy = f"accuracy {percent(scores['accuracy'])} %"
         told = f"fold 1: {epoch}: test {accuracy}, loss {scores['loss']:.3f}"
@@ -193,9 +182,7 @@ def test_a_fold_is_finished_when_everything_else_of_it_is_written(options, monke
 
 @pytest.fixture
 def several(options):
-    given = dataclasses.replace(
-        options, model="linear", augment="auto", features="mel chroma"
-    )
+    given = change(options, model="linear", augment="auto", features="mel chroma")
     return TrainOptions.build(texts(TrainOptions, option_words(given)))
 
 
@@ -223,9 +210,8 @@ def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
     assert told.count("FOLDS=2: fold 2 of 3 is trained") == 1
     assert "difference" not in told
     table = clip_table()
-    table = table.assign(group=table["fold"].map("speaker {}".format))
-    folder = tmp_path / "few" / "features"
-    fill(folder, table, "mel chroma")
+    table["group"] = table["fold"].map("speaker {}".format)
+    folder = fill(tmp_path / "few" / "features", table, "mel chroma")
     run.train(given_too(several, f"DATASET={folder}", "FOLDS=1"))
     told = "3 source recordings can show no difference between runs"
     assert capsys.readouterr().err.count(told) == 1
@@ -233,12 +219,10 @@ def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
 
 def test_every_option_of_a_configuration_takes_a_list(several):
     lists = ["texturenet", "cnn4"], [0, 1], [0.001, 0.002], ["mel", "chroma"]
-    jobs = run.product(
-        given_too(several, "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002")
-    )
-    assert [(job.model, job.seed, job.lr, job.features) for job in jobs] == list(
-        itertools.product(*lists)
-    )
+    words = "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002"
+    jobs = run.product(given_too(several, *words))
+    chosen = [(job.model, job.seed, job.lr, job.features) for job in jobs]
+    assert chosen == list(itertools.product(*lists))
 
 
 @pytest.mark.parametrize(

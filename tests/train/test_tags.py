@@ -59,10 +59,8 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     assert "" in set(table["target"]) and table["target"].str.contains(";").any()
     probabilities, target = finished.answers(1)
     assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
-    assert (
-        finished.task.metric.epoch_scores(target, probabilities)["map"]
-        == finished.history(1)["test_map"].iloc[-1]
-    )
+    scores = finished.task.metric.epoch_scores(target, probabilities)
+    assert scores["map"] == finished.history(1)["test_map"].iloc[-1]
     assert "macro average precision of all folds" in run_summary(finished)
     thresholds = finished.config.calibration["last"].thresholds
     everything, known = finished.answers()

@@ -54,9 +54,8 @@ def test_an_epoch_sees_every_clip_once_in_even_batches(fold):
     parts = draw_batches(data, epoch=1)
     assert sorted(np.concatenate(parts)) == data.train.tolist()
     assert sorted(map(len, parts)) == [6, 6, 6, 7, 7]  # none is tiny
-    assert not np.array_equal(
-        np.concatenate(parts), np.concatenate(draw_batches(data, epoch=2))
-    )
+    others = draw_batches(data, epoch=2)
+    assert not np.array_equal(np.concatenate(parts), np.concatenate(others))
 
 
 STEP = """
@@ -105,16 +104,11 @@ def test_rare_classes_weigh_more(loss, counts, weights):
 
 
 def test_decay_spares_norms_and_biases():
-    network = nn.Sequential(
-        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3)
-    )
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 3))
     decayed, spared = make_optimiser(network, RunOptions()).param_groups
-    assert [one.ndim for one in decayed["params"]] == [4, 2] and decayed[
-        "weight_decay"
-    ] == 0.05
-    assert [one.ndim for one in spared["params"]] == [1] * 4 and spared[
-        "weight_decay"
-    ] == 0
+    assert [weight.ndim for weight in decayed["params"]] == [4, 2]
+    assert [weight.ndim for weight in spared["params"]] == [1] * 4
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.05, 0)
 
 
 def test_weights_that_the_last_step_made_infinite_are_not_kept(
@@ -170,9 +164,8 @@ def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(
 )
 def test_schedules_by_known_values(name, start, middle, end):
     options = RunOptions(schedule=name, lr=1.0, epochs=1)
-    assert [
-        learning_rate(options, 101, step) for step in (0, 50, 100)
-    ] == pytest.approx([start, middle, end])
+    rates = [learning_rate(options, 101, step) for step in (0, 50, 100)]
+    assert rates == pytest.approx([start, middle, end])
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(10.0, True), (0.1, False)])
@@ -190,16 +183,12 @@ def test_the_time_of_a_long_run_is_told_once(seconds, told, monkeypatch, capsys)
 
 def test_early_stopping_keeps_the_first_of_equals_lowers_on_plateaus_and_ends():
     stopping = EarlyStopping("val_loss", patience=6, on_plateau=True)
-    states = [
-        (stopping.update(loss), stopping.lowered, stopping.stop)
-        for loss in (2.0, 2.0, *[1.0] * 7)
-    ]
-    assert states[:3] == [(better, 0, False) for better in (True, False, True)]
-    assert states[3:] == [(False, times, False) for times in (0, 1, 1, 2, 2)] + [
-        (False, 3, True)
-    ]
-    assert [*map(EarlyStopping("val_f1", 0, False).update, (0.4, 0.5, 0.45))] == [
-        True,
-        True,
-        False,
-    ]
+    losses = (2.0, 2.0, *[1.0] * 7)
+    better, lowered, ends = zip(
+        *((stopping.update(loss), stopping.lowered, stopping.stop) for loss in losses)
+    )
+    assert [*better] == [True, False, True] + [False] * 6
+    assert lowered == (0, 0, 0, 0, 1, 1, 2, 2, 3)
+    assert [*ends] == [False] * 8 + [True]
+    update = EarlyStopping("val_f1", 0, False).update
+    assert [*map(update, (0.4, 0.5, 0.45))] == [True, True, False]

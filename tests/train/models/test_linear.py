@@ -30,10 +30,10 @@ def training_clips(x, y, weights=None):
     return TrainingClips(x, y, np.arange(len(y)), originals, numbers, numbers, weights)
 
 
-def fitted(x, y, classes):
+def fitted(x, y, classes, weights=None):
     """The logits of x."""
     network = build("linear", x.shape[1], classes, (1, 1))
-    network.fit(training_clips(x, y))
+    network.fit(training_clips(x, y, weights))
     return network(torch.from_numpy(x)).detach()
 
 
@@ -51,9 +51,8 @@ def of_scikit_learn(x, y, class_weight=None):
 def test_gives_the_probabilities_of_scikit_learn(classes):
     x, y = data(classes)
     x[:, 3] = 7  # a constant column does no harm
-    assert np.allclose(
-        fitted(x, y, classes).softmax(1), of_scikit_learn(x, y), atol=1e-4
-    )
+    ours = fitted(x, y, classes).softmax(1)
+    assert np.allclose(ours, of_scikit_learn(x, y), atol=1e-4)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -62,9 +61,7 @@ def test_rare_classes_weigh_as_in_scikit_learn(classes):
     kept = (y > 0) | (np.arange(60) < 15)
     x, y = x[kept], y[kept]
     weights = len(y) / classes / np.bincount(y)
-    network = build("linear", x.shape[1], classes, (1, 1))
-    network.fit(training_clips(x, y, weights))
-    ours = network(torch.from_numpy(x)).detach().softmax(1)
+    ours = fitted(x, y, classes, weights).softmax(1)
     assert np.allclose(ours, of_scikit_learn(x, y, "balanced"), atol=1e-4)
 
 
@@ -72,9 +69,7 @@ def test_positive_labels_weigh_as_in_scikit_learn():
     x, y = data(4)
     labels = np.stack([y == 0, y < 2], axis=1)
     weights = np.array([3.0, 1.5])
-    network = build("linear", x.shape[1], 2, (1, 1))
-    network.fit(training_clips(x, labels, weights))
-    ours = network(torch.from_numpy(x)).detach().sigmoid().numpy()
+    ours = fitted(x, labels, 2, weights).sigmoid()
     for column, weight in enumerate(weights):
         weighted = {True: weight, False: 1.0}
         expected = of_scikit_learn(x, labels[:, column], weighted)
@@ -112,14 +107,12 @@ def test_a_wide_feature_does_not_drown_another():
 
 def test_with_tags_each_class_is_fitted_against_the_rest():
     x, _ = data(2)
-    y = np.stack(
-        [x[:, 0] > 100, x[:, 1] > 105, np.ones(60), np.zeros(60)], axis=1
-    ).astype(int)
+    labels = [x[:, 0] > 100, x[:, 1] > 105, np.ones(60), np.zeros(60)]
+    y = np.stack(labels, axis=1).astype(int)
     answers = fitted(x, y, 4).sigmoid()
     for column in (0, 1):
-        assert np.allclose(
-            answers[:, column], of_scikit_learn(x, y[:, column])[:, 1], atol=1e-4
-        )
+        expected = of_scikit_learn(x, y[:, column])[:, 1]
+        assert np.allclose(answers[:, column], expected, atol=1e-4)
     assert (answers[:, 2] == 1).all() and (answers[:, 3] == 0).all()
 
 
