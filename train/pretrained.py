@@ -148,11 +148,11 @@ def fill(
     # training does not use the batch norms' numbers of batches
     new = {key for key in own if not key.endswith("num_batches_tracked")} - {*chosen}
     # the largest layers that hold some of them and nothing that was filled
-    kept = {key[:place] for key in chosen for place in ends(key)}
+    kept = {layer for key in chosen for layer in layers_around(key)}
     names = set()
     for key in new:
-        layers = [key[:place] for place in ends(key)]
-        names.add(next((layer for layer in layers if layer not in kept), key))
+        empty = (layer for layer in layers_around(key) if layer not in kept)
+        names.add(next(empty, key))
     tell_once(
         f"WEIGHTS: {source} fills all layers but {', '.join(sorted(names))}, which"
         " begin anew"
@@ -160,9 +160,10 @@ def fill(
     return set(chosen)
 
 
-def ends(key: str) -> list[int]:
-    """The ends of the layers around a tensor: those of layer1.0 and so on."""
-    return [place for place, letter in enumerate(key) if letter == "."]
+def layers_around(key: str) -> list[str]:
+    """The layers around a tensor: layer1, layer1.0, layer1.0.conv1 and so on."""
+    *names, _ = key.split(".")
+    return [".".join(names[: place + 1]) for place in range(len(names))]
 
 
 def layer_of(key: str) -> str:

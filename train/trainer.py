@@ -320,24 +320,21 @@ class Trainer:
 
     def refuse_divergence(self, losses: Sequence[torch.Tensor]) -> None:
         """Failed if one of the last losses is too large or not finite."""
-        largest = torch.stack([*losses[-CHECK_STEPS:]]).max().item()
-        if not largest <= LARGEST_LOSS:  # NaN fails too
-            raise self.diverged(largest)
-
-    def refuse_broken_weights(self) -> None:
-        """Failed if the last step broke the weights: no loss was computed after it."""
-        if not_finite(self.network.state_dict()):
-            raise self.diverged(math.nan)
-
-    def diverged(self, loss: float) -> Failed:
-        """The error for a loss that is too large or not finite."""
+        loss = torch.stack([*losses[-CHECK_STEPS:]]).max().item()
+        if loss <= LARGEST_LOSS:  # NaN is not
+            return
         precision = self.compute.precision
         if precision == "fp32":
             advice = f"try a lower LR (now {self.training.resolved_lr:g}) or CLIP=1"
         else:
             advice = f"it computed in {precision}, train again with PRECISION=fp32"
         where = f"fold {self.data.fold}, epoch {self.epoch + 1}"
-        return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
+        raise Failed(f"{where}: the loss became {loss:.3g}; {advice}")
+
+    def refuse_broken_weights(self) -> None:
+        """Failed if the last step broke the weights: no loss was computed after it."""
+        if not_finite(self.network.state_dict()):
+            self.refuse_divergence([torch.tensor(math.nan)])
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(N, K) probabilities; `exact` computes in plain fp32, so that another machine
