@@ -4,8 +4,8 @@ or cut. A `channel` is counted from 1; 0 is the mean of all.
 The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, but for
 an MP3 whose header does not state its length: there librosa may lose the end. Files
 are decoded in blocks, only as far as a clip needs. Only regular files are opened.
-`decode` refuses to read more than MOST_SAMPLES, because a small file may unpack to a
-huge one. `blocks` has no such limit: it holds one block at a time.
+No more than MOST_SAMPLES are read at once, because a small file may unpack to a huge
+one.
 """
 
 import io
@@ -257,12 +257,6 @@ def _samples(file: OpenFile, frames: int, sample_rate: int) -> Samples:
             f"too long: {most:.3g} samples, at most {MOST_SAMPLES:.3g} are read"
         )
     return np.concatenate(list(_mono_blocks(file, frames)))
-
-
-def blocks(path: str | Path, channel: int = 0) -> Iterator[Samples]:
-    """A whole file as mono blocks at its own rate; AudioError as in `load_clip`."""
-    with _opened(path, channel=channel) as file:
-        yield from _mono_blocks(file, file.frames)
 
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import DatasetOptions
+from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.options import DatasetOptions, option_words
 from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import dataset_name
@@ -75,13 +75,10 @@ def predict_audio(options: PredictOptions) -> int:
         from featurestack.predict.files import score_elsewhere  # few need it
 
         return score_elsewhere(options)
-    if not options.audio.exists():
-        hint = ": give the path of a recording" if str(options.audio) == "FILE" else ""
-        raise RequestError(f"AUDIO={options.audio} does not exist{hint}")
+    files = find_recordings(options.audio)
     from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(options)
-    files = find_recordings(options.audio)
     status: int = object_at(model.task.predict)(options, model, files)
     return status
 
@@ -96,7 +93,11 @@ def predict_clips(
         tell_model,
     )
 
-    options.refuse_detections()
+    if options.tables or options.check:
+        raise RequestError(
+            "TABLES and CHECK are about detections, which a run of events finds: train"
+            f" one on a dataset of {make_command('events')}"
+        )
     own = None
     if options.out:
         if options.out.suffix not in ENDINGS:
@@ -115,7 +116,14 @@ def predict_clips(
     if own and options.out:
         text = as_text(table, model.classes, options.out.suffix)
         own.write({options.out.name: text})
+    else:
+        tell_next(options, "OUT=answers.csv")
     return int(table["file"].nunique() < len(files))
+
+
+def tell_next(options: PredictOptions, *more: str) -> None:
+    """Print the same command with more words, the next to type."""
+    print(f"next: {make_command('predict', *option_words(options), *more)}")
 
 
 def verify(options: VerifyOptions) -> int:

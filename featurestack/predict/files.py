@@ -2,8 +2,7 @@
 recordings; and what a reader of them must know: files that were trained on, that cannot
 be read, or that have a lower rate.
 
-A recording is read, resampled and cut block by block, so that a long one is never in
-memory as a whole.
+A recording is read window by window, so that a long one is never in memory as a whole.
 
 `predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
 whose labels the run knows, and the answers become a run folder of the other dataset, as
@@ -12,7 +11,7 @@ better than one, which answers for a clip of the run's own dataset; the run's pr
 says so.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-import soxr
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import State, next_line
@@ -36,7 +34,7 @@ from featurestack.features_cache.table import (
     spans,
 )
 from featurestack.pipeline import audio
-from featurestack.pipeline.audio import Samples, Span
+from featurestack.pipeline.audio import Info, Samples, Span
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.predict.model import TOLERANCE, Model
@@ -100,7 +98,7 @@ def answer_table(
 def predict_files(
     model: Model,
     files: Mapping[str, Path],
-    places: Mapping[str, audio.Span] = MappingProxyType({}),
+    places: Mapping[str, Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """`answer_table` of all folds' models together for the beginning of each file.
 
@@ -109,102 +107,82 @@ def predict_files(
 
     Files that cannot be read are left out, and named.
     """
-    rate = model.sample_rate
     longer = []
-    rates = {}
-    failures = {}
 
-    def clips() -> Iterator[tuple[str, Samples]]:
-        for key, file in progress(
-            files.items(), total=len(files), label="predicting", unit="files"
-        ):
-            try:
-                start, end = places.get(key, audio.WHOLE)
-                info = None if end else audio.file_info(file)
-                # like the dataset's clips
-                place = model.samples, (start, end), model.audio_channel
-                y = audio.load_clip(file, rate, *place)
-            except audio.AudioError as error:
-                failures[file] = str(error)
-                continue
-            seconds = info.frames / info.sample_rate if info else end - start
-            if info:
-                rates[file] = info.sample_rate
-            if seconds > model.seconds + TOLERANCE:
-                longer.append(file)
-            yield key, y[: max(1, round(seconds * rate))]
+    def beginning(key: str, file: Path, info: Info) -> Iterator[tuple[str, Samples]]:
+        start, end = places.get(key, audio.WHOLE)
+        seconds = end - start if end else info.frames / info.sample_rate
+        if seconds > model.seconds + TOLERANCE:
+            longer.append(file)
+        rate = model.sample_rate
+        # like the dataset's clips
+        place = model.samples, (start, end), model.audio_channel
+        y = audio.load_clip(file, rate, *place)
+        yield key, y[: max(1, round(seconds * rate))]
 
-    with audio.damaged_frames() as damaged:
-        table = answer_table(model, clips())
+    bar = progress(files.items(), label="predicting", unit="files", total=len(files))
+    table, _ = answered(model, bar, beginning)
     if longer:
         tell(
             f"only the first {duration(model.seconds)} of"
             f" {counted(len(longer), 'file')} count; HOP=1 predicts windows through"
             " all of them"
         )
-    tell_low_rates(rates, rate)
-    tell_failures(failures, damaged, len(files))
     return table
 
 
-def tell_low_rates(rates: Mapping[Path, int], wanted: int) -> None:
+def answered(
+    model: Model,
+    files: Iterable[tuple[str, Path]],
+    parts: Callable[[str, Path, Info], Iterator[tuple[Hashable, Samples]]],
+) -> tuple[pd.DataFrame, list[str]]:
+    """`answer_table` of the parts of files, by key and file; and the keys of the files
+    that cannot be read, which are named, as are those of a lower sample rate.
+    """
+    rates: dict[str, int] = {}
+    failures: dict[str, str] = {}  # file -> why
+    unread = []
+
+    def clips() -> Iterator[tuple[Hashable, Samples]]:
+        for key, file in files:
+            try:
+                info = audio.file_info(file)
+                rates[str(file)] = info.sample_rate
+                yield from parts(key, file, info)
+            except audio.AudioError as error:
+                failures[str(file)] = str(error)
+                unread.append(key)
+
+    with audio.damaged_frames() as damaged:
+        table = answer_table(model, clips())
+    tell_low_rates(rates, model.sample_rate)
+    tell_failures(failures, damaged, len({*rates, *failures}))
+    return table, unread
+
+
+def tell_low_rates(rates: Mapping[str, int], wanted: int) -> None:
     """Say how many files have a lower sample rate (`rates`) than the model's audio."""
     low = [file for file, rate in rates.items() if rate < wanted]
     if low:
         own = rates[low[0]]
         tell(
             f"{len(low)} of {counted(len(rates), 'file')} have a lower sample rate than"
-            f" the run ({low[0].name}: {own:,} of {wanted:,} Hz): nothing is above"
-            f" {own / 2:,.0f} Hz there, so that predictions may be worse"
+            f" the run ({Path(low[0]).name}: {own:,} of {wanted:,} Hz): nothing is"
+            f" above {own / 2:,.0f} Hz there, so that predictions may be worse"
         )
 
 
 def tell_failures(
-    failures: Mapping[Path, str], damaged: audio.Damaged, total: int
+    failures: Mapping[str, str], damaged: audio.Damaged, total: int
 ) -> None:
     """Name the files that failed, and those with damaged parts."""
-    failed = {str(file) for file in failures}
-    read = {file: error for file, error in damaged.items() if file not in failed}
+    read = {file: error for file, error in damaged.items() if file not in failures}
     for line in audio.damaged_parts(read):
         tell(line)
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:
         tell(f"{len(failures)} of {total} files failed")
-
-
-def windows_of(
-    blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
-) -> Iterator[tuple[Span, Samples]]:
-    """Windows of `samples` samples, one every `hop` samples, from blocks of any length;
-    the last ends with the recording, and is shorter if the recording is.
-    """
-    # `before`: the hop of samples before `rest`
-    before = rest = np.zeros(0, np.float32)
-    start = 0
-    for block in blocks:
-        rest = np.concatenate([rest, block])
-        # more than one window: this one does not reach the end
-        while len(rest) > samples:
-            yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
-            before, rest = rest[:hop], rest[hop:]
-            start += hop
-    end = start + len(rest)
-    last = np.concatenate([before, rest])[-samples:]
-    yield ((end - len(last)) / sample_rate, end / sample_rate), last
-
-
-def resampled(
-    blocks: Iterable[Samples], rate: int, sample_rate: int
-) -> Iterator[Samples]:
-    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities."""
-    if rate == sample_rate:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def predict_recordings(
@@ -225,36 +203,23 @@ def predict_recordings(
             f"windows of {model.window:g} s, the median of the training clips, since"
             " many are padded"
         )
-    step = max(1, round(hop * rate))
-    rates = {}
-    failures = {}
 
-    def windows() -> Iterator[tuple[tuple[str, float, float], Samples]]:
-        for name, file in recordings.items():
-            try:
-                info = audio.file_info(file)
-                rates[file] = info.sample_rate
-                blocks = audio.blocks(file, model.audio_channel)
-                blocks = resampled(blocks, info.sample_rate, rate)
-                seconds = info.frames / info.sample_rate
-                after_first = max(0.0, seconds * rate - samples)
-                for (start, end), y in progress(
-                    windows_of(blocks, rate, samples, step),
-                    total=1 + int(np.ceil(after_first / step)),
-                    label=f"{file.name} ({duration(seconds)})",
-                    unit="windows",
-                ):
-                    yield (name, round(start, TIME_DIGITS), round(end, TIME_DIGITS)), y
-            except audio.AudioError as error:
-                failures[file] = str(error)
+    def windows(
+        name: str, file: Path, info: Info
+    ) -> Iterator[tuple[tuple[str, float, float], Samples]]:
+        seconds = info.frames / info.sample_rate
+        last = max(0, int(seconds * rate) - samples)
+        starts = [*range(0, last, max(1, round(hop * rate))), last]
+        label = f"{file.name} ({duration(seconds)})"
+        recording = audio.Recording(file, model.audio_channel)
+        for first in progress(starts, label=label, unit="windows"):
+            start, end = first / rate, min((first + samples) / rate, seconds)
+            y = recording.window((start, end), rate)
+            yield (name, round(start, TIME_DIGITS), round(end, TIME_DIGITS)), y
 
-    with audio.damaged_frames() as damaged:
-        table = answer_table(model, windows())
-    tell_low_rates(rates, rate)
-    tell_failures(failures, damaged, len(recordings))
+    table, unread = answered(model, recordings.items(), windows)
     table.index = pd.MultiIndex.from_tuples(table.index, names=["file", "start", "end"])
     table = table.reset_index()
-    unread = [name for name, file in recordings.items() if file in failures]
     return table[~table["file"].isin(unread)]
 
 

@@ -16,8 +16,8 @@ if a header says so: `Start (ms)`, `onset_ms`. A mark without
 an end, or whose end is its start, is an event of POINT seconds around it.
 
 `make events` writes them as events.csv next to the table of clips: MARK_COLUMNS, with
-absolute paths; `read_marks` reads it. Tables that `predict` wrote and nobody corrected
-are no annotations: a folder's are left out, those of its own folder `raven` are named.
+absolute paths; `read_marks` reads it. Tables that `predict` wrote into a folder of
+annotations are none until somebody corrects them: they are left out.
 """
 
 import math
@@ -25,10 +25,10 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import (
@@ -44,7 +44,7 @@ from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import files_below
 from featurestack.results.run_folder import damage_named
-from featurestack.sound_events.options import RECORD, LabelOptions
+from featurestack.sound_events.options import LabelOptions
 from featurestack.storage.csv_files import (
     FILE_COLUMNS,
     cell_number,
@@ -54,6 +54,8 @@ from featurestack.storage.csv_files import (
 from featurestack.storage.own_files import OwnFiles
 
 EVENTS_FILE = "events.csv"
+RECORD = ".predict.json"  # in a folder of tables that predict wrote
+OF_PREDICT = "File Offset (s)", "Score"  # the column of labels is between them there
 # its columns: frequencies in Hz, and the column of the label in its table
 MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -83,7 +85,6 @@ ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
 OF_RAVEN = ("selection", "view", "channel")  # Raven's own columns hold no labels
-UNCHANGED = LabelOptions()
 Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
 
@@ -109,29 +110,27 @@ class Recordings:
     """Finds recordings by the names that tables give them."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self.paths = list(paths)
-        self.by_end = defaultdict[tuple[str, ...], list[str]](list)
+        self.paths = [*paths]
+        self.named = defaultdict[str, list[str]](list)  # by name, with and without .wav
         for path in self.paths:
-            *folders, name = plain_path(path).parts
-            for last in {name, PurePosixPath(name).stem}:
-                for depth in range(len(folders) + 1):
-                    self.by_end[*folders[depth:], last].append(path)
+            name = plain_path(path)
+            for text in {name.name, name.stem}:
+                self.named[text].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
         """The recording of this name whose folders agree best; '' without one."""
-        for depth in range(len(name.parts)):
-            *folders, last = name.parts[depth:]
-            fitting = self.by_end.get((*folders, last), [])
-            fitting = fitting or self.by_end.get((*folders, name.stem), [])
-            if len(fitting) > 1:
-                raise RequestError(
-                    f"{where}: {name} may be {' or '.join(fitting[:3])}; expected one"
-                    " recording of this name: write its folder into the table, or"
-                    " rename the others"
-                )
-            if fitting:
-                return fitting[0]
-        return ""
+        fitting = self.named.get(name.name) or self.named.get(name.stem) or [""]
+        for depth in range(2, len(name.parts) + 1):
+            folders = name.parts[-depth:-1]
+            own = [p for p in fitting if plain_path(p).parts[-depth:-1] == folders]
+            fitting = own or fitting
+        if len(fitting) > 1:
+            raise RequestError(
+                f"{where}: {name} may be {' or '.join(fitting[:3])}; expected one"
+                " recording of this name: write its folder into the table, or rename"
+                " the others"
+            )
+        return fitting[0]
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:
         """The recording of a table's own name without its extensions, '' without one;
@@ -155,17 +154,20 @@ def plain_path(text: str) -> PurePosixPath:
 def read_events(
     tables: Path,
     recordings: Mapping[str, float],
-    options: LabelOptions = UNCHANGED,
+    options: LabelOptions | None = None,
+    usual: str = "",
 ) -> Annotations:
     """Read the events of annotation tables.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
+    usual       the column of labels in other tables: it counts where a table has it
 
     Rows of other recordings are left out and remarked. An event that is listed twice
     counts once. An event that lasts beyond its recording ends with it. A RequestError
     about a row names the file and the line.
     """
+    options = options or LabelOptions()
     noted: Noted = defaultdict(dict)
     paths = annotation_tables(tables, noted)
     known = Recordings(recordings)
@@ -173,7 +175,12 @@ def read_events(
     annotated = set[str]()
     for name, path in paths.items():
         own = known.of_table(path, name, alone=len(paths) == 1)
-        rows = read_rows(path, options, is_table=bool(own or len(paths) == 1))
+        try:
+            rows = read_rows(path, options, usual)
+        except UnknownTable:
+            if own or len(paths) == 1:
+                raise
+            rows = pd.DataFrame(columns=[*ROWS])  # any other file of the folder
         if not own and not rows["file"].any():
             noted["tables that fit no recording"][name] = None
             continue
@@ -216,17 +223,17 @@ def read_events(
 
 def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
     """The tables of TABLES=, by their names below it."""
-    paths = {tables.name: tables}
-    if tables.is_dir():
-        names = files_below(tables)
-        names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
-        paths = {name: tables / name for name in names}
-    detections, left_out = own_detections(tables, paths)
-    if detections:
-        remark = "tables of detections by predict, as they are"
-        noted[f"{remark}, left out" if left_out else remark] = detections
-    if left_out:
-        paths = {name: path for name, path in paths.items() if name not in detections}
+    if not tables.is_dir():
+        return {tables.name: tables}
+    names = files_below(tables)
+    names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
+    paths = {name: tables / name for name in names}
+    for record in tables.rglob(RECORD):
+        own = OwnFiles(record.parent, RECORD)
+        for name in filter(own.is_own, own.hashes):
+            place = (own.folder / name).relative_to(tables).as_posix()
+            if paths.pop(place, None):
+                noted["tables as predict wrote them, left out"][place] = None
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
@@ -235,36 +242,14 @@ def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
     return paths
 
 
-def own_detections(
-    tables: Path, paths: Mapping[str, Path]
-) -> tuple[dict[str, None], bool]:
-    """The tables that `predict` wrote and nobody has changed, and whether they lie
-    among others: in TABLES= itself, not in a folder of `predict` that it names.
-    """
-    within = [file.parent for file in tables.rglob(RECORD)] if tables.is_dir() else []
-    records = {place: OwnFiles(place, RECORD) for place in within or tables.parents}
-    own = {
-        name: None
-        for name, path in paths.items()
-        for place, record in records.items()
-        if path.is_relative_to(place)
-        and record.is_own(path.relative_to(place).as_posix())
-    }
-    return own, bool(within)
-
-
-def read_rows(path: Path, options: LabelOptions, *, is_table: bool) -> pd.DataFrame:
-    """ROWS of a table in any known format; a file that may be none has none."""
+def read_rows(path: Path, options: LabelOptions, usual: str) -> pd.DataFrame:
+    """ROWS of a table in any known format."""
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
     if cell_number(first.partition("\t")[0]) is not None:
         return label_track(path, text)
-    try:
-        if text.strip():
-            return table_rows(path, text, options)
-    except UnknownTable:
-        if is_table:
-            raise
+    if text.strip():
+        return table_rows(path, text, options, usual)
     return pd.DataFrame(columns=[*ROWS])
 
 
@@ -330,10 +315,12 @@ def label_track(path: Path, text: str) -> pd.DataFrame:
     return pd.DataFrame(rows.values(), [*rows], [*ROWS])
 
 
-def table_rows(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
+def table_rows(
+    path: Path, text: str, options: LabelOptions, usual: str
+) -> pd.DataFrame:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
-    of = find_columns(path, list(table), options.column)
+    of = find_columns(path, list(table), options.column, usual)
     if len(table) and not (of["label"] or options.label):
         raise RequestError(
             f"{path}, line 1: no column is known to hold labels (label,"
@@ -369,7 +356,9 @@ def plain_name(header: str) -> tuple[str, float]:
     return re.sub(r"[\W_]+", "", bare).casefold(), seconds
 
 
-def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
+def find_columns(
+    path: Path, header: Sequence[str], column: str, usual: str
+) -> dict[str, str]:
     """Each key of COLUMNS -> this table's column, '' if it has none."""
     plain = {plain_name(name)[0]: name for name in reversed(header)}
     of = {
@@ -386,6 +375,10 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
         raise RequestError(
             f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}"
         )
+    if usual in header:
+        of["label"] = usual
+    elif (*header[-3:-2], *header[-1:]) == OF_PREDICT:
+        of["label"] = header[-2]
     return {**of, "label": column or of["label"]}
 
 
@@ -404,11 +397,10 @@ def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
 
 def remedy_of_files(path: Path) -> str:
     """`; rename take to file` for a table of audio files under an unusual name."""
-    try:
-        name = audio_column(parse_csv(path, read_text(path)))
-    except RequestError:
-        return ""
-    return f"; rename {name} to file" if name else ""
+    with suppress(RequestError):
+        if name := audio_column(parse_csv(path, read_text(path))):
+            return f"; rename {name} to file"
+    return ""
 
 
 def audio_column(table: pd.DataFrame) -> str:
@@ -427,22 +419,10 @@ def read_marks(cache: Cache) -> pd.DataFrame:
             f" needs one of {make_command('events')}"
         )
     with damage_named(file, "make events writes it again"):
+        text = dict.fromkeys(("file", "label", "column"), str)
+        numbers = dict.fromkeys(("start", "end", "low", "high"), float)
+        unknown = dict.fromkeys(("low", "high"), "")
         events = pd.read_csv(
-            file,
-            dtype=dict.fromkeys(("file", "label", "column"), str),
-            keep_default_na=False,
-            na_values=dict.fromkeys(("low", "high"), ""),
+            file, dtype=text | numbers, keep_default_na=False, na_values=unknown
         )
-        if tuple(events) != MARK_COLUMNS:
-            raise ValueError(f"expected the columns {', '.join(MARK_COLUMNS)}")
-        for column in ("start", "end", "low", "high"):
-            events[column] = pd.to_numeric(events[column])
-        times = events[["start", "end"]].to_numpy(float)
-        if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
-            raise ValueError("an event ends before it begins, or has no time")
-    return events
-
-
-def read_dataset_events(cache: Cache) -> pd.DataFrame:
-    """EVENT_COLUMNS of events.csv."""
-    return read_marks(cache)[[*EVENT_COLUMNS]]
+        return events[[*MARK_COLUMNS]]

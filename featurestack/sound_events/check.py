@@ -1,22 +1,19 @@
 """`predict CHECK=100`: detections to listen to; `predict CHECKED=table`: what the
 answers say about all detections.
 
-The folder `check` in OUT has
-
-    index.html   shows and plays the sounds, takes the answers, saves them as the table
-    check.csv    sound, recording, start, end, label, score of each detection; above,
-                 detections: the lower end of its range of scores, and the range's
-                 number of detections; correct: empty, for yes or no
-    001 ….wav    the sounds
+The folder `check` in OUT has sounds, index.html, which plays them and saves answers,
+and check.csv. Of each detection it has predicted: yes if it is above its class's
+threshold; highest: the highest score of its class; above, detections: the lower end of
+its range of scores, and how many of the range are predicted, or are not, as it is.
 
 Detections below the thresholds are drawn too: a lower threshold may keep the promise.
-Ranges have about equally many, which are drawn in turn: the first rows are fair too.
+All ranges are drawn in turn: the first rows are fair, and a larger CHECK begins so.
 
-The precision above a threshold is the mean of the checks above it, where each range
-weighs as many as its detections. Its interval is Wilson's for an effective number of
-checks, from the variance between recordings, whose detections are right or wrong
-together. Two choices would flatter: detections that a user chose, so they are drawn; a
-threshold with the best estimate, so it is chosen by the lower end of its interval.
+A precision is the mean of the checks, weighted by how many detections each stands for.
+Its interval is Wilson's for an effective number of checks, from the variance between
+recordings, whose detections are right or wrong together. Two choices would flatter:
+detections that a user chose, so they are drawn; a threshold with the best estimate, so
+it is chosen by the lower end of its interval.
 """
 
 import io
@@ -29,8 +26,8 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.quantities import counted, listed, percent
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
 from featurestack.results.config import digest
@@ -53,40 +50,42 @@ TABLE = "check.csv"
 PAGE = "index.html"
 CONTEXT = 1.0  # seconds before and after a detection in its sound
 RANGES = 10  # most parts of the scores
+PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
 IN_RANGE = 5  # checks in each, at least
-COLUMNS = ("recording", "above", "detections", "correct")
-ANSWERS = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0}
+FIRST = 20  # rows by which the browser knows a table
+YES = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0}
+CELLS = {  # column -> the value of a cell, and what is expected there
+    "above": (cell_number, "a score"),
+    "detections": (cell_number, "a number"),
+    "highest": (cell_number, "a score"),
+    "predicted": (YES.get, "yes or no"),
+    "correct": ({**YES, "unsure": 0.0, "": np.nan}.get, "yes, no, unsure or nothing"),
+}
 
 
 # ---- detections to listen to
 
 
-def range_ends(scores: Floats, checks: int) -> Floats:
-    """The lower ends of the ranges of the score that so many checks are drawn from.
-
-    >>> range_ends(np.array([0.2, 0.5, 0.9, 0.95]), 10)
-    array([0.199, 0.899])
-    """
-    number = int(np.clip(checks // IN_RANGE, 1, RANGES))
-    lowest = np.quantile(scores, np.arange(number) / number, method="higher")
-    steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
-    return np.unique(steps * STEP).round(3)
-
-
 def draw(
-    scores: Floats, checks: int, rng: np.random.Generator
+    scores: Floats, predicted: NDArray[np.bool_], checks: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
     """The places of `checks` scores in the order in which they are checked, and of each
-    the lower end of its range and the range's number of scores.
+    the lower end of its range, and the range's number of scores that are predicted, as
+    it is, or not.
     """
-    ends = range_ends(scores, checks)
-    own = np.searchsorted(ends, scores) - 1
-    numbers = np.bincount(own, minlength=len(ends))
+    number = int(np.clip(checks // IN_RANGE, 1, RANGES))
+    share = np.where(predicted, PREDICTED, 1 - PREDICTED)
+    share /= np.bincount(predicted, minlength=2)[predicted.astype(int)]
+    parts = np.arange(number) / number
+    lowest = np.quantile(scores, parts, method="inverted_cdf", weights=share)
+    steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
+    ends = np.unique(steps * STEP).round(3)
+    own = 2 * (np.searchsorted(ends, scores) - 1) + predicted
     order = rng.permutation(len(scores))
     turn = pd.Series(order).groupby(own[order]).cumcount().to_numpy()
     drawn = order[np.lexsort((rng.random(len(scores)), turn))][:checks]
-    return drawn, ends[own[drawn]], numbers[own[drawn]]
+    return drawn, ends[own[drawn] // 2], np.bincount(own)[own[drawn]]
 
 
 def write_check(
@@ -97,40 +96,42 @@ def write_check(
     model: "Model",
     out: Path,
 ) -> None:
-    """Draw detections of `candidates` and write the folder `check` in OUT, or check-2 …
-    next to one that the user has changed; seconds: how long each recording lasts.
+    """Draw detections of `candidates`, of which some are `predicted`, and write the
+    folder `check` in OUT, or check-2 … next to one that the user has changed; seconds:
+    how long each recording lasts.
     """
-    if detections.empty:
-        tell("nothing to check: no detection")
-        return
     from featurestack.analysis.page import render
 
     rate = model.sample_rate
-    scores = detections["score"].to_numpy(float)
-    drawn, above, numbers = draw(scores, checks, np.random.default_rng(0))
-    table = detections.iloc[drawn].rename(columns={"file": "recording"})
-    table = table.round({"start": 4, "end": 4, "score": 4})
+    scores, predicted = detections["score"].to_numpy(float), detections["predicted"]
+    rng = np.random.default_rng(0)
+    drawn, above, numbers = draw(scores, predicted.to_numpy(bool), checks, rng)
+    highest = detections.groupby("label")["score"].transform("max")
+    table = detections.assign(highest=highest).iloc[drawn]
+    table = table.rename(columns={"file": "recording"})
+    table = table.round({"start": 4, "end": 4, "score": 4, "highest": 4})
     content: dict[str, str | bytes] = {}
     cards: list[dict[str, object]] = []
     for number, row in enumerate(table.itertuples(), 1):
         stem = f"{row.label} {Path(row.recording).stem}".replace("/", "-")
         name = f"{number:03} {stem}@{row.start:.4g}.wav"
         begin = max(0.0, row.start - CONTEXT)
-        lasts = min(row.end + CONTEXT, seconds[row.recording]) - begin
-        span, samples = (begin, begin + lasts), round(lasts * rate)
+        until = min(row.end + CONTEXT, seconds[row.recording])
+        samples = round((until - begin) * rate)
         file, channel = files[row.recording], model.audio_channel
-        y = audio.load_clip(file, rate, samples, span, channel)
+        y = audio.load_clip(file, rate, samples, (begin, until), channel)
         sound = io.BytesIO()
         soundfile.write(sound, y, rate, format="WAV")
         content[name] = sound.getvalue()
-        window = (row.start - begin) / lasts, (row.end - row.start) / lasts
-        card = {"sound": name, "picture": spectrogram(y, rate), "window": window}
-        cards.append(card | row._asdict())
+        card = {"sound": name, "picture": spectrogram(y, rate)}
+        cards.append(card | row._asdict() | {"begin": begin, "until": until})
     table.insert(0, "sound", [*content])
-    table = table.assign(above=above, detections=numbers, correct="")
+    words = table["predicted"].map({True: "yes", False: "no"})
+    table = table.assign(predicted=words, above=above, detections=numbers, correct="")
     text = table.to_csv(index=False, lineterminator="\n")
-    page = render("check.html", cards=cards, text=text, key=digest(text), name=TABLE)
-    content |= {TABLE: text, PAGE: page}
+    key = digest(text.splitlines()[:FIRST])
+    values = {"text": text, "key": key, "name": TABLE, "khz": rate / 2000}
+    content |= {TABLE: text, PAGE: render("check.html", cards=cards, **values)}
     own, number = OwnFiles(out / FOLDER, NO_DATA), 2
     while not (own.is_own(TABLE) and own.is_own(PAGE)):
         own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
@@ -138,9 +139,9 @@ def write_check(
     own.remove_others()
     tell(
         f"{own.folder / PAGE}: {len(table):,} to listen to, of"
-        f" {counted(len(detections), 'detection')} above and below the thresholds; give"
-        f" the table that it saves to CHECKED=, or {own.folder / TABLE} with yes or no"
-        " in the column correct"
+        f" {counted(predicted.sum(), 'detection')} and {(~predicted).sum():,} below the"
+        " thresholds; give the table that it saves to CHECKED=, or"
+        f" {own.folder / TABLE} with yes, no or unsure in the column correct"
     )
 
 
@@ -159,55 +160,45 @@ def spectrogram(y: NDArray[np.floating], rate: int) -> str:
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """The rows of a table of answers: recording, above, detections, right (1, 0, or NaN
-    without an answer); RequestError for a wrong cell.
+    """recording, label and CELLS of a table of answers; correct: 1, 0, NaN without an
+    answer; weight: how many detections an answer stands for, infinity if there is none
+    where a check was drawn. RequestError for a wrong cell.
     """
-    table = read_csv(file)
-    if missing := {*COLUMNS} - {*table}:
-        raise RequestError(
-            f"{file} has no column {', '.join(sorted(missing))}; expected {TABLE} of"
-            " the folder that CHECK= writes"
-        )
-    right = table["correct"].str.strip().str.lower().map(ANSWERS)
-    numbers = table[["above", "detections"]].map(cell_number).astype(float)
-    blank = table["correct"].str.strip() == ""
-    known = numbers["above"].notna() & (numbers["detections"] >= 1)
-    wrong = table.index[(right.isna() & ~blank) | ~known]
-    if len(wrong):
-        raise RequestError(
-            f"{file}, line {wrong[0]}: expected a score (above), a number from 1"
-            " (detections), and yes, no or nothing (correct)"
-        )
-    return numbers.assign(recording=table["recording"], right=right)
+    table = read_csv(file, ["recording", "label", *CELLS])
+    checks = table[["recording", "label"]].copy()
+    for column, (value, expected) in CELLS.items():
+        cells = table[column].map(lambda cell, value=value: value(cell.strip().lower()))
+        if (wrong := cells[[cell is None for cell in cells]]).size:
+            raise RequestError(
+                f"{file}, line {wrong.index[0]}, column {column}:"
+                f" {shortened(table[column][wrong.index[0]])!r}; expected {expected}"
+            )
+        checks[column] = cells.astype(float)
+    answers = checks.groupby(["above", "predicted"])["correct"].transform("count")
+    return checks.assign(weight=checks["detections"] / answers)
 
 
 def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
-    """A row for each lower end of a range, the lowest first: above, detections, checks,
-    precision, low and high (its 95 % interval); checks as `read_checked` gives them.
-
-    Ranges below one without an answer have no row.
+    """`precision` of the checks above each lower end of a range, the lowest first;
+    ranges below one without an answer have no row.
     """
-    answered = checks.dropna(subset="right")
-    number = answered.groupby("above").size()
     rows = []
     for end in sorted(checks["above"].unique(), reverse=True):
-        if end not in number.index:
+        above = checks[checks["above"] >= end]
+        if np.isinf(above["weight"]).any():
             break
-        above = answered[answered["above"] >= end]
-        weights = above["detections"] / above["above"].map(number)
-        rows.append({"above": end, "detections": round(weights.sum())})
-        rows[-1] |= precision(above, weights.to_numpy())
-    names = "above", "detections", "checks", "precision", "low", "high"
-    return pd.DataFrame(rows[::-1], columns=[*names])
+        rows.append({"above": end, **precision(above)})
+    return pd.DataFrame(rows[::-1])
 
 
-def precision(checks: pd.DataFrame, weights: Floats) -> dict[str, float]:
-    """The weighted mean of answered checks (n,) and its interval. If they are of one
-    recording, the interval is only for its detections.
+def precision(checks: pd.DataFrame) -> dict[str, float]:
+    """detections, checks, precision, low and high (its 95 % interval, only for these
+    recordings if it is one).
     """
     from scipy.special import stdtrit
 
-    right = checks["right"].to_numpy()
+    checks = checks.dropna(subset="correct")
+    right, weights = checks["correct"].to_numpy(), checks["weight"].to_numpy()
     units = checks["recording"].to_numpy(str)
     if len({*units}) == 1:
         units = np.arange(len(right))
@@ -222,66 +213,90 @@ def precision(checks: pd.DataFrame, weights: Floats) -> dict[str, float]:
         number = min(number, mean * (1 - mean) / variance)
     quantile = stdtrit(recordings - 1, (1 + CONFIDENCE) / 2)
     low, high = wilson_ends(np.array([mean]), number, quantile)[0]
-    return {"checks": len(right), "precision": mean, "low": low, "high": high}
+    whole = {"detections": round(weights.sum()), "checks": len(right)}
+    return {**whole, "precision": mean, "low": low, "high": high}
 
 
 def tell_checked(file: Path, promise: float) -> int:
     """Print what the answers in a table say about all detections; returns 0."""
     checks = read_checked(file)
-    answered = checks.dropna(subset="right")
-    above = precision_above(checks)
-    if above.empty:
+    answered = checks.dropna(subset="correct")
+    rows = precision_above(checks)
+    if rows.empty:
         raise RequestError(
             f"{file}: write yes or no into correct, first at the highest scores"
         )
-    right, recordings = int(answered["right"].sum()), answered["recording"].nunique()
+    right, recordings = int(answered["correct"].sum()), answered["recording"].nunique()
     print(
         f"{counted(len(answered), 'check')} in {counted(recordings, 'recording')}:"
         f" {right:,} right, {len(answered) - right:,} wrong"
     )
     if recordings == 1:
         print("one recording: the intervals are only for its detections")
-    rows = []
-    for row in above.itertuples():
-        interval = f"{row.precision:.3f} ({row.low:.3f} to {row.high:.3f})"
-        numbers = f"{row.above:.3f}", f"{row.detections:,}", f"{row.checks:,}"
-        rows.append((*numbers, interval))
+    predicted, of_class = answered[answered["predicted"] == 1], []
+    if len(predicted) and np.isfinite(checks["weight"]).all():
+        row = {"above": np.nan, **precision(predicted)}  # each class's own threshold
+        rows = pd.concat([pd.DataFrame([row]), rows], ignore_index=True)
+        of_class = [
+            (f"{name}, as predicted", "-", *interval(precision(own))[1:])
+            for name, own in predicted.groupby("label")
+        ]
+    table = [
+        ("as predicted" if np.isnan(end) else f"{end:.3f}", *interval(row))
+        for end, row in zip(rows["above"], rows.to_dict("records"))
+    ]
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
-    print(text_table(rows, heads))
-    print(*sentences(above, promise), sep="\n")
+    print(text_table([*table, *of_class], heads))
+    for sentence in sentences(rows, promise, checks):
+        print(sentence)
     return 0
 
 
-def sentences(above: pd.DataFrame, promise: float) -> Iterator[str]:
-    """Sentences on the table of `precision_above`."""
-    every = above.iloc[0]
-    count = every["detections"]
-    low, high = count * every["low"], count * every["high"]
+def interval(row: Mapping[str, float]) -> tuple[str, str, str]:
+    """The cells of a row of `precision`."""
+    text = "{precision:.3f} ({low:.3f} to {high:.3f})".format(**row)
+    return f"{row['detections']:,.0f}", f"{row['checks']:,.0f}", text
+
+
+def sentences(
+    rows: pd.DataFrame, promise: float, checks: pd.DataFrame
+) -> Iterator[str]:
+    """Sentences on the rows of `precision_above`; the first may be as predicted."""
+    first, answers = rows.iloc[0], checks["correct"].count()
+    low, right, high = first[["low", "precision", "high"]] * first["detections"]
     yield (
-        f"about {count * every['precision']:,.0f} of {count:,.0f} detections are right"
-        f" (95 % interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
+        f"about {right:,.0f} of {first['detections']:,.0f} detections are right (95 %"
+        f" interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
     )
-    kept = above[above["low"] >= promise]
-    reached = above[above["high"] >= promise]
+    # how many times the checks until the lower end of the interval is the promise
+    mean, low = rows["precision"], rows["low"]
+    times = (mean - low) ** 2 / (low * (1 - low)) * promise * (1 - promise)
+    times = (times / (mean - promise) ** 2).where(mean > promise, np.inf)
+    rows = rows.assign(total=np.ceil(answers * times))
+    kept, reached = rows[rows["low"] >= promise], rows[rows["high"] >= promise]
+    promised = f"{percent(promise, 0)} %"
+    if reached.empty:
+        yield (
+            f"no threshold reaches {promised}: no interval ends as high; train with"
+            " annotations of this place, or with its sounds"
+            " (MODEL=frames@background=FOLDER)"
+        )
+        return
+    row = reached.sort_values(["total", "low"], ascending=[True, False]).iloc[0]
     if len(kept):
-        row = kept.iloc[0]
-        text = (
-            "THRESHOLD={above:.3f}, for all classes in place of each one's own, keeps a"
-            " precision of at least {promise}: {detections:,.0f} detections, {right}"
-        )
-    elif len(reached):
-        row = reached.loc[reached["low"].idxmax()]
-        text = (
-            "{checks:,.0f} checks of scores above {above:.3f} are too few to promise"
-            " {promise}: {right}; more checks may do"
-        )
+        row = kept.loc[kept["detections"].idxmax()]
+    where = f"THRESHOLD={row['above']:.3f} for all classes (in place of each one's own)"
+    if np.isnan(row["above"]):
+        where = "each class's own threshold"
+    if len(kept):
+        yield f"{where} keeps a precision of at least {promised}"
     else:
-        row = above.loc[above["high"].idxmax()]
-        text = (
-            "no threshold reaches {promise}: above {above:.3f} {right}, and no"
-            " interval ends higher; train with annotations of this place, or with its"
-            " sounds (MODEL=frames@background=FOLDER)"
-        )
-    ends = [percent(row[name]) for name in ("precision", "low", "high")]
-    right = "{} % are right ({} to {})".format(*ends)
-    yield text.format(**row, promise=f"{percent(promise, 0)} %", right=right)
+        number = f"{row['checks']:,.0f} checks"
+        yield f"{number} are too few for {where} to promise {promised}"
+        if np.isfinite(row["total"]):
+            more, total = f"{row['total'] - answers:,.0f}", f"{row['total']:.0f}"
+            yield f"about {more} more may do: CHECK={total} begins with the same rows"
+    highest = checks.groupby("label")["highest"].max()
+    if lost := [*highest.index[highest <= row["above"]]]:
+        number = f"{len(lost)} of {counted(len(highest), 'class')}"
+        yield f"{number} have no detection above it: {listed(lost)}"

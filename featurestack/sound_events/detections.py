@@ -32,10 +32,11 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import find_recordings
+from featurestack.predict.command import tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model, class_thresholds
 from featurestack.predict.options import PredictOptions
-from featurestack.sound_events.annotations import Annotations, read_events
+from featurestack.sound_events.annotations import RECORD, Annotations, read_events
 from featurestack.sound_events.check import write_check
 from featurestack.sound_events.dataset import (
     cut_blocks,
@@ -44,8 +45,13 @@ from featurestack.sound_events.dataset import (
     place,
 )
 from featurestack.sound_events.frames import Frames, Rule, candidates
-from featurestack.sound_events.options import RECORD
-from featurestack.sound_events.scores import score_lines, score_table, tally_all
+from featurestack.sound_events.scores import (
+    ALL,
+    Tally,
+    score_lines,
+    score_table,
+    tally_all,
+)
 from featurestack.sound_events.training import FrameModel
 from featurestack.storage.own_files import OwnFiles
 
@@ -62,7 +68,9 @@ def predict_recordings(
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
     """
-    _, problems = find_detections(options, model, files)
+    table, problems = find_detections(options, model, files)
+    if len(table) and not (options.check or options.tables):
+        tell_next(options, "CHECK=100")
     return int(bool(problems))
 
 
@@ -81,25 +89,25 @@ def find_detections(
     tell_model(model, files, options.data)
     folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, model.audio_channel)
-    seconds, problems, truncated, _ = measured
-    rates = {files[name]: rate for name, rate in measured.rates.items()}
+    seconds, problems, truncated, rates = measured
     tell_low_rates(rates, model.sample_rate)
     # a wrong table is refused before the work
     annotations = None
     if options.tables and seconds:
-        annotations = read_events(options.tables, measured.promised, options)
-    parts, to_check = [], []
+        column = next(iter(rules.values())).column
+        annotations = read_events(options.tables, measured.promised, options, column)
+    parts = []
     with audio.damaged_frames() as damaged:
         for answers in frames_of(model, files, seconds, problems):
             every = answers[0].table(candidates(*answers, rules, thresholds))
-            parts.append(every[every["score"] > every["label"].map(thresholds)])
-            if options.check:
-                to_check.append(every)
-    failures = {files[name]: text for name, text in problems.items()}
+            every["predicted"] = every["score"] > every["label"].map(thresholds)
+            parts.append(every if options.check else every[every["predicted"]])
+    failures = {str(files[name]): text for name, text in problems.items()}
     tell_failures(failures, damaged, len(files))
     if not parts:
         return pd.DataFrame(columns=[*COLUMNS]), problems
-    detections = pd.concat(parts, ignore_index=True)
+    every = pd.concat(parts, ignore_index=True)
+    detections = every.loc[every["predicted"], [*COLUMNS]].reset_index(drop=True)
     written = detections.round(DIGITS)
     of_class = written.groupby("label")["file"].agg(["size", "nunique"])
     rows = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
@@ -110,20 +118,18 @@ def find_detections(
     counts = count_detections(detections, seconds, remarks, model.classes)
     contents["counts.csv"] = counts.to_csv(index=False, lineterminator="\n")
     if annotations:
-        scores = score(model, detections, seconds, annotations)
-        contents[SCORES] = scores.to_csv(lineterminator="\n")
-    write_detection_tables(folder, contents)
-    if annotations:
-        for line in score_lines(scores, "events"):
+        tallies = tally_annotated(model, detections, seconds, annotations)
+        contents[SCORES] = score_table(tallies).to_csv(lineterminator="\n")
+        for line in score_lines(tallies[ALL], "events"):
             tell(line)
+    write_detection_tables(folder, contents)
     names = [name for name in contents if not name.startswith(RAVEN)]
     places = ", ".join(str(folder / name) for name in (*names, f"{RAVEN}/"))
     tell(
         f"{places}: {counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
     )
-    if options.check:
-        every = pd.concat(to_check, ignore_index=True)
+    if options.check and len(every):
         write_check(every, options.check, files, seconds, model, folder)
     return written, problems
 
@@ -147,12 +153,10 @@ def frames_of(
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     """Write the tables of a call, name -> content, in the place of those of the last
-    one, whose scores stay if this one has none. A file that the user made or changed
-    stays and is named.
+    one. A file that the user made or changed stays and is named.
     """
     own = OwnFiles(folder, RECORD)
     own.write(contents)
-    own.keep([SCORES])
     for name in own.remove_others():
         tell(f"{folder / name}: kept, it is not as predict wrote it")
 
@@ -191,13 +195,13 @@ def predict_frames(
     return placed.frames, probabilities[placed.order][placed.own]
 
 
-def score(
+def tally_annotated(
     model: Model,
     detections: pd.DataFrame,
     seconds: Mapping[str, float],
     annotations: Annotations,
-) -> pd.DataFrame:
-    """`score_table` of recordings with a table; names what is not scored."""
+) -> dict[str, Tally]:
+    """`tally_all` of recordings with a table; names what is not scored."""
     for note in annotations.notes:
         tell(note)
     for what, names in (
@@ -213,7 +217,7 @@ def score(
     recordings = Frames(stretches, np.empty(0), 0.0, tuple(model.classes))
     events = recordings.spans(annotations.events)
     found = recordings.spans(detections)
-    return score_table(tally_all(events, found, recordings.seconds))
+    return tally_all(events, found, recordings.seconds)
 
 
 # ---- tables
@@ -324,11 +328,12 @@ def detections(
     options = options_from(PredictOptions, locals())
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
+    files = find_recordings(options.audio)
     model = Model.open(options)
     if model.task.name != "events":
         raise RequestError(
             f"{model.config.dataset} is a dataset of clips: detections are found by a"
             " run on a dataset of fs.events()"
         )
-    table, _ = find_detections(options, model, find_recordings(options.audio))
+    table, _ = find_detections(options, model, files)
     return table

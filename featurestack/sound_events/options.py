@@ -3,10 +3,8 @@
 from dataclasses import MISSING
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DataOptions, Options, option
-
-RECORD = ".predict.json"  # in a folder of tables that predict wrote
 
 
 class LabelOptions(Options):
@@ -55,10 +53,10 @@ class DetectionOptions(LabelOptions):
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
     )
 
-    def refuse_detections(self) -> None:
-        """RequestError for options that apply to no model of clips."""
-        if self.tables or self.check:
+    def __post_init__(self) -> None:
+        if 1 < self.promise < 100:
             raise RequestError(
-                "TABLES and CHECK are about detections, which a run of events finds:"
-                f" train one on a dataset of {make_command('events')}"
+                f"PROMISE={self.promise:g}: expected a share from 0.5 to 0.99, as"
+                f" PROMISE={self.promise / 100:g}"
             )
+        super().__post_init__()

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline.quantities import duration
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats, by_unit
 from featurestack.scores.significance import (
@@ -354,9 +355,9 @@ def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFra
 # ---- sentences
 
 
-def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> list[str]:
+def score_lines(whole: Tally, what: str, unit: str = "recording") -> list[str]:
     """The scores of all classes in sentences; `what` was scored."""
-    row = scores.loc[ALL]
+    row = whole.scores()
     if not row["events"]:
         return ["no event is in the tested recordings, so that there is no score"]
     interval = ""
@@ -366,8 +367,22 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     return [
         f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}",
         (
-            f"{row['found']:.3f} of {row['events']:,.0f} events found; per hour"
-            f" {row['false_alarms']:,.0f} false alarms and {row['wrong_names']:,.0f}"
-            f" events under another name; onset error {row['onset_ms']:.1f} ms"
+            f"{row['found']:.3f} of {row['events']:,.0f} events found;"
+            f" {alarms(row, whole.seconds.sum())}; onset error {row['onset_ms']:.1f} ms"
         ),
     ]
+
+
+def alarms(scores: Mapping[Any, float], seconds: float) -> str:
+    """The false alarms and wrong names in recordings of so many seconds: their numbers,
+    and from an hour on how many there are in one.
+
+    >>> alarms({"false_alarms": 60, "wrong_names": 30}, 120)
+    '2 false alarms and 1 events under another name in 2 min 00 s'
+    """
+    hours = min(1.0, seconds / 3600)
+    where = "per hour" if hours == 1 else f"in {duration(seconds)}"
+    return (
+        f"{hours * scores['false_alarms']:,.0f} false alarms and"
+        f" {hours * scores['wrong_names']:,.0f} events under another name {where}"
+    )

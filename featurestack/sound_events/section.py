@@ -15,7 +15,7 @@ from featurestack.analysis.clips import features_to_show, read_batches
 from featurestack.analysis.figures import SERIES, figure, panels
 from featurestack.analysis.figures.maps import feature_map_image
 from featurestack.analysis.page import Page, Section
-from featurestack.sound_events.scores import ALL, ScoredFrames, mean_scores
+from featurestack.sound_events.scores import ALL, ScoredFrames, alarms, mean_scores
 
 MOST_NAMED = 12  # classes in the legend
 SAME_PLACE = (
@@ -35,14 +35,16 @@ def events(page: Page) -> Section | None:
     if not first.tallies[ALL].counts[1].any():
         return None  # the tested recordings hold none
     submit_song(page, best.features, first)
+    scores = mean_scores(seeds)
     return Section(
         "events",
         "Events",
-        tables={"events": mean_scores(seeds).reset_index()},
+        tables={"events": scores.reset_index()},
         values={
             "tested": {
                 "same_place": SAME_PLACE if first.unit == "block" else "",
                 "unit": first.unit,
+                "alarms": alarms(scores.loc[ALL], first.frames.seconds.sum()),
                 "rules": first.frames.stretches["fold"].nunique() > 1,
             }
         },

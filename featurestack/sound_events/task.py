@@ -16,6 +16,7 @@ from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder
@@ -31,7 +32,7 @@ from featurestack.scores.metrics import (
     TestedRun,
 )
 from featurestack.scores.tags import MEAN_AVERAGE_PRECISION, Tags
-from featurestack.sound_events.annotations import read_dataset_events, read_marks
+from featurestack.sound_events.annotations import read_marks
 from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.scores import (
@@ -44,7 +45,6 @@ from featurestack.sound_events.scores import (
     mean_scores,
     read_tested,
     score_lines,
-    score_table,
 )
 from featurestack.storage.files import content_hash
 from featurestack.train.models import model, resolve
@@ -96,8 +96,11 @@ class EventF1(RankingMetric):
         return MEAN_AVERAGE_PRECISION.thresholds(labels, probabilities, folds)
 
     def error_lines(self, run: RunFolder) -> list[str]:
-        """None: `Events.rules` prints the scores of events, by the chosen rules."""
-        return []
+        """In the place of errors, why a fold's score differs from the run's."""
+        if len(run.finished) < 2:
+            return []
+        rules = "this score is by rules of the other folds, the folds' own above by"
+        return [f"{rules} the default rule"]
 
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are jackknife values of F1."""
@@ -229,7 +232,7 @@ class Events(Tags):
         training: Training | None = None,
         channels: Sequence[StoredChannel] = (),
     ) -> dict[str, str]:
-        digests = {"events": digest(read_dataset_events(cache).to_csv())}
+        digests = {"events": digest(read_marks(cache)[[*EVENT_COLUMNS]].to_csv())}
         folder = resolve(training.model).given.get("background") if training else ""
         if folder:
             files = background_recordings(str(folder), cache, channels)
@@ -246,7 +249,7 @@ class Events(Tags):
         if len(run.finished) < 2:
             by = "the default rule: one fold has no others to choose rules on"
         what = f"events in the tested recordings, by {by}"
-        for line in score_lines(score_table(scored.tallies), what, scored.unit):
+        for line in score_lines(scored.tallies[ALL], what, scored.unit):
             tell(line)
         marks = read_marks(cache)
         boxes = marks.groupby("label")[["low", "high"]].median().round(1).fillna(0.0)

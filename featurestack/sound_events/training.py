@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from featurestack.pipeline import audio
 from featurestack.predict.model import stored_values, variant_of
-from featurestack.sound_events.annotations import read_dataset_events
+from featurestack.sound_events.annotations import read_marks
 from featurestack.sound_events.dataset import (
     background_recordings,
     cut_blocks,
@@ -209,7 +209,7 @@ class Targets:
         self.by_piece = max(1, len(self.offsets) // CROP)  # crops
         self.clips = plan.cache.clips
         self.names = tuple(plan.names)
-        self.events = read_dataset_events(plan.cache)
+        self.events = read_marks(plan.cache)
         self.exclusive = are_exclusive(self.events)
         placed = place(plan.table, self.offsets, self.names)
         rows = plan.table.index.to_numpy()[placed.order]

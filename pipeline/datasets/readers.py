@@ -354,9 +354,10 @@ def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
     below = files_below(source) if source.is_dir() else []
     names = [name for name in below if AUDIO_FILE.fullmatch(name)]
     if not names:
+        wrong = "holds no audio file" if source.is_dir() else "does not exist"
         raise RequestError(
-            f"{option or f'AUDIO={source}'}: expected an audio file, or a folder with"
-            " some"
+            f"{option or f'AUDIO={source}'} {wrong}: give the path of a recording, or"
+            " of a folder of recordings"
         )
     return {name: source / name for name in names}
 

@@ -98,7 +98,7 @@ def test_what_cannot_be_trusted_is_refused(
     ],
 )
 def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
-    file, tmp_path, place, value, message
+    sounding, file, tmp_path, place, value, message
 ):
     """A place in the options, or in the first channel."""
     content = torch.load(file, weights_only=True)
@@ -108,7 +108,8 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
         inner = inner[key]
     inner[place[-1]] = value
     torch.save(content, tmp_path / "altered.pt")
-    given = {"run": str(tmp_path / "altered.pt"), "audio": tmp_path, "threads": "1"}
+    audio = sounding.path.parents[2] / "sounds"
+    given = {"run": str(tmp_path / "altered.pt"), "audio": audio, "threads": "1"}
     with refused(message):
         predict_audio(PredictOptions(**given))
 

@@ -1,58 +1,18 @@
-"""Windows and resampling block by block, the predictions of windows, and scores on
-another labelled dataset.
-"""
+"""The predictions of windows, and scores on another labelled dataset."""
 
 import shutil
-import weakref
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import soxr
 
-from featurestack.predict.files import resampled, score_elsewhere, windows_of
+from featurestack.predict.files import score_elsewhere
 from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import find
 from tests.predict.test_clips import ask
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
-
-
-@pytest.mark.parametrize("length", [0, 1, 100, 101, 150, 151, 1234])
-@pytest.mark.parametrize("hop", [50, 100, 37])
-def test_windows_are_those_of_the_whole_recording(length, hop):
-    y = np.arange(1, length + 1, dtype=np.float32)
-    chance = np.random.default_rng(length)
-    blocks = np.split(y, np.sort(chance.integers(0, length + 1, length // 50)))
-    *found, (span, last) = windows_of(blocks, 10, 100, hop)
-    for number, (own, samples) in enumerate(found):
-        assert np.array_equal(samples, y[number * hop : number * hop + 100])
-        assert own == (number * hop / 10, (number * hop + 100) / 10)
-    assert np.array_equal(last, y[-100:])
-    assert span == (max(0, length - 100) / 10, length / 10)
-    # none but the last reaches the end
-    assert len(found) == max(0, -(-(length - 100) // hop))
-
-
-def test_a_long_recording_is_never_held_whole():
-    alive = []
-
-    def blocks():
-        for number in range(200):
-            yield (block := np.full(80_000, number, np.float32))
-            alive.append(weakref.ref(block))
-
-    for _ in windows_of(blocks(), 8000, 40_000, 40_000):
-        assert sum(block() is not None for block in alive) <= 2
-
-
-@pytest.mark.parametrize("rate", [8000, 44_100, 16_000])
-def test_blocks_are_resampled_as_the_whole_is(rate):
-    y = np.random.default_rng(0).normal(0, 0.1, 3 * rate).astype(np.float32)
-    streamed = np.concatenate(list(resampled(np.split(y, 30), rate, 16_000)))
-    whole = soxr.resample(y, rate, 16_000)
-    assert len(streamed) == len(whole) and np.abs(streamed - whole).max() < 1e-5
 
 
 def record(file, *parts):

@@ -1,5 +1,6 @@
 """The detections to listen to, and the statements on all detections."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.sound_events.check import (
     TABLE,
     draw,
+    precision,
     precision_above,
     read_checked,
     tell_checked,
@@ -36,7 +38,8 @@ def found():
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
     probabilities[95:, 1] = 0.2
     rules = dict.fromkeys(frames.classes, Rule())
-    return frames.table(candidates(frames, probabilities, rules, {}))
+    table = frames.table(candidates(frames, probabilities, rules, {}))
+    return table.assign(predicted=table["score"] > 0.5)
 
 
 @pytest.fixture
@@ -96,36 +99,53 @@ def test_what_checked_announces_is_what_predict_finds():
     probabilities = expit(smooth - smooth.mean(axis=0)).astype(np.float32)
     rules = {"cat": Rule(0.5, 0.5, 0.15), "dog": Rule(0.6, 1.0, 0.2)}
     every = frames.table(candidates(frames, probabilities, rules, {}))
-    checks = checked(every["score"].to_numpy(), np.ones(len(every)), every.index, 100)
+    scores = every["score"].to_numpy()
+    predicted = scores > every["label"].map({"cat": 0.5, "dog": 0.6})
+    checks = checked(scores, np.ones(len(every)), every.index, 100, predicted)
     above = precision_above(checks)
-    assert len(above) == 10
+    assert len(above) > 5
+    of_predicted = precision(checks[checks["predicted"] == 1])
+    assert of_predicted["detections"] == predicted.sum()
     for row in above.itertuples():
         thresholds = dict.fromkeys(rules, row.above)
         found = candidates(frames, probabilities, rules, thresholds).values()
         assert sum((own.score > row.above).sum() for own in found) == row.detections
 
 
-def test_ranges_of_the_score_are_drawn_evenly_from_the_first_row_on():
+def test_ranges_of_the_score_are_drawn_evenly_and_more_checks_begin_the_same():
     scores = np.random.default_rng(0).beta(5, 1, 3000)
-    drawn, above, numbers = draw(scores, 100, np.random.default_rng(1))
+    every = np.ones(3000, bool)
+    drawn, above, numbers = draw(scores, every, 100, np.random.default_rng(1))
     assert (scores[drawn] > above).all() and len({*drawn}) == 100
     for first in (20, 50, 100):
         assert {*np.unique(above[:first], return_counts=True)[1]} == {first // 10}
+        same, *_ = draw(scores, every, first, np.random.default_rng(1))
+        assert first < 50 or same.tolist() == drawn[:first].tolist()
     sizes = pd.Series(numbers).groupby(above).first()
     assert sizes.sum() == 3000 and sizes.between(280, 320).all()
+    few = scores > 0.97  # what is predicted is checked more
+    drawn, *_ = draw(scores, few, 100, np.random.default_rng(1))
+    assert few.mean() < 0.2 and 0.6 < few[drawn].mean() < 0.75
 
 
-def checked(scores, right, recording, count, seed=0):
+def checked(scores, right, recording, count, predicted=True, seed=0):
     """The table of a drawn check with all answers."""
-    drawn, above, numbers = draw(scores, count, np.random.default_rng(seed))
-    return pd.DataFrame(
+    predicted = np.broadcast_to(predicted, len(scores))
+    rng = np.random.default_rng(seed)
+    drawn, above, numbers = draw(scores, predicted, count, rng)
+    table = pd.DataFrame(
         {
             "recording": recording[drawn].astype(str),
+            "label": np.where(drawn % 4, "owl", "jay"),
             "above": above,
             "detections": numbers,
-            "right": right[drawn].astype(float),
+            "highest": 0.99 - 0.2 * (drawn % 4 == 0),
+            "predicted": predicted[drawn].astype(int),
+            "correct": right[drawn].astype(float),
         }
     )
+    answers = table.groupby(["above", "predicted"])["correct"].transform("count")
+    return table.assign(weight=numbers / answers)
 
 
 @pytest.mark.parametrize("most", [1.0, 0.85])
@@ -137,52 +157,76 @@ def test_intervals_hold_the_precision_whether_or_not_it_levels_off(most):
         odds = rng.normal(1, 1.6, len(recording))
         right = rng.random(len(odds)) < most * expit(0.5 + 1.3 * odds)
         scores = expit(odds)
-        for row in precision_above(checked(scores, right, recording, 100)).itertuples():
-            held.append(row.low <= right[scores > row.above].mean() <= row.high)
+        predicted = scores > rng.uniform(0.4, 0.8, len(odds))
+        checks = checked(scores, right, recording, 100, predicted)
+        rows = precision_above(checks)
+        rows["true"] = [right[scores > end].mean() for end in rows["above"]]
+        of_predicted = precision(checks[checks["predicted"] == 1])
+        rows.loc[len(rows)] = {**of_predicted, "true": right[predicted].mean()}
+        held += [*rows["true"].between(rows["low"], rows["high"])]
     assert np.mean(held) >= 0.94
 
 
-def test_a_range_counts_by_its_number_of_detections():
-    table = pd.DataFrame(
-        [("a", 0.2, 300, 0.0), ("b", 0.2, 300, 1.0), ("a", 0.8, 100, 1.0)],
-        columns=["recording", "above", "detections", "right"],
-    )
-    above = precision_above(table)
+HEADER = "recording,label,above,detections,highest,predicted,correct\n"
+
+
+def test_a_range_counts_by_its_number_of_detections(tmp_path):
+    file = tmp_path / "t.csv"
+    rows = "a,x,0.2,300,1,yes,no\nb,x,0.2,300,1,yes,YES\na,x,0.8,100,1,yes,"
+    file.write_text(f"{HEADER}{rows}y\n")
+    above = precision_above(read_checked(file))
     assert above["precision"].tolist() == pytest.approx([0.625, 1.0])
     assert above["detections"].tolist() == [400, 100]
-    table.loc[2, "right"] = np.nan  # nothing is known of the highest scores
-    assert precision_above(table).empty
+    file.write_text(f"{HEADER}{rows}\n")  # nothing is known of the highest scores
+    assert precision_above(read_checked(file)).empty
 
 
 def write_answers(file, right, recordings=6):
     """A table in which these answers were given for 319 detections."""
     scores = np.random.default_rng(0).uniform(0.6, 1, 319)
-    table = checked(scores, np.ones(319), np.arange(319) % recordings, len(right))
-    text = np.where(right, "yes", "No")
-    table.drop(columns="right").assign(correct=text).to_csv(file, index=False)
+    recording = np.arange(319) % recordings
+    table = checked(scores, np.ones(319), recording, len(right), scores > 0.65)
+    table["correct"] = np.where(right, "yes", "Unsure")
+    table.to_csv(file, index=False)
+
+
+FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
 
 
 @pytest.mark.parametrize(
     ("right", "promise", "words"),
     [
+        (FORTY_NINE_OF_FIFTY, 0.85, "keeps a precision of at least 85 %"),
         (
-            np.arange(100) % 50 != 7,
-            0.9,
-            "precision of at least 90 %: 319 detections, 98",
+            FORTY_NINE_OF_FIFTY,
+            0.97,
+            r"too few for .* to promise 97 %\nabout [\d,]+ more may do: CHECK=",
         ),
-        (np.arange(100) % 50 != 7, 0.97, "are too few to promise 97 %: "),
-        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90 %: above"),
+        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90 %: no interval ends"),
         # nine of ten are wanted, and the interval of fewer does not exclude them
-        (np.arange(100) % 8 != 7, 0.9, "are too few to promise 90 %: "),
-        (np.ones(100, bool), 0.9, "about 319 of 319 detections are right"),
+        (np.arange(100) % 8 != 7, 0.9, r"are too few for .* to promise 90 %\n$"),
+        (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
     ],
 )
 def test_what_the_answers_say_is_printed(tmp_path, capsys, right, promise, words):
     write_answers(tmp_path / "t.txt", right)
     assert tell_checked(tmp_path / "t.txt", promise) == 0
     printed = capsys.readouterr().out
-    assert words in printed
+    assert re.search(words, printed), printed
     assert f"100 checks in 6 recordings: {right.sum()} right" in printed
+    assert "\njay, as predicted " in printed and "\nas predicted " in printed
+
+
+def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
+    scores = np.random.default_rng(0).uniform(0.6, 1, 1000)
+    right = scores > 0.85
+    table = checked(scores, right, np.arange(1000) % 20, 200, scores > 0.65)
+    table["correct"] = np.where(table["correct"] == 1, "yes", "no")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    tell_checked(tmp_path / "t.csv", 0.9)
+    printed = capsys.readouterr().out
+    assert "for all classes (in place of each one's own) keeps" in printed
+    assert "1 of 2 classes have no detection above it: jay" in printed
 
 
 def test_one_recording_speaks_for_itself_alone(tmp_path, capsys):
@@ -194,16 +238,13 @@ def test_one_recording_speaks_for_itself_alone(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("recording,above,detections\na,0.5,3\n", "has no column correct"),
+        ("recording,above,detections\na,0.5,3\n", "expected recording, label, above"),
         (
-            "recording,above,detections,correct\na,0.5,3,maybe\n",
-            "2: .*yes, no or",
+            f"{HEADER}a,owl,0.5,3,1,yes,maybe\n",
+            "line 2, column correct: 'maybe'; expected yes, no, unsure or nothing",
         ),
-        (
-            "recording,above,detections,correct\na,0.5,3,\n",
-            "write yes or no into correct",
-        ),
-        ("recording,above,detections,correct\na,0.5,0,yes\n", "2: .*a number from 1"),
+        (f"{HEADER}a,owl,0.5,3,1,yes,\n", "write yes or no into correct"),
+        (f"{HEADER}a,owl,high,3,1,yes,no\n", "column above: 'high'; expected a score"),
     ],
 )
 def test_a_table_without_answers_is_refused(tmp_path, text, words):
@@ -213,13 +254,14 @@ def test_a_table_without_answers_is_refused(tmp_path, text, words):
 
 
 def test_a_spreadsheet_may_save_the_answers(tmp_path):
-    text = "recording;above;detections;correct\na;0,5;3;1\nb;0,5;3;N\nc;0,5;3;\n"
+    rows = "a;x;0,5;3;1;yes;1\nb;x;0,5;3;1;yes;N\nc;x;0,5;3;1;yes;\n"
+    text = HEADER.replace(",", ";") + rows
     (tmp_path / "t.csv").write_text(text, encoding="utf-16")
     table = read_checked(tmp_path / "t.csv")
     assert table["above"].tolist() == [0.5] * 3
-    assert table["right"].tolist()[:2] == [1, 0] and np.isnan(table["right"][4])
+    assert table["correct"].tolist()[:2] == [1, 0] and np.isnan(table["correct"][4])
 
 
-def test_a_model_of_clips_finds_no_detections():
-    with refused("which a run of events finds"):
-        DetectionOptions(check=3).refuse_detections()
+def test_a_precision_in_percent_is_refused_with_the_share():
+    with refused("PROMISE=90: expected a share .* as PROMISE=0.9"):
+        DetectionOptions(promise=90)

@@ -46,7 +46,7 @@ def test_answers_are_kept_and_saved_as_the_table(check, start_chromium, tmp_path
         table = pd.read_csv(check / TABLE)
         assert text(page, "label") == table["label"][0]
         assert text(page, "count") == "0 of 6"
-        for key in ("y", "n", "u", "n"):
+        for key in ("y", "n", "u", "s"):
             page.find_element(By.TAG_NAME, "body").send_keys(key)
         page.find_element(By.ID, "yes").click()
         assert text(page, "count") == "3 of 6"
@@ -70,7 +70,7 @@ def test_answers_are_kept_and_saved_as_the_table(check, start_chromium, tmp_path
         assert page.get_log("browser") == []
     finally:
         page.quit()
-    assert read_checked(file)["right"].tolist()[:3] == [1, 0, 1]
-    assert read_checked(file)["right"].isna().sum() == 3
+    answers = read_checked(file)["correct"]
+    assert answers.tolist()[:3] == [1, 0, 1] and answers.isna().sum() == 3
     unanswered = pd.read_csv(file).drop(columns="correct")
     pd.testing.assert_frame_equal(unanswered, table.drop(columns="correct"))

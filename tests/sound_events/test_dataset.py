@@ -97,7 +97,7 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     given = options(tmp_path, tables=tmp_path / "audio")
     make_events(given)
     out = capsys.readouterr().out
-    assert "by predict, as they are, left out: 1, the first detections.csv" in out
+    assert "as predict wrote them, left out: 1, the first detections.csv" in out
     assert "left out, no table: 1 recording, r1.wav" in out
     (tmp_path / "audio" / "r0.csv").unlink()
     with refused("holds no table of annotations: .* not only detections by predict"):

@@ -1,5 +1,7 @@
 """Tables of detections read back the same, and replace only what predict wrote."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -17,14 +19,14 @@ RULE = Rule(low=800.0, column="Species")
 LABELS = ("+call", "-trill", "=song", "@x")
 
 
-def write(folder, names, labels, others=()):
+def write(folder, names, labels, others=(), rule=RULE):
     """One detection in each recording, none in the others."""
     start = 0.5 + np.arange(len(names))
     columns = {"file": names, "start": start, "end": start + 0.25, "label": labels}
     detections = pd.DataFrame({**columns, "score": 0.75})
     files = {name: folder / "in" / name for name in [*names, *others]}
     seconds = dict.fromkeys([*names, *others], 10.0)
-    rules = dict.fromkeys(labels, RULE)
+    rules = dict.fromkeys(labels, rule)
     tables = detection_tables(detections, files, seconds, rules, 4000.0)
     write_detection_tables(folder, tables)
     return detections, seconds
@@ -38,6 +40,16 @@ def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
     for table in ("detections.csv", "raven"):
         read = read_events(tmp_path / table, seconds).events[[*EVENT_COLUMNS]]
         assert read.to_numpy().tolist() == events, table
+
+
+def test_the_column_of_the_marks_is_known_in_their_own_and_in_other_tables(tmp_path):
+    rule = replace(RULE, column="caller")
+    write(tmp_path, ["a.wav"], ["x"], rule=rule)
+    assert events_of(tmp_path / "raven") == ["x"]
+    other = tmp_path / "new.csv"
+    other.write_text("file,start,end,caller,label\na.wav,1,2,owl,7\n")
+    read = read_events(other, {"a.wav": 10.0}, usual="caller")
+    assert read.events["label"].tolist() == ["owl"]
 
 
 def events_of(table):
@@ -90,9 +102,10 @@ def test_detections_are_counted_by_recording_and_class():
     assert counts["problem"].tolist() == ["", problems["b.wav"], "not audio"]
 
 
-def test_the_tables_of_the_last_call_are_replaced_and_its_scores_stay(tmp_path):
+def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
     write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n"})
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
     assert events_of(tmp_path / "raven") == ["z"]
+    assert not (tmp_path / "scores.csv").exists()

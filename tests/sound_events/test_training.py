@@ -108,7 +108,7 @@ def test_recordings_of_the_dataset_and_other_features_are_refused(folder):
         plan_of(folder, "audio")
     with refused("chroma cannot be mixed"):
         train(folder, model=f"frames@background={folder / 'new'}", features="chroma")
-    with refused("background=.*none: expected an audio file, or a folder"):
+    with refused("background=.*none does not exist: give the path of a recording"):
         plan_of(folder, "none")
 
 
