@@ -139,7 +139,7 @@ def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
     for fold in begun.finished:
         (begun.fold(fold) / "predictions.csv").unlink()
     with refused("no finished fold yet"):
-        ask(begun, audio=tmp_path)
+        ask(begun, audio=write(tmp_path / "a.wav", "tone"))
 
 
 def test_a_bundle_has_the_epoch_that_counts(options):
