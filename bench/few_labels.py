@@ -15,7 +15,7 @@ from bench.record import bench, record, spent
 from featurestack.commandline.options import option
 from featurestack.commandline.terminal import progress
 from featurestack.feature_importance import FitOptions
-from featurestack.feature_importance.fits import Clips, Part, read_features
+from featurestack.feature_importance.fits import Fits, Part, read_features
 from featurestack.scores.significance import accuracy_interval
 
 COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10}  # clips of a class
@@ -30,39 +30,39 @@ class FewLabelsOptions(FitOptions):
 
 def few_labels(options: FewLabelsOptions) -> None:
     """Measure every row, and keep the table."""
-    _, clips = read_features(options, least=1)
+    _, fits = read_features(options, least=1)
     jobs = [(row, draw) for row in COUNTS for draw in range(DRAWS)]
     right: dict[str, list[pd.Series[float]]] = {}
     for row, draw in progress([*jobs, ("all", 0)], label="few labels", unit="draws"):
-        one = correct(clips, options.features, COUNTS.get(row, 0), draw)
+        one = correct(fits, options.features, COUNTS.get(row, 0), draw)
         right.setdefault(row, []).append(one)
-    rows = {row: summary(clips, pd.concat(of, axis=1)) for row, of in right.items()}
+    rows = {row: summary(fits, pd.concat(of, axis=1)) for row, of in right.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("clips")
     print(table.round(2))
     command = f"python -m bench.few_labels FEATURES={options.features}"
     record("few_labels", table.reset_index(), command, spent())
 
 
-def correct(clips: Clips, features: str, count: int, draw: int) -> "pd.Series[float]":
+def correct(fits: Fits, features: str, count: int, draw: int) -> "pd.Series[float]":
     """By each clip's position whether it is answered right, after `count` clips of each
     class, 0 for all.
     """
     parts = []
-    for fold in sorted(clips.splits):
-        train, test = clips.trained(fold), clips.tested(fold)
-        labels = clips.plan.targets
+    for fold in sorted(fits.splits):
+        train, test = fits.trained(fold), fits.tested(fold)
+        labels = fits.plan.targets
         if count:
             rng = np.random.default_rng([draw, fold])
             mixed = pd.Series(rng.permutation(train))
             train = mixed.groupby(labels[mixed]).head(count).to_numpy()
-        answers = clips.answers(features, Part(train, test))
+        answers = fits.answer(features, Part(train, test))
         parts.append(pd.Series(answers.argmax(axis=1) == labels[test], test))
     return pd.concat(parts).astype(float)
 
 
-def summary(clips: Clips, right: pd.DataFrame) -> dict[str, float]:
+def summary(fits: Fits, right: pd.DataFrame) -> dict[str, float]:
     """Accuracy in percent over all clips and draws, with its interval by recording."""
-    table = clips.plan.cache.clips.iloc[right.index]
+    table = fits.plan.cache.clips.iloc[right.index]
     of_clips = right.mean(axis=1).to_numpy()[:, None]
     groups = table["group"].to_numpy()
     ((low, high),) = accuracy_interval(of_clips, groups, np.ones(len(table)))

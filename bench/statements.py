@@ -29,12 +29,13 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
-from featurestack.answers.choice import rank, train
+from featurestack.answers.choice import choose_sets, rank, train
 from featurestack.checks.run import accuracies, is_lost
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import external
+from featurestack.features_cache.cache import Cache
 from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.training_options import STRENGTH
@@ -326,15 +327,16 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         external.write_feature(folder, f"f{number:02d}", values, ids)
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
     question.folder.mkdir(parents=True)
-    scores = rank(question.options, question.cache, question.features)
-    run = train(question.options, question.folder, scores, question.words)
+    scores = rank(question.options, Cache(folder), question.features)
+    chosen = choose_sets(scores)
+    run = train(question.options, question.folder, chosen, question.words)
     config = run.config
     choice = config.choice
     assert choice, "train writes one"
-    clips = scores.clips
+    fits = scores.fits
 
     def logits(features: str, fold: int, numbers: Mapping[str, Floats]) -> Floats:
-        model = clips.fit(features, clips.trained(fold))
+        model = fits.fit(features, fits.trained(fold))
         of_set = [numbers[name] for name in features.split("+")]
         return model.logits(np.concatenate(of_set, axis=1))
 
@@ -342,7 +344,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     if design.strength:
         new = np.arange(2_000) % 4
         drawn = design.features(new, np.arange(2_000), rng)
-        numbers = dict(zip(sorted(clips.numbers), drawn))
+        numbers = dict(zip(sorted(fits.numbers), drawn))
         truth = float(
             np.mean(
                 [

@@ -69,7 +69,9 @@ def in_words(audio: "FeatureFile | IndexSettings") -> str:
 class StoredFeature(FeatureFile):
     """One feature of an opened cache, `cache["mel"]`, even if its file is replaced."""
 
-    cache: "Cache"
+    # not the cache itself: in a circle neither would free its memory maps
+    names: NDArray[np.object_]  # (N,) the cache's clips
+    keys: NDArray[np.uint64]  # (N,) the clips' part of each fingerprint
     row_of: NDArray[np.intp]  # (N,) each clip's row in this file, -1 if it has none
     values: NDArray[np.floating]  # (clips, rows, frames), a memory map
     states: NDArray[np.uint64]  # (clips,), a memory map
@@ -81,11 +83,11 @@ class StoredFeature(FeatureFile):
 
     def done(self) -> NDArray[np.bool_]:
         """(N,) whether each clip's state word fits what the index describes."""
-        return self.status(self.row_of, self.cache.keys).done
+        return self.status(self.row_of, self.keys).done
 
     def status_of(self, positions: NDArray[np.intp]) -> ClipStatus:
         """The status of clips by their rows in the clip table; CRCs are compared."""
-        return self.status(self.row_of[positions], self.cache.keys[positions], True)
+        return self.status(self.row_of[positions], self.keys[positions], True)
 
     def read(
         self, positions: NDArray[np.intp], kept: slice = slice(None)
@@ -112,7 +114,7 @@ class StoredFeature(FeatureFile):
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
-                ids = self.cache.clips["clip_id"].iloc[doubtful[~status.done]]
+                ids = self.names[doubtful[~status.done]]
                 raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
 
     def map(self, *, state: bool = False) -> NDArray:
@@ -271,7 +273,8 @@ class Cache(IndexSettings):
                 )
             self._open[name] = StoredFeature(
                 **{field.name: getattr(file, field.name) for field in fields(file)},
-                cache=self,
+                names=self.clips["clip_id"].to_numpy(),
+                keys=self.keys,
                 row_of=rows_of(self.ids, file.clip_ids),
                 values=file.map(),
                 states=file.map(state=True),

@@ -133,7 +133,9 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(
             compute.device, enabled=compute.precision == "fp16"
         )
-        self.gradients: Passes = self.both_passes
+        # both passes as a CUDA graph; a method here would be a circle, which keeps the
+        # fold's clips in memory
+        self.gradients: Passes | None = None
         # whether operations that have no deterministic kernel on a card are told
         self.named = compute.device != "cuda"
         if compute.device == "cuda" and self.captured:
@@ -298,7 +300,8 @@ class Trainer:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
         with contextlib.nullcontext() if self.named else named_operations():
-            loss, logits = self.gradients(x, targets)
+            passes = self.gradients or self.both_passes
+            loss, logits = passes(x, targets)
         self.named = True
         if self.training.clip:
             self.scaler.unscale_(self.optimiser)

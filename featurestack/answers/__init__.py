@@ -6,9 +6,11 @@ from featurestack.scores.tasks import task_choices
 
 FOLDER = "answer"  # the run folder of a choice
 CANDIDATES = "features.csv"  # in it, a row for each feature
-# score by ridge with its interval, folds that chose the feature
+# score by ridge with its interval, folds that chose the feature, difference of the
+# score to the highest with its interval
 NUMBERS = ("alone", "low", "high", "folds")
-FEATURE_COLUMNS = ("feature", *NUMBERS)
+NUMBERS += ("difference", "difference_low", "difference_high")
+FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # best, tied, worse, not compared
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):

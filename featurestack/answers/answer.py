@@ -12,10 +12,10 @@ folds together and has no score of its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from joblib import cpu_count
 
 from featurestack import functions
@@ -26,7 +26,7 @@ from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.embeddings.networks import choose_networks
-from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.hdf5 import FeatureSpec
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.names import dataset_name, is_cache
@@ -43,7 +43,7 @@ from featurestack.storage.files import Lock
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
-    from featurestack.answers.choice import Scores
+    from featurestack.answers.choice import Chosen
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
@@ -62,40 +62,33 @@ class Question:
     asked: "Request | None"  # None for a cache, which is used as it is
     specs: Sequence[FeatureSpec]  # the features to rank
     lacking: list[str]  # features that the cache lacks
+    clips: pd.DataFrame
 
     @property
     def features(self) -> list[str]:
         return [spec.stored for spec in self.specs]
 
-    @cached_property
-    def cache(self) -> Cache:
-        """The cache as it was when this was first read."""
-        wanted = self.wanted
-        return cache_of(wanted.dataset, wanted.data, wanted.name)
-
-    @cached_property
-    def unchecked(self) -> bool:
-        """Whether `check` has not looked at these clips."""
-        if self.asked is None:
-            return False
-        dataset = self.asked.dataset
-        return read_check(dataset.folder, dataset.table) is None
-
     @property
-    def runs(self) -> Path:
-        name = dataset_name(self.options.dataset, self.options.name)
-        return self.options.runs / name
+    def name(self) -> str:
+        return dataset_name(self.options.dataset, self.options.name)
 
     @property
     def folder(self) -> Path:
         """The run folder of the choice."""
-        return self.runs / FOLDER
+        return self.options.runs / self.name / FOLDER
 
     @property
     def words(self) -> tuple[str, ...]:
         """The words of the command, to ask again."""
         names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
         return tuple(option_words(self.options, names))
+
+    def unchecked(self) -> bool:
+        """Whether `check` has not looked at these clips."""
+        if self.asked is None:
+            return False
+        dataset = self.asked.dataset
+        return read_check(dataset.folder, dataset.table) is None
 
 
 def ask(options: AnswerOptions) -> Question:
@@ -113,7 +106,8 @@ def ask(options: AnswerOptions) -> Question:
         cache = cache_of(command.dataset, command.data, command.name)
         refuse(options, cache.source, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
-        return Question(options, command, None, without_samples(options, stored), [])
+        kept = without_samples(options, stored)
+        return Question(options, command, None, kept, [], cache.clips)
     refuse_unknown(options.features)
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.source, dataset.name, dataset.table)
@@ -128,7 +122,7 @@ def ask(options: AnswerOptions) -> Question:
     counts = missing(asked).todo.sum(axis=0)
     lacking = [spec.stored for spec, count in zip(kept, counts) if count]
     specs = [spec for spec in kept if spec.stored not in asked.read]
-    return Question(options, command, asked, specs, lacking)
+    return Question(options, command, asked, specs, lacking, asked.clips)
 
 
 def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
@@ -179,13 +173,13 @@ def tell_time(question: Question) -> None:
     """Tell coarsely how long the steps will take; not if they were taken before."""
     if not question.lacking and (question.folder / "run.json").is_file():
         return
-    clips = originals(question.asked.clips if question.asked else question.cache.clips)
+    clips = originals(question.clips)
     number, folds = len(clips), clips["fold"].nunique()
     fits = (len(question.specs) + TRIED) * folds * (folds + 1) / 2
     cores = number * EXTRACT * len(question.lacking) + fits * (FIT + SOLVE * number**3)
     maps = any(feature.frames > 1 for feature in question.specs)
     seconds = REPORT + number * (
-        CHECK * question.unchecked + 2 * folds * TEXTURE * maps
+        CHECK * question.unchecked() + 2 * folds * TEXTURE * maps
     )
     minutes = max(1, round((seconds + cores / cpu_count()) / 60))
     tell(
@@ -251,7 +245,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     from featurestack.pipeline.extract import extract_features
 
     question = ask(options)
-    refuse_users_folder(question.options.reports / question.runs.name)
+    refuse_users_folder(options.reports / question.name)
     refuse_other_run(question.folder)
     claim_run(question.folder, (), CANDIDATES)
     tell_time(question)
@@ -260,26 +254,26 @@ def find_answer(options: AnswerOptions) -> Answer:
         tell("waiting: another process answers this question")
     # a process that has waited finds everything done
     with lock:
-        question = replace(question)  # reads again what may have changed
-        checked, whole = question.unchecked, True
+        checked, whole = question.unchecked(), True
         if question.asked:
             if checked:
                 _, findings = findings_in(question.asked.dataset)
                 print(findings_table(findings))
             whole = extract_features(question.wanted, question.asked) == 0
-            question = replace(question, lacking=[])  # reads the cache again
-        choice.keep_former(question.folder, question.cache)
-        scores = choice.rank(options, question.cache, question.features)
-        run = choice.train(options, question.folder, scores, question.words)
+        cache = cache_of(options.dataset, options.data, options.name)
+        # the scores, which hold the clips, end before training begins
+        chosen = choice.choose_sets(choice.rank(options, cache, question.features))
+        choice.keep_former(question.folder, cache, chosen.candidates)
+        run = choice.train(options, question.folder, chosen, question.words)
         names = ("dataset", "name", "data", "runs", "reports")
-        given = {name: getattr(question.options, name) for name in names}
+        given = {name: getattr(options, name) for name in names}
         built: Any = functions.report(**given)  # `Built`, of one dataset
-        return conclude(question, scores, run, built, checked=checked, whole=whole)
+        return conclude(question, chosen, run, built, checked=checked, whole=whole)
 
 
 def conclude(
     question: Question,
-    scores: "Scores",
+    chosen: "Chosen",
     run: RunFolder,
     built: "Built",
     *,
@@ -288,39 +282,38 @@ def conclude(
 ) -> Answer:
     from featurestack.answers import section
 
-    names = scores.clips.plan.channel_names
-    alone = {name: scores.by_ridge(name, None) for name in names}
-    alone = dict(sorted(alone.items(), key=lambda pair: -pair[1]))
+    scores = chosen.features.sort_values("alone", ascending=False, kind="stable")
     score = configuration_score([run])
-    name = question.runs.name
     lines = [
         f"  {remark}" for remark in built.remarks[built.of_check if checked else 0 :]
     ]
-    lines.append(f"{name}: {built.headline}")
     if built.best != run.name:
-        lines.insert(-1, f"{name}: {run.config.features}: {score}")
-    config = run.config
+        lines.append(f"{question.name}: {run.config.features}: {score}")
+    lines.append(f"{question.name}: {built.headline}")
     chance = built.state == "chance"
-    recommended = "" if chance else config.features
-    own, chosen = run.name, dict.fromkeys(run.finished, config.features)
-    if choice := config.choice:
-        own, chosen = choice.recommended_run, dict(zip(config.folds, choice.sets))
-        recommended = "" if chance else choice.recommended
-        lines.append(f"Chosen: {section.chosen(choice)}.")
-        lines.append(section.recommended(choice, chance=chance))
-    lines.append(section.surer(names, question.cache, question.words))
-    lines.append(section.alone(alone, scores.clips.plan.task.metric.title))
+    own = run.name
+    if found := run.config.choice:
+        own = found.recommended_run
+        lines.append(f"Chosen: {section.chosen(found)}.")
+        lines.append(section.recommended(found, chance=chance))
+    options = question.options
+    cache = cache_of(options.dataset, options.data, options.name)
+    perfect = score.value == 1
+    lines.append(
+        section.surer(chosen.candidates, cache, question.words, perfect=perfect)
+    )
+    lines.append(section.singles(scores, run.task.metric.title))
     lines.append(f"report: {built.page.resolve()}")
     if built.next_command:
         lines.append(f"next:   {built.next_command}")
     return Answer(
         built=built,
         score=score,
-        chosen=chosen,
-        recommended=recommended,
-        run=f"{name}/{own}" if recommended else "",
+        chosen=chosen.by_fold,
+        recommended="" if chance else chosen.recommended,
+        run="" if chance else f"{question.name}/{own}",
         runs=run.path.parent.parent,
-        alone=alone,
+        alone=dict(zip(scores["feature"], scores["alone"])),
         lines=lines,
         whole=whole and built.whole,
     )

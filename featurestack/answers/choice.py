@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TypeAlias
 
@@ -42,14 +42,8 @@ from featurestack.commandline.next_step import complementary
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, silenced, tell
-from featurestack.feature_importance.fits import (
-    RIDGE,
-    Clips,
-    Fits,
-    Part,
-    read_clips,
-    score_of,
-)
+from featurestack.feature_importance.fits import RIDGE, Fits, Part, fits_of
+from featurestack.feature_importance.importance import gain_tests
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
@@ -64,6 +58,7 @@ from featurestack.results.run_folder import (
 )
 from featurestack.results.selection import is_of_today
 from featurestack.scores.metrics import clip_metric
+from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file
 from featurestack.storage.own_files import OwnFiles
@@ -90,53 +85,41 @@ SHARED = (
 Outer: TypeAlias = int | None
 
 
-@dataclass(frozen=True)
-class Choosing:
-    """A fit that chooses, and the clips whose score chooses for each fold."""
-
-    part: Part
-    scored: Mapping[Outer, Positions]
-
-
-def choosing(train: Positions, scored: Mapping[Outer, Positions]) -> Choosing:
-    return Choosing(Part(train, np.unique(np.concatenate([*scored.values()]))), scored)
-
-
-def fits_of(clips: Clips) -> list[Choosing]:
-    """The fits of a feature set: for later use one a fold, for the tested folds one for
-    each pair of folds, or INNER_FOLDS for each.
+def fits_that_choose(fits: Fits) -> dict[Outer, list[tuple[Part, Positions]]]:
+    """The fits that choose for each fold, and the clips whose score chooses: for later
+    use a fit a fold, for the tested folds one for each pair of folds, which chooses for
+    both, or INNER_FOLDS for each.
     """
-    fits = [
-        choosing(clips.trained(fold), {None: clips.tested(fold)})
-        for fold in clips.splits
-    ]
-    chosen_for = clips.plan.folds
-    folds = [*clips.splits]
+    folds, chosen_for = [*fits.splits], fits.plan.folds
+    choosing: dict[Outer, list[tuple[Part, Positions]]] = {None: []}
+    for fold in folds:
+        tested = np.sort(fits.tested(fold))
+        choosing[None].append((Part(fits.trained(fold), tested), tested))
     if not 3 <= len(folds) <= MOST_PAIRED:
-        return fits + [fit for fold in chosen_for for fit in drawn(clips, fold)]
+        return choosing | {fold: drawn(fits, fold) for fold in chosen_for}
+    choosing |= {fold: [] for fold in chosen_for}
     for first, second in combinations(folds, 2):
-        scored: dict[Outer, Positions] = {}
+        scored = {}
         for outer, inner in ((first, second), (second, first)):
-            if outer in chosen_for:
-                # without clips whose recording lies in the outer fold
-                tested = np.intersect1d(clips.tested(inner), clips.trained(outer))
-                if len(tested):
-                    scored[outer] = tested
-        train = np.intersect1d(clips.trained(first), clips.trained(second))
+            # without clips whose recording lies in the outer fold
+            tested = np.intersect1d(fits.tested(inner), fits.trained(outer))
+            if outer in chosen_for and len(tested):
+                scored[outer] = tested
+        train = np.intersect1d(fits.trained(first), fits.trained(second))
         if scored and len(train):
-            fits.append(choosing(train, scored))
-    return fits
+            part = Part(train, np.unique(np.concatenate([*scored.values()])))
+            for outer, tested in scored.items():
+                choosing[outer].append((part, tested))
+    return choosing
 
 
-def drawn(clips: Clips, fold: int) -> list[Choosing]:
+def drawn(fits: Fits, fold: int) -> list[tuple[Part, Positions]]:
     """The fits that choose for a fold, on drawn folds of its training clips."""
-    train = clips.trained(fold)
-    table = clips.plan.cache.clips.iloc[train]
+    train = np.sort(fits.trained(fold))
+    table = fits.plan.cache.clips.iloc[train]
     folds = draw_folds(table["label"], table["group"], INNER_FOLDS, 0, {})
-    return [
-        choosing(train[folds != inner], {fold: train[folds == inner]})
-        for inner in np.unique(folds)
-    ]
+    parts = [Part(train[folds != k], train[folds == k]) for k in np.unique(folds)]
+    return [(part, part.tested) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -147,61 +130,39 @@ class Scores:
     # feature set, chosen for -> score
     known: dict[tuple[str, Outer], float] = field(default_factory=dict)
 
-    @property
-    def clips(self) -> Clips:
-        return self.fits.clips
-
     @cached_property
-    def choosing(self) -> list[Choosing]:
-        return fits_of(self.clips)
+    def choosing(self) -> dict[Outer, list[tuple[Part, Positions]]]:
+        return fits_that_choose(self.fits)
 
     @cached_property
     def maps(self) -> set[str]:
         """The features that are maps, which `texturenet` takes."""
-        plan = self.clips.plan
+        plan = self.fits.plan
         named = zip(plan.channel_names, plan.channels, strict=True)
         return {name for name, channel in named if channel.frames > 1}
-
-    def add(self, features: str, outers: Sequence[Outer]) -> None:
-        """Score a set for these folds, side by side."""
-        plan = self.clips.plan
-        wanted = [one for one in self.choosing if {*one.scored} & {*outers}]
-        answers = self.fits.answers(features, [one.part for one in wanted])
-        scored: dict[Outer, list[tuple[float, int]]] = {outer: [] for outer in outers}
-        for one, of_part in zip(wanted, answers):
-            for outer in {*one.scored} & {*outers}:
-                tested = one.scored[outer]
-                own = of_part[np.searchsorted(one.part.tested, tested)]
-                one_fold = np.zeros(len(tested), np.intp)
-                metric = clip_metric(plan.task.metric)
-                score = metric.score(plan.indicator(tested), own, one_fold)
-                if np.isfinite(score):
-                    scored[outer].append((score, len(tested)))
-        for outer, rows in scored.items():
-            values, clips = zip(*rows) if rows else ((0.0,), (1,))
-            self.known[features, outer] = float(np.average(values, weights=clips))
-
-    def alone(self, feature: str) -> dict[str, float]:
-        """A feature's score for later use, with the ends of its interval if it is
-        quick.
-        """
-        parts = [one.part for one in self.choosing if None in one.scored]
-        answers = np.concatenate(self.fits.answers(feature, parts))
-        tested = np.concatenate([part.tested for part in parts])
-        ends = score_of(self.clips, tested, answers)
-        return {"alone": self.by_ridge(feature, None)} | {
-            end: ends.get(end, np.nan) for end in ("low", "high")
-        }
 
     def by_ridge(self, features: str, outer: Outer) -> float:
         """The mean over the fits that choose for a fold, weighted by their clips; of a
         set in any order.
         """
-        names = self.clips.plan.channel_names
-        features = "+".join(sorted(features.split("+"), key=names.index))
-        if (features, outer) not in self.known:
-            self.add(features, [outer])
-        return self.known[features, outer]
+        plan, choosing = self.fits.plan, self.choosing[outer]
+        names = sorted(features.split("+"), key=plan.channel_names.index)
+        features = "+".join(names)
+        if (features, outer) in self.known:
+            return self.known[features, outer]
+        answers = self.fits.answers(features, [part for part, _ in choosing])
+        metric = clip_metric(plan.task.metric)
+        values, clips = [0.0], [0]
+        for (part, tested), of_part in zip(choosing, answers):
+            own = of_part[np.searchsorted(part.tested, tested)]
+            one_fold = np.zeros(len(tested), np.intp)
+            score = metric.score(plan.indicator(tested), own, one_fold)
+            if np.isfinite(score):
+                values.append(score)
+                clips.append(len(tested))
+        score = float(np.average(values, weights=clips)) if sum(clips) else 0.0
+        self.known[features, outer] = score
+        return score
 
     def model(self, features: str) -> str:
         """The model that trains a set."""
@@ -258,15 +219,55 @@ def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> str:
 # ---- ranking and training
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The sets that are chosen.
+
+    candidates   the features that were ranked
+    by_fold      tested fold -> its set
+    recommended  the set for later use
+    score        its score by ridge
+    models       set -> the model that trains it
+    features     FEATURE_COLUMNS of each feature
+    """
+
+    candidates: tuple[str, ...]
+    by_fold: dict[int, str]
+    recommended: str
+    score: float
+    models: dict[str, str]
+    features: pd.DataFrame
+
+
 def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Scores:
     """Score each single feature, in the fits that choose."""
     names = rankable(cache, features)
     given = {"features": "+".join(names), "model": RIDGE}
-    plan = make_plan(part_of(options, RunOptions, **given))
-    scores = Scores(Fits(read_clips(plan)))
+    scores = Scores(fits_of(make_plan(part_of(options, RunOptions, **given))))
+    plan, choosing = scores.fits.plan, [*chain(*scores.choosing.values())]
     for name in progress(plan.channel_names, label="ranking", unit="features"):
-        scores.add(name, [None, *plan.folds])
+        scores.fits.answers(name, [part for part, _ in choosing])
     return scores
+
+
+def choose_sets(scores: Scores) -> Chosen:
+    """The set of each tested fold, and that for later use."""
+    plan = scores.fits.plan
+    names = plan.channel_names
+    by_fold = {
+        fold: choose(scores, names, fold)
+        for fold in progress(plan.folds, label="choosing", unit="folds")
+    }
+    recommended = recommend(scores, names, [*by_fold.values()])
+    sets = {*by_fold.values(), recommended}
+    return Chosen(
+        tuple(names),
+        by_fold,
+        recommended,
+        scores.by_ridge(recommended, None),
+        {features: scores.model(features) for features in sets},
+        feature_table(scores, [*by_fold.values()]),
+    )
 
 
 def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
@@ -311,51 +312,41 @@ def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions
 
 
 def train(
-    options: AnswerOptions, folder: Path, scores: Scores, command: Sequence[str]
+    options: AnswerOptions, folder: Path, chosen: Chosen, command: Sequence[str]
 ) -> RunFolder:
-    """Choose a set and a model for each fold and train them; then those for later use
-    on every fold. A single feature has one run: a map by `texturenet`, a vector by
-    `ridge`.
+    """Train the set of each fold without it, and the set for later use on every fold;
+    a single feature has one run.
     """
-    plan = scores.clips.plan
-    names = plan.channel_names
-
-    def train_fold(features: str, fold: int, joined_from: int) -> RunFolder:
-        """The run of a set, with this fold trained."""
-        with silenced():
-            wanted = run_options(options, features, scores.model(features))
-            return execute(replace(wanted, folds=(fold,)), joined_from)
-
-    if len(names) == 1:
-        for fold in progress(plan.folds, label="training", unit="folds"):
-            run = train_fold(names[0], fold, 0)
-        return run
-    chosen = {
-        fold: choose(scores, names, fold)
-        for fold in progress(plan.folds, label="choosing", unit="folds")
-    }
-    recommended = recommend(scores, names, [*chosen.values()])
-    jobs = [(features, fold) for fold, features in chosen.items()]
-    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
-    runs: dict[str, RunFolder] = {}
+    joined_from = len(chosen.candidates) if len(chosen.candidates) > 1 else 0
+    jobs = [(features, fold) for fold, features in chosen.by_fold.items()]
+    later = chosen.recommended
+    jobs += [(later, fold) for fold, own in chosen.by_fold.items() if own != later]
+    runs = {}
     for features, fold in progress(jobs, label="training", unit="folds"):
-        runs[features] = train_fold(features, fold, len(names))
-    return write_choice(
-        folder,
-        {fold: runs[features] for fold, features in chosen.items()},
-        runs[recommended],
-        scores,
-        command,
-    )
+        with silenced():
+            wanted = run_options(options, features, chosen.models[features])
+            runs[features] = execute(replace(wanted, folds=(fold,)), joined_from)
+    if not joined_from:
+        return runs[later]
+    by_fold = {fold: runs[features] for fold, features in chosen.by_fold.items()}
+    return write_choice(folder, by_fold, runs[later], chosen, command)
 
 
 # ---- the run folder
 
 
-def keep_former(folder: Path, cache: Cache) -> None:
-    """Copy a choice that was made of other data to a folder of its own."""
+def keep_former(folder: Path, cache: Cache, candidates: Sequence[str]) -> None:
+    """Copy a choice that was made of other data to a folder of its own; tell that one
+    from other features is replaced.
+    """
     former = RunFolder(folder)
-    if not (folder / "run.json").exists() or is_of_today(former.config, cache):
+    if not (folder / "run.json").exists():
+        return
+    if is_of_today(former.config, cache):
+        choice = former.config.choice
+        if choice and {*choice.candidates} != {*candidates}:
+            names = counted(len(choice.candidates), "feature")
+            tell(f"the former answer, from {names}, is replaced; its runs are kept")
         return
     kept = folder.with_name(f"{folder.name}-{former.config.hash[:4]}")
     claim_run(kept, former.folds, CANDIDATES)
@@ -370,7 +361,7 @@ def write_choice(
     folder: Path,
     runs: Mapping[int, RunFolder],
     later: RunFolder,
-    scores: Scores,
+    chosen: Chosen,
     command: Sequence[str],
 ) -> RunFolder:
     """Write the run folder of a choice.
@@ -386,7 +377,7 @@ def write_choice(
         table = run.predictions(fold).query("split == 'test'")
         probabilities = table[run.classes].to_numpy(np.float32)
         write_predictions(folder / f"fold{fold}", table, probabilities, run.classes)
-    config, names = later.config, scores.clips.plan.channel_names
+    config, names = later.config, chosen.candidates
     trained = {run.name: run.config for run in (*runs.values(), later)}
     sets = tuple(run.config.features for run in runs.values())
     hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
@@ -398,7 +389,7 @@ def write_choice(
         recommended=config.features,
         recommended_run=later.name,
         recommended_model=config.model,
-        recommended_score=scores.by_ridge(config.features, None),
+        recommended_score=chosen.score,
         words=tuple(command),
     )
     of_choice = RunConfig(
@@ -416,17 +407,45 @@ def write_choice(
         cache=dict(pair for own in trained.values() for pair in own.cache.items()),
         choice=choice,
     )
-    replace_file(folder / CANDIDATES, as_csv(feature_table(scores, sets)))
+    replace_file(folder / CANDIDATES, as_csv(chosen.features))
     write_config(folder, of_choice)  # last: it makes the folder a run
     return RunFolder(folder)
 
 
 def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
-    """FEATURE_COLUMNS: features chosen most often first; ties by their own score."""
-    chosen = [name for features in sets for name in features.split("+")]
-    rows = [
-        {"feature": name, **scores.alone(name), "folds": chosen.count(name)}
-        for name in scores.clips.plan.channel_names
-    ]
-    table = pd.DataFrame(rows, columns=list(FEATURE_COLUMNS))
+    """FEATURE_COLUMNS: features chosen most often first; ties by their own score.
+
+    The feature with the highest score is compared with each other one as a report
+    compares runs: by sign flips of recordings, corrected because it was selected by the
+    scores that are tested.
+    """
+    fits, chosen = scores.fits, "+".join(sets).split("+")
+    parts = [part for part, _ in scores.choosing[None]]
+    names = fits.plan.channel_names
+    rows = {
+        name: {
+            "feature": name,
+            **fits.score(name, parts),
+            "alone": scores.by_ridge(name, None),
+            "folds": chosen.count(name),
+        }
+        for name in names
+    }
+    best, *others = sorted(names, key=lambda name: -rows[name]["alone"])
+    rows[best]["verdict"] = "best"
+    if others:
+        of_clips = {name: fits.clip_scores(name, parts) for name in names}
+        leads = np.stack([of_clips[name] - of_clips[best] for name in others], axis=1)
+        groups = fits.tested_clips(parts)[1]["group"]
+        tests = gain_tests(leads, groups.to_numpy(), selected=True)
+        few = groups.nunique() < FEWEST_RECORDINGS
+        for name, test in zip(others, tests.itertuples()):
+            verdict = "worse" if test.significant else "tied"
+            rows[name] |= {
+                "difference": test.mean,
+                "difference_low": test.low,
+                "difference_high": test.high,
+                "verdict": "not compared" if few else verdict,
+            }
+    table = pd.DataFrame([*rows.values()], columns=list(FEATURE_COLUMNS))
     return table.sort_values(["folds", "alone"], ascending=False, kind="stable")

@@ -1,7 +1,7 @@
 """The section of the report on a choice of features."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from featurestack.analysis.runs import Problem
 from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, percent
+from featurestack.commandline.quantities import counted, is_or_are, percent, points
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
@@ -47,11 +47,14 @@ def answer(page: Page) -> Section:
     later = recommended(config, chance=chance)
     leads = {"What was chosen?": f"{as_sentence(chosen(config))} {later}"}
     if page.cache:
-        leads["What next?"] = surer(config.candidates, page.cache, config.words)
+        perfect = page.found.best.score.value == 1
+        leads["What next?"] = surer(
+            config.candidates, page.cache, config.words, perfect=perfect
+        )
     try:
         features = read_features(run.folders[0].path / CANDIDATES)
-        scores = dict(zip(features["feature"], features["alone"]))
-        leads["Which single feature?"] = alone(scores, page.found.score)
+        ranked = features.sort_values("alone", ascending=False, kind="stable")
+        leads["Which single feature?"] = singles(ranked, page.found.score)
         tables["chosen_features"] = features
         folds = run.config.folds
         values = {"choice": config, "chosen_folds": folds, "chance": chance}
@@ -115,7 +118,8 @@ def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
 def read_features(file: Path) -> pd.DataFrame:
     """The table of features, see `FEATURE_COLUMNS`."""
     with damage_named(file, f"repeat {make_command('answer')}"):
-        table = pd.read_csv(file, dtype={"feature": str})[list(FEATURE_COLUMNS)]
+        texts = {"feature": str, "verdict": str}
+        table = pd.read_csv(file, dtype=texts)[list(FEATURE_COLUMNS)]
         return table.astype(dict.fromkeys(NUMBERS, float))
 
 
@@ -134,18 +138,38 @@ def chosen(config: Choice) -> str:
     return ", ".join(texts)
 
 
-def alone(scores: Mapping[str, float], metric: str) -> str:
-    """The single features with the highest scores."""
-    best = sorted(scores, key=lambda name: -scores[name])[:NAMED]
-    texts = [f"{name} {percent(scores[name])} %" for name in best]
+def singles(features: pd.DataFrame, metric: str) -> str:
+    """The single features with the highest scores, the highest first, and whether they
+    differ.
+    """
+    best, *others = features.itertuples()
+    texts = [f"{row.feature} {percent(row.alone)} %" for row in [best, *others][:NAMED]]
     sentence = f"Single features, by ridge, {metric}: {', '.join(texts)}."
-    if len(scores) > 1:
+    if not others:
+        return sentence
+    sentence += (
+        f" The first of {len(features)} features is selected by this score, so its"
+        " score is too high."
+    )
+    verdicts = [*features["verdict"]]
+    second = others[0]
+    if second.verdict == "not compared":
+        return f"{sentence} Too few recordings show whether they differ."
+    difference = f"{points(second.difference)} points"
+    if second.difference_low == second.difference_low:  # not NaN
+        low, high = points(second.difference_low), points(second.difference_high)
+        difference += f" ({low} to {high})"
+    clear = "a clear" if second.verdict == "worse" else "no clear"
+    sentence += (
+        f" {second.feature} less {best.feature}: {difference}, {clear} difference"
+    )
+    if len(others) > 1:
+        tied, worse = verdicts[2:].count("tied"), verdicts[2:].count("worse")
         sentence += (
-            f" The first of {len(scores)} features is selected by this score, so its"
-            " score is too high; a difference between two is tested once both are"
-            " trained."
+            f"; {tied} of the others {is_or_are(tied)} tied with {best.feature} and"
+            f" {worse} clearly worse"
         )
-    return sentence
+    return f"{sentence}."
 
 
 def recommended(config: Choice, *, chance: bool) -> str:
@@ -167,8 +191,12 @@ def recommended(config: Choice, *, chance: bool) -> str:
     )
 
 
-def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
-    """Ways to make the answer surer, in whole sentences; `words` are the command's."""
+def surer(
+    candidates: Sequence[str], cache: Cache, words: Sequence[str], *, perfect: bool
+) -> str:
+    """Ways to make the answer surer, in whole sentences; `words` are the command's. No
+    network betters a score that is `perfect`.
+    """
     stored = [name for name in candidates if name in cache.features]
     clips = originals(cache.clips[cache.readable(stored)])
     number = clips["group"].nunique()
@@ -185,7 +213,7 @@ def surer(candidates: Sequence[str], cache: Cache, words: Sequence[str]) -> str:
             how = f": {make_command('answer', *words, options[0])}"
         texts.append(f"If clips share a speaker, a site or a recording{how}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
-    if not has_networks:
+    if not (has_networks or perfect):
         fetch = make_command("network", "NETWORK=yamnet")
         texts.append(f"{fetch} fetches {LAYERS}; then repeat this answer.")
     return " ".join(texts)

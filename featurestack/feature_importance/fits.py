@@ -24,7 +24,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -72,8 +72,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Clips:
-    """The clips of a run as exact models read them."""
+class Fits:
+    """The clips of a run as exact models read them, and the answers of fits to feature
+    sets, which are made once and kept.
+    """
 
     plan: Plan  # the plan of a run with all channels
     numbers: Mapping[str, Numbers]  # channel -> (N, D), a row for each cached clip
@@ -81,15 +83,12 @@ class Clips:
     unusable: Mapping[str, str]  # clip id -> why it cannot be read
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        table = self.plan.table
-        return table[~table["clip_id"].isin(list(self.unusable))]
-
-    @cached_property
     def splits(self) -> dict[int, Split]:
         """Every fold's clips, also of folds that the protocol never tests."""
-        folds = sorted(self.table["fold"].unique().tolist())
-        return {fold: fold_split(self.table, fold) for fold in folds}
+        table = self.plan.table
+        table = table[~table["clip_id"].isin(list(self.unusable))]
+        folds = sorted(table["fold"].unique().tolist())
+        return {fold: fold_split(table, fold) for fold in folds}
 
     def trained(self, fold: int) -> Positions:
         return self.plan.cache.positions(self.splits[fold].train)
@@ -108,13 +107,6 @@ class Clips:
         own = [self.numbers[name][clips] for name in features.split("+")]
         return own[0] if len(own) == 1 else np.hstack(own)
 
-    def values(self, features: str) -> list[str]:
-        """The digests of a set's cached values."""
-        cached = self.plan.content["cache"]
-        channels = dict(zip(self.plan.channel_names, self.plan.channels, strict=True))
-        names = features.split("+") if features else []
-        return [cached[channels[name].stored] for name in names]
-
     def fit(self, features: str, train: Positions) -> ridge.RidgeModel:
         """The model of a feature set."""
         names = features.split("+")
@@ -123,7 +115,7 @@ class Clips:
         classes, targets = len(self.plan.classes), self.plan.targets[train]
         return ridge.fit(self.x(features, train), targets, classes, blocks, groups)
 
-    def answers(self, features: str, part: Part) -> Numbers:
+    def answer(self, features: str, part: Part) -> Numbers:
         """(n, K) the logits of a part's clips; without a feature, or if the training
         clips are of one class, the shares of the classes.
         """
@@ -135,79 +127,71 @@ class Clips:
             answers = model.logits(self.x(features, part.tested))
         return answers.astype(np.float32)
 
-
-@dataclass(frozen=True)
-class Fits:
-    """The answers of feature sets' fits, made once and kept."""
-
-    clips: Clips
-
-    @property
-    def folder(self) -> Path:
-        return self.clips.plan.path.with_name(FOLDER)
-
     def answers(self, features: str, parts: Sequence[Part]) -> list[Numbers]:
         """(n, K) each part's answers."""
         file, keys = self.file(features), [self.key(part) for part in parts]
         kept = read_kept(file)
-        lacking = [place for place, key in enumerate(keys) if key not in kept]
+        lacking = {key: part for key, part in zip(keys, parts) if key not in kept}
         if lacking:
-
-            def answer(place: int) -> Numbers:
-                return self.clips.answers(features, parts[place])
-
             # a fit takes one thread: several are made side by side
             with (
                 silenced(),
                 threadpool_limits(1),
                 ThreadPoolExecutor(cpu_count()) as threads,
             ):
-                found = [*threads.map(answer, lacking)]
-            kept |= {keys[place]: each for place, each in zip(lacking, found)}
+                found = threads.map(partial(self.answer, features), lacking.values())
+                kept |= dict(zip(lacking, found))
             content = io.BytesIO()
             arrays: dict[str, Any] = kept
             np.savez(content, **arrays)
-            OwnFiles(self.folder).claim([file.name], "move it, or give another RUNS")
+            own = OwnFiles(file.parent)
+            own.claim([file.name], "move it, or give another RUNS")
             replace_file(file, content.getvalue(), durable=False, parents=True)
         return [kept[key] for key in keys]
 
     def file(self, features: str) -> Path:
-        plan = self.clips.plan
+        """The file of a set's answers."""
+        plan = self.plan
+        channels = dict(zip(plan.channel_names, plan.channels, strict=True))
+        names = features.split("+") if features else []
+        values = [plan.content["cache"][channels[name].stored] for name in names]
         about = [plan.training.task, plan.training.padding, [*plan.names]]
-        about += [plan.content["clips"], self.clips.values(features)]
-        return self.folder / f"{digest(about)}.npz"
+        about += [plan.content["clips"], values]
+        return plan.path.with_name(FOLDER) / f"{digest(about)}.npz"
 
     def key(self, part: Part) -> str:
-        ids = self.clips.plan.cache.clips["clip_id"].to_numpy()
+        ids = self.plan.cache.clips["clip_id"].to_numpy()
         return digest([ids[part.train].tolist(), ids[part.tested].tolist()])
 
-    def clip_scores(self, features: str) -> Floats:
-        """(n,) each test clip's part of the score by fits to a feature set."""
-        plan, parts = self.clips.plan, self.clips.parts
+    def clip_scores(self, features: str, parts: Sequence[Part]) -> Floats:
+        """(n,) the part of the score of each clip that the parts answer."""
         answers = np.concatenate(self.answers(features, parts))
+        labels, table = self.tested_clips(parts)
+        metric = clip_metric(self.plan.task.metric)
+        return metric.clip_scores(labels, answers, table)[1]
+
+    def score(self, features: str, parts: Sequence[Part]) -> dict[str, float]:
+        """The task's score of the clips that the parts answer, with the ends of its
+        interval, `low` and `high`, if it is quick.
+        """
+        answers = np.concatenate(self.answers(features, parts))
+        labels, table = self.tested_clips(parts)
+        metric = clip_metric(self.plan.task.metric)
+        score = metric.score(labels, answers, table["fold"].to_numpy())
+        if metric.pooled:
+            return {metric.name: score}
+        right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
+        correct = right[:, None].astype(float)
+        groups = table["group"].to_numpy()
+        ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
+        return {metric.name: score, "low": low, "high": high}
+
+    def tested_clips(
+        self, parts: Sequence[Part]
+    ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+        """(n, K) labels and (n rows) table of the clips that the parts answer."""
         tested = np.concatenate([part.tested for part in parts])
-        labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
-        return clip_metric(plan.task.metric).clip_scores(labels, answers, table)[1]
-
-
-def score_of(
-    clips: Clips, tested: Positions, answers: NDArray[np.floating]
-) -> dict[str, float]:
-    """The task's score of the answers to these clips, with the ends of its interval,
-    `low` and `high`, if it is quick.
-    """
-    plan = clips.plan
-    metric = clip_metric(plan.task.metric)
-    labels, table = plan.indicator(tested), plan.cache.clips.iloc[tested]
-    score = metric.score(labels, answers, table["fold"].to_numpy())
-    scores = {metric.name: score}
-    if metric.pooled:
-        return scores
-    right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
-    correct = right[:, None].astype(float)
-    groups = table["group"].to_numpy()
-    ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
-    return scores | {"low": low, "high": high}
+        return self.plan.indicator(tested), self.plan.cache.clips.iloc[tested]
 
 
 def read_kept(file: Path) -> dict[str, Numbers]:
@@ -219,8 +203,8 @@ def read_kept(file: Path) -> dict[str, Numbers]:
         return {}
 
 
-def read_clips(plan: Plan) -> Clips:
-    """Read each channel of the plan once."""
+def fits_of(plan: Plan) -> Fits:
+    """The fits of a plan, each channel of which is read once."""
     cache = plan.cache
     as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
     numbers, blocks = {}, {}
@@ -234,11 +218,11 @@ def read_clips(plan: Plan) -> Clips:
             x[readable] = prepared.flatten(1).numpy()
         numbers[name] = x
         blocks[name] = replace(plan, input=spec).blocks
-    return Clips(plan, numbers, blocks, unusable)
+    return Fits(plan, numbers, blocks, unusable)
 
 
-def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Clips]:
-    """The features of a call, each a channel or several joined by +, and the clips;
+def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Fits]:
+    """The features of a call, each a channel or several joined by +, and their fits;
     RequestError if there are fewer than `least`.
     """
     cache = cache_of(options.dataset, options.data, options.name, options.features)
@@ -254,7 +238,7 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Cli
         raise RequestError(
             f"FEATURES={options.features}: expected two or more different features"
         )
-    return names, read_clips(plan)
+    return names, fits_of(plan)
 
 
 # ---- the curve
@@ -269,36 +253,34 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     for channels in parse_list(options.features):
         features = "+".join(map(str, channels))
         asked = part_of(options, FitOptions, features=features)
-        (channels_named,), clips = read_features(asked, least=1)
-        tested = np.concatenate([part.tested for part in clips.parts])
+        (channels_named,), fits = read_features(asked, least=1)
         for part in PARTS:
             tables = {
-                fold: trained_on(clips, fold, part, options.seed)
-                for fold in clips.plan.folds
+                fold: trained_on(fits, fold, part, options.seed)
+                for fold in fits.plan.folds
             }
             parts = [
-                Part(table.index.to_numpy(), clips.tested(fold))
+                Part(table.index.to_numpy(), fits.tested(fold))
                 for fold, table in tables.items()
             ]
-            answers = np.concatenate(Fits(clips).answers(channels_named, parts))
             recordings = [table["group"].nunique() for table in tables.values()]
             row = {
                 "features": features,
                 "part": part,
                 "recordings": float(np.mean(recordings)),
                 "clips": float(np.mean([len(table) for table in tables.values()])),
-                **score_of(clips, tested, answers),
+                **fits.score(channels_named, parts),
             }
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def trained_on(clips: Clips, fold: int, part: str, seed: int) -> pd.DataFrame:
+def trained_on(fits: Fits, fold: int, part: str, seed: int) -> pd.DataFrame:
     """The training clips of a fold, from one of PARTS of its recordings.
 
     Parts are stratified, and each lies within the next larger one.
     """
-    table = clips.plan.table.loc[clips.trained(fold)]
+    table = fits.plan.table.loc[fits.trained(fold)]
     if PARTS[part] == 1:
         return table
     rng = np.random.default_rng([seed, fold])

@@ -47,7 +47,7 @@ from featurestack.storage.own_files import OwnFiles
 from featurestack.train.run_json import finished_alone, joined_from
 
 if TYPE_CHECKING:
-    from featurestack.feature_importance.fits import Clips, Fits
+    from featurestack.feature_importance.fits import Fits
 
 FOLDER = "importance"
 FILE = "importance.json"
@@ -148,16 +148,23 @@ class SetScores:
 
 
 def gain_tests(
-    gains: Floats, groups: NDArray[np.generic], unit: float | None = 1.0
+    gains: Floats,
+    groups: NDArray[np.generic],
+    unit: float | None = 1.0,
+    *,
+    selected: bool = False,
 ) -> pd.DataFrame:
     """Mean, low, high, p and significant for each column of `gains` (N, F).
 
-    p and interval are corrected for all columns. With too few recordings there is no
-    interval. `unit` is a clip's largest possible gain, None if it has no limit.
+    p and interval are corrected for all columns, and if they are leads over the best of
+    several, which is `selected` by them, for that too. With too few recordings there is
+    no interval. `unit` is a clip's largest possible gain, None if it has no limit.
     """
     _, sizes = np.unique(groups, return_counts=True)
     sums = recording_sums(gains, groups) / len(gains)
-    numbers = sign_flip_tests(sums, sizes / len(gains), FAMILY_LEVEL, unit=unit)
+    numbers = sign_flip_tests(
+        sums, sizes / len(gains), FAMILY_LEVEL, selected=selected, unit=unit
+    )
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns["significant"] = columns["p"] < FAMILY_LEVEL
     return columns
@@ -247,13 +254,11 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
 def measure_importance(options: FitOptions) -> Importance:
     """The tables of a call; its fits are made unless the last call was the same."""
     # a report, which reads the tables, does without torch
-    from featurestack.feature_importance.fits import Fits, read_features
+    from featurestack.feature_importance.fits import read_features
 
-    features, clips = read_features(options, least=2)
-    sides = [(fold, clips.splits[fold]) for fold in clips.plan.folds]
-    splits = [[fold, list(split.train), list(split.test)] for fold, split in sides]
-    hash_ = digest([features, clips.plan.content, splits])
-    own = OwnFiles(clips.plan.path.with_name(FOLDER))
+    features, fits = read_features(options, least=2)
+    hash_ = digest([features, fits.plan.content, [*map(fits.key, fits.parts)]])
+    own = OwnFiles(fits.plan.path.with_name(FOLDER))
     own.require(FILE, "RUNS")
     try:
         last = read_importance(own.folder)
@@ -261,7 +266,7 @@ def measure_importance(options: FitOptions) -> Importance:
         last = None
     if last and last.hash == hash_:
         return last
-    measured = measured_by(make_fits(features, Fits(clips)), clips, hash_)
+    measured = measured_by(make_fits(features, fits), fits, hash_)
     own.write({FILE: json.dumps(asdict(measured), indent=1) + "\n"})
     return measured
 
@@ -276,45 +281,45 @@ def read_importance(folder: Path) -> Importance:
 
 def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
     """The scores of the fits to all sets."""
-    plan, sets = fits.clips.plan, FeatureSets(features)
-    tested = np.concatenate([part.tested for part in fits.clips.parts])
-    labels = pd.DataFrame(plan.indicator(tested), columns=plan.names)
+    plan, sets = fits.plan, FeatureSets(features)
+    indicator, clips = fits.tested_clips(fits.parts)
+    labels = pd.DataFrame(indicator, columns=plan.names)
     scores = {
-        name: fits.clip_scores("" if name == NONE else name)
+        name: fits.clip_scores("" if name == NONE else name, fits.parts)
         for name in progress(sets.sizes, label="importance", unit="fits")
     }
     if not plan.task.multilabel:
         # the best constant answer, whatever the folds' own shares are
-        scores[NONE] = np.full(len(tested), labels.mean().max())
+        scores[NONE] = np.full(len(clips), labels.mean().max())
     return SetScores(
         sets,
-        plan.cache.clips[["clip_id", "group", "fold"]].iloc[tested],
+        clips[["clip_id", "group", "fold"]],
         labels.loc[:, labels.any()],
         pd.DataFrame(scores),
     )
 
 
-def measured_by(fits: SetScores, clips: "Clips", hash_: str) -> Importance:
-    """The tables of these fits."""
-    plan, features = clips.plan, fits.sets.features
+def measured_by(scores: SetScores, fits: "Fits", hash_: str) -> Importance:
+    """The tables of these scores."""
+    plan, features = fits.plan, scores.sets.features
     runs = find(plan.options.runs, plan.path.parent.name)
     tested = finished_alone(runs, plan.task.name)
     joined = joined_from(features, tested)
     tables = {
-        "features": measures_table(fits),
-        "classes": classes_table(fits),
+        "features": measures_table(scores),
+        "classes": classes_table(scores),
         # no interval corrects that the features were chosen on these folds
-        "smaller": pd.DataFrame() if joined else smaller_sets(fits),
+        "smaller": pd.DataFrame() if joined else smaller_sets(scores),
     }
     return Importance(
         hash=hash_,
-        clips=len(fits.clips),
-        tested=digest(sorted(fits.clips["clip_id"])),
+        clips=len(scores.clips),
+        tested=digest(sorted(scores.clips["clip_id"])),
         data=plan.content["clips"],
         score=plan.task.metric.title,
-        every=float(fits.scores[fits.sets.every].mean()),
+        every=float(scores.scores[scores.sets.every].mean()),
         features=features,
-        base=fits.sets.base,
+        base=scores.sets.base,
         joined_from=joined,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )

@@ -1,7 +1,6 @@
 """Features are chosen for each test fold without a clip of this fold."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,19 +8,19 @@ import pytest
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.answers import AnswerOptions
+from featurestack.answers import FEATURE_COLUMNS, AnswerOptions
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
     Scores,
     choose,
-    fits_of,
+    fits_that_choose,
     pruned,
     rankable,
     recommend,
     run_options,
     write_choice,
 )
-from featurestack.feature_importance.fits import Clips, Fits, read_clips
+from featurestack.feature_importance.fits import Fits, fits_of
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find
@@ -58,19 +57,14 @@ def noise(seed, features=4):
     return values
 
 
-def clips_of(folder, tmp_path, names):
+def scores_of(folder, place, names):
     options = RunOptions(
         dataset=str(folder),
-        runs=tmp_path / "runs",
+        runs=place / "runs",
         features="+".join(names),
         model="ridge",
     )
-    return read_clips(make_plan(options))
-
-
-def scores_of(folder, place, names):
-    clips = clips_of(folder, place, names)
-    return Scores(Fits(clips))
+    return Scores(fits_of(make_plan(options)))
 
 
 @pytest.mark.parametrize("folds", [2, 5])
@@ -78,19 +72,18 @@ def test_no_fit_that_chooses_for_a_fold_has_seen_its_clips(tmp_path, folds):
     # some recordings have clips in two folds
     groups = [f"r{place - 3 if place % 12 == 3 else place}" for place in range(60)]
     brought(tmp_path / "d", noise(0, 1), folds=folds, groups=groups)
-    clips = clips_of(tmp_path / "d", tmp_path, ["f0"])
-    table = clips.plan.cache.clips
-    chosen_for = set()
-    for fit in fits_of(clips):
-        assert {*fit.part.tested} == {*np.concatenate([*fit.scored.values()])}
-        for outer, scored in fit.scored.items():
-            chosen_for.add(outer)
-            used = table.iloc[[*fit.part.train, *scored]]
+    fits = scores_of(tmp_path / "d", tmp_path, ["f0"]).fits
+    table = fits.plan.cache.clips
+    choosing = fits_that_choose(fits)
+    assert {*choosing} == {None, *range(1, folds + 1)}
+    for outer, pairs in choosing.items():
+        for part, scored in pairs:
+            assert len(scored) and {*scored} <= {*part.tested}
+            used = table.iloc[[*part.train, *scored]]
             outside = table[table["fold"] == outer]
             assert not {*used["group"]} & {*outside["group"]}
-            trained = table.iloc[fit.part.train]
+            trained = table.iloc[part.train]
             assert not {*trained["group"]} & {*table.iloc[scored]["group"]}
-    assert chosen_for == {None, *range(1, folds + 1)}
 
 
 def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
@@ -171,7 +164,7 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     comparison = (tables / "comparison.csv").read_text(encoding="utf-8").splitlines()
     assert len(comparison) == 2 and comparison[1].startswith("answer,")
     first, *_ = (tables / "chosen_features.csv").read_text("utf-8").splitlines()
-    assert first == "feature,alone,low,high,folds"
+    assert first == ",".join(FEATURE_COLUMNS)
 
 
 def test_another_order_of_the_features_is_the_same_run(useless, tmp_path):
@@ -199,7 +192,7 @@ def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
 
 def test_the_same_question_again_fits_nothing_again(useless, monkeypatch):
     place, found = useless
-    monkeypatch.setattr(Clips, "answers", None)
+    monkeypatch.setattr(Fits, "answer", None)
     assert answered(place).lines == found.lines
 
 
@@ -216,20 +209,18 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
 
     monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_choice(choice, {1: run}, None, made_scores({}), [])
+        write_choice(choice, {1: run}, None, None, [])
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
 
 
 def made_scores(by_set, maps=frozenset()):
-    clips = SimpleNamespace(plan=SimpleNamespace(channel_names=[]))
-
     class Made(Scores):
         def by_ridge(self, features, outer):
             return by_set.get(features, 0.0)
 
-    scores = Made(SimpleNamespace(clips=clips))
+    scores = Made(None)
     vars(scores)["maps"] = maps
     return scores
 

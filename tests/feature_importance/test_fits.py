@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from featurestack.feature_importance import ImportanceOptions
-from featurestack.feature_importance.fits import Fits, read_features
+from featurestack.feature_importance.fits import read_features
 from featurestack.feature_importance.importance import measure_importance
 
 
@@ -17,9 +17,9 @@ def test_a_killed_command_goes_on_where_it_was(cache_folder, tmp_path, monkeypat
     )
     words = (f"DATASET={cache_folder}", f"RUNS={tmp_path}", "FEATURES=mel chroma blank")
     slow = (
-        "import sys, time; from featurestack.feature_importance.fits import Clips;"
-        " answers = Clips.answers;"
-        " Clips.answers = lambda *own: time.sleep(0.3) or answers(*own);"
+        "import sys, time; from featurestack.feature_importance.fits import Fits;"
+        " answer = Fits.answer;"
+        " Fits.answer = lambda *own: time.sleep(0.3) or answer(*own);"
         " from featurestack.commandline.commands import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", slow, "importance", *words]
@@ -44,10 +44,9 @@ def test_a_damaged_file_is_made_again(cache_folder, tmp_path):
     options = ImportanceOptions(
         dataset=str(cache_folder), runs=tmp_path, features="mel chroma"
     )
-    _, clips = read_features(options, least=2)
-    fits = Fits(clips)
-    answers = fits.answers("mel", clips.parts)
+    _, fits = read_features(options, least=2)
+    answers = fits.answers("mel", fits.parts)
     file = fits.file("mel")
     file.write_bytes(file.read_bytes()[:100])
-    again = Fits(clips).answers("mel", clips.parts)
+    again = fits.answers("mel", fits.parts)
     assert all(map(np.array_equal, answers, again))

@@ -15,7 +15,6 @@ from featurestack.analysis.report import build_report
 from featurestack.commandline.quantities import points
 from featurestack.feature_importance import CurveOptions, ImportanceOptions
 from featurestack.feature_importance.fits import (
-    Clips,
     Fits,
     curve_summary,
     measure_curve,
@@ -169,8 +168,7 @@ def asked(cache_folder, tmp_path):
 
 
 def test_alone_all_and_all_but_one_are_runs_of_ridge(asked, cache_folder, options):
-    names, clips = read_features(asked("mel chroma blank"), least=2)
-    fits = make_fits(names, Fits(clips))
+    fits = make_fits(*read_features(asked("mel chroma blank"), least=2))
     ids = fits.clips["clip_id"]
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
         given = {"grid": "64x216", "model": "ridge", "features": features}
@@ -185,13 +183,13 @@ def test_a_repeated_call_fits_nothing_and_one_more_feature_only_its_sets(
 ):
     measured = measure_importance(asked("mel chroma"))
     fitted = []
-    fit = Clips.fit
+    fit = Fits.fit
 
     def counted(self, features, train):
         fitted.append(features)
         return fit(self, features, train)
 
-    monkeypatch.setattr(Clips, "fit", counted)
+    monkeypatch.setattr(Fits, "fit", counted)
     assert measure_importance(asked("mel chroma")) == measured
     assert not fitted
     wider = measure_importance(asked("mel chroma blank"))
