@@ -71,6 +71,11 @@ def headline(f: Findings) -> str:
     texts = [advice(f), reached(f)]
     if f.choice and f.state != "chance":
         texts.reverse()  # the procedure has the score, and recommends a set
+    if f.new_values:
+        lost, _, _ = str(f.new_values["what"]).partition(
+            " ("
+        )  # a warning has the scores
+        texts.append(f"{lost[0].upper()}{lost[1:]}.")
     if f.state == "tie" and len(f.tied) == 1:
         texts.append(f"Tied with {f.tied[0].label}.")
     elif f.state == "tie":
@@ -87,7 +92,7 @@ def chance_of(main: Ranking) -> str:
 def advice(f: Findings) -> str:
     """`Use mel with linear.`, or why there is none.
 
-    `Recommended: mel with ridge; 3 of 5 folds chose these features.` of a choice.
+    `Recommended: mel with ridge, which 3 of 5 folds chose.` of a choice.
     """
     main = ranking_of(f)
     use = to_use(f)
@@ -115,7 +120,7 @@ def advice(f: Findings) -> str:
     if f.choice:
         folds = counted(len(f.choice.sets), "fold")
         agreeing = f.choice.agreeing or "none"
-        return f"Recommended: {use}; {agreeing} of {folds} chose these features."
+        return f"Recommended: {use}, which {agreeing} of {folds} chose."
     return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {use}."
 
 
@@ -130,9 +135,7 @@ def to_use(f: Findings) -> str:
 
 
 def reached(f: Findings) -> str:
-    """The best score, its interval, that it is the highest of several, and what new
-    speakers lose.
-    """
+    """The best score, its interval, and that it is the highest of several."""
     score, main = f.best.score, ranking_of(f)
     sure = f"too few {plural(f.group)} for an interval"
     if score.bounded:
@@ -147,8 +150,6 @@ def reached(f: Findings) -> str:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
-    if f.new_values:
-        text += f"; {f.new_values['what']}"
     return f"{text}."
 
 
@@ -156,12 +157,11 @@ def counted_clips(f: Findings) -> str:
     """`Cross-validation classified 96.2 % of 80 clips correctly`."""
     run, main = f.best.run, ranking_of(f)
     score = percent(f.best.score.value)
-    of_these = " of these speakers, sites or devices" if f.new_values else ""
     seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
-        clips = f"{len(run.clip_ids):,} {main.metric.tested}{of_these}"
+        clips = f"{len(run.clip_ids):,} {main.metric.tested}"
         return f"Its {f.score} on {clips} is {score} %{seeds}"
-    clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}{of_these}"
+    clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}"
     if run.imported:
         return f"The predictions are right for {clips}"
     tested, protocol = len(main.folds), len(run.config.folds)

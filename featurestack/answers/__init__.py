@@ -8,8 +8,8 @@ FOLDER = "answer"  # the run folder of a choice
 CANDIDATES = "features.csv"  # in it, a row for each feature
 # score by ridge with its interval, folds that chose the feature, difference of the
 # score to the highest with its interval
-NUMBERS = ("alone", "low", "high", "folds")
-NUMBERS += ("difference", "difference_low", "difference_high")
+DIFFERENCE = ("difference", "difference_low", "difference_high")
+NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
 FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # best, tied, worse, not compared
 
 

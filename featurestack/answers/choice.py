@@ -31,12 +31,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, combinations
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, AnswerOptions
+from featurestack.answers import (
+    CANDIDATES,
+    DIFFERENCE,
+    FEATURE_COLUMNS,
+    AnswerOptions,
+)
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import complementary
 from featurestack.commandline.options import part_of
@@ -345,8 +350,8 @@ def keep_former(folder: Path, cache: Cache, candidates: Sequence[str]) -> None:
     if is_of_today(former.config, cache):
         choice = former.config.choice
         if choice and {*choice.candidates} != {*candidates}:
-            names = counted(len(choice.candidates), "feature")
-            tell(f"the former answer, from {names}, is replaced; its runs are kept")
+            former_ones = counted(len(choice.candidates), "feature")
+            tell(f"the former answer, from {former_ones}, is replaced; its runs stay")
         return
     kept = folder.with_name(f"{folder.name}-{former.config.hash[:4]}")
     claim_run(kept, former.folds, CANDIDATES)
@@ -422,7 +427,7 @@ def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
     fits, chosen = scores.fits, "+".join(sets).split("+")
     parts = [part for part, _ in scores.choosing[None]]
     names = fits.plan.channel_names
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         name: {
             "feature": name,
             **fits.score(name, parts),
@@ -441,11 +446,7 @@ def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
         few = groups.nunique() < FEWEST_RECORDINGS
         for name, test in zip(others, tests.itertuples()):
             verdict = "worse" if test.significant else "tied"
-            rows[name] |= {
-                "difference": test.mean,
-                "difference_low": test.low,
-                "difference_high": test.high,
-                "verdict": "not compared" if few else verdict,
-            }
+            rows[name]["verdict"] = "not compared" if few else verdict
+            rows[name] |= zip(DIFFERENCE, (test.mean, test.low, test.high))
     table = pd.DataFrame([*rows.values()], columns=list(FEATURE_COLUMNS))
     return table.sort_values(["folds", "alone"], ascending=False, kind="stable")

@@ -22,6 +22,9 @@ from featurestack.scores.metrics import Estimate
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
+# recordings from which other features are worth a try where nothing is better than
+# chance: of fewer, even two right of three may be chance
+FEWEST_FOR_OTHERS = 30
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 # docs/tables/layers.csv, vector_models.csv
 LAYERS = (
@@ -62,7 +65,7 @@ def answer(page: Page) -> Section:
             bars = chart(page.found, features)
     except (RequestError, OSError) as damage:
         problems.append(Problem(run.name, str(damage), "damaged"))
-    if proposal is None and chance:
+    if proposal is None and chance and page.found.recordings >= FEWEST_FOR_OTHERS:
         proposal = other_features(config)
     return Section(
         "answer" if tables else "",

@@ -189,12 +189,13 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         return []
     by_clip, by_group = accuracies(values, table, groups)
     lost = is_lost(by_clip, by_group, len(table))
-    change = f"score {percent(by_clip - by_group)} points less"
+    said = f"no clear loss with new {new}"
+    if lost:
+        said = f"new {new} score {percent(by_clip - by_group)} points less"
     metric = "macro AUROC" if has_tags(table) else "accuracy"
     what = (
-        f"new {new} {change if lost else 'are not harder'} ({percent(by_clip)} % by"
-        f" clip, {percent(by_group)} % by {unit}; {metric} of ridge on"
-        f" {'+'.join(PRICED)})"
+        f"{said} ({percent(by_clip)} % by clip, {percent(by_group)} % by {unit};"
+        f" {metric} of ridge on {'+'.join(PRICED)})"
     )
     severity = WARNING if field and lost else NOTE
     return [Finding("price", severity, what, names, about="the folds")]

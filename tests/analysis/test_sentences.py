@@ -82,13 +82,13 @@ def test_without_a_run_that_can_be_read_the_headline_says_so():
     assert headline(findings([], damaged)) == "No run can be read: 1 run is damaged."
 
 
-def test_what_new_speakers_lose_stands_in_the_sentence_of_the_score(made):
+def test_the_headline_ends_with_what_new_speakers_lose(made):
     less = "new speakers score 30.7 points less (84.0 % by clip, 53.3 % by speaker)"
     price = {"kind": "price", "severity": "warning", "what": less, "names": ["field"]}
     found = findings(made(MadeRun(skill=0.84)), checked=[price])
     assert headline(found).endswith(
-        "classified 84.0 % of 400 clips of these speakers, sites or devices correctly"
-        f" (95 % interval 79 to 88); {less}."
+        "classified 84.0 % of 400 clips correctly (95 % interval 79 to 88). New"
+        " speakers score 30.7 points less."
     )
 
 

@@ -1,14 +1,17 @@
 """Features are chosen for each test fold without a clip of this fold."""
 
+import re
+import weakref
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.answers import FEATURE_COLUMNS, AnswerOptions
+from featurestack.answers import FEATURE_COLUMNS, AnswerOptions, choice
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
     Scores,
@@ -132,13 +135,59 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert found.score.value > 0.8 and found.alone["f1"] > 0.8
     assert next(iter(found.alone)) == "f1"
     assert "Chosen: f1 in 3 of 3 folds" in str(found)
+    # the best feature is compared with each other one
+    table = pd.read_csv(found.page.parent / "tables" / "chosen_features.csv")
+    assert table["verdict"].tolist() == ["best", "worse"]
+    assert table["difference_high"].iloc[1] < 0
+    assert re.search(
+        r" f0 less f1: −.* points \(.*\), a clear difference\.", str(found)
+    )
 
 
-def answered(place):
+def test_an_answer_from_other_features_says_that_it_replaces_the_former(
+    tmp_path, capsys
+):
+    brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
+    for features, told in (("f0 f1", False), ("f1 f0", False), ("f0 f2", True)):
+        found = answered(tmp_path, features=features)
+        said = (
+            "the former answer, from 2 features, is replaced" in capsys.readouterr().err
+        )
+        assert said == told
+    assert {*found.alone} == {"f0", "f2"}
+
+
+def test_no_clips_of_the_choice_are_in_memory_while_sets_are_trained(
+    tmp_path, monkeypatch
+):
+    brought(tmp_path / "d" / "features", noise(1, 2), folds=3)
+    made, fits_of, train = [], choice.fits_of, choice.train
+
+    def noted(plan):
+        fits = fits_of(plan)
+        made.append(weakref.ref(fits))
+        return fits
+
+    def trained(*given):
+        assert [each() for each in made] == [None]
+        return train(*given)
+
+    monkeypatch.setattr(choice, "fits_of", noted)
+    monkeypatch.setattr(choice, "train", trained)
+    assert answered(tmp_path).whole
+
+
+def test_of_few_clips_no_other_features_are_proposed(tmp_path):
+    brought(tmp_path / "d" / "features", noise(1, 3), folds=3, clips=12)
+    found = answered(tmp_path, features="f0 f1")
+    assert found.recommended == "" and "answer" not in found.built.next_command
+
+
+def answered(place, **given):
     places = {name: place / name for name in ("data", "runs", "reports")}
     dataset = str(place / "d" / "features")
     with no_figures():
-        return find_answer(AnswerOptions(dataset=dataset, **places))
+        return find_answer(AnswerOptions(dataset=dataset, **places, **given))
 
 
 @pytest.fixture(scope="module")

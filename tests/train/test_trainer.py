@@ -1,8 +1,10 @@
 """Known answers of the parts of training."""
 
 import dataclasses
+import gc
 import itertools
 import math
+import weakref
 from unittest.mock import Mock
 
 import numpy as np
@@ -47,6 +49,19 @@ def fold(options):
 def make_trainer(data, precision="fp32"):
     network = nn.Sequential(nn.Flatten(), nn.Linear(40, 4))
     return Trainer(data, network, Compute("cpu", precision))
+
+
+def test_a_folds_clips_leave_memory_with_its_trainer(fold):
+    """No circle waits for the garbage collector, which seldom runs between folds."""
+    gc.disable()
+    try:
+        data = fold()
+        own = make_trainer(data)
+        ended = [weakref.ref(each) for each in (own, data, data.plan.cache)]
+        del own, data
+        assert [each() for each in ended] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_an_epoch_sees_every_clip_once_in_even_batches(fold):
