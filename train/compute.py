@@ -313,10 +313,19 @@ def disagreement(
     network: nn.Module, compute: Compute, batch: Batch, objective: CrossEntropy
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
-    if they agree.
+    if they agree. The batch is halved until it fits in memory.
     """
     plain = Compute(compute.device)
-    exact_loss, exact = trial_step(network, objective, plain, batch)
+    while True:
+        try:
+            exact_loss, exact = trial_step(network, objective, plain, batch)
+            break
+        except (RuntimeError, MemoryError) as error:
+            x, y = batch
+            half = len(x) // 2
+            if half < 2 or not is_shortage(error):
+                raise
+            batch = x[:half], y[:half]
     rounded = exact
     if compute.precision != "fp32":
         # weights and batch rounded to it, the step in fp32
