@@ -4,8 +4,8 @@
 the ONNX export restore it, and training, prediction, listening and own loops call
 `InputSpec.prepare`.
 
-An input kind is one function under the decorator `input_kind`. Its entry holds what
-depends on the kind: the plan, the command line, the export and `models` read it.
+What depends on the kind of input is in a class of `KINDS`: the plan, the command line,
+the export and `models` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
 D, H, W). `filled` (B,) is the share of the duration that each clip fills; the rest is
@@ -15,6 +15,7 @@ without it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -83,13 +84,8 @@ def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
 
 # ---- kinds of input
 
-Prepare = Callable[
-    ["Tensor", StoredChannel, Shape], "Tensor"
-]  # (values, channel, grid)
 
-
-@dataclass(frozen=True)
-class InputKind:
+class InputKind(ABC):
     """The way in which models of one kind read channels.
 
     `uses`: steps of training (without them it has an exact solution), grid (channels
@@ -98,14 +94,10 @@ class InputKind:
     """
 
     name: str
-    prepare: Prepare
+    uses: tuple[Needs, ...]
     takes: str = "every feature"  # its channels in words
-    accepts: Callable[[StoredChannel], bool] = lambda channel: True
-    # number of the input's planes that a channel gives
-    width: Callable[[StoredChannel], int] = lambda channel: 1
     # rows x frames without GRID; `native`: of the largest channel, `frames`: one row
     grid: str = ""
-    uses: frozenset[Needs] = frozenset()
     standardised: bool = True  # and rounded to float16 last; else float32
     summarised: bool = False  # several columns enter by the numbers of `over_columns`
     answers: str = Task.answers  # each of these has an answer of its models
@@ -113,9 +105,18 @@ class InputKind:
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A kind pickles by its name: its functions may be lambdas."""
-        return find_kind, (self.name,)
+    @abstractmethod
+    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+        """A channel's (B, rows, frames) float32 as (B, width, *grid), by operations of
+        torch that ONNX has.
+        """
+
+    def accepts(self, channel: StoredChannel) -> bool:
+        return True
+
+    def width(self, channel: StoredChannel) -> int:
+        """The number of the input's planes that a channel gives."""
+        return channel.statistics if self.summarised else 1
 
     @property
     def in_steps(self) -> bool:
@@ -139,86 +140,66 @@ class InputKind:
         return rows, frames
 
 
-KINDS: Registry[InputKind] = Registry("input kind")
-
-
-def find_kind(name: str) -> InputKind:
-    return KINDS[name]
-
-
-def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
-    """Decorator: enter a kind under its function's name; `traits` are fields of it.
-
-    The function takes one channel's values (B, rows, frames) in float32, the channel,
-    and the grid; it returns (B, width, *grid). The export traces it, so that it uses
-    only torch operations that ONNX has.
-    """
-    if ("grid" in uses) == ("grid" in traits):
-        raise TypeError("an input kind uses GRID, or has a grid of its own")
-    return KINDS.register(
-        entry=lambda prepare: InputKind(
-            prepare.__name__, prepare, uses=frozenset(uses), **traits
-        )
-    )
-
-
-@input_kind(
-    "steps",
-    "balance",
-    "grid",
-    "padding",
-    takes="feature maps, no waveform and no vector (one frame)",
-    # a vector would be stripes
-    accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
-    augment="shift,gain",
-    augmented_as="image",
-)
-def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+class Image(InputKind):
     """One plane for each channel, resized to the grid."""
-    return resize(values, grid)[:, None]
+
+    name = "image"
+    uses = ("steps", "balance", "grid", "padding")
+    takes = "feature maps, no waveform and no vector (one frame)"
+    augment = "shift,gain"
+    augmented_as = "image"
+
+    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+        return resize(values, grid)[:, None]
+
+    def accepts(self, channel: StoredChannel) -> bool:
+        # a vector would be stripes
+        return channel.name != "waveform" and channel.frames > 1
 
 
-@input_kind(
-    "steps",
-    "balance",  # not padding: resizing would change the pitch
-    takes="only waveform",
-    accepts=lambda channel: channel.name == "waveform",
-    grid="native",
-    augment="shift,gain,polarity,mixup=0.4",
-    augmented_as="wave",
-)
-def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+class Wave(InputKind):
     """The samples as they are."""
-    return values[:, None]
+
+    name = "wave"
+    uses = ("steps", "balance")  # not padding: resizing would change the pitch
+    takes = "only waveform"
+    grid = NATIVE
+    augment = "shift,gain,polarity,mixup=0.4"
+    augmented_as = "wave"
+
+    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+        return values[:, None]
+
+    def accepts(self, channel: StoredChannel) -> bool:
+        return channel.name == "waveform"
 
 
-@input_kind(
-    "steps",
-    "balance",
-    "padding",
-    width=lambda channel: channel.statistics,
-    grid="1x1",
-    summarised=True,
-    reads_padding=True,
-    augmented_as="vector",
-)
-def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+class Vector(InputKind):
     """The numbers of `over_columns`: of a vector its own."""
-    return over_columns(values, channel)[..., None]
+
+    name = "vector"
+    uses: tuple[Needs, ...] = ("steps", "balance", "padding")
+    grid = "1x1"
+    summarised = True
+    reads_padding = True
+    augmented_as = "vector"
+
+    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+        return over_columns(values, channel)[..., None]
 
 
-@input_kind(
-    "balance",
-    "padding",
-    width=lambda channel: channel.statistics,
-    grid="1x1",
-    summarised=True,
-    standardised=False,  # the network standardises the statistics
-    reads_padding=True,
+class Linear(Vector):
+    """As `Vector`, for networks that standardise the numbers themselves."""
+
+    name = "linear"
+    uses = ("balance", "padding")
+    standardised = False
+    augmented_as = ""
+
+
+KINDS: Registry[InputKind] = Registry(
+    "input kind", {kind.name: kind for kind in (Image(), Wave(), Vector(), Linear())}
 )
-def linear(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-    """The numbers of `over_columns`."""
-    return over_columns(values, channel)[..., None]
 
 
 def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:

@@ -48,7 +48,7 @@ from featurestack.sound_events.scores import (
 )
 from featurestack.storage.files import content_hash
 from featurestack.train.models import model, resolve
-from featurestack.train.network_input import Shape, input_kind
+from featurestack.train.network_input import KINDS, InputKind, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -267,17 +267,28 @@ EVENTS = Events()
 # ---- the model
 
 
-@input_kind(
-    "steps",
-    takes="features whose columns are frames of time",
-    accepts=lambda channel: channel.timed and channel.frames > 1,
-    width=lambda channel: channel.rows,
-    grid="frames",
-    answers=Events.answers,
-)
-def rows_in_time(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
+class RowsInTime(InputKind):
     """The rows of each channel, one below the other."""
-    return values[:, :, None, : grid[1]]
+
+    name = "rows_in_time"
+    uses = ("steps",)
+    takes = "features whose columns are frames of time"
+    grid = "frames"
+    answers = Events.answers
+
+    def prepare(
+        self, values: "Tensor", channel: StoredChannel, grid: Shape
+    ) -> "Tensor":
+        return values[:, :, None, : grid[1]]
+
+    def accepts(self, channel: StoredChannel) -> bool:
+        return channel.timed and channel.frames > 1
+
+    def width(self, channel: StoredChannel) -> int:
+        return channel.rows
+
+
+KINDS[RowsInTime.name] = RowsInTime()
 
 
 @model(kind="rows_in_time")
