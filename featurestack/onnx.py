@@ -194,8 +194,7 @@ def example_clips(model: RunModel) -> Iterator[Example]:
                 stored = standard.centre[:, None] + standard.scale[:, None] * drawn
                 values.append(stored)
                 own.append(stored[:, :, : spec.own_frames(channel, filled)[0]])
-            x = model.prepare(fold, values, filled)
-            yield number, own, model.answers(fold, x)[0]
+            yield number, own, model.answers(fold, values, filled)[0]
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """`make stress`: what breaks a run. Its test clips are predicted again after each of
 CHANGES of their audio, through the features of the run, by the model of their fold.
 
-    runs/<dataset>/<run>/stress.json    `Stress`, written whole after each change
+    runs/<dataset>/<run>/stress.json    hash, and for each change whether each clip of
+        `scored` was predicted right, and the highest probability, claimed; written
+        whole after each change
 
 What a change costs is tested like the difference between two runs: by sign flips of
 source recordings, all changes of a run as one family.
@@ -10,14 +12,10 @@ source recordings, all changes of a run as one family.
 import json
 import time
 import zlib
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -35,17 +33,16 @@ from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.alterations import altered, writes_mp3
 from featurestack.predict.options import StressOptions
-from featurestack.results.config import Record, digest, read_config
+from featurestack.results.config import digest
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, damage_named
 from featurestack.results.selection import cache_that_trained, select_one
 from featurestack.scores.accuracy import scaled
 from featurestack.scores.significance import accuracy_interval
 from featurestack.scores.tasks import require_clips
-from featurestack.storage.files import content_hash, is_file
+from featurestack.storage.files import content_hash
 from featurestack.storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
-    from featurestack.predict.bundle import Values
     from featurestack.predict.model import Model
 
 FILE = "stress.json"
@@ -66,26 +63,14 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
 }
 TIMED = 8  # clips from which the time of all is estimated
 BATCH = 32  # clips
-
-
-class Answers(Record):
-    """The answers to the test clips after one change, in the order of `scored`."""
-
-    right: tuple[bool, ...]
-    claimed: tuple[float, ...]  # the highest probability
-
-
-class Stress(Record):
-    """The content of stress.json."""
-
-    hash: str  # of the predictions, which follow from the weights, and of CHANGES
-    changes: Mapping[str, Answers]
+Answers = dict[str, list[Any]]
+Changes = dict[str, Answers]
 
 
 # ---- the answers
 
 
-def measure_stress(options: StressOptions) -> tuple[RunFolder, Stress]:
+def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     """The run, and the answers after every change; those that are there are kept."""
     dataset = dataset_name(options.dataset)
     run = select_one(options.runs, options.run, dataset, data=options.data)
@@ -97,129 +82,114 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Stress]:
         )
     own = OwnFiles(run.path)
     own.require(FILE, "RUN")
-    try:
-        stress = read_stress(run)
-    except RequestError:  # none yet, of other weights, or damaged
-        stress = Stress(hash=hash_of_run(run), changes={})
-    lacking = [name for name in CHANGES if name not in stress.changes]
+    changes: Changes = {}
+    with suppress(RequestError):  # none yet, of other weights, or damaged
+        changes = read_stress(run)
+    lacking = [name for name in CHANGES if name not in changes]
     if not writes_mp3() and MP3 in lacking:
         tell(f"{MP3} is left out: the libsndfile here writes none")
         lacking.remove(MP3)
     if not lacking:
-        return run, stress
-    clips = audible_clips(run, cache_that_trained(run, options.dataset, options.data))
+        return run, changes
+    clips = tested_clips(run, cache_that_trained(run, options.dataset, options.data))
     from featurestack.predict.model import Model, set_threads  # loads torch
 
     set_threads(options.threads)
     model = Model(run, device=options.device)
-    seconds = sum(seconds_of(model, clips, CHANGES[name]) for name in lacking)
-    kept = f", {len(stress.changes)} are kept" if stress.changes else ""
+    for few in clips.head(1), clips.head(TIMED):  # the first one loads libraries
+        begun = time.perf_counter()
+        for name in lacking:
+            answers(model, few, CHANGES[name])
+    seconds = (time.perf_counter() - begun) * len(clips) / len(few)
+    kept = f", {len(changes)} are kept" if changes else ""
     tell(
         f"{counted(len(clips), 'clip')}, each in {len(lacking)} ways: about"
         f" {duration(seconds)}{kept}"
     )
     for name in progress(lacking, label="stress", unit="changes"):
-        new = answers(model, clips, CHANGES[name])
-        stress = replace(stress, changes={**stress.changes, name: new})
-        own.write({FILE: json.dumps(asdict(stress)) + "\n"})
-    return run, stress
+        changes[name] = answers(model, clips, CHANGES[name])
+        content = {"hash": hash_of_run(run), "changes": changes}
+        own.write({FILE: json.dumps(content) + "\n"})
+    return run, changes
 
 
 def hash_of_run(run: RunFolder) -> str:
+    """The digest of the predictions, which follow from the weights, and of CHANGES."""
     files = [run.fold(fold) / PREDICTIONS_FILE for fold in run.finished]
     return digest([[content_hash(file) for file in files], CHANGES])
 
 
-def read_stress(run: RunFolder) -> Stress:
+def read_stress(run: RunFolder) -> Changes:
     """What was measured of the run; RequestError if it was of other weights, if the
     file is damaged, or if there is none.
     """
     file, remedy = run.path / FILE, make_command("stress", f"RUN={run.path}")
     with damage_named(file, remedy):
         content = json.loads(file.read_text(encoding="utf-8"))
-    stress = read_config(content, Stress, str(file), remedy)
-    whole = all(len(of.right) == len(run.scored()) for of in stress.changes.values())
-    if stress.hash != hash_of_run(run) or not whole:
-        raise RequestError(f"{file} was measured before the run changed: {remedy}")
-    return stress
+        changes: Changes = content["changes"]
+        if content["hash"] != hash_of_run(run):
+            raise RequestError(f"{file} was measured before the run changed: {remedy}")
+    return changes
 
 
-def audible_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:
-    """The test clips, a row each, with their audio; RequestError if it is missing."""
+def tested_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:
+    """clip_id, path, start, end, fold, filled and target of each clip of `scored`."""
     tested = run.scored()
     rows = cache.positions(tested["clip_id"].to_numpy())
     clips = cache.clips.iloc[rows][["clip_id", "path", "start", "end"]]
-    lacking = [path for path in clips["path"].unique() if not is_file(path)]
-    if lacking:
-        raise RequestError(
-            "stress changes the audio of the test clips, and of"
-            f" {counted(len(lacking), 'file')} there is none (the first:"
-            f" {lacking[0] or 'the cache names no files'})"
-        )
     target = run.task.targets(tested["target"], run.classes)
-    return clips.assign(
-        fold=tested["fold"].to_numpy(), filled=cache.filled[rows], target=target
-    )
-
-
-def seconds_of(model: "Model", clips: pd.DataFrame, alteration: str) -> float:
-    """How long a change of all clips takes, by a few; the first one loads libraries."""
-    answers(model, clips.head(1), alteration)
-    few = clips.head(TIMED)
-    begun = time.perf_counter()
-    answers(model, few, alteration)
-    return (time.perf_counter() - begun) * len(clips) / len(few)
+    fold = tested["fold"].to_numpy()
+    return clips.assign(fold=fold, filled=cache.filled[rows], target=target)
 
 
 def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
     """The answers of each clip's fold's model, scaled as `make predict` has them."""
     networks = model.networks
     right, claimed = [], []
-    compute = partial(changed_values, model, alteration)
-    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
-        number = np.arange(len(clips)) // BATCH
-        for (fold, _), batch in clips.groupby(["fold", number], sort=False):
-            each, filled = zip(*pool.map(compute, batch.itertuples()))
-            values = [np.stack(channel) for channel in zip(*each, strict=True)]
-            x = networks.prepare(fold, values, np.array(filled))
-            probabilities = scaled(networks.answers(fold, x), networks.temperature)
-            right += (probabilities.argmax(axis=1) == batch["target"]).tolist()
-            claimed += probabilities.max(axis=1).astype(float).round(4).tolist()
-    return Answers(right=tuple(right), claimed=tuple(claimed))
+    number = np.arange(len(clips)) // BATCH
+    for (fold, _), batch in clips.groupby(["fold", number], sort=False):
+        values = model.batch(
+            [changed(model, alteration, c) for c in batch.itertuples()]
+        )
+        probabilities = scaled(networks.answers(fold, *values), networks.temperature)
+        right += (probabilities.argmax(axis=1) == batch["target"]).tolist()
+        claimed += probabilities.max(axis=1).astype(float).round(4).tolist()
+    return {"right": right, "claimed": claimed}
 
 
-def changed_values(
-    model: "Model", alteration: str, clip: Any
-) -> "tuple[Values, float]":
-    """A changed clip's features, and the share of the longest clip that it fills."""
+def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
+    """The samples of a changed clip."""
     rate, samples = model.sample_rate, model.samples
     span = clip.start, clip.end
     try:
         y = audio.load_clip(clip.path, rate, samples, span, model.audio_channel)
     except audio.AudioError as error:
-        raise RequestError(f"{clip.path}: {error}") from None
+        named = clip.path or "the cache names no files"
+        raise RequestError(
+            f"stress changes the audio of the test clips: {named}: {error}"
+        ) from None
     y = y[: max(1, round(clip.filled * samples))]
-    if alteration:
-        seed = zlib.crc32(clip.clip_id.encode())
-        y = altered(y, rate, alteration.format(seed=seed))[:samples]
-    return model.stored_values(y), len(y) / samples
+    if not alteration:
+        return y
+    seed = zlib.crc32(clip.clip_id.encode())
+    return altered(y, rate, alteration.format(seed=seed))[:samples]
 
 
 # ---- the table
 
 
-def stress_table(run: RunFolder, stress: Stress) -> pd.DataFrame:
+def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
     """A row for each change: run, change, accuracy with its interval, claimed (mean
     highest probability), and whether the change clearly costs accuracy.
     """
     tested = run.scored()
     groups = tested["group"].where(tested["group"] != "", tested["clip_id"]).to_numpy()
-    right = np.array([of.right for of in stress.changes.values()], float).T
+    right = np.array([of["right"] for of in changes.values()], float).T
     intervals = accuracy_interval(right, groups, np.ones(len(right)), run.spread)
-    table = pd.DataFrame({"run": run.name, "change": [*stress.changes]})
+    table = pd.DataFrame({"run": run.name, "change": [*changes]})
     table["accuracy"] = right.mean(axis=0)
     table[["low", "high"]] = intervals
-    table["claimed"] = [np.mean(of.claimed) for of in stress.changes.values()]
+    table["claimed"] = [np.mean(of["claimed"]) for of in changes.values()]
     table["clear"] = False
     if len(table) > 1:
         tests = gain_tests(right[:, :1] - right[:, 1:], groups)
@@ -245,8 +215,8 @@ def what_breaks(table: pd.DataFrame) -> str:
 
 def make_stress(options: StressOptions) -> None:
     """Measure what breaks a run, and print the table and its sentence."""
-    run, measured = measure_stress(options)
-    table = stress_table(run, measured)
+    run, changes = measure_stress(options)
+    table = stress_table(run, changes)
     rows = []
     for row in table.itertuples():
         interval = f"{percent(row.low)} to {percent(row.high)}"

@@ -190,10 +190,7 @@ class RunModel:
         given by their stored features. `filled` (B,) is the share of the duration that
         each clip fills; it counts if the run was trained without padding.
         """
-        return [
-            self.answers(fold, self.prepare(fold, values, filled))
-            for fold in self.folds
-        ]
+        return [self.answers(fold, values, filled) for fold in self.folds]
 
     def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
         """The mean of all folds' models, scaled by the run's temperature."""
@@ -207,12 +204,11 @@ class RunModel:
         statistics = self.folds[fold].statistics
         return self.input.prepare(values, statistics, filled).float()
 
-    def answers(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) probabilities of inputs from `prepare`, BATCH clips at a time."""
-        network = self.folds[fold].network
-        device = self.compute.device
-        batches = (batch.to(device) for batch in x.split(BATCH))
-        return self.compute.answers(network, batches, self.task)
+    def answers(self, fold: int, values: Values, filled: Floats) -> Probabilities:
+        """(N, K) probabilities of a fold's model, BATCH clips at a time."""
+        x = self.prepare(fold, values, filled)
+        batches = (batch.to(self.compute.device) for batch in x.split(BATCH))
+        return self.compute.answers(self.folds[fold].network, batches, self.task)
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes

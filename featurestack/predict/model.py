@@ -46,6 +46,7 @@ from featurestack.results.selection import select_one
 from featurestack.scores.metrics import DEFAULT_THRESHOLD, decide, names_of
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
+from featurestack.train.network_input import Floats
 from featurestack.train.options import parse_number
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some
@@ -243,9 +244,16 @@ class Model:
         samples = audio.resample(samples, rate, self.sample_rate)
         return samples[: self.samples]
 
-    def stored_values(self, y: Samples) -> Values:
-        """The values of one clip, of up to `samples` samples, as `stored_values`."""
-        return stored_values(y, self.sample_rate, self.samples, self.channels)
+    def batch(self, clips: Sequence[Samples]) -> tuple[Values, Floats]:
+        """The values of clips of up to `samples` samples, as `stored_values`, by
+        channel, and the share that each clip fills. Threads compute them: numpy's and
+        scipy's transforms release the interpreter's lock.
+        """
+        arguments = self.sample_rate, self.samples, self.channels
+        with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+            each = [*pool.map(lambda y: stored_values(y, *arguments), clips)]
+        filled = np.array([len(y) / self.samples for y in clips])
+        return [np.stack(channel) for channel in zip(*each, strict=True)], filled
 
     def answers(
         self, clips: Iterable[tuple[Key, Samples]]
@@ -253,21 +261,16 @@ class Model:
         """Yield each clip's key, (K,) probabilities of all folds together, and
         `predicted`: "" if it is rejected or, with tags, has no class.
 
-        Memory does not grow with the number of clips. Threads compute the features of a
-        batch: numpy's and scipy's transforms release the interpreter's lock.
+        Memory does not grow with the number of clips.
         """
         require_clips(self.task, self.run.name if self.run else self.config.dataset)
         rest = iter(clips)
-        with ThreadPoolExecutor(joblib.cpu_count()) as pool:
-            while batch := list(itertools.islice(rest, BATCH)):
-                each = pool.map(self.stored_values, [y for _, y in batch])
-                values = [np.stack(channel) for channel in zip(*each, strict=True)]
-                filled = np.array([len(y) / self.samples for _, y in batch])
-                by_fold = self.networks.by_fold(values, filled)
-                probabilities = self.networks.joined(by_fold)
-                predicted = self.predicted([y for _, y in batch], probabilities)
-                for (key, _), own, text in zip(batch, probabilities, predicted):
-                    yield key, own, text
+        while batch := list(itertools.islice(rest, BATCH)):
+            keys, samples = zip(*batch)
+            by_fold = self.networks.by_fold(*self.batch(samples))
+            probabilities = self.networks.joined(by_fold)
+            predicted = self.predicted(samples, probabilities)
+            yield from zip(keys, probabilities, predicted)
 
     def predicted(
         self, clips: Sequence[Samples], probabilities: Probabilities

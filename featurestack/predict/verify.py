@@ -99,8 +99,7 @@ def predicted_again(
             for start in range(0, len(positions), BATCH):
                 batch = positions[start : start + BATCH]
                 values = cache.batch(channels, batch)
-                x = model.prepare(fold, values, cache.filled[batch])
-                answers.append(model.answers(fold, x))
+                answers.append(model.answers(fold, values, cache.filled[batch]))
     together = pd.concat(rows)[[*KEYS, "group", "target", *WINDOW_COLUMNS]]
     together = together.reset_index(drop=True)
     probabilities = pd.DataFrame(np.concatenate(answers), columns=run.classes)

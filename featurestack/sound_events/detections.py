@@ -170,18 +170,20 @@ def predict_frames(
     recording = audio.Recording(file, model.audio_channel)
     of_run = model.networks
 
-    def features() -> Iterator[list[NDArray[np.floating]]]:
-        for start, end in zip(pieces["start"], pieces["end"]):
-            yield model.stored_values(recording.window((start, end), model.sample_rate))
-
+    spans = progress(
+        zip(pieces["start"], pieces["end"]),
+        total=len(pieces),
+        label=name,
+        unit="pieces",
+    )
+    windows = (recording.window(span, model.sample_rate) for span in spans)
     answers = []
-    rest = iter(progress(features(), total=len(pieces), label=name, unit="pieces"))
-    while batch := list(itertools.islice(rest, BATCH)):
-        values = [np.stack(channel) for channel in zip(*batch, strict=True)]
+    while batch := list(itertools.islice(windows, BATCH)):
+        values, filled = model.batch(batch)
         each = []
         with torch.inference_mode():
             for fold, (network, _) in of_run.folds.items():
-                x = of_run.prepare(fold, values, np.ones(len(batch)))
+                x = of_run.prepare(fold, values, np.ones_like(filled))
                 own = cast(FrameModel, network)
                 logits = own(x.to(of_run.compute.device))
                 each.append(own.probabilities(logits).cpu().numpy())
