@@ -204,9 +204,3 @@ def test_a_pattern_that_lacks_a_clip_is_refused(sites, tmp_path):
         dataset(sites, tmp_path, label="(wren|robin)__")
     with refused("is not a valid regular expression"):
         dataset(sites, tmp_path, label="(wren")
-
-
-def test_a_misspelt_column_is_answered_with_the_tables_own(tmp_path):
-    listed = csv(tmp_path / "list.csv", "filename,word,speaker\na.wav,yes,ann\n")
-    with refused("LABEL=words: unknown column 'words'; did you mean 'word'"):
-        dataset(listed, tmp_path, label="words")
