@@ -8,7 +8,6 @@ what changes the feature, what it ignores and how to read its feature map.
 import re
 import textwrap
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -178,26 +177,18 @@ def describe_cache(cache: Cache) -> str:
     return "\n".join([first, text_table(rows, HEADER), last, *notes])
 
 
-class Verdict(NamedTuple):
-    """The findings of `verify` in one file."""
-
-    name: str  # the feature, or index.h5
-    # why it cannot be read, or the clips that are intact, damaged, outdated
-    text: str
-    intact: bool  # true also if clips are missing
-
-
-def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
-    """Verdicts on the index and each file of a list of features."""
+def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bool]]:
+    """index.h5 and each of a list of features -> why it cannot be read, or its clips
+    that are intact, damaged, outdated; and whether it is intact, also if some are
+    missing.
+    """
+    verdicts = {INDEX: (f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)}
     try:
-        verdicts = [
-            Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)
-        ]
         with hdf5.opened(cache.folder / INDEX) as file:
             # opening a member checks its structure
             file.visititems(lambda *member: None)
     except DamagedFile as damage:
-        return [Verdict(INDEX, damage.reason, False)]
+        return {INDEX: (damage.reason, False)}
     ids = cache.clips["clip_id"].to_numpy()
     for name in cache.features if features == "all" else cache.named(features):
         try:
@@ -210,17 +201,16 @@ def verify_cache(cache: Cache, features: str = "all") -> list[Verdict]:
                 )
         except RequestError as error:
             reason = error.reason if isinstance(error, DamagedFile) else str(error)
-            verdicts.append(Verdict(name, reason, False))
+            verdicts[name] = reason, False
             continue
         status = feature.status_of(np.arange(len(ids)))
         if status.damaged.any():
             forget_verified(feature.path.parent)
         missing = f", {status.missing.sum()} not done" if status.missing.any() else ""
-        lines = [f"{name}: {counted(int(status.done.sum()), 'clip')} intact{missing}"]
-        lines += [f"{name}: {clip} damaged" for clip in ids[status.damaged]]
-        lines += [
-            f"{name}: {clip} outdated, it counts as not done"
-            for clip in ids[status.outdated]
-        ]
-        verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
+        lines = [f"{counted(int(status.done.sum()), 'clip')} intact{missing}"]
+        lines += [f"{clip} damaged" for clip in ids[status.damaged]]
+        outdated = ids[status.outdated]
+        lines += [f"{clip} outdated, it counts as not done" for clip in outdated]
+        text = "\n".join(f"{name}: {line}" for line in lines)
+        verdicts[name] = text, len(lines) == 1
     return verdicts

@@ -139,6 +139,6 @@ def verify(options: VerifyOptions) -> int:
     cache = cache_of(
         options.dataset or default, options.data, options.name, options.features
     )
-    verdicts = verify_cache(cache, options.features)
-    print("\n".join(verdict.text for verdict in verdicts))
-    return 0 if all(verdict.intact for verdict in verdicts) else 1
+    texts, intact = zip(*verify_cache(cache, options.features).values())
+    print(*texts, sep="\n")
+    return 0 if all(intact) else 1
