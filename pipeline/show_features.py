@@ -182,13 +182,14 @@ def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bo
     that are intact, damaged, outdated; and whether it is intact, also if some are
     missing.
     """
-    verdicts = {INDEX: (f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)}
     try:
+        clips = counted(len(cache.clips), "clip")
         with hdf5.opened(cache.folder / INDEX) as file:
             # opening a member checks its structure
             file.visititems(lambda *member: None)
     except DamagedFile as damage:
         return {INDEX: (damage.reason, False)}
+    verdicts = {INDEX: (f"{INDEX}: {clips} intact", True)}
     ids = cache.clips["clip_id"].to_numpy()
     for name in cache.features if features == "all" else cache.named(features):
         try:

@@ -62,11 +62,9 @@ def summarise_dataset(options: SourceOptions) -> int:
         wrong = list(published.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
-        heading = (
-            f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not"
-            " counted above:"
-        )
-        print(heading, *first_names(wrong, FAULTS_SHOWN), sep="\n  ")
+        faults = counted(len(wrong), "fault")
+        print(f"\n{faults}; files that cannot be read are not counted above:")
+        print(*(f"  {fault}" for fault in first_names(wrong, FAULTS_SHOWN)), sep="\n")
     print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return 1 if wrong else 0
 
@@ -137,18 +135,12 @@ def state_of(
         ]
         state = replace(state, frames={name: cache[name].frames for name in computed})
         features = features or cache.features
-        present, cached = (
-            {*table["clip_id"]} for table in (dataset.table, cache.clips)
-        )
-        done = features and present == cached
-        if dataset.read_only or (done and not missing_clips(cache, features).any()):
+        same = {*dataset.table["clip_id"]} == {*cache.clips["clip_id"]}
+        done = same and features and not missing_clips(cache, features).any()
+        if dataset.read_only or done:
             frames = {name: cache[name].frames for name in features}
-            state = replace(
-                state,
-                of_clips=not has_events(cache.source),
-                incomplete=False,
-                frames=frames,
-            )
+            of_clips = not has_events(cache.source)
+            state = replace(state, of_clips=of_clips, incomplete=False, frames=frames)
     if options.dataset in NAMED or dataset.read_only:
         return state
     findings = read_check(dataset.folder, dataset.table)
