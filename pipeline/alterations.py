@@ -42,7 +42,7 @@ from featurestack.storage.files import making, staged
 
 if TYPE_CHECKING:
     from featurestack.pipeline.clip_spectra import Clip
-    from featurestack.pipeline.options import DataOptions
+    from featurestack.pipeline.options import AlterOptions
 
 Function = Callable[..., Samples]
 
@@ -282,7 +282,7 @@ def alter(clip: "Clip", how: str) -> "Clip":
 WRITTEN = ("filename", "label", "category", "fold", "group", "train_only", "alteration")
 
 
-def write_altered(options: "DataOptions") -> "DataOptions":
+def write_altered(options: "AlterOptions") -> "AlterOptions":
     """Write the altered dataset of these options; the options that name it."""
     names = {*re.findall(r"[^,\s]+", options.alter)}
     chosen = sorted(name for name in names if ALTERATIONS[name])
@@ -295,16 +295,22 @@ def write_altered(options: "DataOptions") -> "DataOptions":
     name = dataset_name(options.name or f"{dataset.name}-altered")
     refuse_source(dataset, name)
     folder = options.data / name
-    copies = copies_of(dataset, options.copies, chosen, options.seed)
+    clips = originals(dataset.table)
+    ids = clips["clip_id"]
+    rounds = []
+    for number in range(1, options.copies + 1):
+        files = "audio/" + ids.str.replace("/", "_") + f"~{number}.wav"
+        texts = [draw_alteration(clip, number, chosen, options.seed) for clip in ids]
+        rounds.append(clips.assign(filename=files, train_only="1", alteration=texts))
+    copies = pd.concat(rounds, ignore_index=True)
     file = f"{name}.csv"
     with making(folder), staged(folder, ("audio", file)) as stage:
         (stage / "audio").mkdir()
         stored = size(4 * dataset.samples * len(copies))
         made = counted(len(copies), "altered clip")
         print(f"{name}: {made}, about {stored}", flush=True)
-        jobs = (
-            delayed(write_copy)(stage, copy, dataset) for copy in copies.itertuples()
-        )
+        rows = copies.itertuples()
+        jobs = (delayed(write_copy)(stage, copy, dataset) for copy in rows)
         threads = Parallel(os.cpu_count(), backend="threading", return_as="generator")
         bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
         copies = copies[list(bar)]
@@ -329,33 +335,18 @@ def refuse_source(dataset: Dataset, name: str) -> None:
         )
 
 
-def copies_of(
-    dataset: Dataset, number: int, chosen: list[str], seed: int
-) -> pd.DataFrame:
-    """Rows of `number` copies of every original, all first ones before the second."""
-    clips = originals(dataset.table)
-    rounds = []
-    for copy in range(1, number + 1):
-        stems = clips["clip_id"].str.replace("/", "_") + f"~{copy}"
-        texts = [draw_alteration(clip, copy, chosen, seed) for clip in clips["clip_id"]]
-        files = "audio/" + stems + ".wav"
-        rounds.append(clips.assign(filename=files, train_only="1", alteration=texts))
-    return pd.concat(rounds, ignore_index=True)
-
-
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
     """The CSV: the dataset's clips by their absolute paths, then the copies."""
     clips = dataset.table.assign(filename=dataset.table["path"], alteration="")
+    table = pd.concat([clips, copies.assign(start=0.0, end=0.0)])
     columns = [*WRITTEN]
     if has_windows(clips):
-        places = [*WINDOW_COLUMNS]
-        columns += places
-        clips[places] = (
-            clips[places].astype(object).where(clips[["end"]].to_numpy() > 0, "")
-        )
-        copies = copies.assign(start="", end="")
-    table = pd.concat([clips, copies])[columns]
-    return table if table["category"].all() else table.drop(columns="category")
+        columns += WINDOW_COLUMNS
+        places = table[[*WINDOW_COLUMNS]].astype(object)
+        table[places.columns] = places.where(table[["end"]].to_numpy() > 0, "")
+    if not table["category"].all():
+        columns.remove("category")
+    return table[columns]
 
 
 def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
@@ -364,8 +355,7 @@ def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
 
     rate, channel = dataset.sample_rate, dataset.audio_channel
     try:
-        span = copy.start, copy.end
-        y = audio.decode(copy.path, rate, LONGEST, span, channel)
+        y = audio.decode(copy.path, rate, LONGEST, (copy.start, copy.end), channel)
     except audio.AudioError:
         return False
     altered = apply_alteration(y[: round(LONGEST * rate)], rate, copy.alteration)

@@ -37,7 +37,7 @@ from featurestack.pipeline.features import (
     refuse_unknown,
     resolve_feature,
 )
-from featurestack.pipeline.options import ExtractOptions
+from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.files import content_hash
 
@@ -72,7 +72,7 @@ class Request(Wanted):
         return Cache(self.folder) if derived and is_cache(self.folder) else None
 
 
-def request(options: ExtractOptions, dataset: Dataset | None = None) -> Request:
+def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
     if dataset is None:
         refuse_unknown(options.features)  # before a download

@@ -50,7 +50,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
     seed: int = option(0, "seed of drawn folds and alterations", **SEED)
 
 
-class DataOptions(SourceOptions):
+class AlterOptions(SourceOptions):
     """The dataset to get ready; with ALTER=, the altered copies to write of it."""
 
     alter: str = option(
@@ -81,8 +81,8 @@ class ComputeOptions(SourceOptions):
     )
 
 
-class ExtractOptions(ComputeOptions):
-    """Features and clips to extract."""
+class FeaturesCommand(ComputeOptions):
+    """Options of `features`."""
 
     part: str = option(
         "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
@@ -90,11 +90,6 @@ class ExtractOptions(ComputeOptions):
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
     )
-
-
-class FeaturesCommand(ExtractOptions):
-    """Options of `features`."""
-
     backend: Literal["processes", "dask"] = option(
         "processes", "worker processes of this machine, or a Dask cluster"
     )

@@ -156,10 +156,8 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         f"a model of only artefacts reaches {percent(mean)} % {metric} (95 % interval"
         f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
     )
-    alone = {
-        name: accuracy([name])
-        for name in progress(ARTEFACTS, label="artefacts", unit="measures")
-    }
+    measures = progress(ARTEFACTS, label="artefacts", unit="measures")
+    alone = {name: accuracy([name]) for name in measures}
     first, *others = sorted(alone, key=lambda name: -alone[name][0])
     predicting = [first, *(name for name in others if alone[name][1] > chance)]
     names = [f"{name} {percent(alone[name][0])} %" for name in predicting]

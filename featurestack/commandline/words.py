@@ -46,7 +46,7 @@ COMMANDS = {
     ),
     "data": Command(
         "pipeline.datasets.summary:make_dataset",
-        "pipeline.options:DataOptions",
+        "pipeline.options:AlterOptions",
         "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
         " altered copies.",
     ),

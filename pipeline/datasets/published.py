@@ -126,26 +126,18 @@ def faults(folder: Path) -> Iterator[str]:
     names = rows["filename"]
     if len(rows) != CLIPS or not names.is_unique:
         yield f"its table has {names.nunique()} clips, expected {CLIPS}"
-    stated = (
-        rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-") + ".wav"
-    )
-    for name in names[names != stated]:
-        yield (
-            f"{name!r} is not named fold-source-take-class.wav as its row in the table"
-            " says"
-        )
+    parts = rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-")
+    for name in names[names != parts + ".wav"]:
+        yield f"{name!r} is not named fold-source-take-class.wav as its row says"
     for name in sorted({path.name for path in audio_dir.glob("[!.]*")} - set(names)):
         yield f"not in the table: audio/{name}"
-    for name, info in zip(
-        names, audio.file_infos([audio_dir / name for name in names])
-    ):
+    infos = audio.file_infos([audio_dir / name for name in names])
+    for name, info in zip(names, infos):
         if isinstance(info, audio.AudioError):
             yield f"{name}: {info}"
         elif (info.sample_rate, info.frames) != (SAMPLE_RATE, SAMPLES):
-            yield (
-                f"{name} has {info.frames} samples at {info.sample_rate} Hz, "
-                f"expected {SAMPLES} at {SAMPLE_RATE}"
-            )
+            has = f"{info.frames} samples at {info.sample_rate} Hz"
+            yield f"{name} has {has}, expected {SAMPLES} at {SAMPLE_RATE}"
 
 
 def read_published(folder: Path) -> Listing:

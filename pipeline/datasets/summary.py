@@ -22,13 +22,13 @@ from featurestack.features_cache.table import by_label, originals, untrainable
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import FEATURES
-from featurestack.pipeline.options import DataOptions, SourceOptions
+from featurestack.pipeline.options import AlterOptions, SourceOptions
 from featurestack.storage.files import may_write
 
 FAULTS_SHOWN = 10
 
 
-def make_dataset(options: DataOptions) -> int:
+def make_dataset(options: AlterOptions) -> int:
     """The command `data`: fetch or alter a dataset, and summarise it; 1 for faults."""
     if options.alter:
         from featurestack.pipeline.alterations import write_altered

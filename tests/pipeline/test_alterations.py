@@ -15,7 +15,7 @@ from featurestack.pipeline import alterations as alter
 from featurestack.pipeline.alterations import apply_alteration
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.datasets.summary import make_dataset
-from featurestack.pipeline.options import DataOptions
+from featurestack.pipeline.options import AlterOptions
 from tests.pipeline.datasets.folders import write
 from tests.refusal import refused
 
@@ -153,7 +153,7 @@ def asked(tmp_path):
     table = tmp_path / "mine.csv"
     table.write_text("\n".join(["filename,label,group", *rows]))
     given = {"alter": "gain,noise", "copies": 2, "name": "altered"}
-    return DataOptions(dataset=str(table), data=tmp_path / "data", **given)
+    return AlterOptions(dataset=str(table), data=tmp_path / "data", **given)
 
 
 def test_copies_are_files_in_their_originals_group_and_fold(asked, capsys):
@@ -163,7 +163,7 @@ def test_copies_are_files_in_their_originals_group_and_fold(asked, capsys):
     file = asked.data / "altered" / "altered.csv"
     listed = pd.read_csv(file, keep_default_na=False, dtype=str)
     assert listed["train_only"].tolist() == [""] * 6 + ["1"] * 12
-    dataset = load(DataOptions(dataset=str(file), data=asked.data))
+    dataset = load(AlterOptions(dataset=str(file), data=asked.data))
     clips = dataset.table.set_index("clip_id")
     for name, copy in zip(listed["alteration"][6:], clips.index[6:]):
         original = clips.loc[copy.partition("~")[0]]

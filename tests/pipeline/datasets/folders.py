@@ -4,13 +4,13 @@ import numpy as np
 import soundfile
 
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.options import ExtractOptions
+from featurestack.pipeline.options import FeaturesCommand
 
 
 def dataset(where, data, **given):
     """Load DATASET=`where` with these options; DATA= is the folder `data`/data."""
-    options = ExtractOptions
-    return load(options(dataset=str(where), data=data / "data", **given))
+    given = {"dataset": str(where), "data": data / "data", **given}
+    return load(FeaturesCommand(**given))
 
 
 def write(path, seconds=0.1, rate=8_000):
