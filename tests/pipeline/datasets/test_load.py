@@ -1,5 +1,5 @@
-"""DATASET=: names, folders, CSV files, caches; sample rate, duration and altered
-copies; the summary.
+"""DATASET=: names, folders, CSV files, caches; sample rate and duration; the summary,
+and the command that follows from a dataset's state.
 """
 
 from dataclasses import replace
@@ -7,10 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from featurestack.checks.run import check_dataset as check
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
-from featurestack.pipeline.datasets.load import held_whole
-from featurestack.pipeline.datasets.summary import summarise_dataset
+from featurestack.pipeline.datasets.load import held_whole, load
+from featurestack.pipeline.datasets.name_fields import NameField
+from featurestack.pipeline.datasets.summary import (
+    next_lines,
+    state_of,
+    summarise_dataset,
+)
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from tests.pipeline.changing import with_flac_length
@@ -21,6 +27,7 @@ from tests.pipeline.datasets.folders import (
     esc_layout,
     write,
 )
+from tests.pipeline.extraction import options
 from tests.refusal import refused
 
 
@@ -162,11 +169,11 @@ def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys
     rows = "a.wav,1,dog,1 b.wav,1,dog,2 c.wav,2,dog,4 d.wav,1,rain,2"
     rows += " missing.wav,1,owl,3"
     folder = esc_layout(tmp_path / "my sounds", rows)
-    options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
-    assert summarise_dataset(options) == 0
+    given = SourceOptions(dataset=str(folder), data=tmp_path / "data")
+    assert summarise_dataset(given) == 0
     assert f"DATASET='{folder}'" in capsys.readouterr().out.splitlines()[-1]
     (folder / "audio" / "missing.wav").unlink()
-    assert summarise_dataset(options) == 1
+    assert summarise_dataset(given) == 1
     shown = capsys.readouterr().out
     # `check` and the report count alike
     assert "my sounds: 4 clips, 2 classes, 2 folds, 3 source recordings\n" in shown
@@ -179,3 +186,73 @@ def test_a_folder_in_esc_50s_layout_has_five_seconds_at_the_commonest_rate(tmp_p
     clips = dataset(folder, tmp_path)
     assert clips.sample_rate == 8_000
     assert clips.duration == 5
+
+
+def proposal(given):
+    dataset = load(given)
+    return next_lines(state_of(given, dataset), dataset)
+
+
+def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
+    asked = options(sounds, runs=sounds.folder.parent / "runs")
+
+    def proposed():
+        return proposal(asked)
+
+    # own sounds are checked first
+    checked = f"next: make check DATASET={sounds.csv} "
+    assert proposed().startswith(checked) and "\n" not in proposed()
+    extract.extract_features(asked)
+    assert "next: make check " in capsys.readouterr().out
+    assert check(asked) == 0
+    assert "\nnext: make train " in capsys.readouterr().out
+    assert "FEATURES='rms zcr rms+zcr' MODEL=texturenet" in proposed()
+    sounds.add()
+    assert proposed().startswith("next: make check ")
+    assert check(asked) == 0
+    assert proposed().startswith("next: make features ")
+    extract.extract_features(options(sounds, features="rms@hop_length=256"))
+    assert "FEATURES='rms rms@hop_length=256 zcr'" in proposed()
+    extract.extract_features(asked)
+    assert proposed().startswith("next: make train ")
+    clips = sorted(sounds.folder.glob("*.wav"))
+    clips[1].write_bytes(clips[0].read_bytes())  # in another fold
+    assert check(asked) == 1
+    assert "mel mfcc" not in proposed()
+    assert proposed().startswith("first: keep one of the equal clips")
+
+
+def test_the_field_that_check_found_is_in_its_next_command(sounds):
+    asked = options(sounds)
+    dataset = load(asked)
+    where, group = "field 1 of the names", "^([^_]+)"
+    field = NameField(where, group, dataset.table["label"], "")
+    found = replace(dataset, field=field)
+    lines = next_lines(state_of(asked, found), found)
+    assert "GROUP='^([^_]+)'" in lines
+
+
+def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):
+    for row in sounds.rows:
+        row["fold"] = 1
+    sounds.write()
+    asked = options(sounds)
+    _, reason = proposal(asked).splitlines()
+    assert reason.startswith("no training yet: one fold")
+    assert extract.extract_features(asked) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == reason
+    assert proposal(asked).splitlines()[-1] == reason
+
+
+def test_faults_are_all_named_or_counted(tmp_path, capsys):
+    folder = class_folders(tmp_path / "mine")
+    given = SourceOptions(dataset=str(folder), data=tmp_path / "data")
+    files = sorted(folder.rglob("*.wav"))
+    for broken, left in ((11, 0), (12, 2)):
+        for file in files[:broken]:
+            file.write_bytes(b"no sound")
+        assert summarise_dataset(given) == 1
+        told = capsys.readouterr().out
+        assert f"{broken} faults" in told
+        assert told.count("not audio") == broken - left
+        assert ("and 2 more" in told) == bool(left)
