@@ -6,16 +6,15 @@ words that name the dataset and its folders, and those that a run was trained wi
 
 A proposal changes no number: a report corrects its verdicts for every run that was
 trained, so that following one does not flatter the result. Features are compared
-without their framing: frames of 46 ms make no other feature of mel.
+without the length of their frames: frames of 46 ms make no other feature of mel.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurestack.commandline.errors import make_command
 
-# parameters of frames
-FRAMING = ("frame", "n_fft", "frame_length", "win_length", "hop_length")
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 # spectrum, coarse shape and modulation in time: none of them contains another
 COMPLEMENTARY = "mel+mfcc+modulation"
@@ -78,58 +77,43 @@ class State:
 
 
 def unframed(name: str) -> str:
-    """A feature's name without rows and without parameters that count samples.
+    """A feature's name without rows and without the length of frames.
 
-    >>> unframed("mel@hop_length=192,n_fft=768,n_mels=64"), unframed("mfcc:1-19")
+    >>> unframed("mel@frame=46,n_mels=64"), unframed("mfcc:1-19")
     ('mel@n_mels=64', 'mfcc')
     """
-    feature, _, parameters = name.partition(":")[0].partition("@")
-    given = parameters.split(",") if parameters else []
-    others = [each for each in given if each.partition("=")[0] not in FRAMING]
-    return f"{feature}@{','.join(others)}" if others else feature
+    return re.sub(r"\bframe=[\d.]+,?", "", name.partition(":")[0]).rstrip("@,")
 
 
 def by_unframed(names: Iterable[str]) -> dict[str, str]:
-    """Name without framing -> the stored name; the plain feature if it is there."""
-    found: dict[str, str] = {}
-    for name in names:
-        bare = unframed(name)
-        if bare not in found or name == bare:
-            found[bare] = name
-    return found
+    """Name without the length of frames -> the stored name, the plain one if it is
+    there.
+    """
+    return {unframed(name): name for name in sorted(names, key=len, reverse=True)}
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
     """The features in COMPARED; if fewer than two are there, up to three of all but
     vectors (one frame) and the waveform, which are not stacked with others.
 
-    >>> first_compared({"rms": 9, "mel@n_fft=768": 9, "mfcc@n_fft=768": 9})
-    ['mel@n_fft=768', 'mfcc@n_fft=768']
+    >>> first_compared({"rms": 9, "mel@frame=46": 9, "mfcc@frame=46": 9})
+    ['mel@frame=46', 'mfcc@frame=46']
     """
-    maps = [
-        name
-        for name, count in frames.items()
-        if count != 1 and unframed(name) != "waveform"
-    ]
+    maps = [n for n, count in frames.items() if count != 1 and n != "waveform"]
     stored = by_unframed(maps)
     first = [stored[name] for name in COMPARED if name in stored]
-    if len(first) >= 2:
-        return first
-    others = [name for name in maps if name not in first]
-    return [*first, *others][:3]
+    return first if len(first) >= 2 else [*dict.fromkeys([*first, *maps])][:3]
 
 
 def complementary(names: Iterable[str]) -> str:
     """The set COMPLEMENTARY by its features' stored names; '' if one is not there.
 
-    >>> complementary(["mel@n_fft=768", "mfcc@n_fft=768", "modulation", "rms"])
-    'mel@n_fft=768+mfcc@n_fft=768+modulation'
+    >>> complementary(["mel@frame=46", "mfcc@frame=46", "modulation", "rms"])
+    'mel@frame=46+mfcc@frame=46+modulation'
     """
     stored = by_unframed(names)
     parts = COMPLEMENTARY.split("+")
-    if not {*parts} <= stored.keys():
-        return ""
-    return "+".join(stored[part] for part in parts)
+    return "+".join(stored[p] for p in parts) if {*parts} <= stored.keys() else ""
 
 
 def untried(state: State) -> list[str]:
@@ -225,8 +209,7 @@ def next_step(state: State) -> tuple[str, str]:
 
 def next_line(state: State) -> str:
     """The line with the next command, the last that another command prints."""
-    command, _ = next_step(state)
-    return f"next: {command}"
+    return f"next: {next_step(state)[0]}"
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

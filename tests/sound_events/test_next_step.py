@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from featurestack.commandline.next_step import State, Trained, next_step
 
-FINE = "@hop_length=128"
+FINE = "@frame=12"
 
 
 def test_a_first_run_on_events_is_one_of_frames():
