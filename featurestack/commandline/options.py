@@ -261,16 +261,12 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         flag = "" if equals or is_switch else name
     if flag and not given[flag]:
         raise RequestError(f"--{flag.replace('_', '-')}: expected a value")
-    dropped = {*PLACES} - {*known}
-    if "predictions" in known and given.get("predictions"):
-        of_table = sorted({"group", "label"} & dropped & {*given})
-        for name in of_table:
+    for name in [name for name in PLACES if name not in known]:
+        if given.pop(name, "") and name in ("group", "label"):
             tell(
-                f"{name.upper()}= has no effect on PREDICTIONS=: the table's column"
-                f" {name} counts"
+                f"{name.upper()}= has no effect on this command: the {name}s are those"
+                " of the cache or the table"
             )
-    for name in dropped:
-        given.pop(name, None)
     return given
 
 

@@ -96,6 +96,11 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
         parse(Some, [given])
 
 
+def test_a_group_is_said_to_have_no_effect_where_no_sounds_are_read(capsys):
+    assert texts(DatasetOptions, ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]) == {}
+    assert capsys.readouterr().err.startswith("GROUP= has no effect on this command")
+
+
 def test_options_made_in_python_are_checked_alike():
     with refused("RATE=inf: expected at most 1e"):
         Some(rate=math.inf)
