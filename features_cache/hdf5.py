@@ -41,7 +41,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from featurestack.commandline.errors import DamagedFile
 from featurestack.storage.files import Lock, is_file, write_at
@@ -170,19 +170,13 @@ def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
 
 
 def allocated(
-    file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype
+    file: h5py.File, name: str, shape: tuple[int, ...], dtype: DTypeLike
 ) -> h5py.Dataset:
     """A contiguous dataset that HDF5 allocates at once and never fills."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    creation.set_obj_track_times(False)
-    space = h5py.h5s.create_simple(shape)
-    identity = h5py.h5d.create(
-        file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=creation
-    )
-    return h5py.Dataset(identity)
+    return file.create_dataset(name, shape, dtype, dcpl=creation)
 
 
 FORMAT = 1
@@ -441,5 +435,5 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
             write_attributes(positions, {"units": unit})
         allocated(file, "state", (len(clip_ids),), STATE)
         shape = (len(clip_ids), spec.rows, spec.frames)
-        values = allocated(file, "values", shape, np.dtype(spec.dtype))
+        values = allocated(file, "values", shape, spec.dtype)
         write_attributes(values, {"units": spec.units})

@@ -1,5 +1,5 @@
-"""BACKEND=dask: a Dask cluster's workers, called like the worker processes of this
-machine.
+"""SCHEDULER=tcp://host:port: a Dask cluster's workers, called like the worker
+processes of this machine.
 
 Workers write their own clips into the cache; no audio and no feature values are sent.
 If a worker dies, Dask gives its batches to others, and clips that it had written stay
@@ -79,8 +79,8 @@ def connected(scheduler: str) -> Iterator[Cluster]:
     # Dask itself would start a cluster, or try for 10 s
     if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):
         raise RequestError(
-            "BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask"
-            " scheduler"
+            f"SCHEDULER={scheduler}: expected the address of a Dask scheduler, as"
+            " tcp://host:port"
         )
     protocol, _, place = scheduler.rpartition("://")
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):

@@ -50,7 +50,6 @@ def extract(
     jobs: int | None = None,
     part: str = "1/1",
     dtype: Literal["float16", "float32"] = "float16",
-    backend: Literal["processes", "dask"] = "processes",
     scheduler: str = "",
     yes: bool = False,
     quiet: bool = False,

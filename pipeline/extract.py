@@ -262,12 +262,10 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
     """A Dask cluster, processes of this machine, or this process."""
-    if options.backend == "dask":
-        with needed("scale", "BACKEND=dask"):
+    if options.scheduler:
+        with needed("scale", "SCHEDULER"):
             from featurestack.cluster import connected
         return connected(options.scheduler)
-    if options.scheduler:
-        tell("SCHEDULER applies only with BACKEND=dask")
     jobs = options.jobs or cpu_count()
     if jobs > 1:
         return Workers(jobs)

@@ -90,10 +90,9 @@ class FeaturesCommand(ComputeOptions):
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
     )
-    backend: Literal["processes", "dask"] = option(
-        "processes", "worker processes of this machine, or a Dask cluster"
+    scheduler: str = option(
+        "", "address of a Dask cluster that extracts, tcp://host:port"
     )
-    scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
 
 
 class ShowOptions(DatasetOptions, ReportsOptions):

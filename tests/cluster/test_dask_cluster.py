@@ -22,7 +22,7 @@ from tests.refusal import refused
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip(
-    "distributed", reason="BACKEND=dask needs the extra scale"
+    "distributed", reason="SCHEDULER needs the extra scale"
 )
 dask_cluster = pytest.importorskip("featurestack.cluster")
 Cluster = dask_cluster.Cluster
@@ -76,7 +76,7 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
             local_directory=tmp_path / "dask",
         ) as dask,
     ):
-        on = {"backend": "dask", "scheduler": dask.scheduler_address}
+        on = {"scheduler": dask.scheduler_address}
         killed = dask.workers[0].pid
         killing = thread.submit(
             end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL)

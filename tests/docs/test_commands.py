@@ -197,7 +197,7 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 # table or recordings are needed
 NOT_HERE = re.compile(
     r"listen|bench|demo|answer|"
-    r".* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=|CHECK(ED)?=)|"
+    r".* (SCHEDULER=|TRACKER=\S*wandb|\S*embedding@|TABLES=|CHECK(ED)?=)|"
     r".* MODEL=frames|"
     r".* PREDICTIONS=|analysis .*MODEL="  # its models are not trained here
 )

@@ -27,7 +27,7 @@ features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=8000 FEATURES=cqt -> cqt 40
 features DATASET=easy.csv AUDIO_DIR=easy GROUP=reocrding -> reocrding
 features DATASET=easy.csv AUDIO_DIR=nowhere NAME=other -> nowhere
 features DATASET=easy NAME=easy -> easy NAME=
-features DATASET=easy.csv AUDIO_DIR=easy BACKEND=dask -> SCHEDULER
+features DATASET=easy.csv AUDIO_DIR=easy SCHEDULER=dask -> SCHEDULER=dask tcp
 features DATASET=no_label.csv -> no_label.csv label
 features DATASET=no_rows.csv -> no_rows.csv
 features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
