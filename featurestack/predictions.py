@@ -48,9 +48,6 @@ COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]
 COLUMNS += ["difference_low", "difference_high", "p", "verdict"]
 
 
-# ---- a table
-
-
 def read_table(file: Path) -> pd.DataFrame:
     """The rows as text, indexed by file and line."""
     frame = read_csv(file).rename(columns=str.strip)
@@ -64,17 +61,15 @@ def read_table(file: Path) -> pd.DataFrame:
 def predictions_in(
     frame: pd.DataFrame, truth: pd.DataFrame | None = None
 ) -> Predictions:
-    """The predictions of one model.
-
-    frame  rows as `read_table` has them; its index is for messages
-    truth  the clips of the dataset, if it has the true labels instead of the table
+    """The predictions of one model, of rows as `read_table` has them; `truth` are the
+    clips of the dataset, if it has the true labels instead of the table.
     """
     needed = ("clip",) if truth is not None else ("clip", "label")
-    lacking = [name for name in needed if name not in frame]
+    lacking = [f"column {name}" for name in needed if name not in frame]
     if frame.empty or lacking:
-        what = f"no column {' and no column '.join(lacking)}" if lacking else "no row"
+        what = " and no ".join(lacking or ["row"])
         raise RequestError(
-            f"the table of predictions has {what}; its first line should be"
+            f"the table of predictions has no {what}; its first line should be"
             f" {FIRST_LINE}, or without label if DATASET= has the labels; it is"
             f" {shortened(','.join(map(str, frame)))}"
         )
@@ -101,7 +96,10 @@ def predictions_in(
 def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
     """clip_id, target, group and fold of each row; RequestError without a label."""
     clips = pd.DataFrame({"clip_id": frame["clip"]})
-    clips["target"] = frame["label"].str.split(SEPARATOR).map(joined)
+    labels = frame["label"].str.split(SEPARATOR)
+    clips["target"] = [
+        SEPARATOR.join(filter(None, map(str.strip, each))) for each in labels
+    ]
     group = frame["group"].str.strip() if "group" in frame else frame["clip"]
     clips["group"] = group.where(group != "", frame["clip"])
     clips["fold"] = frame["fold"].str.strip() if "fold" in frame else "1"
@@ -109,10 +107,6 @@ def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
     if (lacking := clips["target"] == "").any() and not several:
         raise RequestError(f"{lacking.idxmax()}: the clip has no label")
     return clips
-
-
-def joined(labels: Sequence[str]) -> str:
-    return SEPARATOR.join(filter(None, map(str.strip, labels)))
 
 
 def of_dataset(frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -142,9 +136,10 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
     together, and not only the others, sum to 1 in each row.
     """
     classes = [str(name) for name in frame if name not in KNOWN]
+    file = str(frame.index[0]).partition(",")[0]
     if absent := sorted(labels - {*classes}):
         raise RequestError(
-            f"{row_of(frame)}: the class {absent[0]!r} has no column of probabilities;"
+            f"{file}: the class {absent[0]!r} has no column of probabilities;"
             f" the columns are {shortened(', '.join(classes))}"
         )
     scores = frame[classes].apply(pd.to_numeric, errors="coerce").astype(float)
@@ -162,18 +157,10 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
         without = (scores[[*labels]].sum(axis=1) - 1).abs() < SUM_WITHIN
         if tags or not with_them.all() or without.all():
             raise RequestError(
-                f"{row_of(frame)}: no clip has the class {unlabelled[0]!r}; remove the"
+                f"{file}: no clip has the class {unlabelled[0]!r}; remove the"
                 " column if it is none"
             )
     return scores
-
-
-def row_of(frame: pd.DataFrame) -> str:
-    """The file of a table, for messages."""
-    return str(frame.index[0]).partition(",")[0]
-
-
-# ---- runs
 
 
 def write_runs(options: AnalysisOptions) -> str:
@@ -207,9 +194,6 @@ def labels_of(options: AnalysisOptions) -> pd.DataFrame:
         source = part_of(options, SourceOptions, sample_rate=8000, duration=1)
         table = load(source).table
     return originals(table).reset_index(drop=True)
-
-
-# ---- arrays
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from featurestack.commandline.errors import RequestError, pip_install
-from featurestack.commandline.registry import Registry
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -124,9 +123,7 @@ class WeightsAndBiases(TensorBoard):
         print(place)
 
 
-TRACKERS: Registry[type[TensorBoard]] = Registry(
-    "tracker", {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
-)
+TRACKERS = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
 
 
 def tracker_of(name: str) -> type[TensorBoard]:

@@ -59,7 +59,7 @@ def test_the_keywords_of_a_function_are_its_commands_options(name):
     if COMMAND_OF[name] in ("show", "model"):
         pytest.skip("takes a clip, and enters a model")
     shown = inspect.signature(getattr(fs, name)).parameters
-    options = fields(options_of(COMMANDS[COMMAND_OF[name]]))
+    options = fields(options_of(COMMAND_OF[name]))
     if name == "clips":
         options = fields(SourceOptions)
     assert {*shown} == {*options, "quiet"}

@@ -12,7 +12,7 @@ from torch import nn
 
 import featurestack as fs
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.words import function_of, named
+from featurestack.commandline.words import function_of
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import RunModel, bundle_of_run, make_bundle
 from featurestack.predict.options import BundleOptions, ExportOptions
@@ -110,11 +110,10 @@ def test_a_layer_that_onnx_lacks_is_one_sentence(options, tmp_path, monkeypatch,
 
 
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch):
-    command = named("export")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "featurestack.onnx")
     with refused(r"export needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
-        function_of(command)
+        function_of("export")
 
 
 CLIPS = [sound(CLASSES[n % 3], 40 + n, seconds=1 - 0.2 * n) for n in range(4)]

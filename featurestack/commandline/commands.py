@@ -41,7 +41,6 @@ from featurestack.commandline.terminal import (
 from featurestack.commandline.words import (
     commands_taking,
     function_of,
-    named,
     options_of,
 )
 
@@ -109,10 +108,9 @@ def run_words(given: Sequence[str]) -> int | None:
 
         print(explained(rest) if word == "help" else explained([]))
         return 0
-    command = named(word)
     if {*HELP} & {*rest}:
         return run_words(["help", word])
-    return run(function_of(command), options_of(command), rest)
+    return run(function_of(word), options_of(word), rest)
 
 
 def run(

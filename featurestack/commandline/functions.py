@@ -22,7 +22,7 @@ from featurestack.commandline.options import (
     written,
 )
 from featurestack.commandline.terminal import silenced
-from featurestack.commandline.words import function_of, named
+from featurestack.commandline.words import function_of
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -122,4 +122,4 @@ def options_from(kind: type[T], values: Mapping[str, object]) -> T:
 
 def run_command(word: str, options: Options) -> Any:
     """Run the command of a word; what it returns."""
-    return function_of(named(word))(options)
+    return function_of(word)(options)

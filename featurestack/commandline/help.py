@@ -58,7 +58,7 @@ def listing() -> str:
     lines = [f"  {word:{width}}  {meaning}" for word, meaning in words.items()]
     common = []
     for names in COMMON:
-        options = fields(options_of(COMMANDS[names[0]]))
+        options = fields(options_of(names[0]))
         for name in names[1:]:
             [meaning] = meanings({name: options[name]}).values()
             text = f"  {name.upper() + '=':{width}}  {meaning}"
@@ -120,7 +120,7 @@ def _indented(text: str) -> str:
 def help_of(word: str) -> str:
     """The help of one command: its usage, and each option with its meaning."""
     command = named(word)
-    options = options_of(command)
+    options = options_of(word)
     typed = f"{program()} {ALIASES.get(word, word)}"
     lines = [f"usage: {typed} [NAME=value] ...\n\n{command.meaning}\n"]
     if more := (inspect.getdoc(options) or "").partition("\n\n")[2]:

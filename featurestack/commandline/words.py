@@ -159,15 +159,15 @@ def named(word: str) -> Command:
     return Registry("command", COMMANDS)[ALIASES.get(word, word)]
 
 
-def options_of(command: Command) -> type[Options]:
+def options_of(word: str) -> type[Options]:
     """The class of a command's options."""
-    options: type[Options] = _object(command.options)
+    options: type[Options] = _object(named(word).options)
     return options
 
 
-def function_of(command: Command) -> Callable[[Any], object]:
+def function_of(word: str) -> Callable[[Any], object]:
     """The function that a command runs with its options."""
-    word = next(word for word, other in COMMANDS.items() if other is command)
+    command = named(word)
     with needed(command.extra, word) if command.extra else nullcontext():
         function: Callable[[Any], object] = _object(command.run)
     return function
@@ -179,7 +179,7 @@ def _object(place: str) -> Any:
 
 def every_options() -> "dict[str, dict[str, Field[Any]]]":
     """Word -> options by name."""
-    return {word: fields(options_of(command)) for word, command in COMMANDS.items()}
+    return {word: fields(options_of(word)) for word in COMMANDS}
 
 
 def commands_taking(name: str) -> list[str]:

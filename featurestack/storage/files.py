@@ -152,7 +152,7 @@ class Lock:
     def drop(self) -> None:
         """Give the lock up and keep its file open."""
         with suppress(OSError):
-            release_flock(self.descriptor)
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def release(self) -> None:
         """Close the file, which stays: removing it would let two hold it."""
@@ -242,7 +242,9 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
                 place = folder / file.relative_to(stage)
                 if not place.exists():
                     lacking.append((file, place))
-                elif not same_content(file, place):
+                elif file.is_dir() != place.is_dir() or (
+                    file.is_file() and not filecmp.cmp(file, place, shallow=False)
+                ):
                     raise RequestError(
                         f"{place} is there with other content and is not replaced: move"
                         " it, or give another folder, DATA="
@@ -254,13 +256,6 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
                 file.replace(place)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def same_content(file: Path, other: Path) -> bool:
-    """Whether both are folders, or files of the same bytes."""
-    if file.is_dir() or other.is_dir():
-        return file.is_dir() and other.is_dir()
-    return filecmp.cmp(file, other, shallow=False)
 
 
 def making(folder: Path) -> Lock:
@@ -313,10 +308,6 @@ def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
         if error.errno not in NO_LOCKS_HERE:
             raise
     return True
-
-
-def release_flock(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def is_running(process: str) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from featurestack.answers import demo as demos
 from featurestack.commandline.commands import values_of
-from featurestack.commandline.words import named, options_of
+from featurestack.commandline.words import options_of
 
 
 def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
@@ -55,4 +55,4 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
         word, *given = shlex.split(words.partition(" ")[2].removeprefix("-m "))
         if word == "featurestack":
             word, *given = given
-        assert values_of(options_of(named(word)), given)
+        assert values_of(options_of(word), given)

@@ -18,7 +18,6 @@ from featurestack.commandline.words import (
     ALIASES,
     every_options,
     function_of,
-    named,
     options_of,
 )
 from featurestack.features_cache.names import parse_list
@@ -164,7 +163,7 @@ def test_every_command_exists_and_takes_its_options(page):
             )
             assert is_module or shown.name in THEIRS, shown
         elif "--help" not in given and (given or shown.fenced):
-            asked = options_of(named(shown.name))
+            asked = options_of(shown.name)
             options = asked.build(texts(asked, given))
             # `train` has its runs' options as texts
             read = getattr(options, "given", None) or vars(options)
@@ -266,7 +265,7 @@ def small(name, words):
     """The same request for the thirty clips: one epoch, two of each list, nothing from
     the network.
     """
-    options = options_of(named(name))
+    options = options_of(name)
     own = fields(options)
     given = {
         field: text
@@ -316,5 +315,5 @@ def test_the_fenced_commands_of_a_page_run(page, workshop):
         if (name, str(options)) in workshop:
             continue  # on another page
         workshop.add((name, str(options)))
-        status = function_of(named(name))(options)
+        status = function_of(name)(options)
         assert not status or name == "check", words  # a leak may be certain
