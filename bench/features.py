@@ -14,9 +14,9 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.options import FeaturesBenchOptions
 from bench.record import bench
+from featurestack.commandline.options import part_of
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
@@ -35,51 +36,48 @@ from featurestack.pipeline.worker import keep_freed_arrays
 from tests import reference
 
 TRIPLE = ("mel", "mfcc", "chroma")
-TOGETHER = "+".join(TRIPLE)
 ONE_THREAD = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-SHARED = "librosa, one shared spectrogram"
-AUDIOFLUX = "audioFlux, a C library"
-CALLS = "librosa by calls, hpss once"
 # not librosa's; `embedding` needs a network
 NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc", "embedding"}
-WITH_FILES = ", with files"
 RATE, SAMPLES = 44100, 5 * 44100
 CLIPS = 20  # evenly spaced in the dataset
-Times = dict[str, float]  # feature -> time
+Names = tuple[str, ...]
+Maps = list[np.ndarray]
 
 
 @cache
-def _sound(path: str) -> np.ndarray:
+def read(path: str) -> np.ndarray:
     return audio.load_clip(path, RATE, SAMPLES)
 
 
-def ours(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of each feature of one clip; the features share intermediate results."""
-    clip = Clip(_sound(path), RATE)
-    return {
-        name: _timed(resolve_feature(Channel(name)).compute, clip) for name in names
-    }
+def read_by_librosa(path: str) -> np.ndarray:
+    import librosa
+
+    y, _ = librosa.load(path, sr=RATE)
+    return librosa.util.fix_length(y, size=SAMPLES)
 
 
-def plain(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of each librosa call from the waveform; the two halves of hpss count as
-    one call.
+def ours(y: np.ndarray, names: Names) -> Maps:
+    """Features of one clip, which share intermediate results."""
+    clip = Clip(y, RATE)
+    return [resolve_feature(Channel(name)).compute(clip) for name in names]
+
+
+def plain(y: np.ndarray, names: Names) -> Maps:
+    """librosa's calls from the samples; the two halves of hpss are one call."""
+    twice = "percussive" if "harmonic" in names else ""
+    return [reference.compute(name, y, RATE) for name in names if name != twice]
+
+
+def shared(y: np.ndarray, _: Names) -> Maps:
+    """mel, mfcc and chroma by librosa from one spectrogram, as an experienced user
+    writes it.
     """
-    twice = {"percussive"} if "harmonic" in names else set()
-    y = _sound(path)
-    return {
-        name: 0.0 if name in twice else _timed(reference.compute, name, y, RATE)
-        for name in names
-    }
-
-
-def _triple(y: np.ndarray) -> list[np.ndarray]:
-    """mel, mfcc and chroma by librosa from one spectrogram."""
     import librosa
 
     power = np.abs(librosa.stft(y=y)) ** 2
@@ -88,54 +86,8 @@ def _triple(y: np.ndarray) -> list[np.ndarray]:
     return [decibels, coefficients, librosa.feature.chroma_stft(S=power, sr=RATE)]
 
 
-def shared(path: str, _: tuple[str, ...]) -> Times:
-    """Seconds of mel, mfcc and chroma by librosa from one spectrogram, as an
-    experienced user writes it.
-    """
-    return {TOGETHER: _timed(_triple, _sound(path))}
-
-
-def ours_with_files(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of decoding a clip, computing its features and writing them."""
-
-    def whole() -> None:
-        clip = Clip(audio.load_clip(path, RATE, SAMPLES), RATE)
-        _write(resolve_feature(Channel(name)).compute(clip) for name in names)
-
-    return {"all": _timed(whole)}
-
-
-def plain_with_files(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of the same by librosa, call by call."""
-    calls = [name for name in names if name != "percussive" or "harmonic" not in names]
-
-    def whole() -> None:
-        y = _loaded(path)
-        _write(reference.compute(name, y, RATE) for name in calls)
-
-    return {"all": _timed(whole)}
-
-
-def shared_with_files(path: str, _: tuple[str, ...]) -> Times:
-    """Seconds of the same by librosa from one spectrogram."""
-    return {"all": _timed(lambda: _write(_triple(_loaded(path))))}
-
-
-def _loaded(path: str) -> np.ndarray:
-    import librosa
-
-    y, _ = librosa.load(path, sr=RATE)
-    return librosa.util.fix_length(y, size=SAMPLES)
-
-
-def _write(values: Iterable[np.ndarray]) -> None:
-    with tempfile.TemporaryFile() as file:
-        for each in values:
-            file.write(np.ascontiguousarray(each, np.float16).data)
-
-
 @cache
-def _audioflux() -> Callable[[np.ndarray], object]:
+def _audioflux() -> Callable[[np.ndarray], list[np.ndarray]]:
     """mel, mfcc and chroma by audioFlux 0.1.9, as in its documentation.
 
     Its values are not librosa's: windows, norms and frame counts differ.
@@ -152,95 +104,93 @@ def _audioflux() -> Callable[[np.ndarray], object]:
     mel = af.BFT(num=128, scale_type=SpectralFilterBankScaleType.MEL, **common)
     coefficients = af.XXCC(num=128)
 
-    def triple(y: np.ndarray) -> None:
+    def triple(y: np.ndarray) -> list[np.ndarray]:
         values = mel.bft(y, result_type=1)
         coefficients.set_time_length(time_length=values.shape[-1])
-        coefficients.xxcc(values, cc_num=40)
-        af.chroma_linear(y, high_fre=RATE / 2, **common)
+        cepstrum = coefficients.xxcc(values, cc_num=40)
+        return [values, cepstrum, af.chroma_linear(y, high_fre=RATE / 2, **common)]
 
     return triple
 
 
-def audioflux(path: str, _: tuple[str, ...]) -> Times:
-    """Seconds of mel, mfcc and chroma by audioFlux."""
-    return {TOGETHER: _timed(_audioflux(), _sound(path))}
+def audioflux(y: np.ndarray, _: Names) -> Maps:
+    """mel, mfcc and chroma by audioFlux."""
+    return _audioflux()(y)
 
 
-def _timed(work: Callable[..., object], *arguments: object) -> float:
+Way = Callable[[np.ndarray, Names], Maps]
+# alternative -> its name, and whether it has only the three features of TRIPLE
+ALTERNATIVES: dict[Way, tuple[str, bool]] = {
+    shared: ("librosa, one shared spectrogram", True),
+    audioflux: ("audioFlux, a C library", True),
+    plain: ("librosa by calls, hpss once", False),
+}
+
+
+def seconds(way: Way, path: str, names: Names, files: bool) -> float:
+    """Processor time of a clip's features, or of decoding, computing and writing."""
+    y = read(path)
     begun = time.process_time()
-    work(*arguments)
+    if files:
+        y = read.__wrapped__(path) if way is ours else read_by_librosa(path)
+    maps = way(y, names)
+    if files:
+        with tempfile.TemporaryFile() as file:
+            for each in maps:
+                file.write(np.ascontiguousarray(each, np.float16).data)
     return time.process_time() - begun
 
 
-def measure(paths: list[str], librosas: tuple[str, ...]) -> dict[str, Times]:
-    """way -> feature -> milliseconds a clip."""
-    ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
-        "ours, the three": (ours, TRIPLE),
-        "ours, librosa's": (ours, librosas),
-        "ours, the three" + WITH_FILES: (ours_with_files, TRIPLE),
-        "ours, librosa's" + WITH_FILES: (ours_with_files, librosas),
-        CALLS: (plain, librosas),
-        CALLS + WITH_FILES: (plain_with_files, librosas),
-        SHARED: (shared, TRIPLE),
-        SHARED + WITH_FILES: (shared_with_files, TRIPLE),
-    }
-    if find_spec("audioflux"):
-        ways[AUDIOFLUX] = audioflux, TRIPLE
-    rounds: dict[str, list[Times]] = {way: [] for way in ways}
-    alone = partial(
-        ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), threadpool_limits
-    )
-    with alone((1,)) as fast, alone((1,)) as usual:
-        # this project's setting of the C library
-        fast.submit(keep_freed_arrays).result()
-        for path in progress([paths[0], *paths], label="clips", unit="clips"):
-            for way, (work, names) in ways.items():
-                process = fast if work in (ours, ours_with_files) else usual
-                rounds[way].append(process.submit(work, path, names).result())
-    return {
-        way: {
-            name: 1e3 * statistics.median(each[name] for each in times[1:])
-            for name in times[0]
-        }
-        for way, times in rounds.items()
-    }
-
-
-def comparison(measured: dict[str, Times]) -> Iterator[str]:
+def measure(paths: list[str], librosas: Names) -> Iterator[str]:
     """A line for each alternative: how many times as long it takes, and the two times
     of a clip, features alone and with files.
     """
-    whole = {way: sum(times.values()) for way, times in measured.items()}
-    ways = {
-        SHARED: (TOGETHER, "ours, the three"),
-        AUDIOFLUX: (TOGETHER, "ours, the three"),
-        CALLS: (f"librosa's {len(measured[CALLS])} features", "ours, librosa's"),
-    }
-    for way, (what, mine) in ways.items():
-        told = [
-            f"{whole[way + kind] / whole[mine + kind]:.1f} times as fast{kind}"
-            f" ({whole[mine + kind]:.1f} and {whole[way + kind]:.1f} ms a clip)"
-            for kind in ("", WITH_FILES)
-            if way + kind in whole
-        ]
-        if told:
-            yield f"{what} against {way}: {'; '.join(told)}"
+    ways = [
+        way for way in ALTERNATIVES if way is not audioflux or find_spec("audioflux")
+    ]
+    calls = [(way, TRIPLE if ALTERNATIVES[way][1] else librosas) for way in ways]
+    calls += [(ours, TRIPLE), (ours, librosas)]
+    jobs = [(*call, files) for call in calls for files in (False, True)]
+    times: dict[tuple[Way, Names, bool], list[float]] = {job: [] for job in jobs}
+    context = multiprocessing.get_context("spawn")
+    one_thread = {"initializer": threadpool_limits, "initargs": (1,)}
+    with (
+        ProcessPoolExecutor(1, context, **one_thread) as fast,
+        ProcessPoolExecutor(1, context, **one_thread) as usual,
+    ):
+        # this project's setting of the C library
+        fast.submit(keep_freed_arrays).result()
+        for path in progress([paths[0], *paths], label="clips", unit="clips"):
+            for way, names, files in jobs:
+                process = fast if way is ours else usual
+                spent = process.submit(seconds, way, path, names, files).result()
+                times[way, names, files].append(1e3 * spent)
+    for way, names in calls[:-2]:
+        told = []
+        for files in (False, True):
+            own, other = (
+                statistics.median(times[each, names, files][1:]) for each in (ours, way)
+            )
+            told.append(
+                f"{other / own:.1f} times as fast{', with files' * files}"
+                f" ({own:.1f} and {other:.1f} ms a clip)"
+            )
+        what = (
+            "+".join(TRIPLE) if names == TRIPLE else f"librosa's {len(names)} features"
+        )
+        yield f"{what} against {ALTERNATIVES[way][0]}: {'; '.join(told)}"
 
 
 def features(options: FeaturesBenchOptions) -> int:
     """Compare the extraction of features with librosa and audioFlux."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    source = SourceOptions(
-        dataset=options.dataset, data=options.data, name=options.name
-    )
-    table = load(source).table
+    table = load(part_of(options, SourceOptions)).table
     step = max(1, len(table) // CLIPS)
     paths = [str(path) for path in table.path.iloc[::step]][:CLIPS]
     names = options.features.split()
     if options.features == "all":
         names = [name for name in FEATURES.complete() if name in reference.DEFINITIONS]
-    measured = measure(paths, tuple(name for name in names if name not in NOT_LIBROSA))
-    for line in comparison(measured):
+    for line in measure(paths, tuple(n for n in names if n not in NOT_LIBROSA)):
         print(line)
     return 0
 
