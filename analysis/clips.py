@@ -10,7 +10,6 @@ import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -183,22 +182,7 @@ MP3_COMPRESSION = 0.9
 LONGEST_SECONDS = 10.0
 # characters of embedded audio in a page; other clips are linked
 MOST_EMBEDDED = 1_000_000
-
-
-@dataclass(frozen=True)
-class Audio:
-    """Audio by clip id: `embedded` MP3 as base64, or `links` to files."""
-
-    embedded: dict[str, str]
-    links: dict[str, str]
-
-    @property
-    def players(self) -> dict[str, str]:
-        """clip id -> address of its audio, a data URL if it is embedded."""
-        return self.links | {
-            clip: f"data:audio/mpeg;base64,{text}"
-            for clip, text in self.embedded.items()
-        }
+EMBEDDED = "data:audio/mpeg;base64,"  # begins the address of embedded audio
 
 
 def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
@@ -232,18 +216,18 @@ def clip_audio(
     wanted: Sequence[str],
     own: OwnFiles,
     most: int = MOST_EMBEDDED,
-) -> Audio:
-    """Audio of `clips` for the page of `own` files; clips whose audio file does not
-    exist are left out.
+) -> dict[str, str]:
+    """Clip id -> address of its audio for the page of `own` files; clips whose audio
+    file does not exist are left out.
 
-    The `wanted` clips are embedded in their order, up to `most` characters. The other
-    clips, and those that cannot be decoded, are linked.
+    The `wanted` clips are embedded in their order, as data URLs of up to `most`
+    characters. The other clips, and those that cannot be decoded, are linked.
     """
     table = cache.clips
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if is_file(path)}
     places = dict(zip(table["clip_id"], spans(table)))
-    embedded = {}
+    players = {}
     left = most
     for clip in progress(
         [clip for clip in wanted if clip in sources], label="audio", unit="clip"
@@ -264,14 +248,13 @@ def clip_audio(
             text = base64.b64encode((own.folder / made).read_bytes()).decode()
             left -= len(text)
             if left >= 0:
-                embedded[clip] = text
-    links = {}
+                players[clip] = f"{EMBEDDED}{text}"
     for clip, file in sources.items():
-        if clip not in embedded:
+        if clip not in players:
             start, end = places[clip]
             window = f"#t={start:.6g},{end:.6g}" if end else ""
-            links[clip] = quote(os.path.relpath(file, own.folder)) + window
-    return Audio(embedded, links)
+            players[clip] = quote(os.path.relpath(file, own.folder)) + window
+    return players
 
 
 # ---- the dataset
@@ -373,9 +356,9 @@ def browser_data(
     runs: Sequence[Run],
     clips: pd.DataFrame,
     features: Sequence[str],
-    links: Mapping[str, str],
+    players: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The object above without `group`; `links` is clip id -> address."""
+    """The object above without `group`; `players` as `clip_audio` makes them."""
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -410,6 +393,7 @@ def browser_data(
             views.append({"name": f"{folder.name}{which}", "runs": [len(entries)]})
             answers = top(probabilities, run.target, order)
             entries.append({"name": folder.name, "test_set": test_set, "top": answers})
+    links = {clip: at for clip, at in players.items() if not at.startswith(EMBEDDED)}
     described = [
         {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
         for number, (clip, group) in enumerate(clips["group"].items())

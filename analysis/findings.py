@@ -243,7 +243,7 @@ def tables_of(
         tables["ablations"] = pd.DataFrame([gain.row() for gain in gains])
     for own in every:
         tables[f"{own.name}.classes"] = reports[own.name]
-        if own.run.task.metric.errors == "confusion":
+        if own.run.metric.errors == "confusion":
             tables[f"{own.name}.confused"] = confused_pairs(own.run)
     return tables
 
@@ -294,7 +294,7 @@ def ranked_in(ranking: Ranking) -> list[Ranked]:
     reason = ranking.reason or ("alone" if len(ranking.runs) == 1 else ranking.untested)
     ranked = []
     for place, (run, difference) in enumerate(zip(ranking.runs, differences)):
-        of_folds, scores = run.task.metric.of_run(run)
+        of_folds, scores = run.metric.of_run(run)
         by_fold = of_folds[ranking.metric.name]
         verdict: Verdict = "tied"
         if reason:

@@ -140,7 +140,7 @@ class Ranking:
     @property
     def metric(self) -> RankingMetric:
         """The score by which they are ranked."""
-        return self.best.task.metric
+        return self.best.metric
 
     @property
     def unit(self) -> float:
@@ -331,7 +331,7 @@ def reason_apart(run: Run, other: Run) -> str:
 
 def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
     """Order comparable runs by accuracy; tags by mAP."""
-    accuracy, interval, by_recording, worth = runs[0].task.metric.compared(runs)
+    accuracy, interval, by_recording, worth = runs[0].metric.compared(runs)
     order = largest_first(accuracy).tolist()
     return Ranking(
         runs=tuple(runs[row] for row in order),

@@ -13,20 +13,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.names import parse_set
 from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.metrics import Floats, Ints, Labels, decide, indicator
+from featurestack.scores.metrics import Floats, Ints, TestedRun, indicator
 from featurestack.scores.tasks import Task
 
-Strings = NDArray[np.str_]
 # fields with one entry per clip
 CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
 
@@ -41,8 +39,8 @@ class Problem:
     kind: Literal["", "unfinished", "damaged"] = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run(TestedRun):
     """One configuration and what its seeds predicted for the tested clips."""
 
     name: str  # name of its first seed's folder
@@ -51,16 +49,8 @@ class Run:
     model: str
     task: Task
     protocol: str  # training and testing, in words
-    folders: tuple[RunFolder, ...]  # (S,) one for each seed, sorted by seed
-    classes: tuple[str, ...]  # (K,)
     categories: tuple[str, ...]  # (K,) each class's major category, '' for none
-    clip_ids: Strings  # (N,) sorted
-    groups: Strings  # (N,) source recordings
-    folds: Ints  # (N,) the fold that tested the clip
     target: Ints  # (N,) class numbers; tags: -1 unless the clip has exactly one label
-    labels: Labels  # (N, K) whether a clip has the class; tags: several or none
-    # (S, N, K) each: 'last', and 'best' if validation chose one
-    checkpoints: dict[str, Floats]
     # one row for each epoch: the columns of history.csv, fold, seed
     history: pd.DataFrame
 
@@ -90,11 +80,6 @@ class Run:
     def channels(self) -> Counter[str]:
         """The channels of its feature set and how often each occurs."""
         return Counter(self.features.split("+"))
-
-    @property
-    def spread(self) -> float:
-        """`RunFolder.spread`."""
-        return self.folders[0].spread
 
     @property
     def exact(self) -> bool:
@@ -135,53 +120,9 @@ class Run:
         return tuple(folder.config.seed for folder in self.folders)
 
     @property
-    def checkpoint(self) -> str:
-        """The checkpoint that counts: best if validation chose one, else last."""
-        return "best" if "best" in self.checkpoints else "last"
-
-    @property
-    def probabilities(self) -> Floats:
-        """(S, N, K) of the checkpoint that counts; rows sum to one, except for tags."""
-        return self.checkpoints[self.checkpoint]
-
-    @cached_property
-    def ranks(self) -> Floats:
-        """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
-        from featurestack.scores.average_precision import fold_ranks
-
-        by_seed = [fold_ranks(values, self.folds) for values in self.probabilities]
-        return np.stack(by_seed)
-
-    @cached_property
-    def precision(self) -> Floats:
-        """(K + 1, 3) of tags: `scores.tags.precision_of_seeds`."""
-        from featurestack.scores.average_precision import precision_of_seeds
-
-        seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
-        return precision_of_seeds(seeds, self.spread)
-
-    @cached_property
-    def answers(self) -> tuple[Any, ...]:
-        """(S,) what the task reads of each seed's folder next to predictions.csv."""
-        folds = np.unique(self.folds).tolist()
-        metric = self.task.metric
-        return tuple(metric.answers(folder, folds) for folder in self.folders)
-
-    @cached_property
-    def decisions(self) -> Labels:
-        """(S, N, K) whether a class is predicted; tags: by other folds' thresholds."""
-        given = self.labels, self.probabilities, self.folds
-        return decide(self.probabilities, self.task.metric.thresholds(*given))
-
-    @property
     def predicted(self) -> Ints:
         """(S, N) number of the likeliest class."""
         return self.probabilities.argmax(axis=2)
-
-    @property
-    def correct(self) -> Floats:
-        """(N,) share of the seeds that are right: with tags, in every label."""
-        return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
     @property
     def missing_folds(self) -> tuple[int, ...]:
@@ -276,6 +217,7 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         features=config.features,
         model=config.model,
         task=folder.task,
+        metric=folder.task.metric,
         protocol=config.protocol,
         folders=(folder,),
         classes=tuple(folder.classes),

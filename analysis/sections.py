@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.clips import (
-    Audio,
     browser_data,
     clip_audio,
     clip_difficulty,
@@ -70,7 +69,7 @@ def first_screen(page: Page) -> Section:
         for own in found.ranked
     ]
     values |= {"chart": chart, "ticks": ticks_of(chart, found.chance)}
-    if best.task.metric.errors == "confusion":
+    if best.metric.errors == "confusion":
         matrix = confusion_by_category(best)
         browser = next(own.values for own in page.sections if own.template == "errors")
         values |= {
@@ -106,7 +105,7 @@ def comparison(page: Page) -> Section:
         "no_intervals": not any(own.difference.bounded for own in found.ranked),
         "score_columns": [
             column
-            for column in found.best.run.task.metric.score_columns
+            for column in found.best.run.metric.score_columns
             if any(known(own.get(column[0])) for own in scores)
         ],
         "cost_columns": [
@@ -173,7 +172,7 @@ def recordings(page: Page) -> Section | None:
 
 def errors(page: Page) -> Section | None:
     """The errors of clips, if the task leaves them to the report."""
-    kind = page.found.best.run.task.metric.errors
+    kind = page.found.best.run.metric.errors
     if kind == "confusion":
         return error_browser(page)
     return errors_of_tags(page) if kind == "labels" else None
@@ -198,7 +197,7 @@ def error_browser(page: Page) -> Section:
         ]
         shown = features_to_show(cache, page.features, sets)
         images = thumbnails(cache, shown, clips)
-    data = browser_data(runs, difficulty, shown, audio.links)
+    data = browser_data(runs, difficulty, shown, audio)
     values: dict[str, object] = {
         "audio": audio,
         "wrong": wrong,
@@ -225,10 +224,10 @@ def errors_of_tags(page: Page) -> Section:
     )
 
 
-def audio_of(page: Page, clips: Sequence[str], wanted: Sequence[str]) -> Audio:
+def audio_of(page: Page, clips: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
     """The clips' audio, the `wanted` embedded; none without a cache."""
     if page.cache is None:
-        return Audio({}, {})
+        return {}
     return clip_audio(page.cache, clips, wanted, page.writer.own)
 
 
@@ -242,7 +241,7 @@ def run_figures(page: Page) -> Section:
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in found.runs
-        if run.task.metric.errors == "confusion"
+        if run.metric.errors == "confusion"
     }
     given = without(page.job.given, "RUN")
     values = {
@@ -276,7 +275,7 @@ def submit_run(writer: FigureWriter, run: Run) -> None:
     """Submit the mean learning curves of the seeds, if there are two epochs; papers
     have the confusion matrix.
     """
-    metric = run.task.metric
+    metric = run.metric
     by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
     mean = by_epoch.mean().reset_index()
     if mean["epoch"].nunique() > 1:
@@ -308,7 +307,7 @@ def run_facts(own: Ranked) -> dict[str, str]:
         "Balanced accuracy": f"{balanced} %" if unlike else "",
         **{
             heading: rounded(own.scores[name])
-            for name, heading, _, _ in run.task.metric.score_columns
+            for name, heading, _, _ in run.metric.score_columns
             if known(own.scores.get(name))
         },
         "Folds": f"{own.n} of {len(run.config.folds)}",

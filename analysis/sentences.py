@@ -4,6 +4,7 @@ text, which the page, the terminal and the LaTeX document share.
 Templates place them. A sentence that is not needed is empty.
 """
 
+from collections.abc import Collection, Mapping
 from itertools import groupby
 
 from featurestack.analysis.findings import Findings, Ranked
@@ -365,21 +366,20 @@ LEADS = {
 }
 
 
-def media(wrong: int, embedded: int, total: int, linked: int) -> str:
-    """The number of clips whose audio the page holds.
-
-    wrong, embedded  clips that some run predicted wrongly, and how many the page holds
-    total, linked    clips that it holds, and clips that are links to files
+def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
+    """The number of clips whose audio the page holds: of clips that some run predicted
+    wrongly; `audio` as `clip_audio` makes it.
     """
-    if not total and not linked:
+    if not audio:
         return (
             "The clips’ audio files are not on this machine, so there are no players."
         )
     if not wrong:
         return "Every run predicted every clip correctly."
+    embedded = sum(audio.get(clip, "").startswith("data:") for clip in wrong)
     return (
-        f"The page contains the audio of {embedded:,} of the {wrong:,} clips that some"
-        " run predicted wrongly; others play where the page was made."
+        f"The page contains the audio of {embedded:,} of the {len(wrong):,} clips that"
+        " some run predicted wrongly; others play where the page was made."
     )
 
 

@@ -66,7 +66,7 @@ def class_report(run: Run) -> pd.DataFrame:
     F1 with its interval, and the other scores of events.
     """
     classes = len(run.classes)
-    every = run.task.metric.class_table(run)
+    every = run.metric.class_table(run)
     every.insert(0, "class", pd.Series(run.classes))
     table = every.head(classes).copy()
     tested = table[table["support"] > 0]

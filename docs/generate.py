@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 import featurestack as fs
-from featurestack.analysis.figures.maps import FeatureMap
+from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import LARGEST, choices_of, kind_of

@@ -250,8 +250,7 @@ def report(
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
-    from featurestack.analysis.command import with_predictions
-    from featurestack.analysis.options import jobs
+    from featurestack.analysis.options import jobs, with_predictions
     from featurestack.analysis.report import build_report
 
     options = with_predictions(options_from(AnalysisOptions, locals()))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from IPython.display import Audio
 
     from featurestack.analysis.figures import NotebookFigure
-    from featurestack.analysis.figures.maps import FeatureMap
+    from featurestack.analysis.figures.drawn import FeatureMap
     from featurestack.features_cache.cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
     from featurestack.predict.model import Model
@@ -242,7 +242,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     >>> fs.compute(fs.tone(440, seconds=5), "mel@n_mels=64").values.shape
     (64, 431)
     """
-    from featurestack.analysis.figures.maps import FeatureMap
+    from featurestack.analysis.figures.drawn import FeatureMap
     from featurestack.features_cache.names import parse_channel
     from featurestack.pipeline.features import resolve_feature
 

@@ -134,7 +134,6 @@ FIGURES: Registry[Figure] = Registry(
     "figure",
     others=[
         "featurestack.analysis.figures.drawn",
-        "featurestack.analysis.figures.maps",
         "featurestack.feature_importance.section",
     ],
 )

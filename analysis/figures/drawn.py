@@ -1,14 +1,24 @@
-"""The figures of every report: intervals of runs and of ablations, learning curves."""
+"""The figures of every report: intervals of runs and of ablations, learning curves,
+confusion matrices, and the features of a clip.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
 
 from featurestack.analysis.figures import (
+    INK,
     MUTED,
     PAPER,
     SERIES,
+    SPECTRUM,
+    VISIBLE,
     figure,
     grid_lines,
     is_narrow,
@@ -16,6 +26,7 @@ from featurestack.analysis.figures import (
     row_height,
     shorten,
 )
+from featurestack.scores.metrics import largest_first
 
 
 @figure(
@@ -121,3 +132,206 @@ def draw_learning_curves(
         panel.set_ylim(bottom=0, top=None if metric == "loss" else 102)
         panel.legend()
     return ax
+
+
+# ---- heat maps
+
+# If there are more, a confusion matrix shows the classes with the most errors, and the
+# figure of importance the classes in which features differ most.
+MANY_CLASSES = 20
+# Each map has one hue that darkens evenly, so that rates read the same on screen, on
+# paper and in grey.
+GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
+ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
+# Text on a data colour, also in dark mode: one of the two always has a contrast over
+# 4.5.
+ON_LIGHT, ON_DARK = "#000000", "#ffffff"
+ERROR_SHADE = 1.3  # the page's style sheets have the same
+
+
+def text_on(colour: np.ndarray) -> str:
+    """ON_LIGHT or ON_DARK, whichever has more contrast with a colour (3,)."""
+    # nearly the luminance of WCAG 2
+    luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))
+    return ON_DARK if luminance < 0.179 else ON_LIGHT
+
+
+def heat_map(
+    ax: Axes,
+    texts: pd.DataFrame,  # (rows, columns); '' or NaN for an empty cell
+    colours: np.ndarray,  # (rows, columns, 4)
+) -> Axes:
+    """Draw a table of coloured cells; column names are turned."""
+    ax.imshow(colours, aspect="auto", interpolation="nearest")
+    filled = texts.astype(object).fillna("")
+    for (row, column), words in np.ndenumerate(filled):
+        if words:
+            colour = text_on(colours[row, column])
+            ax.text(column, row, words, ha="center", va="center", color=colour)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
+    names = [shorten(name, 22) for name in texts]
+    ax.set_xticks(
+        range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor"
+    )
+    return ax
+
+
+@figure(
+    "Confusion matrix: a row is the actual class with its number of predictions, a"
+    " column the predicted one; correct predictions are grey, errors orange; a box"
+    f" holds the classes of one category; of more than {MANY_CLASSES} classes, those"
+    " with the most errors are shown, the others are summed",
+    lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
+)
+def draw_confusion_matrix(
+    ax: Axes,
+    *,
+    # (classes, classes), rows are actual classes; means over seeds need not be whole
+    counts: np.ndarray,
+    classes: Sequence[str],
+    categories: Sequence[str] | None = None,
+) -> Axes:
+    """Shade each cell by its share of the row; its text is the count.
+
+    Classes have the order given, and a box surrounds neighbours of one category. If
+    there are more than MANY_CLASSES classes, those with the most errors are shown; the
+    last row and column sum the others.
+    """
+    classes = list(classes)
+    categories = list(categories or [""] * len(classes))
+    if len(classes) > MANY_CLASSES:
+        clips = counts.sum(axis=0) + counts.sum(axis=1)
+        errors = clips - 2 * counts.diagonal()
+        ranked = largest_first(errors)
+        starts = np.arange(MANY_CLASSES + 1)
+        kept = np.sort(ranked[:MANY_CLASSES])
+        others = ranked[MANY_CLASSES:]
+        for axis in (0, 1):
+            ordered = counts.take([*kept, *others], axis)
+            counts = np.add.reduceat(ordered, starts, axis)
+        classes = [*(classes[row] for row in kept), f"{len(others)} other classes"]
+        categories = [*(categories[row] for row in kept), ""]
+    total = counts.sum(axis=1)
+    share = counts / np.maximum(total, 1e-9)[:, None]
+    # Errors are few: the square root makes a share of 1 in 40 visible; 3 in 5 has the
+    # darkest shade.
+    correct = np.eye(len(classes))
+    grey = (correct > 0) | (counts == 0)
+    greys = GREYS(share * correct)
+    of_errors = ERRORS(ERROR_SHADE * np.sqrt(share))
+    colours = np.where(grey[..., None], greys, of_errors)
+
+    def text(count: float) -> str:
+        return f"{count:.1f}".removesuffix(".0") if count else ""
+
+    rows = []
+    for name, clips_of_class in zip(classes, total):
+        rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
+    texts = np.vectorize(text)(counts)
+    heat_map(ax, pd.DataFrame(texts, rows, classes), colours)
+    ax.set_aspect("auto" if is_narrow(ax) else "equal")
+    _box_categories(ax, categories)
+    ax.set(xlabel="Predicted", ylabel="Actual")
+    return ax
+
+
+def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
+    """Draw a box on the diagonal around neighbouring classes of one category."""
+    start = 0
+    for category, neighbours in groupby(categories):
+        side = len(list(neighbours))
+        corner = (start - 0.5, start - 0.5)
+        if category and side > 1:
+            box = Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1)
+            ax.add_patch(box)
+        start += side
+
+
+GALLERY_COLUMNS = 3
+SHARP = 64  # rows that an image has at least: few would blur into each other
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
+    cache records.
+
+    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
+    not time.
+    """
+
+    name: str
+    values: np.ndarray
+    rows: np.ndarray
+    row_unit: str
+    seconds: np.ndarray
+    units: str = ""
+    frame_unit: str = "s"
+
+    def __repr__(self) -> str:
+        rows, frames = self.values.shape
+        return (
+            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
+            f" {self.units or 'no unit'})"
+        )
+
+
+@figure(
+    "All cached features of one clip",
+    row_height("features", 0.5, 1.35, GALLERY_COLUMNS),
+    pixels=True,
+)
+def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
+    """Draw a panel for each feature: an image, or a line of one row."""
+    drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
+    for panel, feature in zip(drawn, features):
+        end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
+        if len(feature.values) == 1:
+            panel.plot(
+                feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6
+            )
+            panel.set_ylabel(feature.units, labelpad=1)
+        else:
+            feature_map_image(panel, feature.values, end)
+            panel.set_yticks(*named_places(feature.rows))
+            panel.set_ylabel(feature.row_unit, labelpad=1)
+            if feature.frame_unit != "s":  # its frames need not be equally far apart
+                places, names = named_places(feature.seconds)
+                panel.set_xticks((places + 0.5) * end / len(feature.seconds), names)
+        panel.set_xlim(0, end)
+        panel.set_title(shorten(feature.name, 22), pad=3)
+        panel.set_xlabel(feature.frame_unit, labelpad=0.5)
+        panel.tick_params(length=1.5, pad=1.5)
+    ax.set_title(title, pad=16)
+    return ax
+
+
+def format_plain(value: float) -> str:
+    """A number with three significant digits, whole from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Up to four rows or frames, about equally far apart, and their values."""
+    spaced = np.linspace(0, len(axis) - 1, 4)
+    places = np.unique(spaced.round().astype(int))
+    names = [format_plain(float(axis[place])) for place in places]
+    return places, names
+
+
+def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
+    """Draw (rows, frames), low rows at the bottom; VISIBLE values have colours."""
+    values = np.asarray(values, np.float32)
+    low, high = np.percentile(values, VISIBLE)
+    panel.imshow(
+        np.repeat(values, -(-SHARP // len(values)), axis=0),
+        origin="lower",
+        aspect="auto",
+        cmap=SPECTRUM,
+        vmin=low,
+        vmax=high,
+        extent=(0, seconds, -0.5, len(values) - 0.5),
+        interpolation="antialiased",
+    )

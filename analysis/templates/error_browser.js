@@ -1,4 +1,4 @@
-// The error browser; analysis/clips.py describes its data. Images and audio are base64 text in
+// The error browser; analysis/clips.py describes its data. Images are base64 text and audio data URLs in
 // <script type="text/plain"> elements after this one, and are looked up when a clip is shown.
 const browser = document.getElementById("browser");
 if (browser) {
@@ -138,7 +138,7 @@ if (browser) {
 
   function audio(clip) {
     const source = find(`audio-${clip.number}`);
-    const address = source ? `data:audio/mpeg;base64,${source.textContent.trim()}` : clip.link;
+    const address = source ? source.textContent.trim() : clip.link;
     if (!address) return make("p", { class: "no-audio" }, "no audio: the clip's file is not on this machine");
     return make("audio", { controls: "", preload: source ? "metadata" : "none", src: address, "aria-label": `audio of ${clip.id}` });
   }

@@ -9,8 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from featurestack.analysis.figures import figure, row_height
-from featurestack.analysis.figures.drawn import draw_intervals
-from featurestack.analysis.figures.maps import MANY_CLASSES, heat_map
+from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
 from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sentences import unsigned

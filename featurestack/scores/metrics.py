@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -184,44 +184,51 @@ class Score(Estimate):
         return f"{text} (95 % CI {self.interval}{by})"
 
 
-class TestedRun(Protocol):
-    """The predictions of a configuration's seeds, see `analysis.runs.Run`."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TestedRun:
+    """What the S seeds of a configuration predicted for the tested clips."""
+
+    metric: "RankingMetric"
+    folders: tuple[Any, ...]  # (S,) a `RunFolder` for each seed, sorted by seed
+    classes: tuple[str, ...]  # (K,)
+    clip_ids: NDArray[np.str_]  # (N,) sorted
+    groups: NDArray[np.str_]  # (N,) source recordings
+    folds: Ints  # (N,) the fold that tested the clip
+    labels: Labels  # (N, K) whether a clip has the class; tags: several or none
+    # (S, N, K) each: 'last', and 'best' if validation chose one
+    checkpoints: dict[str, Floats]
 
     @property
-    def classes(self) -> Sequence[str]: ...
+    def spread(self) -> float:
+        """`RunFolder.spread`."""
+        return float(self.folders[0].spread)
 
     @property
-    def labels(self) -> Labels: ...
+    def checkpoint(self) -> str:
+        """The checkpoint that counts: best if validation chose one, else last."""
+        return "best" if "best" in self.checkpoints else "last"
 
     @property
-    def clip_ids(self) -> NDArray[np.str_]: ...
+    def probabilities(self) -> Floats:
+        """(S, N, K) of the checkpoint that counts; rows sum to one, except for tags."""
+        return self.checkpoints[self.checkpoint]
+
+    @cached_property
+    def answers(self) -> tuple[Any, ...]:
+        """(S,) what the metric reads of each seed's folder next to predictions.csv."""
+        folds = np.unique(self.folds).tolist()
+        return tuple(self.metric.answers(folder, folds) for folder in self.folders)
+
+    @cached_property
+    def decisions(self) -> Labels:
+        """(S, N, K) whether a class is predicted; tags: by other folds' thresholds."""
+        given = self.labels, self.probabilities, self.folds
+        return decide(self.probabilities, self.metric.thresholds(*given))
 
     @property
-    def groups(self) -> NDArray[np.str_]: ...
-
-    @property
-    def folds(self) -> Ints: ...
-
-    @property
-    def probabilities(self) -> Floats: ...
-
-    @property
-    def ranks(self) -> Floats: ...
-
-    @property
-    def precision(self) -> Floats: ...
-
-    @property
-    def correct(self) -> Floats: ...
-
-    @property
-    def decisions(self) -> Labels: ...
-
-    @property
-    def answers(self) -> Sequence[Any]: ...
-
-    @property
-    def spread(self) -> float: ...  # `RunFolder.spread`
+    def correct(self) -> Floats:
+        """(N,) share of the seeds that are right: with tags, in every label."""
+        return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
 
 # ---- metrics

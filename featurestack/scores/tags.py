@@ -5,6 +5,7 @@ Conventions as in `scores.metrics`.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,20 @@ def log_loss(prediction: Prediction) -> float:
 # ---- mAP
 
 
+@lru_cache(maxsize=64)  # a report asks several times
+def ranks_of(run: TestedRun) -> Floats:
+    """(S, N, K) ranks of each class's probabilities within each fold."""
+    by_seed = [ap.fold_ranks(values, run.folds) for values in run.probabilities]
+    return np.stack(by_seed)
+
+
+@lru_cache(maxsize=64)
+def precision_of(run: TestedRun) -> Floats:
+    """(K + 1, 3): `precision_of_seeds`."""
+    seeds = [(run.labels, ranks, run.groups) for ranks in ranks_of(run)]
+    return ap.precision_of_seeds(seeds, run.spread)
+
+
 class MeanAveragePrecision(ClipMetric):
     """mAP of the ranks within each fold, all folds together."""
 
@@ -92,7 +107,7 @@ class MeanAveragePrecision(ClipMetric):
         return np.stack([geometric_mean, parts[recording]])
 
     def order(self, run: TestedRun) -> Floats:
-        return run.ranks
+        return ranks_of(run)
 
     def thresholds(
         self, labels: Labels, probabilities: Floats, folds: Ints
@@ -126,11 +141,11 @@ class MeanAveragePrecision(ClipMetric):
         values = []
         for run in runs:
             of_seeds = [
-                ap.jackknife_values(labels, ranks, units) for ranks in run.ranks
+                ap.jackknife_values(labels, ranks, units) for ranks in ranks_of(run)
             ]
             values.append(np.mean(of_seeds, axis=0))
         by_recording = np.stack(values, axis=1)
-        intervals = np.stack([run.precision[-1, 1:] for run in runs])
+        intervals = np.stack([precision_of(run)[-1, 1:] for run in runs])
         worth = np.full(len(labels), 1 / len(labels))
         return by_recording.sum(axis=0), intervals, by_recording, worth
 
@@ -150,18 +165,19 @@ class MeanAveragePrecision(ClipMetric):
 
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """With average precision and its interval; the last row has the mean's."""
-        areas = [ap.auroc(run.labels, ranks) for ranks in run.ranks]
+        precision = precision_of(run)
+        areas = [ap.auroc(run.labels, ranks) for ranks in ranks_of(run)]
         table = pd.DataFrame(
             {
-                "average_precision": run.precision[:-1, 0],
+                "average_precision": precision[:-1, 0],
                 "low": np.nan,  # the place of the interval's columns
                 "high": np.nan,
                 "prevalence": run.labels.mean(axis=0),
                 "auroc": np.mean(areas, axis=0),
             }
         )
-        table = table.join(decided_scores(run)).reindex(range(len(run.precision)))
-        return table.assign(low=run.precision[:, 1], high=run.precision[:, 2])
+        table = table.join(decided_scores(run)).reindex(range(len(precision)))
+        return table.assign(low=precision[:, 1], high=precision[:, 2])
 
     def error_lines(self, run: Any) -> list[str]:
         """mAP with the prevalence, and the least precise classes."""

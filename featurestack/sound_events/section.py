@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from featurestack.analysis.clips import features_to_show, read_batches
 from featurestack.analysis.figures import SERIES, figure, panels
-from featurestack.analysis.figures.maps import feature_map_image
+from featurestack.analysis.figures.drawn import feature_map_image
 from featurestack.analysis.page import Page, Section
 from featurestack.sound_events.scores import ALL, ScoredFrames, alarms, mean_scores
 

@@ -53,6 +53,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
         features=features,
         model="resnet18",
         task=task_of(trained.task),
+        metric=task_of(trained.task).metric,
         protocol="last epoch",
         folders=(folder,),
         classes=tuple(map(str, range(classes))),

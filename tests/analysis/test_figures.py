@@ -19,7 +19,7 @@ from featurestack.analysis.figures import (
     FigureWriter,
     drawing,
 )
-from featurestack.analysis.figures.maps import FeatureMap
+from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.analysis.report import files_of_report
 from featurestack.sound_events import section  # noqa: F401  its figure
 

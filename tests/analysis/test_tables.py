@@ -64,7 +64,7 @@ def test_confusion_and_most_confused_by_hand(hand_run):
 
 def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
-    assert run.task.metric.of_run(run)[0]["accuracy"].to_dict() == {
+    assert run.metric.of_run(run)[0]["accuracy"].to_dict() == {
         1: pytest.approx(2 / 3),
         2: pytest.approx(1 / 3),
     }
