@@ -25,6 +25,7 @@ from featurestack.scores.accuracy import CLASSES
 from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
+OPTIONS = ("features", "model", "task", "augment", "val")
 CLIPS_A_GROUP = 2
 EPOCHS = 20
 SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
@@ -37,17 +38,14 @@ class MadeRun:
     """The properties of a made-up run."""
 
     features: str = "mel"
-    skill: float = 0.7
-    """The share of the clips that it predicts correctly."""
+    skill: float = 0.7  # share of the clips that it predicts correctly
     model: str = "resnet18"
     seed: int = 0
     task: str = "classes"
     val: str = "none"
     augment: str = "default"
-    folds: tuple[int, ...] | None = None
-    """The finished folds; None for all of the protocol's."""
-    own: float = 1 - SHARED_DIFFICULTY
-    """The share of a clip's difficulty that is this run's alone."""
+    folds: tuple[int, ...] | None = None  # the finished folds; None for all
+    own: float = 1 - SHARED_DIFFICULTY  # share of a clip's difficulty of this run only
 
 
 def of_sets(seeds=1, model="resnet18", **skills):
@@ -67,13 +65,12 @@ def made_clips(clips=2000, classes=50, folds=5, names=None):
     group = np.arange(clips) // CLIPS_A_GROUP
     label = group % len(names)
     fold = group // len(names) % folds + 1
+    category = label * len(CATEGORIES) // len(names)
     return pd.DataFrame(
         {
             "clip_id": [f"{fold}-{one:05d}" for one, fold in enumerate(fold)],
             "label": np.array(names, dtype=object)[label],
-            "category": np.array(CATEGORIES, dtype=object)[
-                label * len(CATEGORIES) // len(names)
-            ],
+            "category": np.array(CATEGORIES, dtype=object)[category],
             "fold": fold,
             "group": [f"g{one}" for one in group],
         }
@@ -85,66 +82,54 @@ def make_run(runs, clips, made, dataset="made"):
     folder of that name.
     """
     column = "category" if made.task == "categories" else "label"
-    classes = (
-        clips[[column, "category"]]
-        .drop_duplicates(column)
-        .set_axis(["name", "category"], axis=1)
-    )
-    classes = classes.sort_values("name")
-    names = classes["name"].tolist()
-    folds = sorted(int(fold) for fold in clips["fold"].unique())
-    options = {
-        name: getattr(made, name)
-        for name in ("features", "model", "task", "augment", "val")
-    }
-    changes = {"task": made.task, "val": f"val.{made.val}"}
-    changes |= {"augment": f"augment.{made.augment}", "seed": f"s{made.seed}"}
+    classes = clips.drop_duplicates(column).sort_values(column)
+    names = classes[column].tolist()
+    folds = sorted(clips["fold"].unique().tolist())
+    given = {name: getattr(made, name) for name in OPTIONS}
+    texts = {"task": made.task, "val": f"val.{made.val}"}
+    texts |= {"augment": f"augment.{made.augment}", "seed": f"s{made.seed}"}
     differences = [
         text
-        for name, text in changes.items()
+        for name, text in texts.items()
         if getattr(made, name) != getattr(MadeRun, name)
     ]
-    hash_ = digest([dataset, options, made.seed])
+    hash_ = digest([dataset, given, made.seed])
+    validated = made.val != "none"
     config = run_config(
         dataset=dataset,
         options=Training(
-            **options, seed=made.seed, epochs=20, smoothing=0.0, lr=0.002, decay=0.05
+            **given, seed=made.seed, epochs=20, smoothing=0.0, lr=0.002, decay=0.05
         ),
         exact=made.model == "linear",
         folds=tuple(folds),
-        classes=tuple(SoundClass(**entry) for entry in classes.to_dict("records")),
-        family=digest([dataset, options]),
-        hash=hash_,
-        protocol=(
-            "last epoch" if made.val == "none" else f"best epoch on VAL={made.val}"
+        classes=tuple(
+            SoundClass(name=name, category=category)
+            for name, category in zip(names, classes["category"])
         ),
+        family=digest([dataset, given]),
+        hash=hash_,
+        protocol=f"best epoch on VAL={made.val}" if validated else "last epoch",
     )
     folder = runs / dataset / label(made.features, made.model, differences, hash_)
     shutil.rmtree(folder, ignore_errors=True)
     run_folder.write_config(folder, config)
-    target = np.array([names.index(name) for name in clips[column]])
+    target = pd.Index(names).get_indexer(clips[column])
     probabilities = predict(clips, target, names, made)
     rows = clips[["clip_id", "group"]].assign(
         split="test", selection="last", target=clips[column]
     )
+    row = {"lr": 2e-3, "seconds": 1.0, "train_accuracy": 0.99}
+    for part in ("test", "val") if validated else ("test",):
+        scores = ("accuracy", "recall", "f1", "loss")
+        row |= {f"{part}_{name}": made.skill for name in scores}
+    columns = CLASSES.metric.history_columns
+    epochs = [row | {"epoch": n + 1, "train_loss": 1 / (n + 1)} for n in range(EPOCHS)]
     for fold in made.folds or folds:
         here = (clips["fold"] == fold).to_numpy()
-        tested = rows[here]
-        values = probabilities[here]
-        if made.val != "none":
+        tested, values = rows[here], probabilities[here]
+        if validated:
             tested = pd.concat([tested, tested.assign(selection="best")])
             values = np.tile(values, (2, 1))
-        row = {"lr": 2e-3, "seconds": 1.0, "train_accuracy": 0.99}
-        for part in ("test", "val") if made.val != "none" else ("test",):
-            row |= {
-                f"{part}_{name}": made.skill
-                for name in ("accuracy", "recall", "f1", "loss")
-            }
-        epochs = [
-            {"epoch": epoch, "train_loss": 1 / epoch, **row}
-            for epoch in range(1, EPOCHS + 1)
-        ]
-        columns = CLASSES.metric.history_columns
         lines = [run_folder.history_row(row, columns) for row in epochs]
         run_folder.start_history(folder / f"fold{fold}", lines, columns)
         run_folder.write_predictions(folder / f"fold{fold}", tested, values, names)
@@ -163,30 +148,23 @@ def predict(clips, target, names, made):
     """
     shared = np.random.default_rng(0)
     configuration = "\n".join((made.features, made.model, made.augment))
-    alone = np.random.default_rng([made.seed, *configuration.encode()])
+    own = np.random.default_rng([made.seed, *configuration.encode()])
+    count, classes = len(clips), len(names)
     groups = clips["group"].astype("category").cat.codes.to_numpy()
-    difficulty = (
-        np.sqrt(1 - made.own)
-        * 0.7071
-        * (
-            shared.normal(size=groups.max() + 1)[groups]
-            + shared.normal(size=len(clips))
-        )
-    )
-    difficulty += np.sqrt(made.own) * alone.normal(size=len(clips))
-    right = np.zeros(len(clips), dtype=bool)
-    right[np.argsort(difficulty)[: round(made.skill * len(clips))]] = True
-    anywhere = (target + alone.integers(1, len(names), size=len(clips))) % len(names)
-    beside = np.where((target ^ 1) < len(names), target ^ 1, anywhere)
-    chosen = np.where(
-        right, target, np.where(alone.random(len(clips)) < 0.5, beside, anywhere)
-    )
-    logits = alone.normal(size=(len(clips), len(names)))
-    rows = np.arange(len(clips))
+    common = shared.normal(size=groups.max() + 1)[groups] + shared.normal(size=count)
+    difficulty = np.sqrt(1 - made.own) * 0.7071 * common
+    difficulty += np.sqrt(made.own) * own.normal(size=count)
+    right = np.zeros(count, dtype=bool)
+    right[np.argsort(difficulty)[: round(made.skill * count)]] = True
+    anywhere = (target + own.integers(1, classes, size=count)) % classes
+    beside = np.where((target ^ 1) < classes, target ^ 1, anywhere)
+    wrong = np.where(own.random(count) < 0.5, beside, anywhere)
+    chosen = np.where(right, target, wrong)
+    logits = own.normal(size=(count, classes))
+    rows = np.arange(count)
     logits[rows, target] += 2.0  # a wrong prediction still has the truth near the top
-    logits[rows, chosen] = (
-        logits.max(axis=1) + np.abs(alone.normal(size=len(clips))) * 2 + 0.01
-    )
+    lead = np.abs(own.normal(size=count)) * 2 + 0.01
+    logits[rows, chosen] = logits.max(axis=1) + lead
     # Doubled, the confidences are about as high as a network's.
     powers = np.exp(2 * (logits - logits.max(axis=1, keepdims=True)))
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

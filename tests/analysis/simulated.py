@@ -87,11 +87,9 @@ def simulated_runs(
     own    the share of a clip's difficulty that is a run's alone: with more, runs
            differ on more clips
     """
-    sizes = (
-        [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING)
-        if isinstance(clips, int)
-        else clips
-    )
+    sizes = clips
+    if isinstance(clips, int):
+        sizes = [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING)
     recording = np.repeat(np.arange(len(sizes)), sizes)
     target = recording // FOLDS % classes
     shared = np.sqrt(1 - own) * correlated(sizes, rng)
@@ -103,9 +101,8 @@ def simulated_runs(
     for features in sets[:count]:
         easy = norm.ppf(accuracy + (better if features == different else 0))
         correct = shared + np.sqrt(own) * correlated(sizes, rng) < easy
-        probabilities = np.eye(classes)[
-            np.where(correct, target, (target + 1) % classes)
-        ]
+        answers = np.where(correct, target, (target + 1) % classes)
+        probabilities = np.eye(classes)[answers]
         labels = np.eye(classes, dtype=bool)[target]
         folds = recording % FOLDS + 1
         runs.append(simulated_run(features, recording, folds, labels, probabilities))
@@ -131,13 +128,9 @@ def interval_holds(recordings, clips, more, less, rng, **given):
     width.
     """
     differences, truth = binary_differences(recordings, clips, more, less, rng, **given)
-    found = sign_flip_tests(
-        differences[:, None],
-        np.full(recordings, 1 / recordings),
-        LEVEL,
-        draws=1000,
-        unit=recordings * clips,
-    )
+    shares = np.full(recordings, 1 / recordings)
+    unit = recordings * clips
+    found = sign_flip_tests(differences[:, None], shares, LEVEL, draws=1000, unit=unit)
     _, low, high, _ = found[0]
     return low <= truth <= high, high - low
 
@@ -157,16 +150,9 @@ def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
         score = shared + np.sqrt(OWN) * correlated(sizes, rng, (classes,))
         skill = 1.5 + (better if features == "mel" else 0)
         probabilities = norm.cdf(skill * labels + score - 1)
-        runs.append(
-            simulated_run(
-                features,
-                recording,
-                recording % 5 + 1,
-                labels,
-                probabilities,
-                task="tags",
-            )
-        )
+        folds = recording % FOLDS + 1
+        given = features, recording, folds, labels, probabilities
+        runs.append(simulated_run(*given, task="tags"))
     return runs
 
 
@@ -176,19 +162,16 @@ def claims(runs):
     gains = ablations(ranking)
     clear = [own.p < ranking.level for own in ranking.differences]
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
-    steps = [
-        gain
-        for gain in gains
-        if (gain.without, gain.with_) == ("mel-default", "mel+mfcc-default")
-    ]
+    more, less = "mel+mfcc-default", "mel-default"
+    steps = [gain for gain in gains if (gain.without, gain.with_) == (less, more)]
     claimed = any(gain.clear for gain in gains)
     return SimpleNamespace(
         overall=bool(worse),  # a run is clearly worse than the best
         ablations=claimed,
         any=bool(worse) or claimed,
-        winner=ranking.best.name == "mel+mfcc-default" and all(clear),
+        winner=ranking.best.name == more and all(clear),
         gain=any(gain.verdict == "clear gain" for gain in steps),  # of mfcc beside mel
-        worse="mel-default" in worse,
+        worse=less in worse,
     )
 
 

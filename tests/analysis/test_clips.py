@@ -32,9 +32,8 @@ def cache(tmp_path):
     paths = [*(str(tmp_path / name) for name in names), "", ""]
     table = {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2, "path": paths}
     external.create_cache(folder, table, sample_rate=RATE, duration=1.0)
-    external.write_feature(
-        folder, "mel", np.random.default_rng(0).random((6, 90, 300)), ids
-    )
+    values = np.random.default_rng(0).random((6, 90, 300))
+    external.write_feature(folder, "mel", values, ids)
     external.write_feature(folder, "rms", np.ones((5, 1, 30)), ids[:5])
     return Cache(folder)
 
@@ -111,10 +110,8 @@ def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
     cache, monkeypatch
 ):
     monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
-    read = [
-        (ids, values.shape)
-        for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"])
-    ]
+    batches = clips.read_batches(cache, "rms", ["c5", "c4", "c0"])
+    read = [(ids, values.shape) for ids, values in batches]
     assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
     stored = cache["mel"]
     flip_bit(stored.path, stored.values_offset + 2 * stored.clip_bytes)
@@ -143,20 +140,21 @@ def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
 
 def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
     seeds = MadeRun(skill=0.9), MadeRun(skill=0.6, seed=1)
-    runs = made(*seeds, MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2)))
-    wrong = 1 - (runs[0].correct + runs[1].correct) / 2
+    partial = MadeRun(features="rms", folds=(1, 2))
+    runs = made(*seeds, MadeRun(features="mfcc"), partial)
+    first_run = runs[0]
+    wrong = 1 - (first_run.correct + runs[1].correct) / 2
     clips = clip_difficulty(runs[:2])
     assert clips["wrong"].tolist() == sorted(wrong, reverse=True)
-    assert clips["wrong"][runs[0].clip_ids].tolist() == wrong.tolist()
+    assert clips["wrong"][first_run.clip_ids].tolist() == wrong.tolist()
     hardest = clips.index[0]
     data = browser_data(runs, clips, [], {hardest: "x.wav"})
-    tested = {
-        "mel-resnet18": 0,
-        "mel-resnet18-s1": 0,
-        "mfcc-resnet18": 0,
-        "rms-resnet18": 1,
-    }
-    assert {run["name"]: run["test_set"] for run in data["runs"]} == tested
+    assert [(run["name"], run["test_set"]) for run in data["runs"]] == [
+        ("mel-resnet18", 0),
+        ("mel-resnet18-s1", 0),
+        ("mfcc-resnet18", 0),
+        ("rms-resnet18", 1),
+    ]
     assert [(view["name"], view["runs"]) for view in data["views"]] == [
         ("mel-resnet18, all 2 seeds", [0, 1]),
         ("mel-resnet18 (seed 0, one of 2)", [0]),
@@ -165,41 +163,28 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
         ("rms-resnet18", [3]),
     ]
     first = data["test_sets"][0]
-    assert [data["clips"][place]["id"] for place in first["clips"]] == runs[
-        0
-    ].clip_ids.tolist()
-    assert (
-        first["target"] == runs[0].target.tolist()
-        and first["folds"] == runs[0].folds.tolist()
-    )
-    assert [clip["link"] for clip in data["clips"] if clip["id"] == hardest] == [
-        "x.wav"
-    ]
+    shown = [data["clips"][place]["id"] for place in first["clips"]]
+    assert shown == first_run.clip_ids.tolist()
+    assert first["target"] == first_run.target.tolist()
+    assert first["folds"] == first_run.folds.tolist()
+    links = {clip["id"]: clip["link"] for clip in data["clips"] if clip["link"]}
+    assert links == {hardest: "x.wav"}
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     ids = [f"c{place}" for place in range(6)]
-    external.create_cache(
-        tmp_path, {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2}
-    )
+    table = {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2}
+    external.create_cache(tmp_path, table)
     external.write_feature(tmp_path, "mel", np.zeros((6, 4, 5)), ids)
     cache = Cache(tmp_path)
-    write_failures(
-        tmp_path,
-        cache.clips,
-        np.arange(6),
-        ["mel"],
-        [(0, "mel", "NaN"), (0, "gone", "no cache")],
-    )
+    failed = [(0, "mel", "NaN"), (0, "gone", "no cache")]
+    write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], failed)
     cache.settings["source"] = "/home/me/my sounds"
     facts = data_facts(cache)
     assert facts["Source"] == "my sounds"
-    assert not facts["Clips that failed"] and facts["Features that failed"].startswith(
-        "mel of 1 clip;"
-    )
+    assert not facts["Clips that failed"]
+    assert facts["Features that failed"].startswith("mel of 1 clip;")
     write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
     facts = data_facts(cache)
-    assert (
-        facts["Clips that failed"] == "1, so 5 are tested"
-        and "mel of 1" in facts["Features that failed"]
-    )
+    assert facts["Clips that failed"] == "1, so 5 are tested"
+    assert "mel of 1" in facts["Features that failed"]

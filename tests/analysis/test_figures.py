@@ -51,38 +51,20 @@ MARKS = pd.DataFrame(
     [("annotated", 0.5, 1.0, "dog"), ("detected", 2.0, 2.0, "<b>")],
     columns=["what", "start", "end", "label"],
 )
+SECONDS = np.linspace(0, 5, 20)
+OF_ONE_CLIP = [
+    feature_map("mel", FEATURE_MAP, np.linspace(0, 8000, 8), SECONDS),
+    feature_map("rms", FEATURE_MAP[:1], ONE, SECONDS, "amplitude"),
+    feature_map("embedding", FEATURE_MAP[:, :1]),
+    feature_map("modulation", FEATURE_MAP[:, :6], EIGHT, MODULATIONS, "dB", "Hz"),
+]
+PIECE = {"begin": 0.0, "seconds": 5.0, "title": "r0, 0 to 5 s"}
+COUNTS = np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]])
 EXAMPLES = {
-    "song": {
-        "values": FEATURE_MAP,
-        "begin": 0.0,
-        "seconds": 5.0,
-        "marks": MARKS,
-        "title": "r0, 0 to 5 s",
-    },
+    "song": PIECE | {"values": FEATURE_MAP, "marks": MARKS},
     "accuracy_by_set": INTERVALS | {"line": 0.25},
-    "confusion_matrix": {
-        "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
-        "classes": CLASSES,
-    },
-    "gallery": {
-        "features": [
-            feature_map(
-                "mel", FEATURE_MAP, np.linspace(0, 8000, 8), np.linspace(0, 5, 20)
-            ),
-            feature_map(
-                "rms", FEATURE_MAP[:1], ONE, np.linspace(0, 5, 20), "amplitude"
-            ),
-            feature_map("embedding", FEATURE_MAP[:, :1]),
-            feature_map(
-                "modulation",
-                FEATURE_MAP[:, :6],
-                EIGHT,
-                MODULATIONS,
-                "dB",
-                "Hz",
-            ),
-        ]
-    },
+    "confusion_matrix": {"counts": COUNTS, "classes": CLASSES},
+    "gallery": {"features": OF_ONE_CLIP},
     "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
 }
@@ -118,21 +100,17 @@ def assert_drawn(name, data):
         axes = canvas.add_subplot()
         assert FIGURES[name].draw(axes, **data) is axes
         canvas.draw_without_rendering()
-        written = [
-            text
-            for text in canvas.findobj(Text)
-            if text.get_text().strip() and text.get_visible()
-        ]
+        shown = [text for text in canvas.findobj(Text) if text.get_visible()]
+        sizes = [text.get_fontsize() for text in shown if text.get_text().strip()]
     assert axes.has_data() or axes.child_axes
-    assert written and min(text.get_fontsize() for text in written) >= 8
+    assert sizes and min(sizes) >= 8
 
 
 def test_a_confusion_matrix_has_counts_and_outlines_categories():
     assert texts(drawn("confusion_matrix").texts) == ["3", "1", "2", "1", "5"]
     assert len(drawn("confusion_matrix", categories=["a", "a", "b", ""]).patches) == 1
-    seeds = drawn(
-        "confusion_matrix", counts=np.array([[2.5, 0.5], [0, 3]]), classes=["a", "b"]
-    )
+    means = np.array([[2.5, 0.5], [0, 3]])
+    seeds = drawn("confusion_matrix", counts=means, classes=["a", "b"])
     assert texts(seeds.texts) == ["2.5", "0.5", "3"]
 
 
@@ -161,15 +139,14 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
     writer.submit("gallery", **EXAMPLES["gallery"])
     writer.close()
     saved, other, image = writer.saved.values()
-    files = [file.name for file in (*saved.files, *image.files)]
-    assert files == [
-        *("mel.confusion.svg", "mel.confusion-phone.svg"),
-        *("gallery.webp", "gallery-phone.webp"),
-    ]
+    files = [file.name for file in saved.files]
+    assert files == ["mel.confusion.svg", "mel.confusion-phone.svg"]
+    files = [file.name for file in image.files]
+    assert files == ["gallery.webp", "gallery-phone.webp"]
     assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬"))
     assert "<b>" not in saved.html
     own, others = (
-        set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other)
+        set(re.findall(r' id="([^"]+)"', each.html)) for each in (saved, other)
     )
     assert own and not own & others
     assert set(re.findall(r'(?:url\(|href=")#([^")]+)', saved.html)) <= own
@@ -187,11 +164,9 @@ def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_
     content = (folder / "learning_curves.pdf").read_bytes()
     assert content.startswith(b"%PDF") and b"/Type3" not in content
     assert b"/CIDFontType2" in content
-    widths = [
-        imread(folder / f"learning_curves-{name}.png").shape[1]
-        for name in ("85mm", "175mm")
-    ]
-    assert widths == pytest.approx([85 / 25.4 * 300, 175 / 25.4 * 300], abs=1)
+    for millimetres in (85, 175):
+        width = imread(folder / f"learning_curves-{millimetres}mm.png").shape[1]
+        assert width == pytest.approx(millimetres / 25.4 * 300, abs=1)
 
 
 def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_drawn_again(

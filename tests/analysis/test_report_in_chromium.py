@@ -66,38 +66,27 @@ def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page):
         click(page, head)
     assert texts(page, "#comparison-table td.name b") == ["mel+rms", "mel"]
     assert page.get_log("browser") == []
-    messages = [
-        json.loads(entry["message"])["message"] for entry in page.get_log("performance")
-    ]
-    sent = [
-        message["params"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
-    # Chromium's own first page sends requests too
-    addresses = [
-        request["request"]["url"]
-        for request in sent
-        if not request["documentURL"].startswith("chrome")
-    ]
-    assert addresses and all(
-        address.startswith(("file:", "data:", "blob:")) for address in addresses
-    )
+    addresses = []
+    for entry in page.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        sent = message["params"]
+        # Chromium's own first page sends requests too
+        if message["method"] == "Network.requestWillBeSent" and not sent[
+            "documentURL"
+        ].startswith("chrome"):
+            addresses.append(sent["request"]["url"])
+    inside = ("file:", "data:", "blob:")
+    assert addresses and all(address.startswith(inside) for address in addresses)
 
 
 def test_a_cell_of_the_first_screen_shows_its_clips(page):
-    Select(page.find_element(By.ID, "run-choice")).select_by_visible_text(
-        "mel+rms-resnet18"
-    )
+    choice = Select(page.find_element(By.ID, "run-choice"))
+    choice.select_by_visible_text("mel+rms-resnet18")
     cell = page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]")
     click(page, cell)
-    assert (
-        Select(page.find_element(By.ID, "run-choice")).first_selected_option.text
-        == "mel-resnet18"
-    )
-    assert texts(page, "#matrix td[data-actual]") == texts(
-        page, "#small-matrix tbody td"
-    )
+    assert choice.first_selected_option.text == "mel-resnet18"
+    small = texts(page, "#small-matrix tbody td")
+    assert texts(page, "#matrix td[data-actual]") == small
     chosen = page.find_element(By.ID, "chosen").text
     error, _, count = chosen.partition(": ")
     cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
@@ -107,17 +96,14 @@ def test_a_cell_of_the_first_screen_shows_its_clips(page):
 
 
 def test_the_matrix_is_worked_by_keys_alone(page):
-    first = page.find_element(
-        By.CSS_SELECTOR, "#matrix td[data-actual='0'][data-predicted='0']"
-    )
+    cell = "#matrix td[data-actual='0'][data-predicted='0']"
+    first = page.find_element(By.CSS_SELECTOR, cell)
     assert first.get_attribute("tabindex") == "0"
     page.execute_script("arguments[0].focus()", first)
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
     here = page.switch_to.active_element
-    assert (
-        here.get_attribute("data-actual"),
-        here.get_attribute("data-predicted"),
-    ) == ("1", "1")
+    names = "data-actual", "data-predicted"
+    assert [here.get_attribute(name) for name in names] == ["1", "1"]
     here.send_keys(Keys.ENTER)
     assert " predicted as " in page.find_element(By.ID, "chosen").text
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
@@ -130,9 +116,8 @@ def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts
     counts = texts(page, "#matrix td[data-actual]")
     assert sum(int(text) for text in counts if text) == 40
     page.find_element(By.ID, "rates").click()
-    assert texts(page, "#matrix td[data-actual]") == [
-        percent(int(text) / 10, 0) if text else "" for text in counts
-    ]
+    shares = [percent(int(text) / 10, 0) if text else "" for text in counts]
+    assert texts(page, "#matrix td[data-actual]") == shares
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     page.refresh()
     assert texts(page, "#matrix tbody td:not(.axis)") == counts
@@ -145,9 +130,8 @@ def test_embedded_audio_plays(page):
     WebDriverWait(page, 10).until(
         lambda _: page.execute_script("return arguments[0].currentTime > 0", audio)
     )
-    assert page.execute_script("return arguments[0].duration", audio) == pytest.approx(
-        1, abs=0.2
-    )
+    seconds = page.execute_script("return arguments[0].duration", audio)
+    assert seconds == pytest.approx(1, abs=0.2)
     assert len(page.find_elements(By.CSS_SELECTOR, ".player audio")) == 2
 
 
@@ -156,15 +140,13 @@ def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
         size = {"width": width, "height": 800, "deviceScaleFactor": 1}
         size["mobile"] = width < 600
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        assert (
-            page.execute_script("return document.documentElement.scrollWidth") <= width
-        )
-    assert page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]") == []
+        widest = page.execute_script("return document.documentElement.scrollWidth")
+        assert widest <= width
+    scrolling = By.CSS_SELECTOR, ".scroll[tabindex]"
+    assert page.find_elements(*scrolling) == []
     page.execute_script("document.getElementById('more-columns').click()")
-    WebDriverWait(page, 10).until(
-        lambda _: page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]")
-    )
-    for box in page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]"):
+    WebDriverWait(page, 10).until(lambda _: page.find_elements(*scrolling))
+    for box in page.find_elements(*scrolling):
         assert page.execute_script(
             "return arguments[0].scrollWidth > arguments[0].clientWidth + 1", box
         )

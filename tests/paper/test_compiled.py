@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions, jobs
-from featurestack.analysis.report import build_report
+from featurestack.analysis.options import AnalysisOptions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.analysis.test_report import build, within
 from tests.paper.test_paper import ODD
 
 pytestmark = [
@@ -49,15 +49,8 @@ def report(folder, clips, runs, dataset):
     """The folder of the LaTeX document of these runs."""
     for run in runs:
         make_run(folder / "runs", clips, run, dataset)
-    options = AnalysisOptions(
-        dataset=dataset,
-        data=folder / "data",
-        runs=folder / "runs",
-        reports=folder / "reports",
-        paper=True,
-    )
-    (job,) = jobs(options)
-    return build_report(job, options).page.parent / "latex"
+    options = AnalysisOptions(dataset=dataset, paper=True, **within(folder))
+    return build(options).page.parent / "latex"
 
 
 def test_odd_class_names_and_published_scores(tmp_path):

@@ -71,11 +71,17 @@ def test_the_document_of_a_run_that_is_gone_goes_and_ones_own_files_stay(
     assert left == {"latex/main.pdf"}
 
 
+def document(found, folder, figures=(), methods=""):
+    """The LaTeX document of these findings, and its bibliography."""
+    latex.write_document(files_of_report(folder), found, figures, methods)
+    files = folder / "latex" / "main.tex", folder / "latex" / "references.bib"
+    return [file.read_text() for file in files]
+
+
 def test_the_headline_stands_before_the_comparison_of_features(made, tmp_path):
     sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
     found = findings(made(*sets, *of_sets(model="texturenet", mel=0.75)))
-    latex.write_document(files_of_report(tmp_path), found, [], "")
-    text = (tmp_path / "latex" / "main.tex").read_text()
+    text, _ = document(found, tmp_path)
     assert text.index("Use mel with texturenet") < text.index("Of the 4 feature")
 
 
@@ -115,10 +121,8 @@ def balanced(text):
 
 def test_text_is_escaped():
     name = "a|b_c & 50 % #1 ~^\\{}$"
-    assert (
-        latex.latex_text(name) == r"a|b\_c \& 50 \% \#1"
-        r" \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$"
-    )
+    escaped = r"a|b\_c \& 50 \% \#1 \textasciitilde{}\textasciicircum{}"
+    assert latex.latex_text(name) == escaped + r"\textbackslash{}\{\}\$"
 
 
 def test_the_document_is_whole(made, tmp_path):
@@ -133,36 +137,24 @@ def test_the_document_is_whole(made, tmp_path):
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
     figure.savefig(files[1])
     saved = SavedFigure("accuracy_by_set", "Accuracy in %", "a+b@c=1", "", files, {})
-    latex.write_document(
-        files_of_report(tmp_path), found, [saved], "100 % of it & more"
-    )
-    main = (tmp_path / "latex" / "main.tex").read_text()
+    main, references = document(found, tmp_path, [saved], "100 % of it & more")
     (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
     assert (tmp_path / "latex" / used).exists() and balanced(main)
-    assert (
-        "mel (resnet18, augment none) & resnet18" in main
-        and "mel & resnet18" not in main
-    )
+    assert "mel (resnet18, augment none) & resnet18" in main
+    assert "mel & resnet18" not in main
     assert "Use mel with resnet18" in main and r"100 \% of it \& more" in main
     for heading in ("Result", "Limitations", "Data and methods"):
         assert f"\\section*{{{heading}}}" in main
     assert "not compared" not in main and "no fold" not in main  # notes for the desk
-    references = (tmp_path / "latex" / "references.bib").read_text()
     assert balanced(references)
 
 
 def test_the_caption_has_the_protocol_only_if_all_rows_share_it(made, tmp_path):
-    results = made(MadeRun(skill=0.8), MadeRun(features="rms", skill=0.7))
-    first, second = results
+    first, second = made(MadeRun(skill=0.8), MadeRun(features="rms", skill=0.7))
     for other, shared in ((second, True), (replace(second, protocol="another"), False)):
-        found = findings([first, other])
-        latex.write_document(files_of_report(tmp_path / str(shared)), found, [], "")
-        main = (tmp_path / str(shared) / "latex" / "main.tex").read_text()
+        main, _ = document(findings([first, other]), tmp_path / str(shared))
         (caption,) = re.findall(r"\\caption\{(.*?)\}\\label\{tab:", main)
         assert (first.protocol in caption) == shared
-
-
-NEEDED = {"author", "title", "year"}
 
 
 def fields(entry):
@@ -179,7 +171,7 @@ def test_every_entry_has_authors_title_year_and_venue():
     dois = []
     for text in entries:
         kind, key, known = fields(text)
-        assert known.keys() >= NEEDED, key
+        assert known.keys() >= {"author", "title", "year"}, key
         venue = {"inproceedings": "booktitle", "article": "journal"}.get(kind)
         assert not venue or known[venue]
         assert re.fullmatch(r"\d{4}", known["year"])
@@ -195,9 +187,7 @@ def test_a_document_has_what_it_cites(made, tmp_path, dataset):
         *of_sets(**{"embedding@model=speech": 0.5}, model="linear"),
     ]
     found = findings(made(*runs, dataset=dataset))
-    latex.write_document(files_of_report(tmp_path), found, [], "")
-    text = (tmp_path / "latex" / "main.tex").read_text()
-    bib = (tmp_path / "latex" / "references.bib").read_text()
+    text, bib = document(found, tmp_path)
     assert __version__ in bib
     cited = {*re.findall(r"\\cite\{(\w+)\}", text)}
     keys = re.findall(r"^@\w+\{(\w+),", bib, re.MULTILINE)
@@ -240,14 +230,10 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     for words in (
         "400 test clips, 5 s at 44,100 Hz each",
         "mel (n_mels 128), stored as float16",
-        (
-            "without padding, standardised row by row over the training clips and"
-            " resized to 64 rows and 216"
-        ),
-        (
-            "AdamW, learning rate 0.002 (onecycle schedule), weight decay 0.05, batches"
-            " of 32, 40 epochs"
-        ),
+        "without padding, standardised row by row over the training clips and resized",
+        "resized to 64 rows and 216",
+        "AdamW, learning rate 0.002 (onecycle schedule), weight decay 0.05",
+        "batches of 32, 40 epochs",
         "label smoothing 0.1, augmentation shift=1",
         "it does not include the variation between trainings",
         "with the 1 other by a sign-flip test",
