@@ -85,9 +85,8 @@ def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
 def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(
     made,
 ):
-    partial = [
-        MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")
-    ]
+    sets = "rms", "mfcc", "mel+rms"
+    partial = [MadeRun(features=name, folds=(1, 2)) for name in sets]
     assert features(rankings(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
     main, apart = rankings(made(MEL, *partial))
     assert len(main.runs) == 3 and main.folds.tolist() == [1, 2]
@@ -116,9 +115,8 @@ def test_joined_sets_alone_have_no_verdict(made):
     assert (found.state, [*found.others]) == ("untested", [])
     assert {own.verdict for own in found.ranked} == {"not compared"}
     assert "joined after they were tested one by one" in sentences.headline(found)
-    assert "No test here corrects for the choice from 25 features" in sentences.sure(
-        found
-    )
+    said = "No test here corrects for the choice from 25 features"
+    assert said in sentences.sure(found)
 
 
 def test_the_interval_of_a_choice_counts_fewer_clips_than_that_of_a_run(made):

@@ -35,16 +35,13 @@ ROWS = [
 
 def test_a_class_report_is_scikit_learns(made):
     run = made(MadeRun(skill=0.7), clips=390)[0]
-    theirs = pd.DataFrame(
-        classification_report(
-            run.target, run.predicted[0], target_names=run.classes, output_dict=True
-        )
-    ).T.drop(["accuracy", "weighted avg"])
+    given = {"target_names": run.classes, "output_dict": True}
+    scores = classification_report(run.target, run.predicted[0], **given)
+    theirs = pd.DataFrame(scores).T.drop(["accuracy", "weighted avg"])
     report = tables.class_report(run).set_index("class")
     assert report.index.tolist() == theirs.index.tolist()
-    assert report[["precision", "recall", "f1", "support"]].to_numpy() == pytest.approx(
-        theirs.to_numpy()
-    )
+    ours = report[["precision", "recall", "f1", "support"]]
+    assert ours.to_numpy() == pytest.approx(theirs.to_numpy())
     classes = report[:-1]
     assert (classes["recall_low"] < classes["recall"]).all()
     assert (classes["recall"] < classes["recall_high"]).all()
@@ -64,10 +61,8 @@ def test_confusion_and_most_confused_by_hand(hand_run):
 
 def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
-    assert run.metric.of_run(run)[0]["accuracy"].to_dict() == {
-        1: pytest.approx(2 / 3),
-        2: pytest.approx(1 / 3),
-    }
+    of_folds = run.metric.of_run(run)[0]["accuracy"]
+    assert of_folds.to_dict() == pytest.approx({1: 2 / 3, 2: 1 / 3})
     own = findings([run]).best
     assert own.sd == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     report = tables.class_report(run).set_index("class").loc["macro avg"]
@@ -76,9 +71,8 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
 
 
 def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
-    runs = made(
-        MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")
-    )
+    partial = MadeRun(features="zcr", folds=(1, 2))
+    runs = made(MadeRun(), partial, MadeRun(features="rms"))
     gpu = Machine(processor="", cores=None, gpu="NVIDIA H200")
     two, other, one = (run.folders[0] for run in runs)
     rewrite(two, computed=computed(threads=2))
@@ -102,11 +96,8 @@ def gains_of(runs):
 
 
 def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
-    runs = made(
-        *of_sets(mel=0.6, mel_chroma=0.75),
-        *of_sets(model="cnn4", mel=0.7, mel_chroma=0.6),
-    )
-    gain, loss = gains_of(runs)
+    other = of_sets(model="cnn4", mel=0.7, mel_chroma=0.6)
+    gain, loss = gains_of(made(*of_sets(mel=0.6, mel_chroma=0.75), *other))
     assert gain.name == "chroma added to mel (resnet18)"
     assert (gain.without, gain.with_) == ("mel-resnet18", "mel+chroma-resnet18")
     of_gain, of_loss = gain.difference, loss.difference
@@ -116,28 +107,21 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     assert (gain.verdict, loss.verdict) == ("clear gain", "clear loss")
 
 
+# runs of a pair share every other option
+OTHERS = MadeRun(model="cnn4"), MadeRun(features="mfcc", augment="none")
+
+
 @pytest.mark.parametrize(
     ("runs", "steps"),
     [
         (  # steps lead through the sets in between
             of_sets(mel_mfcc_chroma=0.8, mel_mfcc=0.7, mel=0.6, chroma=0.3),
-            [
-                ("mel+mfcc", "chroma"),
-                ("chroma", "mel+mfcc"),
-                ("mel", "mfcc"),
-            ],
+            [("mel+mfcc", "chroma"), ("chroma", "mel+mfcc"), ("mel", "mfcc")],
         ),
-        (  # runs of a pair share every other option
-            [
-                MadeRun(features="mel+mfcc"),
-                MadeRun(model="cnn4"),
-                MadeRun(features="mfcc", augment="none"),
-            ],
-            [],
-        ),
+        ([MadeRun(features="mel+mfcc"), *OTHERS], []),
         ([MadeRun(), MadeRun(features="mel+mel+mel")], [("mel", "mel+mel")]),
     ],
-)  # fmt: skip
+)
 def test_steps_between_feature_sets(made, runs, steps):
     gains = gains_of(made(*runs))
     assert [(gain.base, gain.added) for gain in gains] == steps
