@@ -1,10 +1,9 @@
-"""`make analysis`: its options, the reports to make by them, and the command."""
+"""Options of `make analysis`, and the reports to make by them."""
 
-import os
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,47 +183,3 @@ def refuse_users_folder(folder: Path) -> None:
             f"{folder} holds files of yours, and a report is not written among them:"
             " give another REPORTS"
         )
-
-
-# ---- the command
-
-# Threads of these libraries spin while they wait.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-
-
-def analysis(options: AnalysisOptions) -> int:
-    """Write a report for each dataset that the options name; 1 if one leaves out
-    something damaged.
-    """
-    for name in THREADS:  # before numpy is loaded
-        os.environ.setdefault(name, "1")
-    # Loaded here: --help does not wait for pandas and matplotlib.
-    from featurestack.analysis.report import build_report
-
-    options = with_predictions(options)
-    whole = True
-    for job in jobs(options):
-        built = build_report(job, options)
-        for remark in built.remarks:
-            print(f"  {remark}")
-        print(f"{job.dataset}: {built.headline}")
-        print(f"report: {built.page.resolve()}")
-        if built.next_command:
-            print(f"next:   {built.next_command}")
-        whole &= built.whole
-    return 0 if whole else 1
-
-
-def with_predictions(options: AnalysisOptions) -> AnalysisOptions:
-    """The options of the report, after a run was written of each PREDICTIONS table."""
-    if not options.predictions:
-        return options
-    from featurestack.predictions import write_runs
-
-    dataset = write_runs(options)
-    return replace(options, dataset=dataset, predictions=())

@@ -250,7 +250,8 @@ def report(
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
-    from featurestack.analysis.options import jobs, with_predictions
+    from featurestack.analysis.command import with_predictions
+    from featurestack.analysis.options import jobs
     from featurestack.analysis.report import build_report
 
     options = with_predictions(options_from(AnalysisOptions, locals()))

@@ -8,7 +8,8 @@ import time
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.options import AnalysisOptions, analysis
+from featurestack.analysis.command import analysis
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.predict.options import StressOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.robustness import (

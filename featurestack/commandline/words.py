@@ -78,7 +78,7 @@ COMMANDS = {
         " options, from the cache; skip finished runs.",
     ),
     "analysis": Command(
-        "analysis.options:analysis",
+        "analysis.command:analysis",
         "analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
