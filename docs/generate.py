@@ -305,11 +305,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
 
 def documentation(thing: typing.Any) -> str:
     """A docstring as Markdown; its indented lines become code."""
-    lines, code, shown = (
-        (inspect.getdoc(thing) or "").splitlines(),
-        False,
-        [],
-    )
+    lines, code, shown = ((inspect.getdoc(thing) or "").splitlines(), False, [])
     for line in lines:
         indented = line.startswith("    ") or (code and not line)
         if indented != code:

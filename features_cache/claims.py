@@ -28,13 +28,7 @@ import numpy as np
 
 from featurestack.commandline.errors import DamagedFile, Failed
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.features_cache.hdf5 import (
-    LOCKS,
-    intact,
-    lock,
-    now,
-    read_header,
-)
+from featurestack.features_cache.hdf5 import LOCKS, intact, lock, now, read_header
 from featurestack.storage.files import (
     Lock,
     boot_id,

@@ -20,12 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.hdf5 import (
-    AXES,
-    FeatureSpec,
-    fingerprints,
-    state_word,
-)
+from featurestack.features_cache.hdf5 import AXES, FeatureSpec, fingerprints, state_word
 from featurestack.features_cache.index import refresh
 from featurestack.features_cache.names import (
     EXTERNAL,

@@ -13,12 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from featurestack.commandline import DATA
-from featurestack.commandline.errors import (
-    RequestError,
-    closest,
-    make_command,
-    nearest,
-)
+from featurestack.commandline.errors import RequestError, closest, make_command, nearest
 
 Value = str | int | float | bool
 

@@ -22,15 +22,7 @@ from featurestack.features_cache.names import NAMED
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import content_hash
 
-CLIP_COLUMNS = (
-    "clip_id",
-    "path",
-    "label",
-    "category",
-    "fold",
-    "group",
-    "train_only",
-)
+CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "train_only")
 # cells of train_only, in small letters, and what they mean
 MARKS = {"": "", "0": "", "0.0": "", "false": "", "1": "1", "1.0": "1", "true": "1"}
 WINDOW_COLUMNS = ("start", "end")  # seconds in the file; 0 to 0 is the whole file

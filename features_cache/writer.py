@@ -300,12 +300,7 @@ def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
     the runs that write the same clips or files;
     RequestError if the disk has no space for it.
     """
-    claim_names(
-        wanted.folder,
-        INDEX,
-        *HEADERS,
-        *(file.name for file in wanted.files),
-    )
+    claim_names(wanted.folder, INDEX, *HEADERS, *(file.name for file in wanted.files))
     rows = wanted.part.start, wanted.part.stop
     with (
         claimed(wanted.folder, wanted.names, rows) as handle,

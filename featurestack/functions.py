@@ -17,11 +17,7 @@ from featurestack.commandline.functions import command, options_from, run_comman
 from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.predict.options import (
-    BundleOptions,
-    ExportOptions,
-    VerifyOptions,
-)
+from featurestack.predict.options import BundleOptions, ExportOptions, VerifyOptions
 from featurestack.train.options import RunOptions, TrainOptions
 
 if TYPE_CHECKING:

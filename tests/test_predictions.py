@@ -262,10 +262,7 @@ def test_predicted_classes_and_frames_are_compared_too():
         ({"predictions": {}}, "expected a dictionary"),
         ({"labels": [None] * 240}, "expected one class for each clip"),
         ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
-        (
-            {"predictions": {"x": np.full((240, 3), np.nan)}},
-            "column a: 'nan' is no",
-        ),
+        ({"predictions": {"x": np.full((240, 3), np.nan)}}, "column a: 'nan' is no"),
         ({"labels": ["a"] * 240}, "all clips have one label|have the shape"),
     ],
 )

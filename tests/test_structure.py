@@ -35,12 +35,7 @@ CORE = (
 CACHE = ("commandline", "storage", "features_cache", "pipeline")  # it stands alone
 TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
 # subjects that few users need, imported where they are used
-SUBJECTS = (
-    "answers",
-    "embeddings",
-    "feature_importance",
-    "sound_events",
-)
+SUBJECTS = ("answers", "embeddings", "feature_importance", "sound_events")
 SMALL = (
     "cluster",
     "live",

@@ -38,11 +38,7 @@ from featurestack.commandline.terminal import (
     tell,
     tell_warnings,
 )
-from featurestack.commandline.words import (
-    commands_taking,
-    function_of,
-    options_of,
-)
+from featurestack.commandline.words import commands_taking, function_of, options_of
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/protocol.md). OpenMP reads
@@ -114,9 +110,7 @@ def run_words(given: Sequence[str]) -> int | None:
 
 
 def run(
-    function: Callable[[Any], object],
-    options: type[Options],
-    words: Sequence[str],
+    function: Callable[[Any], object], options: type[Options], words: Sequence[str]
 ) -> int:
     """Run a function of its `options` with these words; its exit status, 0 if it
     returns something else.

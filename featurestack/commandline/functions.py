@@ -14,13 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from featurestack.commandline.commands import current_folder, failed_by
 from featurestack.commandline.errors import Error, RequestError, nearest, shortened
-from featurestack.commandline.options import (
-    Options,
-    fields,
-    kind_of,
-    value_of,
-    written,
-)
+from featurestack.commandline.options import Options, fields, kind_of, value_of, written
 from featurestack.commandline.terminal import silenced
 from featurestack.commandline.words import function_of
 

@@ -29,16 +29,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
 # Every command takes these; a command without such an option ignores them.
-PLACES = (
-    "dataset",
-    "name",
-    "audio_dir",
-    "group",
-    "label",
-    "data",
-    "runs",
-    "reports",
-)
+PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
 ONE_ALONE = "; it takes one"
 # the bound of a number that has no other: a larger one is a slip and would fail later
 LARGEST = 1e12

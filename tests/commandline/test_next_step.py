@@ -74,11 +74,7 @@ def test_many_features_are_not_typed_out():
             "predict",
             "make predict AUDIO=FILE RUN=a/mel-texturenet RUNS=r",
         ),
-        (
-            {"chosen": "a/own-linear", "audio": False},
-            "",
-            "",
-        ),
+        ({"chosen": "a/own-linear", "audio": False}, "", ""),
     ],
 )
 def test_the_first_step_that_is_left_decides(stands, reason, command):

@@ -2,13 +2,7 @@
 
 import pytest
 
-from featurestack.commandline.quantities import (
-    count,
-    duration,
-    percent,
-    points,
-    size,
-)
+from featurestack.commandline.quantities import count, duration, percent, points, size
 
 
 @pytest.mark.parametrize(

@@ -96,12 +96,7 @@ def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "name"),
-    [
-        ("data", "DATASET"),
-        ("predict", "AUDIO"),
-        ("predict", "OUT"),
-        ("train", "RUNS"),
-    ],
+    [("data", "DATASET"), ("predict", "AUDIO"), ("predict", "OUT"), ("train", "RUNS")],
 )
 def test_an_empty_variable_is_not_the_current_folder(words, name):
     assert f"{name}= is empty" in done(words, 2, **{name: ""}).err

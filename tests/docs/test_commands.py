@@ -177,11 +177,7 @@ def test_every_command_exists_and_takes_its_options(page):
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        "python -m nowhere",
-        "make features VAL=group",
-        "make train MODEL=resnet19",
-    ],
+    ["python -m nowhere", "make features VAL=group", "make train MODEL=resnet19"],
 )
 def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wrong):
     page = tmp_path / "page.md"

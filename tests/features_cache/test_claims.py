@@ -33,11 +33,7 @@ def kill_a_run(cache, **changes):
 
 @pytest.mark.parametrize(
     ("features", "rows", "admitted"),
-    [
-        (("mine",), (0, 8), False),
-        (("other",), (0, 8), True),
-        (("mine",), (4, 8), True),
-    ],
+    [(("mine",), (0, 8), False), (("other",), (0, 8), True), (("mine",), (4, 8), True)],
 )
 def test_only_the_same_clips_of_the_same_feature_are_waited_for(
     cache, monkeypatch, capsys, features, rows, admitted

@@ -58,8 +58,7 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
 def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
     before = file.map().copy(), file.map(state=True).copy()
     kill = mock.Mock(
-        wraps=hdf5.write_at,
-        side_effect=[mock.DEFAULT] * writes + [KeyboardInterrupt],
+        wraps=hdf5.write_at, side_effect=[mock.DEFAULT] * writes + [KeyboardInterrupt]
     )
     monkeypatch.setattr(hdf5, "write_at", kill)
     with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):

@@ -127,11 +127,7 @@ def to_nothing(a, b):  # the audio is on another machine
 
 @pytest.mark.parametrize(
     ("change", "hold"),
-    [
-        (to_another_time, False),
-        (to_another_sound, False),
-        (to_nothing, True),
-    ],
+    [(to_another_time, False), (to_another_sound, False), (to_nothing, True)],
 )
 def test_findings_hold_while_the_audio_is_as_it_was_or_elsewhere(
     tmp_path, change, hold

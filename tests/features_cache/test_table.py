@@ -22,11 +22,7 @@ from featurestack.features_cache.table import (
 )
 from tests.refusal import refused
 
-PLAIN = {
-    "clip_id": ["a", "b", "a~1"],
-    "label": ["x", "y", "x"],
-    "fold": [1, 2, 1],
-}
+PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1]}
 
 
 @pytest.mark.parametrize("blank", ["", " ", None])

@@ -147,9 +147,7 @@ FAULTS: dict[str, Fault] = {
         f"{PIPE}test_audio.py",
     ),
     "another_channel": Fault(  # CHANNEL=2 reads the first one
-        "column = max(0, file.channel - 1)",
-        "column = 0",
-        f"{PIPE}test_audio.py",
+        "column = max(0, file.channel - 1)", "column = 0", f"{PIPE}test_audio.py"
     ),
     "not_resampled": Fault(  # audio of another rate keeps its samples
         "return resample(y, rate, sample_rate or rate)",

@@ -172,12 +172,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "FEATURES": "mel+chroma",
         "FOLDS": 2,
     },
-    "default": {
-        "MODEL": None,
-        "WEIGHTS": "none",
-        "AUGMENT": None,
-        "EPOCHS": 1,
-    },
+    "default": {"MODEL": None, "WEIGHTS": "none", "AUGMENT": None, "EPOCHS": 1},
     "categories": {"TASK": "categories", "MODEL": "texturenet"},
     "linear": {"MODEL": "linear", "SEED": 1},
     "aclnet": {

@@ -25,10 +25,7 @@ WRONG = [
     ("fisher", lambda x, labels: x.var(axis=0)),
     ("megabytes", lambda clips, rows, frames: 4 * clips * rows * frames / 1e6),
     ("leaked", lambda training, testing: set()),
-    (
-        "standardised",
-        lambda training, tested: (tested - tested.mean()) / tested.std(),
-    ),
+    ("standardised", lambda training, tested: (tested - tested.mean()) / tested.std()),
     (
         "optimism",
         lambda history: history.test_accuracy.max() - history.test_accuracy.min(),

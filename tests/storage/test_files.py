@@ -10,12 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from featurestack.storage import files
-from featurestack.storage.files import (
-    Lock,
-    content_hash,
-    replace_file,
-    replaced,
-)
+from featurestack.storage.files import Lock, content_hash, replace_file, replaced
 from tests.refusal import refused
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
