@@ -140,7 +140,8 @@ def fit(
 
     Examples
     --------
-    >>> run = fs.fit("synth", "rms+zcr", model="ridge", quiet=True)
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
     >>> run.name, len(run.finished)
     ('rms+zcr-ridge', 5)
     """
@@ -204,6 +205,7 @@ def own_run(
 
     Examples
     --------
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
     >>> fs.own_run("mine", dataset="synth", features="rms+zcr").shape
     (2, 64, 216)
     """
@@ -242,7 +244,8 @@ def report(
 
     Examples
     --------
-    >>> run = fs.fit("synth", "rms+zcr", model="ridge", quiet=True)
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
@@ -283,9 +286,10 @@ def bundle(
 
     Examples
     --------
-    ::
-
-        fs.bundle("last")
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> fs.bundle(run, quiet=True).name
+    'rms+zcr-ridge.bundle.pt'
     """
     file: Path = run_command("bundle", options_from(BundleOptions, locals()))
     return file
@@ -314,9 +318,10 @@ def export(
 
     Examples
     --------
-    ::
-
-        fs.export("last")
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> fs.export(run, quiet=True).name
+    'rms+zcr-ridge.onnx'
     """
     file: Path = run_command("export", options_from(ExportOptions, locals()))
     return file
@@ -349,9 +354,10 @@ def verify(
 
     Examples
     --------
-    ::
-
-        fs.verify("last")
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> fs.verify(run, quiet=True)
+    True
     """
     return not run_command("verify", options_from(VerifyOptions, locals()))
 
@@ -387,8 +393,7 @@ def check(
 
     Examples
     --------
-    ::
-
-        fs.check("my sounds")
+    >>> fs.check("synth", quiet=True)
+    True
     """
     return not run_command("check", options_from(SourceOptions, locals()))

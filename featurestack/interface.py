@@ -95,6 +95,7 @@ def cache(
 
     Examples
     --------
+    >>> extracted = fs.extract("rms", "synth", jobs=1, quiet=True)
     >>> stored = fs.cache("synth")
     >>> stored.read("rms", stored.clips["clip_id"][:8]).shape
     (8, 1, 431)
@@ -335,9 +336,10 @@ def run(
 
     Examples
     --------
-    ::
-
-        fs.run("last").predictions()
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> fs.run("last").name
+    'rms+zcr-ridge'
     """
     from featurestack.results.selection import select_one
 
@@ -364,9 +366,11 @@ def predict_audio(
 
     Examples
     --------
-    ::
-
-        fs.predict_audio(run, ["dog.wav", "rain.flac"])
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> answers = fs.predict_audio(run, cache.clips["path"][:2])
+    >>> answers.columns[:2].tolist(), len(answers)
+    (['file', 'predicted'], 2)
     """
     from featurestack.predict.files import predict_files
     from featurestack.predict.model import Model
@@ -424,9 +428,9 @@ def curves(trained: "RunFolder | Path | str") -> "NotebookFigure":
 
     Examples
     --------
-    ::
-
-        fs.curves(fs.run("last"))
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> fs.curves(run).savefig("curves.png")
     """
     opened = run(trained)
     history = {fold: opened.history(fold) for fold in opened.finished}
@@ -449,9 +453,9 @@ def confusion(trained: "RunFolder | Path | str") -> "NotebookFigure":
 
     Examples
     --------
-    ::
-
-        fs.confusion(fs.run("last")).savefig("confusion.png")
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> fs.confusion(run).savefig("confusion.png")
     """
     from featurestack.analysis.runs import load_runs
     from featurestack.analysis.tables import confusion_counts
