@@ -26,12 +26,7 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.scores.metrics import clip_metric, indicator, sound
-from featurestack.train.fold_data import (
-    ClipMoments,
-    FoldData,
-    load_fold,
-    measure_clips,
-)
+from featurestack.train.fold_data import ClipMoments, FoldData, load_fold, measure_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from featurestack.train.run import placed

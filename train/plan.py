@@ -19,11 +19,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import (
-    Channel,
-    dataset_name,
-    parse_set,
-)
+from featurestack.features_cache.names import Channel, dataset_name, parse_set
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     Split,
@@ -40,11 +36,7 @@ from featurestack.scores.metrics import indicator
 from featurestack.scores.tasks import Task, claiming_name, task_of
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import FOR_VECTORS, Model, choose_model, resolve
-from featurestack.train.network_input import (
-    InputSpec,
-    describe_channel,
-    find_features,
-)
+from featurestack.train.network_input import InputSpec, describe_channel, find_features
 from featurestack.train.options import (
     NATIVE,
     RunOptions,

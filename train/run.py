@@ -35,12 +35,7 @@ from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
 from featurestack.train.options import RunOptions, TrainOptions
-from featurestack.train.plan import (
-    Plan,
-    make_plan,
-    training_command,
-    validate,
-)
+from featurestack.train.plan import Plan, make_plan, training_command, validate
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar

@@ -38,17 +38,8 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epochs,
 )
-from featurestack.train.compute import (
-    Compute,
-    agreed,
-    named_operations,
-    preferred,
-)
-from featurestack.train.fold_data import (
-    FoldData,
-    chunked,
-    draw_batches,
-)
+from featurestack.train.compute import Compute, agreed, named_operations, preferred
+from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
     Passes,

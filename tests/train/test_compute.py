@@ -12,12 +12,7 @@ import torch
 from torch import nn
 
 from featurestack.train import compute
-from featurestack.train.compute import (
-    Compute,
-    agreed,
-    disagreement,
-    preferred,
-)
+from featurestack.train.compute import Compute, agreed, disagreement, preferred
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions

@@ -9,12 +9,7 @@ import torch
 from featurestack.features_cache import external
 from featurestack.features_cache.row_statistics import column_means, kept_columns
 from featurestack.train.models.sizes import example_channel
-from featurestack.train.network_input import (
-    KINDS,
-    InputSpec,
-    resize,
-    resizing,
-)
+from featurestack.train.network_input import KINDS, InputSpec, resize, resizing
 from tests.train.little import CLASSES, clip_table, execute, little_options
 
 MEL = example_channel("mel", rows=2, frames=431)

@@ -25,12 +25,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.options import RunOptions
-from featurestack.train.trainer import (
-    TIMED_STEPS,
-    Estimate,
-    Trainer,
-    curve_epochs,
-)
+from featurestack.train.trainer import TIMED_STEPS, Estimate, Trainer, curve_epochs
 from tests.processes import python
 from tests.train.little import change, load
 
