@@ -104,22 +104,14 @@ def share_of(folds: Sequence[int]) -> Sequence[int]:
 def train_side_by_side(options: RunOptions) -> None:
     """Train one run on several devices, one process for each device."""
     devices = options.device.split()
+    train = [sys.executable, "-m", "featurestack", "train"]
     jobs = []
     for rank, device in enumerate(devices):
-        command = [
-            sys.executable,
-            "-m",
-            "featurestack",
-            "train",  # a wheel installs this one name
-            *option_words(replace(options, device=device)),
-            *load_words(),
-        ]
+        words = [*option_words(replace(options, device=device)), *load_words()]
         number = {"RANK": str(rank), "WORLD_SIZE": str(len(devices))}
-        jobs.append(
-            subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, env=os.environ | number
-            )
-        )
+        environment = os.environ | number
+        nowhere = subprocess.DEVNULL
+        jobs.append(subprocess.Popen([*train, *words], stdout=nowhere, env=environment))
     try:
         failed = [device for device, job in zip(devices, jobs) if job.wait()]
     finally:  # Ctrl-C reaches the children by itself; other errors do not
@@ -136,12 +128,11 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     """Train one fold after the other, each from its last finished epoch."""
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(plan.training.threads)
+    network = first_network(plan, folds[0])
     if plan.training.pretrained:
         from featurestack.train.pretrained import refuse_tested_clips
 
-        weights, clips = plan.training.weights, plan.content["clips"]
-        refuse_tested_clips(weights, plan.path.parent.name, clips, folds)
-    network = first_network(plan, folds[0])
+        refuse_tested_clips(plan, folds)
     claim_run(plan.path, plan.folds, begun=plan.begun)
     clips = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
@@ -328,10 +319,6 @@ def split_folds(
         lines.append(
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"
-        )
-    elif plan.training.padding == "drop":
-        lines.append(
-            "PADDING=drop has no effect: no clip is short, or vectors are trained on"
         )
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from featurestack.train.plan import Plan
+
 FOLDER = Path("models")  # below the current folder
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -85,11 +87,9 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
     return named, own
 
 
-def refuse_tested_clips(
-    weights: str, dataset: str, clips: str, folds: Sequence[int]
-) -> None:
-    """RequestError if WEIGHTS come from a fold of this project that trained on test
-    clips of one of `folds`; `clips` is the digest of the dataset's table.
+def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
+    """RequestError if the plan's WEIGHTS come from a fold of this project that trained
+    on test clips of one of `folds`.
 
     A checkpoint names the fold that it left out, and the run.json above it names the
     dataset. If clips or folds of the dataset have changed since, the fold's number
@@ -98,6 +98,7 @@ def refuse_tested_clips(
     from featurestack.results.run_folder import RunFolder
     from featurestack.train.checkpoint import KEYS, read_safely
 
+    weights, dataset = plan.training.weights, plan.path.parent.name
     file = Path(weights).resolve()
     if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
         return
@@ -107,7 +108,7 @@ def refuse_tested_clips(
     own = state["fold"]
     run = RunFolder(file.parent.parent)
     tested = folds if run.dataset == dataset else []
-    if run.trained_config.clips == clips:
+    if run.trained_config.clips == plan.content["clips"]:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(

@@ -151,6 +151,10 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     for folds in ((), (2,), (1, 3)):
         with refused(r"clips that fold [23] tests: give weights .*FOLDS=1"):
             execute(started, folds=folds)
+    damaged = file.with_name("damaged.pt")
+    damaged.write_bytes(file.read_bytes()[:1000])
+    with refused("holds no weights that can be read safely"):
+        execute(started, weights=str(damaged))
     with refused("clips that fold 2 tests"):
         execute(started, name="renamed")  # the same clips under another name
     table = clip_table()
