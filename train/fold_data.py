@@ -19,6 +19,7 @@ import pandas as pd
 import psutil
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from featurestack.commandline.errors import UnreadableClips
 from featurestack.commandline.terminal import progress
@@ -163,7 +164,7 @@ def describe_channels(
 
 def channel_loudness(
     channel: StoredChannel, feature: StoredFeature, statistics: Statistics
-) -> torch.Tensor:
+) -> Tensor:
     """(3, rows): per_decibel, exponent and zero of `Channels.loudness`."""
     loudness = torch.zeros(3, channel.rows)
     decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
@@ -183,7 +184,7 @@ def channel_loudness(
 # Batches: (B, D, H, W) float32 on the network's device, for clips given by position.
 
 
-def sent(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
+def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
     """The tensor on the device. A GPU continues to work meanwhile, which a copy from
     memory that is not pinned would wait for.
     """
@@ -202,11 +203,9 @@ class ClipReader:
     ) -> None:
         self.plan, self.statistics, self.device = plan, statistics, device
         self.index = pd.Index([])  # positions of the clips that are kept
-        self.values: torch.Tensor | None = None
+        self.values: Tensor | None = None
 
-    def keep(
-        self, positions: Positions, parts: Iterable[torch.Tensor], where: str
-    ) -> None:
+    def keep(self, positions: Positions, parts: Iterable[Tensor], where: str) -> None:
         """Keep the clips at `positions`, which `parts` hold, in the memory of `where`;
         a batch is one gather then.
         """
@@ -219,7 +218,7 @@ class ClipReader:
             start += len(part)
         self.index, self.values = pd.Index(positions), values
 
-    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[Tensor]:
         if self.values is not None:
             for positions in wanted:
                 places = torch.from_numpy(self.index.get_indexer(positions))
@@ -236,7 +235,7 @@ class ClipReader:
                 x = waiting.popleft().result()
                 yield x.to(self.device, non_blocking=True).float()
 
-    def read(self, positions: Positions) -> torch.Tensor:
+    def read(self, positions: Positions) -> Tensor:
         """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
         cache, spec = self.plan.cache, self.plan.input
         values = cache.batch([own.channel for own in spec.channels], positions)
@@ -257,9 +256,7 @@ class FoldData:
     test: Positions
     statistics: Sequence[Statistics]
 
-    def batches(
-        self, wanted: Sequence[Positions]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[Tensor, Tensor]]:
         """Each batch's x (B, D, H, W) and targets (B, K) on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
             targets = torch.from_numpy(self.plan.indicator(positions))

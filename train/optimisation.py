@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from featurestack.commandline.terminal import tell_once
 from featurestack.results.training_options import Training
@@ -24,11 +24,9 @@ from featurestack.scores.tasks import Task
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; fills the gradients of a network anew
-Passes: TypeAlias = Callable[
-    [torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
-]
+Passes: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 # loss, logits, and the gradient of each parameter that has one
-Made: TypeAlias = tuple[torch.Tensor | None, ...]
+Made: TypeAlias = tuple[Tensor | None, ...]
 Replay: TypeAlias = Callable[[], None]
 # work -> what it made, and what makes it again in the same memory
 Record: TypeAlias = Callable[[Callable[[], Made]], tuple[Made, Replay]]
@@ -46,11 +44,11 @@ class CrossEntropy:
 
     def loss(
         self,
-        networks: torch.Tensor,
-        y: torch.Tensor,
+        networks: Tensor,
+        y: Tensor,
         smoothing: float,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """The mean loss of all networks' logits; `weight` (K,) weighs each clip by the
         classes of its target. torch would weigh each class's term of the cross-entropy,
         which pulls a clip towards the rare classes that smoothing adds to its target.
@@ -63,12 +61,12 @@ class CrossEntropy:
         clip_weights = (y @ weight)[:, None]
         return (clip_weights * losses).mean()
 
-    def observed(self, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def observed(self, y: Tensor, logits: Tensor) -> Tensor:
         """The numbers of a batch that `score` needs, from targets and logits (B, K)."""
         correct = logits.argmax(1) == y.argmax(1)
         return correct.float().mean()
 
-    def score(self, observed: Sequence[torch.Tensor]) -> float:
+    def score(self, observed: Sequence[Tensor]) -> float:
         """The training score of an epoch."""
         return torch.stack([*observed]).mean().item()
 
@@ -83,21 +81,21 @@ class BinaryCrossEntropy(CrossEntropy):
 
     def loss(
         self,
-        networks: torch.Tensor,
-        y: torch.Tensor,
+        networks: Tensor,
+        y: Tensor,
         smoothing: float,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """Class weights weigh the positive targets."""
         logits, targets = flattened(networks, y, smoothing)
         return nn.functional.binary_cross_entropy_with_logits(
             logits, targets, pos_weight=weight
         )
 
-    def observed(self, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def observed(self, y: Tensor, logits: Tensor) -> Tensor:
         return torch.stack([y, logits])
 
-    def score(self, observed: Sequence[torch.Tensor]) -> float:
+    def score(self, observed: Sequence[Tensor]) -> float:
         from featurestack.scores import average_precision as ap
 
         y, logits = torch.cat([*observed], dim=1).cpu()
@@ -115,9 +113,7 @@ def objective_of(task: Task) -> CrossEntropy:
     return BinaryCrossEntropy() if task.multilabel else CrossEntropy()
 
 
-def flattened(
-    networks: torch.Tensor, y: torch.Tensor, smoothing: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def flattened(networks: Tensor, y: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
     """Logits and smoothed targets (B * M, K) of every network."""
     uniform = torch.full_like(y, 1 / y.shape[1])
     smooth = y.lerp(uniform, smoothing)
@@ -285,9 +281,7 @@ class Replayed:
         self.captured: dict[torch.Size, tuple[Any, Any, Made, Replay]] = {}
         self.reason = ""  # why nothing more is captured
 
-    def __call__(
-        self, x: torch.Tensor, targets: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if x.shape not in self.captured and not self.reason:
             self.capture(x, targets)
         if x.shape not in self.captured:
@@ -302,7 +296,7 @@ class Replayed:
             weight.grad = gradient
         return loss.clone(), logits
 
-    def capture(self, x: torch.Tensor, targets: torch.Tensor) -> None:
+    def capture(self, x: Tensor, targets: Tensor) -> None:
         """Capture the passes for batches of this size; batch norms keep their
         statistics.
         """

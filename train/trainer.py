@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.registry import object_at
@@ -93,7 +93,7 @@ class Estimate:
         self.bar, self.quicker = bar, quicker
         self.steps = 0
 
-    def step(self, loss: torch.Tensor) -> None:
+    def step(self, loss: Tensor) -> None:
         """Count a step that has just been queued; after some, say how long all take."""
         self.steps += 1
         if self.steps == 1:
@@ -225,7 +225,7 @@ class Trainer:
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
         number = self.steps(batches)
-        losses: list[torch.Tensor] = []
+        losses: list[Tensor] = []
         observed = []
         self.network.train()
         start = time.perf_counter()
@@ -253,13 +253,13 @@ class Trainer:
 
     def examples(
         self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
-    ) -> Iterator[tuple[torch.Tensor, Any]]:
+    ) -> Iterator[tuple[Tensor, Any]]:
         """Each step's input (B, D, H, W) and targets (B, K); counts clips."""
         for x, y in self.data.batches(batches):
             yield self.augmenter(x, y, self.data.channels, generator)
             bar.update(len(x))
 
-    def loss(self, logits: torch.Tensor, targets: Any) -> torch.Tensor:
+    def loss(self, logits: Tensor, targets: Any) -> Tensor:
         """The mean loss of a step's logits (B, M * K) for its targets (B, K)."""
         # (B, M, K): each network has a loss of its own
         networks = logits.view(len(logits), -1, targets.shape[1])
@@ -267,25 +267,23 @@ class Trainer:
         return self.objective.loss(networks, targets, smoothing, self.class_weights)
 
     @cached_property
-    def class_weights(self) -> torch.Tensor | None:
+    def class_weights(self) -> Tensor | None:
         """(K,) the weights of BALANCE=loss."""
         weights = self.data.class_weights()
         if weights is None:
             return None
         return torch.from_numpy(weights).to(self.compute.device)
 
-    def observe(self, targets: Any, logits: torch.Tensor) -> torch.Tensor:
+    def observe(self, targets: Any, logits: Tensor) -> Tensor:
         """The part of a step that `train_scores` needs."""
         networks = logits.view(len(logits), -1, targets.shape[1])
         return self.objective.observed(targets, networks.mean(1))
 
-    def train_scores(self, observed: Sequence[torch.Tensor]) -> dict[str, float]:
+    def train_scores(self, observed: Sequence[Tensor]) -> dict[str, float]:
         """The training scores of an epoch by column of history.csv."""
         return {f"train_{self.plan.task.metric.name}": self.objective.score(observed)}
 
-    def step(
-        self, x: torch.Tensor, targets: Any, rate: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, x: Tensor, targets: Any, rate: float) -> tuple[Tensor, Tensor]:
         """One training step on a batch; returns the loss and the logits."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
@@ -301,9 +299,7 @@ class Trainer:
         self.scaler.update()
         return loss, logits
 
-    def both_passes(
-        self, x: torch.Tensor, targets: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def both_passes(self, x: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
         """Loss and logits of a batch; the parameters have its gradients."""
         with self.compute.autocast():
             logits = self.network(x).float()
@@ -312,7 +308,7 @@ class Trainer:
         self.scaler.scale(loss).backward()
         return loss.detach(), logits.detach()
 
-    def refuse_divergence(self, losses: Sequence[torch.Tensor]) -> None:
+    def refuse_divergence(self, losses: Sequence[Tensor]) -> None:
         """Failed if one of the last losses is too large or not finite."""
         loss = torch.stack([*losses[-CHECK_STEPS:]]).max().item()
         if loss <= LARGEST_LOSS:  # NaN is not

@@ -47,33 +47,16 @@ def of_scikit_learn(x, y, class_weight=None):
     return pipeline.fit(exact, y).predict_proba(exact)
 
 
+@pytest.mark.parametrize("balance", [None, "balanced"])
 @pytest.mark.parametrize("classes", [2, 4])
-def test_gives_the_probabilities_of_scikit_learn(classes):
+def test_gives_the_probabilities_of_scikit_learn(classes, balance):
     x, y = data(classes)
     x[:, 3] = 7  # a constant column does no harm
-    ours = fitted(x, y, classes).softmax(1)
-    assert np.allclose(ours, of_scikit_learn(x, y), atol=1e-4)
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-def test_rare_classes_weigh_as_in_scikit_learn(classes):
-    x, y = data(classes)
     kept = (y > 0) | (np.arange(60) < 15)
     x, y = x[kept], y[kept]
-    weights = len(y) / classes / np.bincount(y)
+    weights = len(y) / classes / np.bincount(y) if balance else None
     ours = fitted(x, y, classes, weights).softmax(1)
-    assert np.allclose(ours, of_scikit_learn(x, y, "balanced"), atol=1e-4)
-
-
-def test_positive_labels_weigh_as_in_scikit_learn():
-    x, y = data(4)
-    labels = np.stack([y == 0, y < 2], axis=1)
-    weights = np.array([3.0, 1.5])
-    ours = fitted(x, labels, 2, weights).sigmoid()
-    for column, weight in enumerate(weights):
-        weighted = {True: weight, False: 1.0}
-        expected = of_scikit_learn(x, labels[:, column], weighted)
-        assert np.allclose(ours[:, column], expected[:, 1], atol=1e-4)
+    assert np.allclose(ours, of_scikit_learn(x, y, balance), atol=1e-4)
 
 
 @pytest.mark.parametrize("repeated", [0, 20])
@@ -105,13 +88,15 @@ def test_a_wide_feature_does_not_drown_another():
     assert right([20, 20_000]) > right([20_020]) + 0.1
 
 
-def test_with_tags_each_class_is_fitted_against_the_rest():
+@pytest.mark.parametrize("weights", [None, np.array([3.0, 1.5, 1.0, 1.0])])
+def test_with_tags_each_class_is_fitted_against_the_rest(weights):
     x, _ = data(2)
     labels = [x[:, 0] > 100, x[:, 1] > 105, np.ones(60), np.zeros(60)]
     y = np.stack(labels, axis=1).astype(int)
-    answers = fitted(x, y, 4).sigmoid()
+    answers = fitted(x, y, 4, weights).sigmoid()
     for column in (0, 1):
-        expected = of_scikit_learn(x, y[:, column])[:, 1]
+        positive = 1.0 if weights is None else weights[column]
+        expected = of_scikit_learn(x, y[:, column], {1: positive, 0: 1.0})[:, 1]
         assert np.allclose(answers[:, column], expected, atol=1e-4)
     assert (answers[:, 2] == 1).all() and (answers[:, 3] == 0).all()
 
