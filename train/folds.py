@@ -34,7 +34,7 @@ from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
-from featurestack.train.checkpoint import load, load_weights
+from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import Compute, device_of, is_shortage, threads_of
 from featurestack.train.fold_data import (
     ClipMoments,
@@ -130,8 +130,6 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     threads_of(plan.training.threads)
     network = first_network(plan, folds[0])
     if plan.training.pretrained:
-        from featurestack.train.pretrained import refuse_tested_clips
-
         refuse_tested_clips(plan, folds)
     claim_run(plan.path, plan.folds, begun=plan.begun)
     clips = measure_clips(plan)
@@ -176,6 +174,35 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                     f" GRID={rows}x{frames}; try BATCH={max(2, batch // 2)}, or a"
                     " smaller GRID or MODEL"
                 ) from error
+
+
+def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
+    """RequestError if the plan's WEIGHTS come from a fold of this project that trained
+    on test clips of one of `folds`.
+
+    A checkpoint names the fold that it left out, and the run.json above it names the
+    dataset. If clips or folds of the dataset have changed since, the fold's number
+    means other clips, and the weights are refused for every fold.
+    """
+    weights, dataset = plan.training.weights, plan.path.parent.name
+    file = Path(weights).resolve()
+    if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
+        return
+    state = read_safely(file)
+    if not isinstance(state, Mapping) or not state.keys() >= KEYS:
+        return
+    own = state["fold"]
+    run = RunFolder(file.parent.parent)
+    tested = folds if run.dataset == dataset else []
+    if run.trained_config.clips == plan.content["clips"]:
+        tested = [fold for fold in folds if fold != own]
+    if tested:
+        raise RequestError(
+            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds"
+            f" of {dataset}, perhaps on clips that fold {tested[0]} tests: give"
+            f" weights from other clips, or FOLDS={own} if clips and folds have not"
+            " changed since"
+        )
 
 
 def load_data(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,6 @@ from featurestack.storage.files import Lock
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from featurestack.train.plan import Plan
 
 FOLDER = Path("models")  # below the current folder
 PUBLISHED = {
@@ -85,38 +83,6 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
         )
     named = {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
     return named, own
-
-
-def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
-    """RequestError if the plan's WEIGHTS come from a fold of this project that trained
-    on test clips of one of `folds`.
-
-    A checkpoint names the fold that it left out, and the run.json above it names the
-    dataset. If clips or folds of the dataset have changed since, the fold's number
-    means other clips, and the weights are refused for every fold.
-    """
-    from featurestack.results.run_folder import RunFolder
-    from featurestack.train.checkpoint import KEYS, read_safely
-
-    weights, dataset = plan.training.weights, plan.path.parent.name
-    file = Path(weights).resolve()
-    if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
-        return
-    state = read_safely(file)
-    if not isinstance(state, Mapping) or not state.keys() >= KEYS:
-        return
-    own = state["fold"]
-    run = RunFolder(file.parent.parent)
-    tested = folds if run.dataset == dataset else []
-    if run.trained_config.clips == plan.content["clips"]:
-        tested = [fold for fold in folds if fold != own]
-    if tested:
-        raise RequestError(
-            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds"
-            f" of {dataset}, perhaps on clips that fold {tested[0]} tests: give"
-            f" weights from other clips, or FOLDS={own} if clips and folds have not"
-            " changed since"
-        )
 
 
 def fill(
