@@ -12,12 +12,13 @@ computed anew, and a run that was trained on the former values refuses the new o
 """
 
 import functools
+import json
 import os
 import threading
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,9 @@ from featurestack.embeddings.networks import (
     POINTWISE,
     FrontEnd,
     NetworkCard,
+    digest_of,
     find_network,
+    front_end_of,
     log_mel,
     require_library,
 )
@@ -43,6 +46,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
 from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.decoder_messages import no_output_of_c
+from featurestack.storage.files import hash_of
 
 Array = NDArray[np.float32]
 SPECTROGRAM = [1, 96, BANDS, 1]
@@ -98,18 +102,11 @@ class NetworkFile:
         """Each output for one input; Impossible if the network refuses it."""
         try:
             with self.lock:
-                outputs = self.answer(np.ascontiguousarray(x))
+                return self.answer(np.ascontiguousarray(x))
         except Exception as error:
             raise Impossible(
                 f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
             ) from error
-        for values, *_ in outputs:
-            if values.dtype.kind not in "fiub" or not values.ndim or not values.size:
-                raise Impossible(
-                    f"the output of {self.path} is {values.dtype} of shape"
-                    f" {values.shape}; expected numbers with one axis or more"
-                )
-        return outputs
 
 
 def one_line(error: Exception) -> str:
@@ -359,8 +356,12 @@ def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
 
 
 def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
-    """The fingerprint of network and card; RequestError if one is missing."""
-    return {"file": find_network(model, fetch=True).fingerprint()}
+    """The fingerprint of networks and card."""
+    path, card = find_network(model, fetch=True)
+    before = front_end_of(path, card)
+    digests = [digest_of(each) for each in (path, before) if each]
+    content = json.dumps([asdict(card), *digests], sort_keys=True)
+    return {"file": hash_of(content.encode())}
 
 
 def open_network(model: str, layers: str = "") -> Network:
@@ -368,37 +369,35 @@ def open_network(model: str, layers: str = "") -> Network:
 
     layers  those that are read instead of its card's: LAST, POINTWISE, or one's name
     """
-    files = find_network(model)
-    card = files.read_card()
+    path, card = find_network(model)
     if layers:
         card = replace(card, layers="" if layers == LAST else layers)
-    networks = files.networks()
-    versions = tuple((path.absolute(), path.stat().st_mtime_ns) for path in networks)
-    return _opened(tuple(networks), card, versions, os.getpid())
+    before = front_end_of(path, card)
+    times = tuple(each.stat().st_mtime_ns for each in (path, before) if each)
+    return _opened(path.absolute(), before, card, times, os.getpid())
 
 
 @functools.lru_cache(maxsize=4)
 def _opened(
-    paths: tuple[Path, ...],
+    path: Path,
+    before: Path | None,
     card: NetworkCard,
-    versions: tuple[tuple[Path, int], ...],
+    times: tuple[int, ...],
     process: int,
 ) -> Network:
-    """The network and its front end, of these versions, in this process."""
+    """The network and its front end, as changed at these times, in this process."""
     outputs = card.layers.split() or [card.output]
-    network = NetworkFile(paths[0], outputs, card.spectrogram)
+    network = NetworkFile(path, outputs, card.spectrogram)
     if network.axes[1:] != SPECTROGRAM[1:]:
         card = replace(card, spectrogram="")
-    if not network.axes:
-        raise RequestError(f"{paths[0]} takes a single number, expected samples")
     fixed = network.axes[-1]
-    if card.front_end is None:
+    if before is None or card.front_end is None:
         if not card.window and fixed:
             card = replace(card, window=fixed / card.sample_rate)
         return Network(network, card)
-    before = NetworkFile(paths[1])
-    shortest = _shortest(before, card.front_end, LONGEST * card.sample_rate)
-    return Network(network, card, before, shortest)
+    front_end = NetworkFile(before)
+    shortest = _shortest(front_end, card.front_end, LONGEST * card.sample_rate)
+    return Network(network, card, front_end, shortest)
 
 
 def _shortest(front_end: NetworkFile, described: FrontEnd, longest: int) -> int:

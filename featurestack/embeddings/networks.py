@@ -6,11 +6,10 @@ installed package brings, and one that is fetched when its feature is asked for.
 user's files come first.
 """
 
-import dataclasses
 import functools
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +26,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.terminal import tell
 from featurestack.storage.download import download
-from featurestack.storage.files import content_hash, hash_of
+from featurestack.storage.files import content_hash
 from featurestack.train.pretrained import FOLDER, MEGABYTES, fetch, local_weights
 
 if TYPE_CHECKING:
@@ -181,52 +180,63 @@ KNOWN = {
 }
 
 
-@dataclass(frozen=True)
-class NetworkFiles:
-    """The files of a network, or the known entry whose card it has without its own."""
+def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
+    """A network's file, which is fetched if it has an address, and its card;
+    RequestError says what to do if there is none.
+    """
+    known = KNOWN.get(name)
+    card = FOLDER / f"{name or 'NAME'}.json"
+    own = own_file(name)
+    if own and card.is_file():
+        return own, read_card(card)
+    feature = f"embedding@model={name or 'NAME'}"
+    if not known:
+        raise RequestError(
+            f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
+            f" .tflite and {card}; {WHERE_FROM}"
+        )
+    if known.package:
+        if installed := in_package(known):
+            return installed, known.card
+        raise RequestError(
+            f"{feature} needs the package {known.package}:"
+            f" {install_command('embeddings')}"
+        )
+    path = own or card.with_suffix(".tflite")
+    if not own and not fetch:
+        typed = make_command("network", f"NETWORK={name}")
+        raise RequestError(f"{feature} needs {path}, which {typed} fetches")
+    if not own:
+        fetch_network(known, path)
+    return path, known.card
 
-    network: Path
-    known: KnownNetwork | None = field(default=None, repr=False)
 
-    @property
-    def card(self) -> Path:
-        """The card's place next to the network."""
-        return self.network.with_suffix(".json")
+def own_file(name: str) -> Path | None:
+    """The user's file of a network."""
+    paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
+    return next((path for path in paths if path.is_file()), None)
 
-    def read_card(self) -> NetworkCard:
-        """RequestError for a file that is no card."""
-        if self.known:
-            return self.known.card
-        from featurestack.results.config import read_config
 
-        try:
-            content = json.loads(self.card.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RequestError(
-                f"{self.card} cannot be read ({error}): {CARD}"
-            ) from None
-        return read_config(content, NetworkCard, str(self.card), CARD)
+def read_card(file: Path) -> NetworkCard:
+    """RequestError for a file that is no card."""
+    from featurestack.results.config import read_config
+    from featurestack.results.run_folder import damage_named
 
-    def networks(self) -> list[Path]:
-        """The network, and the one before it, if any; RequestError if that is not
-        there.
-        """
-        described = self.read_card().front_end
-        if described is None:
-            return [self.network]
-        path = self.network.with_name(described.network)
-        if not path.is_file():
-            raise RequestError(
-                f"{self.network if self.known else self.card} names a front end,"
-                f" {path}, which is not there"
-            )
-        return [self.network, path]
+    with damage_named(file, CARD):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    return read_config(content, NetworkCard, str(file), CARD)
 
-    def fingerprint(self) -> str:
-        """A digest of what the values depend on: networks and card."""
-        card = dataclasses.asdict(self.read_card())
-        digests = [digest_of(path) for path in self.networks()]
-        return hash_of(json.dumps([card, *digests], sort_keys=True).encode())
+
+def front_end_of(network: Path, card: NetworkCard) -> Path | None:
+    """The network before a network, if any; RequestError if it is not there."""
+    if card.front_end is None:
+        return None
+    path = network.with_name(card.front_end.network)
+    if not path.is_file():
+        raise RequestError(
+            f"the card of {network} names a front end, {path}: put it there"
+        )
+    return path
 
 
 def digest_of(path: Path) -> str:
@@ -238,43 +248,6 @@ def digest_of(path: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def _digest(path: Path, _: int, __: int) -> str:
     return content_hash(path)
-
-
-def own_file(name: str) -> Path | None:
-    """The user's file of a network."""
-    paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
-    return next((path for path in paths if path.is_file()), None)
-
-
-def find_network(name: str, *, fetch: bool = False) -> NetworkFiles:
-    """The files of a network, which is fetched if it has an address; RequestError says
-    what to do if there are none.
-    """
-    known = KNOWN.get(name)
-    card = FOLDER / f"{name or 'NAME'}.json"
-    own = own_file(name)
-    if own and card.is_file():
-        return NetworkFiles(own)
-    feature = f"embedding@model={name or 'NAME'}"
-    if not known:
-        raise RequestError(
-            f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
-            f" .tflite and {card}; {WHERE_FROM}"
-        )
-    if known.package:
-        if installed := in_package(known):
-            return NetworkFiles(installed, known)
-        raise RequestError(
-            f"{feature} needs the package {known.package}:"
-            f" {install_command('embeddings')}"
-        )
-    path = own or card.with_suffix(".tflite")
-    if not own and not fetch:
-        typed = make_command("network", f"NETWORK={name}")
-        raise RequestError(f"{feature} needs {path}, which {typed} fetches")
-    if not own:
-        fetch_network(known, path)
-    return NetworkFiles(path, known)
 
 
 def fetch_network(known: KnownNetwork, path: Path) -> None:
@@ -327,16 +300,16 @@ def choose_networks(sample_rate: int) -> tuple[list[str], str]:
     fitting, remarks = [], []
     for name in names():
         try:
-            files = find_network(name)
-            rate = files.read_card().sample_rate
-            require_library(files.network)
+            path, card = find_network(name)
+            require_library(path)
         except RequestError as error:
             remarks.append(str(error))
             continue
-        if 2 * sample_rate >= rate:
+        if 2 * sample_rate >= card.sample_rate:
             fitting.append(f"embedding@model={name}")
         else:
-            remarks.append(f"{name} is left out: it was trained at {rate:,} Hz")
+            rate = f"{card.sample_rate:,} Hz"
+            remarks.append(f"{name} is left out: it was trained at {rate}")
     if local_weights(RESNET):
         fitting.append("imagenet@of=mel")
     else:
@@ -359,7 +332,7 @@ def network_remarks() -> list[str]:
     for name in names():
         about = f"; {KNOWN[name].about}" if name in KNOWN else ""
         try:
-            lines.append(f"  {name}: there, {find_network(name).network}{about}")
+            lines.append(f"  {name}: there, {find_network(name)[0]}{about}")
         except RequestError as lacking:
             lines.append(f"  {lacking}{about}")
     local = local_weights(RESNET)
@@ -378,7 +351,7 @@ def network(options: "NetworkOptions") -> None:
     elif name == RESNET:
         print(local_weights(RESNET) or fetch(RESNET))
     else:
-        print(find_network(name, fetch=True).network)
+        print(find_network(name, fetch=True)[0])
 
 
 # ---- YAMNet's spectrogram in float by its definition (tensorflow/models, audioset)

@@ -8,8 +8,8 @@ A clip's part of the score is 1 if its class was predicted, else 0; with tags it
 clip's part of mAP. Averaged over the clips, the parts give the score. The set NONE has
 no feature: the commonest class, or the labels' shares with tags.
 
-Three measures are means over clips, in shares of the score: `alone`, the gain of one
-feature above chance; `lost`, the loss without it; `added`, the gain over the base.
+Three measures are means over clips, in shares of the score: `by itself`, the gain of
+one feature above chance; `lost`, the loss without it; `added`, the gain over the base.
 They are tested like differences between two runs: by sign flips of source recordings,
 all features of one measure as a family (maxT); the interval inverts the test.
 
@@ -21,7 +21,7 @@ Conventions: N test clips, F features, K classes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ FOLDER = "importance"
 FILE = "importance.json"
 NONE = "none"
 BASE = "mel"
-MEASURES = ("alone", "lost", "added")
+ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
 # least share of all features' gain above chance that a set as good as all has
 ENOUGH = 0.95
 
@@ -68,7 +68,6 @@ class Importance(Record):
     score: str  # the title of the task's score
     every: float  # the score of all features together
     features: tuple[str, ...]
-    base: str
     # feature sets of which these are the best by their scores on the tested folds
     joined_from: int
     rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
@@ -79,56 +78,48 @@ class Importance(Record):
         return {name: pd.DataFrame(list(rows)) for name, rows in self.rows.items()}
 
 
-@dataclass(frozen=True)
-class FeatureSets:
-    """The feature sets that a model is fitted to; a set is named `mel+mfcc`."""
+def base_of(features: Sequence[str]) -> str:
+    """The feature that the others are added to: mel, or the first."""
+    return BASE if BASE in features else features[0]
 
-    features: tuple[str, ...]
 
-    @property
-    def base(self) -> str:
-        """The feature that the others are added to: mel, or the first."""
-        return BASE if BASE in self.features else self.features[0]
+def pairs_of(features: Sequence[str], measure: str) -> dict[str, tuple[str, str]]:
+    """Feature -> the sets with it and without it; the base is not `added`. A set is
+    named `mel+mfcc`, in the order of the features.
+    """
+    if measure == ALONE:
+        return {name: (name, NONE) for name in features}
+    if measure == LOST:
+        others = {
+            name: "+".join(other for other in features if other != name)
+            for name in features
+        }
+        return {name: ("+".join(features), others[name]) for name in features}
+    base = base_of(features)
+    both = {
+        name: "+".join(other for other in features if other in (base, name))
+        for name in features
+        if name != base
+    }
+    return {name: (both[name], base) for name in both}
 
-    @property
-    def every(self) -> str:
-        return "+".join(self.features)
 
-    def without(self, feature: str) -> str:
-        return "+".join(name for name in self.features if name != feature)
-
-    def beside_base(self, feature: str) -> str:
-        """The base and a feature, in the order in which they were given."""
-        both = self.base, feature
-        return "+".join(name for name in self.features if name in both)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Set -> its number of features: none, all, all without each one, each one,
-        each one with the base.
-        """
-        features = self.features
-        sizes = {NONE: 0, self.every: len(features)}
-        sizes |= {self.without(name): len(features) - 1 for name in features}
-        sizes |= dict.fromkeys(features, 1)
-        sizes |= {self.beside_base(f): 2 for f in features if f != self.base}
-        return sizes
-
-    def pairs(self, measure: str) -> dict[str, tuple[str, str]]:
-        """Feature -> the sets with it and without it; the base is not `added`."""
-        if measure == "alone":
-            return {name: (name, NONE) for name in self.features}
-        if measure == "lost":
-            return {name: (self.every, self.without(name)) for name in self.features}
-        others = [name for name in self.features if name != self.base]
-        return {name: (self.beside_base(name), self.base) for name in others}
+def sizes_of(features: Sequence[str]) -> dict[str, int]:
+    """Set -> its number of features: none, all, all without each one, each one, each
+    one with the base.
+    """
+    sets = {NONE: 0}
+    for measure in (LOST, ALONE, ADDED):
+        for pair in pairs_of(features, measure).values():
+            sets |= {name: name.count("+") + 1 for name in pair if name != NONE}
+    return sets
 
 
 @dataclass(frozen=True, eq=False)
 class SetScores:
     """The parts of the score of each test clip by the fits to each set."""
 
-    sets: FeatureSets
+    features: tuple[str, ...]
     clips: pd.DataFrame  # N rows: clip_id, group, fold
     labels: pd.DataFrame  # (N, K) whether a clip has each class that one has
     scores: pd.DataFrame  # N rows, a column for each set
@@ -137,9 +128,14 @@ class SetScores:
     def groups(self) -> NDArray[np.generic]:
         return self.clips["group"].to_numpy()
 
+    @property
+    def every(self) -> NDArray[np.floating]:
+        """(N,) the parts by all features together."""
+        return self.scores["+".join(self.features)].to_numpy()
+
     def gains(self, measure: str) -> pd.DataFrame:
         """(N, F) what each feature gives to each clip."""
-        pairs = self.sets.pairs(measure).items()
+        pairs = pairs_of(self.features, measure).items()
         gains = {name: self.scores[on] - self.scores[off] for name, (on, off) in pairs}
         return pd.DataFrame(gains)
 
@@ -176,9 +172,9 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
     """
     parts = []
     for measure in MEASURES:
-        pairs = fits.sets.pairs(measure)
+        pairs = pairs_of(fits.features, measure)
         named = pd.DataFrame({"feature": [*pairs], "measure": measure})
-        place = int(measure == "lost")  # in a pair
+        place = int(measure == LOST)  # in a pair
         shown = [pair[place] for pair in pairs.values()]
         named["score"] = fits.scores[shown].mean().to_numpy()
         gains = fits.gains(measure).to_numpy()
@@ -214,8 +210,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     0; else `open`. The table is empty if all features together are not clearly better
     than none; they can be clearly worse, too.
     """
-    sizes, scores = fits.sets.sizes, fits.scores
-    every = scores[fits.sets.every].to_numpy()
+    sizes, scores, every = sizes_of(fits.features), fits.scores, fits.every
     above_chance = every - scores[NONE].to_numpy()
     gain = gain_tests(above_chance[:, None], fits.groups).iloc[0]
     if not (gain["significant"] and gain["mean"] > 0):
@@ -223,7 +218,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     _, fold = np.unique(fits.clips["fold"], return_inverse=True)
     of_fold = np.eye(fold.max() + 1)[fold] / len(fold)  # (N, folds)
     rows, hits = [], []
-    for size in sorted({*sizes.values()} - {0, len(fits.sets.features)}):
+    for size in sorted({*sizes.values()} - {0, len(fits.features)}):
         names = [name for name, number in sizes.items() if number == size]
         by_fold = scores[names].to_numpy().T @ of_fold  # (sets, folds)
         every_fold = by_fold.sum(axis=1, keepdims=True)
@@ -281,18 +276,18 @@ def read_importance(folder: Path) -> Importance:
 
 def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
     """The scores of the fits to all sets."""
-    plan, sets = fits.plan, FeatureSets(features)
+    plan = fits.plan
     indicator, clips = fits.tested_clips(fits.parts)
     labels = pd.DataFrame(indicator, columns=plan.names)
     scores = {
         name: fits.clip_scores("" if name == NONE else name, fits.parts)
-        for name in progress(sets.sizes, label="importance", unit="fits")
+        for name in progress(sizes_of(features), label="importance", unit="fits")
     }
     if not plan.task.multilabel:
         # the best constant answer, whatever the folds' own shares are
         scores[NONE] = np.full(len(clips), labels.mean().max())
     return SetScores(
-        sets,
+        features,
         clips[["clip_id", "group", "fold"]],
         labels.loc[:, labels.any()],
         pd.DataFrame(scores),
@@ -301,7 +296,7 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
 
 def measured_by(scores: SetScores, fits: "Fits", hash_: str) -> Importance:
     """The tables of these scores."""
-    plan, features = fits.plan, scores.sets.features
+    plan, features = fits.plan, scores.features
     runs = find(plan.options.runs, plan.path.parent.name)
     tested = finished_alone(runs, plan.task.name)
     joined = joined_from(features, tested)
@@ -317,9 +312,8 @@ def measured_by(scores: SetScores, fits: "Fits", hash_: str) -> Importance:
         tested=digest(sorted(scores.clips["clip_id"])),
         data=plan.content["clips"],
         score=plan.task.metric.title,
-        every=float(scores.scores[scores.sets.every].mean()),
+        every=float(scores.every.mean()),
         features=features,
-        base=scores.sets.base,
         joined_from=joined,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
@@ -333,14 +327,19 @@ def importance_summary(measured: Importance) -> str:
         text = points(test.mean)
         if pd.notna(test.low):
             text += f" ({points(test.low)} to {points(test.high)})"
-        if test.measure == "alone":
+        if test.measure == ALONE:
             text = f"{percent(test.score)} %: {text}"
         texts.append(text)
     shown = tests.assign(text=texts).pivot(
         index="feature", columns="measure", values="text"
     )
     shown = shown.loc[[*measured.features], [*MEASURES]].fillna("the base")
-    header = ("", "alone: above chance", "lost without it", f"added to {measured.base}")
+    header = (
+        "",
+        "by itself: above chance",
+        "lost without it",
+        f"added to {base_of(measured.features)}",
+    )
     unit = "points with 95 % intervals"
     if tests["low"].isna().all():
         unit = "points; too few recordings for intervals"

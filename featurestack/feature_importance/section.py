@@ -20,6 +20,7 @@ from featurestack.feature_importance.importance import (
     FILE,
     FOLDER,
     Importance,
+    base_of,
     read_importance,
 )
 from featurestack.results.config import digest
@@ -59,6 +60,7 @@ def importance(page: Page) -> Section | None:
         values={
             "measured": tables,
             "shown_call": shown,
+            "base": base_of(shown.features),
         },
         leads={"What matters?": " ".join(sentences)} if sentences else {},
         proposal=better_set(page, shown),
@@ -203,18 +205,12 @@ def other_clips(measured: Importance, tested: Collection[str], data: str) -> lis
     """Says that importance was measured on other clips than the best run's, or before
     labels, groups or folds have changed; `data` is the run's digest of them, if known.
     """
+    same_clips = measured.tested == digest(sorted(tested))
+    if same_clips and data in ("", measured.data):
+        return []
     again = make_command("importance", f"FEATURES={' '.join(measured.features)}")
-    if measured.tested != digest(sorted(tested)):
-        text = (
-            f"Importance was measured on {counted(measured.clips, 'clip')}, the best"
-            f" configuration on {len(tested):,}, and they are not the same: {again}"
-            " measures it again."
-        )
-        return [text]
-    if data and data != measured.data:
-        text = (
-            "Labels, groups or folds have changed since importance was measured:"
-            f" {again} measures it again."
-        )
-        return [text]
-    return []
+    text = (
+        "Importance was measured on other clips, labels, groups or folds than the best"
+        f" configuration: {again} measures it again."
+    )
+    return [text]

@@ -77,7 +77,7 @@ def test_speech_needs_neither_torch_nor_its_packages_own_code():
 
 def test_networks_are_listed_with_what_they_need(here, monkeypatch):
     (networks.FOLDER / "mine.onnx").touch()
-    (networks.FOLDER / "mine.json").touch()
+    (networks.FOLDER / "mine.json").write_text('{"sample_rate": 16000}')
     absent = replace(networks.KNOWN["speech"], package="no-such-package")
     monkeypatch.setitem(networks.KNOWN, "speech", absent)
     lines = networks.network_remarks()

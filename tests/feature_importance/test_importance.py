@@ -21,7 +21,6 @@ from featurestack.feature_importance.fits import (
     read_features,
 )
 from featurestack.feature_importance.importance import (
-    FeatureSets,
     Importance,
     SetScores,
     classes_table,
@@ -30,6 +29,7 @@ from featurestack.feature_importance.importance import (
     make_fits,
     measure_importance,
     measures_table,
+    sizes_of,
     smaller_sets,
 )
 from featurestack.feature_importance.section import what_matters
@@ -45,18 +45,18 @@ def made(shares=SHARES, recordings=RECORDINGS):
     """Fits with these shares of correct clips, alike in all recordings of a fold; noise
     changes none.
     """
-    sets, count = FeatureSets(FEATURES), 3 * recordings
+    count = 3 * recordings
     number = np.arange(count)
     recording = number % recordings
     clips = pd.DataFrame({"group": recording, "fold": 1 + recording % 5})
     target = recording // 5 % 2
     labels = pd.DataFrame({"dog": target == 0, "rain": target == 1})
     scores = {}
-    for name in sets.sizes:
+    for name in sizes_of(FEATURES):
         useful = tuple({*name.split("+")} & {"mel", "rms"})
         share = shares[tuple(sorted(useful))]
         scores[name] = (number * 7 % count < count * share) * 1.0
-    return SetScores(sets, clips, labels, pd.DataFrame(scores))
+    return SetScores(FEATURES, clips, labels, pd.DataFrame(scores))
 
 
 def written(folder, fits):
@@ -71,7 +71,6 @@ def written(folder, fits):
         score="accuracy",
         every=0.8,
         features=FEATURES,
-        base="mel",
         joined_from=0,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
