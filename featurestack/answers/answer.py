@@ -322,12 +322,10 @@ def conclude(
 def refuse_other_run(folder: Path) -> None:
     """RequestError if the folder of the choice holds a run of another kind."""
     try:
-        choice = RunFolder(folder).config.choice
-    except (
-        RequestError
-    ):  # no run yet, or a damaged one, which is replaced if it is ours
-        return
-    if choice is None:
+        of_choice = RunFolder(folder).config.choice is not None
+    except RequestError:  # no run, or a damaged one, which is replaced if it is ours
+        of_choice = True
+    if not of_choice:
         raise RequestError(
             f"{folder} holds a run that is no choice of features, and is not replaced:"
             " move it, or give another RUNS"

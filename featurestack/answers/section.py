@@ -43,12 +43,11 @@ def answer(page: Page) -> Section:
     if run is None or config is None:
         return Section("", "Choice", proposal=proposal)
     chance = page.found.state == "chance"
-    problems: list[Problem] = []
-    tables: dict[str, pd.DataFrame] = {}
-    values: dict[str, object] = {}
-    bars: list[Bar] = []
+    if proposal is None and chance and page.found.recordings >= FEWEST_FOR_OTHERS:
+        proposal = other_features(config)
     later = recommended(config, chance=chance)
-    leads = {"What was chosen?": f"{as_sentence(chosen(config))} {later}"}
+    sets = chosen(config)
+    leads = {"What was chosen?": f"{sets[0].upper()}{sets[1:]}. {later}"}
     if page.cache:
         perfect = page.found.best.score.value == 1
         leads["What next?"] = surer(
@@ -56,26 +55,20 @@ def answer(page: Page) -> Section:
         )
     try:
         features = read_features(run.folders[0].path / CANDIDATES)
-        ranked = features.sort_values("alone", ascending=False, kind="stable")
-        leads["Which single feature?"] = singles(ranked, page.found.score)
-        tables["chosen_features"] = features
-        folds = run.config.folds
-        values = {"choice": config, "chosen_folds": folds, "chance": chance}
-        if run is page.found.best.run:
-            bars = chart(page.found, features)
     except (RequestError, OSError) as damage:
-        problems.append(Problem(run.name, str(damage), "damaged"))
-    if proposal is None and chance and page.found.recordings >= FEWEST_FOR_OTHERS:
-        proposal = other_features(config)
+        problem = Problem(run.name, str(damage), "damaged")
+        return Section("", "", problems=[problem], leads=leads, proposal=proposal)
+    ranked = features.sort_values("alone", ascending=False, kind="stable")
+    leads["Which single feature?"] = singles(ranked, page.found.score)
+    folds = run.config.folds
     return Section(
-        "answer" if tables else "",
+        "answer",
         "Choice",
-        tables=tables,
-        values=values,
-        problems=problems,
+        tables={"chosen_features": features},
+        values={"choice": config, "chosen_folds": folds, "later": later},
         leads=leads,
         proposal=proposal,
-        chart=bars,
+        chart=chart(page.found, features) if run is page.found.best.run else (),
     )
 
 
@@ -102,16 +95,10 @@ def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
     """The first screen's chart: the choice and other runs, then the first single
     features, each with its interval.
     """
-    bars = [
-        Bar(
-            f"{own.run.features} ({own.run.model})",
-            own.score,
-            "",
-            own.verdict,
-            own.run.name,
-        )
-        for own in found.ranked
-    ]
+    bars = []
+    for own in found.ranked:
+        name = f"{own.run.features} ({own.run.model})"
+        bars.append(Bar(name, own.score, "", own.verdict, own.run.name))
     for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
         score = Estimate(row.alone, row.low, row.high)
         bars.append(Bar(f"{row.feature} by itself (ridge)", score, "", "alone"))
@@ -220,8 +207,3 @@ def surer(
         fetch = make_command("network", "NETWORK=yamnet")
         texts.append(f"{fetch} fetches {LAYERS}; then repeat this answer.")
     return " ".join(texts)
-
-
-def as_sentence(clause: str) -> str:
-    """`Pretrained networks: 2.` for `pretrained networks: 2`."""
-    return f"{clause[:1].upper()}{clause[1:]}."
