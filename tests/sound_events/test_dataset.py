@@ -16,7 +16,7 @@ from featurestack.sound_events.dataset import (
 from featurestack.sound_events.detections import write_detection_tables
 from featurestack.sound_events.options import EventsCommand
 from tests.refusal import refused
-from tests.sound_events.field import write_recordings
+from tests.sound_events.field import SECONDS, write_recordings
 
 
 def test_pieces_cover_a_recording_and_overlap():
@@ -104,30 +104,26 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
         make_events(given)
     # whoever names them, or has corrected them, has them read
     make_events(options(tmp_path, tables=tmp_path / "audio/detections.csv", name="b"))
-    assert f"2 recordings, 24 s, {len(table)} events" in capsys.readouterr().out
+    assert f"2 recordings, 14 s, {len(table)} events" in capsys.readouterr().out
     (tmp_path / "audio" / "detections.csv").write_text(detections.replace("low", "l"))
     make_events(options(tmp_path, tables=tmp_path / "audio", name="c"))
     assert "left out" not in capsys.readouterr().out
 
 
-def cut_short(folder, part):
-    """A WAV of 12 s whose file ends early."""
-    table = write_recordings(folder, recordings=2)
-    file = folder / "audio" / "r0.wav"
-    content = file.read_bytes()
-    file.write_bytes(content[: int(len(content) * part)])
-    return table[table["file"] == "r0.wav"]
-
-
 def test_events_in_the_missing_part_of_a_recording_are_counted(tmp_path, capsys):
-    lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
+    table = write_recordings(tmp_path, recordings=2)
+    file = tmp_path / "audio" / "r0.wav"
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    half = SECONDS / 2
+    lost = ((table["file"] == "r0.wav") & (table["start"] >= half)).sum()
     assert make_events(options(tmp_path)) == 0
     out, told = capsys.readouterr()
     assert "1 truncated recording, first r0.wav: used up to the end" in told
     assert f"left out, in the missing part of a recording: {lost} events" in out
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     own = table[table["file"].str.endswith("r0.wav")]
-    assert own["end"].max() <= 6.0
+    assert own["end"].max() <= half
 
 
 def test_a_folder_of_recordings_and_their_tables_is_told_what_makes_a_dataset(tmp_path):

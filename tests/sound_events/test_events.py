@@ -25,26 +25,13 @@ from tests.sound_events.field import (
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("field")
-    write_recordings(place)
-    make_dataset(place, features=f"{MEL} modulation chroma")
-    return place
-
-
-@pytest.fixture(scope="module")
-def trained(folder):
-    return train(folder)
-
-
 def f1(run):
     return score_table(read_tested(run).tallies).loc[ALL, "f1"]
 
 
 def test_a_run_of_events_finds_them(trained):
     assert trained.config.task == "events"
-    assert trained.config.model == "frames"
+    assert trained.config.model == "frames@width=32"
     row = score_table(read_tested(trained).tallies).loc[ALL]
     assert row["f1"] > 0.9
     assert row["onset_ms"] < 32

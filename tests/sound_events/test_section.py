@@ -11,31 +11,10 @@ from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import of_today
 from featurestack.train.run import table
 from tests.analysis.made_runs import no_figures
-from tests.sound_events.field import (
-    MEL,
-    make_dataset,
-    train,
-    write_recordings,
-)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report")
-    write_recordings(folder, recordings=8, seconds=5.0)
-    make_dataset(folder)
-    # two epochs leave all probabilities near the threshold: roundings decide
-    short = train(folder, features=f"{MEL}:0-3", epochs=2)
-    return folder, [train(folder, model="frames@width=32"), short]
-
-
-@pytest.fixture(scope="module")
-def report(runs):
-    folder, _ = runs
-    return report_on(folder), folder / "reports" / "field"
-
-
-def report_on(folder):
+def report(runs, folder):
     options = AnalysisOptions(
         dataset="field",
         data=folder / "data",
@@ -44,7 +23,7 @@ def report_on(folder):
     )
     with no_figures():
         (job,) = jobs(options)
-        return build_report(job, options)
+        return build_report(job, options), folder / "reports" / "field"
 
 
 def test_the_report_ranks_runs_by_the_f1_of_events(report):
@@ -63,41 +42,40 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     _, folder = report
     events = pd.read_csv(folder / "tables" / "events.csv", index_col="label")
     assert [*events.index] == ["high", "low", "all classes"]
-    best = configuration_score([runs[1][0]])
+    best = configuration_score(runs[:1])
     assert events.loc["all classes", "f1"] == pytest.approx(best.value)
     assert events.loc["all classes", "low"] == pytest.approx(best.low)
     comparison = pd.read_csv(folder / "tables" / "comparison.csv")
     for name in ("onset_ms", "found", "false_alarms"):
         assert comparison[name][0] == pytest.approx(events.loc["all classes", name])
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
-    assert 'id="events"' in page and "events under another name in 40 s" in page
+    assert 'id="events"' in page and "events under another name in 42 s" in page
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
 
 
 def test_several_runs_are_compared_by_the_f1_of_events(runs):
-    text = table(runs[1])
+    text = table(runs)
     assert "test event F1 %" in text
     assert text.index("frames@width=32") < text.index("frames-events")
 
 
-def test_a_run_on_other_events_than_those_of_today_is_of_other_data(runs):
-    folder, trained = runs
+def test_a_run_on_other_events_than_those_of_today_is_of_other_data(runs, folder):
     data = folder / "data"
     table = str(data / "field" / "field.csv")
     cache = cache_of(str(table), data)
-    assert len(of_today(trained, cache)) == len(trained)
+    assert len(of_today(runs, cache)) == len(runs)
     file = folder / "data" / "field" / "events.csv"
     text = file.read_text()
     try:
         first, _, rest = text.split("\n", 2)
         file.write_text(f"{first}\n{rest}")
-        assert of_today(trained, cache) == []
+        assert of_today(runs, cache) == []
     finally:
         file.write_text(text)
 
 
 def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
-    run = runs[1][0]
+    run = runs[0]
     file = run.fold(2) / "frames.npz"
     content = file.read_bytes()
     try:
@@ -109,7 +87,7 @@ def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
 
 
 def test_history_has_the_scores_of_what_is_stored(runs):
-    _, (_, run) = runs
+    run = runs[1]
     for fold in run.finished:
         last = run.history(fold)[["test_event_f1", "test_loss"]].iloc[-1]
         scores = run.scores().loc[fold, ["event_f1", "loss"]]

@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
 from featurestack.commandline.functions import options_from
@@ -17,12 +16,10 @@ from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
+from tests.sound_events.conftest import write_wind
 from tests.sound_events.field import (
     MEL,
-    RATE,
-    make_dataset,
     train,
-    write_recordings,
 )
 
 
@@ -48,23 +45,6 @@ def test_unused_frames_have_no_part_in_the_loss():
     whole = network.loss(logits, targets, used)
     logits[:, 2:] += 100
     assert network.loss(logits, targets, used) == whole
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("field")
-    write_recordings(place)
-    make_dataset(place, features=f"{MEL} chroma")
-    write_wind(place / "new", seed=0)
-    (place / "audio2").mkdir()
-    shutil.copy(place / "audio" / "r0.wav", place / "audio2")
-    return place
-
-
-def write_wind(folder, seed):
-    folder.mkdir(exist_ok=True)
-    noise = np.random.default_rng(seed).normal(0, 0.05, 30 * RATE)
-    soundfile.write(folder / "wind.wav", noise, RATE)
 
 
 def plan_of(folder, background="new"):
@@ -93,9 +73,12 @@ def test_a_run_with_backgrounds_finds_events(folder):
     )
 
 
-def test_the_values_are_those_that_a_cache_would_have(folder):
-    plan = plan_of(folder, "audio2")
-    background = Background.read(str(folder / "audio2"), plan)
+def test_the_values_are_those_that_a_cache_would_have(folder, tmp_path):
+    copied = tmp_path / "audio2"
+    copied.mkdir()
+    shutil.copy(folder / "audio" / "r0.wav", copied)
+    plan = plan_of(folder, copied)
+    background = Background.read(str(copied), plan)
     (channel,) = plan.channels
     values = plan.cache.read(channel.channel, np.arange(len(plan.cache.clips)))
     decibels = values[plan.cache.clips["path"].str.endswith("r0.wav")]
