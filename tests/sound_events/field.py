@@ -13,7 +13,7 @@ from featurestack.sound_events.scores import score_table, tally_all
 from featurestack.train import run
 from featurestack.train.options import RunOptions
 
-RATE, SECONDS, RECORDINGS = 8_000, 7.0, 6
+RATE, SECONDS, RECORDINGS = 8_000, 7.0, 8
 PITCHES = {"high": 2_000, "low": 500}
 
 

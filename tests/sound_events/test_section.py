@@ -49,7 +49,7 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     for name in ("onset_ms", "found", "false_alarms"):
         assert comparison[name][0] == pytest.approx(events.loc["all classes", name])
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
-    assert 'id="events"' in page and "events under another name in 42 s" in page
+    assert 'id="events"' in page and "events under another name in 56 s" in page
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
 
 
