@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featurestack.commandline import DATA
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.options import DatasetOptions
@@ -372,7 +373,7 @@ def predict_audio(
     >>> answers.columns[:2].tolist(), len(answers)
     (['file', 'predicted'], 2)
     """
-    from featurestack.predict.files import predict_files
+    from featurestack.predict.files import predict_files, tell_model
     from featurestack.predict.model import Model
 
     files = [files] if isinstance(files, str | Path) else files
@@ -380,8 +381,9 @@ def predict_audio(
         if not Path(file).is_file():
             raise RequestError(f"{file}: there is no such file")
     model = trained if isinstance(trained, Model) else Model(trained)
-    answers = predict_files(model, {str(file): Path(file) for file in files})
-    return answers.reset_index(names="file")
+    named = {str(file): Path(file) for file in files}
+    tell_model(model, named, DATA)
+    return predict_files(model, named).reset_index(names="file")
 
 
 @command

@@ -25,7 +25,6 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,7 +40,6 @@ from featurestack.commandline.errors import (
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import DATASET_TABLES, EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import files_below
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import LabelOptions
@@ -84,7 +82,7 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
-OF_RAVEN = ("selection", "view", "channel")  # Raven's own columns hold no labels
+OF_RAVEN = ("Selection", "View", "Channel")  # Raven's own columns hold no labels
 Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
 
@@ -204,11 +202,11 @@ def read_events(
             for own_label in labels_of_event(label or options.label, where):
                 events.append((file, start, end, own_label, *box))
     if not annotated:
-        first, path = next(iter(paths.items()))
+        first = next(iter(paths))
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is {first},"
             f" the first recording {next(iter(recordings))}; expected names as in a.wav"
-            f" and a.txt, or a column file{remedy_of_files(path)}"
+            " and a.txt, or a column file"
         )
     remarks = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
@@ -386,28 +384,12 @@ def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
     """The words that give a table's events labels: its other columns of text, those of
     fewest values first.
     """
-    known = {*of.values(), audio_column(table)}
-    named = [name for name in table if name.casefold() not in OF_RAVEN]
-    others = table[[name for name in named if name not in known]]
+    known = {*of.values(), *OF_RAVEN}
+    others = table[[name for name in table if name not in known]]
     texts = others.columns[others.map(cell_number).isna().any()]
     names = others[texts].nunique().sort_values(kind="stable").index[:3]
     ways = [quoted(f"COLUMN={name}") for name in names]
     return f"give {' or '.join([*ways, 'LABEL=NAME, the same for all events'])}"
-
-
-def remedy_of_files(path: Path) -> str:
-    """`; rename take to file` for a table of audio files under an unusual name."""
-    with suppress(RequestError):
-        if name := audio_column(parse_csv(path, read_text(path))):
-            return f"; rename {name} to file"
-    return ""
-
-
-def audio_column(table: pd.DataFrame) -> str:
-    """The first column that names an audio file in the first row; '' without one."""
-    first = table.head(1)
-    files = [name for name in table if first[name].str.fullmatch(AUDIO_FILE).any()]
-    return files[0] if files else ""
 
 
 def read_marks(cache: Cache) -> pd.DataFrame:

@@ -44,7 +44,7 @@ from featurestack.sound_events.annotations import (
     MARK_COLUMNS,
     read_events,
 )
-from featurestack.sound_events.frames import Frames, are_exclusive, numbers_between
+from featurestack.sound_events.frames import Frames, are_exclusive
 from featurestack.sound_events.options import EventsCommand
 from featurestack.storage.files import replace_file
 
@@ -195,14 +195,11 @@ def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Place
 def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
     """Each piece's labels, joined by `;`, in the order of the alphabet; '' for none."""
     labels = pd.Series("", pieces.index)
-    for file, own in pieces.groupby("file"):
-        of_file = events[events["file"] == file].sort_values("label")
-        first = np.searchsorted(own["end"], of_file["start"], side="right")
-        last = np.searchsorted(own["start"], of_file["end"], side="left")
-        place, piece = numbers_between(first, last)
-        found = of_file["label"].iloc[place].set_axis(own.index[piece])
-        names = found.groupby(level=0).unique()
-        labels.update(names.map(SEPARATOR.join))
+    for file, own in events.groupby("file"):
+        names, start, end = (own[name].to_numpy() for name in ("label", "start", "end"))
+        for piece in pieces[pieces["file"] == file].itertuples():
+            inside = names[(start < piece.end) & (end > piece.start)]
+            labels[piece.Index] = SEPARATOR.join(sorted({*inside}))
     return labels
 
 
@@ -269,7 +266,9 @@ def events_summary(
     for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
         rows.append([label, f"{len(lasts):,}", f"{lasts.median():.3f}"])
     length = (pieces["end"] - pieces["start"]).max()
-    exclude = "exclude each other" if are_exclusive(events) else "overlap"
+    exclude = "overlap: each is found on its own"
+    if are_exclusive(events):
+        exclude = "exclude each other: a frame has one at most"
     whole = duration(sum(seconds.values()))
     recordings = counted(len(seconds), "recording")
     text = (

@@ -83,20 +83,10 @@ def match(events: Spans, detections: Spans) -> tuple[Ints, Ints]:
 
 
 def overlapping(events: Spans, detections: Spans) -> Ints:
-    """(2, P) events and detections with an IoU of at least IOU.
-
-    Such a detection covers half of the event, and so one of the times at 0.4 and 0.6 of
-    it: two searches an event, whatever lasts how long.
-    """
-    if not len(detections.start):
-        return np.empty((2, 0), np.intp)
-    pairs = []
-    for part in (0.4, 0.6):
-        times = events.start + part * events.lasts
-        begun = np.searchsorted(detections.start, times, side="right") - 1
-        event = np.flatnonzero(begun >= 0)
-        pairs.append(np.stack([event, begun[event]]))
-    event, detection = np.unique(np.concatenate(pairs, axis=1), axis=1)
+    """(2, P) events and detections with an IoU of at least IOU."""
+    first = np.searchsorted(detections.end, events.start, side="right")
+    after = np.searchsorted(detections.start, events.end)
+    event, detection = numbers_between(first, after)
     start = events.start[event], detections.start[detection]
     end = events.end[event], detections.end[detection]
     shared = np.minimum(*end) - np.maximum(*start)

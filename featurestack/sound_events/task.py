@@ -143,6 +143,12 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     return attributed(whole, without[:, None], sizes)
 
 
+OF_EVENTS = (
+    ("found", "Found", "decimals", False),
+    ("false_alarms", "False alarms an hour", "number", True),
+    ("wrong_names", "Wrong name, an hour", "number", True),
+    ("onset_ms", "Onset error, ms", "number", True),
+)
 EVENT_F1 = EventF1(
     name="event_f1",
     history={"loss": log_loss},
@@ -161,22 +167,14 @@ EVENT_F1 = EventF1(
     ),
     errors="",
     pooled=True,
-    score_columns=(
-        ("found", "Found", "decimals", False),
-        ("false_alarms", "False alarms an hour", "number", True),
-        ("wrong_names", "Wrong name, an hour", "number", True),
-        ("onset_ms", "Onset error, ms", "number", True),
-    ),
+    score_columns=OF_EVENTS,
     class_columns=(
         ("class", "Class", "text"),
         ("support", "Events", "number"),
         ("f1", "F1", "decimals"),
         ("low", "From", "decimals"),
         ("high", "To", "decimals"),
-        ("found", "Found", "decimals"),
-        ("false_alarms", "False alarms an hour", "number"),
-        ("wrong_names", "Wrong name, an hour", "number"),
-        ("onset_ms", "Onset error, ms", "number"),
+        *(column[:3] for column in OF_EVENTS),
     ),
 )
 

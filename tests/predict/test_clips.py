@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 
+import featurestack as fs
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.command import predict_audio
@@ -76,6 +77,12 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
         f"predicted by {sounding.name}" in err
         and "only the first 1.0 s of 1 file count" in err
     )
+
+
+def test_python_is_told_which_files_were_trained_on(sounding, capsys, monkeypatch):
+    monkeypatch.chdir(sounding.path.parents[2])
+    fs.predict_audio(sounding, "sounds/tone-1-0.wav")
+    assert "trained on 1 of 1 file (sounds/tone-1-0.wav is" in capsys.readouterr().err
 
 
 def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(

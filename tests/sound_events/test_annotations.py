@@ -114,6 +114,9 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
     )
     with refused(r"line 1: no column .*; give COLUMN=caller or LABEL=NAME, the same"):
         events(tmp_path, text)
+    with refused("no table .* fits a recording: .*, or a column file"):
+        (tmp_path / "season.csv").write_text("take,start,end,label\ndawn.wav,1,2,dog\n")
+        read_events(tmp_path / "season.csv", RECORDINGS)
     with refused("; give LABEL=NAME, the same for all events"):
         events(tmp_path, "start,end,selec\n1,2,7\n")
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
@@ -173,16 +176,6 @@ def test_recordings_of_one_name_are_told_apart_by_folder_or_refused(tmp_path):
     table.write_text("file,start,end,label\nx.wav,1,2,dog\n")
     with refused(r"line 2: x\.wav may be a/x\.wav or b/x\.wav"):
         read_events(table, twins)
-
-
-def test_a_column_of_files_under_another_name_is_named(tmp_path):
-    table = tmp_path / "season.csv"
-    table.write_text("take,start,end,caller\ndawn.flac,1,2,dog\n")
-    with refused("; give COLUMN=caller or LABEL=NAME"):
-        read_events(table, RECORDINGS)
-    table.write_text("take,start,end,label\ndawn.flac,1,2,dog\n")
-    with refused("no table .* fits a recording: .*; rename take to file"):
-        read_events(table, RECORDINGS)
 
 
 def test_a_cell_with_several_labels_is_an_event_of_each(tmp_path):

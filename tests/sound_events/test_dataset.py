@@ -26,9 +26,6 @@ def test_pieces_cover_a_recording_and_overlap():
     assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
     overlaps = pieces["end"].to_numpy()[:-1] - pieces["start"].to_numpy()[1:]
     assert (overlaps >= 1 - 1e-6).all()
-
-
-def test_one_truncated_recording_does_not_choose_the_length_of_all_pieces():
     assert piece_length(np.array([60.0] * 6 + [0.001])) == 10
     assert piece_length(np.full(60, 4.0)) <= 4
 
@@ -74,6 +71,8 @@ def test_another_dataset_is_not_replaced(folder, capsys):
     assert "labels exclude each other" in capsys.readouterr().out
     with refused("is there with other content"):
         make_events(options(folder, name="kept", label="x", column="file"))
+    with refused("events has another meaning: give NAME="):
+        make_events(options(folder, name="events"))
 
 
 def test_a_single_recording_is_trained_and_tested_in_blocks(tmp_path, capsys):
@@ -82,11 +81,6 @@ def test_a_single_recording_is_trained_and_tested_in_blocks(tmp_path, capsys):
     assert "one recording: its 5 blocks are groups" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "data" / "audio" / "audio.csv")
     assert table["group"].nunique() == 5
-
-
-def test_the_name_events_is_that_of_the_other_table(folder):
-    with refused("events has another meaning: give NAME="):
-        make_events(options(folder, name="events"))
 
 
 def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):

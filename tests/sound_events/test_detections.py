@@ -44,8 +44,11 @@ def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
 
 def test_the_column_of_the_marks_is_known_in_their_own_and_in_other_tables(tmp_path):
     rule = replace(RULE, column="caller")
-    write(tmp_path, ["a.wav"], ["x"], rule=rule)
-    assert events_of(tmp_path / "raven") == ["x"]
+    write(tmp_path, ["a.wav"], ["x"], others=["b.wav"], rule=rule)
+    read = read_events(tmp_path / "raven", {"a.wav": 10.0, "b.wav": 10.0})
+    assert read.annotated == {"a.wav", "b.wav"}
+    marks = ["label", "low", "high", "column"]
+    assert read.events[marks].values.tolist() == [["x", 800, 4000, "caller"]]
     other = tmp_path / "new.csv"
     other.write_text("file,start,end,caller,label\na.wav,1,2,owl,7\n")
     read = read_events(other, {"a.wav": 10.0}, usual="caller")
@@ -54,23 +57,6 @@ def test_the_column_of_the_marks_is_known_in_their_own_and_in_other_tables(tmp_p
 
 def events_of(table):
     return read_events(table, {"a.wav": 10.0, "b.wav": 10.0}).events["label"].tolist()
-
-
-def test_a_recording_without_a_detection_has_a_header_alone(tmp_path):
-    write(tmp_path, ["a.wav"], ["x"], others=["b.wav"])
-    read = read_events(tmp_path / "raven", {"a.wav": 10.0, "b.wav": 10.0})
-    assert read.annotated == {"a.wav", "b.wav"} and len(read.events) == 1
-
-
-def test_raven_has_the_column_and_the_frequencies_of_the_marks(tmp_path):
-    write(tmp_path, ["a.wav"], ["x"])
-    (raven,) = (tmp_path / "raven").iterdir()
-    row = pd.read_csv(raven, sep="\t").iloc[0]
-    assert (row["Species"], row["Low Freq (Hz)"], row["High Freq (Hz)"]) == (
-        "x",
-        800,
-        4000,
-    )
 
 
 def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, capsys):

@@ -25,10 +25,6 @@ from tests.sound_events.field import (
 )
 
 
-def f1(run):
-    return score_table(read_tested(run).tallies).loc[ALL, "f1"]
-
-
 def test_a_run_of_events_finds_them(trained):
     assert trained.config.task == "events"
     assert trained.config.model == "frames@width=32"
@@ -50,21 +46,22 @@ def test_every_frame_of_every_recording_is_tested_once(trained):
 def test_overlapping_labels_are_found_side_by_side(tmp_path):
     write_recordings(tmp_path, overlapping=True)
     make_dataset(tmp_path)
-    assert f1(train(tmp_path, folds=(1, 2))) > 0.85
+    run = train(tmp_path, folds=(1, 2))
+    assert score_table(read_tested(run).tallies).loc[ALL, "f1"] > 0.85
 
 
-def test_channels_of_other_frames_are_refused(folder):
-    with refused("one frame rate"):
-        train(folder, features=f"{MEL}+chroma")
-    with refused("takes features whose columns are frames of time"):
-        train(folder, features="modulation")
-
-
-def test_models_of_clips_and_of_frames_do_not_mix(folder):
-    with refused("answers each clip"):
-        train(folder, model="texturenet")
-    with refused("answers each frame"):
-        train(folder, model="frames", task="tags")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"features": f"{MEL}+chroma"}, "one frame rate"),
+        ({"features": "modulation"}, "takes features whose columns are frames of time"),
+        ({"model": "texturenet"}, "answers each clip"),
+        ({"model": "frames", "task": "tags"}, "answers each frame"),
+    ],
+)
+def test_other_features_models_and_tasks_are_refused(folder, given, words):
+    with refused(words):
+        train(folder, **given)
 
 
 def test_a_damaged_table_of_events_is_named(folder, tmp_path):
@@ -152,8 +149,5 @@ def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     for command in commands:
         with refused("this command is for models that answer each clip; .*AUDIO="):
             command()
-
-
-def test_an_option_of_windows_is_refused(folder, trained):
     with refused("HOP is for models of clips"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)

@@ -9,7 +9,6 @@ from featurestack.analysis.runs import load_runs
 from featurestack.features_cache.cache import cache_of
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import of_today
-from featurestack.train.run import table
 from tests.analysis.made_runs import no_figures
 
 
@@ -51,12 +50,6 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
     assert 'id="events"' in page and "events under another name in 56 s" in page
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
-
-
-def test_several_runs_are_compared_by_the_f1_of_events(runs):
-    text = table(runs)
-    assert "test event F1 %" in text
-    assert text.index("frames@width=32") < text.index("frames-events")
 
 
 def test_a_run_on_other_events_than_those_of_today_is_of_other_data(runs, folder):
