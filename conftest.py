@@ -63,14 +63,8 @@ def start_chromium(tmp_path_factory):
         options = webdriver.ChromeOptions()
         options.binary_location = binary
         profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
-        plain = (
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--mute-audio",
-        )
-        for word in (*plain, profile, *flags):
+        plain = ("headless", "no-sandbox", "disable-gpu", "no-first-run", "mute-audio")
+        for word in (*(f"--{name}" for name in plain), profile, *flags):
             options.add_argument(word)
         for name, value in capabilities.items():
             options.set_capability(name, value)

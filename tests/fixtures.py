@@ -107,9 +107,8 @@ def sounding(made_once):
     """A run on sounds that are easy to separate, beside their cache and their files;
     further runs may join it.
     """
-    return RunFolder(
-        made_once("sounding", lambda folder: sounds.train_run(folder).path)
-    )
+    path = made_once("sounding", lambda folder: sounds.train_run(folder).path)
+    return RunFolder(path)
 
 
 @pytest.fixture(scope="session")
@@ -134,14 +133,9 @@ def changed(tmp_path):
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
     run.execute(options)
     shutil.rmtree(folder)
-    fill(
-        folder,
-        clip_table()[
-            lambda table: (
-                ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")
-            )
-        ],
-    )
+    table = clip_table()
+    left_out = table["clip_id"].str.endswith("-3") & (table["label"] != "cat")
+    fill(folder, table[~left_out])
     return options
 
 
@@ -160,13 +154,9 @@ def made(tmp_path):
     clips=400, classes=10, folds=3).
     """
 
-    def make(*runs, dataset="made", **clips):
-        return make_runs(
-            tmp_path,
-            made_clips(**({"clips": 400, "classes": 10, "folds": 3} | clips)),
-            runs,
-            dataset,
-        )
+    def make(*runs, dataset="made", **given):
+        clips = made_clips(**({"clips": 400, "classes": 10, "folds": 3} | given))
+        return make_runs(tmp_path, clips, runs, dataset)
 
     return make
 
@@ -179,9 +169,8 @@ def hand_run(tmp_path):
 
     def write(name, classes, rows, **config):
         folder = RunFolder(tmp_path / "hand" / name)
-        table = pd.DataFrame(
-            rows, columns=["clip_id", "group", "fold", "target", "probabilities"]
-        )
+        columns = ["clip_id", "group", "fold", "target", "probabilities"]
+        table = pd.DataFrame(rows, columns=columns)
         by_fold = table.assign(split="test", selection="last").groupby("fold")
         standard = {"dataset": "hand", "features": name, "classes": named(*classes)}
         standard |= {"folds": tuple(by_fold.groups), "family": digest([name, config])}

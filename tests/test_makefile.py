@@ -16,9 +16,8 @@ import soundfile
 from featurestack.commandline.words import COMMANDS, every_options
 from tests.golden.commands import ROOT
 
-VARIABLES = {
-    name.upper() for options in every_options().values() for name in options
-} | {"LOAD"}
+NAMES = {name for options in every_options().values() for name in options}
+VARIABLES = {"LOAD", *map(str.upper, NAMES)}
 OWN = {"test", "setup", "docs", "lint", "help"}
 pytestmark = pytest.mark.skipif(
     shutil.which("make") is None, reason="make is not installed"
@@ -27,9 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 def make(*words, folder=ROOT):
     command = ["make", f"PYTHON={sys.executable}", *words]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +96,7 @@ def test_a_command_after_make_is_typed_with_make(tmp_path):
 def fake_python(path):
     """A program that notes how it is called, in `calls` beside it, and succeeds."""
     path.parent.mkdir(parents=True)
-    path.write_text(
-        f'#!/bin/sh\necho "$@" >> "{path.parent}/calls"\n', encoding="utf-8"
-    )
+    path.write_text(f'#!/bin/sh\necho "$@" >> "{path.parent}/calls"\n')
     path.chmod(0o755)
     return path
 
@@ -122,23 +117,17 @@ def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(
         subprocess.run(["make", "setup"], cwd=tmp_path, capture_output=True, check=True)
         os.utime(tmp_path / "requirements.txt", (2e9, 2e9))
     assert (tmp_path / ".venv/torch-of-the-user").exists()
-    installed = [
-        line
-        for line in (own.parent / "calls").read_text().splitlines()
-        if "pip install" in line
-    ]
-    assert len(installed) == 2 and all(
-        line.endswith("-r requirements.txt") for line in installed
-    )
+    calls = (own.parent / "calls").read_text()
+    installed = re.findall(r"pip install.* -r requirements\.txt$", calls, re.MULTILINE)
+    assert len(installed) == calls.count("pip install") == 2
 
 
 def test_python_names_an_environment_that_is_used_and_no_other_is_made(tmp_path):
     # without requirements.txt, from which .venv is made
     shutil.copy(ROOT / "Makefile", tmp_path)
     done = make("-n", "setup", folder=tmp_path)
-    assert done.returncode == 0 and done.stdout.startswith(
-        f"{sys.executable} -m pip install"
-    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{sys.executable} -m pip install")
 
 
 def test_a_line_break_in_a_variable_is_one_sentence():

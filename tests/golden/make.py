@@ -42,14 +42,12 @@ def differences(golden, now, exact, where=""):
         ]
         return sorted(lost + ([] if key in AT_LEAST else new) + parts)
     if numbers(golden) and numbers(now) and len(golden) == len(now):
-        return (
-            [f"{where}: {golden} is {now}"]
-            if not close(golden, now, where, exact)
-            else []
-        )
-    if key.startswith("count") and not exact:
-        return [] if abs(golden - now) <= 1 else [f"{where}: {golden} is {now}"]
-    return [] if golden == now else [f"{where}: {golden} is {now}"]
+        same = close(golden, now, where, exact)
+    elif key.startswith("count") and not exact:
+        same = abs(golden - now) <= 1
+    else:
+        same = golden == now
+    return [] if same else [f"{where}: {golden} is {now}"]
 
 
 def numbers(value):
@@ -63,9 +61,8 @@ def close(golden, now, where, exact):
     tolerance = 0 if exact else TOLERANCE * largest
     far = [a for a, b in zip(golden, now) if not (abs(a - b) <= tolerance or a == b)]
     feature = where.split("/")[-2] if where.startswith("/caches") else ""
-    return len(far) <= (
-        len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0
-    )
+    few = len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0
+    return len(far) <= few
 
 
 def main(*words):
@@ -81,14 +78,11 @@ def main(*words):
         else:
             made = {name: section() for name, section in SECTIONS.items()}
     if not words:
-        lines = [
-            f'"{name}": {json.dumps(part, sort_keys=True)}'
-            for name, part in made.items()
-        ]
+        texts = {name: json.dumps(made[name], sort_keys=True) for name in made}
+        lines = [f'"{name}": {text}' for name, text in texts.items()]
         GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    found = differences(
-        golden, json.loads(json.dumps(made)), exact=words == ("--exact",)
-    )
+    read = json.loads(json.dumps(made))
+    found = differences(golden, read, exact=words == ("--exact",))
     print("\n".join(found) or "all outputs are as they should be")
     return 1 if found and words else 0
 

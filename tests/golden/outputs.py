@@ -10,7 +10,6 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -27,9 +26,8 @@ VARIANTS = (
 
 
 def sha(content):
-    return hashlib.sha256(
-        content.encode() if isinstance(content, str) else content
-    ).hexdigest()[:16]
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def short(values, digits=4):
@@ -38,12 +36,8 @@ def short(values, digits=4):
 
 
 def table(file):
-    return pd.read_csv(
-        file,
-        keep_default_na=False,
-        na_values=[""],
-        dtype={"clip_id": str, "group": str},
-    )
+    texts = {"clip_id": str, "group": str}
+    return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=texts)
 
 
 # The cache
@@ -52,13 +46,10 @@ def table(file):
 def cache(folder):
     """The clip table, and for each feature its shape and two numbers a clip."""
     with h5py.File(folder / "index.h5") as index:
-        columns = {name: index["clips"][name] for name in CLIP_COLUMNS}
-        clips = pd.DataFrame(
-            {
-                name: stored[:] if name == "fold" else stored.asstr()[:]
-                for name, stored in columns.items()
-            }
-        )
+        clips = pd.DataFrame()
+        for name in CLIP_COLUMNS:
+            stored = index["clips"][name]
+            clips[name] = stored[:] if name == "fold" else stored.asstr()[:]
     clips["path"] = [os.path.relpath(path) if path else "" for path in clips["path"]]
     return {
         "clips": len(clips),
@@ -130,67 +121,36 @@ def caches():
 
 # Runs
 
-BASE = {
-    "DATASET": "data/easy/features",
-    "FEATURES": "mel+mfcc+chroma",
-    "MODEL": "cnn8@width=8",
-    "EPOCHS": 2,
-    "BATCH": 8,
-    "GRID": "64x108",
-    "AUGMENT": "none",
-    "PRECISION": "fp32",
-    "THREADS": 1,
-    "DEVICE": "cpu",
-    "FOLDS": 1,
-}
-RUNS: dict[str, dict[str, Any]] = {
-    "plain": {"FOLDS": None},
+BASE = (
+    "DATASET=data/easy/features FEATURES=mel+mfcc+chroma MODEL=cnn8@width=8 EPOCHS=2"
+    " BATCH=8 GRID=64x108 AUGMENT=none PRECISION=fp32 THREADS=1 DEVICE=cpu FOLDS=1"
+)
+# an empty value leaves the default
+RUNS = {
+    "plain": "FOLDS=",
     # a seed whose best epoch, the last one, is ahead by two of sixteen validated clips
     # or more
-    "next": {
-        "VAL": "next",
-        "SELECT": "val_accuracy",
-        "EPOCHS": 3,
-        "MODEL": "texturenet",
-        "SEED": 18,
-    },
-    "altered": {"DATASET": "data/altered/features", "FEATURES": "mel"},
-    "loss": {"BALANCE": "loss", "MODEL": "texturenet", "SEED": 3},
-    "drop": {"PADDING": "drop", "NORM": "feature"},
+    "next": "VAL=next SELECT=val_accuracy EPOCHS=3 MODEL=texturenet SEED=18",
+    "altered": "DATASET=data/altered/features FEATURES=mel",
+    "loss": "BALANCE=loss MODEL=texturenet SEED=3",
+    "drop": "PADDING=drop NORM=feature",
     # a rate at which the kernels of two kinds of processors train alike
-    "keep": {
-        "PADDING": "keep",
-        "OPTIMIZER": "sgd",
-        "LR": 0.01,
-        "SCHEDULE": "cosine",
-        "WARMUP": 1,
-    },
-    "step": {"MODEL": "texturenet", "CLIP": 1, "SCHEDULE": "step"},
-    "mixed": {"AUGMENT": "shift,gain,mixup=0.4"},
-    "masked": {
-        "AUGMENT": "pitch,stretch,noise,mask",
-        "FEATURES": "mel+chroma",
-        "FOLDS": 2,
-    },
-    "default": {"MODEL": None, "WEIGHTS": "none", "AUGMENT": None, "EPOCHS": 1},
-    "categories": {"TASK": "categories", "MODEL": "texturenet"},
-    "linear": {"MODEL": "linear", "SEED": 1},
-    "aclnet": {
-        "MODEL": "aclnet@width=0.25",
-        "FEATURES": "waveform",
-        "GRID": None,
-        "AUGMENT": "polarity",
-        "EPOCHS": 1,
-    },
+    "keep": "PADDING=keep OPTIMIZER=sgd LR=0.01 SCHEDULE=cosine WARMUP=1",
+    "step": "MODEL=texturenet CLIP=1 SCHEDULE=step",
+    "mixed": "AUGMENT=shift,gain,mixup=0.4",
+    "masked": "AUGMENT=pitch,stretch,noise,mask FEATURES=mel+chroma FOLDS=2",
+    "default": "MODEL= WEIGHTS=none AUGMENT= EPOCHS=1",
+    "categories": "TASK=categories MODEL=texturenet",
+    "linear": "MODEL=linear SEED=1",
+    "aclnet": "MODEL=aclnet@width=0.25 FEATURES=waveform GRID= EPOCHS=1"
+    " AUGMENT=polarity",
 }
 
 
 def words_of(case):
-    return {
-        name: value
-        for name, value in {**BASE, **RUNS[case]}.items()
-        if value is not None
-    }
+    words = (word.partition("=") for word in f"{BASE} {RUNS[case]}".split())
+    last = {name: value for name, _, value in words}
+    return {name: value for name, value in last.items() if value}
 
 
 def train(case, runs):
