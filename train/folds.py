@@ -35,7 +35,7 @@ from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
-from featurestack.train.compute import Compute, device_of, is_shortage, threads_of
+from featurestack.train.compute import Compute, device_of, is_shortage
 from featurestack.train.fold_data import (
     ClipMoments,
     FoldData,
@@ -126,8 +126,7 @@ def train_side_by_side(options: RunOptions) -> None:
 
 def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None:
     """Train one fold after the other, each from its last finished epoch."""
-    # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
-    threads_of(plan.training.threads)
+    # wrong WEIGHTS and MODEL are refused before the run's folder is made
     network = first_network(plan, folds[0])
     if plan.training.pretrained:
         refuse_tested_clips(plan, folds)

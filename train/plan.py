@@ -121,7 +121,7 @@ class Plan:
     @property
     def epochs(self) -> int:
         """Epochs of training; an exact solution takes one."""
-        return self.training.resolved_epochs if self.model.kind.in_steps else 1
+        return self.training.resolved_epochs
 
     def steps(self, folds: Sequence[int]) -> int:
         """The number of clips that all epochs of these folds train on."""

@@ -63,8 +63,6 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
 
     from featurestack.train.checkpoint import read_safely
 
-    if not file.is_file():
-        raise RequestError(f"WEIGHTS={file}: no such file; give a file, or imagenet")
     check_hash(file.name, file.read_bytes())
     try:
         state = read_safely(file)

@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -119,6 +118,10 @@ class Trainer:
         self.augmenter = data.plan.augmenter
         self.objective = objective_of(data.plan.task)
         self.network, self.data, self.compute = network, data, compute
+        weights = data.class_weights()
+        self.class_weights = (
+            None if weights is None else torch.from_numpy(weights).to(compute.device)
+        )
         self.optimiser = make_optimiser(network, training)
         # scales the loss in fp16, so that small gradients do not become 0
         self.scaler = torch.amp.GradScaler(
@@ -265,14 +268,6 @@ class Trainer:
         networks = logits.view(len(logits), -1, targets.shape[1])
         smoothing = self.training.smoothing
         return self.objective.loss(networks, targets, smoothing, self.class_weights)
-
-    @cached_property
-    def class_weights(self) -> Tensor | None:
-        """(K,) the weights of BALANCE=loss."""
-        weights = self.data.class_weights()
-        if weights is None:
-            return None
-        return torch.from_numpy(weights).to(self.compute.device)
 
     def observe(self, targets: Any, logits: Tensor) -> Tensor:
         """The part of a step that `train_scores` needs."""
