@@ -19,9 +19,7 @@ KNOWN = {
     "made_by": "train",
     "dataset": "made",
     "synthetic": True,
-    "tag": "",
     "note": "made up",
-    "model_summary": "",
     "exact": False,
     "input_grid": "128x216",
     "folds": (1, 2),
@@ -31,25 +29,16 @@ KNOWN = {
     "protocol": "last epoch",
     "hash": "0" * 12,
     "family": "0" * 12,
-    "cache": {},
     "clips": "all",
-    "versions": {},
     "seconds": 300.0,
     "machine": Machine(processor="", cores=None),
-    "calibration": {},
     "parameters": 11_000_000,
 }
 
 
 def channel(stored):
-    return StoredChannel(
-        stored=stored,
-        parameters={},
-        dtype="float16",
-        row_range=(0, 0),
-        frames=1,
-        frame_unit="s",
-    )
+    shape = {"row_range": (0, 0), "frames": 1, "frame_unit": "s"}
+    return StoredChannel(stored=stored, parameters={}, dtype="float16", **shape)
 
 
 def named(*classes):

@@ -40,13 +40,9 @@ def write(folder):
 
 
 def extract(folder, name, features="mel rms", **given):
-    command = FeaturesCommand(
-        dataset=str(folder / name),
-        data=folder / "data",
-        features=features,
-        jobs=1,
-        **given,
-    )
+    """Status of the features of folder/stereo or folder/mono."""
+    places = {"dataset": str(folder / name), "data": folder / "data"}
+    command = FeaturesCommand(features=features, jobs=1, **places, **given)
     return extract_features(command)
 
 
@@ -65,18 +61,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    def train(name):
-        options = RunOptions(
-            dataset=str(folder / name),
-            data=folder / "data",
-            runs=folder / "runs",
-            features="mel",
-            model="linear",
-            device="cpu",
-        )
-        return run.execute(options)
-
-    return {name: train(name) for name in ("mono", "stereo")}
+    given = {"features": "mel", "model": "linear", "device": "cpu"}
+    given |= {"data": folder / "data", "runs": folder / "runs"}
+    names = ("mono", "stereo")
+    every = [RunOptions(dataset=str(folder / name), **given) for name in names]
+    return dict(zip(names, map(run.execute, every)))
 
 
 def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder):
@@ -94,35 +83,26 @@ def predicted(folder, run, capsys, audio, **given):
     soundfile.write(place / "mono.wav", y, RATE, "FLOAT")
     soundfile.write(place / "stereo.wav", both(y), RATE, "FLOAT")
     capsys.readouterr()
-    options = PredictOptions(
-        run=str(run),
-        data=folder / "data",
-        audio=place / audio,
-        out=place / "a.json",
-        **given,
-    )
-    predict_audio(options)
+    places = {"data": folder / "data", "audio": place / audio, "out": place / "a.json"}
+    predict_audio(PredictOptions(run=str(run), **places, **given))
     rows = json.loads((place / "a.json").read_text())
     return [row["probabilities"] for row in rows], capsys.readouterr().err
 
 
 @pytest.mark.parametrize("hop", [0.0, 0.5])
 def test_a_run_predicts_its_channel(folder, trained, capsys, hop):
-    of_run = {name: of.path for name, of in trained.items()}
-    stereo, _ = predicted(folder, of_run["stereo"], capsys, "stereo.wav", hop=hop)
-    mono, _ = predicted(folder, of_run["mono"], capsys, "mono.wav", hop=hop)
-    given, _ = predicted(
-        folder, of_run["mono"], capsys, "stereo.wav", hop=hop, channel=2
-    )
-    mixed, _ = predicted(folder, of_run["mono"], capsys, "stereo.wav", hop=hop)
+    def answers(name, audio, **given):
+        return predicted(folder, trained[name].path, capsys, audio, hop=hop, **given)
+
+    stereo, _ = answers("stereo", "stereo.wav")
+    mono, _ = answers("mono", "mono.wav")
+    given, _ = answers("mono", "stereo.wav", channel=2)
+    mixed, _ = answers("mono", "stereo.wav")
     assert len(stereo) == (10 if hop else 1)
     assert stereo == mono == given != mixed
-    none, told = predicted(folder, of_run["stereo"], capsys, "mono.wav", hop=hop)
+    none, told = answers("stereo", "mono.wav")
     assert none == [] and LACKING in told
-    again, _ = predicted(
-        folder, of_run["stereo"], capsys, "mono.wav", hop=hop, channel=0
-    )
-    assert again == mono
+    assert answers("stereo", "mono.wav", channel=0)[0] == mono
 
 
 def test_a_bundle_and_a_model_take_the_channel_of_their_run(folder, trained, capsys):
