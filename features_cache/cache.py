@@ -283,9 +283,7 @@ class Cache(IndexSettings):
         return self._open[name]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of a channel's file, which may omit default parameters, else
-        of the only variant with other frames.
-        """
+        """The stored name of a channel's file, or its only variant of other frames."""
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
@@ -381,9 +379,7 @@ class Cache(IndexSettings):
 
     @property
     def audio_source(self) -> tuple[str, str]:
-        """The known name or the path of the dataset, '' without audio, and its NAME= if
-        that is another than the path's, else ''.
-        """
+        """The DATASET= of the audio, '' without audio, and its NAME= or ''."""
         source, name = self.source, self.settings["dataset"]
         if source == EXTERNAL:
             source = ""

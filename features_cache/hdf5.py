@@ -381,9 +381,7 @@ class FeatureFile(FeatureSpec):
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:
-    """The header of a file, of the feature `stored`, by default that of its name;
-    FileNotFoundError or DamagedFile if there is none.
-    """
+    """The header of a feature's file; FileNotFoundError or DamagedFile without one."""
     stored = stored or path.stem
     with opened(path) as file:
         described = read_attributes(file)

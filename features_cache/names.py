@@ -193,9 +193,7 @@ def extraction(dataset: str, data: Path, name: str, features: str, *more: str) -
 
 
 def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
-    """RequestError for the first of these names that is no feature, neither of the
-    program nor `stored`. Only a request that fails loads this list.
-    """
+    """RequestError for the first name that is no feature, after loading them all."""
     known = importlib.import_module("featurestack.pipeline.features")
     known.refuse_unknown(features, stored)
 

@@ -22,9 +22,7 @@ def is_time(frame_unit: str) -> bool:
 
 
 def has_statistics(frame_unit: str, frames: int) -> bool:
-    """Whether mean and deviation over time describe a map of so many frames: one frame
-    is described by its values.
-    """
+    """Whether mean and deviation over time describe a map of so many frames."""
     return is_time(frame_unit) and frames > 1
 
 

@@ -150,9 +150,7 @@ def with_own_groups(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
-    """(N,) each id's position in `among`, -1 if it is not there; DamagedFile if one is
-    there twice.
-    """
+    """(N,) each id's position in `among`, -1 if it is not there."""
     if np.array_equal(ids, among):
         return np.arange(len(ids))
     if not pd.Index(among).is_unique:
@@ -192,9 +190,7 @@ def too_few_classes(clips: pd.DataFrame) -> str:
 
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
-    """The table's CLIP_COLUMNS and WINDOW_COLUMNS, absent ones '' or 0, a blank group
-    the clip's id; RequestError names what is wrong.
-    """
+    """The table with all columns of clips; RequestError names what is wrong."""
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
             f"the clip table lacks the columns {', '.join(missing)}; it has"

@@ -198,9 +198,7 @@ def missing(wanted: Wanted) -> Missing:
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:
-    """The empty Missing of a run without work, which needs no lock and writes at most
-    verified.csv; None if something is missing or the index not current.
-    """
+    """The empty Missing of a run without work, which needs no lock; else None."""
     if not wanted.read_only:
         _, current = updated(wanted.folder, wanted.clips, wanted.settings, wanted.part)
         if not current or claims(wanted.folder):

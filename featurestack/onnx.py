@@ -58,9 +58,7 @@ AGAIN = "export it again from its run"
 
 
 class ExportedModel(RunModel):
-    """The networks of an ONNX file that `export` wrote; RequestError for another
-    file.
-    """
+    """The networks of an ONNX file that `export` wrote."""
 
     def __init__(self, file: Path) -> None:
         try:

@@ -28,9 +28,7 @@ def files_below(folder: Path) -> set[Path]:
 
 
 class TensorBoard:
-    """Event files in `<run>/trackers/fold<number>`, curves
-    and configuration.
-    """
+    """Event files in `<run>/trackers/fold<number>`: curves and configuration."""
 
     package: ClassVar[str] = "tensorboard"
 

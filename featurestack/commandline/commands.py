@@ -59,9 +59,7 @@ def script(function: Callable[[Any], object]) -> NoReturn:
 
 
 def exit_after(work: "Callable[[], int | None]") -> NoReturn:
-    """Do the work of a command and exit: 0, 1 if work failed, 2 if the request was
-    refused, 130 after Ctrl-C.
-    """
+    """Do a command's work and exit: 0 done, 1 failed, 2 refused, 130 after Ctrl-C."""
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
@@ -112,9 +110,7 @@ def run_words(given: Sequence[str]) -> int | None:
 def run(
     function: Callable[[Any], object], options: type[Options], words: Sequence[str]
 ) -> int:
-    """Run a function of its `options` with these words; its exit status, 0 if it
-    returns something else.
-    """
+    """Run a function of its `options` with these words; the exit status."""
     values = values_of(options, words)
     known = fields(options)
     tell_exported(known.keys() - values)
@@ -211,9 +207,7 @@ def tell_error(error: Exception | KeyboardInterrupt) -> int:
 
 
 def activation() -> str:
-    """The command that activates the environment with our libraries, if this is another
-    Python than its own.
-    """
+    """The command that activates the environment, if this Python is another one's."""
     if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
         return ""
     activate = shlex.quote(f"{HOME}/.venv/bin/activate")
@@ -221,9 +215,7 @@ def activation() -> str:
 
 
 def failed_by(error: Exception) -> Failed:
-    """The failure that a user reads: the kind of error, what was being read, and
-    where its traceback is.
-    """
+    """The kind of error, what was being read, and where its traceback is."""
     read = f", while reading {file}" if (file := being_read(error)) else ""
     reason = f"{type(error).__name__}: {error}".partition("\n")[0]
     return Failed(

@@ -156,9 +156,7 @@ class DamagedFile(RequestError):
 
 @contextmanager
 def needed(extra: str, subject: str) -> Iterator[None]:
-    """A context in which a library of this extra that is not installed becomes a
-    RequestError with the command that installs it.
-    """
+    """A context in which a missing library is a RequestError with what installs it."""
     try:
         yield
     except ModuleNotFoundError as error:

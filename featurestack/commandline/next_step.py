@@ -86,9 +86,7 @@ def unframed(name: str) -> str:
 
 
 def by_unframed(names: Iterable[str]) -> dict[str, str]:
-    """Name without the length of frames -> the stored name, the plain one if it is
-    there.
-    """
+    """Name without the length of frames -> the stored name, if possible the same."""
     return {unframed(name): name for name in sorted(names, key=len, reverse=True)}
 
 
@@ -198,9 +196,7 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
 
 
 def next_step(state: State) -> tuple[str, str]:
-    """A command to copy, and the key of its reason in a report's sentences; both empty
-    if nothing is left to do.
-    """
+    """A command to copy and the key of its reason in a report, or '' and ''."""
     for reason, applies, command in RULES:
         if applies(state) and (words := command(state)):
             return words, reason

@@ -190,9 +190,7 @@ def load(file: str) -> None:
 
 @contextmanager
 def defined_in(files: Sequence[str], wanted: str) -> Iterator[None]:
-    """A context whose RequestError asks for files of a run that are not loaded, which
-    define what is wanted, such as "the model small".
-    """
+    """A context whose RequestError asks for a run's files that define what is wanted."""
     try:
         yield
     except RequestError:

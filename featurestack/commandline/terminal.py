@@ -157,9 +157,7 @@ def progress(
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """A call in which nothing is printed: no output, no messages, no progress. Of calls
-    in several threads the last one gives standard output back.
-    """
+    """A call that prints nothing; the last of several threads restores the output."""
     global quiet, output
     with silencing:
         quiet += 1

@@ -129,9 +129,7 @@ def cell_number(text: str) -> float | None:
 
 
 def no_formula(cell: object) -> object:
-    """The cell, with an apostrophe in front if a spreadsheet would compute it, as
-    =HYPERLINK("…") in a class name (OWASP, CSV injection).
-    """
+    """The cell, with an apostrophe if a spreadsheet would compute it (OWASP)."""
     if isinstance(cell, str) and cell.startswith(FORMULA):
         return f"'{cell}"
     return cell

@@ -59,9 +59,7 @@ def remove_drafts(path: Path, *, locked: bool) -> None:
 
 @contextmanager
 def named_errors(path: Path | str) -> Iterator[None]:
-    """An OSError names `path`: that of a write to an open file names none, and HDF5's
-    has three lines of detail.
-    """
+    """An OSError names `path`, also one of a write to an open file or of HDF5."""
     try:
         yield
     except OSError as error:

@@ -84,9 +84,7 @@ class OwnFiles:
         return all((self.folder / name).is_file() for name in self.hashes)
 
     def require(self, name: str, option: str) -> None:
-        """RequestError if the user made or changed the file: `option` names another
-        place.
-        """
+        """RequestError if the user made or changed the file."""
         if not self.is_own(name):
             raise RequestError(
                 f"{self.folder / name} was not written by this command, or was changed"
@@ -145,9 +143,7 @@ class OwnFiles:
         self.current |= {*names} & self.hashes.keys()
 
     def remove_others(self) -> list[str]:
-        """Remove the files of earlier calls that this one neither wrote nor kept;
-        returns the names of the files that were not touched, since they are changed.
-        """
+        """Remove what only earlier calls wrote; the names of changed files, which stay."""
         with self._locked():
             for name in sorted(self.before.keys() - self.current):
                 # another call may have removed it, or written it anew
@@ -197,9 +193,7 @@ class OwnFiles:
 
 
 def own_file(file: Path, record: str, option: str) -> OwnFiles:
-    """The record of a command that writes one file; RequestError if the user made or
-    changed the file, or if its folder is missing.
-    """
+    """The record of a command that writes one file, which must not be the user's."""
     refuse_special(file)
     own = OwnFiles(file.parent, record)
     own.require(file.name, option)
