@@ -77,18 +77,6 @@ def values_hash(array: NDArray, ids: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def planes_of(values: ArrayLike, clips: int, name: str) -> NDArray:
-    """Values of B `clips` as (B, rows, frames); RequestError for another shape."""
-    array = np.asarray(values)
-    if array.ndim not in (1, 2, 3) or len(array) != clips or 0 in array.shape:
-        raise RequestError(
-            f"{name}: values of shape {array.shape} for {clips} clips;"
-            f" expected ({clips}, rows, frames)"
-        )
-    missing = [1] * (3 - array.ndim)
-    return array.reshape(*array.shape, *missing)
-
-
 def write_feature(
     folder: Path,
     name: str,
@@ -121,7 +109,13 @@ def write_feature(
             f"{name!r}: an external feature's name is one word, and none of"
             f" {', '.join(NO_FEATURE_NAMES)}"
         )
-    array = planes_of(values, len(clip_ids), name)
+    array, count = np.asarray(values), len(clip_ids)
+    if array.ndim not in (1, 2, 3) or len(array) != count or 0 in array.shape:
+        raise RequestError(
+            f"{name}: values of shape {array.shape} for {count} clips; expected"
+            f" ({count}, rows, frames)"
+        )
+    array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
     for axis, length in zip(AXES, array.shape[1:]):
         about[axis] = np.asarray(about.get(axis, range(length)), float)
         if about[axis].shape != (length,):

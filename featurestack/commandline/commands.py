@@ -25,13 +25,13 @@ from featurestack.commandline.errors import (
 from featurestack.commandline.options import (
     SURROGATE,
     Options,
-    field_of,
     fields,
     kind_of,
     own_options,
     texts,
     unfold,
 )
+from featurestack.commandline.registry import load_given
 from featurestack.commandline.terminal import (
     open_output,
     printable_output,
@@ -88,12 +88,7 @@ def current_folder() -> Path:
 
 def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
-    words = unfold(given)
-    if any(field_of(word) == "load" for word in words):
-        from featurestack.commandline.registry import load_given
-
-        words = load_given(words)
-    word, *rest = words
+    word, *rest = load_given(unfold(given))
     if word == "--version":
         print(NAME, VERSION)
         return 0
@@ -215,31 +210,20 @@ def activation() -> str:
 
 
 def failed_by(error: Exception) -> Failed:
-    """The kind of error, what was being read, and where its traceback is."""
-    read = f", while reading {file}" if (file := being_read(error)) else ""
-    reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-    return Failed(
-        f"{reason}{read}. Files that were there before are whole; {UNFORESEEN}"
-        f" {details(error)}"
-    )
-
-
-def being_read(error: BaseException) -> str:
-    """The file that the innermost of our functions held when the error was raised."""
-    found = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        for name in READING:
-            if isinstance(held := frame.f_locals.get(name), Path):
-                found = str(held)
-    return found
-
-
-def details(error: BaseException) -> str:
-    """Write the traceback to a new file, and return its path."""
+    """The kind of error, what was being read, and the new file with its traceback."""
     import tempfile  # late: it does not load where native Windows is played by a test
 
+    read = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for name in READING:
+            if isinstance(path := frame.f_locals.get(name), Path):
+                read = f", while reading {path}"
     with tempfile.NamedTemporaryFile(
         "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.writelines(traceback.format_exception(error))
-    return file.name
+    reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return Failed(
+        f"{reason}{read}. Files that were there before are whole; {UNFORESEEN}"
+        f" {file.name}"
+    )

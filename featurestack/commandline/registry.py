@@ -106,22 +106,16 @@ class Registry(dict[str, Entry]):
             if not function.__module__.startswith("featurestack."):
                 self.complete()  # a name that the product has is refused now
             self[key] = entry(function)
-            if function.__module__ == "__main__":
+            home = function.__module__
+            if home == "__main__":
                 self.of_script.add(key)
-            note_file(function)
+                script = str(getattr(sys.modules["__main__"], "__file__", ""))
+                DEFINING[Path(script).name] = None
+            own = [file for file, module in LOADED.items() if module == home]
+            DEFINING.update(dict.fromkeys(own))
             return function
 
         return decorate
-
-
-def note_file(function: Callable[..., object]) -> None:
-    """Note the user's own file that a registered function comes from."""
-    if function.__module__ == "__main__":
-        script = str(getattr(sys.modules["__main__"], "__file__", ""))
-        DEFINING[Path(script).name] = None
-    for file, module in LOADED.items():
-        if module == function.__module__:
-            DEFINING[file] = None
 
 
 def object_at(place: str) -> Any:
@@ -190,7 +184,7 @@ def load(file: str) -> None:
 
 @contextmanager
 def defined_in(files: Sequence[str], wanted: str) -> Iterator[None]:
-    """A context whose RequestError asks for a run's files that define what is wanted."""
+    """A context whose RequestError asks for the files that define what is wanted."""
     try:
         yield
     except RequestError:

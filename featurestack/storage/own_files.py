@@ -143,7 +143,7 @@ class OwnFiles:
         self.current |= {*names} & self.hashes.keys()
 
     def remove_others(self) -> list[str]:
-        """Remove what only earlier calls wrote; the names of changed files, which stay."""
+        """Remove what only earlier calls wrote; the names of changed files."""
         with self._locked():
             for name in sorted(self.before.keys() - self.current):
                 # another call may have removed it, or written it anew
