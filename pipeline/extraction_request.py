@@ -111,7 +111,7 @@ def refuse_outdating(dataset: Dataset) -> None:
     """RequestError if another rate, duration or channel than the cache has would put
     its features out of date.
     """
-    if dataset.read_only or dataset.cached is None:
+    if dataset.cached is None:
         return
     cache = Cache(dataset.folder)
     before, now = in_words(cache), in_words(dataset)

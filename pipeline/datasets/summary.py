@@ -48,18 +48,14 @@ def summarise_dataset(options: SourceOptions) -> int:
     table = originals(dataset.table)
     wrong = list[str]()
     if not dataset.read_only:  # a cache is used without its audio
-        infos = audio.file_infos(table["path"].tolist())
-        answers = zip(table["path"], infos)
-        wrong = [
-            f"{path}: {info}"
-            for path, info in answers
-            if isinstance(info, audio.AudioError)
-        ]
-        table = table[[isinstance(info, audio.Info) for info in infos]]
-    if not dataset.read_only and options.dataset in ("esc50", "esc10"):
-        from featurestack.pipeline.datasets import published
+        infos = dict(zip(table["path"], audio.file_infos(table["path"].tolist())))
+        known = table["path"].map(lambda path: isinstance(infos[path], audio.Info))
+        wrong = [f"{path}: {infos[path]}" for path in table["path"][~known]]
+        table = table[known]
+        if options.dataset in ("esc50", "esc10"):
+            from featurestack.pipeline.datasets import published
 
-        wrong = list(published.faults(options.data / "esc50"))
+            wrong = list(published.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
         faults = counted(len(wrong), "fault")
