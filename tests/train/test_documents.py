@@ -8,11 +8,16 @@ import torch
 import featurestack as fs
 from featurestack.commandline.registry import Registry
 from featurestack.pipeline.features import FEATURES
+from featurestack.predict.bundle import make_bundle
+from featurestack.predict.options import BundleOptions
 from featurestack.train import augment
 from featurestack.train.augment import AUGMENTS, parse_augment
 from featurestack.train.models import MODELS
+from featurestack.train.models.sizes import list_models
+from featurestack.train.options import ModelsOptions
 from tests.golden.commands import ROOT
-from tests.train.sounds import CLASSES
+from tests.predict.test_clips import probabilities, write
+from tests.train.sounds import CLASSES, train_run
 
 DOCS = ROOT / "docs"
 
@@ -49,3 +54,43 @@ def test_the_example_of_a_new_augmentation_works(monkeypatch):
     x = torch.arange(12.0).view(2, 1, 2, 3)
     after, _ = parse_augment("reverse=1")(x, torch.eye(2), ("none",), torch.Generator())
     assert torch.equal(after, x.flip(3))
+
+
+@pytest.fixture
+def tiny():
+    *_, example = blocks("howto/adding.md")
+    exec(compile(example, "adding.md", "exec"), {"__name__": "examples"})
+    yield
+    del MODELS["tiny"]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_example_of_a_model_is_trained_bundled_and_exported(
+    sounding, tmp_path, capsys
+):
+    folder = sounding.path.parents[2]
+    run = train_run(folder, model="tiny", epochs=12, runs=tmp_path / "runs")
+    assert run.finished == [1, 2] and run.scores()["accuracy"].mean() > 0.6
+    audio = write(tmp_path / "x.wav", "tone", seconds=0.6)
+    by_run = probabilities(run, tmp_path / "answers.json", audio=audio)
+    bundle = tmp_path / "tiny.pt"
+    make_bundle(BundleOptions(run=str(run.path), out=bundle))
+    asked = {"run": str(bundle), "audio": audio}
+    assert probabilities(run, tmp_path / "again.json", **asked) == by_run
+    capsys.readouterr()
+    export = pytest.importorskip("featurestack.onnx")
+    exported = tmp_path / "tiny.onnx"
+    export.export_run(export.ExportOptions(run=str(run.path), out=exported))
+    assert "differ from the networks' by" in capsys.readouterr().out
+    session = export.open_session(exported.read_bytes())
+    names = [entry.name for entry in session.get_inputs()]
+    assert names == run.config.features.split("+")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_example_of_a_model_is_listed_and_counted(capsys):
+    list_models(ModelsOptions())
+    row = re.compile(r"^tiny +image .* tiny@width=16 ", re.MULTILINE)
+    assert row.search(capsys.readouterr().out)
+    list_models(ModelsOptions(model="tiny@width=8"))
+    assert "parameters" in capsys.readouterr().out
