@@ -31,18 +31,8 @@ from featurestack.scores.metrics import Estimate
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
-SAID = (  # the sentences that templates place
-    sentences.headline,
-    sentences.protocol,
-    sentences.features,
-    sentences.sure,
-    sentences.combine,
-    sentences.classes,
-    sentences.verdict,
-    sentences.media,
-    sentences.method,
-    sentences.tested,
-)
+# the sentences that templates place
+PLACED = "headline protocol features sure combine classes verdict media method tested"
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
@@ -68,7 +58,6 @@ class Bar:
 
     name: str
     score: Estimate
-    said: str  # the verdict in words
     kind: str  # best | tied | clearly worse | not compared | alone
     run: str = ""
 
@@ -119,9 +108,8 @@ class Page:
     @property
     def leads(self) -> Mapping[str, str]:
         """Heading -> sentences that the first screen shows."""
-        several = len(self.found.ranked) > 1
-        own = sentences.LEADS if several else sentences.LEADS_OF_ONE
-        first = {title: text(self.found) for title, text in own.items()}
+        own = sentences.LEADS.items()
+        first = {title: text(self.found) for title, text in own}
         parts = (first, *(own.leads for own in self.sections))
         every = {title: text for part in parts for title, text in part.items()}
         return {title: text for title, text in every.items() if text}
@@ -198,7 +186,7 @@ def environment() -> jinja2.Environment:
     }
     made.tests["known"] = pd.notna
     made.globals |= {
-        **{own.__name__: own for own in SAID},
+        **{name: getattr(sentences, name) for name in PLACED.split()},
         "known": pd.notna,
         "imprint": imprint,
         "FIRST_ROWS": FIRST_ROWS,

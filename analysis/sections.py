@@ -22,7 +22,6 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
 from featurestack.analysis.runs import Run
-from featurestack.analysis.sentences import verdict
 from featurestack.analysis.tables import (
     accuracy_by_recording,
     classes_shown,
@@ -65,8 +64,7 @@ def first_screen(page: Page) -> Section:
     best = found.best.run
     charts = (section.chart for section in page.sections if section.chart)
     chart = next(charts, None) or [
-        Bar(own.label, own.score, verdict(found, own), own.verdict, own.name)
-        for own in found.ranked
+        Bar(own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
     values |= {"chart": chart, "ticks": ticks_of(chart, found.chance)}
     if best.metric.errors == "confusion":

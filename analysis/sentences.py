@@ -356,8 +356,7 @@ def in_words(name: str) -> str:
     return f"“{name}”" if name[:1].isdigit() else name
 
 
-# heading on the first screen -> its sentence; a single run has those of LEADS_OF_ONE
-LEADS_OF_ONE = {"How sure?": sure, "Which classes fail?": classes}
+# heading on the first screen -> its sentence
 LEADS = {
     "Which features?": features,
     "How sure?": sure,

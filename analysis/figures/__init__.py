@@ -96,7 +96,7 @@ STYLE: dict[str, Any] = {
 }
 # Fonts in the order in which they are tried; only those that are installed are given to
 # matplotlib.
-FACES = (
+FACES = [
     "Noto Sans",
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -113,21 +113,18 @@ FACES = (
     "Arial Unicode MS",
     "Nirmala UI",
     "Noto Emoji",
-)
+]
 DOTS_PER_INCH = 110
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing function, its caption and its size in inches."""
+    """A drawing function, its caption and its height in inches."""
 
     caption: str
     draw: Draw
     height: Callable[..., float]
     pixels: bool  # consists of feature maps: the page shows one compressed image
-
-    def size(self, **data: Any) -> tuple[float, float]:
-        return TEXT_WIDTH, self.height(**data)
 
 
 FIGURES: Registry[Figure] = Registry(
@@ -227,9 +224,8 @@ def draw(name: str, **data: Any) -> NotebookFigure:
     """Draw a figure of the report by its name, from its function's arguments."""
     entry = FIGURES[name]
     with drawing():
-        shown = NotebookFigure(
-            figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH
-        )
+        size = TEXT_WIDTH, entry.height(**data)
+        shown = NotebookFigure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
         entry.draw(shown.add_subplot(), **data)
     return shown
 
@@ -373,7 +369,7 @@ class FigureWriter:
 def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     """The content of one file of a figure: SVG, PDF, WebP or PNG."""
     figure = FIGURES[name]
-    width, height = figure.size(**data)
+    width, height = TEXT_WIDTH, figure.height(**data)
     size = file.stem.rpartition("-")[2]
     if file.suffix in (".svg", ".webp") and size != PHONE:
         width = min(width, PAGE_WIDTH)

@@ -129,6 +129,7 @@ def draw_learning_curves(
         panel.set(title=heading, xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
+        panel.xaxis.get_major_locator().set_params(integer=True)
         panel.set_ylim(bottom=0, top=None if metric == "loss" else 102)
         panel.legend()
     return ax

@@ -98,10 +98,10 @@ def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
     bars = []
     for own in found.ranked:
         name = f"{own.run.features} ({own.run.model})"
-        bars.append(Bar(name, own.score, "", own.verdict, own.run.name))
+        bars.append(Bar(name, own.score, own.verdict, own.name))
     for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
         score = Estimate(row.alone, row.low, row.high)
-        bars.append(Bar(f"{row.feature} by itself (ridge)", score, "", "alone"))
+        bars.append(Bar(f"{row.feature} by itself (ridge)", score, "by itself"))
     return bars
 
 

@@ -168,7 +168,7 @@ class Fits:
         answers = np.concatenate(self.answers(features, parts))
         labels, table = self.tested_clips(parts)
         metric = clip_metric(self.plan.task.metric)
-        return metric.clip_scores(labels, answers, table)[1]
+        return metric.clip_scores(labels, answers, table)
 
     def score(self, features: str, parts: Sequence[Part]) -> dict[str, float]:
         """The task's score of the clips that the parts answer, with the ends of its

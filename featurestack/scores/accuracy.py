@@ -87,12 +87,9 @@ class Accuracy(ClipMetric):
         probabilities: Probabilities,
         clips: pd.DataFrame,
     ) -> Floats:
-        """The true class's probability, and 1 if it is the highest, shared by ties."""
-        every = np.arange(len(labels))
-        of_target = probabilities[every, labels.argmax(axis=1)]
+        """1 if the true class's probability is the highest, shared by ties."""
         highest = probabilities == probabilities.max(axis=1, keepdims=True)
-        correct = (labels & highest).sum(axis=1) / highest.sum(axis=1)
-        return np.stack([of_target, correct]).astype(float)
+        return (labels & highest).sum(axis=1) / highest.sum(axis=1)
 
     def order(self, run: TestedRun) -> Floats:
         return run.probabilities

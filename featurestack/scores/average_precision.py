@@ -35,7 +35,6 @@ Scores = NDArray[np.floating]
 Seed = tuple[Targets, Scores, NDArray[np.generic]]
 
 REPLICATES = 500  # only their variance counts
-SAMPLED_VALUES = 2_000_000  # patterns times thresholds at a time: 16 MB an array
 # Recordings, above which sets of them are drawn and left out: the standard error of mAP
 # then moves by 4 to 8 % (950 recordings).
 MOST_SETS = 200
@@ -84,18 +83,17 @@ def _ranks(values: Scores, among: Scores) -> Floats:
 def average_precision(target: Targets, scores: Scores) -> Floats:
     """Average precision (K,) of each class."""
     one_recording = np.zeros(len(target), np.intp)
-    as_they_are = _resampled(target, scores, one_recording, [lambda counts: counts])
-    return as_they_are[0]
+    return _resampled(target, scores, one_recording, lambda counts: counts)[0]
 
 
 def _resampled(
     target: Targets,
     scores: Scores,
     recordings: Ints,
-    resamples: Sequence[Callable[[Floats], Floats]],
+    resample: Callable[[Floats], Floats],
 ) -> Floats:
-    """Average precisions (B, K) of B samples; each of `resamples` maps counts of
-    recordings (G, T) to some of their (B, T).
+    """Average precisions (B, K) of B samples; `resample` maps counts of recordings
+    (G, T) to theirs (B, T).
 
     The T thresholds of a class are the scores of its positive clips, the highest first.
     Row g, column t counts recording g's clips whose score is at least threshold t, but
@@ -122,15 +120,11 @@ def _resampled(
 
         every_clip = _counts(recordings, threshold, shape)
         every_hit = _counts(recordings[positive], threshold[positive], shape)
-        averages = []
-        for resample in resamples:
-            clips, hits = resample(every_clip), resample(every_hit)
-            reached = np.maximum(clips.cumsum(axis=1), 1)
-            precision = hits.cumsum(axis=1) / reached
-            positives = hits.sum(axis=1)
-            total = (hits * precision).sum(axis=1)
-            averages.append(_ratio(total, positives))
-        columns.append(np.concatenate(averages))
+        clips, hits = resample(every_clip), resample(every_hit)
+        reached = np.maximum(clips.cumsum(axis=1), 1)
+        precision = hits.cumsum(axis=1) / reached
+        total = (hits * precision).sum(axis=1)
+        columns.append(_ratio(total, hits.sum(axis=1)))
     return np.stack(columns, axis=1)
 
 
@@ -138,16 +132,6 @@ def _ratio(total: NDArray[np.number], positives: NDArray[np.number]) -> Floats:
     """NaN without a positive clip."""
     unknown = np.full(len(total), np.nan)
     return np.divide(total, positives, out=unknown, where=positives > 0)
-
-
-def _samples(patterns: Floats, target: Targets) -> list[Callable[[Floats], Floats]]:
-    """A function that sums the counts (G, T) for each of `patterns` (B, G)."""
-    thresholds = max(1, int(target.sum(axis=0).max()))
-    chunk = max(1, SAMPLED_VALUES // thresholds)
-    return [
-        partial(np.matmul, patterns[start : start + chunk])
-        for start in range(0, len(patterns), chunk)
-    ]
 
 
 def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats:
@@ -195,11 +179,9 @@ def jackknife_values(
 
 def _without_each(target: Targets, scores: Scores, recordings: Ints) -> Floats:
     """(G, K) average precisions without each recording, NaN without a positive clip."""
-
-    def leave_one_out(counts: Floats) -> Floats:
-        return counts.sum(axis=0) - counts
-
-    return _resampled(target, scores, recordings, [leave_one_out])
+    return _resampled(
+        target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
+    )
 
 
 def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
@@ -312,8 +294,8 @@ def precision_of_seeds(seeds: Sequence[Seed], spread: float = 1.0) -> Floats:
         without = _without_each(target, scores, recordings)
         rise = _mean(without, axis=0) - precision
         biases.append(_with_mean((len(own) - 1) * rise[None]))
-        samples = _samples(drawn[:, own].astype(float), target)
-        replicated = _resampled(target, scores, recordings, samples)
+        resample = partial(np.matmul, drawn[:, own].astype(float))
+        replicated = _resampled(target, scores, recordings, resample)
         replicates.append(_with_mean(replicated))
         counted = np.column_stack([target, np.ones(len(target))])
         positives[own] += recording_sums(counted, place)

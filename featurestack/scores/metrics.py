@@ -358,10 +358,7 @@ class ClipMetric(RankingMetric):
     def clip_scores(
         self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
     ) -> Floats:
-        """(2, N) scores of each clip: its probability, and its part of the score.
-
-        clips  with columns fold and group
-        """
+        """(N,) each clip's part of the score; `clips` has columns fold and group."""
 
     @abstractmethod
     def order(self, run: TestedRun) -> Floats:

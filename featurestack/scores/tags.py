@@ -96,15 +96,13 @@ class MeanAveragePrecision(ClipMetric):
     def clip_scores(
         self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
     ) -> Floats:
-        """The true probabilities' geometric mean, and the clip's part of mAP."""
+        """The clip's part of mAP."""
         folds = clips["fold"].to_numpy()
         _, recording = np.unique(clips["group"], return_inverse=True)
-        logarithms = ap.log_probabilities(labels, probabilities)
         ranks = ap.fold_ranks(probabilities, folds)
         values = ap.jackknife_values(labels, ranks, recording)
         parts = values * len(folds) / np.bincount(recording)
-        geometric_mean = np.exp(logarithms.mean(axis=1))
-        return np.stack([geometric_mean, parts[recording]])
+        return parts[recording]
 
     def order(self, run: TestedRun) -> Floats:
         return ranks_of(run)
