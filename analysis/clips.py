@@ -129,9 +129,7 @@ def features_to_show(
 def thumbnails(
     cache: Cache, features: Sequence[str], clips: Sequence[str]
 ) -> dict[str, dict[int, str]]:
-    """clip -> {place in `features`: WebP as base64}, up to IMAGES images, each with its
-    own colour scale.
-    """
+    """clip -> {place in `features`: `as_image`}, up to IMAGES images."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
@@ -142,9 +140,7 @@ def thumbnails(
 
 
 def as_image(values: NDArray[np.floating], most: tuple[int, int]) -> str:
-    """WebP as base64 of `values` (rows, frames), averaged down to `most` pixels, with a
-    colour scale of its own.
-    """
+    """WebP as base64 of up to `most` pixels, in a colour scale of its own."""
     small = shrink(values, most)
     low, high = np.percentile(small, VISIBLE)
     content = BytesIO()
@@ -186,9 +182,7 @@ EMBEDDED = "data:audio/mpeg;base64,"  # begins the address of embedded audio
 
 
 def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
-    """`seconds` of an audio file from the second `start` on, as mono MP3: a channel,
-    or their mean (0).
-    """
+    """A part of an audio file as mono MP3: of a channel, or of their mean (0)."""
     from featurestack.storage.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:

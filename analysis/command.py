@@ -15,9 +15,7 @@ THREADS = (
 
 
 def analysis(options: AnalysisOptions) -> int:
-    """Write a report for each dataset that the options name; 1 if one leaves out
-    something damaged.
-    """
+    """Write a report for each dataset; 1 if one leaves out something damaged."""
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas and matplotlib.

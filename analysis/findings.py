@@ -37,7 +37,7 @@ from featurestack.scores.metrics import Estimate
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Verdict = Literal["best", "tied", "clearly worse", "not compared"]
 
-HARDEST = 3  # classes with the lowest scores
+HARDEST = 3  # classes with the lowest scores; equal ones all count
 # columns of comparison.csv that the runs may have, before those of their metric
 COMPARISON = [
     "run",
@@ -206,6 +206,11 @@ def findings(
     gains = ablations(main) if main else []
     evidence = Evidence(main, cache, checked, old_runs)
     reports = {own.name: class_report(own.run) for own in [*ranked, *others]}
+    hardest: dict[str, float] = {}
+    if main:
+        report = reports[main.best.name][:-1].query("support > 0")
+        scores = report.set_index("class")[main.metric.class_score]
+        hardest = scores.nsmallest(HARDEST, keep="all").to_dict()
     return Findings(
         state=state_of(main, tied=any(own.verdict == "tied" for own in ranked)),
         problems=[*problems, *set_apart(sets)],
@@ -216,7 +221,7 @@ def findings(
         others=others,
         tables=tables_of(main, [*ranked, *others], gains, reports) if main else {},
         groups=cache.groups if cache else "",
-        hardest=hardest_classes(main, reports[main.best.name]) if main else {},
+        hardest=hardest,
         gains=gains,
     )
 
@@ -246,15 +251,6 @@ def tables_of(
         if own.run.metric.errors == "confusion":
             tables[f"{own.name}.confused"] = confused_pairs(own.run)
     return tables
-
-
-def hardest_classes(main: Ranking, report: pd.DataFrame) -> dict[str, float]:
-    """The classes with the lowest scores, the lowest first; more than HARDEST if
-    several tie.
-    """
-    score = main.metric.class_score
-    tested = report[:-1].query("support > 0").set_index("class")[score]
-    return tested.nsmallest(HARDEST, keep="all").to_dict()
 
 
 def set_apart(sets: Sequence[Ranking]) -> list[Problem]:

@@ -157,9 +157,7 @@ def job_of(
 
 
 def named_source(dataset: str, name: str, cache: Path | None) -> list[str]:
-    """The words that name a dataset to every command, also to those that read its
-    audio: a cache knows where its clips are.
-    """
+    """The words that name a dataset; a cache knows where its clips' audio is."""
     from featurestack.features_cache.cache import Cache
 
     if cache and dataset not in NAMED and not Path(dataset).exists():

@@ -52,9 +52,7 @@ def imprint() -> str:
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of the first screen's chart; hollow if its run does not differ clearly from
-    the best.
-    """
+    """A row of the first screen's chart; hollow if its `kind` is tied."""
 
     name: str
     score: Estimate
@@ -138,10 +136,6 @@ class Page:
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
 
     @property
-    def for_print(self) -> bool:
-        return self.writer.for_print
-
-    @property
     def command(self) -> str:
         """The command that makes it again."""
         return make_command("analysis", *self.job.given)
@@ -153,9 +147,6 @@ class Page:
         """A section as HTML."""
         values = {"page": self, "f": self.found, **section.values}
         return Markup(render(f"{section.template}.html", **values))
-
-    def html(self) -> str:
-        return render(page=self, f=self.found)
 
 
 @cache

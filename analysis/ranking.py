@@ -116,9 +116,7 @@ class Ranking:
 
     @cached_property
     def alike(self) -> list[int]:
-        """The places of the feature sets that are trained alike, best first: of the
-        setting whose best set is highest, among those with several; empty if none has.
-        """
+        """Places of the feature sets of the best setting that has several of them."""
         by_setting: dict[str, list[int]] = {}
         for place, run in enumerate(self.runs):
             if run.trained:
@@ -195,9 +193,7 @@ class Ranking:
     def compare(
         self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
     ) -> list[Difference]:
-        """Differences of the second run of each pair to the first, tested as one
-        family; runs are given by place.
-        """
+        """Differences of each pair's second run to its first, tested as one family."""
         if not pairs:
             return []
         first, second = np.array(pairs).T
@@ -233,9 +229,7 @@ class Ranking:
 
     @property
     def chance(self) -> float:
-        """The accuracy of always predicting the commonest class; tags: the mAP of a
-        random order.
-        """
+        """The accuracy of the commonest class; tags: the mAP of a random order."""
         return float(self._chance_values.sum() / self.unit)
 
     @cached_property
@@ -271,7 +265,14 @@ class Ranking:
 
 def rankings(runs: Sequence[Run]) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first."""
-    sets = comparable_sets(runs)
+    sets: list[list[Run]] = []
+    for run in runs:
+        for together in sets:
+            if not any(reason_apart(run, other) for other in together):
+                together.append(run)
+                break
+        else:
+            sets.append([run])
     sets.sort(
         key=lambda together: (
             bool(together[0].joined_from),
@@ -287,19 +288,6 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
         reasons = [reason_apart(run, other) for run in together for other in main]
         made.append(rank(together, next(filter(None, reasons), "")))
     return made
-
-
-def comparable_sets(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs, those that are comparable together."""
-    sets: list[list[Run]] = []
-    for run in runs:
-        for together in sets:
-            if not any(reason_apart(run, other) for other in together):
-                together.append(run)
-                break
-        else:
-            sets.append([run])
-    return sets
 
 
 def reason_apart(run: Run, other: Run) -> str:

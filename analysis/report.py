@@ -97,9 +97,7 @@ def files_of_report(folder: Path) -> OwnFiles:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """The content of SUMMARY: figures (stem -> digest) and `listed`, the report's row
-    in the list; empty if it is missing or damaged, or a file of the report is.
-    """
+    """The content of SUMMARY; empty if it or a file of the report is damaged."""
     own = files_of_report(folder)
     if own.is_whole() and own.is_own(SUMMARY):
         with suppress(OSError, ValueError):
@@ -232,7 +230,7 @@ def write(page: Page) -> Built:
         from featurestack.paper import write_document
 
         write_document(writer.own, found, [*writer.saved.values()], page.methods)
-    writer.own.write({PAGE: page.html()})
+    writer.own.write({PAGE: render(page=page, f=found)})
     remarks = [*found.warnings.values()]
     remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
     command = page.next_command

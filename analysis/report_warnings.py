@@ -54,12 +54,7 @@ class Evidence:
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
-    """Cached feature, or WHOLE for the clip itself -> ids of the original clips that
-    failed.
-
-    No run tests the clips under WHOLE. A run tests the others if it does not use the
-    features that failed.
-    """
+    """Cached feature, or WHOLE for the clip itself -> ids of originals that failed."""
     tested = set(originals(cache.clips)["clip_id"])
     names = (WHOLE, *cache.features)
     failed = {

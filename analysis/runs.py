@@ -108,10 +108,7 @@ class Run(TestedRun):
 
     @property
     def selection_protocol(self) -> str:
-        """The validation and the epoch that counts, which runs of one ranking share.
-
-        If the validation is unknown, it is the whole `protocol`.
-        """
+        """The validation and the epoch that counts; if unknown the whole `protocol`."""
         val = self.config.val
         return f"{val}, {self.checkpoint}" if val else self.protocol
 
@@ -146,11 +143,7 @@ def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
 
 
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
-    """One folder as a run of one seed; None if no fold was tested.
-
-    `problems` names what is left out. RequestError if run.json or every fold is
-    damaged, or if a clip was tested twice.
-    """
+    """One folder as a run of one seed; None if no fold was tested."""
 
     @contextmanager
     def named(what: str) -> Iterator[None]:
@@ -196,10 +189,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
 
 
 def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
-    """The run of these test predictions.
-
-    clips  rows of predictions.csv sorted by id, the fold in the index
-    """
+    """The run of these rows of predictions.csv, by id; the fold is in the index."""
     config = folder.config
     checkpoints = {}
     parts = dict(iter(clips.groupby("selection", sort=False)))

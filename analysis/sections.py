@@ -5,6 +5,7 @@ and the values of its template, or None if the page has no such section.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from featurestack.analysis.clips import (
     thumbnails,
 )
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings, Ranked
+from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
 from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import (
@@ -39,6 +40,7 @@ from featurestack.commandline.quantities import (
     rounded,
 )
 from featurestack.commandline.registry import object_at
+from featurestack.scores.metrics import Estimate
 
 # columns of the comparison: of the cost, heading, kind of cell
 COSTS = (
@@ -66,7 +68,14 @@ def first_screen(page: Page) -> Section:
     chart = next(charts, None) or [
         Bar(own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
-    values |= {"chart": chart, "ticks": ticks_of(chart, found.chance)}
+    ends = [(bar.score.value, bar.score.low, bar.score.high) for bar in chart]
+    numbers = np.array([*ends, (found.chance, np.nan, np.nan)])
+    low, high = (
+        int(np.floor(10 * np.nanmin(numbers))),
+        int(np.ceil(10 * np.nanmax(numbers))),
+    )
+    ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
+    values |= {"chart": chart, "ticks": ticks}
     if best.metric.errors == "confusion":
         matrix = confusion_by_category(best)
         browser = next(own.values for own in page.sections if own.template == "errors")
@@ -80,20 +89,22 @@ def first_screen(page: Page) -> Section:
     return Section("first_screen", "", values=values)
 
 
-def ticks_of(chart: Sequence[Bar], chance: float) -> range:
-    """The chart's ticks, in whole tens of percent."""
-    ends = [(bar.score.value, bar.score.low, bar.score.high) for bar in chart]
-    numbers = np.array([*ends, (chance, np.nan, np.nan)])
-    low = int(np.floor(10 * np.nanmin(numbers)))
-    high = int(np.ceil(10 * np.nanmax(numbers)))
-    return range(10 * min(low, high - 1), 10 * high + 1, 10)
-
-
 def comparison(page: Page) -> Section:
     """The runs next to each other; a single one has a figure for papers only."""
     found = page.found
-    if len(found.ranked) > 1 or page.writer.for_print:
-        submit_comparison(page.writer, found)
+    if page.writer.for_print:
+        shown = found.ranked[:SETS_SHOWN]
+        bars = [(own.label, own.score, own.verdict != "tied") for own in shown]
+        given = {"line": found.chance, "label": f"{found.score}, %"}
+        submit_intervals(
+            page.writer, "accuracy_by_set", "accuracy_by_set", bars, **given
+        )
+    gains = found.gains[:SETS_SHOWN]
+    models = {gain.model for gain in gains}
+    model = f" ({models.pop()})" if len(models) == 1 else ""  # one is not named
+    steps = [(own.name.replace(model, ""), own.difference, own.clear) for own in gains]
+    label = f"points of {found.score}"
+    submit_intervals(page.writer, "intervals", "additions", steps, label=label)
     costs = [own.cost for own in found.every]
     scores = [own.scores for own in found.ranked]
     values = {
@@ -117,39 +128,19 @@ def known(value: object) -> bool:
     return value not in ("", None) and value == value
 
 
-def submit_comparison(writer: FigureWriter, found: Findings) -> None:
-    """Submit the figures of several runs; with PAPER=1 also those that the page shows
-    in HTML.
-
-    A figure of intervals is left out if no row has an interval.
-    """
-    figures = []
-    if writer.for_print:
-        label = f"{found.score}, %"
-        rows = [
-            (own.label, own.score, own.verdict != "tied")
-            for own in found.ranked[:SETS_SHOWN]
-        ]
-        given = {"line": found.chance, "label": label}
-        figures.append(("accuracy_by_set", "accuracy_by_set", rows, given))
-    gains = found.gains[:SETS_SHOWN]
-    models = {gain.model for gain in gains}
-    model = f" ({models.pop()})" if len(models) == 1 else ""  # one is not named
-    rows = [
-        (gain.name.replace(model, ""), gain.difference, gain.clear) for gain in gains
-    ]
-    label = f"points of {found.score}"
-    figures.append(("intervals", "additions", rows, {"label": label}))
-    for name, stem, rows, given in figures:
-        if any(estimate.bounded for _, estimate, _ in rows):
-            intervals = pd.DataFrame(
-                [
-                    (text, own.value, own.low, own.high, full)
-                    for text, own, full in rows
-                ],
-                columns=["name", "estimate", "low", "high", "filled"],
-            )
-            writer.submit(name, stem, intervals=intervals, **given)
+def submit_intervals(
+    writer: FigureWriter,
+    name: str,
+    stem: str,
+    rows: Sequence[tuple[str, Estimate, bool]],
+    **given: Any,
+) -> None:
+    """Submit a figure of intervals (name, estimate, filled), if any row has one."""
+    if any(own.bounded for _, own, _ in rows):
+        table = [(text, own.value, own.low, own.high, full) for text, own, full in rows]
+        columns = ["name", "estimate", "low", "high", "filled"]
+        intervals = pd.DataFrame(table, columns=columns)
+        writer.submit(name, stem, intervals=intervals, **given)
 
 
 def recordings(page: Page) -> Section | None:
@@ -168,14 +159,6 @@ def recordings(page: Page) -> Section | None:
     )
 
 
-def errors(page: Page) -> Section | None:
-    """The errors of clips, if the task leaves them to the report."""
-    kind = page.found.best.run.metric.errors
-    if kind == "confusion":
-        return error_browser(page)
-    return errors_of_tags(page) if kind == "labels" else None
-
-
 def error_browser(page: Page) -> Section:
     """The error browser: clips, their images and audio."""
     runs, cache = page.found.runs, page.cache
@@ -184,10 +167,12 @@ def error_browser(page: Page) -> Section:
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
     mistake = common_mistake(runs[0])
     examples = [mistake.wrong, mistake.right] if mistake else []
-    audio = audio_of(page, clips, [*dict.fromkeys([*examples, *wrong])])
     shown: list[str] = []
     images: Mapping[str, object] = {}
+    audio: dict[str, str] = {}
     if cache:
+        wanted = [*dict.fromkeys([*examples, *wrong])]
+        audio = clip_audio(cache, clips, wanted, page.writer.own)
         sets = [
             run.choice.recommended if run.choice else run.features
             for run in runs
@@ -213,7 +198,9 @@ def errors_of_tags(page: Page) -> Section:
     best = page.found.runs[0]
     table = error_table(best)
     clips = [*dict.fromkeys(table["clip_id"])]
-    audio = audio_of(page, clips, clips)
+    audio = {}
+    if page.cache:
+        audio = clip_audio(page.cache, clips, clips, page.writer.own)
     return Section(
         "tag_errors",
         "Errors",
@@ -222,17 +209,8 @@ def errors_of_tags(page: Page) -> Section:
     )
 
 
-def audio_of(page: Page, clips: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
-    """The clips' audio, the `wanted` embedded; none without a cache."""
-    if page.cache is None:
-        return {}
-    return clip_audio(page.cache, clips, wanted, page.writer.own)
-
-
 def run_figures(page: Page) -> Section:
-    """Confusion matrices of all runs; settings and figures of SHOWN_RUNS, and of every
-    run that RUN= names.
-    """
+    """Confusion matrices of all runs; figures of the best, or of those in RUN=."""
     found = page.found
     for run in found.runs if page.options.run else found.runs[:SHOWN_RUNS]:
         submit_run(page.writer, run)
@@ -270,9 +248,7 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 
 
 def submit_run(writer: FigureWriter, run: Run) -> None:
-    """Submit the mean learning curves of the seeds, if there are two epochs; papers
-    have the confusion matrix.
-    """
+    """Submit learning curves, means over the seeds, and a paper's confusion matrix."""
     metric = run.metric
     by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
     mean = by_epoch.mean().reset_index()
@@ -363,12 +339,14 @@ def add_sections(page: Page) -> None:
     found = page.found
     made: list[Section | None] = []
     if found.main:
+        kind = found.main.metric.errors
         made = [
             comparison(page),
-            Section("classes", "Classes") if found.main.metric.errors else None,
+            Section("classes", "Classes") if kind else None,
             recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
-            errors(page),
+            error_browser(page) if kind == "confusion" else None,
+            errors_of_tags(page) if kind == "labels" else None,
             run_figures(page),
         ]
     made += [*sections_of_subjects(page), data(page)]

@@ -366,9 +366,7 @@ LEADS = {
 
 
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
-    """The number of clips whose audio the page holds: of clips that some run predicted
-    wrongly; `audio` as `clip_audio` makes it.
-    """
+    """The number of clips that a run got wrong and whose audio the page holds."""
     if not audio:
         return (
             "The clips’ audio files are not on this machine, so there are no players."

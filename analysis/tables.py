@@ -87,9 +87,7 @@ def confusion_counts(run: Run) -> Floats:
 
 
 def confusion_by_category(run: Run) -> dict[str, Any]:
-    """counts (`confusion_counts`), classes and categories, the classes of one category
-    side by side.
-    """
+    """`confusion_counts`, classes and categories, the classes of one side by side."""
     order = run.class_order
     return {
         "counts": confusion_counts(run)[np.ix_(order, order)],
@@ -129,9 +127,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """A row for each recording, that with the most clips first: clips, accuracy of the
-    best `most` runs.
-    """
+    """Clips of each recording, most first, and accuracy of the best `most` runs."""
     correct = {}
     for run in ranking.runs[:most]:
         correct[ranking.labels[run.name]] = run.correct
@@ -245,9 +241,7 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
 
 
 def ablations(ranking: Ranking) -> list[Gain]:
-    """The pairs of ranked runs that differ only in their features, by rank; all are one
-    family of tests.
-    """
+    """The pairs of runs that differ only in features, by rank: a family of tests."""
     runs = ranking.runs
     pairs = pairs_of_features(runs)
     places = [(runs.index(less), runs.index(more)) for less, more in pairs]

@@ -93,10 +93,6 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     return " ".join(text.split())
 
 
-def pdf_of(figure: SavedFigure) -> Path:
-    return next(file for file in figure.files if file.suffix == ".pdf")
-
-
 def write_document(
     own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], methods: str
 ) -> None:
@@ -105,10 +101,10 @@ def write_document(
     shown = [first[name] for name in WANTED if name in first]
     # Numbers, because a run's name may hold letters that TeX cannot read in a file's
     # name.
-    files = {
-        f"figures/figure{number}.pdf": pdf_of(figure).read_bytes()
-        for number, figure in enumerate(shown)
-    }
+    files = {}
+    for number, figure in enumerate(shown):
+        pdf = next(file for file in figure.files if file.suffix == ".pdf")
+        files[f"figures/figure{number}.pdf"] = pdf.read_bytes()
     assert found.main, "a document is of a ranking"
     published = PUBLISHED.get(found.main.best.dataset, "")
     works = cited_works(found, published)

@@ -274,9 +274,7 @@ class SavedFigure:
 
     @property
     def html(self) -> str:
-        """The figure as two elements, of which the page shows one, by its width; the
-        writer must have been closed.
-        """
+        """Two elements, of which the page shows one by its width; once it is drawn."""
         page, phone, *_ = self.files
         return self._element(page, "page") + self._element(phone, PHONE)
 

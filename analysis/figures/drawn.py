@@ -94,9 +94,7 @@ SPLITS = (
 def draw_learning_curves(
     ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = ""
 ) -> Axes:
-    """Draw score and loss by epoch; `history` is fold -> table of history.csv, whose
-    first score of the test fold is drawn, with a title.
-    """
+    """Draw score and loss by epoch; `history` is fold -> table of history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
     tested = (name for name in epochs if str(name).startswith("test_"))
@@ -309,17 +307,12 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
     return ax
 
 
-def format_plain(value: float) -> str:
-    """A number with three significant digits, whole from 100 on."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Up to four rows or frames, about equally far apart, and their values."""
     spaced = np.linspace(0, len(axis) - 1, 4)
     places = np.unique(spaced.round().astype(int))
-    names = [format_plain(float(axis[place])) for place in places]
-    return places, names
+    values = [float(axis[place]) for place in places]
+    return places, [f"{v:.0f}" if abs(v) >= 100 else f"{v:.3g}" for v in values]
 
 
 def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:

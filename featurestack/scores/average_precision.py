@@ -43,9 +43,7 @@ MOST_SETS = 200
 def sets_of_recordings(
     target: Targets, groups: NDArray[np.generic]
 ) -> NDArray[np.generic]:
-    """(N,) the recordings, or if they are more than MOST_SETS, sets of them that are
-    alike in size and labels.
-    """
+    """(N,) the recordings; of more than MOST_SETS sets, alike in size and labels."""
     names, place = np.unique(groups, return_inverse=True)
     if len(names) <= MOST_SETS:
         return groups
@@ -185,11 +183,7 @@ def _without_each(target: Targets, scores: Scores, recordings: Ints) -> Floats:
 
 
 def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
-    """Values (G,) that sum to the mean over the classes of `whole` (K,).
-
-    without  (G, K) the same without each recording, NaN if no positive clip is left
-    sizes    (G,) clips of each recording
-    """
+    """Values (G,) that sum to the mean of `whole` (K,); `without` each it is (G, K)."""
     known = ~np.isnan(whole)
     mean = whole[known].mean()
     reduced = np.nan_to_num(without[:, known])
@@ -203,9 +197,7 @@ def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
 def random_order_values(
     target: Targets, groups: NDArray[np.generic], folds: Ints
 ) -> Floats:
-    """Values (G,) of the recordings that sum to the mAP which random ranks within the
-    folds have on average, as `jackknife_values` of a run sum to its mAP.
-    """
+    """Values (G,) that sum to the mAP of random ranks; as `jackknife_values`."""
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     by_class = [np.bincount(recordings, weights=labels) for labels in target.T]
     positives = np.stack(by_class, axis=1)  # (G, K)

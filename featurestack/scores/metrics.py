@@ -60,9 +60,7 @@ def sound(probabilities: Probabilities, *, multilabel: bool) -> Labels:
 def decide(
     probabilities: Probabilities, thresholds: Floats | float | None = None
 ) -> Labels:
-    """(…, N, K): whether a class is predicted: the most probable one, or with
-    thresholds all above theirs.
-    """
+    """(…, N, K): the most probable class, or with thresholds all above theirs."""
     if thresholds is not None:
         return probabilities > thresholds
     classes = probabilities.shape[-1]
@@ -126,9 +124,7 @@ def macro_f1(prediction: Prediction) -> float:
 
 
 def largest_first(values: NDArray[np.number]) -> Ints:
-    """Places along the last axis, the largest value first; equal values keep their
-    order, NaN comes last.
-    """
+    """Places along the last axis, the largest first; equals keep their order."""
     return np.argsort(-values, kind="stable")
 
 
@@ -142,9 +138,7 @@ def by_unit(unit: str) -> str:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share from 0 to 1, or a difference of two, with its 95 % interval; NaN is
-    unknown.
-    """
+    """A share, or a difference of two, with its 95 % interval; NaN is unknown."""
 
     value: float
     low: float
@@ -296,9 +290,7 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
-        """Every score of a report (columns) in each fold (rows), averaged over the
-        seeds; and those of all clips together.
-        """
+        """Every score (columns) by fold (rows), and of all clips; means over seeds."""
 
     @abstractmethod
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
@@ -322,9 +314,7 @@ class RankingMetric(ABC):
     def thresholds(
         self, labels: Labels, probabilities: Floats, folds: Ints
     ) -> Floats | None:
-        """(S, N, K) of each clip's classes, without its own fold; None for one class a
-        clip.
-        """
+        """(S, N, K) for each clip, without its fold; None for one class a clip."""
 
     @abstractmethod
     def error_lines(self, run: Any) -> list[str]:

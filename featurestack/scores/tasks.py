@@ -59,9 +59,7 @@ class Task(ABC):
 
     @abstractmethod
     def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
-        """RequestError for clips that nothing can be learned from, or `StoredChannel`s
-        that do not go together.
-        """
+        """RequestError for clips or channels that nothing can be learned from."""
 
     @abstractmethod
     def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
@@ -69,9 +67,7 @@ class Task(ABC):
 
     @abstractmethod
     def targets(self, text: pd.Series[str], classes: Sequence[str]) -> Ints:
-        """The targets in the table's column, or in `target` of predictions.csv; -1 for
-        a clip of other classes.
-        """
+        """The targets in the table's column; -1 for a clip of other classes."""
 
     @abstractmethod
     def activation(self, logits: Tensor) -> Tensor:
@@ -80,9 +76,7 @@ class Task(ABC):
     def digests(
         self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
     ) -> dict[str, str]:
-        """Digests of the data that a run is trained on, other than the clips' table, by
-        its `Training` and `StoredChannel`s.
-        """
+        """Digests of the data that a run is trained on, but for the clips' table."""
         return {}
 
     def rules(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
@@ -109,9 +103,7 @@ def task_of(name: str) -> Task:
 
 
 def require_clips(task: Task, name: str) -> None:
-    """RequestError if what is called `name`, a run or a dataset, has other answers than
-    one for each clip: of every command that takes only clips.
-    """
+    """RequestError if the models of `name`, a run or a dataset, answer no clips."""
     if task.instead:
         raise RequestError(
             f"{name}: models answer {task.answers} here, and this command is for models"
