@@ -69,11 +69,8 @@ def first_screen(page: Page) -> Section:
         Bar(own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
     ends = [(bar.score.value, bar.score.low, bar.score.high) for bar in chart]
-    numbers = np.array([*ends, (found.chance, np.nan, np.nan)])
-    low, high = (
-        int(np.floor(10 * np.nanmin(numbers))),
-        int(np.ceil(10 * np.nanmax(numbers))),
-    )
+    tens = 10 * np.array([*ends, (found.chance, np.nan, np.nan)])
+    low, high = int(np.floor(np.nanmin(tens))), int(np.ceil(np.nanmax(tens)))
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
     values |= {"chart": chart, "ticks": ticks}
     if best.metric.errors == "confusion":

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from featurestack.analysis.figures import (
     INK,
@@ -127,7 +128,7 @@ def draw_learning_curves(
         panel.set(title=heading, xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         panel.set_ylim(bottom=0, top=None if metric == "loss" else 102)
         panel.legend()
     return ax
