@@ -184,21 +184,16 @@ OVERLAP = 4  # frames begin a quarter of their length apart
 STEP = 256
 
 
-def frame_samples(milliseconds: float, sample_rate: int) -> int:
-    """The length of a frame in samples, about so many milliseconds.
+def samples_of_frame(milliseconds: float, sample_rate: int) -> dict[str, int]:
+    """The parameters that count samples, for frames of about this duration.
 
-    >>> [frame_samples(46, rate) for rate in (8000, 16000, 44100, 48000)]
+    >>> [samples_of_frame(46, rate)["n_fft"] for rate in (8000, 16000, 44100, 48000)]
     [384, 768, 2048, 2304]
     """
     samples = max(SHORTEST, milliseconds / 1000 * sample_rate)
     half = 2 ** int(math.log2(samples)) // 2
     step = min(STEP, half)
-    return step * round(samples / step)
-
-
-def samples_of_frame(milliseconds: float, sample_rate: int) -> dict[str, int]:
-    """The parameters that count samples, for frames of this duration."""
-    length = frame_samples(milliseconds, sample_rate)
+    length = step * round(samples / step)
     return {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
 
 

@@ -200,11 +200,12 @@ def duplicate_findings(
     across_folds, in_one_fold, similar, two_labels = (list[str]() for _ in range(4))
     paths = table["path"].tolist()
     places = spans(table)
-    rate, channel = dataset.sample_rate, dataset.audio_channel
+    rate = dataset.sample_rate
 
     @lru_cache(KEPT_AT_HAND)
     def decode_row(row: int) -> Samples:
-        return audio.decode(paths[row], rate, LONGEST_DURATION, places[row], channel)
+        part = LONGEST_DURATION, places[row], dataset.audio_channel
+        return audio.decode(paths[row], rate, *part)
 
     pairs = find_near_duplicates(fingerprints, paths, decode_row)
     for first, second, shift, correlation in pairs:
@@ -219,23 +220,12 @@ def duplicate_findings(
             )
         if same and a.label != b.label:
             two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
+    twice = "the same audio is in two folds"
+    in_fold = "the same audio under two source recordings, in one fold"
+    of = ONE_GROUP, "pair"
     return [
-        Finding(
-            "duplicates_across_folds",
-            LEAK,
-            "the same audio is in two folds",
-            across_folds,
-            ONE_GROUP,
-            "pair",
-        ),
-        Finding(
-            "duplicates",
-            WARNING,
-            "the same audio under two source recordings, in one fold",
-            in_one_fold,
-            ONE_GROUP,
-            "pair",
-        ),
+        Finding("duplicates_across_folds", LEAK, twice, across_folds, *of),
+        Finding("duplicates", WARNING, in_fold, in_one_fold, *of),
         Finding(
             "similar",
             NOTE,

@@ -3,7 +3,7 @@
 import math
 import zipfile
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,9 +102,10 @@ def load(options: SourceOptions) -> Dataset:
         return load_cache(folder, options)
     beside = OwnFiles(options.data / name)
     kept_label = beside.folder / LABEL
-    label = options.label
-    if not label and LABEL in beside.hashes and kept_label.is_file():
-        label = kept_label.read_text("utf-8")  # of an earlier command
+    known = ""  # LABEL= of an earlier command
+    if LABEL in beside.hashes and kept_label.is_file():
+        known = kept_label.read_text("utf-8")
+    label = options.label or known
     listing = _read(options, label)
     listed = with_labels(listing.table, label)
     refuse_class_names(classes_in(listed))
@@ -117,31 +118,21 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listed else "group"
-    if options.label:
+    if label != known:
         beside.claim([LABEL], "move it, or give another NAME or DATA")
         replace_file(kept_label, label)
-    channel = options.channel
-    if channel is None:
-        channel = settings.get("audio_channel", 0)
-    audio_settings = _audio_settings(listing, options, settings)
-    sample_rate, duration, audio_notes, unreadable = audio_settings
+    audio_settings, audio_notes, unreadable = settings_of_audio(
+        listing, options, settings
+    )
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = originals(table[~table["clip_id"].isin(unreadable)])
     field = None if word in NAMED else name_field(readable)
-    samples = round(duration * sample_rate)
-    if not samples:
-        raise RequestError(
-            f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
-            " or SAMPLE_RATE="
-        )
     sentences = [field.sentence] if field else []
     attributes = {
         "dataset": name,
         "source": source,
         "synthetic": int(word in SYNTHETIC),
-        "sample_rate": sample_rate,
-        "samples": samples,
-        "audio_channel": channel or None,
+        **audio_settings,
         "published_test": listing.published_test if as_published else None,
         "groups": groups or None,
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
@@ -249,30 +240,49 @@ def _read(options: SourceOptions, label: str) -> Listing:
     )
 
 
-def _audio_settings(
+def settings_of_audio(
     listing: Listing, options: SourceOptions, settings: Attributes
-) -> tuple[int, float, list[str], set[str]]:
-    """Rate and duration from the options, else cache, else source, else files; notes;
-    ids of clips whose files cannot be opened, if they were looked at.
+) -> tuple[Attributes, Sequence[str], set[str]]:
+    """Rate, samples and channel from the options, else cache, else source, else files;
+    notes; ids of clips whose files cannot be opened, if they were looked at.
     """
     known = listing.sample_rate, listing.duration
     if settings:
-        rate = settings["sample_rate"]
-        known = rate, settings["samples"] / rate
-    sample_rate = options.sample_rate or known[0]
+        known = settings["sample_rate"], settings["samples"] / settings["sample_rate"]
+    rate = options.sample_rate or known[0]
     duration = options.duration or known[1]
-    if sample_rate and duration:
-        asked = listing.sample_rate, listing.duration
-        kept = (sample_rate, duration) == known != asked
+    channel = options.channel
+    if channel is None:
+        channel = settings.get("audio_channel", 0)
+    notes = []
+    unreadable = set[str]()
+    if not (rate and duration):
+        rate, duration, notes, unreadable = of_files(listing.table, rate, duration)
+    elif (rate, duration) == known != (listing.sample_rate, listing.duration):
         note = (
-            f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and"
+            f"{duration:.4g} s at {rate} Hz, as in the cache: DURATION= and"
             " SAMPLE_RATE= set others"
         )
-        channel = settings.get("audio_channel") if options.channel is None else None
-        if channel:
+        if channel and options.channel is None:
             note = f"channel {channel}, {note}; CHANNEL=0 takes the mean of all"
-        return sample_rate, duration, [note] if kept else [], set()
-    clips = originals(listing.table)
+        notes = [note]
+    samples = round(duration * rate)
+    if not samples:
+        raise RequestError(
+            f"a clip of {duration:g} s at {rate} Hz has no sample: set DURATION= or"
+            " SAMPLE_RATE="
+        )
+    found = {"sample_rate": rate, "samples": samples, "audio_channel": channel or None}
+    return found, notes, unreadable
+
+
+def of_files(
+    table: pd.DataFrame, rate: int | None, duration: float | None
+) -> tuple[int, float, list[str], set[str]]:
+    """The commonest rate of the files and the longest clip's duration, if they are not
+    given; notes; ids of clips whose files cannot be opened.
+    """
+    clips = originals(table)
     paths = clips["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
@@ -298,8 +308,8 @@ def _audio_settings(
     else:
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
         notes.append(cut_clips(seconds, duration))
-    sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    return sample_rate, duration, [note for note in notes if note], unreadable
+    rate = rate or max(rates, key=lambda rate: (rates[rate], rate))
+    return rate, duration, [note for note in notes if note], unreadable
 
 
 def padding(seconds: NDArray[np.floating], duration: float) -> float:
