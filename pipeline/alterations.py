@@ -293,7 +293,18 @@ def write_altered(options: "AlterOptions") -> "AlterOptions":
         )
     dataset = load(replace(options, name=""))
     name = dataset_name(options.name or f"{dataset.name}-altered")
-    refuse_source(dataset, name)
+    if has_events(dataset.source):
+        raise RequestError(
+            f"{dataset.name} has events within recordings, whose places an alteration"
+            " would move: ALTER= takes clips with labels"
+        )
+    if not dataset.has_audio:
+        raise RequestError(f"{dataset.folder} has no audio to alter")
+    if name == dataset.name:
+        raise RequestError(
+            f"NAME={name} is the name of the dataset itself: give the altered one a"
+            f" name of its own, as NAME={name}-altered"
+        )
     folder = options.data / name
     clips = originals(dataset.table)
     ids = clips["clip_id"]
@@ -317,22 +328,6 @@ def write_altered(options: "AlterOptions") -> "AlterOptions":
         table_of(dataset, copies).to_csv(stage / file, index=False)
     altered = replace(options, dataset=str(folder / file), name="", group="", label="")
     return replace(altered, alter="", archive="", audio_dir="")
-
-
-def refuse_source(dataset: Dataset, name: str) -> None:
-    """RequestError for a dataset that cannot be altered, or not under this name."""
-    if has_events(dataset.source):
-        raise RequestError(
-            f"{dataset.name} has events within recordings, whose places an alteration"
-            " would move: ALTER= takes clips with labels"
-        )
-    if not dataset.has_audio:
-        raise RequestError(f"{dataset.folder} has no audio to alter")
-    if name == dataset.name:
-        raise RequestError(
-            f"NAME={name} is the name of the dataset itself: give the altered one a"
-            f" name of its own, as NAME={name}-altered"
-        )
 
 
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:

@@ -38,22 +38,6 @@ STORED_BYTES = 2  # bytes of a float16
 LINE, INDENT = 100, 15  # characters of a card
 
 
-def list_features(options: ShowOptions) -> None:
-    """Print the table, or the cards of some features."""
-    if not options.features:
-        print(feature_table(options.sample_rate or TYPICAL_RATE, options.duration))
-        return
-    cards = []
-    for name in options.features.split():
-        lines = [name, ""]
-        for heading, text in card(name).items():
-            first, others = f"{heading + ':':{INDENT}}", " " * INDENT
-            ends = {"initial_indent": first, "subsequent_indent": others}
-            lines.append(textwrap.fill(text, LINE, **ends))
-        cards.append("\n".join(lines))
-    print("\n\n".join(cards))
-
-
 def card(name: str) -> dict[str, str]:
     """The card of a feature or a variant: heading -> text, in the order shown."""
     variant = resolve_feature(parse_channel(name), TYPICAL[0])
@@ -121,14 +105,25 @@ def feature_table(sample_rate: int, seconds: float) -> str:
 
 
 def show(options: ShowOptions) -> int:
-    """The command `show` without a file."""
+    """The command `show` without a file: of a cache, of features, or the list."""
     if options.dataset:
         from featurestack.features_cache.cache import cache_of
 
         cache = cache_of(options.dataset, options.data, options.name)
         print(describe_cache(cache))
-    else:
-        list_features(options)
+        return 0
+    if not options.features:
+        print(feature_table(options.sample_rate or TYPICAL_RATE, options.duration))
+        return 0
+    cards = []
+    for name in options.features.split():
+        lines = [name, ""]
+        for heading, text in card(name).items():
+            wrapped = textwrap.wrap(text, LINE - INDENT)
+            lines.append(f"{heading + ':':{INDENT}}{wrapped[0]}")
+            lines += [" " * INDENT + line for line in wrapped[1:]]
+        cards.append("\n".join(lines))
+    print("\n\n".join(cards))
     return 0
 
 

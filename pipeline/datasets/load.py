@@ -254,7 +254,7 @@ def settings_of_audio(
     channel = options.channel
     if channel is None:
         channel = settings.get("audio_channel", 0)
-    notes = []
+    notes = list[str]()
     unreadable = set[str]()
     if not (rate and duration):
         rate, duration, notes, unreadable = of_files(listing.table, rate, duration)

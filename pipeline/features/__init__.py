@@ -198,22 +198,29 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
     """
     name = channel.name
     feature = FEATURES[name]
-    values = {key: parameter.default for key, parameter in feature.parameters.items()}
+    own = feature.parameters
+    values = {key: parameter.default for key, parameter in own.items()}
     changed = dict[str, str | int | float]()
     for key, given in sorted(channel.parameters):
-        if key == FRAME.name and feature.parameters.keys() & FRAMING - {key}:
+        if key == FRAME.name and own.keys() & FRAMING - {key}:
             changed[key] = FRAME.read(given, name) or 0
-            values |= framing_of(channel, feature, sample_rate)
+            keys = {key for key, _ in channel.parameters}
+            if others := sorted(FRAMING & keys - {FRAME.name}):
+                raise RequestError(f"{channel}: frame= decides {', '.join(others)}")
+            if not sample_rate:
+                raise RequestError(f"{channel}: frame= needs a sample rate")
+            samples = samples_of_frame(float(given), sample_rate)
+            values |= {key: samples[key] for key in samples if key in own}
             continue
-        value = feature.parameters[key].read(given, name)
+        value = own[key].read(given, name)
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
     arguments = {}
     for key, group, fields in parameters.arguments(feature.function):
-        own = {field: values[field] for field in fields}
+        given_fields = {field: values[field] for field in fields}
         # a group of parameters refuses values that clash
-        arguments[key] = group(**own) if group else own[key]
+        arguments[key] = group(**given_fields) if group else values[key]
     stored = Channel(name, tuple(changed.items())).stored
     return Variant(feature, stored, values, arguments, sample_rate)
 
@@ -232,19 +239,6 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
                     nearest("feature", channel.name, usual, FEATURES.special)
                 )
             resolve_feature(channel, USUAL_RATE)
-
-
-def framing_of(
-    channel: Channel, feature: Feature, sample_rate: int
-) -> dict[str, Value]:
-    """The samples of `mel@frame=64`, by the feature's parameters."""
-    given = dict(channel.parameters)
-    if others := sorted(FRAMING & given.keys() - {FRAME.name}):
-        raise RequestError(f"{channel}: frame= decides {', '.join(others)}")
-    if not sample_rate:
-        raise RequestError(f"{channel}: the samples of a frame need a sample rate")
-    samples = samples_of_frame(float(given[FRAME.name]), sample_rate)
-    return {key: samples[key] for key in samples if key in feature.parameters}
 
 
 def stored_map(clip: Clip, stored: str) -> StoredMap:

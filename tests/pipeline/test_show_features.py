@@ -22,7 +22,7 @@ def test_every_card_is_complete(name):
 
 
 def test_card_of_a_variant_on_the_command_line(capsys):
-    show_features.list_features(ShowOptions(features="mel@n_mels=64"))
+    show_features.show(ShowOptions(features="mel@n_mels=64"))
     text = capsys.readouterr().out
     assert text.startswith("mel@n_mels=64\n") and "64 rows (Hz" in text
     assert "Separates" not in text  # only the plain feature was measured
