@@ -171,19 +171,17 @@ class RunModel:
         self.fold_numbers: tuple[int, ...] = tuple(bundle.folds)
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
-            self.folds[fold] = self.restore(state, f"fold {fold}")
-
-    def restore(self, state: State, name: str) -> FoldModel:
-        """A fold's network and statistics; RequestError if they do not fit."""
-        if broken := not_finite(state["network"]):
-            raise RequestError(f"{name}: '{broken}' holds numbers that are not finite")
-        spec = self.input
-        statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-        planes, *_ = spec.shape
-        classes = len(self.classes)
-        network = self.architecture.build(planes, classes, spec.grid, spec.planes)
-        load_weights(network, state["network"], Path(name))
-        return FoldModel(self.compute.place(network.eval()), statistics)
+            name, weights = f"fold {fold}", state["network"]
+            if broken := not_finite(weights):
+                raise RequestError(
+                    f"{name}: '{broken}' holds numbers that are not finite"
+                )
+            sizes = self.input.shape[0], len(self.classes), self.input.grid
+            network = self.architecture.build(*sizes, self.input.planes)
+            load_weights(network, weights, Path(name))
+            statistics = [*map(Statistics.restore, state["statistics"])]
+            network = self.compute.place(network.eval())
+            self.folds[fold] = FoldModel(network, statistics)
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model, unscaled as in predictions.csv, for clips

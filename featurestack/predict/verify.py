@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import dataset_name
@@ -47,9 +47,7 @@ def verify_run(options: VerifyOptions) -> int:
     validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
     for selection in ("last", "best") if validated else ("last",):
         models[selection] = RunModel(bundle_of_run(run, selection), device)
-    differing = 0
-    rows = 0
-    sides: set[str] = set()
+    rows = differing = 0
     for fold in run.finished:
         expected = predicted_again(run, cache, models, fold)
         known = run.predictions(fold)
@@ -57,25 +55,17 @@ def verify_run(options: VerifyOptions) -> int:
         clips = differing_clips(known, expected, run.classes)
         rows += len(known)
         differing += len(clips)
-        sides.update(expected["split"])
         if clips:
-            more = "" if len(clips) <= NAMED else f" and {len(clips) - NAMED} more"
-            tell(
-                f"fold {fold}: {len(clips):,} of {counted(len(known), 'row')} differ"
-                f" ({', '.join(clips[:NAMED])}{more})"
-            )
-    parts = [f"{' and '.join(sorted(sides))} clips", f"{' and '.join(models)} epoch"]
+            named = ", ".join(first_names(clips, NAMED))
+            number = counted(len(known), "row")
+            tell(f"fold {fold}: {len(clips):,} of {number} differ ({named})")
     compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
-    compared += f": {', '.join(parts)}"
-    if missing := [str(fold) for fold in run.folds if fold not in run.finished]:
-        compared += f"; without predictions: fold {' '.join(missing)}"
+    compared += f", {' and '.join(models)} epoch"
+    verdict = "predictions.csv is"
     if differing:
-        print(
-            f"{run.name}: {differing:,} differ from what the weights give ({compared})"
-        )
-        return 1
-    print(f"{run.name}: predictions.csv is what the weights give ({compared})")
-    return 0
+        verdict = f"{differing:,} differ from"
+    print(f"{run.name}: {verdict} what the weights give ({compared})")
+    return int(differing > 0)
 
 
 def predicted_again(

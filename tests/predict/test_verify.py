@@ -20,10 +20,10 @@ def verify(run, dataset):
 
 
 TRAINED = {  # options -> what verify says that it compared
-    "": ({}, "(48 rows of 3 folds: test clips, last epoch)"),
+    "": ({}, "(48 rows of 3 folds, last epoch)"),
     "validation": (
         {"val": "group"},
-        "test and val clips, last and best epoch; without predictions: fold 3)",
+        "last and best epoch)",
     ),
 }
 
@@ -70,7 +70,7 @@ def test_rows_are_named_and_counted(finished, cache_folder, capsys):
     assert verify(finished, cache_folder) == 1
     out, err = capsys.readouterr()
     assert err.startswith("fold 2: 1 of 15 rows differ (bell-2-1)")
-    assert "1 differ from what the weights give (47 rows of 3 folds: test" in out
+    assert "1 differ from what the weights give (47 rows of 3 folds, last" in out
 
 
 def test_another_cache_is_refused(finished, mixed):
