@@ -214,20 +214,6 @@ def csv_path(options: EventsCommand) -> Path:
     return options.data / name / f"{name}.csv"
 
 
-def used_events(events: pd.DataFrame, used: Mapping[str, float]) -> pd.DataFrame:
-    """The events in recordings that last so long, cut to them; RequestError if there is
-    none.
-    """
-    events = events[events["file"].isin(used.keys())]
-    lasts = events["file"].map(used)
-    events = events.assign(end=events["end"].clip(upper=lasts))
-    events = events[events["start"] < lasts].reset_index(drop=True)
-    if events.empty:
-        raise RequestError("no table has an event in a recording that can be read")
-    refuse_class_names(events["label"].unique())
-    return events
-
-
 def write(
     pieces: pd.DataFrame,
     events: pd.DataFrame,
@@ -304,10 +290,16 @@ def make_events(options: EventsCommand) -> int:
             hint = "EMPTY=1 if they hold no event"
             notes.append(f"left out, no table: {number}, {shortened(named)}; {hint}")
         seconds = {n: s for n, s in seconds.items() if n in annotations.annotated}
-    events = used_events(annotations.events, seconds)
-    if lost := annotations.events["file"].isin(seconds.keys()).sum() - len(events):
+    events = annotations.events[annotations.events["file"].isin(seconds.keys())]
+    lasts = events["file"].map(seconds)
+    if lost := (events["start"] >= lasts).sum():
         number = counted(lost, "event")
         notes.append(f"left out, in the missing part of a recording: {number}")
+    events = events.assign(end=events["end"].clip(upper=lasts))
+    events = events[events["start"] < lasts].reset_index(drop=True)
+    if events.empty:
+        raise RequestError("no table has an event in a recording that can be read")
+    refuse_class_names(events["label"].unique())
     stretches = cut_blocks(seconds, BLOCKS if len(seconds) == 1 else 1)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))

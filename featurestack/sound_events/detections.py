@@ -17,7 +17,7 @@ of run.json. Memory does not grow with the number of recordings.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,7 +98,13 @@ def find_detections(
         annotations = read_events(options.tables, measured.promised, options, column)
     parts = []
     with audio.damaged_frames() as damaged:
-        for answers in frames_of(model, files, seconds, problems):
+        for name in [*seconds]:
+            try:
+                answers = predict_frames(model, name, files[name], seconds[name])
+            except audio.AudioError as error:
+                problems[name] = str(error)
+                del seconds[name]
+                continue
             every = answers[0].table(candidates(*answers, rules, thresholds))
             every["predicted"] = every["score"] > every["label"].map(thresholds)
             parts.append(every if options.check else every[every["predicted"]])
@@ -122,41 +128,22 @@ def find_detections(
         contents[SCORES] = score_table(tallies).to_csv(lineterminator="\n")
         for line in score_lines(tallies[ALL], "events"):
             tell(line)
+    number = counted(len(detections), "detection")
+    tell(f"{number} in {counted(len(seconds), 'recording')}")
     write_detection_tables(folder, contents)
-    names = [name for name in contents if not name.startswith(RAVEN)]
-    places = ", ".join(str(folder / name) for name in (*names, f"{RAVEN}/"))
-    tell(
-        f"{places}: {counted(len(detections), 'detection')} in"
-        f" {counted(len(seconds), 'recording')}"
-    )
     if options.check and len(every):
         write_check(every, options.check, files, seconds, model, folder)
     return written, problems
 
 
-def frames_of(
-    model: Model,
-    files: Mapping[str, Path],
-    seconds: dict[str, float],
-    problems: dict[str, str],
-) -> Iterator[tuple[Frames, NDArray[np.float32]]]:
-    """The frames and answers of each recording in `seconds`; one that cannot be read
-    moves to `problems`.
-    """
-    for name in [*seconds]:
-        try:
-            yield predict_frames(model, name, files[name], seconds[name])
-        except audio.AudioError as error:
-            problems[name] = str(error)
-            del seconds[name]
-
-
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
-    """Write the tables of a call, name -> content, in the place of those of the last
-    one. A file that the user made or changed stays and is named.
+    """Write and name the tables of a call, name -> content, in the place of those of
+    the last one. A file that the user made or changed stays and is named.
     """
     own = OwnFiles(folder, RECORD)
     own.write(contents)
+    names = [name for name in contents if not name.startswith(RAVEN)]
+    tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))
     for name in own.remove_others():
         tell(f"{folder / name}: kept, it is not as predict wrote it")
 
