@@ -121,42 +121,30 @@ def test_new_clips_of_known_classes_are_scored(
     assert "test accuracy 100.0 %" in capsys.readouterr().out
 
 
-def test_clips_of_an_unknown_class_are_counted_and_left_out(
-    elsewhere, rows, tmp_path, capsys
+def test_unknown_classes_missing_files_and_those_trained_on_do_not_count(
+    elsewhere, rows, tmp_path, sounding, capsys
 ):
     soundfile.write(tmp_path / "moo.wav", np.zeros(RATE), RATE)
-    elsewhere([*rows, ("moo.wav", "cow")])
-    remark = "1 clip left out, of classes that the run does not know (cow)"
-    assert written(tmp_path).config.remarks == (remark,)
-    assert remark in capsys.readouterr().err
-
-
-def test_a_missing_file_is_named_and_the_others_are_scored(
-    elsewhere, rows, tmp_path, capsys
-):
     (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
+    shutil.copy(sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path)
     absent = [("absent.wav", "tone"), ("dangling.wav", "hiss")]
-    assert elsewhere([*rows, *absent]) == 1
-    assert len(written(tmp_path).scored()) == 4
+    others = [("moo.wav", "cow"), ("tone-1-0.wav", "tone")]
+    assert elsewhere([*rows, *absent, *others]) == 1
+    remarks = (
+        "1 clip left out, of classes that the run does not know (cow)",
+        "1 clip left out: the run was trained on their files",
+    )
+    run = written(tmp_path)
+    assert run.config.remarks == remarks and len(run.scored()) == len(rows)
     shown = capsys.readouterr().err
-    assert "absent.wav" in shown and "dangling.wav" in shown
+    assert all(text in shown for text in (*remarks, "absent.wav", "dangling.wav"))
 
 
-def test_files_that_the_run_was_trained_on_do_not_count(
-    elsewhere, rows, tmp_path, sounding
+def test_a_dataset_of_other_classes_and_the_runs_own_are_refused(
+    elsewhere, rows, sounding
 ):
-    sounds = sounding.path.parents[2] / "sounds"
-    shutil.copy(sounds / "tone-1-0.wav", tmp_path / "copy.wav")
-    elsewhere([*rows, ("copy.wav", "tone")])
-    assert len(written(tmp_path).scored()) == len(rows)
-
-
-def test_a_dataset_of_other_classes_alone_is_refused(elsewhere, rows):
     with refused("have no class in common: cat and cow there"):
         elsewhere([(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)])
-
-
-def test_the_runs_own_dataset_is_refused(sounding, tmp_path):
     root = sounding.path.parents[2]
     own = str(root / "sounds" / "little.csv")
     options = PredictOptions(run=str(sounding.path), dataset=own, data=root / "data")
