@@ -158,25 +158,15 @@ def test_a_bundle_has_the_epoch_that_counts(options):
     assert made.config.temperature == run.config.calibration["best"].temperature
 
 
-@pytest.mark.parametrize("hop", [0, 0.5])
-def test_a_sample_rate_below_the_runs_is_told(sounding, tmp_path, capsys, hop):
-    write(tmp_path / "low.wav", "tone", rate=RATE // 2)
-    write(tmp_path / "same.wav", "tone")
-    assert ask(sounding, audio=tmp_path, hop=hop) == 0
-    said = capsys.readouterr().err
-    assert "1 of 2 files have a lower sample rate than the run (low.wav: " in said
-    (tmp_path / "low.wav").unlink()
-    assert ask(sounding, audio=tmp_path, hop=hop) == 0
-    assert "lower sample rate" not in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("hop", [0.0, 0.5])
-def test_an_mp3_with_a_damaged_frame_is_predicted_and_named(
+def test_a_lower_sample_rate_and_an_mp3_with_a_damaged_frame_are_told(
     sounding, tmp_path, capfd, hop
 ):
+    write(tmp_path / "low.wav", "tone", rate=RATE // 2)
     write(tmp_path / "whole.mp3", "tone")
     damage_frame(write(tmp_path / "broken.mp3", "tone"), frame=5)
     assert ask(sounding, audio=tmp_path, hop=hop) == 0
-    printed = capfd.readouterr().err
-    assert "1 MP3 has damaged frames" in printed and "libmpg123" not in printed
-    assert printed.count("broken.mp3") == 1 and "whole.mp3" not in printed
+    said = capfd.readouterr().err
+    assert "1 of 3 files have a lower sample rate than the run (low.wav: " in said
+    assert "1 MP3 has damaged frames" in said and "libmpg123" not in said
+    assert said.count("broken.mp3") == 1 and "whole.mp3" not in said
