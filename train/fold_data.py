@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -193,35 +194,54 @@ def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-class ClipReader:
-    """Clips as a network takes them: from memory, once they are kept there, else from
-    the cache's memory map, prepared in a thread.
+@dataclass(frozen=True, eq=False)
+class FoldData:
+    """The clips of one fold; positions are rows of the cache's clip table.
+
+    They come from memory if they are `kept` there, else from the cache's memory map,
+    prepared in a thread.
     """
 
-    def __init__(
-        self, plan: Plan, statistics: list[Statistics], device: str = "cpu"
-    ) -> None:
-        self.plan, self.statistics, self.device = plan, statistics, device
-        self.index = pd.Index([])  # positions of the clips that are kept
-        self.values: Tensor | None = None
+    plan: Plan
+    fold: int
+    device: str  # of the network
+    train: Positions
+    val: Positions
+    test: Positions
+    statistics: Sequence[Statistics]
+    channels: Channels  # for the augmentations
+    values: Tensor | None = None  # of the clips that are kept
 
-    def keep(self, positions: Positions, parts: Iterable[Tensor], where: str) -> None:
-        """Keep the clips at `positions`, which `parts` hold, in the memory of `where`;
-        a batch is one gather then.
+    @cached_property
+    def every(self) -> "pd.Index[int]":
+        """The positions of all its clips, in the order in which they are kept."""
+        return pd.Index(np.concatenate([self.train, self.val, self.test]))
+
+    def read(self, positions: Positions) -> Tensor:
+        """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
+        cache, spec = self.plan.cache, self.plan.input
+        values = cache.batch([own.channel for own in spec.channels], positions)
+        x = spec.prepare(values, self.statistics, cache.filled[positions])
+        return x.pin_memory() if self.device == "cuda" else x
+
+    def kept(self, parts: Iterable[Tensor], where: str) -> "FoldData":
+        """The fold with all its clips, which `parts` hold, in the memory of `where`; a
+        batch is one gather then.
         """
         start, values = 0, None
         for part in parts:
             if values is None:
-                shape = len(positions), *part.shape[1:]
+                shape = len(self.every), *part.shape[1:]
                 values = torch.empty(shape, dtype=part.dtype, device=where)
             values[start : start + len(part)] = part
             start += len(part)
-        self.index, self.values = pd.Index(positions), values
+        return replace(self, values=values)
 
-    def batches(self, wanted: Sequence[Positions]) -> Iterator[Tensor]:
+    def inputs(self, wanted: Sequence[Positions]) -> Iterator[Tensor]:
+        """Each batch's x (B, D, H, W) on the network's device."""
         if self.values is not None:
             for positions in wanted:
-                places = torch.from_numpy(self.index.get_indexer(positions))
+                places = torch.from_numpy(self.every.get_indexer(positions))
                 x = self.values.index_select(0, sent(places, self.values.device))
                 yield sent(x, self.device).float()
             return
@@ -235,37 +255,15 @@ class ClipReader:
                 x = waiting.popleft().result()
                 yield x.to(self.device, non_blocking=True).float()
 
-    def read(self, positions: Positions) -> Tensor:
-        """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
-        cache, spec = self.plan.cache, self.plan.input
-        values = cache.batch([own.channel for own in spec.channels], positions)
-        x = spec.prepare(values, self.statistics, cache.filled[positions])
-        return x.pin_memory() if self.device == "cuda" else x
-
-
-@dataclass(frozen=True)
-class FoldData:
-    """The clips of one fold; positions are rows of the cache's clip table."""
-
-    plan: Plan
-    fold: int
-    source: ClipReader
-    channels: Channels  # for the augmentations
-    train: Positions
-    val: Positions
-    test: Positions
-    statistics: Sequence[Statistics]
-
     def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each batch's x (B, D, H, W) and targets (B, K) on the network's device."""
-        for positions, x in zip(wanted, self.source.batches(wanted)):
+        """Each batch's x and targets (B, K)."""
+        for positions, x in zip(wanted, self.inputs(wanted)):
             targets = torch.from_numpy(self.plan.indicator(positions))
             yield x, sent(targets.float(), x.device)
 
     def generator(self, epoch: int) -> torch.Generator:
         """The generator of an epoch's augmentation and dropout."""
-        seed = self.plan.training.seed
-        return seeded(self.source.device, seed, self.fold, epoch)
+        return seeded(self.device, self.plan.training.seed, self.fold, epoch)
 
     def class_weights(self) -> NDArray[np.float32] | None:
         """(K,) the weights of BALANCE=loss for the training clips."""
@@ -279,16 +277,13 @@ class FoldData:
     @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
         """The clips as statistics (B, numbers, 1, 1), which no augmentation changes."""
-        every = np.concatenate([self.train, self.val, self.test])
-        batches = self.source.batches(chunked(every))
         # one part at a time: a list would hold all statistics a second time, between
         # the buffers of their computation, which the heap could then not give back
+        batches = self.inputs(chunked(self.every.to_numpy()))
         parts = (statistics(x)[..., None, None] for x in batches)
-        source = ClipReader(self.plan, self.source.statistics, self.source.device)
-        source.keep(every, parts, source.device)
         # a shift in time changes no statistic
         channels = self.channels._replace(timed=())
-        return replace(self, source=source, channels=channels)
+        return replace(self.kept(parts, self.device), channels=channels)
 
 
 def load_fold(
@@ -307,21 +302,22 @@ def load_fold(
     """
     measured = plan.cache.positions(split.statistics)
     statistics = clips.statistics(measured, plan.training.norm)
-    train, val, test = map(plan.cache.positions, (split.train, split.val, split.test))
-    source = ClipReader(plan, statistics, device)
-    every = np.concatenate([train, val, test])
-    prepared = 2 * len(every) * math.prod(plan.input.shape)  # bytes
+    sides = split.train, split.val, split.test
+    train, val, test = map(plan.cache.positions, sides)
+    channels = describe_channels(plan, statistics, device)
+    data = FoldData(plan, fold, device, train, val, test, statistics, channels)
+    size = 2 * len(data.every) * math.prod(plan.input.shape)  # bytes
     place = ""
-    if not streamed and prepared < SHARE_OF_RAM * psutil.virtual_memory().available:
+    if not streamed and size < SHARE_OF_RAM * psutil.virtual_memory().available:
         place = "cpu"
     if not streamed and device == "cuda":
         free, _ = torch.cuda.mem_get_info()
-        place = device if prepared < SHARE_OF_GPU * free else place
-    if place:
-        chunks = progress(chunked(every), label="loading features", unit="batches")
-        source.keep(every, map(source.read, chunks), place)
-    channels = describe_channels(plan, statistics, device)
-    return FoldData(plan, fold, source, channels, train, val, test, statistics)
+        place = device if size < SHARE_OF_GPU * free else place
+    if not place:
+        return data
+    chunks = chunked(data.every.to_numpy())
+    bar = progress(chunks, label="loading features", unit="batches")
+    return data.kept(map(data.read, bar), place)
 
 
 def chunked(positions: Positions) -> list[Positions]:

@@ -226,7 +226,7 @@ def load_data(
 
         place = next(network.parameters()).device
         places = np.linspace(0, len(data.train) - 1, NORMED_CLIPS).astype(int)
-        batches = data.source.batches(chunked(data.train[places]))
+        batches = data.inputs(chunked(data.train[places]))
         set_norms(network, (x.to(place) for x in batches))
     return data
 

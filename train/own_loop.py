@@ -43,11 +43,10 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     """
 
     def __init__(self, data: FoldData, side: Side) -> None:
-        self.reader = data.source
+        self.data = data
         self.plan = data.plan
         self.positions = getattr(data, side)
         self.targets = data.plan.targets[self.positions]  # (N,)
-        self.channels = data.channels
 
     @property
     def clip_ids(self) -> list[str]:
@@ -63,7 +62,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         chosen = np.asarray(indices)
-        x = self.reader.read(self.positions[chosen]).float()
+        x = self.data.read(self.positions[chosen]).float()
         targets = self.targets[chosen]
         return list(zip(x, targets))
 
@@ -76,7 +75,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         """
         labels = indicator(y.cpu().numpy(), len(self.plan.names))
         targets = torch.from_numpy(labels).float().to(y.device)
-        return self.plan.augmenter(x, targets, self.channels, generator)
+        return self.plan.augmenter(x, targets, self.data.channels, generator)
 
 
 class OwnRun:

@@ -327,7 +327,7 @@ class Trainer:
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
-        batches = self.data.source.batches(np.array_split(clips, count))
+        batches = self.data.inputs(np.array_split(clips, count))
         return self.compute.answers(network, batches, self.plan.task, exact)
 
     def write_answers(self, folder: Path) -> None:
@@ -390,7 +390,7 @@ class ExactTrainer(Trainer):
         start = time.perf_counter()
         x = np.empty((len(data.train), sum(self.plan.input.widths)), np.float32)
         read = 0
-        for batch in data.source.batches(chunked(data.train)):
+        for batch in data.inputs(chunked(data.train)):
             x[read : read + len(batch)] = batch.flatten(1).cpu().numpy()
             read += len(batch)
         clips = self.plan.cache.clips.iloc[data.train]

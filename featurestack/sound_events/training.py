@@ -312,7 +312,7 @@ class FrameTrainer(Trainer):
         answers = np.zeros((len(clips), *self.targets.each.shape[1:]), np.float32)
         chunks = chunked(np.arange(len(clips)))
         with torch.inference_mode(), self.compute.exact():
-            batches = self.data.source.batches([clips[chunk] for chunk in chunks])
+            batches = self.data.inputs([clips[chunk] for chunk in chunks])
             for chunk, x in zip(chunks, batches):
                 answers[chunk] = network.probabilities(network(x)).cpu().numpy()
         answers[~self.targets.own[clips]] = 0

@@ -124,7 +124,7 @@ def test_clips_in_ram_and_from_the_disk_give_the_bits_of_those_on_the_card(
     expected = files(execute(chosen))
     for name in ("SHARE_OF_GPU", "SHARE_OF_RAM"):
         monkeypatch.setattr(fold_data, name, 0.0)
-        values = load(chosen, 1, CARD).source.values
+        values = load(chosen, 1, CARD).values
         in_ram = values is not None and values.device.type == "cpu"
         assert in_ram if name == "SHARE_OF_GPU" else values is None
         assert files(execute(chosen, tag=name)) == expected

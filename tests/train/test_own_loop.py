@@ -32,7 +32,7 @@ def test_clips_are_the_trainers(own, asked):
     for side in ("train", "val", "test"):
         positions = getattr(data, side)
         clips = own.clips(2, side)
-        (expected,) = data.source.batches([positions])
+        (expected,) = data.inputs([positions])
         # workers that start afresh read the same clips
         clips = pickle.loads(pickle.dumps(clips))
         x, y = map(torch.cat, zip(*DataLoader(clips, batch_size=5)))
@@ -49,7 +49,7 @@ def test_the_augmentation_is_the_trainers(own):
     x, y = next(iter(DataLoader(clips, batch_size=6)))
     targets = torch.eye(4)[y]
     seeded = generator.manual_seed(3)
-    expected = own.plan.augmenter(x, targets, clips.channels, seeded)
+    expected = own.plan.augmenter(x, targets, clips.data.channels, seeded)
     augmented = clips.augment(x, y, generator.manual_seed(3))
     assert all(map(torch.equal, augmented, expected))
     assert not torch.equal(expected[0], x)

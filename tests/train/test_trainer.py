@@ -134,7 +134,7 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(
 )
 def test_an_absurd_loss_ends_the_epoch_with_advice(fold, bad, precision, advice):
     data = fold()
-    data.source.values[11] = bad
+    data.values[11] = bad
     own = make_trainer(data, precision)
     with pytest.raises(Failed, match=rf"epoch 1: .*{advice}"):
         own.train_epoch(BAR)
