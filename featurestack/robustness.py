@@ -267,7 +267,7 @@ def stress(
     Parameters
     ----------
     run : str
-        A run's name, path or unique prefix, or `last`.
+        From `fs.fit`, or its name, path or unique prefix, or `last`.
 
     Other Parameters
     ----------------

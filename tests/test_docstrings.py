@@ -16,7 +16,8 @@ WITH_EXAMPLES = [
 
 
 # their examples make the synthetic sounds
-OF_SYNTH = {"functions", "interface", "feature_importance.importance"}
+OF_SYNTH = {"functions", "interface"}
+OF_SYNTH |= {f"feature_importance.{name}" for name in ("importance", "fits")}
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted(OF_SYNTH)]
 
 

@@ -345,8 +345,8 @@ def curve(
 
     Examples
     --------
-    ::
-
-        fs.curve("mel mel+mfcc", dataset="synth")
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> fs.curve("rms rms+zcr", dataset=cache, quiet=True).columns[:3].tolist()
+    ['features', 'part', 'recordings']
     """
     return measure_curve(options_from(CurveOptions, locals()))
