@@ -81,15 +81,9 @@ def world(tmp_path_factory):
     (mine / "guesses.csv").write_text("\n".join(["clip,dog,cat", *rows]) + "\n")
     (mine / "clips" / "guesses").mkdir()
     (mine / "clips" / "guesses" / "run.json").write_text("my own run.json\n")
-    own = ("clips.csv", "index.html", "latex/main.tex", "tables/comparison.csv")
-    own += (
-        "clips.png",
-        "predictions.csv",
-        "scores.csv",
-        "importance/importance.json",
-        "audio/1.txt",
-    )
-    for name in own:
+    own = "clips.csv index.html latex/main.tex tables/comparison.csv clips.png"
+    own += " predictions.csv scores.csv importance/importance.json audio/1.txt"
+    for name in own.split():
         for folder in (mine, mine / "clips"):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(f"my own {name}\n")
@@ -138,13 +132,8 @@ def place(file):
 CACHE = ["index.h5", "rms.h5", ".index.h5", "rms.h5.tmp", "failures.csv", "costs.csv"]
 CACHE += ["verified.csv", "locks/mine.lock", "locks/run-mine.tmp", "../folds.csv"]
 CACHE += ["../label.txt", "../.label"]
-RUN_FILES = [
-    "run.json",
-    "features.csv",
-    "scores-mine.csv",
-    ".hidden",
-    "trackers/my.txt",
-]
+RUN_FILES = ["run.json", "features.csv", "scores-mine.csv", ".hidden"]
+RUN_FILES += ["trackers/my.txt"]
 RUN_FILES += [f"fold1/{name}" for name in ("history.csv", "predictions.csv", "last.pt")]
 IMPORTED = PREDICTIONS | {"RUNS": "mine"}
 # Files of names that we use, where a command would write them, one at a time.

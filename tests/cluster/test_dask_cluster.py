@@ -34,9 +34,8 @@ MAPS = CLIPS * len(FEATURES)
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
-    return ChangingDataset(
-        tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS
-    )
+    folder = tmp_path_factory.mktemp("sounds") / "sounds"
+    return ChangingDataset(folder, random.Random(0), clips=CLIPS)
 
 
 def given(data, **more):
@@ -51,11 +50,10 @@ def stored(data):
 def end_in_the_middle(data, end):
     """End something as soon as some clips are done; return their number."""
     until = time.monotonic() + 600
-    while (
-        not (left := done(data / "sounds" / "features", FEATURES))
-        and time.monotonic() < until
-    ):
+    left = 0
+    while not left and time.monotonic() < until:
         time.sleep(0.005)
+        left = done(data / "sounds" / "features", FEATURES)
     end()
     return left
 
@@ -67,25 +65,19 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
     """The first run loses a worker, the second the scheduler."""
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
     extracted(sounds, **given(plain))
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    cluster["local_directory"] = tmp_path / "dask"
     with (
         ThreadPoolExecutor(1) as thread,
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            dashboard_address=None,
-            local_directory=tmp_path / "dask",
-        ) as dask,
+        distributed.LocalCluster(**cluster) as dask,
     ):
         on = {"scheduler": dask.scheduler_address}
         killed = dask.workers[0].pid
-        killing = thread.submit(
-            end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL)
-        )
+        kill = lambda: os.kill(killed, signal.SIGKILL)  # noqa: E731
+        killing = thread.submit(end_in_the_middle, first, kill)
         outcome = extracted(sounds, **given(first, **on))
-        assert 0 < killing.result() < MAPS and (outcome.clips, outcome.failures) == (
-            CLIPS,
-            [],
-        )
+        assert 0 < killing.result() < MAPS
+        assert (outcome.clips, outcome.failures) == (CLIPS, [])
         assert stored(first) == stored(plain)
         assert killed not in [worker.pid for worker in dask.workers.values()]
         chosen = options(sounds, **given(second, **on))
@@ -140,13 +132,7 @@ def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(
             {"tcp://one": "librosa 0.1"},
             "the Dask worker tcp://one has librosa 0.1; expected librosa",
         ),
-        (
-            TimeoutError(),
-            (
-                "no worker has joined tcp://x:1; in the project's folder: .*dask worker"
-                " tcp://x:1"
-            ),
-        ),
+        (TimeoutError(), "no worker has joined tcp://x:1; .*dask worker tcp://x:1"),
     ],
     ids=["other versions", "no worker"],
 )

@@ -46,9 +46,8 @@ def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
         " tell_warnings()\nnumpy.zeros(1) / numpy.zeros(1)\nfor _ in range(2):"
         " warnings.warn('old\\nuse', UserWarning)\n"
     )
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"
-    }
+    names = os.environ.keys() - {"PYTHONWARNINGS"}
+    environment = {name: os.environ[name] for name in names}
     done = python("-c", script, environment=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")
 
@@ -74,21 +73,17 @@ def test_a_character_that_the_output_lacks_is_escaped(monkeypatch, encoding, pri
 
 def shell(line, **how):
     program = shlex.quote(sys.executable)
-    return subprocess.run(
-        ["sh", "-c", line.replace("PYTHON", program)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        **how,
-    )
+    words = ["sh", "-c", line.replace("PYTHON", program)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    how |= {"env": environment, "capture_output": True, "text": True}
+    return subprocess.run(words, **how)
 
 
 def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
     closed = shell("PYTHON -m featurestack --help >&-", cwd=tmp_path)
     assert (closed.returncode, closed.stderr) == (0, "")
-    gone = shell(
-        "mkdir g; cd g; rmdir ../g; PYTHON -m featurestack data DATASET=x", cwd=tmp_path
-    )
+    line = "mkdir g; cd g; rmdir ../g; PYTHON -m featurestack data DATASET=x"
+    gone = shell(line, cwd=tmp_path)
     assert gone.returncode == 2
     assert gone.stderr.startswith("error: the current folder was removed")
     assert "Traceback" not in gone.stderr
@@ -111,16 +106,10 @@ def test_a_command_prints_no_control_character(tmp_path):
     assert "\x1b" not in shown
 
 
-def test_a_table_aligns_numbers_to_the_right():
-    table = text_table(
-        [["mel", points(-0.095)], ["chroma", "10.25"]], ["feature", "ms"]
-    )
-    assert table == "feature     ms\nmel       −9.5\nchroma   10.25"
-
-
-def test_control_characters_in_a_cell_are_escapes():
-    shown = text_table([["\x1b]0;owned\x07dog\u202e"]], ["label"]).splitlines()[1]
-    assert shown == r"\x1b]0;owned\x07dog\u202e"
+def test_a_table_aligns_numbers_to_the_right_and_escapes_control_characters():
+    rows = [["mel\x1b", points(-0.095)], ["chroma", "10.25"]]
+    table = text_table(rows, ["feature", "ms"])
+    assert table == "feature     ms\nmel\\x1b   −9.5\nchroma   10.25"
 
 
 def test_calls_in_threads_give_standard_output_back(capsys):

@@ -18,14 +18,12 @@ from tests.refusal import refused
 def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(
     cache, values
 ):
-    assert np.array_equal(
-        cache.read("mine", ["clip5", "clip0", "clip5"]), values[[5, 0, 5]]
-    )
+    ids = ["clip5", "clip0", "clip5"]
+    assert np.array_equal(cache.read("mine", ids), values[[5, 0, 5]])
     assert np.array_equal(cache.read("mine", [5, 0]), values[[5, 0]])
     external.write_feature(cache.folder, "other", values + 1, CLIPS)
-    first, second = cache.batch(
-        ["mine:1-2", parse_channel("other")], ["clip4", "clip2"]
-    )
+    channels = ["mine:1-2", parse_channel("other")]
+    first, second = cache.batch(channels, ["clip4", "clip2"])
     assert np.array_equal(first, values[[4, 2], 1:3])
     assert np.array_equal(second, (values + 1)[[4, 2]])
     with refused("mine:1-4: it has rows 0 to 3"):
@@ -48,11 +46,8 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     with refused(r"lacks mines \(did you mean mine\?\), .*external\.write_fea"):
         cache.read("mines", CLIPS)
     clips, settings = read_index(cache.folder)
-    refresh(
-        cache.folder,
-        clips,
-        settings | {"source": "/sounds/birds", "dataset": "finches"},
-    )
+    settings |= {"source": "/sounds/birds", "dataset": "finches"}
+    refresh(cache.folder, clips, settings)
     data = cache.folder.parent.parent
     typed = (
         "run make features DATASET=/sounds/birds FEATURES='mel mfcc' NAME=finches"
@@ -62,9 +57,8 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
 
 
 def test_a_variant_is_found_by_its_parameters(cache, values):
-    external.write_feature(
-        cache.folder, "mel", values, CLIPS, parameters={"n_mels": 128, "fmin": 0.0}
-    )
+    given = {"n_mels": 128, "fmin": 0.0}
+    external.write_feature(cache.folder, "mel", values, CLIPS, parameters=given)
     assert "mel@n_mels=128" in cache
     assert cache["mel@fmin=0,n_mels=128"].stored == "mel"
     with refused(r"lacks mel@n_mels=64, it has mel, mine:"):

@@ -66,9 +66,8 @@ def of_other_clips(cache):
     """The file of `mine` is that of another cache."""
     other = cache.folder.parent / "other"
     ids = list("klmnopqr")
-    external.create_cache(
-        other, TABLE | {"clip_id": ids}, sample_rate=8000, duration=1.0
-    )
+    table = TABLE | {"clip_id": ids}
+    external.create_cache(other, table, sample_rate=8000, duration=1.0)
     external.write_feature(other, "mine", np.zeros((8, 4, 5)), ids)
     shutil.copy(other / "mine.h5", cache.folder / "mine.h5")
 
@@ -78,14 +77,15 @@ def linked(cache):
     (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
 
 
+def of_another_format(cache):
+    with h5py.File(cache.folder / "mine.h5", "r+") as file:
+        file.attrs.modify("format_version", 99)
+
+
 DAMAGES = {
     "holds no clip of this cache": of_other_clips,
     "it is no regular file": linked,
-    "has format 99, expected 1": (
-        lambda cache: h5py.File(cache.folder / "mine.h5", "r+").attrs.modify(
-            "format_version", 99
-        )
-    ),
+    "has format 99, expected 1": of_another_format,
 }
 
 
@@ -103,7 +103,5 @@ def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatc
         other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
         assert "its permissions forbid it" in verdict(cache)[0]
     path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
-    assert (
-        f"{path.name} holds mine, expected mine@n_mels=64"
-        in verdict(cache, path.stem)[0]
-    )
+    said = f"{path.name} holds mine, expected mine@n_mels=64"
+    assert said in verdict(cache, path.stem)[0]

@@ -14,15 +14,13 @@ from tests.refusal import refused
 def test_vectors_and_numbers_become_feature_maps(cache, shape):
     values = np.arange(np.prod(shape), dtype=float).reshape(shape)
     external.write_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
-    assert np.array_equal(
-        cache.read("vector", CLIPS), values.reshape((*shape, 1, 1)[:3])
-    )
+    maps = values.reshape((*shape, 1, 1)[:3])
+    assert np.array_equal(cache.read("vector", CLIPS), maps)
 
 
 def test_clips_that_are_not_given_are_not_done(cache, values):
-    external.write_feature(
-        cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"]
-    )
+    given = ["clip6", "clip1", "clip3"]
+    external.write_feature(cache.folder, "some", values[:3], given)
     assert np.flatnonzero(cache.readable(["some"])).tolist() == [1, 3, 6]
     assert np.array_equal(cache.read("some", ["clip6"])[0], values[0])
 

@@ -42,29 +42,21 @@ def test_its_links_follow_the_files(cache, known):
 def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):
     clips, settings = known
     refresh(cache.folder, clips.assign(source_hash="first"), settings, slice(0, 8))
-    refresh(
-        cache.folder,
-        clips.assign(source_hash="second", label="owl"),
-        settings,
-        slice(2, 4),
-    )
+    other = clips.assign(source_hash="second", label="owl")
+    refresh(cache.folder, other, settings, slice(2, 4))
     now, _ = read_index(cache.folder)
     assert now["source_hash"].tolist() == ["first"] * 2 + ["second"] * 2 + ["first"] * 4
     assert set(now["label"]) == {"owl"}
-    refresh(
-        cache.folder,
-        now.iloc[[5, 2]].assign(source_hash="").reset_index(drop=True),
-        settings,
-    )
+    fewer = now.iloc[[5, 2]].assign(source_hash="").reset_index(drop=True)
+    refresh(cache.folder, fewer, settings)
     assert read_index(cache.folder)[0]["source_hash"].tolist() == ["first", "second"]
 
 
 def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_path):
     ids = [f"ключ{number}" for number in range(203)]
     labels = [*["犬", ""] * 101, "犬"]
-    clips = with_sources(
-        complete({"clip_id": ids, "label": labels, "fold": np.arange(203)}), None
-    )
+    table = {"clip_id": ids, "label": labels, "fold": np.arange(203)}
+    clips = with_sources(complete(table), None)
     refresh(tmp_path, clips, {})
     read, _ = read_index(tmp_path)
     pd.testing.assert_frame_equal(read, clips[list(INDEX_COLUMNS)], check_dtype=False)
@@ -84,9 +76,8 @@ def test_files_of_something_else_count_as_none(tmp_path, content):
 
 def test_a_feature_costs_once_and_seconds_need_all(cache, values):
     external.write_feature(cache.folder, "little", values[:, :1, :2], CLIPS)
-    assert cache.extraction_cost(["mine", "mine", "little"]) == {
-        "megabytes": 8 * (20 + 2) * 2 / 1e6
-    }
+    both = cache.extraction_cost(["mine", "mine", "little"])
+    assert both == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
     write_costs(cache.folder, {"mine": 0.25}, {"mine": 3})
     write_costs(cache.folder, {"mine": 0.5}, {"mine": 4})
     write_costs(cache.folder, {"mine": 9.0}, {"mine": 1})  # fewer clips than before
@@ -95,9 +86,7 @@ def test_a_feature_costs_once_and_seconds_need_all(cache, values):
 
 
 def noted(folder):
-    return [
-        (clip, feature, reason) for clip, _, feature, reason in read_failures(folder)
-    ]
+    return [(clip, *why) for clip, _, *why in read_failures(folder)]
 
 
 def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(

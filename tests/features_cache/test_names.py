@@ -64,9 +64,8 @@ def test_a_channel_is_written_out_with_its_parameters_sorted():
 )
 def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
     assert dataset_name(dataset, name) == called
-    assert (
-        cache_folder(dataset, Path("data"), name) == Path("data") / called / "features"
-    )
+    folder = cache_folder(dataset, Path("data"), name)
+    assert folder == Path("data") / called / "features"
 
 
 def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):

@@ -21,26 +21,16 @@ def recordings(tmp_path):
 def cache_of(recordings, source):
     """A cache without features whose clips are the files of `recordings`."""
     files = sorted(recordings.glob("*/*.wav"))
-    table = complete(
-        {
-            "clip_id": [f"{file.parent.name}/{file.stem}" for file in files],
-            "label": [file.parent.name for file in files],
-            "fold": [1, 2, 1, 2],
-            "path": list(map(str, files)),
-        }
-    )
+    labels = [file.parent.name for file in files]
+    table = {"label": labels, "fold": [1, 2, 1, 2], "path": list(map(str, files))}
+    table["clip_id"] = [f"{file.parent.name}/{file.stem}" for file in files]
     status = [file.stat() for file in files]
-    clips = with_sources(table, None).assign(
+    clips = with_sources(complete(table), None).assign(
         source_size=[state.st_size for state in status],
         source_time_ns=[state.st_mtime_ns for state in status],
     )
-    settings = {
-        "dataset": "sounds",
-        "source": str(source),
-        "synthetic": 0,
-        "sample_rate": 8000,
-        "samples": 800,
-    }
+    settings = {"dataset": "sounds", "source": str(source), "synthetic": 0}
+    settings |= {"sample_rate": 8000, "samples": 800}
     folder = recordings.parent / "features"
     folder.mkdir()
     refresh(folder, clips, settings)
@@ -65,16 +55,14 @@ def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
     table.write_text("\n".join(lines[:-1]))
     assert source_changes(cache.sources, cache.settings) == "1 clip removed"
     table.write_text("filename,label\na,b,c,d\n")
-    assert (
-        source_changes(cache.sources, cache.settings) == ""
-    )  # the table is broken: `make features` says so
+    # the table is broken: `make features` says so
+    assert source_changes(cache.sources, cache.settings) == ""
 
 
 def test_a_label_that_was_corrected_in_the_table_is_a_change(recordings):
     table = recordings.parent / "sounds.csv"
-    table.write_text(
-        "filename,label\ndog/1.wav,dog\ndog/2.wav,dog\ncat/1.wav,cat\ncat/2.wav,cat\n"
-    )
+    rows = [f"{name}/{n}.wav,{name}" for name in ("dog", "cat") for n in (1, 2)]
+    table.write_text("\n".join(["filename,label", *rows]))
     cache = cache_of(recordings, table)
     settings = cache.settings | {"table": content_hash(table)}
     assert source_changes(cache.sources, settings) == ""

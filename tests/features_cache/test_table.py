@@ -45,12 +45,8 @@ def test_a_clip_may_be_marked_as_only_trained_on(mark):
 
 def test_each_label_of_a_clip_counts_and_no_label_is_none():
     table = complete(PLAIN | {"label": ["x;y", "", "x"]})
-    assert by_label(table)[["clip_id", "label"]].to_numpy().tolist() == [
-        ["a", "x"],
-        ["a", "y"],
-        ["b", ""],
-        ["a~1", "x"],
-    ]
+    rows = by_label(table)[["clip_id", "label"]].to_numpy().tolist()
+    assert rows == [["a", "x"], ["a", "y"], ["b", ""], ["a~1", "x"]]
     assert has_tags(table) and not has_tags(complete(PLAIN))
     known = [[True, True], [False, False], [True, False]]
     assert label_indicator(table["label"], ["x", "y"]).tolist() == known
@@ -110,9 +106,8 @@ def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed
             continue
         for side, other in combinations((parts.train, parts.val, parts.test), 2):
             assert not set(group[side]) & set(group[other])
-        assert set(parts.test) == set(
-            originals.loc[originals["fold"] == fold, "clip_id"]
-        )
+        tested = originals["clip_id"][originals["fold"] == fold]
+        assert set(parts.test) == set(tested)
         every = [*parts.statistics, *parts.val, *parts.test, *parts.left_out]
         assert sorted(every) == sorted(originals["clip_id"])
         held_out = set(group[parts.test]) | set(group[parts.val])
@@ -121,11 +116,7 @@ def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed
 
 
 def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():
-    table = clip_table(
-        ["a", "b"] * 4,
-        ["x", "1", "2", "3", "x", "4", "5", "6"],
-        [1, 1, 2, 2, 2, 3, 3, 3],
-    )
+    table = clip_table(["a", "b"] * 4, [*"x123x456"], [1, 1, 2, 2, 2, 3, 3, 3])
     parts = fold_split(table, 1)
     assert parts.left_out.tolist() == ["clip4"]
     assert parts.train.tolist() == ["clip2", "clip3", "clip5", "clip6", "clip7"]
@@ -134,16 +125,9 @@ def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():
 def test_a_clip_that_is_only_trained_on_is_left_out_where_its_recording_is_tested():
     """Its fold says nothing, and a recording that nobody tests is always trained on."""
     table = clip_table(["a", "b"] * 2, ["w", "x", "y", "z"], [1, 1, 2, 2])
-    further = pd.DataFrame(
-        {
-            "clip_id": ["w~1", "made"],
-            "label": "a",
-            "group": ["w", "made"],
-            "fold": [2, 1],
-            "train_only": "1",
-        }
-    )
-    table = pd.concat([table, further], ignore_index=True)
+    rows = [("w~1", "a", "w", 2, "1"), ("made", "a", "made", 1, "1")]
+    columns = ["clip_id", "label", "group", "fold", "train_only"]
+    table = pd.concat([table, pd.DataFrame(rows, columns=columns)], ignore_index=True)
     first, second = (fold_split(table, fold) for fold in (1, 2))
     assert first.train.tolist() == ["clip2", "clip3", "made"]
     assert second.train.tolist() == ["clip0", "clip1", "w~1", "made"]
@@ -152,26 +136,18 @@ def test_a_clip_that_is_only_trained_on_is_left_out_where_its_recording_is_teste
 
 
 def test_validation_takes_the_next_fold_around_the_end():
-    table = clip_table(
-        ["a"] * 10, [str(number) for number in range(10)], [1, 2, 3, 4, 5] * 2
-    )
+    table = clip_table(["a"] * 10, [*"0123456789"], [1, 2, 3, 4, 5] * 2)
     folds = table.set_index("clip_id")["fold"]
-    assert [set(folds[fold_split(table, fold, val="next").val]) for fold in (4, 5)] == [
-        {5},
-        {1},
-    ]
+    for fold, validated in ((4, 5), (5, 1)):
+        assert {*folds[fold_split(table, fold, val="next").val]} == {validated}
 
 
 def test_group_validation_takes_a_share_of_every_class_and_never_its_last_group():
     labels = ["a"] * 60 + ["b"] * 39 + ["rare"]
-    table = clip_table(
-        [*labels, "a"], [str(number) for number in range(101)], [1] * 100 + [2]
-    )
+    table = clip_table([*labels, "a"], [*map(str, range(101))], [1] * 100 + [2])
     first = fold_split(table, 2, val="group").val
-    assert table.set_index("clip_id").loc[first, "label"].value_counts().to_dict() == {
-        "a": 9,
-        "b": 6,
-    }
+    drawn = table.set_index("clip_id").loc[first, "label"]
+    assert drawn.value_counts().to_dict() == {"a": 9, "b": 6}
     assert set(first) == set(fold_split(table[::-1], 2, val="group").val)
     assert set(first) != set(fold_split(table, 2, val="group", seed=1).val)
 

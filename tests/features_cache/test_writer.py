@@ -22,14 +22,8 @@ def whole(cache, spec):
     """A feature wanted for all clips of a cache."""
     clips, settings = read_index(cache.folder)
     every = slice(0, len(clips))
-    return Wanted(
-        folder=cache.folder,
-        read_only=False,
-        clips=clips,
-        settings=settings,
-        specs=(spec,),
-        part=every,
-    )
+    given = {"clips": clips, "settings": settings, "specs": (spec,), "part": every}
+    return Wanted(folder=cache.folder, read_only=False, **given)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +50,8 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
     note_verified(cache.folder, ["mine"])
     times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns
     spoil(2)
-    assert (
-        np.flatnonzero(kept().damaged).tolist()
-        == np.flatnonzero(~kept().done).tolist()
-        == [2]
-    )
+    assert np.flatnonzero(kept().damaged).tolist() == [2]
+    assert np.flatnonzero(~kept().done).tolist() == [2]
     os.utime(file.path, ns=times)
     # the file seems unchanged, so its damage is not looked for
     assert kept().done.all()
@@ -71,14 +62,9 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
 
 def test_a_file_is_locked_while_its_clips_are_written(cache):
     """Another run that would make the file anew waits for this one."""
-    spec = FeatureSpec(
-        stored="new",
-        feature="new",
-        row_axis=np.arange(2.0),
-        frame_axis=np.arange(3.0),
-        sample_rate=8000,
-        samples=8000,
-    )
+    axes = {"row_axis": np.arange(2.0), "frame_axis": np.arange(3.0)}
+    audio = {"sample_rate": 8000, "samples": 8000}
+    spec = FeatureSpec(stored="new", feature="new", **axes, **audio)
     wanted = whole(cache, spec)
     other = lock(cache.folder, "new")
     with cache_writer(wanted) as writer:

@@ -31,9 +31,8 @@ def piped(sounding, monkeypatch, capsys):
     """Listens to a stream of bytes on standard input; returns the lines' words."""
 
     def command(stream, **given):
-        monkeypatch.setattr(
-            "sys.stdin", SimpleNamespace(buffer=stream, isatty=lambda: False)
-        )
+        pipe = SimpleNamespace(buffer=stream, isatty=lambda: False)
+        monkeypatch.setattr("sys.stdin", pipe)
         assert listen_live(ListenOptions(run=str(sounding.path), **given)) == 0
         return [line.split() for line in capsys.readouterr().out.splitlines()]
 
@@ -67,11 +66,9 @@ def test_a_terminal_on_standard_input_means_the_microphone(
     with refused("install the extra live, or pipe audio in"):
         listen_live(options)
     raw = io.BytesIO(pcm(sound("tone", 73, seconds=2)))
-    stream = SimpleNamespace(
-        start=lambda: None, read=lambda samples: (raw.read(2 * samples), False)
-    )
-    monkeypatch.setitem(
-        sys.modules, "sounddevice", SimpleNamespace(RawInputStream=lambda **_: stream)
-    )
+    read = lambda samples: (raw.read(2 * samples), False)  # noqa: E731
+    stream = SimpleNamespace(start=lambda: None, read=read)
+    device = SimpleNamespace(RawInputStream=lambda **_: stream)
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
     assert listen_live(options) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[2] == "tone"

@@ -40,11 +40,8 @@ def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(
     tmp_path, monkeypatch
 ):
     whole = os.pwrite
-    monkeypatch.setattr(
-        os,
-        "pwrite",
-        lambda descriptor, data, *offset: whole(descriptor, data[:3], *offset),
-    )
+    few = lambda descriptor, data, *at: whole(descriptor, data[:3], *at)  # noqa: E731
+    monkeypatch.setattr(os, "pwrite", few)
     with (tmp_path / "file").open("w+b", buffering=0) as file:
         files.write_at(file.fileno(), b"0123456789", 2)
     assert (tmp_path / "file").read_bytes() == b"\0\x000123456789"
@@ -60,10 +57,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         draft.write_bytes(b"half")
         raise ValueError("in the middle")
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
-    with (
-        pytest.raises(OSError, match=r"No space left on device: .*file'"),
-        replaced(path) as draft,
-    ):
+    full = pytest.raises(OSError, match=r"No space left on device: .*file'")
+    with full, replaced(path) as draft:
         raise OSError(errno.ENOSPC, "of a write, which names no file")
     with replaced(path) as draft:
         draft.write_bytes(b"new")

@@ -37,10 +37,8 @@ def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, c
     events = EventAccumulator(str(folder / "fold2"))
     events.Reload()
     points = [(event.step, event.value) for event in events.Scalars("loss/train")]
-    assert points == [
-        (1, pytest.approx(run.history(2)["train_loss"].iloc[0])),
-        (2, 1.0),
-    ]
+    first = run.history(2)["train_loss"].iloc[0]
+    assert points == [(1, pytest.approx(first)), (2, 1.0)]
     accuracy = run.scores().loc[2, "accuracy"]
     assert events.Scalars("summary/test_accuracy")[-1].value == pytest.approx(accuracy)
     assert "run.json/text_summary" in events.Tags()["tensors"]
@@ -56,26 +54,18 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
     code += "from featurestack.results.run_folder import RunFolder\n"
     code += "from tests.trackers.test_trackers import track\n"
     code += f"track('wandb', RunFolder(Path({str(finished.path)!r})))"
-    surroundings = {
-        key: value for key, value in os.environ.items() if not key.startswith("WANDB")
-    }
+    names = [name for name in os.environ if not name.startswith("WANDB")]
+    surroundings = {name: os.environ[name] for name in names}
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
-    done = python(
-        "-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120
-    )
+    how = {"environment": surroundings, "stdin": subprocess.DEVNULL, "timeout": 120}
+    done = python("-c", code, **how)
     wandb = finished.path / "trackers" / "wandb"
     (folder,) = wandb.glob(f"offline-run-*-{finished.config.hash}-fold2")
     assert f"wandb sync {folder}" in done.stdout
     (record,) = folder.glob("*.wandb")
     logged = record.read_bytes()
-    for word in (
-        "a first attempt",
-        "fold2",
-        "loss/train",
-        "accuracy/test",
-        "summary/test_f1",
-    ):
-        assert word.encode() in logged
+    words = b"a first attempt,fold2,loss/train,accuracy/test,summary/test_f1"
+    assert all(word in logged for word in words.split(b","))
 
 
 def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
