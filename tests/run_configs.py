@@ -45,14 +45,8 @@ def named(*classes):
     return tuple(SoundClass(name=name, category="") for name in classes)
 
 
-OPTIONS = Training(
-    features="mel",
-    model="resnet18",
-    task="classes",
-    epochs=20,
-    augment="none",
-    padding="keep",
-)
+MADE = {"task": "classes", "epochs": 20, "augment": "none", "padding": "keep"}
+OPTIONS = Training(features="mel", model="resnet18", **MADE)
 OF_ALL = ("features", "model", "task", "seed", "val")
 CPU = Way(device="cpu", precision="fp32", channels_last=True, threads=1)
 

@@ -26,10 +26,9 @@ from tests.train.sounds import CLASSES, write_dataset
 def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
     table = write_dataset(tmp_path / "sounds")
     (tmp_path / "sounds" / "tone-1-0.wav").write_bytes(b"no sound")
+    given = {"data": str(tmp_path / "data"), "name": "other", "jobs": 1}
     with pytest.warns(UserWarning, match="1 clip failed: .*failures.csv says why"):
-        cache = fs.extract(
-            "rms", str(table), data=str(tmp_path / "data"), name="other", jobs=1
-        )
+        cache = fs.extract("rms", str(table), **given)
     assert cache.readable(["rms"]).sum() == len(cache.clips) - 1
     assert cache.folder == tmp_path / "data" / "other" / "features"
 
@@ -46,12 +45,9 @@ COMMAND_OF = {
     "fit": "train",
     "report": "analysis",
     "detections": "predict",
-    **{
-        word: word
-        for word in COMMANDS
-        if hasattr(fs, word) and inspect.isfunction(getattr(fs, word))
-    },
 }
+OWN = {word: getattr(fs, word, None) for word in COMMANDS}
+COMMAND_OF |= {word: word for word, own in OWN.items() if inspect.isfunction(own)}
 
 
 @pytest.mark.parametrize("name", COMMAND_OF)
@@ -64,10 +60,10 @@ def test_the_keywords_of_a_function_are_its_commands_options(name):
         options = fields(SourceOptions)
     assert {*shown} == {*options, "quiet"}
     for key, field in options.items():
-        default = (
-            str(field.default) if isinstance(field.default, Path) else field.default
-        )
-        expected = inspect.Parameter.empty if default is MISSING else default
+        expected = inspect.Parameter.empty
+        if field.default is not MISSING:
+            is_path = isinstance(field.default, Path)
+            expected = str(field.default) if is_path else field.default
         assert shown[key].default == expected, key
 
 
@@ -153,14 +149,8 @@ def trained(tmp_path_factory):
     table = str(write_dataset(folder / "sounds"))
     places = {"data": str(folder / "data"), "quiet": True}
     cache = fs.extract("rms zcr", table, jobs=1, **places)
-    run = fs.fit(
-        dataset=table,
-        features="rms+zcr",
-        model="linear",
-        runs=str(folder / "runs"),
-        **places,
-    )
-    return cache, run
+    places["runs"] = folder / "runs"
+    return cache, fs.fit(table, "rms+zcr", model="linear", **places)
 
 
 def test_a_cache_is_shown_as_a_table_of_its_features(trained):
@@ -182,15 +172,8 @@ def test_functions_take_what_another_returned(trained, tmp_path):
     again = fs.fit(cache, "rms+zcr", model="linear", **folders)
     assert fs.run(again) == again and fs.curves(again) and fs.confusion(again.path)
     assert fs.cache(cache).folder == cache.folder
-    page = fs.report(
-        "sounds",
-        run=[run],
-        data=run.path.parents[2] / "data",
-        runs=run.path.parents[1],
-        reports=tmp_path,
-        quiet=True,
-    ).page
-    assert page.exists()
+    report = fs.report("sounds", run=[run], reports=tmp_path, **folders)
+    assert report.page.exists()
     with pytest.raises(TypeError, match="too many positional arguments"):
         fs.fit("sounds", "rms", "ridge")
 

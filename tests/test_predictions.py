@@ -37,15 +37,10 @@ def run_of(tmp_path, text, truth=None):
     return write_imported(predictions, tmp_path / "runs" / "d" / "mine", source="mine")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        GOOD,
-        "sep=;\n" + GOOD.replace(",", ";"),
-        GOOD.replace("\n", "\r\n") + "\r\n",
-        "\ufeff" + GOOD,
-    ],
-)
+SPELLINGS = [GOOD, "sep=;\n" + GOOD.replace(",", ";"), "\ufeff" + GOOD]
+
+
+@pytest.mark.parametrize("text", [*SPELLINGS, GOOD.replace("\n", "\r\n") + "\r\n"])
 def test_separators_are_read(tmp_path, text):
     predictions = read(tmp_path, text)
     assert predictions.scores.to_numpy()[:2].tolist() == [[0.9, 0.1], [0.2, 0.8]]
@@ -181,12 +176,10 @@ def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
     (imported,) = find(tmp_path / "runs", "mine")
     own, other = (load_runs([each])[0][0] for each in (run, imported))
     assert other.imported and other.predicted.tolist() == own.predicted.tolist()
-    metrics = [
-        pd.read_csv(built.page.parent / "tables" / "comparison.csv").filter(
-            regex="accuracy|f1|loss"
-        )
-        for built in (report, fs.report("made", **folders, quiet=True))
-    ]
+    metrics = []
+    for built in (report, fs.report("made", **folders, quiet=True)):
+        table = pd.read_csv(built.page.parent / "tables" / "comparison.csv")
+        metrics.append(table.filter(regex="accuracy|f1|loss"))
     pd.testing.assert_frame_equal(*metrics)
 
 
@@ -230,12 +223,9 @@ def made_arrays(*skills, clips=240):
 def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
     (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)))
     best = ranking.best
-    compared = fs.compare(
-        {run.features: run.probabilities[0] for run in ranking.runs},
-        np.array(best.classes)[best.target],
-        groups=best.groups,
-        folds=best.folds,
-    )
+    given = {run.features: run.probabilities[0] for run in ranking.runs}
+    labels = np.array(best.classes)[best.target]
+    compared = fs.compare(given, labels, groups=best.groups, folds=best.folds)
     table = compared.table
     assert table["model"].tolist() == [run.features for run in ranking.runs]
     assert table["score"].tolist() == ranking.accuracy.tolist()

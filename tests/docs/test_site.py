@@ -23,18 +23,13 @@ from tests.processes import python
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
     page = generate.options_page()
-    sections = dict(
-        zip(
-            *[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2,
-            strict=True,
-        )
-    )
+    _, *parts = re.split(r"^## (\w+)$", page, flags=re.MULTILINE)
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
     for words, options in every_options().items():
         for name, field in options.items():
             section = sections[name.upper()]
-            assert generate.sentence(field.metadata["meaning"]) in section, (
-                f"{words}: {name}"
-            )
+            meaning = generate.sentence(field.metadata["meaning"])
+            assert meaning in section, f"{words}: {name}"
             assert f"`{words}`" in section
     assert "Default: `32`; values: integer, at least 2." in sections["BATCH"]
     assert "`onecycle`, `cosine`" in sections["SCHEDULE"]
@@ -64,9 +59,8 @@ def test_the_page_of_python_has_every_function():
 
 
 def test_every_card_gets_its_figure():
-    text = generate.with_figures(
-        (DOCS / "reference" / "features.md").read_text(encoding="utf-8")
-    )
+    page = (DOCS / "reference" / "features.md").read_text(encoding="utf-8")
+    text = generate.with_figures(page)
     assert all(f"](generated/{name}.png)" in text for name in FEATURES.complete())
 
 
@@ -83,9 +77,8 @@ def test_the_site_builds_without_a_warning(tmp_path):
     places = str(DOCS), str(tmp_path / "site")
     done = python("-m", "sphinx", "-W", "--keep-going", "-q", *places, check=False)
     assert done.returncode == 0, done.stderr
-    assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(
-        encoding="utf-8"
-    )
+    page = tmp_path / "site" / "reference" / "features.html"
+    assert "mel" in page.read_text(encoding="utf-8")
 
 
 def test_package_citation_and_list_of_changes_have_the_same_version():

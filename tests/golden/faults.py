@@ -8,6 +8,7 @@ the same meaning.
 
 import functools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -18,21 +19,9 @@ from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.test_structure import TOP
 
-CACHE, PIPE, TRAIN, PREDICT, ANALYSIS, RESULTS, SCORES, LINEAR = (
-    f"tests/{name}/"
-    for name in (
-        "features_cache",
-        "pipeline",
-        "train",
-        "predict",
-        "analysis",
-        "results",
-        "scores",
-        "linear",
-    )
-)
-
-
+CACHE, PIPE, TRAIN = "tests/features_cache/", "tests/pipeline/", "tests/train/"
+PREDICT, ANALYSIS = "tests/predict/", "tests/analysis/"
+RESULTS, SCORES = "tests/results/", "tests/scores/"
 # the slow tests too
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "")
 
@@ -380,23 +369,21 @@ FAULTS: dict[str, Fault] = {
 
 def copied(folder):
     """The tree without what the commands leave in it."""
-    left_out = shutil.ignore_patterns(
-        ".*", "__pycache__", "data", "runs", "reports", "wandb", "out"
-    )
+    left_out = (".*", "__pycache__", "data", "runs", "reports", "wandb", "out")
+    ignore = shutil.ignore_patterns(*left_out)
     return shutil.copytree(
-        ROOT, folder, symlinks=True, ignore=left_out, dirs_exist_ok=True
+        ROOT, folder, symlinks=True, ignore=ignore, dirs_exist_ok=True
     )
 
 
 @functools.cache
 def modules(tree):
     """{file: text} of the product in this tree."""
-    files = [
-        file
-        for package in ("featurestack", *TOP)
-        for file in (tree / package).rglob("*.py")
-    ]
-    return {file: file.read_text(encoding="utf-8") for file in files}
+    texts = {}
+    for package in ("featurestack", *TOP):
+        for file in (tree / package).rglob("*.py"):
+            texts[file] = file.read_text(encoding="utf-8")
+    return texts
 
 
 def place_of(tree, old):
@@ -413,32 +400,22 @@ def verdict(tree, fault):
         return "not planted: its text is not there once"
     text = modules(tree)[file]
     words = fault.tests.split()
-    golden = [
-        word.removeprefix("golden:") for word in words if word.startswith("golden:")
-    ]
+    golden = [word[len("golden:") :] for word in words if word.startswith("golden:")]
     paths = [word for word in words if (tree / word).exists()]
-    how = {
-        "check": False,
-        "cwd": tree,
-        "environment": os.environ | {"OMP_NUM_THREADS": "1"},
-    }
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    how = {"check": False, "cwd": tree, "environment": environment}
     try:
         file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
         done = python(*PYTEST, *paths, **how) if paths else None
         if done and done.returncode == 1:
-            failed = next(
-                line
-                for line in done.stdout.splitlines()
-                if line.startswith(("FAILED", "ERROR"))
-            )
-            return f"killed by {failed.split()[1]}"
+            failed = re.search("^(FAILED|ERROR) (\\S+)", done.stdout, re.MULTILINE)
+            return f"killed by {failed[2]}"
         if done and done.returncode:
             return f"not tested: pytest ended with {done.returncode}"
-        if (
-            golden
-            and python("-m", "tests.golden.make", "--runs", *golden, **how).returncode
-        ):
-            return f"killed by golden {' '.join(golden)}"
+        if golden:
+            done = python("-m", "tests.golden.make", "--runs", *golden, **how)
+            if done.returncode:
+                return f"killed by golden {' '.join(golden)}"
     finally:
         file.write_text(text, encoding="utf-8")
     return "survived"

@@ -89,10 +89,9 @@ def prepare(run):
     Path("text.pt").write_text("no bundle")
     Path("no_label.csv").write_text("filename\nbell/bell0-A.wav\n")
     Path("no_rows.csv").write_text("filename,label\n")
-    Path("twice.csv").write_text(
-        "filename,label\nbell/bell0-A.wav,bell\nbell/bell0-A.wav,hiss\n"
-    )
-    Path("bad_fold.csv").write_text("filename,label,fold\nbell/bell0-A.wav,bell,one\n")
+    sound = "bell/bell0-A.wav,bell"
+    Path("twice.csv").write_text(f"filename,label\n{sound}\n{sound}\n")
+    Path("bad_fold.csv").write_text(f"filename,label,fold\n{sound},one\n")
     features = Path("data/easy/features")
     for name in ("cut", "flipped"):
         shutil.copytree(features, f"{name}/features")
@@ -100,10 +99,9 @@ def prepare(run):
         file.truncate(60_000)
     flip_bit(Path("flipped/features/mel.h5"), 100_000)
     clips = {"clip_id": ["1", "2"], "label": ["x", "y"], "fold": [1, 1]}
-    external.create_cache(Path("one_fold/features"), clips)
-    external.write_feature(
-        Path("one_fold/features"), "a", [[1.0], [2.0]], clips["clip_id"]
-    )
+    one_fold = Path("one_fold/features")
+    external.create_cache(one_fold, clips)
+    external.write_feature(one_fold, "a", [[1.0], [2.0]], clips["clip_id"])
     for name in ("torn", "rewritten"):
         shutil.copytree(run.parent, Path(name) / run.parent.name)
     (torn,) = Path("torn").glob("*/*/run.json")
@@ -121,8 +119,6 @@ def wrong(lines, status):
         text = "".join(errors[:1]) if status == 2 else answer.err + answer.out
         missing = [name for name in named if name not in text]
         if answer.status != status or missing or "Traceback" in answer.err:
-            faults.append(
-                f"{words}: status {answer.status}, without {missing}:"
-                f" {answer.err[-300:].strip()}"
-            )
+            end = answer.err[-300:].strip()
+            faults.append(f"{words}: {answer.status}, without {missing}: {end}")
     return faults

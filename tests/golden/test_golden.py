@@ -33,19 +33,14 @@ def test_outputs_are_the_golden_ones(section):
 def test_bad_input_gets_its_answer():
     refusals.prepare(next(Path("runs/plain").glob("*/*/run.json")).parent)
     lines = refusals.DONE, refusals.FAILED, refusals.REQUESTS
-    wrong = [
-        fault
-        for status, part in enumerate(lines)
-        for fault in refusals.wrong(part, status)
-    ]
-    assert not wrong, "\n".join(wrong)
+    for status, part in enumerate(lines):
+        wrong = refusals.wrong(part, status)
+        assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("name", faults.FAULTS)
 def test_a_planted_fault_aims_at_one_place_and_names_tests_that_are_there(name):
     fault = faults.FAULTS[name]
     assert faults.place_of(ROOT, fault.old)
-    assert all(
-        word.startswith("golden:") or (ROOT / word).exists()
-        for word in fault.tests.split()
-    )
+    for word in fault.tests.split():
+        assert word.startswith("golden:") or (ROOT / word).exists()
