@@ -71,23 +71,11 @@ def many(tmp_path_factory):
 @pytest.fixture
 def started(many, tmp_path):
     """A run as a user starts it, with two workers, in a process group of its own."""
-    words = [
-        f"DATASET={many.csv}",
-        f"DATA={tmp_path}",
-        "SAMPLE_RATE=44100",
-        "DURATION=5",
-        "JOBS=2",
-    ]
+    words = f"DATASET={many.csv} DATA={tmp_path} SAMPLE_RATE=44100 DURATION=5 JOBS=2"
+    words = ["features", f"FEATURES={' '.join(MAPS)}", *words.split()]
     with (tmp_path / "shown.txt").open("w") as shown:
         run = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "featurestack",
-                "features",
-                f"FEATURES={' '.join(MAPS)}",
-                *words,
-            ],
+            [sys.executable, "-m", "featurestack", *words],
             cwd=ROOT,
             stdout=shown,
             stderr=shown,

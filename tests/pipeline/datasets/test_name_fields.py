@@ -112,25 +112,19 @@ def innocent(pattern):
     """200 clips of five classes, named by the pattern."""
     rng = np.random.default_rng(0)
     names = []
-    for place in range(200):
-        start = int(rng.integers(0, 20))
+    for place, word in enumerate(WORDS * 40):
         n = place // 5
-        names.append(
-            pattern.format(
-                word=WORDS[place % 5],
-                n=n,
-                five=1 + int(rng.integers(5)),
-                hour=int(rng.integers(24)),
-                minute=int(rng.integers(60)),
-                start=start,
-                end=start + 5,
-                split=("train", "val", "test")[int(rng.integers(3))],
-                altered=("pitch", "stretch", "noise", "gain")[int(rng.integers(4))],
-                side="LR"[n % 2],
-                hash=uuid.UUID(bytes=rng.bytes(16)).hex,
-            )
-        )
-    return clips(names).assign(label=[WORDS[place % 5] for place in range(200)])
+        start, five, hour, minute = rng.integers(0, [20, 5, 24, 60]).tolist()
+        words = {
+            "split": rng.choice(["train", "val", "test"]),
+            "altered": rng.choice(["pitch", "stretch", "noise", "gain"]),
+            "side": "LR"[n % 2],
+            "hash": uuid.UUID(bytes=rng.bytes(16)).hex,
+        }
+        numbers = {"n": n, "five": 1 + five, "hour": hour, "minute": minute}
+        cut = {"start": start, "end": start + 5}
+        names.append(pattern.format(word=word, **words, **numbers, **cut))
+    return clips(names).assign(label=WORDS * 40)
 
 
 @pytest.mark.parametrize("kind", INNOCENT)
