@@ -140,9 +140,8 @@ def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled
     if FEATURES[name].units == "dB, cepstrum":
         assert risen[0] == pytest.approx(np.sqrt(128) * TWICE, rel=1e-3)
         risen = risen[1:]
-    assert risen == pytest.approx(
-        TWICE if FEATURES[name].units == "dB" else 0, abs=0.01
-    )
+    expected = TWICE if FEATURES[name].units == "dB" else 0
+    assert risen == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["stft", "mel", "gammatone", "cqt", "vqt"])
@@ -154,17 +153,15 @@ def test_a_pure_tone_is_loudest_in_the_row_of_its_frequency(name):
 def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():
     """Amplitude modulation of noise at 8 Hz; a second of padding behind it."""
     time = np.arange(2 * RATE) / RATE
-    sound = (1 + np.sin(2 * np.pi * 8 * time)) * np.random.default_rng(3).normal(
-        0, 0.1, time.size
-    )
+    noise = np.random.default_rng(3).normal(0, 0.1, time.size)
+    sound = (1 + np.sin(2 * np.pi * 8 * time)) * noise
     depth = compute("modulation", sound)
     rates = variant("modulation").frame_axis(RATE, 2 * RATE)
     assert rates[depth.mean(axis=0).argmax()] == pytest.approx(8, rel=0.25)
     narrow = 84 ** (1 / 24)  # half of one of twelve equal ratios from 0.5 to 42 Hz
     assert (rates[0], rates[-1]) == pytest.approx((0.5 * narrow, 42 / narrow))
-    assert compute("modulation", np.pad(sound, (0, RATE))) == pytest.approx(
-        depth, abs=0.05
-    )
+    padded = compute("modulation", np.pad(sound, (0, RATE)))
+    assert padded == pytest.approx(depth, abs=0.05)
 
 
 def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
@@ -282,8 +279,5 @@ def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_i
     clip.timed("mel", lambda: (bands(clip), lasts(1)))
     clip.timed("centroid", lambda: (spectrum(clip, 600), lasts(3)))
     clip.timed("stft", lambda: spectrum(clip, 50))
-    assert clip.costs(["mel", "centroid", "stft"]) == {
-        "mel": 300 + 40 + 1,
-        "centroid": 300 + 3,
-        "stft": 50,
-    }
+    costs = {"mel": 300 + 40 + 1, "centroid": 300 + 3, "stft": 50}
+    assert clip.costs(costs) == costs

@@ -26,27 +26,20 @@ def folder(tmp_path):
     files.csv.
     """
     rng = np.random.default_rng(0)
-    rows = {
-        "windows": ["filename,start,end,label,group"],
-        "files": ["filename,label,group"],
-    }
+    windows, files = "filename,start,end,label,group\n", "filename,label,group\n"
     for recording in range(3):
-        y = 0.1 * rng.standard_normal(4 * RATE)
-        soundfile.write(tmp_path / f"r{recording}.flac", y, RATE)
-        y, _ = soundfile.read(tmp_path / f"r{recording}.flac", dtype="float32")
+        path = tmp_path / f"r{recording}.flac"
+        soundfile.write(path, 0.1 * rng.standard_normal(4 * RATE), RATE)
+        y, _ = soundfile.read(path, dtype="float32")
         for number, start in enumerate(STARTS):
             label = "ab"[number % 2]
+            part = tmp_path / f"r{recording}-{number}.wav"
             first = round(start * RATE)
-            soundfile.write(
-                tmp_path / f"r{recording}-{number}.wav",
-                y[first : first + RATE],
-                RATE,
-                "FLOAT",
-            )
-            rows["windows"].append(f"r{recording}.flac,{start},{start + 1},{label},")
-            rows["files"].append(f"r{recording}-{number}.wav,{label},r{recording}")
-    for name, lines in rows.items():
-        csv(tmp_path / f"{name}.csv", "\n".join(lines))
+            soundfile.write(part, y[first : first + RATE], RATE, "FLOAT")
+            windows += f"{path.name},{start},{start + 1},{label},\n"
+            files += f"{part.name},{label},r{recording}\n"
+    csv(tmp_path / "windows.csv", windows)
+    csv(tmp_path / "files.csv", files)
     return tmp_path
 
 
@@ -66,22 +59,15 @@ def extracted(folder, name="windows", **given):
 def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
     windows = extracted(folder)
     files = extracted(folder, "files")
-    assert windows.clips["clip_id"].tolist()[:5] == [
-        "r0@0",
-        "r0@0.5",
-        "r0@1",
-        "r0@2.25",
-        "r0@3",
-    ]
+    ids = [f"r0@{start:g}" for start in STARTS]
+    assert windows.clips["clip_id"].tolist()[:5] == ids
     assert windows.clips["group"].tolist() == files.clips["group"].tolist()
     assert windows.clips["end"].tolist() == [start + 1 for start in STARTS] * 3
     assert windows.duration == files.duration == 1.0
     assert (windows.filled == 1).all()
     for feature in ("rms", "mel"):
-        by_window, by_file = (
-            list(contents(cache, feature).values()) for cache in (windows, files)
-        )
-        assert by_window == by_file
+        by_window, by_file = contents(windows, feature), contents(files, feature)
+        assert [*by_window.values()] == [*by_file.values()]
     (folder / "r1.flac").unlink()
     assert (extracted(folder).clips == windows.clips).all(axis=None)
 
@@ -138,7 +124,7 @@ def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(tmp_
 
 def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys):
     lines = (folder / "windows.csv").read_text()
-    csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
+    csv(folder / "windows.csv", lines + "r0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
     assert check(options(folder)) == 0
     shown = capsys.readouterr().out
     # a window's level is no artefact
