@@ -210,37 +210,43 @@ def write_sounds(folder, classes, number):
         for place in range(number):
             y = np.sin(np.arange(4000) * (place + len(name)))
             soundfile.write(folder / name / f"{place}.wav", y, 8000)
+    return folder
 
 
-def test_data_that_cannot_be_tested_is_refused_before_the_check(
-    options, tmp_path, capsys
-):
-    write_sounds(tmp_path / "one", ("beep", "hum"), 2)
+def one_fold(place):
+    write_sounds(place / "one", ("beep", "hum"), 2)
     rows = ["filename,label,fold"]
-    rows += [f"{path},{path.parent.name},1" for path in tmp_path.glob("one/*/*.wav")]
-    (tmp_path / "one.csv").write_text("\n".join(rows))
-    with refused("one: one fold only, and testing needs two: without the column"):
-        find_answer(options(dataset=str(tmp_path / "one.csv")))
-    assert capsys.readouterr().out == ""
-    assert not list((tmp_path / "data").rglob("*.h5"))
+    rows += [f"{path},{path.parent.name},1" for path in place.glob("one/*/*.wav")]
+    (place / "one.csv").write_text("\n".join(rows))
+    return place / "one.csv"
 
 
-def test_recordings_with_events_are_refused_before_the_check(options, tmp_path, capsys):
-    write_recordings(tmp_path)
-    given = {"audio": tmp_path / "audio", "tables": tmp_path / "events.csv"}
-    make_events(EventsCommand(**given, data=tmp_path / "data", name="field"))
+def recordings(place):
+    write_recordings(place)
+    given = {"audio": place / "audio", "tables": place / "events.csv"}
+    make_events(EventsCommand(**given, data=place / "data", name="field"))
+    return place / "data" / "field" / "field.csv"
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (one_fold, "one: one fold only, and testing needs two: without the column"),
+        (recordings, "models answer each frame here"),
+        (
+            lambda place: write_sounds(place / "few", ("a", "bb", "ccc", "dddd"), 1),
+            "a class needs two clips, one to train and one to test",
+        ),
+    ],
+)
+def test_data_that_cannot_be_tested_is_refused_before_the_check(
+    options, tmp_path, capsys, write, reason
+):
+    dataset = str(write(tmp_path))
     capsys.readouterr()
-    table = tmp_path / "data" / "field" / "field.csv"
-    with refused("models answer each frame here"):
-        find_answer(options(dataset=str(table)))
+    with refused(reason):
+        find_answer(options(dataset=dataset))
     assert capsys.readouterr().out == ""
-    assert not list((tmp_path / "data").rglob("*.h5"))
-
-
-def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp_path):
-    write_sounds(tmp_path / "few", ("beep", "hum", "buzz", "click"), 1)
-    with refused("a class needs two clips, one to train and one to test"):
-        find_answer(options(dataset=str(tmp_path / "few")))
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 

