@@ -209,7 +209,7 @@ def with_ranking(state: State, found: Findings) -> State:
     ranked = [own.run for own in found.ranked]
     trained = [configuration(run) for run in ranked if run.trained]
     chosen = ""
-    if found.main and found.choice and found.state != "chance":
+    if found.main and found.choice:
         chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
     return replace(
         state,

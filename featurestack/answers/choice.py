@@ -447,6 +447,7 @@ def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
         for name, test in zip(others, tests.itertuples()):
             verdict = "worse" if test.significant else "tied"
             rows[name]["verdict"] = "not compared" if few else verdict
-            rows[name] |= zip(DIFFERENCE, (test.mean, test.low, test.high))
+            ends = np.clip([test.low, test.high], -1, 1)
+            rows[name] |= zip(DIFFERENCE, (test.mean, *ends))
     table = pd.DataFrame([*rows.values()], columns=list(FEATURE_COLUMNS))
     return table.sort_values(["folds", "alone"], ascending=False, kind="stable")

@@ -12,7 +12,7 @@ from featurestack.analysis.runs import Problem
 from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, is_or_are, percent, points
+from featurestack.commandline.quantities import counted, first_names, percent, points
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
@@ -22,8 +22,8 @@ from featurestack.scores.metrics import Estimate
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
-# recordings from which other features are worth a try where nothing is better than
-# chance: of fewer, even two right of three may be chance
+# clips from which other features are worth a try where nothing is better than chance:
+# of fewer, even two right of three may be chance
 FEWEST_FOR_OTHERS = 30
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 # docs/tables/layers.csv, vector_models.csv
@@ -43,7 +43,8 @@ def answer(page: Page) -> Section:
     if run is None or config is None:
         return Section("", "Choice", proposal=proposal)
     chance = page.found.state == "chance"
-    if proposal is None and chance and page.found.recordings >= FEWEST_FOR_OTHERS:
+    few = len(run.clip_ids) < FEWEST_FOR_OTHERS
+    if proposal is None and chance and not few:
         proposal = other_features(config)
     later = recommended(config, chance=chance)
     sets = chosen(config)
@@ -141,7 +142,6 @@ def singles(features: pd.DataFrame, metric: str) -> str:
         f" The first of {len(features)} features is selected by this score, so its"
         " score is too high."
     )
-    verdicts = [*features["verdict"]]
     second = others[0]
     if second.verdict == "not compared":
         return f"{sentence} Too few recordings show whether they differ."
@@ -150,16 +150,12 @@ def singles(features: pd.DataFrame, metric: str) -> str:
         low, high = points(second.difference_low), points(second.difference_high)
         difference += f" ({low} to {high})"
     clear = "a clear" if second.verdict == "worse" else "no clear"
-    sentence += (
-        f" {second.feature} less {best.feature}: {difference}, {clear} difference"
-    )
-    if len(others) > 1:
-        tied, worse = verdicts[2:].count("tied"), verdicts[2:].count("worse")
-        sentence += (
-            f"; {tied} of the others {is_or_are(tied)} tied with {best.feature} and"
-            f" {worse} clearly worse"
-        )
-    return f"{sentence}."
+    texts = [f"{second.feature} less {best.feature}: {difference}, {clear} difference"]
+    for verdict, words in (("tied", "also tied"), ("worse", "clearly worse")):
+        names = [row.feature for row in others[1:] if row.verdict == verdict]
+        if names:
+            texts.append(f"{words}: {', '.join(first_names(names, NAMED))}")
+    return f"{sentence} {'; '.join(texts)}."
 
 
 def recommended(config: Choice, *, chance: bool) -> str:

@@ -184,7 +184,11 @@ RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] =
     ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
     ("extract", lambda s: s.incomplete, features),
     ("first", lambda s: not s.trained and not s.chosen, first),
-    ("different", lambda s: s.chance and untried(s), lambda s: s.again(*untried(s))),
+    (
+        "different",
+        lambda s: s.trained and s.chance and untried(s),
+        lambda s: s.again(*untried(s)),
+    ),
     ("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
     (
         "folds",

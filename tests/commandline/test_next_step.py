@@ -75,6 +75,7 @@ def test_many_features_are_not_typed_out():
             "make predict AUDIO=FILE RUN=a/mel-texturenet RUNS=r",
         ),
         ({"chosen": "a/own-linear", "audio": False}, "", ""),
+        ({"chosen": "a/mel-texturenet", "chance": True, "ranked": 1}, "", ""),
     ],
 )
 def test_the_first_step_that_is_left_decides(stands, reason, command):
