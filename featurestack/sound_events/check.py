@@ -54,13 +54,17 @@ PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
 IN_RANGE = 5  # checks in each, at least
 FIRST = 20  # rows by which the browser knows a table
-YES = {"yes": 1.0, "y": 1.0, "1": 1.0, "no": 0.0, "n": 0.0, "0": 0.0}
+YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
+YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
 CELLS = {  # column -> the value of a cell, and what is expected there
     "above": (cell_number, "a score"),
     "detections": (cell_number, "a number"),
     "highest": (cell_number, "a score"),
     "predicted": (YES.get, "yes or no"),
-    "correct": ({**YES, "unsure": 0.0, "": np.nan}.get, "yes, no, unsure or nothing"),
+    "correct": (
+        {**YES, "unsure": 0.0, "s": 0.0, "u": 0.0, "": np.nan}.get,
+        "yes, no, unsure or nothing",
+    ),
 }
 
 
@@ -167,13 +171,14 @@ def read_checked(file: Path) -> pd.DataFrame:
     table = read_csv(file, ["recording", "label", *CELLS])
     checks = table[["recording", "label"]].copy()
     for column, (value, expected) in CELLS.items():
-        cells = table[column].map(lambda cell, value=value: value(cell.strip().lower()))
-        if (wrong := cells[[cell is None for cell in cells]]).size:
+        cells = [value(cell.strip().lower()) for cell in table[column]]
+        if None in cells:
+            line = table.index[cells.index(None)]
             raise RequestError(
-                f"{file}, line {wrong.index[0]}, column {column}:"
-                f" {shortened(table[column][wrong.index[0]])!r}; expected {expected}"
+                f"{file}, line {line}, column {column}:"
+                f" {shortened(table[column][line])!r}; expected {expected}"
             )
-        checks[column] = cells.astype(float)
+        checks[column] = cells
     answers = checks.groupby(["above", "predicted"])["correct"].transform("count")
     return checks.assign(weight=checks["detections"] / answers)
 
@@ -293,9 +298,12 @@ def sentences(
     else:
         number = f"{row['checks']:,.0f} checks"
         yield f"{number} are too few for {where} to promise {promised}"
-        if np.isfinite(row["total"]):
+        whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
+        if row["total"] <= whole:
             more, total = f"{row['total'] - answers:,.0f}", f"{row['total']:.0f}"
             yield f"about {more} more may do: CHECK={total} begins with the same rows"
+        elif np.isfinite(row["total"]):
+            yield f"all {whole:,.0f} would be too few: predict more recordings"
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"
