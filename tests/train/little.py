@@ -66,9 +66,8 @@ def fill(folder, table, features="mel"):
         "chroma": {"row_unit": "pitch class"},
     }
     for name in features.split():
-        external.write_feature(
-            folder, name, values[name], table["clip_id"], **units.get(name, {})
-        )
+        axes = units.get(name, {})
+        external.write_feature(folder, name, values[name], table["clip_id"], **axes)
     return folder
 
 
@@ -83,12 +82,10 @@ def fill_with_tags(folder):
     chosen = chance.random((len(table), 4)) < 0.4
     table["label"] = [";".join(np.array(CLASSES)[row]) for row in chosen]
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
-    mel = 4.0 * np.repeat(chosen, 4, axis=1)[:, :, None] + chance.normal(
-        size=(len(table), ROWS, FRAMES)
-    )
-    external.write_feature(
-        folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz"
-    )
+    noise = chance.normal(size=(len(table), ROWS, FRAMES))
+    mel = 4.0 * np.repeat(chosen, 4, axis=1)[:, :, None] + noise
+    axes = {"units": "dB", "row_unit": "Hz"}
+    external.write_feature(folder, "mel", mel, table["clip_id"], **axes)
     return folder
 
 

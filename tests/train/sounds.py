@@ -21,9 +21,8 @@ def sound(label, take, seconds=SECONDS, rate=RATE):
     chance = np.random.default_rng([CLASSES.index(label), take])
     time = np.arange(round(seconds * rate)) / rate
     if label == "tone":
-        return (0.3 * np.sin(2 * np.pi * chance.uniform(300, 600) * time)).astype(
-            np.float32
-        )
+        tone = 0.3 * np.sin(2 * np.pi * chance.uniform(300, 600) * time)
+        return tone.astype(np.float32)
     if label == "hiss":
         return chance.normal(0, 0.1, len(time)).astype(np.float32)
     y = np.zeros(len(time), np.float32)
@@ -39,9 +38,8 @@ def write_dataset(folder, short=False):
     rows = ["filename,label,fold"]
     for fold, label, take in product((1, 2), CLASSES, range(TAKES)):
         name = f"{label}-{fold}-{take}.wav"
-        y = sound(
-            label, 10 * fold + take, SECONDS / (1 + 3 * take) if short else SECONDS
-        )
+        seconds = SECONDS / (1 + 3 * take) if short else SECONDS
+        y = sound(label, 10 * fold + take, seconds)
         soundfile.write(folder / name, y, RATE, subtype="FLOAT")
         rows.append(f"{name},{label},{fold}")
     (folder / "little.csv").write_text("\n".join(rows))
@@ -52,26 +50,12 @@ def train_run(folder, short=False, **changes):
     """A run that takes seconds; `folder` holds it, the sounds and their cache, which
     are made once.
     """
+    places = {"dataset": str(folder / "sounds" / "little.csv"), "data": folder / "data"}
     if not (folder / "sounds").exists():
-        table = write_dataset(folder / "sounds", short)
+        write_dataset(folder / "sounds", short)
         wanted = "mel mfcc chroma waveform modulation"
-        assert not extract(
-            FeaturesCommand(
-                dataset=str(table), data=folder / "data", features=wanted, jobs=1
-            )
-        )
-    standard = {
-        "dataset": str(folder / "sounds" / "little.csv"),
-        "data": folder / "data",
-        "runs": folder / "runs",
-        "features": FEATURES,
-        "model": "cnn4",
-        "epochs": 6,
-        "batch": 6,
-        "grid": "64x108",
-        "augment": "shift",
-        "precision": "fp32",
-        "threads": "1",
-        "device": "cpu",
-    }
-    return run.execute(RunOptions(**standard | changes))  # type: ignore[arg-type]
+        assert not extract(FeaturesCommand(features=wanted, jobs=1, **places))
+    standard = {"features": FEATURES, "model": "cnn4", "epochs": 6, "batch": 6}
+    standard |= {"grid": "64x108", "augment": "shift", "runs": folder / "runs"}
+    standard |= {"precision": "fp32", "threads": "1", "device": "cpu"}
+    return run.execute(RunOptions(**places | standard | changes))

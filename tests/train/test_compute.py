@@ -129,10 +129,9 @@ class Wrong(nn.Module):
 
 def network(*faults, channels=2, classes=3):
     torch.manual_seed(0)
+    body = nn.Conv2d(channels, 8, 3, padding=1), *faults, nn.ReLU()
     head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)
-    return nn.Sequential(
-        nn.Conv2d(channels, 8, 3, padding=1), *faults, nn.ReLU(), *head
-    )
+    return nn.Sequential(*body, *head)
 
 
 @pytest.mark.parametrize("name", ["cnn4", "texturenet", "aclnet@width=0.25"])
@@ -154,9 +153,8 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
 
     fault = replace(MODELS["cnn4"], base="faulty", builder=faulty)
     monkeypatch.setitem(MODELS, "faulty", fault)
-    config = execute(
-        options, model="faulty", precision="bf16", folds=(1,), epochs=1
-    ).config
+    given = {"model": "faulty", "precision": "bf16", "folds": (1,), "epochs": 1}
+    config = execute(options, **given).config
     assert config.options.precision == "bf16"
     assert config.computed.precision == "fp32"
     assert capsys.readouterr().err.count("disagrees with plain fp32") == 1

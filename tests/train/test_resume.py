@@ -66,11 +66,8 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
 @pytest.fixture(scope="module")
 def uncut(cache_folder, tmp_path_factory):
     """The undisturbed run."""
-    return run.execute(
-        thorough(
-            little_options(cache_folder, tmp_path_factory.mktemp("uncut")), epochs=2
-        )
-    )
+    options = little_options(cache_folder, tmp_path_factory.mktemp("uncut"))
+    return run.execute(thorough(options, epochs=2))
 
 
 class Killed(KeyboardInterrupt):
@@ -130,6 +127,5 @@ def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(
     trained = run.execute(change(options, folds=(1,)))
     end.join()
     assert trained.finished == [1]
-    assert (
-        "is being trained by another process: this one waits" in capsys.readouterr().err
-    )
+    said = "is being trained by another process: this one waits"
+    assert said in capsys.readouterr().err

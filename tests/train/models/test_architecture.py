@@ -40,9 +40,8 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
 def test_image_models_take_any_grid_and_one_channel(name):
     # autocast lacks the device meta
     with torch.device("cpu" if name == "texturenet" else "meta"):
-        assert build(name, 1, 3, (67, 431)).eval()(
-            torch.zeros(1, 1, 67, 431)
-        ).shape == (1, 3)
+        network = build(name, 1, 3, (67, 431)).eval()
+        assert network(torch.zeros(1, 1, 67, 431)).shape == (1, 3)
 
 
 @pytest.mark.parametrize(
