@@ -25,11 +25,10 @@ from featurestack.scores.tasks import Task
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; fills the gradients of a network anew
 Passes: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-# loss, logits, and the gradient of each parameter that has one
-Made: TypeAlias = tuple[Tensor | None, ...]
-Replay: TypeAlias = Callable[[], None]
-# work -> what it made, and what makes it again in the same memory
-Record: TypeAlias = Callable[[Callable[[], Made]], tuple[Made, Replay]]
+# gives loss, logits, and the gradient of each parameter
+Work: TypeAlias = Callable[[], tuple[Any, ...]]
+# work -> what it gave, and what makes it again in the same memory
+Record: TypeAlias = Callable[[Work], tuple[tuple[Any, ...], Callable[[], None]]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 MOMENTUM = 0.9  # sgd's, by Nesterov
@@ -233,7 +232,7 @@ class EarlyStopping:
 # ---- a step as one CUDA graph
 
 
-def cuda_graph(work: Callable[[], Made]) -> tuple[Made, Replay]:
+def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
     """Do the work once, which loads its kernels, then capture it."""
     stream, aside = torch.cuda.current_stream(), torch.cuda.Stream()
     aside.wait_stream(stream)
@@ -278,7 +277,7 @@ class Replayed:
         self.network, self.passes, self.record = network, passes, record
         self.parameters = [w for w in network.parameters() if w.requires_grad]
         # size of a batch -> x and targets that are read, what is made, the replay
-        self.captured: dict[torch.Size, tuple[Any, Any, Made, Replay]] = {}
+        self.captured: dict[torch.Size, tuple[Any, ...]] = {}
         self.reason = ""  # why nothing more is captured
 
     def __call__(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -291,7 +290,6 @@ class Replayed:
         own_targets.copy_(targets)
         replay()
         loss, logits, *gradients = made
-        assert loss is not None and logits is not None
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             weight.grad = gradient
         return loss.clone(), logits
@@ -303,7 +301,7 @@ class Replayed:
         x, targets = x.clone(), targets.clone()
         before = [buffer.clone() for buffer in self.network.buffers()]
 
-        def work() -> Made:
+        def work() -> tuple[Any, ...]:
             made = self.passes(x, targets)
             return *made, *(weight.grad for weight in self.parameters)
 
