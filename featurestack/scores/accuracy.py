@@ -24,13 +24,11 @@ from featurestack.scores.metrics import (
     Prediction,
     Probabilities,
     RankingMetric,
-    Score,
     TestedRun,
     balanced_accuracy,
     decided_scores,
     largest_first,
     macro_f1,
-    scored_clips,
 )
 from featurestack.scores.significance import accuracy_interval, recording_sums
 from featurestack.scores.tasks import Task, Tensor
@@ -98,20 +96,6 @@ class Accuracy(ClipMetric):
         self, labels: Labels, probabilities: Floats, folds: Ints
     ) -> Floats | None:
         return None
-
-    def of_folders(self, folders: Sequence[Any]) -> Score:
-        first = folders[0]
-        clips = pd.concat(map(scored_clips, folders), ignore_index=True)
-        correct = clips[first.classes].idxmax(axis=1) == clips["target"]
-        over_seeds = correct.groupby([clips["fold"], clips["group"], clips["clip_id"]])
-        each = over_seeds.mean()
-        by_fold = each.groupby("fold").mean()
-        groups = each.index.get_level_values("group").to_numpy(dtype=str)
-        correct_clips = each.to_numpy()[:, None]
-        ((low, high),) = accuracy_interval(
-            correct_clips, groups, np.ones(len(each)), first.spread
-        )
-        return Score(float(each.mean()), low, high, by_fold)
 
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are whole numbers, so that ties are exact."""

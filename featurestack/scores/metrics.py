@@ -279,10 +279,6 @@ class RankingMetric(ABC):
         return ("epoch", "lr", "seconds", *train, *of_sides)
 
     @abstractmethod
-    def of_folders(self, folders: Sequence[Any]) -> Score:
-        """The score of a configuration's seeds, each a `RunFolder`."""
-
-    @abstractmethod
     def of_fold(
         self, folder: Any, fold: int, split: str, selection: str
     ) -> dict[str, float]:
@@ -319,6 +315,18 @@ class RankingMetric(ABC):
     @abstractmethod
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""
+
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        """The score of a configuration's seeds, each a `RunFolder`."""
+        run = tested_run(folders)
+        (value,), ((low, high),), *_ = self.compared([run])
+        by_fold, _ = self.of_run(run)
+        ends = float(value), float(low), float(high)
+        return Score(*ends, by_fold[self.name], self.drawn_unit(run))
+
+    def drawn_unit(self, run: TestedRun) -> str:
+        """`Score.unit`."""
+        return ""
 
     def answers(self, folder: Any, folds: Sequence[int]) -> Any:
         """The content of a `RunFolder`'s folds next to predictions.csv."""
@@ -393,11 +401,28 @@ def clip_metric(metric: RankingMetric) -> ClipMetric:
     return metric
 
 
-def scored_clips(folder: Any) -> pd.DataFrame:
-    """The scored rows of a `RunFolder`, with `fold` and a recording in `group`."""
-    table: pd.DataFrame = folder.scored()
-    recordings = table["group"].where(table["group"] != "", table["clip_id"])
-    return table.assign(group=recordings)
+def tested_run(folders: Sequence[Any]) -> TestedRun:
+    """What the `RunFolder`s of a configuration's seeds predicted, as far as they tested
+    the same clips as the fullest one.
+    """
+    tables = [folder.scored().sort_values("clip_id") for folder in folders]
+    most = max(tables, key=len)
+    clips = most["clip_id"].tolist()
+    kept = [n for n, own in enumerate(tables) if own["clip_id"].tolist() == clips]
+    first = folders[kept[0]]
+    recordings = most["group"].where(most["group"] != "", most["clip_id"])
+    targets = first.task.targets(most["target"], first.classes)
+    names = list(first.classes)
+    return TestedRun(
+        metric=first.task.metric,
+        folders=tuple(folders[n] for n in kept),
+        classes=tuple(names),
+        clip_ids=most["clip_id"].to_numpy(dtype=str),
+        groups=recordings.to_numpy(dtype=str),
+        folds=most["fold"].to_numpy(dtype=np.intp),
+        labels=indicator(targets, len(names)),
+        checkpoints={"last": np.stack([tables[n][names].to_numpy() for n in kept])},
+    )
 
 
 def decided_scores(run: TestedRun) -> pd.DataFrame:

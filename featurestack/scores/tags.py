@@ -31,14 +31,12 @@ from featurestack.scores.metrics import (
     Prediction,
     Probabilities,
     RankingMetric,
-    Score,
     TestedRun,
     balanced_accuracy,
     decided_scores,
     largest_first,
     macro_f1,
     names_of,
-    scored_clips,
 )
 from featurestack.scores.tasks import Task, Tensor
 
@@ -113,24 +111,6 @@ class MeanAveragePrecision(ClipMetric):
         return np.stack(
             [cross_fitted_thresholds(labels, seed, folds) for seed in probabilities]
         )
-
-    def of_folders(self, folders: Sequence[Any]) -> Score:
-        classes, spread = folders[0].classes, folders[0].spread
-        seeds = []
-        by_fold = []
-        for table in map(scored_clips, folders):
-            folds = table["fold"].to_numpy()
-            probabilities = table[classes].to_numpy()
-            labels = label_indicator(table["target"], classes)
-            ranks = ap.fold_ranks(probabilities, folds)
-            seeds.append((labels, ranks, table["group"].to_numpy(str)))
-            for fold in np.unique(folds):
-                tested = folds == fold
-                precision = ap.average_precision(labels[tested], probabilities[tested])
-                by_fold.append((fold, ap.macro(precision)))
-        mean, low, high = ap.precision_of_seeds(seeds, spread)[-1]
-        of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
-        return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
 
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """mAP is that of all folds; sums by recording are jackknife values."""

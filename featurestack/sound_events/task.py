@@ -28,7 +28,6 @@ from featurestack.scores.metrics import (
     Ints,
     Labels,
     RankingMetric,
-    Score,
     TestedRun,
 )
 from featurestack.scores.tags import MEAN_AVERAGE_PRECISION, Tags
@@ -62,17 +61,8 @@ FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choos
 class EventF1(RankingMetric):
     """F1 of events at IoU 0.5."""
 
-    def of_folders(self, folders: Sequence[Any]) -> Score:
-        tested = [read_tested(folder) for folder in folders]
-        groups = sorted({*tested[0].frames.stretches["group"]})
-        counts = np.stack([seed.by_group(groups) for seed in tested])
-        by_fold = pd.concat([seed.by_fold["event_f1"] for seed in tested])
-        return Score(
-            float(f1_of(counts.sum(axis=2)).mean()),
-            *f1_interval(counts),
-            by_fold.groupby("fold").mean(),
-            tested[0].unit,
-        )
+    def drawn_unit(self, run: TestedRun) -> str:
+        return str(run.answers[0].unit)
 
     def of_fold(
         self, folder: RunFolder, fold: int, split: str, selection: str
