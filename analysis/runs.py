@@ -22,7 +22,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.names import parse_set
 from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.metrics import Floats, Ints, TestedRun, indicator
+from featurestack.scores.metrics import Ints, TestedRun, tested_fields
 from featurestack.scores.tasks import Task
 
 # fields with one entry per clip
@@ -198,26 +198,19 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         if not folder.task.multilabel:  # without the rounding of the file
             probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
         checkpoints[name] = probabilities[None]
-    rows = parts["last"]
-    recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
-    targets = folder.task.targets(rows["target"], folder.classes)
+    rows = parts["last"].reset_index("fold")
     return Run(
+        **tested_fields(folder, rows),
         name=folder.name,
         dataset=folder.dataset,
         features=config.features,
         model=config.model,
         task=folder.task,
-        metric=folder.task.metric,
         protocol=config.protocol,
         folders=(folder,),
-        classes=tuple(folder.classes),
         categories=tuple(entry.category for entry in config.classes),
-        clip_ids=rows["clip_id"].to_numpy(dtype=str),
-        groups=recordings.to_numpy(dtype=str),
-        folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints=checkpoints,
-        labels=indicator(targets, len(folder.classes)),
         history=history,
     )
 
@@ -245,15 +238,14 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
         else:
             kept.append(run)
 
-    def together(name: str) -> dict[str, Floats]:
-        parts = [getattr(run, name) for run in kept]
-        shared = [key for key in parts[0] if all(key in part for part in parts)]
-        return {key: np.concatenate([part[key] for part in parts]) for key in shared}
-
+    parts = [run.checkpoints for run in kept]
+    shared = [key for key in parts[0] if all(key in part for part in parts)]
     return replace(
         kept[0],
         folders=tuple(run.folders[0] for run in kept),
-        checkpoints=together("checkpoints"),
+        checkpoints={
+            key: np.concatenate([part[key] for part in parts]) for key in shared
+        },
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
 

@@ -29,6 +29,7 @@ from featurestack.scores.metrics import (
     decided_scores,
     largest_first,
     macro_f1,
+    tested_run,
 )
 from featurestack.scores.significance import accuracy_interval, recording_sums
 from featurestack.scores.tasks import Task, Tensor
@@ -47,13 +48,6 @@ def log_loss(prediction: Prediction) -> float:
     of_true_class = prediction.probabilities[prediction.labels].astype(np.float64)
     losses = -np.log(np.maximum(of_true_class, SMALLEST_PROBABILITY))
     return float(losses.mean())
-
-
-def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
-    """Counts (K, K): rows are the true class, columns the predicted one."""
-    cell = target * classes + predicted
-    counts = np.bincount(cell, minlength=classes**2)
-    return counts.reshape(classes, classes)
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
@@ -129,8 +123,8 @@ class Accuracy(ClipMetric):
 
     def error_lines(self, run: Any) -> list[str]:
         """One line with the most frequent errors."""
-        probabilities, targets = run.answers()
-        counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
+        tested = tested_run([run])
+        counts = tested.labels.T.astype(int) @ tested.decisions[0]
         errors = [
             f"{run.classes[true]} predicted as {run.classes[predicted]} "
             f"({counts[true, predicted]} of {counts[true].sum()})"

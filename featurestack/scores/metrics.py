@@ -401,6 +401,23 @@ def clip_metric(metric: RankingMetric) -> ClipMetric:
     return metric
 
 
+def tested_fields(folder: Any, rows: pd.DataFrame) -> dict[str, Any]:
+    """The fields of a `TestedRun` that are in these rows of predictions.csv, with
+    `fold`, and in their `RunFolder`.
+    """
+    classes = tuple(folder.classes)
+    recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
+    targets = folder.task.targets(rows["target"], classes)
+    return {
+        "metric": folder.task.metric,
+        "classes": classes,
+        "clip_ids": rows["clip_id"].to_numpy(dtype=str),
+        "groups": recordings.to_numpy(dtype=str),
+        "folds": rows["fold"].to_numpy(dtype=np.intp),
+        "labels": indicator(targets, len(classes)),
+    }
+
+
 def tested_run(folders: Sequence[Any]) -> TestedRun:
     """What the `RunFolder`s of a configuration's seeds predicted, as far as they tested
     the same clips as the fullest one.
@@ -409,19 +426,12 @@ def tested_run(folders: Sequence[Any]) -> TestedRun:
     most = max(tables, key=len)
     clips = most["clip_id"].tolist()
     kept = [n for n, own in enumerate(tables) if own["clip_id"].tolist() == clips]
-    first = folders[kept[0]]
-    recordings = most["group"].where(most["group"] != "", most["clip_id"])
-    targets = first.task.targets(most["target"], first.classes)
-    names = list(first.classes)
+    shared = tested_fields(folders[kept[0]], most)
+    probabilities = [tables[n][[*shared["classes"]]].to_numpy() for n in kept]
     return TestedRun(
-        metric=first.task.metric,
+        **shared,
         folders=tuple(folders[n] for n in kept),
-        classes=tuple(names),
-        clip_ids=most["clip_id"].to_numpy(dtype=str),
-        groups=recordings.to_numpy(dtype=str),
-        folds=most["fold"].to_numpy(dtype=np.intp),
-        labels=indicator(targets, len(names)),
-        checkpoints={"last": np.stack([tables[n][names].to_numpy() for n in kept])},
+        checkpoints={"last": np.stack(probabilities)},
     )
 
 
