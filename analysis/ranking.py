@@ -23,12 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from featurestack.analysis.runs import (
-    Run,
-    differing_options,
-    same_cache,
-    same_clips,
-)
+from featurestack.analysis.runs import Run, differing_options, same_cache, same_clips
 from featurestack.scores.metrics import (
     Estimate,
     Floats,

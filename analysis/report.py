@@ -23,19 +23,13 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs
 from featurestack.analysis.sections import add_sections, configuration
 from featurestack.analysis.sentences import headline, printed
-from featurestack.commandline.next_step import (
-    State,
-    next_step,
-    without,
-)
+from featurestack.commandline.next_step import State, next_step, without
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.names import NAMED, has_events
-from featurestack.features_cache.table import (
-    untrainable,
-)
+from featurestack.features_cache.table import untrainable
 from featurestack.results.selection import of_today
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import is_file, may_write
@@ -125,12 +119,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
     )
-    writer = FigureWriter(
-        own,
-        figures,
-        for_print=options.paper,
-        unit=found.unit,
-    )
+    writer = FigureWriter(own, figures, for_print=options.paper, unit=found.unit)
     page = Page(job, options, writer, found, cache, features)
     add_sections(page)
     writer.close()

@@ -12,12 +12,7 @@ from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.commandline.errors import quoted
-from featurestack.commandline.quantities import (
-    counted,
-    is_or_are,
-    listed,
-    percent,
-)
+from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips

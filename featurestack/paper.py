@@ -84,12 +84,7 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-    text = page.render(
-        "paper/methods.txt",
-        f=found,
-        seconds=seconds,
-        version=VERSION,
-    )
+    text = page.render("paper/methods.txt", f=found, seconds=seconds, version=VERSION)
     return " ".join(text.split())
 
 

@@ -137,10 +137,7 @@ FIGURES: Registry[Figure] = Registry(
 
 
 def figure(
-    caption: str,
-    height: Callable[..., float],
-    *,
-    pixels: bool = False,
+    caption: str, height: Callable[..., float], *, pixels: bool = False
 ) -> Callable[[Draw], Draw]:
     """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>.
 

@@ -63,21 +63,13 @@ def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]
 class Accuracy(ClipMetric):
     """The share of clips that are predicted right; every clip counts alike."""
 
-    def score(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        folds: Ints,
-    ) -> float:
+    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
         clips = np.arange(len(labels))
         correct = labels[clips, probabilities.argmax(axis=1)]
         return float(correct.mean())
 
     def clip_scores(
-        self,
-        labels: Labels,
-        probabilities: Probabilities,
-        clips: pd.DataFrame,
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
     ) -> Floats:
         """1 if the true class's probability is the highest, shared by ties."""
         highest = probabilities == probabilities.max(axis=1, keepdims=True)

@@ -160,9 +160,7 @@ def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
 
 
 def jackknife_values(
-    target: Targets,
-    scores: Scores,
-    groups: NDArray[np.generic],
+    target: Targets, scores: Scores, groups: NDArray[np.generic]
 ) -> Floats:
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 

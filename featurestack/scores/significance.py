@@ -248,11 +248,7 @@ def flipped_totals(differences: Floats, draws: int = DRAWS) -> Floats:
 
 
 def largest_statistics(
-    flipped: Floats,
-    differences: Floats,
-    scale: Floats,
-    *,
-    selected: bool,
+    flipped: Floats, differences: Floats, scale: Floats, *, selected: bool
 ) -> Floats:
     """(M, B) the largest standardised sum under each pattern, of a difference and those
     before it.

@@ -244,9 +244,7 @@ def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
 
 
 def cross_fitted_thresholds(
-    target: Labels,
-    probabilities: Probabilities,
-    folds: Ints,
+    target: Labels, probabilities: Probabilities, folds: Ints
 ) -> Floats:
     """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
     thresholds = np.empty(target.shape)

@@ -28,11 +28,7 @@ def test_every_table_that_has_rows(made):
     of_runs = {
         f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")
     }
-    assert found.tables.keys() - of_runs == {
-        "comparison",
-        "settings",
-        "ablations",
-    }
+    assert found.tables.keys() - of_runs == {"comparison", "settings", "ablations"}
     comparison = found.tables["comparison"]
     verdicts = ["best", *["clearly worse"] * 2, "not compared"]
     assert comparison["verdict"].tolist() == verdicts
@@ -44,19 +40,13 @@ def test_every_table_that_has_rows(made):
 @pytest.mark.parametrize("recordings", [6, 7])
 def test_every_verdict_needs_seven_recordings(tmp_path, recordings):
     runs = of_sets(mel_rms=1.0, rms=0.0)
-    results = make_runs(tmp_path, made_clips(2 * recordings, 2, 2), runs)
-    found = findings(results)
-    assert (found.state == "untested") == (recordings < 7)
-
-
-def test_a_run_that_is_not_compared_has_no_p(tmp_path):
-    runs = of_sets(mel_rms=0.9, rms=0.5)
-    found = findings(make_runs(tmp_path, made_clips(8, 2, 2), runs))
-    comparison = found.tables["comparison"]
-    assert comparison["reason"].tolist() == ["few recordings"] * 2
-    assert comparison["p"].isna().all()
-    assert found.tables["ablations"]["p"].isna().all()
-    assert found.tables["ablations"]["verdict"].eq("not compared").all()
+    found = findings(make_runs(tmp_path, made_clips(2 * recordings, 2, 2), runs))
+    few = recordings < 7
+    assert (found.state == "untested") == few
+    comparison, steps = found.tables["comparison"], found.tables["ablations"]
+    assert comparison["reason"].eq("few recordings").all() == few
+    assert comparison["p"].isna().all() == steps["p"].isna().all() == few
+    assert steps["verdict"].eq("not compared").all() == few
 
 
 def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model(made):

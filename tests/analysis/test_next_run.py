@@ -23,44 +23,32 @@ def proposed(results, **situation):
     return next_step(with_ranking(State(GIVEN, **situation), found))
 
 
-def case(meaning, runs, kind, command, clips=200, **situation):
-    return pytest.param(runs, clips, situation, kind, command, id=meaning)
+ONE_FOLD = [MadeRun(folds=(1,)), MadeRun(features="mfcc", skill=0.8, folds=(1,))]
+USED = "make predict AUDIO=FILE RUN=made/mel+mfcc-resnet18 RUNS=elsewhere"
 
 
 @pytest.mark.parametrize(
-    ("runs", "clips", "situation", "kind", "command"),
+    ("runs", "frames", "kind", "command"),
     [
-        case(
-            "then it is used",
-            GREATEST,
-            "predict",
-            "make predict AUDIO=FILE RUN=made/mel+mfcc-resnet18 RUNS=elsewhere",
-        ),
-        case(
-            "folds that all lack are trained",
-            [MadeRun(folds=(1,)), MadeRun(features="mfcc", skill=0.8, folds=(1,))],
-            "folds",
-            f"{TRAIN} FEATURES='mfcc mel' MODEL=resnet18",
-        ),
-        case(
-            "a feature is combined with another that is cached",
+        (GREATEST, {}, "predict", USED),
+        (ONE_FOLD, {}, "folds", f"{TRAIN} FEATURES='mfcc mel' MODEL=resnet18"),
+        (
             of_sets(mel=0.5),
+            {"mel": 9, "rms": 9, "waveform": 400},
             "combine",
             f"{TRAIN} FEATURES='rms mel+rms' MODEL=resnet18",
-            frames={"mel": 9, "rms": 9, "waveform": 400},
         ),
-        case(
-            "after chance other features are tried",
+        (
             CHANCE,
+            TRIED | {"rms": 9},
             "different",
             f"{TRAIN} FEATURES=rms MODEL=linear",
-            frames=TRIED | {"rms": 9},
         ),
     ],
 )
-def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
-    assert proposed(made(*runs, clips=clips), **situation) == (command, kind)
-    assert not kind or NEXT[kind]
+def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):
+    assert proposed(made(*runs, clips=200), frames=frames) == (command, kind)
+    assert NEXT[kind]
 
 
 def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
@@ -69,9 +57,7 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
     for folder in both.folders:
         rewrite(folder, command=("FEATURES=mel", "MODEL=texturenet", "EPOCHS=3"))
     again = train_again(both, ["DATASET=a b"])
-    assert (
-        again
-        == "make train DATASET='a b' FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
-    )
+    words = "FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
+    assert again == f"make train DATASET='a b' {words}"
     command, _ = proposed([both], frames={"mel": 9, "rms": 9})
     assert "MODEL=texturenet EPOCHS=3" in command

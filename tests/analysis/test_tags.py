@@ -102,7 +102,8 @@ def test_errors_are_listed_by_class(loaded):
 
 
 def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
-    built = build(AnalysisOptions(**within(tmp_path) | {"runs": tmp_path}))
+    places = within(tmp_path) | {"runs": tmp_path}
+    built = build(AnalysisOptions(**places, paper=True))
     page = built.page.read_text(encoding="utf-8")
     assert "where a perfect order gets 98.1 %" in built.headline
     assert "Errors by class" in page
@@ -110,3 +111,4 @@ def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]
     comparison = built.page.parent / "tables" / "comparison.csv"
     assert ",map," in comparison.read_text()
+    assert "mAP" in (built.page.parent / "latex" / "main.tex").read_text()

@@ -3,7 +3,6 @@ bibliography, and the methods paragraph. Figures are stubs.
 """
 
 import re
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,15 +12,13 @@ from featurestack import __version__
 from featurestack import paper as latex
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import files_of_report
 from featurestack.analysis.runs import Problem
 from featurestack.paper import methods_text
 from featurestack.results.config import Machine
 from featurestack.results.training_options import Training
-from tests.analysis.made_runs import MadeRun, make_run, of_sets
+from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
-from tests.analysis.test_tags import clips, loaded  # noqa: F401  # fixtures
 from tests.run_configs import channel, computed, rewrite
 
 
@@ -57,20 +54,6 @@ def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
     assert f"{main}: kept, it is not as analysis wrote it" in capsys.readouterr().err
 
 
-def test_the_document_of_a_run_that_is_gone_goes_and_ones_own_files_stay(
-    workshop, tmp_path
-):
-    folders = {name: tmp_path / name for name in ("runs", "reports")}
-    options = workshop.options(**folders, paper=True)
-    make_run(options.runs, workshop.table, MadeRun(), "tones")
-    folder = build(options).page.parent
-    (folder / "latex" / "main.pdf").write_text("my own\n")
-    shutil.rmtree(options.runs)
-    assert "latex/" not in build(options).page.read_text()
-    left = {name for name in files_of(folder) if name.startswith("latex")}
-    assert left == {"latex/main.pdf"}
-
-
 def document(found, folder, figures=(), methods=""):
     """The LaTeX document of these findings, and its bibliography."""
     latex.write_document(files_of_report(folder), found, figures, methods)
@@ -78,31 +61,8 @@ def document(found, folder, figures=(), methods=""):
     return [file.read_text() for file in files]
 
 
-def test_the_headline_stands_before_the_comparison_of_features(made, tmp_path):
-    sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
-    found = findings(made(*sets, *of_sets(model="texturenet", mel=0.75)))
-    text, _ = document(found, tmp_path)
-    assert text.index("Use mel with texturenet") < text.index("Of the 4 feature")
-
-
-def test_a_document_of_tags_speaks_of_map(loaded, tmp_path):  # noqa: F811
-    folders = within(tmp_path) | {"runs": tmp_path}
-    built = build(AnalysisOptions(**folders, paper=True))
-    assert "mAP" in (built.page.parent / "latex" / "main.tex").read_text()
-
-
-ODD = [
-    "<script>",
-    "a&b",
-    "50%",
-    "$x_1$",
-    "Straße",
-    "{brace}",
-    "hand\\saw",
-    "~tilde^",
-    "#hash",
-    "plain",
-]
+ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^"]
+ODD += ["#hash", "plain"]
 
 
 def balanced(text):
@@ -157,26 +117,13 @@ def test_the_caption_has_the_protocol_only_if_all_rows_share_it(made, tmp_path):
         assert (first.protocol in caption) == shared
 
 
-def fields(entry):
-    """The fields of an entry of a .bib file, its braces balanced."""
-    assert entry.count("{") == entry.count("}"), entry
-    pairs = re.findall(r"^  (\w+) = \{(.*)\},$", entry, re.MULTILINE)
-    kind, key = re.match(r"@(\w+)\{(\w+),\n", entry).groups()
-    assert entry.strip().endswith("}") and len(pairs) == entry.count("\n  ")
-    return kind, key, dict(pairs)
-
-
-def test_every_entry_has_authors_title_year_and_venue():
+def test_every_entry_has_authors_title_and_year():
     entries = re.split(r"\n(?=@)", (latex.TEMPLATES / "references.bib").read_text())
-    dois = []
-    for text in entries:
-        kind, key, known = fields(text)
-        assert known.keys() >= {"author", "title", "year"}, key
-        venue = {"inproceedings": "booktitle", "article": "journal"}.get(kind)
-        assert not venue or known[venue]
-        assert re.fullmatch(r"\d{4}", known["year"])
-        dois.append(known.get("doi", key))
-    assert len(set(dois)) == len(entries)
+    for entry in entries:
+        names = re.findall(r"^  (\w+) = \{.*\},$", entry, re.MULTILINE)
+        assert {*names} >= {"author", "title", "year"}, entry
+        assert entry.count("{") == entry.count("}"), entry
+    assert len({re.match(r"@\w+\{(\w+)", entry)[1] for entry in entries}) > 5
 
 
 @pytest.mark.parametrize("dataset", ["esc10", "my_folder"])

@@ -173,11 +173,7 @@ def test_a_perfect_score_has_an_interval():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "accuracy", "widest"),
-    [
-        ([4] * 5, 0.7, 0.65),
-        ([4] * 20, 0.95, 0.16),
-    ],
+    ("sizes", "accuracy", "widest"), [([4] * 5, 0.7, 0.65), ([4] * 20, 0.95, 0.16)]
 )
 def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, widest):
     """Clips of a recording share half of the variance of their difficulty.

@@ -31,8 +31,7 @@ def test_history_has_the_scores_of_an_epoch_and_one_of_them_ranks(task):
 
 
 @pytest.mark.parametrize(
-    ("task", "texts"),
-    [(CLASSES, ["rain", "cat"]), (TAGS, ["rain;dog", "dog;cat"])],
+    ("task", "texts"), [(CLASSES, ["rain", "cat"]), (TAGS, ["rain;dog", "dog;cat"])]
 )
 def test_a_label_that_is_no_class_is_known_by_its_target(task, texts):
     targets = task.targets(pd.Series(texts), NAMES)
