@@ -76,30 +76,21 @@ class Handle:
     marker: Path
     locked: bool  # whether the file system has locks
 
-
-class Writing:
-    """A worker's side of a claim: clips are written in `with writing:`."""
-
-    def __init__(self, handle: Handle) -> None:
-        self._locked = handle.locked
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A context in which a worker writes a clip; RunIsGone if the run has ended."""
         try:
-            self._claim = Lock(handle.marker, create=False)
-            self._writing = Lock(_writing(handle.marker), create=False)
+            own = Lock(_writing(self.marker), create=False)
         except FileNotFoundError:
             raise RunIsGone from None
-
-    def __enter__(self) -> None:
-        self._writing.take(shared=True, wait=True)
-        # granted only if the run is gone
-        if self._locked and self._claim.take(shared=True):
-            raise RunIsGone
-
-    def __exit__(self, *exception: object) -> None:
-        self._writing.drop()
-
-    def close(self) -> None:
-        self._claim.release()
-        self._writing.release()
+        try:
+            own.take(shared=True, wait=True)
+            lives = self.marker.exists() and is_held(self.marker, shared=True)
+            if self.locked and not lives:
+                raise RunIsGone
+            yield
+        finally:
+            own.release()
 
 
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:

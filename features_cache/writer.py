@@ -38,7 +38,7 @@ from numpy.typing import DTypeLike, NDArray
 from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.claims import Handle, Writing, claimed, claims
+from featurestack.features_cache.claims import Handle, claimed, claims
 from featurestack.features_cache.hdf5 import (
     LOCKS,
     FeatureFile,
@@ -219,17 +219,15 @@ def write_batch(
 
     batch  (row in the files, its (place of the feature in `files`, values, state))
     """
-    writing = Writing(handle)
     descriptors = [os.open(file.path, os.O_RDWR) for file in files]
     try:
         for row, clips in batch:
-            with writing:
+            with handle.writing():
                 for feature, values, state in clips:
                     files[feature].write_clip(descriptors[feature], row, values, state)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
-        writing.close()
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:

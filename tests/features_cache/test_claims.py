@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.claims import RunIsGone, Writing, claimed, claims
+from featurestack.features_cache.claims import RunIsGone, claimed, claims
 from featurestack.features_cache.hdf5 import LOCKS
 from featurestack.storage.files import Lock
 
@@ -76,15 +76,15 @@ def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, spoil, 
 
 def test_a_worker_stops_when_its_run_is_gone(cache):
     with claim(cache) as handle:
-        writing = Writing(handle)
         for _ in range(2):
-            with writing:
+            with handle.writing():
                 pass
-    with pytest.raises(RunIsGone), writing:
+    with pytest.raises(RunIsGone), handle.writing():
         pass
-    writing.close()
-    with pytest.raises(RunIsGone):
-        Writing(handle)
+    handle.marker.touch()
+    handle.marker.with_suffix(".writing").touch()  # a dead run's, not removed yet
+    with pytest.raises(RunIsGone), handle.writing():
+        pass
 
 
 def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
