@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.commandline.commands import command, options_from, run_command
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.functions import command, options_from, run_command
 from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions

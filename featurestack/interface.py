@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurestack.commandline import DATA
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.options import DatasetOptions
 from featurestack.pipeline.options import ShowOptions, SourceOptions
 

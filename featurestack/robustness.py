@@ -21,8 +21,8 @@ import pandas as pd
 
 from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration, either, percent

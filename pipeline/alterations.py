@@ -27,8 +27,8 @@ import soundfile
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from featurestack.commandline.commands import command
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.functions import command
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress

@@ -15,7 +15,7 @@ import soundfile
 from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.functions import options_from
+from featurestack.commandline.commands import options_from
 from featurestack.features_cache import external
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions

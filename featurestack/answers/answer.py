@@ -20,8 +20,8 @@ from joblib import cpu_count
 
 from featurestack import functions
 from featurestack.answers import CANDIDATES, FOLDER, AnswerOptions
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.options import fields, option_words, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell

@@ -34,8 +34,8 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import points
 from featurestack.commandline.terminal import silenced, text_table

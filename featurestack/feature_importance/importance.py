@@ -30,8 +30,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance import FitOptions, ImportanceOptions

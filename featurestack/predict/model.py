@@ -21,8 +21,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from featurestack.commandline import DATA, registry
+from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, nearest, needed
-from featurestack.commandline.functions import argument
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored

@@ -23,11 +23,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import (
     RequestError,
     shortened,
 )
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration

@@ -26,8 +26,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.functions import command, options_from
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.pipeline import audio

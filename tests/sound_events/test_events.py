@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.commandline.functions import options_from
+from featurestack.commandline.commands import options_from
 from featurestack.predict.bundle import refit
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions, VerifyOptions

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline.functions import options_from
+from featurestack.commandline.commands import options_from
 from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.task import frames
