@@ -249,9 +249,11 @@ def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
     return made, graph.replay
 
 
-def obstacle(network: nn.Module) -> str:
-    """Why a network's passes are not captured; '' if they can be."""
-    if not type(network).__module__.startswith("featurestack."):
+def obstacle(network: nn.Module, own: bool) -> str:
+    """Why the passes of a network, perhaps of the user's `own`, are not captured; '' if
+    they can be.
+    """
+    if own:
         return "the model is your own"
     for layer in network.modules():
         if "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0:
@@ -259,9 +261,9 @@ def obstacle(network: nn.Module) -> str:
     return ""
 
 
-def captured_passes(network: nn.Module, passes: Passes) -> Passes:
+def captured_passes(network: nn.Module, passes: Passes, own: bool) -> Passes:
     """The passes as one CUDA graph, where the network allows it."""
-    reason = obstacle(network)
+    reason = obstacle(network, own)
     if not reason:
         return Replayed(network, passes, cuda_graph)
     tell_once(KERNELS.format(reason))

@@ -133,7 +133,8 @@ class Trainer:
         # whether operations that have no deterministic kernel on a card are told
         self.named = compute.device != "cuda"
         if compute.device == "cuda" and self.captured:
-            self.gradients = captured_passes(network, self.both_passes)
+            own = data.plan.model.own
+            self.gradients = captured_passes(network, self.both_passes, own)
         self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"

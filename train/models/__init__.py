@@ -83,6 +83,11 @@ class Model:
         return first_sentence(self.builder)
 
     @property
+    def own(self) -> bool:
+        """Whether it is the user's own."""
+        return not self.builder.__module__.startswith("featurestack.")
+
+    @property
     def takes_planes(self) -> bool:
         """Whether its builder takes the channels' own sizes."""
         return "planes" in inspect.signature(self.builder).parameters
