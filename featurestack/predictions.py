@@ -26,7 +26,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
@@ -248,7 +248,10 @@ def compare(
     [1.0, 0.5]
     """
     if not isinstance(predictions, Mapping) or not predictions:
-        raise RequestError("predictions: expected a dictionary, model -> predictions")
+        raise RequestError(
+            "predictions: expected a dictionary, model -> predictions; of runs,"
+            " fs.report compares them"
+        )
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
         models: dict[str, str] = {}
@@ -309,6 +312,9 @@ def columns_of(
     """A model's columns of a table; RequestError for another shape."""
     values = np.asarray(given)
     if values.shape == (clips,):  # predicted classes
+        if not {*values.astype(str)} & {*classes}:
+            reason = nearest("class", str(values[0]), classes)
+            raise RequestError(f"predictions of {model}: {reason}")
         names = sorted({*classes, *values.astype(str)})
         chosen = values.astype(str)[:, None] == np.array(names)
         return pd.DataFrame(chosen.astype(float), columns=names).astype(str)

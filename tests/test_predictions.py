@@ -250,6 +250,10 @@ def test_predicted_classes_and_frames_are_compared_too():
     [
         ({"groups": [1, 2]}, r"group has the shape \(2,\): expected \(240,\)"),
         ({"predictions": {}}, "expected a dictionary"),
+        (
+            {"predictions": {"x": ["aa"] * 240}},
+            "of x: unknown class 'aa'; did you mean",
+        ),
         ({"labels": [None] * 240}, "expected one class for each clip"),
         ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
         ({"predictions": {"x": np.full((240, 3), np.nan)}}, "column a: 'nan' is no"),

@@ -236,10 +236,15 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
     try:
         network = draw_network(plan, fold)
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, *plan.input.shape))
+            logits = network.eval()(torch.zeros(1, *plan.input.shape))
     except RuntimeError as error:
         plan.model.refuse_size(plan.input.grid, error)
         raise
+    if logits.shape[-1] != len(plan.classes):
+        raise RequestError(
+            f"MODEL={plan.model.name} returns {logits.shape[-1]} numbers for a clip:"
+            f" expected one for each of {counted(len(plan.classes), 'class')}"
+        )
     return network
 
 

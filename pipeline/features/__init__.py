@@ -164,7 +164,8 @@ class Variant:
         if np.shape(values) != expected:
             raise ValueError(
                 f"{self.feature.name} returned the shape {np.shape(values)}, "
-                f"its rows and frames say {expected}"
+                f"expected {expected} by the decorator's rows= and frames=, or by a"
+                " parameter hop_length"
             )
         return values
 

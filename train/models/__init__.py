@@ -153,6 +153,11 @@ class Model:
         if self.takes_planes:
             of_channels = (planes or (Plane(*shape, timed=True),) * channels,)
         network = self.builder(channels, classes, shape, *of_channels, **self.given)
+        if not isinstance(network, nn.Module):
+            raise RequestError(
+                f"MODEL={self.name}: the function returned {network!r}, expected a"
+                " torch.nn.Module"
+            )
         if generator is None:
             return network
         for layer in network.modules():
@@ -223,6 +228,9 @@ def model(
                 nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes),
             )
     """
+    if callable(kind):
+        kinds = ", ".join(f'"{name}"' for name in ("image", "vector", "wave"))
+        raise TypeError(f"fs.model takes the kind of input, one of {kinds}")
     own = KINDS[kind]
     traits = augment or own.augment, reads_padding or own.reads_padding, bounds or {}
     return MODELS.register(

@@ -7,7 +7,7 @@ from featurestack.train.models import MODELS, resolve
 from featurestack.train.models.sizes import describe_model, list_models
 from featurestack.train.options import ModelsOptions
 from tests.refusal import refused
-from tests.train.little import build
+from tests.train.little import build, clip_table, execute, fill, little_options
 
 USUAL = MODELS.complete()
 DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
@@ -113,3 +113,24 @@ def test_answers_and_gradients_have_the_bits_of_the_published_order():
         found.append([answer, *(weight.grad for weight in network.parameters())])
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found))
     assert found[0][1].abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("builder", "message"),
+    [
+        (lambda channels, classes, shape: None, "returned None, expected a torch.nn"),
+        (
+            lambda channels, classes, shape: torch.nn.Sequential(
+                torch.nn.Flatten(), torch.nn.Linear(256, classes + 1)
+            ),
+            "returns 5 numbers for a clip: expected one for each of 4 classes",
+        ),
+    ],
+)
+def test_an_own_model_that_does_not_answer_by_class_is_refused(
+    builder, message, tmp_path, monkeypatch
+):
+    fill(tmp_path / "cache", clip_table())
+    monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", builder)
+    with refused(message):
+        execute(little_options(tmp_path / "cache", tmp_path / "runs"))
