@@ -269,19 +269,11 @@ def erb_axis(
     return np.expm1(rates) / 0.00437
 
 
-def coefficient_axis(
-    sample_rate: int,
-    *,
-    fmin: float,
-    fmax: float | None,
-    n_fft: int,
-    **parameters: float,
-) -> np.ndarray:
+def coefficient_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
     """The number of each cepstral coefficient; there are at most as many as bands."""
-    upper_end(sample_rate, fmin, fmax)
-    return np.arange(
-        float(min(count for name, count in parameters.items() if name.startswith("n_")))
-    )
+    upper_end(sample_rate, parameters["fmin"], parameters["fmax"])
+    counted = {name for name in parameters if name.startswith("n_")} - {"n_fft"}
+    return np.arange(float(min(parameters[name] for name in counted)))
 
 
 # ---- frames

@@ -81,9 +81,8 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
     Ignores: everything above B7; semitones in the lowest octaves run into each other
     Feature map: as cqt, less smeared along time at the bottom
     """
-    return kernels.spectrum.decibels(
-        clip.constant_q(Bank(**vars(wavelets), gamma=gamma)) ** 2
-    )
+    magnitude = clip.constant_q(Bank(**vars(wavelets), gamma=gamma))
+    return kernels.spectrum.decibels(magnitude**2)
 
 
 @chroma_feature(frames=chroma_frames)
@@ -116,9 +115,8 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     for quantile in QUANTILES:
         steps += (part > quantile) * 0.25
     window = scipy.signal.get_window("hann", SMOOTHED + 2, fftbins=False)
-    smoothed = scipy.ndimage.convolve(
-        steps, (window / window.sum())[None], mode="constant"
-    )
+    weights = (window / window.sum())[None]
+    smoothed = scipy.ndimage.convolve(steps, weights, mode="constant")
     return kernels.spectrum.normalised(smoothed, 2)
 
 
@@ -200,7 +198,5 @@ def yin(
     padded = np.pad(clip.y, frame_length // 2)
     shortest = int(rate / fmax)
     longest = math.ceil(rate / fmin)
-    return (
-        rate
-        / kernels.pitch.yin(padded, frame_length, hop_length, shortest, longest)[None]
-    )
+    period = kernels.pitch.yin(padded, frame_length, hop_length, shortest, longest)
+    return rate / period[None]

@@ -52,28 +52,22 @@ def one_frame_more(
     return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
 
-def modulation_edges(
-    sample_rate: int,
-    *,
-    ranges: int,
-    low: float,
-    high: float,
-    hop_length: int,
-    **_: object,
-) -> np.ndarray:
+def modulation_edges(rate: float, ranges: int, low: float, high: float) -> np.ndarray:
     """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
-    top = min(high, sample_rate / hop_length / 2)
+    top = min(high, rate / 2)
     if low >= top:
         raise Impossible(
-            f"{sample_rate / hop_length:g} frames per second have no modulation above"
-            f" {low:g} Hz"
+            f"{rate:g} frames per second have no modulation above {low:g} Hz"
         )
     return np.geomspace(low, top, ranges + 1)
 
 
-def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
+def modulation_axis(
+    sample_rate: int, _: int, *, hop_length: int, **parameters: Any
+) -> np.ndarray:
     """Hz in the middle of each range of modulation frequencies."""
-    edges = modulation_edges(sample_rate, **parameters)
+    ranges = [parameters[name] for name in ("ranges", "low", "high")]
+    edges = modulation_edges(sample_rate / hop_length, *ranges)
     return np.sqrt(edges[:-1] * edges[1:])
 
 
@@ -195,13 +189,7 @@ def modulation(
     own = levels[:, :frames]
     centred = own - own.mean(axis=1, keepdims=True)
     rate = clip.sample_rate / framing.hop_length
-    edges = modulation_edges(
-        clip.sample_rate,
-        ranges=ranges,
-        low=low,
-        high=high,
-        hop_length=framing.hop_length,
-    )
+    edges = modulation_edges(rate, ranges, low, high)
     # at least one bin in each range
     fewest = rate / (edges[1] - edges[0])
     points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], fewest))))

@@ -264,12 +264,6 @@ def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
     above = total - lowest
     fall = falling - reciprocals.sum() * lowest
     decrease = fall / np.where(above < TINY, 1, above)
-    numbers = [
-        skewness,
-        np.minimum(kurtosis, MOST_KURTOSIS),
-        entropy,
-        crest,
-        flux,
-        decrease,
-    ]
-    return np.where(silent, 0, np.array(numbers))
+    kurtosis = np.minimum(kurtosis, MOST_KURTOSIS)
+    numbers = np.array([skewness, kurtosis, entropy, crest, flux, decrease])
+    return np.where(silent, 0, numbers)
