@@ -58,9 +58,8 @@ def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
     import librosa
 
     rate = 2.0 ** (-semitones / 12)
-    return librosa.resample(
-        stretch(y, sample_rate, rate), orig_sr=sample_rate / rate, target_sr=sample_rate
-    )
+    slower = stretch(y, sample_rate, rate)
+    return librosa.resample(slower, orig_sr=sample_rate / rate, target_sr=sample_rate)
 
 
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:

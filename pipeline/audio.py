@@ -324,9 +324,8 @@ def file_infos(
 
     files = list(dict.fromkeys(paths))  # a recording has many windows
     with ThreadPoolExecutor(THREADS) as threads:
-        infos = progress(
-            threads.map(info, files), total=len(files), label="headers", unit="files"
-        )
+        read = threads.map(info, files)
+        infos = progress(read, total=len(files), label="headers", unit="files")
         answers = dict(zip(files, infos))
     return [answers[path] for path in paths]
 

@@ -69,11 +69,8 @@ def with_length(content: bytes) -> bytes | None:
     # a header may count its own frame; with too many frames stated, decoding to the end
     # raises the error of a truncated file
     tag = XING.search(content, start, start + 72)
-    if (
-        tag
-        and tag["flags"][0] & 1
-        and int.from_bytes(tag["frames"], "big") >= count - 1
-    ):
+    states = tag and tag["flags"][0] & 1
+    if tag and states and int.from_bytes(tag["frames"], "big") >= count - 1:
         return None
     # 64 kbit/s: room for the header at every rate
     speed = 0x50 if version == 3 else 0x80
@@ -173,7 +170,6 @@ def refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
             page = stream.read()
         page = page[max(0, page.rfind(b"OggS")) :]
         segments = page[26] if len(page) > 26 else 255
-        if not page.startswith(b"OggS") or len(page) < 27 + segments + sum(
-            page[27 : 27 + segments]
-        ):
+        length = 27 + segments + sum(page[27 : 27 + segments])
+        if not page.startswith(b"OggS") or len(page) < length:
             raise Truncated("truncated: the file ends in the middle of an Ogg page")

@@ -140,9 +140,8 @@ class Clip:
     @shared
     def gammatone(self, bank: Bands, framing: Framing) -> np.ndarray:
         """(n_bands, frames) dB of gammatone bands."""
-        filters = kernels.spectrum.gammatone_filters(
-            self.sample_rate, framing.n_fft, bank
-        )
+        rate, n_fft = self.sample_rate, framing.n_fft
+        filters = kernels.spectrum.gammatone_filters(rate, n_fft, bank)
         return kernels.spectrum.decibels(filters @ self.power(framing))
 
     @shared
@@ -168,9 +167,8 @@ class Clip:
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
         """Deviation from A440 in bins: `librosa.estimate_tuning`."""
         spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
-        return kernels.pitch.estimate_tuning(
-            spectrogram, self.sample_rate, framing.n_fft, bins_per_octave
-        )
+        bins = self.sample_rate, framing.n_fft, bins_per_octave
+        return kernels.pitch.estimate_tuning(spectrogram, *bins)
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:

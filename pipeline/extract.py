@@ -98,9 +98,8 @@ def refuse_failed_features(
     if len(lacking) < len(asked.names):
         print(*summary, sep="\n")
         subject = f"{', '.join(lacking)}: "
-    _, _, reason = min(
-        failure for failure in result.failures if failure[1] in (WHOLE, *lacking)
-    )
+    of_these = [each for each in result.failures if each[1] in (WHOLE, *lacking)]
+    _, _, reason = min(of_these)
     moved = ""
     if reason.startswith("missing"):
         moved = "; AUDIO_DIR= names where a table's files are"
@@ -145,10 +144,8 @@ def compute_missing(
     if not kernels.are_compiled():
         tell("compiling for this processor, once; it takes about a minute")
     # workers need only the axis's length; a waveform's axis has megabytes
-    files = [
-        replace(file, frame_axis=np.empty((file.frames, 0)))
-        for file in writer.create_files()
-    ]
+    made = writer.create_files()
+    files = [replace(file, frame_axis=np.empty((file.frames, 0))) for file in made]
     job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
     done = ExtractionResult()
     parts = batches(asked, writer.missing, backend.processes)

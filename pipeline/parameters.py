@@ -66,9 +66,8 @@ class Within:
         return f"from {self.low:g} to {self.high:g}{steps}"
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high and not (
-            self.step and (value - self.low) % self.step
-        )
+        between = self.step and (value - self.low) % self.step
+        return self.low <= value <= self.high and not between
 
 
 Milliseconds = Annotated[float, Within(1, 1000)]
@@ -321,9 +320,8 @@ class Bank(Wavelets):
         ratios = 2.0 ** (np.arange(steps) / steps)
         if self.just:
             ratios = np.power(2, np.sort(JUST @ np.log2([3, 5]) % 1))
-        octaves = np.multiply.outer(
-            2.0 ** np.arange(-(-self.n_bins // steps)), ratios
-        ).flatten()
+        powers = 2.0 ** np.arange(-(-self.n_bins // steps))
+        octaves = np.multiply.outer(powers, ratios).flatten()
         return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -339,10 +337,8 @@ class Bank(Wavelets):
         """The times that librosa halves the rate before the first octave."""
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
-        top = np.max(
-            frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale)
-            + 0.5 * widening
-        )
+        half = 1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale
+        top = np.max(frequency * half + 0.5 * widening)
         if top > sample_rate / 2:
             raise Impossible(
                 f"its highest band reaches to {top:.0f} Hz, half the sample rate is"
@@ -350,6 +346,5 @@ class Bank(Wavelets):
             )
         by_frequency = max(0, int(np.ceil(np.log2(sample_rate / 2 / top)) - 1) - 1)
         twos = (self.hop_length & -self.hop_length).bit_length() - 1
-        return min(
-            by_frequency, max(0, twos - -(-self.n_bins // self.bins_per_octave) + 1)
-        )
+        octaves = -(-self.n_bins // self.bins_per_octave)
+        return min(by_frequency, max(0, twos - octaves + 1))

@@ -209,10 +209,8 @@ def events(
     source: SourceRecording, rng: np.random.Generator, backwards: bool
 ) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
-    bursts = [
-        (time, burst(source, rng, source.decay))
-        for time in rng.uniform(0, SECONDS - 0.5, size=8)
-    ]
+    times = rng.uniform(0, SECONDS - 0.5, size=8)
+    bursts = [(time, burst(source, rng, source.decay)) for time in times]
     samples = scene(bursts)
     return samples[::-1] if backwards else samples
 

@@ -147,9 +147,8 @@ class Job:
         if {*sources} <= clip.maps.keys():
             return clip, ""
         with audio.damaged_frames() as damaged:
-            clip.y = audio.load_clip(
-                task.path, spec.sample_rate, spec.samples, task.span, spec.audio_channel
-            )
+            part = task.span, spec.audio_channel
+            clip.y = audio.load_clip(task.path, spec.sample_rate, spec.samples, *part)
         if audio.version(task.path) != task.version:
             raise audio.AudioError(
                 "the file has changed since the cache noted it; run features for that"
@@ -255,9 +254,8 @@ class Backend:
                 return self.call(function, batch)
         half = len(batch) // 2
         if half:
-            return self.finish(function, batch[:half]) + self.finish(
-                function, batch[half:]
-            )
+            first = self.finish(function, batch[:half])
+            return first + self.finish(function, batch[half:])
         reason = (
             "its worker died again and again: killed, out of memory, or a crash in a"
             " library"

@@ -266,10 +266,8 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float
         last = loud[-1] + 1
         inner = y[first:last]
     # flat tops, CLIPPED_RUN or longer, of one sign; binary opening drops shorter ones
-    flat = (
-        scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN))
-        for side in (1, -1)
-    )
+    run = np.ones(CLIPPED_RUN)
+    flat = (scipy.ndimage.binary_opening(x >= CLIPPED_AT, run) for x in (y, -y))
     power = np.mean(np.square(inner, dtype=np.float64))
     in_flat_tops = sum(map(np.count_nonzero, flat))
     return {

@@ -238,9 +238,8 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
     for path, span in progress(rows, total=len(table), label="price", unit="clips"):
         y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
         clip = Clip(y, rate)
-        statistics.append(
-            [over_time(variant.compute(clip)[None])[0] for variant in variants]
-        )
+        maps = [variant.compute(clip)[None] for variant in variants]
+        statistics.append([over_time(each)[0] for each in maps])
     return [np.array(each, float) for each in zip(*statistics)]
 
 
@@ -256,9 +255,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(
             f"{dataset.name} is a cache of external features and has no audio to check"
         )
-    measures, fingerprints = measure_clips(
-        table, dataset.sample_rate, dataset.audio_channel
-    )
+    rate, channel = dataset.sample_rate, dataset.audio_channel
+    measures, fingerprints = measure_clips(table, rate, channel)
     table = table.join(measures)
     unreadable = table[table["reason"] != ""]
     tested = originals(table)

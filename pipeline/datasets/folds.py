@@ -166,9 +166,8 @@ def draw_folds(
     class_of, classes = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
     # a matrix of groups and classes would have gigabytes of zeros
-    pairs, clips = np.unique(
-        group_of[split.index] * len(classes) + class_of, return_counts=True
-    )
+    coded = group_of[split.index] * len(classes) + class_of
+    pairs, clips = np.unique(coded, return_counts=True)
     of_group, of_class = np.divmod(pairs, len(classes))
     share = clips / np.bincount(class_of)[of_class]
     first = np.searchsorted(of_group, np.arange(len(names) + 1))

@@ -121,9 +121,8 @@ def load(options: SourceOptions) -> Dataset:
     if label != known:
         beside.claim([LABEL], "move it, or give another NAME or DATA")
         replace_file(kept_label, label)
-    audio_settings, audio_notes, unreadable = settings_of_audio(
-        listing, options, settings
-    )
+    of_audio = settings_of_audio(listing, options, settings)
+    audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = originals(table[~table["clip_id"].isin(unreadable)])
     field = None if word in NAMED else name_field(readable)

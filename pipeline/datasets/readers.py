@@ -215,9 +215,8 @@ def way_of_annotations(recordings: Path, tables: Path) -> str:
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     """The rows with `start` and `end` in seconds; RequestError names a line."""
     text = clips[list(WINDOW_COLUMNS)]
-    seconds = text.apply(
-        lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce")
-    )
+    points = text.apply(lambda column: column.str.replace(",", "."))
+    seconds = points.apply(pd.to_numeric, errors="coerce")
     whole = text.eq("").all(axis=1)
     seconds[whole] = 0.0
     start, end = (seconds[column] for column in WINDOW_COLUMNS)
@@ -274,9 +273,8 @@ def read_table(
     if {*WINDOW_COLUMNS} <= {*clips}:
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
-    if len(unlabelled) and not (
-        label or "start" in clips or written.str.contains(SEVERAL).any()
-    ):
+    may_lack = label or "start" in clips or written.str.contains(SEVERAL).any()
+    if len(unlabelled) and not may_lack:
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes = []
     if has_events(str(path)):
@@ -339,9 +337,8 @@ def files_below(folder: Path) -> list[str]:
                 folders.remove(name)
             seen.add(place)
         below = Path(root).relative_to(folder)
-        files += [
-            (below / name).as_posix() for name in names if not name.startswith(".")
-        ]
+        shown = [name for name in names if not name.startswith(".")]
+        files += [(below / name).as_posix() for name in shown]
     return sorted(files)
 
 

@@ -88,9 +88,8 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
         lines.append(f"{counted(only_trained, 'more clip')}, only trained on")
     lines += dataset.notes
     each = by_label(table).replace({"label": {"": "(none)"}})
-    classes = each.groupby("label").agg(
-        clips=("clip_id", "size"), sources=("group", "nunique")
-    )
+    columns = {"clips": ("clip_id", "size"), "sources": ("group", "nunique")}
+    classes = each.groupby("label").agg(**columns)
     by_fold = pd.crosstab(each["label"], each["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
     rows = [[*row] for row in classes.itertuples()]

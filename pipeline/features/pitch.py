@@ -42,9 +42,8 @@ def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndar
     """Seconds of each frame of a bank; halving rounds the number of samples up."""
     bank = Bank(**parameters)
     halves = 2 ** bank.halvings_beforehand(sample_rate)
-    return centred_frames(
-        sample_rate, -(-samples // halves) * halves, hop_length=bank.hop_length
-    )
+    whole = -(-samples // halves) * halves
+    return centred_frames(sample_rate, whole, hop_length=bank.hop_length)
 
 
 chroma_frames = functools.partial(

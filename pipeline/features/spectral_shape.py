@@ -39,9 +39,8 @@ def contrast_bands(
             f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate"
         )
     first = np.searchsorted(frequency, edges[:-1]) - (np.arange(n_bands + 1) > 0)
-    last = np.append(
-        np.searchsorted(frequency, edges[1:-1], side="right") - 1, len(frequency)
-    )
+    inner = np.searchsorted(frequency, edges[1:-1], side="right") - 1
+    last = np.append(inner, len(frequency))
     if (last <= first).any():
         empty = edges[int(np.argmax(last <= first))]
         raise Impossible(
@@ -75,9 +74,8 @@ def contrast(
       the top
     """
     magnitude = clip.magnitude(framing)
-    bands = contrast_bands(
-        clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft
-    )
+    n_fft = framing.n_fft
+    bands = contrast_bands(clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=n_fft)
     valleys = []
     peaks = []
     for k, (_, bins) in enumerate(bands):

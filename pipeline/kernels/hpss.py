@@ -31,9 +31,8 @@ def harmonic_percussive(
     turned = _turned(magnitude)
     along_frames = _turned(running_median(turned, kernel_size))
     along_bins = running_median(magnitude, kernel_size)
-    _masked_energies(
-        magnitude.reshape(-1), along_frames.reshape(-1), along_bins.reshape(-1)
-    )
+    flat = [each.reshape(-1) for each in (magnitude, along_frames, along_bins)]
+    _masked_energies(*flat)
     return along_frames, along_bins
 
 
