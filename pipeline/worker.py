@@ -239,11 +239,7 @@ class Backend:
     ) -> Iterator[ExtractionResult]:
         """The results of the batches, in the order in which they finish."""
         parallel = Parallel(
-            self.in_flight,
-            backend="threading",
-            return_as="generator_unordered",
-            pre_dispatch="2*n_jobs",
-            batch_size=1,
+            self.in_flight, backend="threading", return_as="generator_unordered"
         )
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 

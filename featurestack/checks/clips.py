@@ -54,6 +54,7 @@ SHARED = 0.25  # least share of each clip's energy that lies in their common tim
 # share of full scale; softer ends of a clip are padding, also after a lossy codec
 QUIET = 1e-4
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
+SILENCE = "silent: never above -60 dB"
 CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
 # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
@@ -178,19 +179,14 @@ def source_finding(table: pd.DataFrame) -> Finding:
     clips = table[table["group"].isin(across.index)]
     named = "[1-5]-(" + "|".join(OF_ESC50) + ")-[A-Z]-[0-9]+"
     of_esc50 = clips["clip_id"].str.fullmatch(named).all()
-    sources = [
-        f"{group} (folds {', '.join(map(str, sorted(folds)))})"
-        for group, folds in across.items()
-    ]
-    return Finding(
-        "source_across_folds",
-        NOTE if of_esc50 else LEAK,
+    listed = across.map(sorted).map(lambda folds: ", ".join(map(str, folds)))
+    sources = [f"{group} (folds {folds})" for group, folds in listed.items()]
+    what = (
         "a source recording is in several folds; training leaves out clips of tested"
-        " recordings",
-        sources,
-        "" if of_esc50 else ONE_FOLD,
-        "source",
+        " recordings"
     )
+    severity, remedy = (NOTE, "") if of_esc50 else (LEAK, ONE_FOLD)
+    return Finding("source_across_folds", severity, what, sources, remedy, "source")
 
 
 def duplicate_findings(
@@ -250,10 +246,9 @@ def duplicate_findings(
 
 
 # artefacts of recording and editing in one clip, at its file's own rate
-ARTEFACTS = [
-    *("sample_rate", "seconds", "channels", "peak", "level", "lead", "trail"),
-    *("clipped", "offset", "bandwidth"),
-]
+OF_FILE = ["sample_rate", "seconds", "channels"]
+OF_SAMPLES = ["peak", "level", "lead", "trail", "clipped", "offset", "bandwidth"]
+ARTEFACTS = OF_FILE + OF_SAMPLES
 
 
 def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float]:
@@ -350,13 +345,7 @@ def clip_warnings(table: pd.DataFrame) -> list[Finding]:
     if (table.loc[silent, "channels"] > 1).any():
         remedy += "; if channels in antiphase cancel, CHANNEL=1 takes only the first"
     return [
-        Finding(
-            "silent",
-            WARNING,
-            "silent: never above -60 dB",
-            clips[silent].tolist(),
-            remedy,
-        ),
+        Finding("silent", WARNING, SILENCE, clips[silent].tolist(), remedy),
         Finding(
             "clipped",
             WARNING,

@@ -45,13 +45,8 @@ class Octave:
         """(wavelets, frames) magnitudes for the halved signal `y`."""
         rectangle = np.ones(self.n_fft)
         spectrum = transforms(y, self.hop_length, rectangle, self.bins)
-        return _magnitudes_of_products(
-            self.filters.indptr,
-            self.filters.indices,
-            self.filters.data,
-            spectrum,
-            self.norm,
-        )
+        sparse = self.filters.indptr, self.filters.indices, self.filters.data
+        return _magnitudes_of_products(*sparse, spectrum, self.norm)
 
 
 @compiled
