@@ -54,7 +54,6 @@ SHARED = 0.25  # least share of each clip's energy that lies in their common tim
 # share of full scale; softer ends of a clip are padding, also after a lossy codec
 QUIET = 1e-4
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
-SILENCE = "silent: never above -60 dB"
 CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
 # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
@@ -218,27 +217,19 @@ def duplicate_findings(
             two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
     twice = "the same audio is in two folds"
     in_fold = "the same audio under two source recordings, in one fold"
+    alike = (
+        "very similar audio under two source recordings, as two calls of an animal or"
+        " two takes of one session are"
+    )
+    session = "give them one group if they are of one session"
+    labelled = "the same audio has two labels"
+    right = "keep the clip with the right label, remove the other"
     of = ONE_GROUP, "pair"
     return [
         Finding("duplicates_across_folds", LEAK, twice, across_folds, *of),
         Finding("duplicates", WARNING, in_fold, in_one_fold, *of),
-        Finding(
-            "similar",
-            NOTE,
-            "very similar audio under two source recordings, as two calls of an animal"
-            " or two takes of one session are",
-            similar,
-            "give them one group if they are of one session",
-            "pair",
-        ),
-        Finding(
-            "two_labels",
-            WARNING,
-            "the same audio has two labels",
-            two_labels,
-            "keep the clip with the right label, remove the other",
-            "pair",
-        ),
+        Finding("similar", NOTE, alike, similar, session, "pair"),
+        Finding("two_labels", WARNING, labelled, two_labels, right, "pair"),
     ]
 
 
@@ -339,36 +330,28 @@ def clip_warnings(table: pd.DataFrame) -> list[Finding]:
     """Findings about clips that are silent, clipped or damaged, and missing classes."""
     labels = by_label(table)
     by_fold = pd.crosstab(labels["label"], labels["fold"]).drop("", errors="ignore")
+    missing = by_fold.index[(by_fold == 0).any(axis=1)].tolist()
     clips = table["clip_id"]
     silent = table["peak"] < SILENT
-    remedy = "listen to them, and remove empty clips"
+    clipped = table["clipped"] >= CLIPPED_SHARE
+    errors = table["damaged"][table["damaged"] != ""]
+    damaged = clips[errors.index].tolist()
+    listen = "listen to them, and remove empty clips"
     if (table.loc[silent, "channels"] > 1).any():
-        remedy += "; if channels in antiphase cancel, CHANNEL=1 takes only the first"
+        listen += "; if channels in antiphase cancel, CHANNEL=1 takes only the first"
+    never = "silent: never above -60 dB"
+    flat = f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops"
+    softer = "record at a lower level, or give each class as many clipped clips"
+    frames = "damaged MP3 frames: they are silent or distorted, the others are used"
+    again = "make the files again from their source, or remove them"
+    absent = "a class is missing in some fold"
+    add = "add clips of this class; scores of the fold leave the class out"
+    reasons = errors.tolist()
     return [
-        Finding("silent", WARNING, SILENCE, clips[silent].tolist(), remedy),
-        Finding(
-            "clipped",
-            WARNING,
-            f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops",
-            clips[table["clipped"] >= CLIPPED_SHARE].tolist(),
-            "record at a lower level, or give each class as many clipped clips",
-        ),
-        Finding(
-            "damaged",
-            WARNING,
-            "damaged MP3 frames: they are silent or distorted, the others are used",
-            clips[table["damaged"] != ""].tolist(),
-            "make the files again from their source, or remove them",
-            reasons=table.loc[table["damaged"] != "", "damaged"].tolist(),
-        ),
-        Finding(
-            "missing_class",
-            WARNING,
-            "a class is missing in some fold",
-            by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
-            "add clips of this class; scores of the fold leave the class out",
-            "class",
-        ),
+        Finding("silent", WARNING, never, clips[silent].tolist(), listen),
+        Finding("clipped", WARNING, flat, clips[clipped].tolist(), softer),
+        Finding("damaged", WARNING, frames, damaged, again, reasons=reasons),
+        Finding("missing_class", WARNING, absent, missing, add, "class"),
     ]
 
 
@@ -378,29 +361,19 @@ def clip_notes(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     end = dataset.duration
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
     shorter = shorter_duration(seconds.to_numpy(), end) if len(table) else ""
-    narrow = table["bandwidth"] < NARROW * table["sample_rate"] / 2
     clips = table["clip_id"]
+    padded = clips[(sound < end / 2) & sounding].tolist()
+    cut = clips[seconds > end * 1.01].tolist()
+    low = table["bandwidth"] < NARROW * table["sample_rate"] / 2
+    narrow = clips[low & sounding].tolist()
+    half = f"mostly silent: less than half of {end:.4g} s has sound"
+    longer = f"longer than {end:.4g} s: the end is cut"
+    top = f"nothing in the top {1 - NARROW:.0%} of the band"
+    coded = f"{top}: once at a lower rate, or coded"
+    proposed = ["DURATION"] if shorter else []
     return [
-        Finding(
-            "padded",
-            NOTE,
-            f"mostly silent: less than half of {end:.4g} s has sound",
-            clips[(sound < end / 2) & sounding].tolist(),
-        ),
-        Finding(
-            "cut",
-            NOTE,
-            f"longer than {end:.4g} s: the end is cut",
-            clips[seconds > end * 1.01].tolist(),
-        ),
-        Finding(
-            "narrow",
-            NOTE,
-            f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or"
-            " coded",
-            clips[narrow & sounding].tolist(),
-        ),
-        Finding(
-            "length", NOTE, shorter, ["DURATION"] if shorter else [], about="length"
-        ),
+        Finding("padded", NOTE, half, padded),
+        Finding("cut", NOTE, longer, cut),
+        Finding("narrow", NOTE, coded, narrow),
+        Finding("length", NOTE, shorter, proposed, about="length"),
     ]

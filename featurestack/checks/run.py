@@ -263,18 +263,16 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     measured = tested[tested["reason"] == ""].reset_index(drop=True)
     if len(unreadable) and dataset.source not in NAMED:
         dataset = replace(dataset, field=name_field(measured))
+    lost, reasons = unreadable["clip_id"].tolist(), unreadable["reason"].tolist()
+    what = "cannot be read, every command leaves them out"
+    remedy = (
+        f"convert or replace the files, then {make_command('features')}; if they were"
+        " moved, AUDIO_DIR= names where a table's files are"
+    )
     findings = [
         source_finding(tested),
         *duplicate_findings(table, fingerprints, dataset),
-        Finding(
-            "unreadable",
-            WARNING,
-            "cannot be read, every command leaves them out",
-            unreadable["clip_id"].tolist(),
-            f"convert or replace the files, then {make_command('features')}; if they"
-            " were moved, AUDIO_DIR= names where a table's files are",
-            reasons=unreadable["reason"].tolist(),
-        ),
+        Finding("unreadable", WARNING, what, lost, remedy, reasons=reasons),
         *clip_warnings(measured),
         *clip_notes(measured, dataset),
         *name_findings(dataset),
@@ -319,14 +317,10 @@ def same_classes(table: pd.DataFrame) -> Finding:
     for name in classes_in(table):
         plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         alike.setdefault(plain, []).append(name)
-    return Finding(
-        "same_classes",
-        WARNING,
-        "classes whose names differ only in case, blanks or the form of Unicode",
-        [" = ".join(map(ascii, names)) for names in alike.values() if len(names) > 1],
-        "give them one name if they are one class",
-        "name",
-    )
+    same = [" = ".join(map(ascii, each)) for each in alike.values() if len(each) > 1]
+    what = "classes whose names differ only in case, blanks or the form of Unicode"
+    remedy = "give them one name if they are one class"
+    return Finding("same_classes", WARNING, what, same, remedy, "name")
 
 
 def check_dataset(options: SourceOptions) -> int:
