@@ -12,7 +12,6 @@ source recordings, all changes of a run as one family.
 import json
 import time
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,8 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.page import Page, Section
-from featurestack.analysis.runs import Problem
 from featurestack.commandline.commands import command, options_from
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration, either, percent
@@ -34,7 +32,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.alterations import altered, writes_mp3
 from featurestack.predict.options import StressOptions
 from featurestack.results.config import digest
-from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, damage_named
+from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder
 from featurestack.results.selection import cache_that_trained, select_one
 from featurestack.scores.accuracy import scaled
 from featurestack.scores.significance import accuracy_interval
@@ -82,9 +80,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         )
     own = OwnFiles(run.path)
     own.require(FILE, "RUN")
-    changes: Changes = {}
-    with suppress(RequestError):  # none yet, of other weights, or damaged
-        changes = read_stress(run)
+    changes = read_stress(run)
     lacking = [name for name in CHANGES if name not in changes]
     if not writes_mp3() and MP3 in lacking:
         tell(f"{MP3} is left out: the libsndfile here writes none")
@@ -120,16 +116,13 @@ def hash_of_run(run: RunFolder) -> str:
 
 
 def read_stress(run: RunFolder) -> Changes:
-    """What was measured of the run; RequestError if it was of other weights, if the
-    file is damaged, or if there is none.
-    """
-    file, remedy = run.path / FILE, make_command("stress", f"RUN={run.path}")
-    with damage_named(file, remedy):
-        content = json.loads(file.read_text(encoding="utf-8"))
+    """What was measured of the run; empty if nothing was, or of other weights."""
+    try:
+        content = json.loads((run.path / FILE).read_text(encoding="utf-8"))
         changes: Changes = content["changes"]
-        if content["hash"] != hash_of_run(run):
-            raise RequestError(f"{file} was measured before the run changed: {remedy}")
-    return changes
+        return changes if content["hash"] == hash_of_run(run) else {}
+    except (OSError, ValueError, LookupError):  # none, or a damaged one
+        return {}
 
 
 def tested_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:
@@ -231,21 +224,16 @@ def make_stress(options: StressOptions) -> None:
 
 def stress_section(page: Page) -> Section | None:
     """The runs of the report that were stressed."""
-    tables, problems = [], []
-    for folder in [folder for run in page.found.runs for folder in run.folders]:
-        if (folder.path / FILE).is_file():
-            try:
-                tables.append(stress_table(folder, read_stress(folder)))
-            except RequestError as error:
-                problems.append(Problem(folder.name, str(error)))
+    folders = [folder for run in page.found.runs for folder in run.folders]
+    measured = [(folder, read_stress(folder)) for folder in folders]
+    tables = [stress_table(folder, changes) for folder, changes in measured if changes]
     if not tables:
-        return Section("", "", problems=problems)
+        return None
     return Section(
         "stress",
         "Stress",
         tables={"stress": pd.concat(tables, ignore_index=True)},
         values={"stressed": [what_breaks(table) for table in tables]},
-        problems=problems,
         leads={"What breaks it?": what_breaks(tables[0])},
     )
 
