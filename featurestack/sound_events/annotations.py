@@ -220,18 +220,23 @@ def read_events(
 
 
 def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
-    """The tables of TABLES=, by their names below it."""
-    if not tables.is_dir():
-        return {tables.name: tables}
-    names = files_below(tables)
-    names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
-    paths = {name: tables / name for name in names}
-    for record in tables.rglob(RECORD):
-        own = OwnFiles(record.parent, RECORD)
-        for name in filter(own.is_own, own.hashes):
-            place = (own.folder / name).relative_to(tables).as_posix()
-            if paths.pop(place, None):
-                noted["tables as predict wrote them, left out"][place] = None
+    """The tables of TABLES=, by their names below it. Those that predict wrote and
+    nobody corrected are named, and left out of a folder that has others too.
+    """
+    paths = {tables.name: tables}
+    if tables.is_dir():
+        names = files_below(tables)
+        names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
+        paths = {name: tables / name for name in names}
+    within = [record.parent for record in tables.rglob(RECORD)]
+    remark = "tables as predict wrote them" + (", left out" if within else "")
+    for folder in within or tables.parents:
+        own = OwnFiles(folder, RECORD)
+        unchanged = [folder / name for name in filter(own.is_own, own.hashes)]
+        for name in [name for name, path in paths.items() if path in unchanged]:
+            noted[remark][name] = None
+            if within:
+                del paths[name]
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"

@@ -104,6 +104,9 @@ def write_check(
     folder `check` in OUT, or check-2 … next to one that the user has changed; seconds:
     how long each recording lasts.
     """
+    from scipy.signal import spectrogram
+
+    from featurestack.analysis.clips import as_image
     from featurestack.analysis.page import render
 
     rate = model.sample_rate
@@ -127,7 +130,10 @@ def write_check(
         sound = io.BytesIO()
         soundfile.write(sound, y, rate, format="WAV")
         content[name] = sound.getvalue()
-        card = {"sound": name, "picture": spectrogram(y, rate)}
+        length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
+        _, _, power = spectrogram(y, nperseg=length, noverlap=length * 3 // 4)
+        picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
+        card = {"sound": name, "picture": picture}
         cards.append(card | row._asdict() | {"begin": begin, "until": until})
     table.insert(0, "sound", [*content])
     words = table["predicted"].map({True: "yes", False: "no"})
@@ -142,22 +148,9 @@ def write_check(
     own.write(content)
     own.remove_others()
     tell(
-        f"{own.folder / PAGE}: {len(table):,} to listen to, of"
-        f" {counted(predicted.sum(), 'detection')} and {(~predicted).sum():,} below the"
-        " thresholds; give the table that it saves to CHECKED=, or"
-        f" {own.folder / TABLE} with yes, no or unsure in the column correct"
+        f"{own.folder / PAGE}: {counted(len(table), 'detection')} to listen to; give"
+        " the table that it saves to CHECKED="
     )
-
-
-def spectrogram(y: NDArray[np.floating], rate: int) -> str:
-    """WebP as base64 of the decibels by time and frequency."""
-    from scipy.signal import spectrogram as power
-
-    from featurestack.analysis.clips import as_image
-
-    length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
-    _, _, values = power(y, nperseg=length, noverlap=length * 3 // 4)
-    return as_image(10 * np.log10(values + 1e-12), PICTURE)
 
 
 # ---- what the answers say about all detections

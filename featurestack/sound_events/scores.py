@@ -343,9 +343,6 @@ def read_tested(run: RunFolder, folds: Sequence[int] | None = None) -> ScoredFra
             probabilities.append(stored["probabilities"].astype(np.float32))
             times.append(stored["time"])
             hop = float(stored["hop"])
-            shape = stretches[-1]["frames"].sum(), len(run.classes)
-            if probabilities[-1].shape != shape:
-                raise ValueError("its tables do not fit each other")
     every = pd.concat(stretches, ignore_index=True)
     frames = Frames(every, np.concatenate(times), hop, tuple(run.classes))
     annotated = pd.concat(events, ignore_index=True).drop_duplicates()

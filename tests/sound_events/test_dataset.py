@@ -98,7 +98,9 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
         make_events(given)
     # whoever names them, or has corrected them, has them read
     make_events(options(tmp_path, tables=tmp_path / "audio/detections.csv", name="b"))
-    assert f"2 recordings, 14 s, {len(table)} events" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"2 recordings, 14 s, {len(table)} events" in out
+    assert "\ntables as predict wrote them: 1, the first detections.csv" in out
     (tmp_path / "audio" / "detections.csv").write_text(detections.replace("low", "l"))
     make_events(options(tmp_path, tables=tmp_path / "audio", name="c"))
     assert "left out" not in capsys.readouterr().out
