@@ -82,25 +82,12 @@ def tell_model(model: Model, files: Mapping[str, Path], data: Path) -> None:
         )
 
 
-def answer_table(
-    model: Model, clips: Iterable[tuple[Hashable, Samples]]
-) -> pd.DataFrame:
-    """`predicted` (see `Model.answers`) and a probability for each class, a row for
-    each clip, indexed by its key.
-    """
-    answers = [*model.answers(clips)]
-    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
-    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
-    table.insert(0, "predicted", [text for _, _, text in answers])
-    return table
-
-
 def predict_files(
     model: Model,
     files: Mapping[str, Path],
     places: Mapping[str, Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """`answer_table` of all folds' models together for the beginning of each file.
+    """`answered` for the beginning of each file, by all folds' models together.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
@@ -136,8 +123,9 @@ def answered(
     files: Iterable[tuple[str, Path]],
     parts: Callable[[str, Path, Info], Iterator[tuple[Hashable, Samples]]],
 ) -> tuple[pd.DataFrame, list[str]]:
-    """`answer_table` of the parts of files, by key and file; and the keys of the files
-    that cannot be read, which are named, as are those of a lower sample rate.
+    """`predicted` (see `Model.answers`) and a probability for each class, a row for
+    each part of the files, indexed by its key; and the keys of the files that cannot be
+    read, which are named, as are those of a lower sample rate.
     """
     rates: dict[str, int] = {}
     failures: dict[str, str] = {}  # file -> why
@@ -154,7 +142,10 @@ def answered(
                 unread.append(key)
 
     with audio.damaged_frames() as damaged:
-        table = answer_table(model, clips())
+        answers = [*model.answers(clips())]
+    values = np.reshape([own for _, own, _ in answers], (-1, len(model.classes)))
+    table = pd.DataFrame(values, [key for key, _, _ in answers], model.classes)
+    table.insert(0, "predicted", [text for _, _, text in answers])
     tell_low_rates(rates, model.sample_rate)
     tell_failures(failures, damaged, len({*rates, *failures}))
     return table, unread
@@ -188,7 +179,7 @@ def tell_failures(
 def predict_recordings(
     model: Model, recordings: Mapping[str, Path], hop: float
 ) -> pd.DataFrame:
-    """`answer_table` of windows of `model.window` seconds, one every `hop` seconds; the
+    """`answered` for windows of `model.window` seconds, one every `hop` seconds; the
     key is file, start and end. Recordings that cannot be read are left out, and named.
     RequestError if audio between windows would be left out.
     """

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from featurestack.commandline import DATA, registry
 from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, nearest, needed
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, is_or_are
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio, audio_headers
@@ -264,29 +264,20 @@ class Model:
         Memory does not grow with the number of clips.
         """
         require_clips(self.task, self.run.name if self.run else self.config.dataset)
+        thresholds = None
+        if self.task.multilabel:
+            each = [self.thresholds.get(name, np.inf) for name in self.classes]
+            thresholds = np.array(each)
         rest = iter(clips)
         while batch := list(itertools.islice(rest, BATCH)):
             keys, samples = zip(*batch)
             by_fold = self.networks.by_fold(*self.batch(samples))
             probabilities = self.networks.joined(by_fold)
-            predicted = self.predicted(samples, probabilities)
-            yield from zip(keys, probabilities, predicted)
-
-    def predicted(
-        self, clips: Sequence[Samples], probabilities: Probabilities
-    ) -> list[str]:
-        """The class of each clip, with tags all above their thresholds; "" if it is
-        withheld.
-        """
-        thresholds = None
-        if self.task.multilabel:
-            each = [self.thresholds.get(name, np.inf) for name in self.classes]
-            thresholds = np.array(each)
-        texts = names_of(decide(probabilities, thresholds), self.classes)
-        levels = [loudest_level(y, self.sample_rate) for y in clips]
-        loud = np.array(levels) > self.least_level
-        sure = probabilities.max(axis=1) >= self.least_probability
-        return [text if answer else "" for text, answer in zip(texts, loud & sure)]
+            levels = [loudest_level(y, self.sample_rate) for y in samples]
+            loud = np.array(levels) > self.least_level
+            sure = probabilities.max(axis=1) >= self.least_probability
+            decided = decide(probabilities, thresholds) & (loud & sure)[:, None]
+            yield from zip(keys, probabilities, names_of(decided, self.classes))
 
 
 def set_threads(threads: str) -> None:
@@ -403,12 +394,9 @@ def scaled(samples: ArrayLike) -> Samples:
             f"samples are {y.dtype}: expected floats of full scale 1, int16, int32 or"
             " uint8"
         )
-    unfit = int((~np.isfinite(y)).sum())
-    if unfit:
-        are = "is" if unfit == 1 else "are"
-        raise RequestError(
-            f"{counted(unfit, 'sample')} of {y.size:,} {are} NaN or infinite"
-        )
+    if unfit := int((~np.isfinite(y)).sum()):
+        number = f"{counted(unfit, 'sample')} of {y.size:,}"
+        raise RequestError(f"{number} {is_or_are(unfit)} NaN or infinite")
     peak = float(np.abs(y).max())
     # integers that were only cast to floats are whole, however quiet they are
     if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
