@@ -345,12 +345,13 @@ def verify(
     Parameters
     ----------
     run : str
-        A run's name, path or unique prefix, or `last`.
+        From `fs.fit`, or its name, path or unique prefix, or `last`; by default the
+        cache of `dataset` is read.
 
     Returns
     -------
     bool
-        False if something failed.
+        Whether nothing is damaged, and predictions are the same.
 
     Examples
     --------

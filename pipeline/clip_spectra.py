@@ -65,7 +65,17 @@ class StoredMap(NamedTuple):
 class Clip:
     """The samples of a clip, and the intermediates that its features share.
 
-    Clip(y, 44100).mel_db(MelBank(), Framing())  # (128, 431)
+    Parameters
+    ----------
+    y : array (samples,)
+        float32, mono, at most 1 in size.
+    sample_rate : int
+        Hz.
+
+    Examples
+    --------
+    >>> fs.compute(fs.Clip(np.ones(44_100, np.float32), 44_100), "rms").values.max()
+    np.float32(1.0)
     """
 
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
