@@ -19,42 +19,21 @@ from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
 
-CORE = (
-    "commandline",
-    "storage",
-    "features_cache",
-    "results",
-    "scores",
-    "linear",
-    "pipeline",
-    "checks",
-    "train",
-    "predict",
-    "analysis",
-)
 CACHE = ("commandline", "storage", "features_cache", "pipeline")  # it stands alone
+STAGES = ("results", "scores", "linear", "checks", "train", "predict", "analysis")
+CORE = (*CACHE, *STAGES)
 TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
 # subjects that few users need, imported where they are used
 SUBJECTS = ("answers", "embeddings", "feature_importance", "sound_events")
-SMALL = (
-    "cluster",
-    "live",
-    "onnx",
-    "paper",
-    "predictions",
-    "robustness",
-    "trackers",
-)  # subjects of one module each
+# subjects of one module each
+SMALL = ("cluster", "live", "onnx", "paper", "predictions", "robustness", "trackers")
 PACKAGES = (*CORE, *SUBJECTS)
 
 
 def folder_of(package):
     """Where a package of featurestack lies in the repository."""
-    return (
-        ROOT / package
-        if package in (*TOP, "tests")
-        else ROOT / "featurestack" / package
-    )
+    home = ROOT if package in (*TOP, "tests") else ROOT / "featurestack"
+    return home / package
 
 
 MODULES = {
@@ -88,17 +67,9 @@ RARE = {
     "wandb",
     "IPython",
 }
-HEAVY = {
-    "numpy",
-    "pandas",
-    "h5py",
-    "scipy",
-    "sklearn",
-    "matplotlib",
-    "numba",
-    "librosa",
-    "torch",
-}
+HEAVY = {"numpy", "pandas", "h5py", "scipy", "sklearn", "matplotlib", "numba"}
+HEAVY |= {"librosa", "torch"}
+SCIPYS = ("scipy.signal", "scipy.fft", "scipy.special")
 LIBRARIES = "pandas, h5py"  # which every command loads, but no help
 PLOTTING = "matplotlib.figure"  # and those before
 # modules, and calls -> libraries that they may load, and what they must not
@@ -114,18 +85,8 @@ LOADS_NOT = {
     "from featurestack.pipeline.show_features import feature_table;"
     "feature_table(44100, 5.0)": (
         LIBRARIES,
-        RARE - {NETWORKS}
-        | {
-            "featurestack.results.run_folder",
-            "sklearn",
-            "matplotlib",
-            "torch",
-            "librosa",
-            "numba",
-            "scipy.signal",
-            "scipy.fft",
-            "scipy.special",
-        },
+        {*RARE, *HEAVY, *SCIPYS, "featurestack.results.run_folder"}
+        - {NETWORKS, "numpy", "pandas", "h5py", "scipy"},
     ),
     "featurestack.analysis.report": (
         PLOTTING,
@@ -161,17 +122,7 @@ for libraries, modules in json.loads(sys.argv[1]):
 
 
 # package -> packages that its modules must not import
-STAGE_PACKAGES = {
-    "pipeline",
-    "features_cache",
-    "results",
-    "scores",
-    "linear",
-    "checks",
-    "train",
-    "predict",
-    "analysis",
-}
+STAGE_PACKAGES = {"pipeline", "features_cache", *STAGES}
 FORBIDDEN = {
     "commandline": STAGE_PACKAGES | {"storage", "torch", "librosa", "h5py"},
     "storage": STAGE_PACKAGES | {"torch", "librosa", "h5py"},
@@ -320,10 +271,7 @@ def test_the_wheel_takes_the_top_folders_from_where_they_lie():
 
 
 def test_the_pages_that_the_code_names_are_there():
-    for path in [
-        *MODULES.values(),
-        *(ROOT / "bench").glob("*.py"),
-        *(ROOT / "tests").rglob("*.py"),
-    ]:
+    others = [*(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    for path in [*MODULES.values(), *others]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"

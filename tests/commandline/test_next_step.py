@@ -6,35 +6,21 @@ import pytest
 
 from featurestack.commandline.next_step import State, next_step
 
+BY_QUICK = {
+    "chroma mel mfcc waveform": "'mel mfcc chroma mel+mfcc+chroma'",
+    "modulation mel mfcc": "'mel mfcc mel+mfcc mel+mfcc+modulation'",
+    "mel waveform": "mel",
+}
+FIRST = {cached: f"{sets} MODEL=texturenet" for cached, sets in BY_QUICK.items()}
+FIRST |= {"waveform": "waveform MODEL=aclnet", "embedding": "embedding MODEL=ridge"}
+FIRST = {cached: f"train DATASET=synth FEATURES={own}" for cached, own in FIRST.items()}
+FIRST[""] = "features DATASET=synth"
 
-@pytest.mark.parametrize(
-    ("cached", "quick"),
-    [
-        (
-            "chroma mel mfcc waveform",
-            (
-                "train DATASET=synth FEATURES='mel mfcc chroma mel+mfcc+chroma'"
-                " MODEL=texturenet"
-            ),
-        ),
-        (
-            "modulation mel mfcc",
-            (
-                "train DATASET=synth FEATURES='mel mfcc mel+mfcc mel+mfcc+modulation'"
-                " MODEL=texturenet"
-            ),
-        ),
-        ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texturenet"),
-        ("waveform", "train DATASET=synth FEATURES=waveform MODEL=aclnet"),
-        ("embedding", "train DATASET=synth FEATURES=embedding MODEL=ridge"),
-        ("", "features DATASET=synth"),
-    ],
-)
+
+@pytest.mark.parametrize(("cached", "quick"), FIRST.items())
 def test_a_few_sets_by_a_quick_model_are_proposed(cached, quick):
-    frames = {
-        name: {"waveform": 22050, "embedding": 1}.get(name, 44)
-        for name in cached.split()
-    }
+    counts = {"waveform": 22050, "embedding": 1}
+    frames = {name: counts.get(name, 44) for name in cached.split()}
     state = State(["DATASET=synth"], frames=frames)
     assert next_step(state) == (f"make {quick}", "first")
 

@@ -146,14 +146,11 @@ def test_a_command_exits_with_its_status_and_prints_one_error(
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
-@pytest.mark.skipif(
-    not (ROOT / ".venv").is_dir(), reason="needs a clone that make has set up"
-)
+@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="make has not set it up")
 def test_a_python_without_the_libraries_is_told_which_one_has_them():
     outside = [os.path.realpath(sys.executable), "-S", "-m", "featurestack", "check"]
-    done = subprocess.run(
-        outside, cwd=ROOT, env={"HOME": "/"}, capture_output=True, text=True
-    )
+    how = {"cwd": ROOT, "env": {"HOME": "/"}, "capture_output": True, "text": True}
+    done = subprocess.run(outside, **how)
     assert done.returncode == 2
     assert done.stderr.startswith("error: this Python lacks ")
     assert ".venv/bin/activate" in done.stderr

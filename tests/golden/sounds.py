@@ -22,21 +22,16 @@ def easy_clips(folder):
             t = np.arange(int(RATE * (1 if recording % 2 else 0.6))) / RATE
             loudness = rng.uniform(0.05, 0.5) * (2 if label == "hiss" else 1)
             for take in "AB":
-                tone = np.sin(
-                    2 * np.pi * pitch * t * (1 + 0.3 * t * (label == "siren"))
-                )
+                rise = 1 + 0.3 * t * (label == "siren")
+                tone = np.sin(2 * np.pi * pitch * t * rise)
                 tone *= np.exp(-8 * t) if label in ("bell", "knock") else 1
                 name = f"{label}/{label}{recording}-{take}.wav"
-                soundfile.write(
-                    folder / name,
-                    0.09 * tone + 0.3 * loudness * rng.normal(size=len(t)),
-                    RATE,
-                )
+                y = 0.09 * tone + 0.3 * loudness * rng.normal(size=len(t))
+                soundfile.write(folder / name, y, RATE)
                 spans = label == "siren" and recording == 0 and take == "B"
                 fold = (recording + spans) % FOLDS + 1
-                rows.append(
-                    f"{name},{label},{fold},{label}{recording},{'xy'[number % 2]}"
-                )
+                own = f"{label}{recording},{'xy'[number % 2]}"
+                rows.append(f"{name},{label},{fold},{own}")
     (folder.parent / f"{folder.name}.csv").write_text("\n".join(rows) + "\n")
 
 
