@@ -323,8 +323,8 @@ def write_config(folder: Path, config: RunConfig) -> None:
 
 def history_row(values: Mapping[str, float], columns: Sequence[str]) -> str:
     """One line of history.csv, without its end; NaN is an empty field."""
-    for name in values.keys() - {*columns}:
-        raise RequestError(nearest("column of history.csv", name, columns))
+    if unknown := values.keys() - {*columns}:
+        raise RequestError(nearest("column of history.csv", min(unknown), columns))
     numbers = [values.get(column, math.nan) for column in columns]
     texts = [
         repr(number if isinstance(number, int) else float(number)) for number in numbers

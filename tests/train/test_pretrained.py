@@ -13,7 +13,14 @@ import torch
 from featurestack.results.training_options import Training
 from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import make_plan
-from featurestack.train.pretrained import PUBLISHED, fetch, fetched, fill, start_from
+from featurestack.train.pretrained import (
+    PUBLISHED,
+    fetch,
+    fetched,
+    fill,
+    set_norms,
+    start_from,
+)
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build, change
@@ -134,6 +141,18 @@ def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
     assert filled == without(state, "fc").keys()
     key = "layer1.1.conv2.weight"
     assert torch.equal(network.state_dict()[key], state[key])
+
+
+def test_norms_that_an_export_folded_are_set_without_changing_the_function():
+    chance = torch.Generator().manual_seed(0)
+    network = build("resnet18", 1, 4, (64, 78), generator=chance)
+    network.loaded = frozenset(network.state_dict())
+    x = torch.randn(8, 1, 64, 78, generator=chance)
+    expected = network.eval()(x)
+    set_norms(network, [x])
+    torch.testing.assert_close(network(x), expected, atol=1e-3, rtol=1e-3)
+    # in training too, where a norm takes the moments of its batch
+    torch.testing.assert_close(network.train()(x), expected, atol=1e-3, rtol=1e-3)
 
 
 def test_loaded_layers_take_their_share_of_the_rate(imagenet):
