@@ -157,17 +157,16 @@ def job_of(
 
 
 def named_source(dataset: str, name: str, cache: Path | None) -> list[str]:
-    """The words that name a dataset; a cache knows where its clips' audio is."""
+    """The words that name a dataset; a cache knows where its clips' audio is, and a
+    folder of its name may have other sounds.
+    """
     from featurestack.features_cache.cache import Cache
 
-    if cache and dataset not in NAMED and not Path(dataset).exists():
+    if cache and dataset not in NAMED and not is_cache(Path(dataset)):
         with suppress(RequestError):  # a damaged cache is reported later
-            audio, own_name = Cache(cache).audio_source
-            source = Path(audio)
-            if audio and source.exists():
-                near = source.is_relative_to(Path.cwd())
-                dataset = str(source.relative_to(Path.cwd()) if near else source)
-                name = own_name
+            source, own_name = Cache(cache).sounds
+            if source and Path(source).resolve() != Path(dataset).resolve():
+                dataset, name = source, own_name
     return [f"DATASET={dataset}", *([f"NAME={name}"] if name else [])]
 
 

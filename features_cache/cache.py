@@ -44,6 +44,7 @@ from featurestack.features_cache.names import (
     NAMED,
     Channel,
     cache_folder,
+    cached_in,
     dataset_name,
     extraction,
     is_cache,
@@ -385,6 +386,21 @@ class Cache(IndexSettings):
             source = ""
         return source, "" if dataset_name(source) == name else name
 
+    @property
+    def sounds(self) -> tuple[str, str]:
+        """The DATASET= and NAME= of the sounds where they lie now, as one types them;
+        '' and '' if they are gone. A cache without audio is itself.
+        """
+        source, name = self.audio_source
+        if not source or source in NAMED:
+            return source or str(self.folder), name
+        path = Path(source)
+        if not path.exists():
+            return "", ""
+        if path.is_relative_to(Path.cwd()) and path.name not in NAMED:
+            source = str(path.relative_to(Path.cwd()))
+        return source, name
+
     def command(self, features: str, *more: str) -> str:
         """The command that extracts these features, with the words `more`."""
         dataset, name = self.audio_source
@@ -410,7 +426,7 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
         if cache.source == str(path.resolve()):  # its audio was moved
             return cache
         raise unknown_dataset(dataset, data)
-    if not (dataset in NAMED or path.exists()):
+    if not (dataset in {*NAMED, *cached_in(data)} or path.exists()):
         raise unknown_dataset(dataset, data)
     require_readable(folder)
     refuse_unknown(features)

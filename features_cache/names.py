@@ -208,11 +208,6 @@ def no_features(folder: Path, data: Path, command: str) -> RequestError:
 def unknown_dataset(dataset: str, data: Path) -> RequestError:
     """The error for a dataset that is not there, with similar names and paths."""
     cached = cached_in(data)
-    if dataset in cached:
-        return RequestError(
-            f"{dataset} is a cache in {data}, and its audio is needed: give DATASET= as"
-            f" when it was made, or where its sounds are now, with NAME={dataset}"
-        )
     path = Path(dataset)
     beside = []
     for entry in path.parent.glob("[!.]*"):

@@ -22,6 +22,7 @@ from featurestack.features_cache.names import (
     NAMED,
     SYNTHETIC,
     cache_folder,
+    cached_in,
     dataset_name,
     is_cache,
     unknown_dataset,
@@ -94,8 +95,8 @@ def load(options: SourceOptions) -> Dataset:
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
-    word, folder_notes = folder_before_download(options)
-    options = replace(options, dataset=word)
+    options, folder_notes = located(options)
+    word = options.dataset
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
@@ -147,15 +148,26 @@ def load(options: SourceOptions) -> Dataset:
     )
 
 
-def folder_before_download(options: SourceOptions) -> tuple[str, tuple[str, ...]]:
-    """DATASET=, and a note if it names a download and a folder here, which is taken
-    unless the download is there.
+def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
+    """The options with the place of the sounds as DATASET=, and a note if it names a
+    download and a folder here, which is taken unless the download is there. The name of
+    a cache stands for the sounds that it was made of.
     """
-    word = options.dataset
-    here = word in ("esc50", "esc10") and Path(word).is_dir()
-    if not here or is_esc_layout(options.data / "esc50"):
-        return word, ()
-    return f"./{word}", (f"the folder {Path.cwd() / word} is read, nothing is fetched",)
+    word, data = options.dataset, options.data
+    here = Path(word).is_dir()
+    if word in ("esc50", "esc10") and here and not is_esc_layout(data / "esc50"):
+        note = f"the folder {Path.cwd() / word} is read, nothing is fetched"
+        return replace(options, dataset=f"./{word}"), (note,)
+    if word in NAMED or Path(word).exists() or word not in cached_in(data):
+        return options, ()
+    cache = Cache(cache_folder(word, data))
+    sounds, name = cache.sounds
+    if not sounds:
+        raise RequestError(
+            f"{word} is a cache in {data}, and its audio is needed, which was in"
+            f" {cache.source}: give DATASET= where it is now, with NAME={word}"
+        )
+    return replace(options, dataset=sounds, name=options.name or name), ()
 
 
 def load_cache(folder: Path, options: SourceOptions) -> Dataset:

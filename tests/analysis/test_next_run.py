@@ -1,11 +1,18 @@
 """The command that a report proposes for the runs that it ranks."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+import soundfile
 
 from featurestack.analysis.findings import findings
+from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.report import NEXT, with_ranking
 from featurestack.analysis.sections import train_again
 from featurestack.commandline.next_step import State, next_step
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
@@ -49,6 +56,24 @@ USED = "make predict AUDIO=FILE RUN=made/mel+mfcc-resnet18 RUNS=elsewhere"
 def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):
     assert proposed(made(*runs, clips=200), frames=frames) == (command, kind)
     assert NEXT[kind]
+
+
+def test_what_is_next_names_the_table_beside_which_a_folder_has_the_caches_name(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sounds = Path("digits/audio/a.wav"), Path("digits/audio/b.wav")
+    for file in sounds:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, np.zeros(800), 8_000)
+    Path("digits/digits.csv").write_text(
+        "filename,label,fold\naudio/a.wav,x,1\naudio/b.wav,y,2\n"
+    )
+    asked = FeaturesCommand(dataset="digits/digits.csv", features="rms", jobs=1)
+    assert extract_features(asked) == 0
+    for word in ("digits", "digits/digits.csv"):
+        (job,) = jobs(AnalysisOptions(dataset=word))
+        assert job.given == ("DATASET=digits/digits.csv",)
 
 
 def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):

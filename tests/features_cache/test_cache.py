@@ -10,7 +10,7 @@ from featurestack.commandline.errors import UnreadableClips
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.index import read_index, refresh
-from featurestack.features_cache.names import parse_channel, unknown_dataset
+from featurestack.features_cache.names import parse_channel
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 
@@ -126,7 +126,8 @@ def test_without_a_cache_those_that_are_there_are_named(cache, tmp_path):
         "yet: run make features DATASET=esc50 .*; there are features of DATASET=birds"
     ):
         cache_of("esc50", tmp_path / "data")
-    assert "its audio is needed" in str(unknown_dataset("birds", tmp_path / "data"))
+    with refused("run make features DATASET=birds NAME=x"):
+        cache_of("birds", tmp_path / "data", "x")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,10 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     clips = dataset(tmp_path / "brought", tmp_path)
     assert clips.table["clip_id"].tolist() == ["a", "b"]
     assert (clips.name, clips.samples, clips.source) == ("brought", 16_000, "brought")
+    external.create_cache(
+        tmp_path / "data" / "own" / "features", table, sample_rate=8_000, duration=2.0
+    )
+    assert dataset("own", tmp_path).read_only
     where = FeaturesCommand(dataset=str(tmp_path / "brought"), data=tmp_path / "data")
     assert summarise_dataset(where) == 0
     with refused("no audio"):
@@ -112,7 +116,11 @@ def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_th
     other = class_folders(tmp_path / "others" / "mine", each=3)
     with refused(f"holds features of {folder}, not of {other}; .* NAME=mine2"):
         dataset(other, tmp_path)
+    (named,) = {dataset("mine", tmp_path).source, dataset(folder, tmp_path).source}
+    assert named == str(folder)  # the cache's name, typed elsewhere
     folder.rename(tmp_path / "elsewhere")
+    with refused(f"audio is needed, which was in {folder}: .* NAME=mine"):
+        dataset("mine", tmp_path)
     moved = dataset(tmp_path / "elsewhere", tmp_path, name="mine")
     assert moved.cached is not None and moved.source == f"{tmp_path}/elsewhere"
     class_folders(tmp_path / "new", each=2)
