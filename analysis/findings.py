@@ -262,7 +262,7 @@ def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
             if ranking.reason == "joined":
                 why = (
                     f"joined from {run.joined_from} features that were tested one by"
-                    " one on these folds"
+                    " one on these folds; answer chooses sets without the tested fold"
                 )
             problems.append(Problem(run.name, f"not compared: {why}"))
     return problems

@@ -279,7 +279,7 @@ def planned(
                  follows from the features that `others` have tested one by one
     """
     plan = make_plan(options)
-    tested = run_json.finished_alone(others, plan.task.name)
+    tested = run_json.finished_alone(others, plan.cache, plan.task.name)
     joined = run_json.joined_from(plan.channel_names, tested)
     return placed(replace(plan, joined_from=joined_from or joined))
 

@@ -29,6 +29,7 @@ from featurestack.results.config import (
     digest,
 )
 from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.results.selection import is_of_today
 from featurestack.scores.accuracy import fit_temperature
 from featurestack.scores.metrics import indicator
 from featurestack.storage.files import Lock
@@ -140,14 +141,17 @@ def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
     return len(alone) if len(parts) > 1 and parts < alone else 0
 
 
-def finished_alone(runs: Iterable[RunFolder], task: str) -> set[str]:
-    """The features of which a run of their own has finished all folds of a task."""
+def finished_alone(runs: Iterable[RunFolder], cache: Cache, task: str) -> set[str]:
+    """The features of which a run of their own has finished all folds of a task on the
+    data that the cache has today.
+    """
     alone = set()
     for run in runs:
         with suppress(RequestError, OSError):  # a report names damaged runs
             config = run.config
             single = config.training and "+" not in config.features
-            if single and config.task == task and run.finished == run.folds:
+            finished = config.task == task and run.finished == run.folds
+            if single and finished and is_of_today(config, cache):
                 alone.add(config.features)
     return alone
 

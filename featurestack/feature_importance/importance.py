@@ -298,7 +298,7 @@ def measured_by(scores: SetScores, fits: "Fits", hash_: str) -> Importance:
     """The tables of these scores."""
     plan, features = fits.plan, scores.features
     runs = find(plan.options.runs, plan.path.parent.name)
-    tested = finished_alone(runs, plan.task.name)
+    tested = finished_alone(runs, plan.cache, plan.task.name)
     joined = joined_from(features, tested)
     tables = {
         "features": measures_table(scores),

@@ -21,6 +21,7 @@ from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select
 from featurestack.train import run
 from featurestack.train.options import RemoveOptions, RunOptions
+from featurestack.train.run_json import finished_alone
 from featurestack.train.runs import remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
@@ -58,9 +59,11 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
     assert len(find(changed.runs)) == 2
     cache = Cache(changed.dataset)
     assert [each.name for each in of_today([old, new], cache)] == [new.name]
+    assert finished_alone([old], cache, "classes") == set()
     folder = Path(changed.dataset)
     shutil.rmtree(folder)
     fill(folder, clip_table())  # the clips of before: their run is the current one
+    assert finished_alone([old], Cache(folder), "classes") == {"mel"}
     capsys.readouterr()
     assert run.execute(changed).path == old.path
     assert "has these folds already" in capsys.readouterr().err

@@ -4,6 +4,7 @@ wrong or missing.
 
 import copy
 import json
+from types import SimpleNamespace
 
 from torch import nn
 
@@ -103,10 +104,10 @@ def test_a_set_of_some_features_that_were_finished_alone_is_joined(tmp_path):
     runs = [*of_sets(mel=0.8, mfcc=0.7, rms=0.5, mel_zcr=0.6)]
     unfinished = MadeRun(features="chroma", folds=(1,))
     make_runs(tmp_path, made_clips(50, 5, folds=2), [*runs, unfinished])
-    made = find(tmp_path, "made")
-    tested = finished_alone(made, "classes")
+    made, cache = find(tmp_path, "made"), SimpleNamespace(features=())
+    tested = finished_alone(made, cache, "classes")
     assert tested == {"mel", "mfcc", "rms"}
-    assert finished_alone(made, "tags") == set()
+    assert finished_alone(made, cache, "tags") == set()
     for features in ("mfcc mel", "rms mel"):  # whatever their ranks are
         assert joined_from(features.split(), tested) == 3
     for features in ("mel", "mel mfcc rms", "mel zcr", "mel chroma"):
