@@ -93,7 +93,7 @@ def chance_of(main: Ranking) -> str:
 def advice(f: Findings) -> str:
     """`Use mel with linear.`, or why there is none.
 
-    `Recommended: mel with ridge, which 3 of 5 folds chose.` of a choice.
+    `Recommended: mel with ridge; 3 of 5 folds chose exactly this set.` of a choice.
     """
     main = ranking_of(f)
     use = to_use(f)
@@ -121,7 +121,7 @@ def advice(f: Findings) -> str:
     if f.choice:
         folds = counted(len(f.choice.sets), "fold")
         agreeing = f.choice.agreeing or "none"
-        return f"Recommended: {use}, which {agreeing} of {folds} chose."
+        return f"Recommended: {use}; {agreeing} of {folds} chose exactly this set."
     return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {use}."
 
 

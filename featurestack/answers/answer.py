@@ -294,7 +294,7 @@ def conclude(
     own = run.name
     if found := run.config.choice:
         own = found.recommended_run
-        lines.append(f"Chosen: {section.chosen(found)}.")
+        lines.append(f"In the sets of the folds: {section.chosen(found)}.")
         lines.append(section.recommended(found, chance=chance))
     options = question.options
     cache = cache_of(options.dataset, options.data, options.name)

@@ -14,8 +14,9 @@ more, or the share SPARED of what ridge lacks to 1 if that is less. Both have se
 test folds of ESC-10 and ESC-50 and of no other dataset. A feature whose removal does
 not lower the score is then removed.
 The set for later use is chosen in the same way from the scores of all folds together,
-if most folds chose it too; else it has the features that most folds agree on. No
-clip is left to test it, so it has no score.
+if most folds chose it too; else it has the features that most folds agree on, without
+those whose removal does not lower the score of all folds. No clip is left to test it,
+so it has no score.
 
 runs/<dataset>/answer/
     run.json               with its `choice`

@@ -113,7 +113,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     advice = (
         r"easy: In cross-validation the whole procedure classified \d+\.\d % of 48"
         r" clips correctly \(95 % interval \d+ to \d+\)\. Recommended:"
-        rf" {re.escape(found.recommended)} with \w+, which (\d|none) of 3 folds chose\."
+        rf" {re.escape(found.recommended)} with \w+; (\d|none) of 3 folds chose exactly"
     )
     assert re.search(advice, str(found))
     assert str(found).count("95 %") == 1

@@ -134,7 +134,7 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert all("f1" in features.split("+") for features in found.chosen.values())
     assert found.score.value > 0.8 and found.alone["f1"] > 0.8
     assert next(iter(found.alone)) == "f1"
-    assert "Chosen: f1 in 3 of 3 folds" in str(found)
+    assert "In the sets of the folds: f1 in 3 of 3 folds" in str(found)
     # the best feature is compared with each other one
     table = pd.read_csv(found.page.parent / "tables" / "chosen_features.csv")
     assert table["verdict"].tolist() == ["best", "worse"]
