@@ -9,7 +9,6 @@ from itertools import groupby
 
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking
-from featurestack.analysis.tables import Gain
 from featurestack.commandline.quantities import (
     counted,
     is_or_are,
@@ -252,7 +251,8 @@ def sure_of_several(f: Findings) -> str:
     """The comparison of the best configuration with the others."""
     second = f.tied[0] if f.tied else f.ranked[1]
     found = "no clear difference" if f.tied else "clearly worse"
-    texts = [f"{rival(f, second)}: {found}."]
+    reaches = f"{second.label} reaches {percent(second.score.value)} %"
+    texts = [f"{reaches}, {by_points(f, second.difference)}: {found}."]
     tied = len(f.tied) - 1
     worse = len(f.ranked) - 1 - len(f.tied) - (not f.tied)
     if tied > 0:
@@ -265,14 +265,6 @@ def sure_of_several(f: Findings) -> str:
             f"{counted(worse, 'other')} {is_or_are(worse)} clearly worse{also}."
         )
     return " ".join(texts)
-
-
-def rival(f: Findings, own: Ranked) -> str:
-    """A configuration, its score, and its difference to the best."""
-    return (
-        f"{own.label} reaches {percent(own.score.value)} %,"
-        f" {by_points(f, own.difference)}"
-    )
 
 
 def by_points(f: Findings, difference: Estimate) -> str:
@@ -318,15 +310,13 @@ def combine(f: Findings) -> str:
     best = (f.alike or f.ranked)[0].name
     into = [gain for gain in f.gains if gain.with_ == best]
     chosen = into or [gain for gain in f.gains if gain.without == best]
-    return " ".join(added(f, gain) for gain in chosen[:2])
-
-
-def added(f: Findings, gain: Gain) -> str:
-    """The gain of a set by one more feature."""
-    found = f"a {gain.verdict}" if gain.clear else gain.verdict
-    found = found.replace("not compared", "not tested")
-    what = by_points(f, gain.difference)
-    return f"Adding {gain.added} to {gain.base}: {what}, {found}."
+    texts = []
+    for gain in chosen[:2]:
+        found = f"a {gain.verdict}" if gain.clear else gain.verdict
+        found = found.replace("not compared", "not tested")
+        what = by_points(f, gain.difference)
+        texts.append(f"Adding {gain.added} to {gain.base}: {what}, {found}.")
+    return " ".join(texts)
 
 
 def classes(f: Findings) -> str:
