@@ -163,7 +163,7 @@ def error_browser(page: Page) -> Section:
     clips = [*difficulty.index]
     wrong = [*difficulty.index[difficulty["wrong"] > 0]]
     mistake = common_mistake(runs[0])
-    examples = [mistake.wrong, mistake.right] if mistake else []
+    examples = [mistake["wrong"], mistake["right"]] if mistake else []
     shown: list[str] = []
     images: Mapping[str, object] = {}
     audio: dict[str, str] = {}

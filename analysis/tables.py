@@ -153,25 +153,16 @@ def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
     return sorted(classes[:most])
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """The most frequent error of a run, and two clips to compare."""
-
-    true: str  # classes
-    predicted: str
-    count: float  # a mean over seeds
-    of: int  # the clips of the true class
-    wrong: str  # the surest clip with this error
-    right: str  # the surest correct clip of the predicted class, '' for none
-    equals: int  # the number of other pairs of classes with the same count
-
-
-def common_mistake(run: Run) -> Mistake | None:
-    """The most frequent error; None if the run predicts everything correctly."""
+def common_mistake(run: Run) -> dict[str, Any] | None:
+    """The most frequent error: true and predicted class, count (a mean over seeds), of
+    (the clips of the true class), equals (other errors with the same count), wrong and
+    right (the surest clips with it and of the predicted class, '' for none). None if
+    the run predicts everything correctly.
+    """
     pairs = confused_pairs(run, len(run.classes) ** 2)
     if pairs.empty:
         return None
-    first = pairs.iloc[0]
+    first = pairs.to_dict("records")[0]
     true = run.classes.index(first["true"])
     predicted = run.classes.index(first["predicted"])
     probability = run.probabilities.mean(axis=0)[:, predicted]
@@ -185,8 +176,7 @@ def common_mistake(run: Run) -> Mistake | None:
         for chosen in (mistaken, correct)
     )
     equals = int((pairs["count"] == first["count"]).sum()) - 1
-    names = first["true"], first["predicted"]
-    return Mistake(*names, first["count"], int(first["of"]), wrong, right, equals)
+    return first | {"wrong": wrong, "right": right, "equals": equals}
 
 
 # ---- ablations: the effect of more features

@@ -11,7 +11,6 @@ from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.tables import (
-    Mistake,
     ablations,
     classes_shown,
     common_mistake,
@@ -132,7 +131,9 @@ def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
     counts = tables.confusion_counts(run)
     shown = classes_shown(counts)
     mistake = common_mistake(run)
-    assert {mistake.true, mistake.predicted} <= {run.classes[place] for place in shown}
+    assert {mistake["true"], mistake["predicted"]} <= {
+        run.classes[place] for place in shown
+    }
     assert len(shown) == 12 and shown == sorted(shown)
     assert classes_shown(counts[:5, :5]) == [0, 1, 2, 3, 4]
 
@@ -146,4 +147,6 @@ def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run):
         ("e", "e", 2, "dog", [0.7, 0.3]),
     ]
     mistake = common_mistake(hand_run("mel", ["dog", "rain"], rows))
-    assert mistake == Mistake("dog", "rain", 2, 3, wrong="b", right="c", equals=0)
+    expected = {"true": "dog", "predicted": "rain", "count": 2, "of": 3}
+    expected |= {"share": 2 / 3, "wrong": "b", "right": "c", "equals": 0}
+    assert mistake == expected
