@@ -116,9 +116,8 @@ def pcen(y, sr, **more):
     names = ("gain", "bias", "power", "time_constant", "eps")
     gains = {name: more.pop(name) for name in names}
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
-    return librosa.pcen(
-        magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains
-    )
+    hop_length = more["hop_length"]
+    return librosa.pcen(magnitude * 2**31, sr=sr, hop_length=hop_length, **gains)
 
 
 def hpss_mel(part, y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):

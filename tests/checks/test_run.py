@@ -175,10 +175,8 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
 ):
     leaking = CLEAN | {"1.wav": CLEAN["3.wav"], "0.wav": np.zeros(SECONDS * RATE)}
     folder = tmp_path / "data" / "mine" / "features"
-    for sounds, status, kinds in (
-        (leaking, 1, ["duplicates_across_folds", "silent"]),
-        (CLEAN, 0, []),
-    ):
+    kinds_of_leaking = ["duplicates_across_folds", "silent"]
+    for sounds, status, kinds in ((leaking, 1, kinds_of_leaking), (CLEAN, 0, [])):
         path = make(tmp_path, sounds)
         options = SourceOptions(dataset=str(path), data=tmp_path / "data")
         assert check_dataset(options) == status
@@ -221,10 +219,8 @@ def test_names_of_classes_that_look_the_same_are_named(tmp_path):
     names = ["dog", "Dog", "do g", "caf\u00e9", "cafe\u0301", "cat", "hen", "owl"]
     rows = [f"{n}.wav,{names[n % 8]},{1 + n // 8},{n}" for n in range(16)]
     found = findings(make(tmp_path, {f"{n}.wav": noise(n) for n in range(16)}, rows))
-    assert found["same_classes"].names == [
-        "'Dog' = 'do g' = 'dog'",
-        "'cafe\\u0301' = 'caf\\xe9'",
-    ]
+    same = ["'Dog' = 'do g' = 'dog'", "'cafe\\u0301' = 'caf\\xe9'"]
+    assert found["same_classes"].names == same
 
 
 # ---- predictions from artefacts, and the price of a leak

@@ -36,9 +36,12 @@ class ChangingDataset:
             self._made += 1
             name = f"clip{self._made:05d}"
             label = f"label{self._made % 4}"
-            self.rows.append(
-                {"filename": f"{name}.wav", "label": label, "fold": self._made % 5 + 1}
-            )
+            row = {
+                "filename": f"{name}.wav",
+                "label": label,
+                "fold": self._made % 5 + 1,
+            }
+            self.rows.append(row)
             self.record(name)
         self.write()
 
@@ -76,9 +79,8 @@ class ChangingDataset:
 
     def record(self, name):
         """Write new audio to this clip's file; return its path."""
-        noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(
-            0, 0.1, SAMPLE_RATE
-        )
+        seed = self.rng.randrange(1 << 30)
+        noise = np.random.default_rng(seed).normal(0, 0.1, SAMPLE_RATE)
         path = self.folder / f"{name}.wav"
         soundfile.write(path, noise, SAMPLE_RATE)
         return path

@@ -44,9 +44,8 @@ def stored(sounds, feature):
 def contents(cache, feature):
     """{clip id: bytes} of a feature in a cache."""
     ids = cache.clips["clip_id"].tolist()
-    return {
-        clip: values.tobytes() for clip, values in zip(ids, cache.read(feature, ids))
-    }
+    read = zip(ids, cache.read(feature, ids))
+    return {clip: values.tobytes() for clip, values in read}
 
 
 def done(folder, features):

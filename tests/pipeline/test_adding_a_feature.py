@@ -23,10 +23,8 @@ def example():
     saved = FEATURES.pop("crest", None)
     code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert code
-    exec(
-        compile(code[1], str(DOCUMENT), "exec"),
-        {"__name__": "featurestack.pipeline.features.crest"},
-    )
+    names = {"__name__": "featurestack.pipeline.features.crest"}
+    exec(compile(code[1], str(DOCUMENT), "exec"), names)
     yield "crest"
     del FEATURES["crest"]
     if saved:
@@ -36,9 +34,8 @@ def example():
 def test_the_example_is_a_feature_with_variants_and_a_card(example):
     tone = 0.4 * np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
     crest = variant(example)
-    values, louder, silent = (
-        crest.compute(Clip(factor * tone, 44100)) for factor in (1, 2, 0)
-    )
+    clips = [Clip(factor * tone, 44100) for factor in (1, 2, 0)]
+    values, louder, silent = map(crest.compute, clips)
     assert values.shape == crest.shape(44100, 44100) == (1, 87)
     assert values[0, 5:-5] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
     assert louder == pytest.approx(values, abs=1e-4) and not silent.any()

@@ -36,9 +36,8 @@ KINDS = {
 
 def write(path, subtype="PCM_16", rate=RATE, channels=1, seconds=1.0):
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
-    y = tone[:, None] + 0.05 * np.random.default_rng(7).standard_normal(
-        (len(tone), channels)
-    )
+    noise = np.random.default_rng(7).standard_normal((len(tone), channels))
+    y = tone[:, None] + 0.05 * noise
     container = {".opus": "OGG"}.get(path.suffix)
     soundfile.write(path, y, rate, subtype=subtype, format=container)
     return path
@@ -135,10 +134,8 @@ def test_zeros_follow_a_short_clip(tmp_path, length):
     soundfile.write(tmp_path / "a.wav", np.ones(length), RATE, subtype="FLOAT")
     for samples in (1, 5 * RATE):
         clip = audio.load_clip(tmp_path / "a.wav", RATE, samples)
-        assert (
-            clip.sum() == clip[:length].sum() == min(length, samples)
-            and len(clip) == samples
-        )
+        assert clip.sum() == clip[:length].sum() == min(length, samples)
+        assert len(clip) == samples
 
 
 @pytest.mark.parametrize("kind", ["16-bit.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"])
@@ -153,9 +150,8 @@ def test_a_truncated_file_is_refused_and_its_whole_part_is_read_in_windows(
         audio.decode(path)
     (reason,) = audio.file_infos([path])  # a kept error must not keep its file open
     assert "truncated" in str(reason)
-    assert str(path) not in [
-        os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()
-    ]
+    opened = Path("/proc/self/fd").iterdir()
+    assert str(path) not in map(os.path.realpath, opened)
     (info,) = audio.file_infos([path], truncated=True)
     assert 0 < info.frames < whole.frames
     if info.lost:

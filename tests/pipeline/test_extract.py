@@ -59,9 +59,8 @@ def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, quick, jobs)
         soundfile.write(folder / f"{name}.mp3", y, 16_000)
     damage_frame(folder / "broken.mp3")
     data = tmp_path / "data"
-    asked = FeaturesCommand(
-        dataset=str(folder.parent), data=data, features="rms zcr", jobs=jobs
-    )
+    given = {"dataset": str(folder.parent), "data": data, "jobs": jobs}
+    asked = FeaturesCommand(features="rms zcr", **given)
     assert extract.extract_features(asked) == 0
     output = capfd.readouterr()
     printed = output.out + output.err
@@ -139,9 +138,8 @@ def fill(sounds, part):
 def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
     extract.extract_features(options(sounds, part="2/3"))
     shown = capsys.readouterr().out
-    assert (
-        "5 of 8 clips are still missing (PART=1/3 3/3)\nnext: make features " in shown
-    )
+    missing = "5 of 8 clips are still missing (PART=1/3 3/3)"
+    assert f"{missing}\nnext: make features " in shown
     for part in ("1/3", "3/3"):
         extract.extract_features(options(sounds, part=part))
     shown = capsys.readouterr().out
@@ -184,9 +182,8 @@ def test_a_feature_of_another_s_map_is_framed_like_the_other(of, name):
 
 
 def test_a_duration_is_samples_of_the_rate_and_the_name_of_every_rate():
-    shorter, longer = (
-        resolve_feature(parse_channel("mel@frame=64.0"), rate) for rate in (8000, 16000)
-    )
+    channel = parse_channel("mel@frame=64.0")
+    shorter, longer = (resolve_feature(channel, rate) for rate in (8000, 16000))
     assert shorter.stored == longer.stored == "mel@frame=64"
     stated = parse_channel("mel@hop_length=256,n_fft=1024")
     assert longer.recorded == resolve_feature(stated).recorded
@@ -225,7 +222,6 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
 def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):
     given = {"dataset": at_16_khz(tmp_path / "sounds"), "data": tmp_path / "data"}
     names = "mel@n_fft=512 mel@n_fft=1024"
-    assert (
-        extract.extract_features(FeaturesCommand(features=names, jobs=1, **given)) == 0
-    )
+    asked = FeaturesCommand(features=names, jobs=1, **given)
+    assert extract.extract_features(asked) == 0
     assert "mel" not in Cache(tmp_path / "data" / "sounds" / "features")

@@ -102,9 +102,8 @@ def agrees(name, sounds):
         except Impossible:
             assert rate == 8000
             continue
-        theirs.append(
-            reference.compute(chosen.feature.name, y, rate, **chosen.parameters)
-        )
+        kind = chosen.feature.name
+        theirs.append(reference.compute(kind, y, rate, **chosen.parameters))
     assert np.isfinite(ours).all() and np.abs(ours).max() <= LARGEST_FLOAT16
     kind = chosen.feature.name
     largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
@@ -259,9 +258,7 @@ def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_i
     monkeypatch,
 ):
     now = [0]  # nanoseconds
-    monkeypatch.setattr(
-        "featurestack.pipeline.clip_spectra.time.thread_time_ns", lambda: now[0]
-    )
+    monkeypatch.setattr("time.thread_time_ns", lambda: now[0])
 
     def lasts(nanoseconds):
         now[0] += nanoseconds

@@ -84,9 +84,8 @@ def test_parts_and_processes_of_windows_make_the_same_cache(folder, quick):
 
 def test_a_window_of_an_mp3_does_not_depend_on_those_before_it(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "MP3_PART", 4)
-    soundfile.write(
-        tmp_path / "r.mp3", np.random.default_rng(0).normal(0, 0.1, 20 * RATE), RATE
-    )
+    noise = np.random.default_rng(0).normal(0, 0.1, 20 * RATE)
+    soundfile.write(tmp_path / "r.mp3", noise, RATE)
     following, jumping = (audio.Recording(tmp_path / "r.mp3") for _ in range(2))
     in_order = [following.window((start, start + 1)) for start in range(19)]
     for start in (5, 17, 9, 8, 0, 3, 12):

@@ -34,9 +34,8 @@ def threads(item):
     from threadpoolctl import threadpool_info
 
     np.ones((8, 8)) @ np.ones((8, 8))  # loads the libraries' threads
-    counts = {library["num_threads"] for library in threadpool_info()} | {
-        numba.get_num_threads()
-    }
+    counts = {library["num_threads"] for library in threadpool_info()}
+    counts.add(numba.get_num_threads())
     return counts, os.environ["OMP_NUM_THREADS"]
 
 
@@ -111,9 +110,8 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(
     folder = tmp_path / "sounds" / "features"
     wait_for(lambda: done(folder, MAPS) > 5 or started.poll() is not None)
     everybody = psutil.Process(started.pid).children(recursive=True)
-    spawned = [
-        one for one in everybody if "resource_tracker" not in " ".join(one.cmdline())
-    ]
+    tracker = "resource_tracker"
+    spawned = [one for one in everybody if tracker not in " ".join(one.cmdline())]
     assert len(spawned) == 3  # two workers and the server that they were forked from
     os.kill(started.pid, signal.SIGKILL)
     started.wait()

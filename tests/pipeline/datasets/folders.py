@@ -37,8 +37,6 @@ def esc_layout(folder, rows):
     for row in rows.split():
         write(folder / "audio" / row.split(",")[0])
     (folder / "meta").mkdir(exist_ok=True)
-    csv(
-        folder / "meta" / "any name.csv",
-        "\n".join(["filename,fold,category,src_file", *rows.split()]),
-    )
+    text = "\n".join(["filename,fold,category,src_file", *rows.split()])
+    csv(folder / "meta" / "any name.csv", text)
     return folder

@@ -2,6 +2,7 @@
 them groups.
 """
 
+import itertools
 import re
 import uuid
 
@@ -16,18 +17,15 @@ def clips(names, **columns):
     """A table of clips that are groups of their own; a name's first field is its
     class.
     """
-    table = pd.DataFrame(
-        {"clip_id": names, "path": [f"/x/{name}.wav" for name in names]}
-    )
+    paths = [f"/x/{name}.wav" for name in names]
+    table = pd.DataFrame({"clip_id": names, "path": paths})
     labels = [re.split("[_ ]", name)[0] for name in names]
     return table.assign(group=table["clip_id"], label=labels, **columns)
 
 
+SPEAKERS = "george", "lucas", "theo"
 DIGITS = [
-    f"{digit}_{speaker}_{take}"
-    for digit in range(4)
-    for speaker in ("george", "lucas", "theo")
-    for take in range(5)
+    "{}_{}_{}".format(*row) for row in itertools.product("0123", SPEAKERS, "01234")
 ]
 
 
@@ -49,12 +47,7 @@ def test_speakers_of_digits_are_named_with_the_words_to_type():
     ],
 )
 def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
-    rows = [
-        (word, site, take)
-        for word in ("dog", "cat")
-        for site in ("mill", "yard")
-        for take in range(4)
-    ]
+    rows = [*itertools.product(("dog", "cat"), ("mill", "yard"), range(4))]
     names = [name.format(word=word, site=site, take=take) for word, site, take in rows]
     table = clips(names).assign(label=[word for word, *_ in rows])
     field = name_field(table)
@@ -63,12 +56,9 @@ def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
 
 
 def test_a_speaker_with_a_hyphen_moves_no_field():
-    names = [
-        f"{speaker}_{word}_{take}"
-        for speaker in ("Ann-Kathrin", "Tom", "Eva")
-        for word in ("dog", "cat")
-        for take in range(4)
-    ]
+    speakers = "Ann-Kathrin", "Tom", "Eva"
+    rows = itertools.product(speakers, ("dog", "cat"), range(4))
+    names = [f"{speaker}_{word}_{take}" for speaker, word, take in rows]
     table = clips(names).assign(label=[name.split("_")[1] for name in names])
     field = name_field(table)
     assert {*field.value_of} == {"Ann-Kathrin", "Eva", "Tom"}
@@ -170,12 +160,7 @@ def test_of_esc_50_the_recordings_are_named_and_not_the_folds(ending):
 
 
 def test_numbers_of_speakers_come_before_takes_that_each_speaker_has():
-    names = [
-        f"{speaker:02d}-{number}-{take}-{word}"
-        for speaker in range(11, 21)
-        for number in range(4)
-        for take in "AB"
-        for word in range(3)
-    ]
+    rows = itertools.product(range(11, 21), range(4), "AB", range(3))
+    names = ["{}-{}-{}-{}".format(*row) for row in rows]
     table = clips(names).assign(label=[name[-1] for name in names])
     assert name_field(table).where == "field 1 of the names"

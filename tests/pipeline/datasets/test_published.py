@@ -47,11 +47,8 @@ def files():
             f"{name},{fold + 1},{target},{labels[target]},{number == 0},{source},A"
         )
         sounds[f"audio/{name}"] = silent_clip()
-    return {
-        "meta/esc50.csv": "\n".join([*rows, ""]).encode(),
-        "LICENSE": b"CC BY-NC",
-        **sounds,
-    }
+    table = "\n".join([*rows, ""]).encode()
+    return {"meta/esc50.csv": table, "LICENSE": b"CC BY-NC", **sounds}
 
 
 def zipped(content, compression=zipfile.ZIP_STORED, top=f"{TOP}/"):
@@ -218,9 +215,8 @@ def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
     whole = dataset("esc50", tmp_path)
     part = dataset("esc10", tmp_path)
     assert part.name == "esc10"
-    assert part.table.equals(
-        whole.table[whole.table["group"].str.endswith("0")].reset_index(drop=True)
-    )
+    marked = whole.table["group"].str.endswith("0")
+    assert part.table.equals(whole.table[marked].reset_index(drop=True))
     (tmp_path / "data" / "esc50" / FIRST).write_bytes(silent_clip(8_000))
     assert summarise_dataset(options) == 1 and len(requested) == 1
     shown = capsys.readouterr().out
