@@ -71,10 +71,8 @@ def equal_runs(reports: int, rng: np.random.Generator) -> Rows:
     ]
     for clips, runs, points in designs:
         difference = (points / 100,) if points else ()
-        said = [
-            claims(simulated_runs(runs, clips, 10, rng, *difference))
-            for _ in range(reports)
-        ]
+        drawn = (runs, clips, 10, rng, *difference)
+        said = [claims(simulated_runs(*drawn)) for _ in range(reports)]
         kinds = ("winner", "gain") if points else ("ablations", "any")
         rates = [percent([getattr(each, kind) for each in said]) for kind in kinds]
         yield clips, runs, points, *(("", "", *rates) if points else (*rates, "", ""))
@@ -107,13 +105,13 @@ def intervals(reports: int, rng: np.random.Generator) -> Rows:
     yield "recordings", "clips of each", "in common", *heads
     clusters = ((1, 0.0), (8, 0.0), (8, 0.5), (8, 1.0))
     for (clips, together), recordings in product(clusters, (12, 40, 100, 300)):
-        held = [
-            [
-                interval_holds(recordings, clips, *share, rng, together=together)[0]
+        held = []
+        for more, less in shares:
+            drawn = [
+                interval_holds(recordings, clips, more, less, rng, together=together)[0]
                 for _ in range(reports)
             ]
-            for share in shares
-        ]
+            held.append(drawn)
         yield recordings, clips, together, *map(percent, held)
 
 
@@ -176,15 +174,8 @@ def price(reports: int, rng: np.random.Generator) -> Rows:
     means nothing, also of one whose values go with the class.
     """
     yield "clips of each value", "tied to the class", "lost"
-    designs = (
-        (30, 30),
-        (80, 10, 10),
-        (170, 10, 10, 10),
-        (140, 40, 10, 10),
-        (340, 20, 20, 20),
-        (40, 40, 40, 40, 40),
-        (10,) * 20,
-    )
+    designs: tuple[tuple[int, ...], ...] = ((30, 30), (80, 10, 10), (10,) * 20)
+    designs += ((170, 10, 10, 10), (140, 40, 10, 10), (340, 20, 20, 20), (40,) * 5)
     for sizes, tied in product(designs, (0.0, 0.5)):
         lost = []
         clips = sum(sizes)
@@ -218,15 +209,8 @@ def checks(reports: int, rng: np.random.Generator) -> Rows:
     recordings; % of studies that promise a precision of 90 %, and of those that break
     it. Recordings differ by a standard deviation of 0 or 1 in log-odds.
     """
-    yield (
-        "precision by score",
-        "recordings",
-        "differ",
-        "here",
-        "elsewhere",
-        "promised",
-        "broken",
-    )
+    heads = "precision by score|recordings|differ|here|elsewhere|promised|broken"
+    yield tuple(heads.split("|"))
 
     def study(kind: str, recordings: int, each: int, deviation: float) -> pd.DataFrame:
         number = rng.poisson(each * rng.gamma(2, 0.5, recordings))
@@ -234,14 +218,9 @@ def checks(reports: int, rng: np.random.Generator) -> Rows:
         odds = rng.normal(1, 1.6, len(recording))
         site = rng.normal(0, deviation, recordings)[recording]
         right = rng.random(len(odds)) < DETECTORS[kind](odds, site)
-        return pd.DataFrame(
-            {
-                "recording": recording,
-                "score": expit(odds),
-                "predicted": odds > rng.choice([0.5, 1.0, 1.5], len(odds)),
-                "correct": right.astype(float),
-            }
-        )
+        predicted = odds > rng.choice([0.5, 1.0, 1.5], len(odds))
+        table = {"recording": recording, "score": expit(odds), "predicted": predicted}
+        return pd.DataFrame(table | {"correct": right.astype(float)})
 
     sizes = ((8, 100), (30, 30), (100, 10))
     for kind, deviation in product(DETECTORS, (0.0, 1.0)):
@@ -258,9 +237,8 @@ def checks(reports: int, rng: np.random.Generator) -> Rows:
                 given["weight"] = numbers / drawn
                 rows = [precision(given[given["predicted"]])]
                 rows += precision_above(given).to_dict("records")
-                promises: dict[
-                    float, bool
-                ] = {}  # number of detections -> whether the promise holds
+                # number of detections -> whether the promise holds
+                promises: dict[float, bool] = {}
                 for row in rows:
                     for name, whole in (("here", table), ("elsewhere", other)):
                         chosen = whole["predicted"]
@@ -271,16 +249,9 @@ def checks(reports: int, rng: np.random.Generator) -> Rows:
                     if row["low"] >= 0.9:
                         promises.setdefault(row["detections"], true >= 0.9)
                 kept += [promises[max(promises)]] if promises else []
-            shares = [percent(values) for values in held.values()]
-            promised = f"{100 * len(kept) / reports:.1f}"
-            yield (
-                kind,
-                recordings,
-                deviation,
-                *shares,
-                promised,
-                percent(~np.array(kept, bool)),
-            )
+            told = [percent(values) for values in held.values()]
+            told += [f"{100 * len(kept) / reports:.1f}", percent(~np.array(kept, bool))]
+            yield (kind, recordings, deviation, *told)
 
 
 class Design(NamedTuple):
@@ -345,14 +316,11 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
         new = np.arange(2_000) % 4
         drawn = design.features(new, np.arange(2_000), rng)
         numbers = dict(zip(sorted(fits.numbers), drawn))
-        truth = float(
-            np.mean(
-                [
-                    np.mean(logits(features, fold, numbers).argmax(1) == new)
-                    for fold, features in zip(config.folds, choice.sets)
-                ]
-            )
-        )
+        right = [
+            logits(features, fold, numbers).argmax(1) == new
+            for fold, features in zip(config.folds, choice.sets)
+        ]
+        truth = float(np.mean(right))
     found = findings(*load_runs([run]))
     said = f"{sentences.headline(found)} {sentences.sure(found)}"
     return Answered(
@@ -391,16 +359,8 @@ def answers(reports: int, rng: np.random.Generator) -> Rows:
         yield name, percent([each.truth for each in told]), error, held, *shares
 
 
-STATEMENTS: dict[str, Simulation] = {
-    "equal_runs": equal_runs,
-    "tags": tags,
-    "intervals": intervals,
-    "chance": chance,
-    "noise": noise,
-    "price": price,
-    "checks": checks,
-    "answers": answers,
-}
+SIMULATIONS = (equal_runs, tags, intervals, chance, noise, price, checks, answers)
+STATEMENTS: dict[str, Simulation] = {each.__name__: each for each in SIMULATIONS}
 
 
 class StatementsOptions(Options):
