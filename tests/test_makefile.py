@@ -49,6 +49,14 @@ def test_an_unknown_variable_is_refused_with_the_nearest():
     assert "unknown variable 'DATASETT'; did you mean 'DATASET'?" in done.stderr
 
 
+def test_all_words_are_read_before_the_first_one_runs():
+    done = make("train", "FEATURES=mel", "+", "mfcc", "DATASET=x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "blanks around +: type FEATURES=mel+mfcc" in done.stderr
+    done = make("answer", str(ROOT / "it's my"), "sounds")
+    assert f"unexpected: {ROOT}/it's" in done.stderr
+
+
 def test_what_takes_no_variable_says_so():
     done = make("-n", "test", "DATASET=x")
     assert done.returncode == 2

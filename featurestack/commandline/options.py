@@ -7,6 +7,7 @@ Two spellings mean the same: `FOLDS="1 3"` and `--folds 1 3`.
 """
 
 import dataclasses
+import itertools
 import os
 import re
 import shlex
@@ -19,7 +20,13 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from featurestack.commandline import DATA
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import (
+    ALIKE,
+    RequestError,
+    closest,
+    nearest,
+    quoted,
+)
 from featurestack.commandline.quantities import number_of
 from featurestack.commandline.terminal import tell
 
@@ -229,7 +236,8 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     kinds |= {name: kind_of(known[name]) for name in known}
     given: dict[str, str] = {}
     flag = ""  # whose value follows
-    for word in unfold(arguments):
+    words = unfold(arguments)
+    for place, word in enumerate(words):
         name, (before, equals, text) = field_of(word), word.partition("=")
         if flag and (not name or not given[flag]):
             several = kinds[flag][1]
@@ -237,13 +245,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
             flag = flag if several else ""
             continue
         if not name:
-            last = next(reversed(given), "")
-            quoted = shlex.quote(f"{given.get(last, '')} {word}")
-            hint = f"; a value with blanks needs quotes, {last.upper()}={quoted}"
-            raise RequestError(
-                f"unexpected: {word}; an option is NAME=value or --name value"
-                f"{hint if last else ''}"
-            )
+            raise RequestError(unexpected(words[place:], given, known))
         if word.startswith("--") and name not in kinds:
             flags = ["--" + option.replace("_", "-") for option in known]
             raise RequestError(nearest("option", before, flags))
@@ -259,6 +261,33 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
                 " of the cache or the table"
             )
     return given
+
+
+def unexpected(
+    words: Sequence[str], given: Mapping[str, str], known: Iterable[str]
+) -> str:
+    """The message for words that give no option, with what was meant: a name in small
+    letters, blanks around +, a value with blanks, or a dataset.
+    """
+    word = words[0]
+    message = f"unexpected: {word}"
+    name, equals, text = word.partition("=")
+    meant = closest(name, [*known, *PLACES], ALIKE)
+    if equals and meant:
+        return f"{message}; did you mean {quoted(f'{meant.upper()}={text}')}?"
+    text = " ".join(itertools.takewhile(lambda word: not field_of(word), words))
+    last = next(reversed(given), "")
+    value = f"{given.get(last, '')} {text}"
+    joined = re.sub(r"\s*\+\s*", "+", value)
+    if last and joined != value:
+        return f"{message}; blanks around +: type {quoted(f'{last.upper()}={joined}')}"
+    message += "; an option is NAME=value or --name value"
+    if last:
+        given_whole = quoted(f"{last.upper()}={value}")
+        return f"{message}; a value with blanks needs quotes, {given_whole}"
+    if "dataset" in known and Path(text).exists():
+        return f"{message}: type {quoted(f'DATASET={text}')}"
+    return message
 
 
 def field_of(word: str) -> str:

@@ -89,11 +89,16 @@ def test_odd_characters_survive(value):
         ("WAIT=perhaps", "1 or 0"),
         ("--featurs", "unknown option '--featurs'; did you mean '--features'?"),
         ("--rate", "--rate: expected a value"),
+        ("dataset=x", "unexpected: dataset=x; did you mean DATASET=x?"),
+        ("tests", "an option is NAME=value or --name value: type DATASET=tests"),
+        (["FEATURES=mel", "+", "mfcc"], "around +: type FEATURES=mel+mfcc"),
+        (["FEATURES=mel", "mfcc", "rms"], "needs quotes, FEATURES='mel mfcc rms'"),
     ],
 )
-def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
+def test_a_mistake_is_one_line_with_what_was_expected(given, expected, monkeypatch):
+    monkeypatch.chdir(ROOT)
     with refused(re.escape(expected)):
-        parse(Some, [given])
+        parse(Some, [given] if isinstance(given, str) else given)
 
 
 def test_a_group_is_said_to_have_no_effect_where_no_sounds_are_read(capsys):
