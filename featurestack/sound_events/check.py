@@ -17,7 +17,7 @@ it is chosen by the lower end of its interval.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,8 @@ IN_RANGE = 5  # checks in each, at least
 FIRST = 20  # rows by which the browser knows a table
 YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
 YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
-CELLS = {  # column -> the value of a cell, and what is expected there
+# column -> the value of a cell, and what is expected there
+CELLS: dict[str, tuple[Callable[[str], float | None], str]] = {
     "above": (cell_number, "a score"),
     "detections": (cell_number, "a number"),
     "highest": (cell_number, "a score"),
