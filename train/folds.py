@@ -240,9 +240,10 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
     except RuntimeError as error:
         plan.model.refuse_size(plan.input.grid, error)
         raise
-    if logits.shape[-1] != len(plan.classes):
+    # a model of frames answers (1, T, K + 1)
+    if logits.ndim == 2 and logits.shape[1] != len(plan.classes):
         raise RequestError(
-            f"MODEL={plan.model.name} returns {logits.shape[-1]} numbers for a clip:"
+            f"MODEL={plan.model.name} returns {logits.shape[1]} numbers for a clip:"
             f" expected one for each of {counted(len(plan.classes), 'class')}"
         )
     return network

@@ -8,7 +8,6 @@ import pandas as pd
 from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
 from featurestack.sound_events.detections import (
-    count_detections,
     detection_tables,
     write_detection_tables,
 )
@@ -72,20 +71,6 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     assert f"{corrected.name}: kept" in capsys.readouterr().err
     assert (tmp_path / "scores.csv").read_text() == "mine"
     assert (tmp_path / "detections.csv").read_text() == "and mine"
-
-
-def test_detections_are_counted_by_recording_and_class():
-    columns = ["file", "start", "end", "label"]
-    rows = [("a.wav", 10.0, 11.0, "owl"), ("a.wav", 1799.5, 1801.0, "owl")]
-    seconds = {"a.wav": 7200.0, "b.wav": 5.0}
-    problems = {"b.wav": "truncated", "bad.wav": "not audio"}
-    counts = count_detections(
-        pd.DataFrame(rows, columns=columns), seconds, problems, ["jay", "owl"]
-    )
-    assert counts["recording"].tolist() == ["a.wav", "b.wav", "bad.wav"]
-    assert counts["owl"].tolist() == [2, 0, 0] and not counts["jay"].any()
-    assert counts["seconds"].tolist() == [7200, 5, 0]
-    assert counts["problem"].tolist() == ["", problems["b.wav"], "not audio"]
 
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path):
