@@ -177,7 +177,9 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         write_speakers(Path("my sounds"))
         given = {"DATASET": "my sounds", "FEATURES": "mfcc rms", "JOBS": "1"}
         first = done("answer", **given).out
-        lost = r" chose\. New speakers, sites or devices score \d\d\.\d points less\. "
+        lost = (
+            r" this set\. New speakers, sites or devices score \d\d\.\d points less\. "
+        )
         assert re.search(lost, first)
         for out in (first, done("answer", **given).out):  # a second time says the same
             _, proposed = re.search(
