@@ -29,7 +29,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
-from featurestack.answers.choice import choose_sets, rank, train
+from featurestack.answers.choice import choose_sets, feature_table, rank, train
 from featurestack.checks.run import accuracies, is_lost
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
@@ -299,12 +299,12 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
     question.folder.mkdir(parents=True)
     scores = rank(question.options, Cache(folder), question.features)
-    chosen = choose_sets(scores)
-    run = train(question.options, question.folder, chosen, question.words)
+    fits, chosen = scores.fits, choose_sets(scores, question.words)
+    features = feature_table(scores, chosen.sets)
+    run = train(question.options, question.folder, fits.plan.folds, chosen, features)
     config = run.config
     choice = config.choice
     assert choice, "train writes one"
-    fits = scores.fits
 
     def logits(features: str, fold: int, numbers: Mapping[str, Floats]) -> Floats:
         model = fits.fit(features, fits.trained(fold))

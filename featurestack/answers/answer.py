@@ -34,6 +34,7 @@ from featurestack.features_cache.table import fold_split, originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.results.config import Choice
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
@@ -43,7 +44,6 @@ from featurestack.storage.files import Lock
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
-    from featurestack.answers.choice import Chosen
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
@@ -261,32 +261,34 @@ def find_answer(options: AnswerOptions) -> Answer:
                 print(findings_table(findings))
             whole = extract_features(question.wanted, question.asked) == 0
         cache = cache_of(options.dataset, options.data, options.name)
-        # the scores, which hold the clips, end before training begins
-        chosen = choice.choose_sets(choice.rank(options, cache, question.features))
-        choice.keep_former(question.folder, cache, chosen.candidates)
-        run = choice.train(options, question.folder, chosen, question.words)
+        scores = choice.rank(options, cache, question.features)
+        chosen = choice.choose_sets(scores, question.words)
+        features = choice.feature_table(scores, chosen.sets)
+        folds = scores.fits.plan.folds
+        del scores  # its clips leave memory before training begins
+        choice.keep_former(question.folder, cache, chosen)
+        run = choice.train(options, question.folder, folds, chosen, features)
         names = ("dataset", "name", "data", "runs", "reports")
         given = {name: getattr(options, name) for name in names}
         built: Any = functions.report(**given)  # `Built`, of one dataset
-        return conclude(question, chosen, run, built, checked=checked, whole=whole)
+        remarks = built.remarks[built.of_check if checked else 0 :]
+        found = conclude(question, chosen, features, run, built, remarks)
+        return replace(found, whole=whole and built.whole)
 
 
 def conclude(
     question: Question,
-    chosen: "Chosen",
+    choice: Choice,
+    features: pd.DataFrame,
     run: RunFolder,
     built: "Built",
-    *,
-    checked: bool,
-    whole: bool,
+    remarks: Sequence[str],
 ) -> Answer:
     from featurestack.answers import section
 
-    scores = chosen.features.sort_values("alone", ascending=False, kind="stable")
+    scores = features.sort_values("alone", ascending=False, kind="stable")
     score = configuration_score([run])
-    lines = [
-        f"  {remark}" for remark in built.remarks[built.of_check if checked else 0 :]
-    ]
+    lines = [f"  {remark}" for remark in remarks]
     if built.best != run.name:
         lines.append(f"{question.name}: {run.config.features}: {score}")
     lines.append(f"{question.name}: {built.headline}")
@@ -300,7 +302,7 @@ def conclude(
     cache = cache_of(options.dataset, options.data, options.name)
     perfect = score.value == 1
     lines.append(
-        section.surer(chosen.candidates, cache, question.words, perfect=perfect)
+        section.surer(choice.candidates, cache, question.words, perfect=perfect)
     )
     lines.append(section.singles(scores, run.task.metric.title))
     lines.append(f"report: {built.page.resolve()}")
@@ -309,13 +311,13 @@ def conclude(
     return Answer(
         built=built,
         score=score,
-        chosen=chosen.by_fold,
-        recommended="" if chance else chosen.recommended,
+        chosen=dict(zip(run.config.folds, choice.sets)),
+        recommended="" if chance else choice.recommended,
         run="" if chance else f"{question.name}/{own}",
         runs=run.path.parent.parent,
         alone=dict(zip(scores["feature"], scores["alone"])),
         lines=lines,
-        whole=whole and built.whole,
+        whole=built.whole,
     )
 
 

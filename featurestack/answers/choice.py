@@ -225,26 +225,6 @@ def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> str:
 # ---- ranking and training
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The sets that are chosen.
-
-    candidates   the features that were ranked
-    by_fold      tested fold -> its set
-    recommended  the set for later use
-    score        its score by ridge
-    models       set -> the model that trains it
-    features     FEATURE_COLUMNS of each feature
-    """
-
-    candidates: tuple[str, ...]
-    by_fold: dict[int, str]
-    recommended: str
-    score: float
-    models: dict[str, str]
-    features: pd.DataFrame
-
-
 def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Scores:
     """Score each single feature, in the fits that choose."""
     names = rankable(cache, features)
@@ -256,23 +236,23 @@ def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Score
     return scores
 
 
-def choose_sets(scores: Scores) -> Chosen:
-    """The set of each tested fold, and that for later use."""
+def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
+    """The set of each tested fold, and that for later use, which have no runs yet."""
     plan = scores.fits.plan
     names = plan.channel_names
-    by_fold = {
-        fold: choose(scores, names, fold)
-        for fold in progress(plan.folds, label="choosing", unit="folds")
-    }
-    recommended = recommend(scores, names, [*by_fold.values()])
-    sets = {*by_fold.values(), recommended}
-    return Chosen(
-        tuple(names),
-        by_fold,
-        recommended,
-        scores.by_ridge(recommended, None),
-        {features: scores.model(features) for features in sets},
-        feature_table(scores, [*by_fold.values()]),
+    folds = progress(plan.folds, label="choosing", unit="folds")
+    sets = [choose(scores, names, fold) for fold in folds]
+    recommended = recommend(scores, names, sets)
+    return Choice(
+        candidates=tuple(names),
+        sets=tuple(sets),
+        models=tuple(map(scores.model, sets)),
+        runs=(),
+        recommended=recommended,
+        recommended_run="",
+        recommended_model=scores.model(recommended),
+        recommended_score=scores.by_ridge(recommended, None),
+        words=tuple(command),
     )
 
 
@@ -318,30 +298,36 @@ def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions
 
 
 def train(
-    options: AnswerOptions, folder: Path, chosen: Chosen, command: Sequence[str]
+    options: AnswerOptions,
+    folder: Path,
+    folds: Sequence[int],
+    choice: Choice,
+    features: pd.DataFrame,
 ) -> RunFolder:
     """Train the set of each fold without it, and the set for later use on every fold;
     a single feature has one run.
     """
-    joined_from = len(chosen.candidates) if len(chosen.candidates) > 1 else 0
-    jobs = [(features, fold) for fold, features in chosen.by_fold.items()]
-    later = chosen.recommended
-    jobs += [(later, fold) for fold, own in chosen.by_fold.items() if own != later]
+    joined_from = len(choice.candidates) if len(choice.candidates) > 1 else 0
+    models = {choice.recommended: choice.recommended_model}
+    models |= zip(choice.sets, choice.models)
+    later = choice.recommended
+    jobs = [*zip(folds, choice.sets)]
+    jobs += [(fold, later) for fold, own in jobs if own != later]
     runs = {}
-    for features, fold in progress(jobs, label="training", unit="folds"):
+    for fold, name in progress(jobs, label="training", unit="folds"):
         with silenced():
-            wanted = run_options(options, features, chosen.models[features])
-            runs[features] = execute(replace(wanted, folds=(fold,)), joined_from)
+            wanted = run_options(options, name, models[name])
+            runs[name] = execute(replace(wanted, folds=(fold,)), joined_from)
     if not joined_from:
         return runs[later]
-    by_fold = {fold: runs[features] for fold, features in chosen.by_fold.items()}
-    return write_choice(folder, by_fold, runs[later], chosen, command)
+    by_fold = {fold: runs[name] for fold, name in zip(folds, choice.sets)}
+    return write_choice(folder, by_fold, runs[later], choice, features)
 
 
 # ---- the run folder
 
 
-def keep_former(folder: Path, cache: Cache, candidates: Sequence[str]) -> None:
+def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
     """Copy a choice that was made of other data to a folder of its own; tell that one
     from other features is replaced.
     """
@@ -349,9 +335,9 @@ def keep_former(folder: Path, cache: Cache, candidates: Sequence[str]) -> None:
     if not (folder / "run.json").exists():
         return
     if is_of_today(former.config, cache):
-        choice = former.config.choice
-        if choice and {*choice.candidates} != {*candidates}:
-            former_ones = counted(len(choice.candidates), "feature")
+        own = former.config.choice
+        if own and {*own.candidates} != {*choice.candidates}:
+            former_ones = counted(len(own.candidates), "feature")
             tell(f"the former answer, from {former_ones}, is replaced; its runs stay")
         return
     kept = folder.with_name(f"{folder.name}-{former.config.hash[:4]}")
@@ -367,14 +353,14 @@ def write_choice(
     folder: Path,
     runs: Mapping[int, RunFolder],
     later: RunFolder,
-    chosen: Chosen,
-    command: Sequence[str],
+    choice: Choice,
+    features: pd.DataFrame,
 ) -> RunFolder:
     """Write the run folder of a choice.
 
-    runs     tested fold -> the run that has trained its set on the other folds
-    later    the run of the set for later use
-    command  the words of the command
+    runs      tested fold -> the run that has trained its set on the other folds
+    later     the run of the set for later use
+    features  `feature_table`
     """
     claim_run(folder, runs, CANDIDATES)
     # first: a kill in between leaves no run, and not one with folds of another choice
@@ -383,20 +369,18 @@ def write_choice(
         table = run.predictions(fold).query("split == 'test'")
         probabilities = table[run.classes].to_numpy(np.float32)
         write_predictions(folder / f"fold{fold}", table, probabilities, run.classes)
-    config, names = later.config, chosen.candidates
+    config = later.config
     trained = {run.name: run.config for run in (*runs.values(), later)}
     sets = tuple(run.config.features for run in runs.values())
-    hash_ = digest([[own.hash for own in trained.values()], sets, list(names)])
-    choice = Choice(
-        candidates=tuple(names),
+    names = [*choice.candidates]
+    hash_ = digest([[own.hash for own in trained.values()], sets, names])
+    # features are in the order of the runs
+    choice = replace(
+        choice,
         sets=sets,
-        models=tuple(run.config.model for run in runs.values()),
         runs=tuple(trained),
         recommended=config.features,
         recommended_run=later.name,
-        recommended_model=config.model,
-        recommended_score=chosen.score,
-        words=tuple(command),
     )
     of_choice = RunConfig(
         **{name: getattr(config, name) for name in SHARED.split()},
@@ -413,7 +397,7 @@ def write_choice(
         cache=dict(pair for own in trained.values() for pair in own.cache.items()),
         choice=choice,
     )
-    replace_file(folder / CANDIDATES, as_csv(chosen.features))
+    replace_file(folder / CANDIDATES, as_csv(features))
     write_config(folder, of_choice)  # last: it makes the folder a run
     return RunFolder(folder)
 

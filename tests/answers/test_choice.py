@@ -258,7 +258,7 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
 
     monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_choice(choice, {1: run}, None, None, [])
+        write_choice(choice, {1: run}, None, None, None)
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
