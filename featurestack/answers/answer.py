@@ -112,7 +112,7 @@ def ask(options: AnswerOptions) -> Question:
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.source, dataset.name, dataset.table)
     if options.features == "all":
-        fitting, _ = choose_networks(dataset.sample_rate)
+        fitting = choose_networks(dataset.sample_rate)
         command = replace(command, features=" ".join(["all", *fitting]))
     asked = request(command, dataset)
     kept = without_samples(options, asked.specs)

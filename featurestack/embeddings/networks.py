@@ -9,6 +9,7 @@ user's files come first.
 import functools
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -289,41 +290,21 @@ def names() -> list[str]:
     return list(dict.fromkeys([*KNOWN, *cards]))
 
 
-def choose_networks(sample_rate: int) -> tuple[list[str], str]:
-    """The networks that are here and fit clips of this rate, as features, and a line on
-    the others: why they are left out, or what they need.
+def choose_networks(sample_rate: int) -> list[str]:
+    """The networks that are here and fit clips of this rate, as features.
 
     A network fits if the clips hold at least half of the band that it was trained on:
     digits at 8 kHz are recognised by a network for 16 kHz, and one for 48 kHz would get
     a spectrum that is nearly empty.
     """
-    fitting, remarks = [], []
+    fitting = []
     for name in names():
-        try:
+        with suppress(RequestError):  # it is not here
             path, card = find_network(name)
             require_library(path)
-        except RequestError as error:
-            remarks.append(str(error))
-            continue
-        if 2 * sample_rate >= card.sample_rate:
-            fitting.append(f"embedding@model={name}")
-        else:
-            rate = f"{card.sample_rate:,} Hz"
-            remarks.append(f"{name} is left out: it was trained at {rate}")
-    if local_weights(RESNET):
-        fitting.append("imagenet@of=mel")
-    else:
-        remarks.append(f"{resnet_needed()} (by linear 82 % on ESC-50)")
-    return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
-
-
-def resnet_needed() -> str:
-    """The needs of imagenet@of=mel, and the command that fetches them."""
-    typed = make_command("network", f"NETWORK={RESNET}")
-    return (
-        f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"
-        f" {typed} fetches"
-    )
+            if 2 * sample_rate >= card.sample_rate:
+                fitting.append(f"embedding@model={name}")
+    return [*fitting, "imagenet@of=mel"] if local_weights(RESNET) else fitting
 
 
 def network_remarks() -> list[str]:
@@ -335,8 +316,13 @@ def network_remarks() -> list[str]:
             lines.append(f"  {name}: there, {find_network(name)[0]}{about}")
         except RequestError as lacking:
             lines.append(f"  {lacking}{about}")
-    local = local_weights(RESNET)
-    where = f"imagenet@of=mel: there, {local}" if local else resnet_needed()
+    typed = make_command("network", f"NETWORK={RESNET}")
+    where = (
+        f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"
+        f" {typed} fetches"
+    )
+    if local := local_weights(RESNET):
+        where = f"imagenet@of=mel: there, {local}"
     lines.append(f"Of another feature's map: {where}; {RESNET_ABOUT}")
     return lines
 

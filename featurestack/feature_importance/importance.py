@@ -31,7 +31,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command, options_from
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance import FitOptions, ImportanceOptions
@@ -61,7 +60,6 @@ ENOUGH = 0.95
 class Importance(Record):
     """The content of importance.json: the tables of a call, and what was measured."""
 
-    hash: str  # hash of the features, their values, the clips, folds and options
     clips: int  # test clips
     tested: str  # digest of their ids
     data: str  # digest of all clips' labels, groups and folds
@@ -247,22 +245,37 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
 
 
 def measure_importance(options: FitOptions) -> Importance:
-    """The tables of a call; its fits are made unless the last call was the same."""
+    """The tables of a call, which are kept for a report."""
     # a report, which reads the tables, does without torch
     from featurestack.feature_importance.fits import read_features
 
     features, fits = read_features(options, least=2)
-    hash_ = digest([features, fits.plan.content, [*map(fits.key, fits.parts)]])
-    own = OwnFiles(fits.plan.path.with_name(FOLDER))
+    plan = fits.plan
+    own = OwnFiles(plan.path.with_name(FOLDER))
     own.require(FILE, "RUNS")
-    try:
-        last = read_importance(own.folder)
-    except (RequestError, OSError):  # none yet, or a damaged one
-        last = None
-    if last and last.hash == hash_:
-        return last
-    measured = measured_by(make_fits(features, fits), fits, hash_)
-    own.write({FILE: json.dumps(asdict(measured), indent=1) + "\n"})
+    scores = make_fits(features, fits)
+    runs = find(plan.options.runs, plan.path.parent.name)
+    joined = joined_from(features, finished_alone(runs, plan.cache, plan.task.name))
+    tables = {
+        "features": measures_table(scores),
+        "classes": classes_table(scores),
+        # no interval corrects that the features were chosen on these folds
+        "smaller": pd.DataFrame() if joined else smaller_sets(scores),
+    }
+    measured = Importance(
+        clips=len(scores.clips),
+        tested=digest(sorted(scores.clips["clip_id"])),
+        data=plan.content["clips"],
+        score=plan.task.metric.title,
+        every=float(scores.every.mean()),
+        features=features,
+        joined_from=joined,
+        rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
+    )
+    text = json.dumps(asdict(measured), indent=1) + "\n"
+    file = own.folder / FILE
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        own.write({FILE: text})
     return measured
 
 
@@ -291,31 +304,6 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
         clips[["clip_id", "group", "fold"]],
         labels.loc[:, labels.any()],
         pd.DataFrame(scores),
-    )
-
-
-def measured_by(scores: SetScores, fits: "Fits", hash_: str) -> Importance:
-    """The tables of these scores."""
-    plan, features = fits.plan, scores.features
-    runs = find(plan.options.runs, plan.path.parent.name)
-    tested = finished_alone(runs, plan.cache, plan.task.name)
-    joined = joined_from(features, tested)
-    tables = {
-        "features": measures_table(scores),
-        "classes": classes_table(scores),
-        # no interval corrects that the features were chosen on these folds
-        "smaller": pd.DataFrame() if joined else smaller_sets(scores),
-    }
-    return Importance(
-        hash=hash_,
-        clips=len(scores.clips),
-        tested=digest(sorted(scores.clips["clip_id"])),
-        data=plan.content["clips"],
-        score=plan.task.metric.title,
-        every=float(scores.every.mean()),
-        features=features,
-        joined_from=joined,
-        rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
 
 

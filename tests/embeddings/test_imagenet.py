@@ -101,10 +101,10 @@ def test_what_has_no_frames_or_stages_is_refused(weights, name, reason):
 def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
     here, monkeypatch, stages, tmp_path
 ):
-    fitting, remark = networks.choose_networks(RATE)
-    assert "imagenet@of=mel" not in fitting
+    assert "imagenet@of=mel" not in networks.choose_networks(RATE)
     needed = "imagenet@of=mel needs the weights of ResNet-18, 47 MB, which"
-    assert needed in remark and not list(tmp_path.rglob("*.pth"))
+    assert needed in networks.network_remarks()[-1]
+    assert not list(tmp_path.rglob("*.pth"))
     digest = hashlib.sha256(stages.read_bytes()).hexdigest()[:8]
     shutil.copy(stages, tmp_path / f"resnet18-{digest}.pth")
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))

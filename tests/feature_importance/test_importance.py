@@ -65,7 +65,6 @@ def written(folder, fits):
     tables = {"features": measures_table(fits), "classes": classes_table(fits)}
     tables["smaller"] = smaller_sets(fits)
     measured = Importance(
-        hash="0",
         clips=len(fits.clips),
         tested="0",
         data="",
