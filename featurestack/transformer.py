@@ -62,7 +62,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Clips, y: object = None) -> Self:
         """Find the names of the numbers; nothing is learned from the clips."""
-        first = next(self._vectors(X[:1]), None)
+        first = next(self._vectors(X), None)
         if first is None:
             raise RequestError("Features: expected at least one clip, there is none")
         self.feature_names_out_ = np.array([*first], object)

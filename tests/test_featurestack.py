@@ -194,6 +194,10 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             r"fs.compute: clip is a str, 'a.wav'; expected a clip, as fs.read\(path\)",
         ),
         (
+            lambda cache, run: fs.compute(fs.tone(440), ["mel"]),
+            r"fs.compute: name is a list, \['mel'\]; expected text",
+        ),
+        (
             lambda cache, run: fs.predict_audio(cache.clips, "a.wav"),
             "fs.predict_audio: trained is a DataFrame, .*; expected a run as fs.fit",
         ),

@@ -83,5 +83,5 @@ def test_lists_name_features_and_one_path_is_no_list_of_clips():
     clips = [fs.tone(hertz).y for hertz in (200, 2000)]
     both = fs.Features(["rms", "zcr"]).fit_transform(clips)
     assert (both == fs.Features("rms zcr").fit_transform(clips)).all()
-    with refused("expected a list of clips"):
+    with refused("expected a list of clips, got one: dog.wav"):
         fs.Features("rms").fit_transform("dog.wav")

@@ -305,7 +305,8 @@ def argument(function: str, name: str, value: Any) -> Any:
             return value
         # a table would be a list of its columns
         a_list = isinstance(value, Iterable) and not isinstance(value, Mapping)
-        if a_list and not hasattr(value, "columns") and name != "dataset":
+        several = a_list and name not in ("dataset", "name")
+        if several and not hasattr(value, "columns"):
             return [argument(function, name, item) for item in value]
     given = f"a {type(value).__name__}, {shortened(' '.join(repr(value).split()))}"
     expected = EXPECTED.get(name, "text, a number or a path")
