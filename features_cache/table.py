@@ -7,6 +7,7 @@ recording. Clips that the table marks `train_only` are trained on where their gr
 neither validated nor tested.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -245,10 +246,10 @@ def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")
     states = [audio_state(file) for file in files.itertuples()]
-    removed = states.count("removed")
-    if removed == len(files):
+    gone = files[[state == "removed" for state in states]]
+    if len(gone) == len(files):
         return ""
-    new = 0
+    new = moved = 0
     edited = []
     source = settings["source"]
     place = Path(source)
@@ -258,10 +259,13 @@ def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
             if not new and settings.get("table") not in (None, content_hash(place)):
                 edited = [f"{place.name} was edited"]
     elif source not in NAMED and place.is_dir():
-        new = new_files(place, set(files["path"]))
+        found = new_files(place, set(files["path"]))
+        moved = same_content(found, gone)
+        new = len(found) - moved
     counts = {
+        "moved or renamed": moved,
         "new": max(0, new),
-        "removed": removed + max(0, -new),
+        "removed": len(gone) - moved + max(0, -new),
         "changed": states.count("changed"),
     }
     parts = [
@@ -288,17 +292,27 @@ def audio_state(file: Any) -> str:
     return "same" if same else "changed"
 
 
-def new_files(folder: Path, known: Collection[str]) -> int:
-    """The number of unknown files in the folders of known ones, with their endings."""
+def new_files(folder: Path, known: Collection[str]) -> list[Path]:
+    """The unknown files in the folders of known ones, with their endings."""
     if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
-        return 0
+        return []
     endings = {Path(path).suffix for path in known}
-    beside = {Path(path).parent for path in known}
-    new = 0
-    for place in beside:
+    new = []
+    for place in {Path(path).parent for path in known}:
         for file in place.glob("[!.]*"):
-            new += file.suffix in endings and str(file) not in known
+            if file.suffix in endings and str(file) not in known:
+                new.append(file)
     return new
+
+
+def same_content(found: Iterable[Path], gone: pd.DataFrame) -> int:
+    """The number of files that have the content of one that is gone."""
+    sizes = {*gone["source_size"]}
+    left = Counter(gone["source_hash"])
+    with suppress(OSError):
+        alike = [file for file in found if file.stat().st_size in sizes]
+        return (left & Counter(map(content_hash, alike))).total()
+    return 0
 
 
 Ids = NDArray[np.object_]

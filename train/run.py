@@ -65,6 +65,8 @@ def train(options: TrainOptions) -> int:
         tell(f"failed: {name}: {reason}")
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
+        if changed:
+            print("Note: these scores are of the former clips, before that change")
         if failures:
             print(
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"

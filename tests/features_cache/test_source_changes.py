@@ -26,6 +26,7 @@ def cache_of(recordings, source):
     table["clip_id"] = [f"{file.parent.name}/{file.stem}" for file in files]
     status = [file.stat() for file in files]
     clips = with_sources(complete(table), None).assign(
+        source_hash=[content_hash(file) for file in files],
         source_size=[state.st_size for state in status],
         source_time_ns=[state.st_mtime_ns for state in status],
     )
@@ -43,6 +44,9 @@ def test_a_hidden_file_is_no_new_clip(recordings):
     assert source_changes(cache.sources, cache.settings) == ""
     (recordings / "dog" / "3.wav").write_bytes(b"new")
     assert source_changes(cache.sources, cache.settings) == "1 clip new"
+    (recordings / "dog" / "1.wav").rename(recordings / "cat" / "3.wav")
+    told = "1 clip moved or renamed, 1 clip new"
+    assert source_changes(cache.sources, cache.settings) == told
 
 
 def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
