@@ -130,12 +130,8 @@ class Recordings:
             )
         return fitting[0]
 
-    def of_table(self, path: Path, name: str, alone: bool) -> str:
-        """The recording of a table's own name without its extensions, '' without one;
-        a table that is `alone` may have any name for the only recording.
-        """
-        if alone and len(self.paths) == 1:
-            return self.paths[0]
+    def of_table(self, path: Path, name: str) -> str:
+        """The recording of a table's name without its extensions, '' without one."""
         words = plain_path(name)
         while words.suffix:
             words = words.with_suffix("")
@@ -172,7 +168,11 @@ def read_events(
     events: list[tuple[object, ...]] = []
     annotated = set[str]()
     for name, path in paths.items():
-        own = known.of_table(path, name, alone=len(paths) == 1)
+        own = known.of_table(path, name)
+        if not own and len(paths) == len(recordings) == 1:
+            (own,) = recordings
+            taken = "a table of another name, taken for the only recording"
+            noted[taken][f"{name} for {own}"] = None
         try:
             rows = read_rows(path, options, usual)
         except UnknownTable:

@@ -138,9 +138,9 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
         "tables without an event: 1, the first dawn.Table.1.selections.txt",
     )
     alone = tmp_path / "noon.txt"  # the only table is about the only recording
-    assert read_events(alone, {"dawn.flac": 10.0}).events["file"].tolist() == [
-        "dawn.flac"
-    ]
+    found = read_events(alone, {"dawn.flac": 10.0})
+    assert found.events["file"].tolist() == ["dawn.flac"]
+    assert any("taken for the only recording" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
