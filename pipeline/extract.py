@@ -183,13 +183,10 @@ def describe_work(asked: Request, lacking: Missing) -> str:
     """Lines on the number of feature maps to compute, and the size of new files."""
     clips = counted(len(asked.clips), asked.noun)
     features = counted(len(asked.specs) - len(asked.read), "feature")
-    if asked.read:
-        read = [name for name in asked.names if name in asked.read]
+    if read := [name for name in asked.names if name in asked.read]:
         features += f" and {listed(read)}, from which some are computed"
-    todo = (
-        f"{lacking.todo.sum():,} of {lacking.todo[asked.part].size:,} feature maps"
-        " to compute"
-    )
+    left, whole = lacking.todo.sum(), lacking.todo[asked.part].size
+    todo = f"{left:,} of {whole:,} feature maps to compute"
     lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
     sizes = lacking.sizes
     if sizes:

@@ -90,10 +90,8 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         whole += megabytes
         lines.append((name, rows, frames, f"{megabytes:.3f}", feature.units))
     lines.append(("all", "", "", f"{whole:.3f}", ""))
-    remarks.append(
-        "Pretrained networks are features too, as embedding@model=NAME and"
-        f" imagenet@of=mel: {make_command('network')} lists them."
-    )
+    names = f"embedding@model=NAME and imagenet@of=mel: {make_command('network')}"
+    remarks.append(f"Pretrained networks are features too, as {names} lists them.")
     remarks.append(
         f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
         f" {make_command('bench')} measures time.\n"
@@ -155,9 +153,8 @@ def describe_cache(cache: Cache) -> str:
         done = f"{int(feature.done().sum()):,}"
         shape = feature.rows, feature.frames, done, f"{stored / 1e6:.1f}"
         rows.append((name, *shape, feature.dtype, feature.units or "-"))
-        parameters = ", ".join(
-            f"{key}={value}" for key, value in feature.parameters.items()
-        )
+        pairs = feature.parameters.items()
+        parameters = ", ".join(f"{key}={value}" for key, value in pairs)
         notes.append(
             f"{feature.stored}: {parameters or 'no parameters'}; code"
             f" {feature.code_version}; made {feature.created} by"

@@ -252,10 +252,8 @@ class Backend:
         if half:
             first = self.finish(function, batch[:half])
             return first + self.finish(function, batch[half:])
-        reason = (
-            "its worker died again and again: killed, out of memory, or a crash in a"
-            " library"
-        )
+        why = "killed, out of memory, or a crash in a library"
+        reason = f"its worker died again and again: {why}"
         return ExtractionResult(1, [(batch[0].row, WHOLE, reason)])
 
 

@@ -103,10 +103,8 @@ def recordings(table: pd.DataFrame) -> NameField | None:
     takes = groups + names.str.extract(TAKE)[0]
     if takes.duplicated().mean() > REPEATED:
         return None
-    sentence = (
-        f"the names have takes of {counted(groups.nunique(), 'source recording')}?"
-        f" GROUP={quote(LETTERED)}"
-    )
+    takes_of = counted(groups.nunique(), "source recording")
+    sentence = f"the names have takes of {takes_of}? GROUP={quote(LETTERED)}"
     values = pd.Series(groups.to_numpy(), table["clip_id"])
     return NameField("source recording", LETTERED, values, sentence)
 

@@ -176,10 +176,8 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
     wrong = frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))]
     if len(wrong):
         name, fold = wrong[["filename", "fold"]].iloc[0]
-        raise RequestError(
-            f"{name} has fold {fold!r}; expected a whole number from 1 to"
-            f" {LARGEST_FOLD}"
-        )
+        expected = f"a whole number from 1 to {LARGEST_FOLD}"
+        raise RequestError(f"{name} has fold {fold!r}; expected {expected}")
     return folds.astype(int)
 
 
@@ -401,15 +399,11 @@ def read_folder(folder: Path) -> Listing:
             f"the class folder {several.iloc[0]}: {SEPARATOR} separates the labels"
             " of a clip; rename the folder"
         )
-    left_out = {
-        "not audio by name": len(files) - len(audio),
-        "in no class folder": len(audio) - len(clips),
-    }
-    notes = [
-        f"left out, {what}: {counted(count, 'file')}"
-        for what, count in left_out.items()
-        if count
-    ]
+    notes = []
+    if other := len(files) - len(audio):
+        notes.append(f"left out, not audio by name: {counted(other, 'file')}")
+    if other := len(audio) - len(clips):
+        notes.append(f"left out, in no class folder: {counted(other, 'file')}")
     names = {path.name for path in folder.glob("[!.]*/") if not is_cache(path)}
     if empty := sorted(names - {*HIDDEN_FOLDERS, *tops}):
         notes.append(f"no audio in the class folder {', '.join(empty)}")
