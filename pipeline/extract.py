@@ -114,9 +114,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     if complete := nothing_missing(asked):
         print(describe_work(asked, complete), flush=True)
         return ExtractionResult()
-    lacking = missing(asked).todo.any(axis=0) if asked.read_only else []
     of_audio = [not variant.source for variant in asked.variants]
-    if any(lack and audio for lack, audio in zip(lacking, of_audio)):
+    if asked.read_only and missing(asked).todo[:, of_audio].any():
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
             f" some of these features: give DATASET={asked.dataset.source}"
