@@ -176,7 +176,8 @@ def test_own_sounds_are_checked_first_and_a_leak_is_told(workshop, tmp_path):
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     make_run(tmp_path / "runs", workshop.table.iloc[1:], MadeRun(), "tones")
     options = workshop.options(**within(tmp_path))
-    check = f"make check DATASET=tones DATA={tmp_path / 'data'}"
+    data = tmp_path / "data"
+    check = f"make check DATASET={data}/tones/features NAME=tones"
     assert build(options).next_command.startswith(check)
     found = [{"kind": "duplicates_across_folds", "count": 58}, ARTEFACTS]
     cache = tmp_path / "data" / "tones" / "features"
@@ -210,7 +211,7 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
 
 def test_chosen_runs_have_a_report_of_their_own(workshop):
     (job,) = jobs(workshop.options(run=("mel+r",)))
-    assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"
+    assert job.given[0] == f"DATASET={job.cache}" and job.given[-1] == "RUN=mel+r"
     whole = jobs(workshop.options())[0].folder
     assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
     orders = ("mel-", "mel+r"), ("mel+r", "mel-")
