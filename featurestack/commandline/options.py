@@ -264,7 +264,7 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
 
 
 def unexpected(
-    words: Sequence[str], given: Mapping[str, str], known: Iterable[str]
+    words: Sequence[str], given: dict[str, str], known: Iterable[str]
 ) -> str:
     """The message for words that give no option, with what was meant: a name in small
     letters, blanks around +, a value with blanks, or a dataset.
