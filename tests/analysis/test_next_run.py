@@ -45,12 +45,7 @@ USED = "make predict AUDIO=FILE RUN=made/mel+mfcc-resnet18 RUNS=elsewhere"
             "combine",
             f"{TRAIN} FEATURES='rms mel+rms' MODEL=resnet18",
         ),
-        (
-            CHANCE,
-            TRIED | {"rms": 9},
-            "different",
-            f"{TRAIN} FEATURES=rms MODEL=linear",
-        ),
+        (CHANCE, TRIED | {"rms": 9}, "different", f"{TRAIN} FEATURES=rms MODEL=linear"),
     ],
 )
 def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):

@@ -10,11 +10,7 @@ from sklearn.metrics import classification_report
 from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
-from featurestack.analysis.tables import (
-    ablations,
-    classes_shown,
-    common_mistake,
-)
+from featurestack.analysis.tables import ablations, classes_shown, common_mistake
 from featurestack.commandline.quantities import rounded
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
