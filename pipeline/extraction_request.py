@@ -20,6 +20,7 @@ from featurestack.commandline.quantities import counted, first_names, whole_numb
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.hdf5 import FeatureSpec
+from featurestack.features_cache.index import feature_names
 from featurestack.features_cache.names import (
     FRAMING,
     Channel,
@@ -38,7 +39,6 @@ from featurestack.pipeline.features import (
     resolve_feature,
 )
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
@@ -74,14 +74,19 @@ class Request(Wanted):
 
 def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
+    cached = list[str]()
     if dataset is None:
         refuse_unknown(options.features)  # before a download
         dataset = load(options)
+        # `all` brings up to date what is there
+        for name in feature_names(dataset.folder):
+            if FEATURES.knows(parse_channel(name).name):
+                cached.append(name)
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
-    variants, read, left_out = wanted(options.features, dataset, options.frame)
+    variants, read, left_out = wanted(options.features, dataset, options.frame, cached)
     if not options.yes:
         refuse_outdating(dataset)
     rows = rows_of_part(options.part, len(table))
@@ -126,19 +131,24 @@ def refuse_outdating(dataset: Dataset) -> None:
 
 
 def wanted(
-    features: str, dataset: Dataset, frame: float | None = None
+    features: str,
+    dataset: Dataset,
+    frame: float | None = None,
+    cached: Iterable[str] = (),
 ) -> tuple[tuple[Variant, ...], frozenset[str], list[str]]:
     """The variants in a list of features, those that others are computed from first;
     the stored names of those that the list itself lacks; and a line on those left out
     of `all` and `small`, which cannot exist here.
 
-    frame  duration of frames in milliseconds, None for librosa's 2048 samples
+    frame   duration of frames in milliseconds, None for librosa's 2048 samples
+    cached  stored names that `all` and `small` stand for too
     """
     variants = {}
     named = set()
     left_out = []
     for word in features.split():
-        singles = list(FEATURES.complete()) if word in ("all", "small") else []
+        by_name = word not in ("all", "small")
+        singles = [] if by_name else [*FEATURES.complete(), *cached]
         for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
                 channel = with_frame(channel, frame)
@@ -150,8 +160,8 @@ def wanted(
                 )
             try:
                 rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
-            except Impossible as reason:
-                if word not in ("all", "small"):
+            except RequestError as reason:  # Impossible, or a network is not here
+                if by_name:
                     raise
                 left_out.append(str(reason))
                 continue

@@ -65,7 +65,10 @@ class AlterOptions(SourceOptions):
 class ComputeOptions(SourceOptions):
     """Features to compute, and how."""
 
-    features: str = option("all", "feature sets separated by blanks; all, small")
+    features: str = option(
+        "all",
+        "feature sets separated by blanks; all, with those in the cache; small",
+    )
     frame: float | None = option(
         None,
         "milliseconds of a frame, as in mel@frame=64, for all features whose names do"

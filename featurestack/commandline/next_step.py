@@ -127,11 +127,9 @@ def untried(state: State) -> list[str]:
 
 
 def features(state: State) -> str:
-    """The cached features, of the clips of today; many are `all` and the variants."""
+    """The cached features, of the clips of today; many are `all`."""
     named = [*state.frames] or ([] if state.of_clips else ["mel"])
-    if len(named) > MOST_NAMED:
-        named = ["all", *[name for name in named if "@" in name]]
-    words = [f"FEATURES={' '.join(named)}"] if {*named} - {"all"} else []
+    words = [f"FEATURES={' '.join(named)}"] if 0 < len(named) <= MOST_NAMED else []
     words += [f"PART={state.part}"] if state.part else []
     return state.of_data("features", *words)
 

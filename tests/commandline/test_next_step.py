@@ -29,9 +29,6 @@ def test_many_features_are_not_typed_out():
     frames = {f"f{number}": 44 for number in range(36)}
     state = State(["DATASET=a"], frames=frames, incomplete=True)
     assert next_step(state) == ("make features DATASET=a", "extract")
-    state = State(["DATASET=a"], frames=frames | {"mel@n_mels=64": 44}, incomplete=True)
-    command, _ = next_step(state)
-    assert command == "make features DATASET=a FEATURES='all mel@n_mels=64'"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -105,6 +106,19 @@ def test_each_change_of_a_dataset_costs_only_what_it_must(sounds, capsys):
         known = [[row["label"], row["fold"]] for row in sounds.rows]
         assert clips[["label", "fold"]].to_numpy().tolist() == known
     assert stored(sounds, "zcr") == anew(sounds, "zcr", **given)
+
+
+def test_all_brings_the_variants_in_the_cache_up_to_date(sounds):
+    run(sounds, features="rms@hop_length=256")
+    shutil.copy(
+        cache(sounds).folder / "rms@hop_length=256.h5",
+        cache(sounds).folder / "embedding@model=lost.h5",
+    )
+    asked = extraction_request.request(options(sounds, features="all"))
+    assert {"rms@hop_length=256", "rms", "zcr"} < {*asked.names}
+    assert "embedding@model=lost" in " ".join(asked.notes)  # its network is not here
+    with refused("embedding@model=lost needs a network"):
+        extraction_request.request(options(sounds, features="embedding@model=lost"))
 
 
 def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
