@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
@@ -83,10 +83,13 @@ class Features(TransformerMixin, BaseEstimator):
         """Name -> number of each clip."""
         if isinstance(clips, str | Path | Clip):
             raise RequestError(f"Features: expected a list of clips, got one: {clips}")
+        if hasattr(clips, "columns"):
+            reason = "a table; give its column of paths, as in cache.clips.path"
+            raise RequestError(f"Features: expected a list of clips, got {reason}")
         wanted = self.features
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
         channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
-        cache = Cache(Path(self.cache)) if self.cache else None
+        cache = cache_of(str(self.cache), Path("data")) if self.cache else None
         rate = cache.sample_rate if cache else self.sample_rate
         ids = dict(zip(cache.clips["path"], cache.clips["clip_id"])) if cache else {}
         for given in clips:

@@ -190,6 +190,14 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             r"fs.fit: dataset is a list, \['a.wav', 'b.wav'\]; expected .* fs.extract",
         ),
         (
+            lambda cache, run: fs.fit(run),
+            "fs.fit: dataset is a run, .*; expected the name or path of a dataset",
+        ),
+        (
+            lambda cache, run: fs.verify(cache),
+            "fs.verify: run is a cache, .*; expected a run as fs.fit",
+        ),
+        (
             lambda cache, run: fs.compute("a.wav", "mel"),
             r"fs.compute: clip is a str, 'a.wav'; expected a clip, as fs.read\(path\)",
         ),

@@ -1,6 +1,7 @@
 """`fs.Features` in scikit-learn: pipelines, names, the cache, its own checks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -83,5 +84,7 @@ def test_lists_name_features_and_one_path_is_no_list_of_clips():
     clips = [fs.tone(hertz).y for hertz in (200, 2000)]
     both = fs.Features(["rms", "zcr"]).fit_transform(clips)
     assert (both == fs.Features("rms zcr").fit_transform(clips)).all()
+    with refused("got a table; give its column of paths"):
+        fs.Features("rms").fit_transform(pd.DataFrame({"path": ["dog.wav"]}))
     with refused("expected a list of clips, got one: dog.wav"):
         fs.Features("rms").fit_transform("dog.wav")

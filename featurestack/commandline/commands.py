@@ -255,6 +255,11 @@ EXPECTED = {
     "run": RUN,
     "trained": RUN,
 }
+# parameters -> the file by which the folder of another kind is known, and that kind
+OTHERS = {
+    "dataset": ("run.json", "a run"),
+    **dict.fromkeys(("run", "trained"), ("index.h5", "a cache")),
+}
 # parameters that take an object with this attribute, such as the samples of a clip
 TAKEN = {"clip": "y", "trained": "predict"}
 
@@ -298,17 +303,20 @@ def argument(function: str, name: str, value: Any) -> Any:
     """
     if name in TAKEN and hasattr(value, TAKEN[name]):
         return value
+    given = f"a {type(value).__name__}, {shortened(' '.join(repr(value).split()))}"
     if name != "clip":
         if isinstance(value, os.PathLike):
-            return Path(value)
-        if isinstance(value, str | Number | NoneType):
+            file, kind = OTHERS.get(name, ("", ""))
+            if not (file and Path(value, file).is_file()):
+                return Path(value)
+            given = f"{kind}, {Path(value)}"
+        elif isinstance(value, str | Number | NoneType):
             return value
         # a table would be a list of its columns
         a_list = isinstance(value, Iterable) and not isinstance(value, Mapping)
         several = a_list and name not in ("dataset", "name")
         if several and not hasattr(value, "columns"):
             return [argument(function, name, item) for item in value]
-    given = f"a {type(value).__name__}, {shortened(' '.join(repr(value).split()))}"
     expected = EXPECTED.get(name, "text, a number or a path")
     raise RequestError(f"{function}: {name} is {given}; expected {expected}")
 

@@ -37,7 +37,12 @@ from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model, class_thresholds
 from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.annotations import RECORD, Annotations, read_events
-from featurestack.sound_events.check import write_check
+from featurestack.sound_events.check import (
+    precision_above,
+    read_checked,
+    tell_checked,
+    write_check,
+)
 from featurestack.sound_events.dataset import (
     cut_blocks,
     cut_pieces,
@@ -306,7 +311,8 @@ def detections(
     Returns
     -------
     DataFrame
-        file, start, end, label, score.
+        file, start, end, label, score; of a table of `checked` detections the
+        precision above each threshold.
 
     Examples
     --------
@@ -315,6 +321,9 @@ def detections(
         fs.detections("recordings", run="last", tables="labels")
     """
     options = options_from(PredictOptions, locals())
+    if options.checked:
+        tell_checked(options.checked, options.promise)
+        return precision_above(read_checked(options.checked))
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
     files = find_recordings(options.audio)
