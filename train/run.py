@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import Failed, RequestError
-from featurestack.commandline.next_step import State, next_line
-from featurestack.commandline.options import option_words
+from featurestack.commandline.next_step import report_line
 from featurestack.commandline.quantities import counted, is_or_are, percent
 from featurestack.commandline.terminal import progress, tell, tell_once, text_table
 from featurestack.features_cache.cache import cache_of
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
 DIGITS = 4  # of the data's digest, in the name of a run next to one of other data
-OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
 # ---- the command
@@ -72,9 +70,7 @@ def train(options: TrainOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-        given = option_words(jobs[0], OPTIONS_OF_ANALYSIS)
-        analysis = next_line(State(given, unreported=True))
-        print(f"next: {changed}" if changed else analysis)
+        print(f"next: {changed}" if changed else report_line(jobs[0]))
     return int(bool(failures))
 
 

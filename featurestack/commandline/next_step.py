@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurestack.commandline.errors import make_command
+from featurestack.commandline.options import Options, option_words
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 # spectrum, coarse shape and modulation in time: none of them contains another
@@ -208,6 +209,12 @@ def next_step(state: State) -> tuple[str, str]:
 def next_line(state: State) -> str:
     """The line with the next command, the last that another command prints."""
     return f"next: {next_step(state)[0]}"
+
+
+def report_line(options: Options) -> str:
+    """The line with the report on what a command with these options has measured."""
+    given = option_words(options, ("dataset", "name", "data", "runs"))
+    return next_line(State(given, unreported=True))
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

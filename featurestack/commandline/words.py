@@ -83,7 +83,7 @@ COMMANDS = {
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
     "importance": Command(
-        "feature_importance.importance:make_importance",
+        "feature_importance.section:make_importance",
         "feature_importance:ImportanceOptions",
         "Measure what each feature is worth by itself and with the others.",
     ),

@@ -36,8 +36,9 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.next_step import report_line
 from featurestack.commandline.options import part_of
-from featurestack.commandline.quantities import points
+from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import silenced, text_table
 from featurestack.feature_importance import CurveOptions, FitOptions
 from featurestack.features_cache.cache import cache_of
@@ -295,8 +296,11 @@ def curve_summary(curve: pd.DataFrame) -> str:
     digits = {"recordings": 1, "clips": 0}
     shown = curve.copy()
     for name, numbers in shown.select_dtypes("float").items():
-        shown[name] = [f"{number:,.{digits.get(str(name), 3)}f}" for number in numbers]
-    titles = {"part": "part of the recordings", score: title}
+        if name in digits:
+            shown[name] = [f"{number:,.{digits[str(name)]}f}" for number in numbers]
+        else:
+            shown[name] = [percent(number) for number in numbers]
+    titles = {"part": "part of the recordings", score: f"{title} %"}
     titles |= {"low": "95 % interval from", "high": "to"}
     header = [titles.get(name, name) for name in shown]
     lines = [text_table(shown.to_numpy().tolist(), header)]
@@ -313,6 +317,7 @@ def curve_summary(curve: pd.DataFrame) -> str:
 def make_curve(options: CurveOptions) -> None:
     """Measure the score against the number of training recordings."""
     print(curve_summary(measure_curve(options)))
+    print(report_line(options))
 
 
 @command

@@ -338,11 +338,6 @@ def importance_summary(measured: Importance) -> str:
     return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
 
 
-def make_importance(options: ImportanceOptions) -> None:
-    """Measure what each feature is worth by itself and next to the others."""
-    print(importance_summary(measure_importance(options)))
-
-
 @command
 def importance(
     features: str = "mel mfcc chroma",

@@ -14,13 +14,16 @@ from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.next_step import without
+from featurestack.commandline.next_step import report_line, without
 from featurestack.commandline.quantities import counted, percent, points
+from featurestack.feature_importance import ImportanceOptions
 from featurestack.feature_importance.importance import (
     FILE,
     FOLDER,
     Importance,
     base_of,
+    importance_summary,
+    measure_importance,
     read_importance,
 )
 from featurestack.results.config import digest
@@ -31,6 +34,14 @@ SIGNED = "PuOr"  # colours of gains and losses
 NAMED = 4  # features whose loss the first screen states
 
 Row = Mapping[str, Any]
+
+
+def make_importance(options: ImportanceOptions) -> None:
+    """Measure what each feature is worth by itself and next to the others."""
+    measured = measure_importance(options)
+    print(importance_summary(measured))
+    print(*what_matters(measured))
+    print(report_line(options))
 
 
 def importance(page: Page) -> Section | None:

@@ -14,7 +14,7 @@ import pytest
 
 from featurestack.analysis.options import AnalysisOptions, ReportJob
 from featurestack.analysis.report import build_report
-from featurestack.commandline.quantities import points
+from featurestack.commandline.quantities import percent, points
 from featurestack.feature_importance import CurveOptions, ImportanceOptions
 from featurestack.feature_importance.fits import (
     Fits,
@@ -33,7 +33,7 @@ from featurestack.feature_importance.importance import (
     sizes_of,
     smaller_sets,
 )
-from featurestack.feature_importance.section import what_matters
+from featurestack.feature_importance.section import make_importance, what_matters
 from tests.train.little import execute
 
 FEATURES = ("mel", "noise", "rms")
@@ -186,11 +186,15 @@ def test_a_repeated_call_fits_nothing_and_one_more_feature_only_its_sets(
     assert {*fitted} == {"blank", "mel+blank", "chroma+blank", "mel+chroma+blank"}
 
 
-def test_the_summary_has_a_line_for_each_feature(asked):
+def test_the_summary_has_a_line_for_each_feature(asked, capsys):
     measured = measure_importance(asked("chroma mel blank"))
     lines = importance_summary(measured).splitlines()
     assert [line.split()[0] for line in lines[-4:-1]] == ["chroma", "mel", "blank"]
     assert "added to mel" in lines[0] and "the base" in lines[-3]
+    make_importance(asked("chroma mel blank"))
+    *_, verdict, proposed = capsys.readouterr().out.splitlines()
+    assert verdict == " ".join(what_matters(measured))
+    assert proposed.startswith("next: make analysis DATASET=")
 
 
 def test_a_killed_command_goes_on_where_it_was(asked, cache_folder, tmp_path):
@@ -254,3 +258,5 @@ def test_the_summary_says_what_the_second_half_brings(curve):
         gain = rows["accuracy"].iloc[-1] - rows["accuracy"].iloc[-2]
         told = f"{features}: the second half of the recordings brings {points(gain)}"
         assert told in curve_summary(curve)
+        for score in rows["accuracy"]:
+            assert f" {percent(score)} " in curve_summary(curve)
