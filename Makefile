@@ -1,7 +1,7 @@
 # `make WORD NAME=value` is `featurestack WORD NAME=value` in this clone's environment, .venv.
 # Variables count only when given on this command line, and reach the program as they are.
 # `make help` lists the words; PYTHON=python uses the environment that is active, and never .venv.
-# Further words go to the first one's command, which refuses them before it does anything.
+# The program reads all words before it runs the first one.
 # Names in small letters are this file's own: no command has such a variable.
 
 ifeq ($(origin PYTHON),command line)
@@ -27,6 +27,7 @@ own := help test setup docs lint
 typed := $(strip $(foreach name,$(sort $(filter-out ALL GPU PYTHON FEATURES,$(.VARIABLES))) FEATURES,$(if $(filter command,$(origin $(name))),$(name))))
 quoted = '$1=$(subst $(quote),'\'',$(value $1))'
 commands := $(filter-out $(own) .venv/%,$(MAKECMDGOALS))
+further := $(wordlist 2,99,$(commands))
 
 .DEFAULT_GOAL := help
 ifneq ($(filter help,$(firstword $(MAKECMDGOALS) help)),)
@@ -40,8 +41,9 @@ else
 ifneq ($(and $(typed),$(filter $(own),$(MAKECMDGOALS))),)
 $(error $(typed): make $(filter $(own),$(MAKECMDGOALS)) takes no variable but ALL, GPU and PYTHON)
 endif
-$(commands): $(environment)
-	@$(python) -m featurestack $@ $(foreach name,$(typed),$(call quoted,$(name))) $(foreach word,$(filter-out $@,$(commands)),'$(subst $(quote),'\'',$(word))')
+$(firstword $(commands)): $(environment)
+	@$(python) -m featurestack $@ $(foreach name,$(typed),$(call quoted,$(name))) $(if $(further),-- $(foreach word,$(further),'$(subst $(quote),'\'',$(word))'))
+$(further):;@:
 setup: $(environment)
 	@$(if $(environment),:,$(python) $(pip) $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt) && $(python) -m featurestack.pipeline.kernels)
 	@echo '$(ready)'

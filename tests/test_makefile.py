@@ -53,6 +53,8 @@ def test_all_words_are_read_before_the_first_one_runs():
     done = make("train", "FEATURES=mel", "+", "mfcc", "DATASET=x")
     assert (done.returncode, done.stdout) == (2, "")
     assert "blanks around +: type FEATURES=mel+mfcc" in done.stderr
+    done = make("runs", "models", f"RUNS={ROOT / 'none'}")
+    assert "resnet18" in done.stdout  # the second command ran too
     done = make("answer", str(ROOT / "it's my"), "sounds")
     assert f"unexpected: {ROOT}/it's" in done.stderr
 

@@ -50,7 +50,13 @@ from featurestack.commandline.terminal import (
     tell,
     tell_warnings,
 )
-from featurestack.commandline.words import commands_taking, function_of, options_of
+from featurestack.commandline.words import (
+    ALIASES,
+    COMMANDS,
+    commands_taking,
+    function_of,
+    options_of,
+)
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/protocol.md). OpenMP reads
@@ -101,6 +107,13 @@ def current_folder() -> Path:
 def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
     word, *rest = load_given(unfold(given))
+    if "--" in rest:  # what make was given more, perhaps other commands
+        place = rest.index("--")
+        rest, further = rest[:place], rest[place + 1 :]
+        if {*further} <= {*COMMANDS, *ALIASES}:
+            every = ([each, *rest] for each in (word, *further))
+            return next((status for words in every if (status := run_words(words))), 0)
+        rest += further
     if word == "--version":
         print(NAME, VERSION)
         return 0
