@@ -29,6 +29,8 @@ def analysis(options: AnalysisOptions) -> int:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.headline}")
         print(f"report: {built.page.resolve()}")
+        if built.paper:
+            print(f"paper:  {' and '.join(built.paper)}")
         if built.next_command:
             print(f"next:   {built.next_command}")
         whole &= built.whole

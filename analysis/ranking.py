@@ -51,9 +51,11 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     """The run's model, and the options that differ among the `runs` of this model:
     `resnet18, augment none`.
 
-    Features, seed and the options in `changed` are left out.
+    Features, seed and the options in `changed` are left out. A choice of features and
+    predictions from elsewhere have no options that could differ.
     """
-    same = [other for other in runs if other.model == run.model]
+    kind = run.model, bool(run.trained)
+    same = [other for other in runs if (other.model, bool(other.trained)) == kind]
     keys = set().union(*(differing_options(run, other) for other in same))
     keys |= {"tag" for other in same if other.config.tag != run.config.tag}
     keys -= {"features", *changed}
@@ -123,8 +125,7 @@ class Ranking:
 
     def setting_of(self, run: Run) -> str:
         """The model of a run, and the options that differ among the runs of it."""
-        trained = [other for other in self.runs if other.trained]
-        return setting(run, trained, {"tag"})
+        return setting(run, self.runs, {"tag"})
 
     @property
     def folds(self) -> Ints:

@@ -67,6 +67,7 @@ class Built:
     whole: bool  # False if anything damaged was left out
     state: str  # `findings.State`
     best: str  # name of the best run, '' without one
+    paper: Sequence[str] = ()  # the document and the table for papers
     of_check: int = 0  # number of the first remarks, which `check` prints too
 
     def _repr_html_(self) -> str:
@@ -215,9 +216,11 @@ def write(page: Page) -> Built:
     writer, found = page.writer, page.found
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in page.tables.items()}
     writer.own.write(texts, durable=False)
+    written: Sequence[str] = ()
     if page.methods:
-        from featurestack.paper import write_document
+        from featurestack.paper import DOCUMENTS, write_document
 
+        written = DOCUMENTS
         write_document(writer.own, found, [*writer.saved.values()], page.methods)
     writer.own.write({PAGE: render(page=page, f=found)})
     remarks = [*found.warnings.values()]
@@ -231,5 +234,6 @@ def write(page: Page) -> Built:
         whole=not any(problem.kind == "damaged" for problem in page.problems),
         state=found.state,
         best=found.best.name if found.ranked else "",
+        paper=[str(page.job.folder / name) for name in written],
         of_check=sum(WARNINGS[code].of_check for code in found.warnings),
     )

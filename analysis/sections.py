@@ -53,6 +53,7 @@ COSTS = (
 # a group with fewer says little: the page folds these
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
+SETS_IN_CLASSES = 6  # columns of the table of classes
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
 
@@ -119,6 +120,33 @@ def comparison(page: Page) -> Section:
         ],
     }
     return Section("comparison", "Comparison", values=values)
+
+
+def classes(page: Page) -> Section | None:
+    """The classes of the best run, and each class's score by the feature sets of its
+    model.
+    """
+    found = page.found
+    assert found.main, "classes are those of a ranking"
+    metric = found.main.metric
+    if not metric.errors:
+        return None
+    model = found.best.run.model
+    compared = [own for own in found.ranked if own.run.model == model][:SETS_IN_CLASSES]
+    # columns have numbers, because a run may be called as another column
+    scores = {}
+    columns: list[tuple[int | str, str, str]] = [("class", "Class", "text")]
+    for place, own in enumerate(compared):
+        table = found.tables[f"{own.name}.classes"].set_index("class")
+        scores[place] = table[metric.class_score]
+        columns.append((place, f"{own.label} %", "percent"))
+    by_class = pd.DataFrame(scores)
+    if len(compared) > 1:
+        by_class["lead"] = by_class[0] - by_class[1]
+        columns.append(("lead", "First less second, points", "points"))
+    by_class = by_class.reset_index()
+    values = {"by_class": by_class, "by_class_columns": columns}
+    return Section("classes", "Classes", values=values)
 
 
 def known(value: object) -> bool:
@@ -339,7 +367,7 @@ def add_sections(page: Page) -> None:
         kind = found.main.metric.errors
         made = [
             comparison(page),
-            Section("classes", "Classes") if kind else None,
+            classes(page),
             recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
             error_browser(page) if kind == "confusion" else None,

@@ -395,8 +395,10 @@ def method(f: Findings) -> str:
         )
     elif len(main.folds) > 1:
         texts.append(f"SD is the standard deviation over {folds(f)}.")
+    if any(len(run.seeds) > 1 for run in f.runs):
+        texts.append("Seeds are averaged.")
     texts.append(
-        "Seeds are averaged. The 95 % interval is Wilson’s with the standard error of"
+        "The 95 % interval is Wilson’s with the standard error of"
         f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
         " variation between trainings."
     )

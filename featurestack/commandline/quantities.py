@@ -108,6 +108,10 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points; zero has no sign."""
+    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points; only zero has no sign, so
+    that an interval beside a clear difference ends at `−0.0`.
+    """
     text = percent(abs(difference), digits)
-    return f"{'−' if difference < 0 else '+'}{text}" if float(text) else text
+    if abs(difference) < 1e-10:  # rounding of sums
+        return text
+    return f"{'−' if difference < 0 else '+'}{text}"

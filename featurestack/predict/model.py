@@ -184,7 +184,9 @@ class Model:
         if config.refit:
             folds = "trained once on the clips of all folds, without a score of its own"
         name = f"{self.run.name}, " if self.run else ""
-        trained = f"{config.model} of {config.dataset}, {config.selection} epoch"
+        trained = f"{config.model} of {config.dataset}"
+        if not config.exact:
+            trained += f", {config.selection} epoch"
         return f"{name}{trained}, {folds}"
 
     def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:

@@ -60,7 +60,8 @@ def verify_run(options: VerifyOptions) -> int:
             number = counted(len(known), "row")
             tell(f"fold {fold}: {len(clips):,} of {number} differ ({named})")
     compared = f"{counted(rows, 'row')} of {counted(len(run.finished), 'fold')}"
-    compared += f", {' and '.join(models)} epoch"
+    if not run.config.exact:
+        compared += f", {' and '.join(models)} epoch"
     verdict = "predictions.csv is"
     if differing:
         verdict = f"{differing:,} differ from"

@@ -67,6 +67,8 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(reported):
     assert files >= {"figures/additions.svg", "figures/mel-resnet18.curves.svg"}
     assert not [name for name in files if name.endswith(OF_PRINT)]
     html = reported.read_text()
+    # recall by class of the compared configurations
+    assert "mel+rms %" in html and "First less second, points" in html
     hidden = r"<(script|style|svg)\b.*?</\1>|<[^>]+>"
     text = unescape(re.sub(hidden, " ", html, flags=re.DOTALL))
     assert len(text.split()) < 1800  # with every part opened

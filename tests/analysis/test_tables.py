@@ -2,6 +2,9 @@
 planted; the most common mistake.
 """
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +103,16 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     assert 0 < of_gain.low < 0.15 < of_gain.high
     assert of_loss.low < -0.1 < of_loss.high < 0
     assert (gain.verdict, loss.verdict) == ("clear gain", "clear loss")
+
+
+def test_a_pair_is_named_without_options_of_runs_that_have_none(made):
+    pair = made(*of_sets(model="texturenet", mel=0.6, mel_mfcc=0.7))
+    config = replace(pair[0].config, made_by="import", source="a table", training=None)
+    folder = copy(pair[0].folders[0])
+    vars(folder)["config"] = config
+    choice = replace(pair[0], name="choice", features="the choice", folders=(folder,))
+    (gain,) = gains_of([*pair, choice])
+    assert gain.name == "mfcc added to mel (texturenet)"
 
 
 # runs of a pair share every other option

@@ -4,12 +4,14 @@ bibliography, and the methods paragraph. Figures are stubs.
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
 from featurestack import __version__
 from featurestack import paper as latex
+from featurestack.analysis.command import analysis
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report import files_of_report
@@ -22,8 +24,11 @@ from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F
 from tests.run_configs import channel, computed, rewrite
 
 
-def test_figures_document_references_and_methods_are_written(workshop, tmp_path):
-    built = build(workshop.options(reports=tmp_path, paper=True))
+def test_figures_document_references_and_methods_are_written(
+    workshop, tmp_path, capsys
+):
+    options = workshop.options(reports=tmp_path, paper=True)
+    built = build(options)
     assert files_of(built.page.parent) >= {
         "figures/accuracy_by_set.pdf",
         "figures/mel-resnet18.confusion-85mm.png",
@@ -31,6 +36,9 @@ def test_figures_document_references_and_methods_are_written(workshop, tmp_path)
         "latex/references.bib",
         "tables/comparison.tex",
     }
+    analysis(options)
+    (told,) = re.findall(r"^paper:  (.*) and (.*)$", capsys.readouterr().out, re.M)
+    assert all(Path(file).is_file() for file in told)
     page = built.page.read_text()
     main = (built.page.parent / "latex" / "main.tex").read_text()
     assert "it does not include the variation between trainings" in main
@@ -107,6 +115,16 @@ def test_the_document_is_whole(made, tmp_path):
         assert f"\\section*{{{heading}}}" in main
     assert "not compared" not in main and "no fold" not in main  # notes for the desk
     assert balanced(references)
+
+
+def test_a_table_says_nothing_of_seeds_and_verdicts_that_there_are_not(made, tmp_path):
+    exact = of_sets(model="linear", mel=0.8, rms=0.7)
+    for runs, verdict in ((exact[:1], False), (exact, True)):
+        found = findings(made(*runs))
+        main, _ = document(found, tmp_path / str(verdict))
+        assert " & – & " in main and ("Verdict" in main) == verdict
+        assert "not compared" not in main
+        assert "Seeds are averaged" not in methods_text(found)
 
 
 def test_the_caption_has_the_protocol_only_if_all_rows_share_it(made, tmp_path):
