@@ -47,7 +47,7 @@ from featurestack.train.fold_data import (
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan
 from featurestack.train.run_json import NAMED_CLIPS
-from featurestack.train.trainer import Estimate, Trainer, trainer_of
+from featurestack.train.trainer import RemainingTime, Trainer, trainer_of
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
@@ -139,7 +139,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     # the bar's total falls by what is not trained: first by damaged clips
     trained = sum(len(split.train) for split in splits.values())
     bar.total -= plan.steps(folds) - plan.epochs * trained
-    estimate = Estimate(bar, QUICKER if plan.model.kind.resized else "")
+    estimate = RemainingTime(bar, QUICKER if plan.model.kind.resized else "")
     compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"

@@ -83,7 +83,7 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 # ---- a fold
 
 
-class Estimate:
+class RemainingTime:
     """The clock of a training, whose bar counts the clips of all steps; `quicker` is
     the option to take instead, if there is one.
     """
@@ -139,7 +139,7 @@ class Trainer:
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
         )
-        self.estimate: Estimate | None = None  # tells how long the run will take
+        self.estimate: RemainingTime | None = None  # tells how long the run will take
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 

@@ -25,7 +25,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.options import RunOptions
-from featurestack.train.trainer import TIMED_STEPS, Estimate, Trainer, curve_epochs
+from featurestack.train.trainer import TIMED_STEPS, RemainingTime, Trainer, curve_epochs
 from tests.processes import python
 from tests.train.little import change, load
 
@@ -179,7 +179,7 @@ def test_the_time_of_a_long_run_is_told_once(seconds, told, monkeypatch, capsys)
     now = itertools.count(0.0, seconds * TIMED_STEPS)
     monkeypatch.setattr(trainer.time, "perf_counter", lambda: next(now))
     bar = Mock(n=0, total=800)
-    estimate = Estimate(bar, "MODEL=ridge takes seconds")
+    estimate = RemainingTime(bar, "MODEL=ridge takes seconds")
     for _ in range(2 * TIMED_STEPS):
         bar.n += 8
         estimate.step(torch.tensor(1.0))
