@@ -182,7 +182,7 @@ class Ranking:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """Of each other run to the best."""
+        """The difference of each other run to the best."""
         pairs = [(0, other) for other in range(1, len(self.runs))]
         return self.compare(pairs, selected=True)
 

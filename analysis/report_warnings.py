@@ -153,7 +153,7 @@ def split_by_clip(evidence: Evidence) -> str:
     words = " ".join(map(quoted, finding["names"][1:]))
     remedy = f". {words} tests on new ones" if words else ""
     return (
-        "A random split of the clips makes the scores too high, as check measured:"
+        "A random split of the clips inflates the scores, as check measured:"
         f" {finding['what']}{remedy}."
     )
 

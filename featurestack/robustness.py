@@ -116,7 +116,7 @@ def hash_of_run(run: RunFolder) -> str:
 
 
 def read_stress(run: RunFolder) -> Changes:
-    """What was measured of the run; empty if nothing was, or of other weights."""
+    """The measurements of this run; empty if there are none for its weights."""
     try:
         content = json.loads((run.path / FILE).read_text(encoding="utf-8"))
         changes: Changes = content["changes"]

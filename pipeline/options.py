@@ -67,7 +67,7 @@ class ComputeOptions(SourceOptions):
 
     features: str = option(
         "all",
-        "feature sets separated by blanks; all, with those in the cache; small",
+        "feature sets separated by blanks; all (cached variants too), or small",
     )
     frame: float | None = option(
         None,

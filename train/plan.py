@@ -314,18 +314,20 @@ def settle(
         named = replace(named, weights=weights)
 
     chosen = defaults(named, model)
-    if model.kind.in_steps and chosen["weights"] != "none":
-        words = [
-            f"{name.upper()}={value}"
-            for name, value in chosen.items()
-            if name in suitable(chosen["weights"])
-        ]
-        if words:
-            told.append(
-                f"{' '.join(words)} by default, because training begins with"
-                f" {chosen['weights']}"
-            )
+    told += told_of_weights(chosen)
     return named, replace(named, **chosen), told
+
+
+def told_of_weights(chosen: Mapping[str, Any]) -> list[str]:
+    """The message about the defaults that weights change; [] if none do."""
+    weights = chosen.get("weights", "none")  # exact models have none
+    if weights == "none":
+        return []
+    names = [name for name in chosen if name in suitable(weights)]
+    if not names:
+        return []
+    words = " ".join(f"{name.upper()}={chosen[name]}" for name in names)
+    return [f"{words} by default, because training begins with {weights}"]
 
 
 # ---- the run's identity

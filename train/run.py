@@ -64,7 +64,7 @@ def train(options: TrainOptions) -> int:
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
         if changed:
-            print("Note: these scores are of the former clips, before that change")
+            print("Note: these scores are for the clips before this change")
         if failures:
             print(
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"

@@ -213,7 +213,7 @@ class Answer:
 
     def __fspath__(self) -> str:
         if not self.run:
-            raise RequestError("the answer has no run: no set is better than chance")
+            raise RequestError("no run was trained: no set is better than chance")
         return str(self.runs / self.run)
 
     @property

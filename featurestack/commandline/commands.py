@@ -111,8 +111,10 @@ def run_words(given: Sequence[str]) -> int | None:
         place = rest.index("--")
         rest, further = rest[:place], rest[place + 1 :]
         if {*further} <= {*COMMANDS, *ALIASES}:
-            every = ([each, *rest] for each in (word, *further))
-            return next((status for words in every if (status := run_words(words))), 0)
+            for each in (word, *further):
+                if status := run_words([each, *rest]):
+                    return status
+            return 0
         rest += further
     if word == "--version":
         print(NAME, VERSION)

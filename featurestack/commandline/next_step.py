@@ -128,7 +128,7 @@ def untried(state: State) -> list[str]:
 
 
 def features(state: State) -> str:
-    """The cached features, of the clips of today; many are `all`."""
+    """Extraction of the cached features, or of all if these are many."""
     named = [*state.frames] or ([] if state.of_clips else ["mel"])
     words = [f"FEATURES={' '.join(named)}"] if 0 < len(named) <= MOST_NAMED else []
     words += [f"PART={state.part}"] if state.part else []

@@ -24,9 +24,10 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
@@ -185,13 +186,8 @@ def read_events(
         if rows.empty:
             noted["tables without an event"][name] = None
         annotated |= {own} - {""}
-        for line, named, start, end, label, *box in rows.itertuples():
-            where = f"{path}, line {line}"
-            file = known.find(plain_path(named), where) if named else own
-            if not file:
-                missing = noted["recordings that are not in AUDIO=, left out"]
-                missing[named or where] = None
-                continue
+        for where, file, row in of_recordings(rows, path, own, known, noted):
+            start, end, label, *box = row
             annotated.add(file)
             if math.isnan(start) and math.isnan(end):
                 continue  # the recording is silent
@@ -217,6 +213,22 @@ def read_events(
     table = table.drop_duplicates([*EVENT_COLUMNS])  # Raven's views of one event
     table = table.sort_values([*EVENT_COLUMNS], ignore_index=True)
     return Annotations(table, frozenset(annotated), tuple(remarks))
+
+
+def of_recordings(
+    rows: pd.DataFrame, path: Path, own: str, known: Recordings, noted: Noted
+) -> Iterator[tuple[str, str, Sequence[Any]]]:
+    """Where each row stands, its recording and its other cells; `own` is the recording
+    of rows that name none. Rows of unknown recordings are noted and left out.
+    """
+    for line, named, *cells in rows.itertuples():
+        where = f"{path}, line {line}"
+        file = known.find(plain_path(named), where) if named else own
+        if file:
+            yield where, file, cells
+        else:
+            missing = noted["recordings that are not in AUDIO=, left out"]
+            missing[named or where] = None
 
 
 def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:

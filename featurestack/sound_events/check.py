@@ -276,7 +276,7 @@ def sentences(
     promised = f"{percent(promise, 0)} %"
     if reached.empty:
         yield (
-            f"no threshold reaches {promised}: no interval ends as high; train with"
+            f"no threshold reaches {promised}: every interval ends below it; train with"
             " annotations of this place, or with its sounds"
             " (MODEL=frames@background=FOLDER)"
         )
@@ -295,9 +295,12 @@ def sentences(
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
         if row["total"] <= whole:
             more, total = f"{row['total'] - answers:,.0f}", f"{row['total']:.0f}"
-            yield f"about {more} more may do: CHECK={total} begins with the same rows"
+            yield (
+                f"about {more} more may be enough: CHECK={total} begins with the same"
+                " rows"
+            )
         elif np.isfinite(row["total"]):
-            yield f"all {whole:,.0f} would be too few: predict more recordings"
+            yield f"checking all {whole:,.0f} is not enough: predict more recordings"
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"

@@ -200,12 +200,16 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             FORTY_NINE_OF_FIFTY,
             0.93,
-            r"too few for .* to promise 93 %\nabout [\d,]+ more may do: CHECK=",
+            r"too few for .* to promise 93 %\nabout [\d,]+ more may be enough: CHECK=",
         ),
-        (np.arange(100) % 4 == 0, 0.9, "no threshold reaches 90 %: no interval ends"),
+        (
+            np.arange(100) % 4 == 0,
+            0.9,
+            "no threshold reaches 90 %: every interval ends",
+        ),
         # nine of ten are wanted, and the interval of fewer does not exclude them
         (np.arange(100) % 8 != 7, 0.9, r"are too few for .* to promise 90 %\n$"),
-        (FORTY_NINE_OF_FIFTY, 0.97, "all 319 would be too few: predict more record"),
+        (FORTY_NINE_OF_FIFTY, 0.97, "checking all 319 is not enough: predict"),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
         (np.ones(1, bool), 0.9, "one recording: the intervals are only for its"),
     ],

@@ -128,7 +128,7 @@ def test_training_says_that_the_clips_changed(tmp_path, capsys):
         in printed.err
     )
     *_, note, proposed = printed.out.splitlines()
-    assert note.startswith("Note: these scores are of the former clips")
+    assert note.startswith("Note: these scores are for the clips before")
     assert proposed == f"next: {remedy}"
 
 

@@ -84,7 +84,7 @@ class Model:
 
     @property
     def own(self) -> bool:
-        """Whether it is the user's own."""
+        """Whether the user defined this model."""
         return not self.builder.__module__.startswith("featurestack.")
 
     @property
