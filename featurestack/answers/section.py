@@ -144,7 +144,7 @@ def singles(features: pd.DataFrame, metric: str) -> str:
     )
     second = others[0]
     if second.verdict == "not compared":
-        return f"{sentence} Too few recordings show whether they differ."
+        return f"{sentence} There are too few recordings to test whether they differ."
     difference = f"{points(second.difference)} points"
     if second.difference_low == second.difference_low:  # not NaN
         low, high = points(second.difference_low), points(second.difference_high)

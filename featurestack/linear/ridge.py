@@ -67,6 +67,7 @@ class Choice(NamedTuple):
     offset: float
     dual: Floats  # (N, K) weights of the training clips
     answers: Floats  # (N, K) to each clip, without its recording
+    falling: bool = False  # whether a strength beyond the grid would have a lower loss
 
 
 class Kernel(NamedTuple):
@@ -143,6 +144,7 @@ class RidgeModel:
     bias: Floats  # (K,)
     support: NDArray[np.floating]  # (M, D) standardised
     dual: Floats  # (K, M)
+    remark: str = ""  # on the strength that was chosen
 
     def logits(self, x: NDArray[np.floating]) -> Floats:
         """(N, K) of x (N, D)."""
@@ -199,6 +201,9 @@ def fit(
     bias[fitted] = of_clips[fitted].sum(axis=1) - choice.factor * choice.offset
     if class_weights is not None and y.ndim == 2:
         bias[fitted] += np.log(class_weights[fitted])
+    if choice.falling:
+        remark = f"ridge: the log loss still falls at a strength of {choice.strength:g}"
+        model = replace(model, remark=f"{remark}, the end of those that are tried")
     share = 1.0 if choice.kernel == PLAIN else 0.5
     for part in parts(z.shape[1]):
         weight[:, part] = share * of_clips @ z[:, part]
@@ -359,15 +364,12 @@ def lowest(fitted: Callable[[float], Choice], first: int, *, every: bool) -> Cho
     for step in (-1, 1):
         while 0 <= best + step <= last and at(best + step).loss < at(best).loss:
             best += step
-    if best in (0, last):
-        before = at(1 if best == 0 else last - 1)
-        if before.loss - at(best).loss > FALLING * at(best).loss:
-            tell_once(
-                "ridge: the log loss still falls at a strength of"
-                f" {STRENGTHS[best]:g}, the end of those that are tried"
-            )
     chosen: Choice = at(best)
-    return chosen
+    if best not in (0, last):
+        return chosen
+    before = at(1 if best == 0 else last - 1)
+    falling = before.loss - chosen.loss > FALLING * chosen.loss
+    return chosen._replace(falling=falling)
 
 
 def class_loss(

@@ -259,6 +259,8 @@ class RidgeNet(ExactNet):
             training.originals,
             training.class_weights,
         )
+        if fitted.remark:
+            tell_once(fitted.remark)
         weights = {"weight": fitted.weight, "bias": fitted.bias}
         self.set(**weights, **fitted.standard._asdict())
         self.support = torch.from_numpy(fitted.support).float()
