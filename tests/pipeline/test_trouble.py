@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import zlib
 
 import h5py
 import numpy as np
@@ -184,6 +185,20 @@ def test_a_feature_file_of_another_layout_is_named_and_computed_again(sounds, la
         layout = {"external": [(str(path.with_suffix(".raw")), 0, size)]}
     rewritten(path, **layout)
     with refused(r"rms\.h5"):
+        cache(sounds)["rms"]
+    assert run(sounds) == {"rms": 8, "zcr": 0}
+    assert stored(sounds, "rms") == before
+
+
+def test_a_feature_file_that_names_a_clip_twice_is_named_and_computed_again(sounds):
+    run(sounds)
+    before = stored(sounds, "rms")
+    with h5py.File(cache(sounds).folder / "rms.h5", "r+") as file:
+        ids = file["clip_id"][()]
+        ids[0] = ids[1]
+        file["clip_id"][...] = ids
+        file["clip_id"].attrs["crc32"] = zlib.crc32(ids.data)
+    with refused("clip twice"):
         cache(sounds)["rms"]
     assert run(sounds) == {"rms": 8, "zcr": 0}
     assert stored(sounds, "rms") == before
