@@ -15,14 +15,14 @@ Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) boo
 `scores` (N, K).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats, Ints
+from featurestack.scores.metrics import Floats, Ints
 from featurestack.scores.significance import (
     effective_recordings,
     recording_sums,
@@ -31,8 +31,6 @@ from featurestack.scores.significance import (
 
 Targets = NDArray[np.bool_]
 Scores = NDArray[np.floating]
-# labels (N, K) of a seed's test clips, ranks (N, K) of their scores, recordings (N,)
-Seed = tuple[Targets, Scores, NDArray[np.generic]]
 
 REPLICATES = 500  # only their variance counts
 # Recordings, above which sets of them are drawn and left out: the standard error of mAP
@@ -61,21 +59,9 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
     >>> fold_ranks(probabilities, np.array([1, 1, 2, 2])).ravel()
     array([0.25, 0.75, 0.25, 0.75])
     """
-    ranks = np.empty(probabilities.shape)
-    for fold in np.unique(folds):
-        inside = folds == fold
-        of_fold = probabilities[inside]
-        by_class = [_ranks(column, column) for column in of_fold.T]
-        ranks[inside] = np.stack(by_class, axis=1)
-    return ranks
-
-
-def _ranks(values: Scores, among: Scores) -> Floats:
-    """The share of `among` below each value; ties count half."""
-    ordered = np.sort(among)
-    below = np.searchsorted(ordered, values)
-    up_to = np.searchsorted(ordered, values, "right")
-    return (below + up_to) / (2 * len(among))
+    _, fold, clips = np.unique(folds, return_inverse=True, return_counts=True)
+    ranks = pd.DataFrame(probabilities).groupby(fold).rank()  # ties share their mean
+    return (ranks.to_numpy() - 0.5) / clips[fold][:, None]
 
 
 def average_precision(target: Targets, scores: Scores) -> Floats:
@@ -146,17 +132,13 @@ def auroc(target: Targets, scores: Scores) -> Floats:
     areas = np.full(target.shape[1], np.nan)
     for k, (positive, score) in enumerate(zip(target.T, scores.T)):
         if positive.any() and not positive.all():
-            others = score[~positive]
-            ranks = _ranks(score[positive], others)
-            areas[k] = ranks.mean()
+            others = np.sort(score[~positive])
+            below, up_to = (
+                np.searchsorted(others, score[positive], side)
+                for side in ("left", "right")
+            )
+            areas[k] = ((below + up_to) / (2 * len(others))).mean()
     return areas
-
-
-def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
-    """Logarithms (N, K) of the probability of what is true."""
-    of_absence = 1 - probabilities.astype(np.float64)
-    true = np.where(target, probabilities, of_absence)
-    return np.log(np.maximum(true, SMALLEST_PROBABILITY))
 
 
 def jackknife_values(
@@ -254,73 +236,62 @@ def random_rank_precision(target: Targets, folds: Ints) -> Floats:
     return _ratio((share[fold] * precision).sum(axis=0), positives.sum(axis=0))
 
 
-def precision_of_seeds(seeds: Sequence[Seed], spread: float = 1.0) -> Floats:
+def precision_of_seeds(
+    target: Targets,
+    ranks: Floats,
+    groups: NDArray[np.generic],
+    spread: float = 1.0,
+) -> Floats:
     """(K + 1, 3): each class's average precision, and both ends of its 95 % interval;
-    the last row has their mean, mAP. All are means over the seeds of a configuration.
+    the last row has their mean, mAP. All are means over the seeds of a configuration,
+    whose `ranks` are (S, N, K); `spread` as in `accuracy_interval`.
 
     NaN for a class without a positive clip; no interval if its positive clips come from
     fewer than two recordings. Recordings are drawn with replacement, the same for every
     seed. The variance of the replicates' means over the seeds makes the interval, as
     for accuracies (`scores.significance`), so that it holds the score. Average
-    precision
-    of few positive clips is too high, since the first one comes early by luck: the
-    lower end is lower by the jackknife's estimate of that bias. `spread` as in
-    `accuracy_interval`.
+    precision of few positive clips is too high, since the first one comes early by
+    luck: the lower end is lower by the jackknife's estimate of that bias.
     """
-    names = recordings_by_content(seeds)
-    classes = seeds[0][0].shape[1]
-    sets = min(len(names), MOST_SETS)
+    names = recordings_by_content(target, ranks, groups)
+    recordings = pd.Index(names).get_indexer(groups) % MOST_SETS
+    sets = recordings.max() + 1
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(sets, np.full(sets, 1 / sets), REPLICATES)
-    precisions = []
-    replicates = []
-    biases = []
-    positives = np.zeros((sets, classes + 1))  # the last column counts all clips
-    for target, scores, groups in seeds:
-        place = pd.Index(names).get_indexer(groups) % sets
-        own, recordings = np.unique(place, return_inverse=True)
-        precision = average_precision(target, scores)
-        precisions.append(_with_mean(precision[None]))
-        without = _without_each(target, scores, recordings)
-        rise = _mean(without, axis=0) - precision
-        biases.append(_with_mean((len(own) - 1) * rise[None]))
-        resample = partial(np.matmul, drawn[:, own].astype(float))
-        replicated = _resampled(target, scores, recordings, resample)
-        replicates.append(_with_mean(replicated))
-        counted = np.column_stack([target, np.ones(len(target))])
-        positives[own] += recording_sums(counted, place)
-    precision = _mean(np.stack(precisions), axis=0)[0]
+    resample = partial(np.matmul, drawn.astype(float))
+    precisions, biases, replicates = [], [], []
+    for scores in ranks:
+        each = average_precision(target, scores)
+        rise = _mean(_without_each(target, scores, recordings), axis=0) - each
+        precisions.append(_with_mean(each[None]))
+        biases.append(_with_mean((sets - 1) * rise[None]))
+        replicates.append(_with_mean(_resampled(target, scores, recordings, resample)))
+    precision, bias = np.mean(precisions, axis=0)[0], np.mean(biases, axis=0)[0]
     known = ~np.isnan(precision)
-    replicated = _mean(np.stack(replicates)[:, :, known], axis=0)
-    variance = np.nanvar(replicated, axis=0)
-    clips_of_a_seed = positives[:, -1].sum() / len(seeds)
+    variance = np.nanvar(np.mean(replicates, axis=0)[:, known], axis=0)
+    # the last column counts all clips
+    counted = np.column_stack([target, np.ones(len(target))])[:, known]
+    effective = effective_recordings(recording_sums(counted, recordings))
     table = np.full((len(precision), 3), np.nan)
     table[:, 0] = precision
     table[known, 1:] = wilson_interval(
-        precision[known],
-        variance,
-        effective_recordings(positives[:, known]),
-        round(clips_of_a_seed),
-        spread,
+        precision[known], variance, effective, len(target), spread
     )
-    bias = _mean(np.stack(biases), axis=0)[0]
     table[:, 1] = np.maximum(table[:, 1] - np.nan_to_num(bias).clip(0), 0)
     return table
 
 
-def recordings_by_content(seeds: Sequence[Seed]) -> NDArray[np.generic]:
+def recordings_by_content(
+    target: Targets, ranks: Floats, groups: NDArray[np.generic]
+) -> NDArray[np.generic]:
     """The recordings in an order that no name decides."""
-    parts = []
-    for target, scores, groups in seeds:
-        values = scores.astype(float)
-        of_clips = {
-            "labels": target.sum(axis=1),
-            "all": values.sum(axis=1),
-            "true": (target * values).sum(axis=1),
-            "clips": 1,
-        }
-        parts.append(pd.DataFrame(of_clips).groupby(groups).sum())
-    content = pd.concat(parts).groupby(level=0).sum().round(9)
+    of_clips = {
+        "labels": target.sum(axis=1),
+        "all": ranks.sum(axis=(0, 2)),
+        "true": (target * ranks).sum(axis=(0, 2)),
+        "clips": 1,
+    }
+    content = pd.DataFrame(of_clips).groupby(groups).sum().round(9)
     return content.sort_values([*content], kind="stable").index.to_numpy()
 
 

@@ -24,6 +24,7 @@ from featurestack.scores.metrics import (
     DECIDED_COLUMNS,
     DEFAULT_THRESHOLD,
     OF_CLIPS,
+    SMALLEST_PROBABILITY,
     ClipMetric,
     Floats,
     Ints,
@@ -37,6 +38,7 @@ from featurestack.scores.metrics import (
     largest_first,
     macro_f1,
     names_of,
+    tested_run,
 )
 from featurestack.scores.tasks import Task, Tensor
 
@@ -63,8 +65,9 @@ def macro_auroc(prediction: Prediction) -> float:
 
 def log_loss(prediction: Prediction) -> float:
     """Mean binary cross-entropy."""
-    logarithms = ap.log_probabilities(prediction.labels, prediction.probabilities)
-    return float(-logarithms.mean())
+    of_absence = 1 - prediction.probabilities.astype(np.float64)
+    true = np.where(prediction.labels, prediction.probabilities, of_absence)
+    return float(-np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean())
 
 
 # ---- mAP
@@ -80,8 +83,7 @@ def ranks_of(run: TestedRun) -> Floats:
 @lru_cache(maxsize=64)
 def precision_of(run: TestedRun) -> Floats:
     """(K + 1, 3): `precision_of_seeds`."""
-    seeds = [(run.labels, ranks, run.groups) for ranks in ranks_of(run)]
-    return ap.precision_of_seeds(seeds, run.spread)
+    return ap.precision_of_seeds(run.labels, ranks_of(run), run.groups, run.spread)
 
 
 class MeanAveragePrecision(ClipMetric):
@@ -159,13 +161,11 @@ class MeanAveragePrecision(ClipMetric):
 
     def error_lines(self, run: Any) -> list[str]:
         """mAP with the prevalence, and the least precise classes."""
-        probabilities, numbers = run.answers()
-        target = numbers > 0
-        folds = run.scored()["fold"].to_numpy()
-        ranks = ap.fold_ranks(probabilities, folds)
-        precision = ap.average_precision(target, ranks)
+        tested_clips = tested_run([run])
+        labels, (ranks,) = tested_clips.labels, ranks_of(tested_clips)
+        precision = ap.average_precision(labels, ranks)
         by_class = pd.DataFrame(
-            {"precision": precision, "prevalence": target.mean(axis=0)}, run.classes
+            {"precision": precision, "prevalence": labels.mean(axis=0)}, run.classes
         )
         tested = by_class.dropna()
         least = [
@@ -288,25 +288,22 @@ def error_table(run: TestedRun) -> pd.DataFrame:
     """
     probabilities = run.probabilities.mean(axis=0)
     predicted = run.decisions.mean(axis=0) > 0.5
+    clip, column = np.nonzero(predicted != run.labels)
+    extra, probability = predicted[clip, column], probabilities[clip, column]
     texts = [text or "(none)" for text in names_of(run.labels, run.classes)]
-    rows = []
-    for k, name in enumerate(run.classes):
-        probability = probabilities[:, k]
-        missed = run.labels[:, k] & ~predicted[:, k]
-        false_positive = predicted[:, k] & ~run.labels[:, k]
-        # the surest first: the least probable label, the most probable other class
-        for kind, wrong, surest in (
-            ("missed", missed, probability),
-            ("false positive", false_positive, -probability),
-        ):
-            clips = np.flatnonzero(wrong)
-            order = np.argsort(surest[clips], kind="stable")
-            for clip in clips[order][:MOST_ERRORS]:
-                row = (name, kind, run.clip_ids[clip], texts[clip], probability[clip])
-                rows.append(row)
-    return pd.DataFrame(
-        rows, columns=["class", "kind", "clip_id", "labels", "probability"]
+    table = pd.DataFrame(
+        {
+            "class": np.array(run.classes, object)[column],
+            "kind": np.where(extra, "false positive", "missed"),
+            "clip_id": run.clip_ids[clip],
+            "labels": np.array(texts, object)[clip],
+            "probability": probability,
+        }
     )
+    # the surest first: the least probable label, the most probable other class
+    surest = np.lexsort((np.where(extra, -probability, probability), extra, column))
+    by_kind = table.iloc[surest].groupby(["class", "kind"], sort=False)
+    return by_kind.head(MOST_ERRORS).reset_index(drop=True)
 
 
 class Tags(Task):
