@@ -1,7 +1,4 @@
-"""The report as a whole: its files, its remarks, bad input, and nothing done twice.
-
-Figures are stubs here, except in the session's report.
-"""
+"""The report as a whole: its files, its remarks, bad input, and nothing done twice."""
 
 import re
 import shutil
@@ -10,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.analysis import figures
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.ranking import AgainstChance
-from featurestack.analysis.report import OF_PRINT, build_report, read_summary
+from featurestack.analysis.report import (
+    OF_PRINT,
+    SUMMARY,
+    build_report,
+    list_reports,
+)
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import NO_DATA
-from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -29,20 +30,12 @@ ARTEFACTS |= {"accuracy": 0.62, "chance": 0.25}
 
 
 @pytest.fixture(autouse=True)
-def stubs(request, monkeypatch):
-    """The names of the figures' files, in the order in which they would be drawn;
-    nothing is drawn.
-    """
+def stubs(request):
+    """Figures are not drawn, except in the session's report."""
     if "reported" in request.fixturenames:
         request.getfixturevalue("reported")
-    drawn = []
-
-    def draw(name, file, data):
-        drawn.append(file.name)
-        return draw_nothing(name, file, data)
-
-    monkeypatch.setattr(figures, "content_of", draw)
-    return drawn
+    with no_figures():
+        yield
 
 
 def within(folder, spelled=str):
@@ -110,18 +103,6 @@ def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
     jobs(workshop.options(reports=tmp_path))
 
 
-def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
-    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports")
-    build(options)
-    make_run(options.runs, workshop.table, MadeRun(), "tones")
-    build(options)
-    assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.curves-phone.svg"]
-    stubs.clear()
-    make_run(options.runs, workshop.table, MadeRun(features="rms", skill=0.3), "tones")
-    build(options)
-    assert stubs == ["rms-resnet18.curves.svg", "rms-resnet18.curves-phone.svg"]
-
-
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
     folders = {name: tmp_path / name for name in ("runs", "reports")}
     options = workshop.options(**folders)
@@ -152,18 +133,13 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     assert not [name for name in there if "mel-linear" in name]
 
 
-def test_a_damaged_summary_or_a_missing_file_means_anew(workshop, tmp_path):
-    options = workshop.options(reports=tmp_path)
-    folder = build(options).page.parent
-    summary = folder / ".report.json"
-    content = summary.read_bytes()
-    for damaged in (b"{", b"[]", content + b" "):
-        summary.write_bytes(damaged)
-        assert read_summary(folder) == {}
-    summary.write_bytes(content)
-    assert read_summary(folder)["listed"]["accuracy"] == pytest.approx(0.8)
-    (folder / "tables" / "clips.csv").unlink()
-    assert read_summary(folder) == {}
+def test_a_report_whose_summary_is_damaged_is_not_listed(workshop, tmp_path):
+    folder = build(workshop.options(reports=tmp_path)).page.parent
+    assert "tones/index.html" in (tmp_path / "index.html").read_text()
+    for damaged in ("{", "[]"):
+        (folder / SUMMARY).write_text(damaged)
+        list_reports(tmp_path)
+        assert "tones/index.html" not in (tmp_path / "index.html").read_text()
 
 
 def test_a_page_of_the_user_is_not_replaced(workshop, tmp_path):
