@@ -20,7 +20,6 @@ from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bench.options import FeaturesBenchOptions
 from bench.record import bench
@@ -42,8 +41,7 @@ ONE_THREAD = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-# not librosa's; `embedding` needs a network
-NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc", "embedding"}
+NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc"}
 RATE, SAMPLES = 44100, 5 * 44100
 CLIPS = 20  # evenly spaced in the dataset
 Names = tuple[str, ...]
@@ -153,10 +151,9 @@ def measure(paths: list[str], librosas: Names) -> Iterator[str]:
     jobs = [(*call, files) for call in calls for files in (False, True)]
     times: dict[tuple[Way, Names, bool], list[float]] = {job: [] for job in jobs}
     context = multiprocessing.get_context("spawn")
-    one_thread = {"initializer": threadpool_limits, "initargs": (1,)}
     with (
-        ProcessPoolExecutor(1, context, **one_thread) as fast,
-        ProcessPoolExecutor(1, context, **one_thread) as usual,
+        ProcessPoolExecutor(1, context) as fast,
+        ProcessPoolExecutor(1, context) as usual,
     ):
         # this project's setting of the C library
         fast.submit(keep_freed_arrays).result()
@@ -189,8 +186,9 @@ def features(options: FeaturesBenchOptions) -> int:
     paths = [str(path) for path in table.path.iloc[::step]][:CLIPS]
     names = options.features.split()
     if options.features == "all":
-        names = [name for name in FEATURES.complete() if name in reference.DEFINITIONS]
-    for line in measure(paths, tuple(n for n in names if n not in NOT_LIBROSA)):
+        names = [*FEATURES.complete()]
+    compared = set(reference.DEFINITIONS) - NOT_LIBROSA
+    for line in measure(paths, tuple(name for name in names if name in compared)):
         print(line)
     return 0
 

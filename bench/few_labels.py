@@ -18,7 +18,8 @@ from featurestack.feature_importance import FitOptions
 from featurestack.feature_importance.fits import Fits, Part, read_features
 from featurestack.scores.significance import accuracy_interval
 
-COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10}  # clips of a class
+# clips of a class; 0 for all
+COUNTS = {"one": 1, "two": 2, "five": 5, "ten": 10, "all": 0}
 DRAWS = 10
 
 
@@ -31,12 +32,11 @@ class FewLabelsOptions(FitOptions):
 def few_labels(options: FewLabelsOptions) -> None:
     """Measure every row, and keep the table."""
     _, fits = read_features(options, least=1)
-    jobs = [(row, draw) for row in COUNTS for draw in range(DRAWS)]
-    right: dict[str, list[pd.Series[float]]] = {}
-    for row, draw in progress([*jobs, ("all", 0)], label="few labels", unit="draws"):
-        one = correct(fits, options.features, COUNTS.get(row, 0), draw)
-        right.setdefault(row, []).append(one)
-    rows = {row: summary(fits, pd.concat(of, axis=1)) for row, of in right.items()}
+    rows = {}
+    for row, count in progress(COUNTS.items(), label="few labels", unit="counts"):
+        draws = range(DRAWS if count else 1)
+        right = [correct(fits, options.features, count, draw) for draw in draws]
+        rows[row] = summary(fits, pd.concat(right, axis=1))
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("clips")
     print(table.round(2))
     command = f"python -m bench.few_labels FEATURES={options.features}"

@@ -1,18 +1,14 @@
 """Hostile options and damaged files through the commands that users type: `python -m
 bench.fuzz`.
 
-A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report,
-an archive. In half of the trials one or two options of a
-command get hostile values, as flags or as variables; the options of all commands are
-about equally likely. In the others a file of the world is damaged, or replaced by a
-folder, a FIFO or a dangling link, and a command that reads the file is run; the groups
-of READERS are equally likely. Each trial is a process, forked from one that has the
-libraries loaded.
+A folder, the world, is made once: audio, annotation tables, caches, three runs, a
+bundle, a report, an archive. In half of the trials one or two options of a command get
+hostile values, as flags or as variables. In the others a file of the world is damaged,
+or replaced by a folder, a FIFO or a dangling link, and a command that reads it is run.
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit
 status other than 0, 1 and 2, a 2 without its message, or a damaged file of a run that
-changed a prediction and is not named. The seed determines everything: `--first 1234
---trials 1` repeats one trial.
+changed a prediction and is not named. `--first 1234 --trials 1` repeats one trial.
 """
 
 import csv
@@ -82,9 +78,7 @@ tree      DATASET={world}/tree DATA={world}/data
 runs      RUNS={world}/runs
 of_run    RUN=mel+rms-cnn4 RUNS={world}/runs
 audio     AUDIO={world}/sounds/bell/bell0-A.wav REPORTS={world}/reports
-training  FEATURES=mel+rms MODEL=cnn4 GRID=64x108 EPOCHS=1 BATCH=8 {plain} AUGMENT=shift TAG=
-plain     PRECISION=fp32 THREADS=1 DEVICE=cpu
-linear    FEATURES=mel+rms MODEL=linear
+training  FEATURES=mel+rms MODEL=cnn4 GRID=64x108 EPOCHS=1 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu AUGMENT=shift TAG=
 report    RUNS={world}/runs REPORTS={world}/reports
 """
 # The name of a call, then its words; the calls are valid and quick.
@@ -103,7 +97,6 @@ info             show {sounds}
 run              train {sounds} {runs} {training}
 run-tree         train {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
-trainings        train {sounds} {runs} {training} FOLDS=1
 predict          predict {of_run} {audio} DATA={world}/data OUT={world}/answers.json
 verify-run       verify {of_run} DATA={world}/data
 predict-bundle   predict RUN={world}/model.pt {audio} OUT={world}/answers.json
@@ -118,16 +111,14 @@ analysis         analysis {sounds} {report}
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""
-run\.json                        analysis run predict bundle verify-run trainings onnx
+run\.json                        analysis run predict bundle verify-run onnx
 history                          analysis run
 predictions                      analysis run verify-run bundle onnx
-last\.pt                         predict bundle listen onnx predict-windows
-best\.pt                         predict bundle onnx
+(last|best)\.pt                  predict bundle listen onnx predict-windows
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
 index\.h5$                       features verify info run analysis verify-run
-\.h5$                            features verify info run analysis
-costs\.csv|failures\.csv|locks   features verify info run analysis
+h5$|costs|failures\.csv|locks    features verify info run analysis
 folds\.csv                       features-tree run-tree
 little\.csv$                     features check data run analysis
 tables/                          events
@@ -172,9 +163,7 @@ def pairs(lines: str) -> dict[str, str]:
 
 def usual(world: Path) -> dict[str, list[str]]:
     """name -> words of each of CALLS in this world."""
-    shared = pairs(SHARED)
-    shared["training"] = shared["training"].replace("{plain}", shared["plain"])
-    shared = {name: words.format(world=world) for name, words in shared.items()}
+    shared = {name: words.format(world=world) for name, words in pairs(SHARED).items()}
     return {
         name: shlex.split(words.format(world=world, **shared))
         for name, words in pairs(CALLS).items()
@@ -291,22 +280,19 @@ def overwrite(content: bytes, rng: random.Random) -> bytes:
 
 
 def change_json(content: bytes, rng: random.Random) -> bytes:
-    """Remove a key, or change its value."""
-    held = json.loads(content)
-    _change(held, rng, JSON_VALUES)
-    return json.dumps(held).encode()
-
-
-def _change(held: Any, rng: random.Random, values: list[Any]) -> None:
     """Remove or replace a value somewhere in nested dictionaries and lists."""
-    key = rng.choice(list(held) if isinstance(held, dict) else range(len(held)))
-    nested = isinstance(held[key], dict | list) and held[key]
-    if nested and rng.random() < DEEPER:
-        _change(held[key], rng, values)
-    elif rng.random() < TAKEN_OUT:
+    whole = held = json.loads(content)
+    while True:
+        key = rng.choice([*held] if isinstance(held, dict) else range(len(held)))
+        nested = isinstance(held[key], dict | list) and held[key]
+        if not nested or rng.random() >= DEEPER:
+            break
+        held = held[key]
+    if rng.random() < TAKEN_OUT:
         del held[key]
     else:
-        held[key] = rng.choice(values)
+        held[key] = rng.choice(JSON_VALUES)
+    return json.dumps(whole).encode()
 
 
 def change_cell(content: bytes, rng: random.Random) -> bytes:

@@ -67,10 +67,8 @@ def status_of(words: Sequence[str]) -> int:
 
 
 def forked(work: Callable[[], int], output: int | None = None) -> int:
-    """Fork a process in its own group and return its id.
-
-    It does `work`, prints to `output` (by default nowhere) and exits with the status
-    that `work` returns.
+    """Fork a process in its own group, which prints to `output` (by default nowhere)
+    and exits with the status that `work` returns; its id.
     """
     process = os.fork()
     if process:

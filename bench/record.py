@@ -32,11 +32,7 @@ def bench(function: Callable[[Any], "int | None"]) -> NoReturn:
 
 
 def record(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:
-    """Write docs/tables/NAME.csv; its first column names the row.
-
-    command  as a reader types it
-    seconds  processor seconds of the command
-    """
+    """Write docs/tables/NAME.csv; `command` made it in so many processor seconds."""
     words = ["git", "-C", str(ROOT), "rev-parse", "--short=8", "HEAD"]
     commit = subprocess.check_output(words, text=True).strip()
     origin = {"command": command, "commit": commit, "processor": processor()}

@@ -10,8 +10,7 @@ docstring says what its table shows.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +30,6 @@ from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, feature_table, rank, train
 from featurestack.checks.run import accuracies, is_lost
-from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import external
@@ -147,25 +145,23 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
         "linear": lambda x, y, new: linear.fit(x, y).predict_proba(new),
     }
     y = np.arange(60) % 2
+    labels, clips = np.eye(2, dtype=bool)[y], np.arange(60)
     for model, fit in fits.items():
         claimed: dict[int, list[bool]] = {8: [], 1: []}
         for report in range(reports):
-            names = [f"clip {number} of {report}" for number in range(len(y))]
+            names = [f"clip {number} of {report}" for number in clips]
             folds = draw_folds(y.astype(str), names, 5, 0, {})
             runs = []
             for number in range(8):
-                x = rng.normal(size=(len(y), 8))
-                answers = np.zeros((len(y), 2))
+                x = rng.normal(size=(60, 8))
+                answers = np.zeros((60, 2))
                 for fold in range(1, 6):
                     test = folds == fold
                     answers[test] = fit(x[~test], y[~test], x[test])
-                labels = np.eye(2, dtype=bool)[y]
-                clips = np.arange(len(y))
-                name = f"f{number}"
-                runs.append(simulated_run(name, clips, folds, labels, answers))
+                run = simulated_run(f"f{number}", clips, folds, labels, answers)
+                runs.append(run)
             for count, of_count in claimed.items():
-                found = findings(runs[:count])
-                of_count.append(found.state != "chance")
+                of_count.append(findings(runs[:count]).state != "chance")
         yield model, percent(claimed[8]), percent(claimed[1])
 
 
@@ -263,29 +259,15 @@ class Design(NamedTuple):
 
     def features(self, target: Ints, recording: Ints, rng: np.random.Generator) -> Any:
         """(25, N, 8) the features of clips."""
-        x = rng.normal(size=(25, len(target), 8))
-        if self.clips > 1:
-            common = rng.normal(size=(25, recording.max() + 1, 8))
-            x = np.sqrt(0.5) * (x + common[:, recording])
+        own = rng.normal(size=(25, len(target), 8))
+        common = rng.normal(size=(25, recording.max() + 1, 8))
+        x = np.sqrt(0.5) * (own + common[:, recording])
         x[:, :, :4] += self.strength * np.eye(4)[target]
         return x
 
 
-@dataclass(frozen=True)
-class Answered:
-    """The claims of one answer, and the truth."""
-
-    accuracy: float
-    truth: float
-    low: float
-    high: float
-    better: bool  # "better than chance", in the headline or beside it
-    differs: bool  # some run is called clearly worse
-    recommended: bool
-
-
-def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
-    """One dataset and the claims of its answer."""
+def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str, float]:
+    """The truth about one dataset, and the claims of its answer."""
     recording = np.repeat(np.arange(design.recordings), design.clips)
     target = recording % 4
     ids = [f"clip{number}" for number in range(len(target))]
@@ -303,35 +285,30 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> Answered:
     features = feature_table(scores, chosen.sets)
     run = train(question.options, question.folder, fits.plan.folds, chosen, features)
     config = run.config
-    choice = config.choice
-    assert choice, "train writes one"
-
-    def logits(features: str, fold: int, numbers: Mapping[str, Floats]) -> Floats:
-        model = fits.fit(features, fits.trained(fold))
-        of_set = [numbers[name] for name in features.split("+")]
-        return model.logits(np.concatenate(of_set, axis=1))
+    assert config.choice, "train writes one"
 
     truth = 0.25
     if design.strength:
-        new = np.arange(2_000) % 4
+        new, right = np.arange(2_000) % 4, []
         drawn = design.features(new, np.arange(2_000), rng)
         numbers = dict(zip(sorted(fits.numbers), drawn))
-        right = [
-            logits(features, fold, numbers).argmax(1) == new
-            for fold, features in zip(config.folds, choice.sets)
-        ]
+        for fold, names in zip(config.folds, config.choice.sets):
+            model = fits.fit(names, fits.trained(fold))
+            of_set = [numbers[name] for name in names.split("+")]
+            logits = model.logits(np.concatenate(of_set, axis=1))
+            right.append(logits.argmax(axis=1) == new)
         truth = float(np.mean(right))
     found = findings(*load_runs([run]))
     said = f"{sentences.headline(found)} {sentences.sure(found)}"
-    return Answered(
-        accuracy=found.best.score.value,
-        truth=truth,
-        low=found.best.score.low,
-        high=found.best.score.high,
-        better="clearly better than chance" in said and "not clearly" not in said,
-        differs=any(own.verdict == "clearly worse" for own in found.ranked),
-        recommended=found.state != "chance",
-    )
+    score = found.best.score
+    return {
+        "truth": truth,
+        "points above": 100 * (score.value - truth),
+        "interval holds it": score.low <= truth <= score.high,
+        "better": "clearly better than chance" in said and "not clearly" not in said,
+        "differs": any(own.verdict == "clearly worse" for own in found.ranked),
+        "recommended": found.state != "chance",
+    }
 
 
 def answers(reports: int, rng: np.random.Generator) -> Rows:
@@ -339,8 +316,8 @@ def answers(reports: int, rng: np.random.Generator) -> Rows:
     points printed above it, and % of reports whose interval holds it, that call
     something better than chance, call something clearly worse, and recommend a set.
     """
-    kinds = ("better", "differs", "recommended")
-    yield "dataset", "truth", "points above", "interval holds it", *kinds
+    kinds = ("interval holds it", "better", "differs", "recommended")
+    yield "dataset", "truth", "points above", *kinds
     for name, design in {
         "40 clips, noise": Design(40, 1, 0.0),
         "100 clips, noise": Design(100, 1, 0.0),
@@ -348,26 +325,27 @@ def answers(reports: int, rng: np.random.Generator) -> Rows:
         "100 clips, equal": Design(100, 1, 1.0),
         "24 x 8 clips, equal": Design(24, 8, 1.0),
     }.items():
-        told = []
+        rows = []
         for _ in range(reports):
             with tempfile.TemporaryDirectory() as place:
-                told.append(answered(design, rng, Path(place)))
-        errors = 100 * np.array([each.accuracy - each.truth for each in told])
-        error = f"{errors.mean():+.1f} ± {errors.std() / np.sqrt(len(errors)):.1f}"
-        held = percent([each.low <= each.truth <= each.high for each in told])
-        shares = [percent([getattr(each, kind) for each in told]) for kind in kinds]
-        yield name, percent([each.truth for each in told]), error, held, *shares
+                rows.append(answered(design, rng, Path(place)))
+        told = pd.DataFrame(rows)
+        above = told["points above"]
+        error = f"{above.mean():+.1f} ± {above.std() / np.sqrt(reports):.1f}"
+        shares = [percent(told[kind]) for kind in kinds]
+        yield name, percent(told["truth"]), error, *shares
 
 
+SIMULATIONS: tuple[Simulation, ...]
 SIMULATIONS = (equal_runs, tags, intervals, chance, noise, price, checks, answers)
-STATEMENTS: dict[str, Simulation] = {each.__name__: each for each in SIMULATIONS}
+STATEMENTS = {each.__name__: each for each in SIMULATIONS}
 
 
 class StatementsOptions(Options):
     """How often statements are false, by simulation."""
 
     statement: tuple[str, ...] = option(
-        (), f"of {', '.join(STATEMENTS)}; all by default"
+        (), f"of {', '.join(STATEMENTS)}; all by default", choices=lambda: STATEMENTS
     )
     reports: int = option(100, "simulated reports of each row", least=1)
     seed: int = option(0, "seed of what is drawn")
@@ -376,8 +354,6 @@ class StatementsOptions(Options):
 def statements(options: StatementsOptions) -> None:
     """Print a table for each statement."""
     for name in options.statement or STATEMENTS:
-        if name not in STATEMENTS:
-            raise RequestError(nearest("statement", name, STATEMENTS))
         simulated = STATEMENTS[name]
         head, *rows = simulated(options.reports, np.random.default_rng(options.seed))
         print(f"{name}: {' '.join((simulated.__doc__ or '').split())}")

@@ -1,23 +1,19 @@
-"""A training step by several loops, then folds and predictions by the commands, on a
-card if there is one, else on the processor:
+"""A training step by several loops, on a card if there is one, else on the processor:
 
     python -m bench.step
-    python -m bench.step GRID=32x32 BATCH=8 STEPS=2 EPOCHS=1     small, to try it
+    python -m bench.step GRID=32x32 BATCH=8 STEPS=2     small, to try it
 
 ResNet-18 on batches of three channels of noise; speed does not depend on the clips. The
 usual loop has torch's DataLoader, fp32 and the loss of each step; the others have their
 batch on the device, and `the trainer` is that of `make train` with its augmentation. A
-time is the mean of STEPS steps after some that are not timed, and is given for BATCH
-clips. Then `make train` and `make predict` are timed on the synthetic sounds: one fold,
-all five one after another and side by side, and all clips' files. docs/tables/gpu.csv
-holds a result.
+time is the mean of STEPS steps after some that are not timed. docs/tables/gpu.csv holds
+a result.
 """
 
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +34,8 @@ from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import Trainer
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
-CLASSES, FOLDS, FULL = 10, 5, 256  # FULL: clips that keep a card busy
-UNTIMED = 3
+CLASSES = 10
+UNTIMED = 4
 Step = Callable[[], object]
 
 
@@ -51,7 +47,6 @@ class StepBenchOptions(Options):
     batch: int = option(32, "clips in a step", least=2)
     steps: int = option(50, "timed steps", least=1)
     workers: int = option(8, "processes of the usual loop's DataLoader", least=0)
-    epochs: int = option(40, "epochs of the commands that train", least=1)
 
 
 def step(options: StepBenchOptions) -> int:
@@ -60,102 +55,36 @@ def step(options: StepBenchOptions) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         plan = noise(Path(scratch), options, device)
         compute = preferred(plan.training, device, (options.batch, *plan.input.shape))
-        rows = []
-        for way, clips, make in loops(plan, compute, options):
-            first, each = timed(make, options.steps, device)
-            scaled = each * options.batch / clips
-            rows.append((way, 1000 * scaled, first))
-    head = f"ResNet-18, {options.batch} x 3 x {options.grid}, {compute}"
-    print(f"{head:<66}{'ms a step':>12}{'s, the first':>14}")
-    for way, milliseconds, first in rows:
-        print(f"{way:<66}{milliseconds:>12.1f}{first:>14.1f}")
-    print(f"\n{'make train, make predict':<66}{'seconds':>12}")
-    with tempfile.TemporaryDirectory() as scratch:
-        for way, words in commands(Path(scratch), options, device):
-            start = time.perf_counter()
-            featurestack(*words)
-            if way:
-                print(f"{way:<66}{time.perf_counter() - start:>12.1f}", flush=True)
+        print(f"ResNet-18, {options.batch} x 3 x {options.grid}, {compute}")
+        loops = {"usual loop, fp32": usual(plan, compute.device, options)}
+        loops[f"eager, {compute.precision}"] = bare(plan, compute, options.batch)
+        if device == "cuda":
+            graph = bare(plan, compute, options.batch, graph=True)
+            loops["one CUDA graph"] = graph
+        for way, call in loops.items():
+            line(way, timed(call, options.steps, device))
+        trainer = trainer_of(plan, compute)
+        for _ in range(2):  # the first epoch prepares
+            epoch = trainer.train_epoch(tqdm(disable=True))
+        line("the trainer", epoch["seconds"] / options.steps)
     return 0
 
 
-def featurestack(*words: str) -> None:
-    """Run a command; CalledProcessError if it fails."""
-    command = [sys.executable, "-m", "featurestack", *words]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+def line(way: str, seconds: float) -> None:
+    print(f"{way:<40}{1000 * seconds:>8.1f} ms a step", flush=True)
 
 
-def commands(
-    folder: Path, options: StepBenchOptions, device: str
-) -> Iterator[tuple[str, list[str]]]:
-    """(name of a row, words); without a name it is not timed."""
-    data = f"DATA={folder / 'data'}"
-    synth = ["DATASET=synth", data]
-    yield "", ["features", *synth, f"FEATURES={' '.join(SHAPES)}"]
-    train = ["train", *synth, f"FEATURES={'+'.join(SHAPES)}", "MODEL=resnet18"]
-    train += ["WEIGHTS=none", f"GRID={options.grid}", f"BATCH={options.batch}"]
-    train += [f"EPOCHS={options.epochs}"]
-    side_by_side = "cuda:0 " * FOLDS if device == "cuda" else "cpu cpu"
-    for way, more in (
-        ("one fold", [f"DEVICE={device}", "FOLDS=1"]),
-        (f"{FOLDS} folds, one after another", [f"DEVICE={device}"]),
-        (
-            f"{FOLDS} folds, DEVICE='{side_by_side.strip()}'",
-            [f"DEVICE={side_by_side.strip()}", "THREADS=1"],
-        ),
-    ):
-        yield way, [*train, *more, f"RUNS={folder / way.replace(' ', '_')}"]
-    audio = folder / "data" / "synth" / "audio"
-    runs = folder / "one_fold"
-    answers = [f"OUT={folder / 'answers.csv'}", f"REPORTS={folder / 'reports'}"]
-    where = [data, f"RUNS={runs}", "RUN=last", f"AUDIO={audio}", f"DEVICE={device}"]
-    clips = len([*audio.rglob("*.wav")])
-    yield f"predict, {clips} clips", ["predict", *where, *answers]
-
-
-def loops(
-    plan: Plan, compute: Compute, options: StepBenchOptions
-) -> Iterator[tuple[str, int, Callable[[], Step]]]:
-    """(name, clips of a step, what makes a step)."""
-    size, card = options.batch, compute.device == "cuda"
-    yield "usual loop, fp32", size, lambda: usual(plan, compute.device, options)
-    yield f"eager, {compute.precision}", size, lambda: bare(plan, compute, size)
-    if can_compile(compute):
-        yield "torch.compile", size, lambda: bare(plan, compute, size, compiled=True)
-    if card:
-        yield "one CUDA graph", size, lambda: bare(plan, compute, size, graph=True)
-        way = f"one CUDA graph, batches of {FULL}"
-        yield way, FULL, lambda: bare(plan, compute, FULL, graph=True)
-    yield "the trainer", size * options.steps, lambda: own(plan, compute)
-
-
-def can_compile(compute: Compute) -> bool:
-    """Whether torch.compile has what it needs, such as a C++ compiler."""
-    try:
-        torch.compile(torch.relu)(torch.zeros(1, device=compute.device))
-    except Exception:  # of many classes, by version and machine
-        return False
-    return True
-
-
-def timed(make: Callable[[], Step], steps: int, device: str) -> tuple[float, float]:
-    """Seconds of the first call, and of each of the later ones."""
+def timed(call: Step, steps: int, device: str) -> float:
+    """Seconds of a step: the mean of `steps` calls after some that are not timed."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    start = time.perf_counter()
-    call = make()
-    call()
-    wait()
-    first = time.perf_counter() - start
-    whole_epoch = getattr(call, "epoch", False)
-    count = 1 if whole_epoch else steps
-    for _ in range(0 if whole_epoch else UNTIMED):
+    for _ in range(UNTIMED):
         call()
     wait()
     start = time.perf_counter()
-    for _ in range(count):
+    for _ in range(steps):
         call()
     wait()
-    return first, (time.perf_counter() - start) / count
+    return (time.perf_counter() - start) / steps
 
 
 def usual(plan: Plan, device: str, options: StepBenchOptions) -> Step:
@@ -176,11 +105,7 @@ def usual(plan: Plan, device: str, options: StepBenchOptions) -> Step:
         pin_memory=device == "cuda",
     )
 
-    def endless() -> Iterator[list[torch.Tensor]]:
-        while True:
-            yield from loader
-
-    batches = endless()
+    batches = chain.from_iterable(repeat(loader))
 
     def one() -> float:
         x, y = (part.to(device, non_blocking=True) for part in next(batches))
@@ -193,36 +118,15 @@ def usual(plan: Plan, device: str, options: StepBenchOptions) -> Step:
     return one
 
 
-def bare(
-    plan: Plan,
-    compute: Compute,
-    clips: int,
-    *,
-    compiled: bool = False,
-    graph: bool = False,
-) -> Step:
+def bare(plan: Plan, compute: Compute, clips: int, *, graph: bool = False) -> Step:
     """The trainer's step on one batch that lies on the device."""
     trainer = trainer_of(plan, compute)
-    if compiled:
-        trainer.network = torch.compile(trainer.network)  # type: ignore[assignment]
     passes: Passes = trainer.both_passes
-    trainer.gradients = passes
-    if graph:
-        trainer.gradients = Replayed(trainer.network, passes, cuda_graph)
+    recorded = Replayed(trainer.network, passes, cuda_graph)
+    trainer.gradients = recorded if graph else passes
     x = torch.randn(clips, *plan.input.shape, device=compute.device)
     y = torch.eye(CLASSES, device=compute.device)[torch.arange(clips) % CLASSES]
     return lambda: trainer.step(x, y, 1e-4)
-
-
-def own(plan: Plan, compute: Compute) -> Step:
-    """An epoch of the trainer."""
-    trainer = trainer_of(plan, compute)
-
-    def epoch() -> None:
-        trainer.train_epoch(tqdm(disable=True))
-
-    epoch.epoch = True  # type: ignore[attr-defined]
-    return epoch
 
 
 def trainer_of(plan: Plan, compute: Compute) -> Trainer:
