@@ -7,7 +7,6 @@ import shlex
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import soundfile
@@ -47,16 +46,6 @@ PLACEHOLDER = re.compile(r"…|\.\.\.|<\w+>|\$")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-class Shown(NamedTuple):
-    """A command as a page shows it: `features` and its options; whether in a
-    code block.
-    """
-
-    name: str
-    options: list[str]
-    fenced: bool
-
-
 def segments(line):
     """The words of each command of a line, split at && ; |, without comments and
     leading settings.
@@ -73,8 +62,8 @@ def segments(line):
 
 
 def shown_commands(page):
-    """Every make, `python -m` and featurestack command of a page, in code blocks and in
-    running text.
+    """The name, the words and whether in a code block of every make, `python -m` and
+    featurestack command of a page.
     """
     text = page.read_text(encoding="utf-8")
     lines = []
@@ -105,18 +94,17 @@ def shown_commands(page):
             module, *rest = words[start + 1 : ends[0] if ends else None] or ["help"]
             if module == "featurestack" and rest:
                 module, *rest = rest
-            yield Shown(ALIASES.get(module, module), rest, fenced)
+            # neither make's own options nor placeholders
+            given = [
+                word
+                for word in rest
+                if not PLACEHOLDER.search(word)
+                and word.partition("=")[0] not in READ_BY_MAKEFILE
+            ]
+            yield ALIASES.get(module, module), given, fenced
 
 
 known = cache(every_options)
-
-
-def with_values(words):
-    """The options that are not make's own and whose value is no placeholder."""
-    own = re.compile("|".join(f"{name}=" for name in READ_BY_MAKEFILE))
-    return [
-        word for word in words if not PLACEHOLDER.search(word) and not own.match(word)
-    ]
 
 
 @every_page
@@ -124,24 +112,22 @@ def test_every_command_exists_and_takes_its_options(page):
     """The parser of each command reads the options shown; features and models that are
     named exist.
     """
-    for shown in shown_commands(page):
-        given = with_values(shown.options)
-        if shown.name == "help":
-            assert all(name in known() or variables(name) for name in given), shown
-        elif shown.name in WITHOUT_OPTIONS:
-            assert not given, shown
-        elif shown.name not in known():
-            module = ROOT / f"{shown.name.replace('.', '/')}.py"
-            theirs = shown.name.partition(".")[0] in THEIRS
-            assert module.exists() or theirs, shown
-        elif "--help" not in given and (given or shown.fenced):
-            asked = options_of(shown.name)
+    for name, given, fenced in shown_commands(page):
+        if name == "help":
+            assert all(word in known() or variables(word) for word in given), given
+        elif name in WITHOUT_OPTIONS:
+            assert not given, name
+        elif name not in known():
+            module = ROOT / f"{name.replace('.', '/')}.py"
+            assert module.exists() or name.partition(".")[0] in THEIRS, name
+        elif "--help" not in given and (given or fenced):
+            asked = options_of(name)
             options = asked.build(texts(asked, given))
             # `train` has its runs' options as texts
             read = getattr(options, "given", None) or vars(options)
             if features := read.get("features", ""):
-                # three worked examples
-                parse_list(features, [*FEATURES, "crest", "embedding", "tensor"])
+                # two worked examples
+                parse_list(features, [*FEATURES, "crest", "embedding"])
             for model in str(read.get("model", "")).split():
                 if not model.startswith("tiny"):  # a worked example's
                     assert resolve(model)
@@ -191,11 +177,6 @@ def workshop(tmp_path_factory):
             file.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(file, sound(label, take), RATE)
         soundfile.write("recording.wav", sound("tone", 77, seconds=3.0), RATE)
-        rows = ["file,start,end,value1,value2"]
-        for n in range(80):
-            start = n % 2 * 3
-            rows.append(f"clip{n // 2}.wav,{start},{start + 3},{n // 2},{n}")
-        Path("embeddings.csv").write_text("\n".join(rows))
         page = (DOCS / "howto" / "bring-features.md").read_text(encoding="utf-8")
         for language, body in FENCE.findall(page):
             exec(body if language == "python" else "", {})
@@ -244,7 +225,7 @@ def test_the_fenced_commands_of_a_page_run(page, workshop):
             continue
         if NOT_HERE.match(" ".join([name, *words])):
             continue
-        options = small(name, with_values(words))
+        options = small(name, words)
         # `train` has its runs' options as texts
         asked = getattr(options, "given", None) or vars(options)
         if name in ("train", "importance") and asked["dataset"] == "my sounds":

@@ -21,7 +21,6 @@ from tests.golden.commands import ROOT
 SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = store.names()
-COURSE = [name for name in NOTEBOOKS if name != "play"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def images(cell):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_is_stored_with_figures_and_without_players_answers_or_this_machine(name):
+def test_a_stored_notebook_has_figures_one_dataset_no_player_and_no_answer(name):
     notebook = store.load(name)
     nbformat.validate(notebook)
     text = nbformat.writes(notebook)
@@ -66,20 +65,17 @@ def test_is_stored_with_figures_and_without_players_answers_or_this_machine(name
     assert all(not cell.outputs for cell in code if cell.id.startswith("check-"))
     reveals = [cell for cell in code if cell.id.startswith("reveal-")]
     assert all("hide-output" in cell.metadata.tags for cell in reveals)
-    first = [cell for cell in store.load("play").cells if cell.id == "setup"]
-    own = [cell.source for cell in code if cell.id == "setup"]
-    assert own == [cell.source for cell in first]
-    outputs = [output.output_type for cell in code for output in cell.outputs]
-    assert "error" not in outputs
-
-
-@pytest.mark.parametrize("name", COURSE)
-def test_no_answer_stands_in_the_course(name):
-    for cell in store.load(name).cells:
+    sources = [cell.source for cell in code]
+    assert sources[0] == "from course import *"
+    assert sources[1].startswith('DATASET = "synth"  # ')
+    assert sum(f"\n{source}".count("\nDATASET = ") for source in sources) == 1
+    for cell in code:
         if cell.id.startswith(("question-", "predict-")):
             tree = ast.walk(ast.parse(cell.source))
             constants = [node.value for node in tree if isinstance(node, ast.Constant)]
             assert ... in constants, cell.id
+    outputs = [output.output_type for cell in code for output in cell.outputs]
+    assert "error" not in outputs
 
 
 def test_kept_outputs_are_figures_tables_and_text():
@@ -164,17 +160,7 @@ def test_a_student_who_skips_every_question_sees_sentences_alone(name, folder):
             assert output.output_type != "error" or output.ename == "NotYet", cell.id
 
 
-# The first cell, and Colab
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_the_first_cell_is_one_line_and_the_dataset_is_one_constant(name):
-    first, second, *others = [
-        cell.source for cell in store.load(name).cells if cell.cell_type == "code"
-    ]
-    assert first == "from course import *"
-    assert second.startswith('DATASET = "synth"  # ')
-    assert not any(re.search("^DATASET = ", source, re.MULTILINE) for source in others)
+# Colab
 
 
 def test_without_a_clone_the_folders_are_those_of_the_working_folder(
