@@ -7,7 +7,7 @@ files, and sends batches of clips to workers, which write the values.
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,6 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.table import spans
 from featurestack.features_cache.writer import (
-    CacheWriter,
     Missing,
     cache_writer,
     missing,
@@ -94,17 +93,14 @@ def refuse_failed_features(
     lacking = [stored for stored, file in files if not file.exists()]
     if not lacking:
         return
-    subject = ""
     if len(lacking) < len(asked.names):
         print(*summary, sep="\n")
-        subject = f"{', '.join(lacking)}: "
-    of_these = [each for each in result.failures if each[1] in (WHOLE, *lacking)]
-    _, _, reason = min(of_these)
-    moved = ""
+    reasons = [each for each in result.failures if each[1] in (WHOLE, *lacking)]
+    *_, reason = min(reasons)
     if reason.startswith("missing"):
-        moved = "; AUDIO_DIR= names where a table's files are"
+        reason += "; AUDIO_DIR= names where a table's files are"
     raise Failed(
-        f"{subject}every clip failed, the first because of: {reason}{moved};"
+        f"{listed(lacking)}: every clip failed, the first because of: {reason};"
         f" {asked.folder / FAILURES} has all reasons"
     )
 
@@ -120,38 +116,26 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
             f" some of these features: give DATASET={asked.dataset.source}"
         )
-    with ExitStack() as stack:
-        writer = stack.enter_context(cache_writer(asked))
+    done = ExtractionResult()
+    with cache_writer(asked) as writer:
         for note in writer.missing.notes():
             print(note)
         print(describe_work(asked, writer.missing), flush=True)
-        done = ExtractionResult()
-        if len(writer.missing.clips):
-            backend = stack.enter_context(open_backend(options))
-            done = compute_missing(asked, writer, backend)
-        else:
-            writer.create_files()
+        total = len(writer.missing.clips)
+        if total and not kernels.are_compiled():
+            tell("compiling for this processor, once; it takes about a minute")
+        # workers need only the axis's length; a waveform's axis has megabytes
+        made = writer.create_files()
+        files = [replace(file, frame_axis=np.empty((file.frames, 0))) for file in made]
+        job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
+        if total:
+            shown = progress(total=total, label="features", unit=f"{asked.noun}s")
+            with open_backend(options) as backend, shown as bar:
+                parts = batches(asked, writer.missing, backend.processes)
+                for result in backend.compute(job, parts):
+                    done += result
+                    bar.update(result.clips)
         writer.note(done.seconds_a_clip(), done.computed, done.failures)
-    return done
-
-
-def compute_missing(
-    asked: Request, writer: CacheWriter, backend: Backend
-) -> ExtractionResult:
-    """Let the backend's workers fill the files, with a progress bar."""
-    if not kernels.are_compiled():
-        tell("compiling for this processor, once; it takes about a minute")
-    # workers need only the axis's length; a waveform's axis has megabytes
-    made = writer.create_files()
-    files = [replace(file, frame_axis=np.empty((file.frames, 0))) for file in made]
-    job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
-    done = ExtractionResult()
-    parts = batches(asked, writer.missing, backend.processes)
-    total = len(writer.missing.clips)
-    with progress(total=total, label="features", unit=f"{asked.noun}s") as bar:
-        for result in backend.compute(job, parts):
-            done += result
-            bar.update(result.clips)
     return done
 
 
@@ -161,18 +145,16 @@ def batches(
     """Batches of clips that lack a feature, shorter towards the end."""
     left = lacking.clips
     clips = asked.clips
-    versions = [*zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())]
+    versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
     sources = [*zip(clips["clip_id"], clips["path"], spans(clips), versions)]
     fitting = int(LONGEST_AUDIO / max(asked.dataset.duration, 1))
     most = min(max(fitting, 1), LONGEST_BATCH)
     while len(left):
         size = min(most, 1 + len(left) // (processes * BATCHES_LEFT))
         rows, left = np.split(left, [size])
-        of_features = np.array(asked.fingerprints(rows), np.uint64)
         batch = []
-        for row, prints in zip(rows.tolist(), of_features.T):
-            todo = np.flatnonzero(lacking.todo[row])
-            lacks = dict(zip(todo.tolist(), prints[todo].tolist()))
+        for row, prints in zip(rows.tolist(), zip(*asked.fingerprints(rows))):
+            lacks = {k: prints[k] for k in np.flatnonzero(lacking.todo[row]).tolist()}
             clip_id, path, span, version = sources[row]
             batch.append(ClipTask(row, clip_id, path, span, version, lacks))
         yield batch
@@ -238,8 +220,9 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
     if lacking.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
-        rows = [rows_of_part(part, len(lacking)) for part in parts]
-        left = [part for part, its in zip(parts, rows) if lacking[its].any()]
+        left = [
+            part for part in parts if lacking[rows_of_part(part, len(lacking))].any()
+        ]
         still = (
             f"{lacking.sum():,} of {counted(len(lacking), asked.noun)} are still"
             f" missing (PART={' '.join(left)})"

@@ -56,9 +56,9 @@ class Request(Wanted):
     dataset: Dataset
     variants: tuple[Variant, ...]  # F, in the order in which they were given
     # lines on the dataset, changes since the last run, features left out
-    notes: tuple[str, ...]
+    notes: list[str]
     # stored features that are not asked for: others are computed from them
-    read: frozenset[str] = frozenset()
+    read: frozenset[str]
 
     @property
     def noun(self) -> str:
@@ -79,35 +79,32 @@ def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request
         refuse_unknown(options.features)  # before a download
         dataset = load(options)
         # `all` brings up to date what is there
-        for name in feature_names(dataset.folder):
-            if FEATURES.knows(parse_channel(name).name):
-                cached.append(name)
+        names = feature_names(dataset.folder)
+        cached = [name for name in names if FEATURES.knows(parse_channel(name).name)]
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
-    table = dataset.table
     variants, read, left_out = wanted(options.features, dataset, options.frame, cached)
     if not options.yes:
         refuse_outdating(dataset)
-    rows = rows_of_part(options.part, len(table))
-    clips = with_sources(table, before)
+    rows = rows_of_part(options.part, len(dataset.table))
+    clips = with_sources(dataset.table, before)
     if not dataset.read_only:
         clips = with_hashes(clips, rows)
     changes = [] if before is None else describe_changes(before, clips, rows)
-    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     notes = [*dataset.notes, *changes, *left_out]
-    if not options.frame and (note := long_frames_note(variants, dataset.sample_rate)):
-        notes.append(note)
+    if not options.frame:
+        notes += long_frames_notes(variants, dataset.sample_rate)
     return Request(
         folder=dataset.folder,
         read_only=dataset.read_only,
         clips=clips,
         settings=dataset.settings,
-        specs=specs,
+        specs=tuple(spec_of(each, dataset, options.dtype) for each in variants),
         part=rows,
         dataset=dataset,
         variants=variants,
-        notes=tuple(notes),
+        notes=notes,
         read=read,
     )
 
@@ -163,7 +160,7 @@ def wanted(
             except RequestError as reason:  # Impossible, or a network is not here
                 if by_name:
                     raise
-                left_out.append(str(reason))
+                left_out.append(f"left out: {reason}")
                 continue
             channel.kept_rows(rows)
             read = variant.read_map() if dataset.has_audio else None
@@ -177,11 +174,7 @@ def wanted(
             f"no feature can exist at {dataset.sample_rate} Hz and"
             f" {dataset.duration:g} s"
         )
-    if len(left_out) > 1:  # the reason of the first, the names of the others
-        names = ", ".join(reason.partition(" ")[0] for reason in left_out[1:])
-        left_out = [f"{left_out[0]}; for such reasons also {names}"]
-    notes = [f"left out: {reason}" for reason in left_out]
-    return tuple(variants.values()), frozenset(variants.keys() - named), notes
+    return tuple(variants.values()), frozenset(variants.keys() - named), left_out
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
@@ -237,6 +230,14 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """The clips with up-to-date SOURCE_COLUMNS in `part`: a file is read again if its
     size or time changed; a missing one keeps its values, and its features stay done.
     """
+
+    def read_source(path: str) -> tuple[str, float]:
+        try:
+            info = audio.file_info(path)
+            return content_hash(Path(path)), info.frames / info.sample_rate
+        except (audio.AudioError, OSError):
+            return "", 0.0
+
     # windows share their recording's
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
     known = ["source_size", "source_time_ns"]
@@ -257,15 +258,6 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     for name in SOURCE_COLUMNS:
         updated.iloc[part, clips.columns.get_loc(name)] = of_clips[name].to_numpy()
     return updated
-
-
-def read_source(path: str) -> tuple[str, float]:
-    """Hash of a file, and seconds of audio; '' and 0 if it cannot be opened."""
-    try:
-        info = audio.file_info(path)
-        return content_hash(Path(path)), info.frames / info.sample_rate
-    except (audio.AudioError, OSError):
-        return "", 0.0
 
 
 def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
@@ -303,25 +295,22 @@ def with_frame(channel: Channel, milliseconds: float) -> Channel:
     """
     given = dict(channel.parameters)
     feature = str(given.get("of", channel.name))  # the feature whose map is read
-    if not FEATURES.knows(feature) or given.keys() & FRAMING:
-        return channel
-    if not FEATURES[feature].parameters.keys() & FRAMING:
+    known = FEATURES[feature].parameters.keys() if FEATURES.knows(feature) else set()
+    if given.keys() & FRAMING or not known & FRAMING:
         return channel
     framed = sorted({**given, "frame": milliseconds}.items())
     return Channel(channel.name, tuple(framed), channel.rows)
 
 
-def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:
-    """A line that says how long frames last; '' if they are not long."""
-    given = [variant.parameters for variant in variants]
-    framings = [(own.get("n_fft"), own.get("hop_length")) for own in given]
-    lengths = [(int(n_fft or 0), int(hop or 0)) for n_fft, hop in framings]
-    samples, hop = max(lengths)
+def long_frames_notes(variants: Iterable[Variant], sample_rate: int) -> list[str]:
+    """A line that says how long frames last; none if they are not long."""
+    samples = max(int(variant.parameters.get("n_fft") or 0) for variant in variants)
     if samples <= LONG / 1000 * sample_rate:
-        return ""
-    lasts, step = (1000 * length / sample_rate for length in (samples, hop))
-    return (
-        f"a frame of {samples} samples lasts {lasts:.0f} ms at {sample_rate} Hz, the"
-        f" next begins {step:.0f} ms later: FRAME={USUAL:g} asks for frames of"
-        f" {USUAL:g} ms, as at 44.1 kHz (docs/howto/datasets.md)"
+        return []
+    lasts = 1000 * samples / sample_rate
+    note = (
+        f"a frame of {samples} samples lasts {lasts:.0f} ms at {sample_rate} Hz:"
+        f" FRAME={USUAL:g} asks for frames of {USUAL:g} ms, as at 44.1 kHz"
+        " (docs/howto/datasets.md)"
     )
+    return [note]

@@ -98,7 +98,7 @@ class Job:
 
     variants: tuple[Variant, ...]
     # of the variants, in the same order, all with one rate and number of samples
-    specs: Sequence[FeatureFile]
+    files: Sequence[FeatureFile]
     cache: Cache | None  # has maps that features are computed from
     handle: Handle
 
@@ -106,65 +106,56 @@ class Job:
         self.warm_up()
         result = ExtractionResult(len(batch))
         rows = ((task.row, self.compute(task, result)) for task in batch)
-        write_batch(self.specs, self.handle, rows)
+        write_batch(self.files, self.handle, rows)
         return result
-
-    def cached_maps(self, task: ClipTask) -> dict[str, StoredMap]:
-        """The maps that the task's features read, of those that the cache has."""
-        maps = {}
-        for feature in task.fingerprints if self.cache else ():
-            name = self.variants[feature].source
-            with suppress(RequestError):  # it is computed from audio
-                if name and self.cache:
-                    stored = self.cache[name]
-                    (values,) = self.cache.read(name, [task.clip_id])
-                    about = stored.units, stored.frame_axis, stored.frame_unit
-                    maps[name] = StoredMap.of(values, *about)
-        return maps
 
     def warm_up(self) -> None:
         """Compute silence by what this process has not computed yet: the time of a clip
         is then without that of loading and compiling.
         """
-        spec = self.specs[0]
-        seconds = min(WARM_UP, spec.samples / max(spec.sample_rate, 1))
-        silence = np.zeros(round(seconds * spec.sample_rate), np.float32)
-        clip = Clip(silence, spec.sample_rate)
+        rate, samples = self.files[0].sample_rate, self.files[0].samples
+        silence = np.zeros(min(round(WARM_UP * rate), samples), np.float32)
+        clip = Clip(silence, rate)
         for feature, variant in enumerate(self.variants):
             if variant.stored not in warm:
                 with suppress(Exception):  # real clips have the reason
                     self.stored_values(feature, clip)
                 warm.add(variant.stored)
 
-    def clip_of(self, task: ClipTask) -> tuple[Clip, str]:
-        """The clip and the decoder's error in a damaged frame that it skipped, or "";
-        AudioError if the clip cannot be used.
+    def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:
+        """The clip, without its samples if the cache has every map that the task's
+        features read; AudioError if it cannot be used.
         """
-        spec = self.specs[0]
-        clip = Clip(np.zeros(spec.samples, np.float32), spec.sample_rate)
-        clip.maps |= self.cached_maps(task)
-        sources = [self.variants[feature].source for feature in task.fingerprints]
-        if {*sources} <= clip.maps.keys():
-            return clip, ""
+        file = self.files[0]
+        clip = Clip(np.zeros(file.samples, np.float32), file.sample_rate)
+        sources = {self.variants[feature].source for feature in task.fingerprints}
+        for name in sources:
+            with suppress(RequestError):  # it is computed from audio
+                if name and self.cache:
+                    stored = self.cache[name]
+                    (values,) = self.cache.read(name, [task.clip_id])
+                    about = stored.units, stored.frame_axis, stored.frame_unit
+                    clip.maps[name] = StoredMap.of(values, *about)
+        if sources <= clip.maps.keys():
+            return clip
         with audio.damaged_frames() as damaged:
-            part = task.span, spec.audio_channel
-            clip.y = audio.load_clip(task.path, spec.sample_rate, spec.samples, *part)
+            part = task.span, file.audio_channel
+            clip.y = audio.load_clip(task.path, file.sample_rate, file.samples, *part)
         if audio.version(task.path) != task.version:
             raise audio.AudioError(
                 "the file has changed since the cache noted it; run features for that"
                 " cache again"
             )
-        return clip, damaged.get(task.path, "")
+        result.damaged += damaged.items()
+        return clip
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """The features that a clip lacks; failures and times go to `result`."""
         try:
-            clip, error = self.clip_of(task)
+            clip = self.clip_of(task, result)
         except audio.AudioError as reason:
             result.failures.append((task.row, WHOLE, str(reason)))
             return []
-        if error:
-            result.damaged.append((task.path, error))
         done = []
         names = []
         for feature, fingerprint in task.fingerprints.items():
@@ -183,12 +174,12 @@ class Job:
     def stored_values(self, feature: int, clip: Clip) -> NDArray:
         """A clip's feature in the stored type; ValueError if it does not fit."""
         values = self.variants[feature].compute(clip)
-        spec = self.specs[feature]
-        if spec.dtype == "float16":
+        file = self.files[feature]
+        if file.dtype == "float16":
             stored = kernels.spectrum.to_float16(values)
             if stored is not None:
                 return stored
-        return to_stored(values, (spec.rows, spec.frames), spec.dtype)
+        return to_stored(values, (file.rows, file.frames), file.dtype)
 
 
 # bytes of the largest freed array that is kept: glibc's maximum

@@ -9,8 +9,6 @@ from featurestack.commandline.terminal import text_table
 
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 SHOWN = 8  # most names shown in a finding
-SHOWN_LEAKS = 10  # a leak's names have a line each
-SHOWN_OF_REASON = 3  # most names shown for each reason
 
 
 @dataclass(frozen=True)
@@ -41,24 +39,18 @@ def report(findings: Sequence[Finding]) -> str:
     ]
     lines = ["", text_table(rows, ["", "where", "finding"])]
     for found in (found for found in findings if not found.about):
+        each = first_names(found.names, SHOWN)
+        if found.severity != LEAK:  # a leak's names have a line each
+            each = [", ".join(each)]
         if found.reasons:
-            each = by_reason(found)
-        elif found.severity == LEAK:
-            each = first_names(found.names, SHOWN_LEAKS)
-        else:
-            each = [", ".join(first_names(found.names, SHOWN))]
+            names_of = defaultdict[str, list[str]](list)
+            for name, reason in zip(found.names, found.reasons):
+                names_of[reason].append(name)
+            each = [
+                f"{counted(len(names), found.of)}: {reason}:"
+                f" {', '.join(first_names(names, SHOWN))}"
+                for reason, names in names_of.items()
+            ]
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
     return "\n".join(lines)
-
-
-def by_reason(found: Finding) -> list[str]:
-    """A line for each reason: the number of its names, the reason, the first names."""
-    names_of = defaultdict[str, list[str]](list)
-    for name, reason in zip(found.names, found.reasons):
-        names_of[reason].append(name)
-    lines = []
-    for reason, names in names_of.items():
-        first = ", ".join(first_names(names, SHOWN_OF_REASON))
-        lines.append(f"{counted(len(names), found.of)}: {reason}: {first}")
-    return first_names(lines, SHOWN)

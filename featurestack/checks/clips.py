@@ -8,7 +8,7 @@ use differences of samples: low rumble would make clips similar.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -85,22 +85,19 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
         loudness[max(0, peak - apart) : peak + apart] = 0
         peaks.append(peak)
     positions = np.array(peaks, np.int64)
-    length = 2 * reach + 1
-    places = positions[:, None] + np.arange(length)
+    places = positions[:, None] + np.arange(2 * reach + 1)
     snippets = np.pad(steps, reach)[places]
     # a clip times -1 has the same codes
     upright = snippets * np.sign(steps[positions])[:, None]
-    signs = upright @ projections(length) > 0
-    powers = 1 << np.arange(BITS, dtype=np.uint32)
-    codes = signs.reshape(-1, BANDS, BITS) @ powers
+    signs = upright @ projections(2 * reach + 1) > 0
+    codes = signs.reshape(-1, BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
     return positions, codes.astype(np.uint32)
 
 
 @cache
 def projections(samples: int) -> NDArray[np.float64]:
     """(samples, BANDS * BITS) random directions, always the same."""
-    rng = np.random.default_rng(0)
-    return rng.standard_normal((samples, BANDS * BITS))
+    return np.random.default_rng(0).standard_normal((samples, BANDS * BITS))
 
 
 def find_near_duplicates(
@@ -158,9 +155,8 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
     other = shifted[begin + shift : end + shift]
     energy_of_one = one @ one
     energy_of_other = other @ other
-    if energy_of_one <= SHARED * (whole @ whole):
-        return 0.0
-    if energy_of_other <= SHARED * (shifted @ shifted):
+    common = energy_of_one > SHARED * (whole @ whole)
+    if not common or energy_of_other <= SHARED * (shifted @ shifted):
         return 0.0
     return float(one @ other / np.sqrt(energy_of_one * energy_of_other))
 
@@ -175,11 +171,11 @@ def source_finding(table: pd.DataFrame) -> Finding:
     """Recordings in several folds: a leak, but a note if ESC-50 has them so."""
     folds_of = table.groupby("group")["fold"].unique()
     across = folds_of[folds_of.map(len) > 1]
-    clips = table[table["group"].isin(across.index)]
-    named = "[1-5]-(" + "|".join(OF_ESC50) + ")-[A-Z]-[0-9]+"
-    of_esc50 = clips["clip_id"].str.fullmatch(named).all()
-    listed = across.map(sorted).map(lambda folds: ", ".join(map(str, folds)))
-    sources = [f"{group} (folds {folds})" for group, folds in listed.items()]
+    of_esc50 = across.index.isin(OF_ESC50).all()
+    sources = [
+        f"{group} (folds {', '.join(map(str, sorted(folds)))})"
+        for group, folds in across.items()
+    ]
     what = (
         "a source recording is in several folds; training leaves out clips of tested"
         " recordings"
@@ -283,7 +279,9 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
 def measure_clips(
     table: pd.DataFrame, sample_rate: int, channel: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
-    """Each clip's ARTEFACTS, `reason` if unreadable, `damaged`, and its fingerprint."""
+    """Each clip's ARTEFACTS, `reason` if unreadable, the decoder's first error as
+    `damaged`, and its fingerprint.
+    """
     file_info = lru_cache(audio.file_info)  # a recording has many windows
     silence = np.zeros(1, np.float32)
     suspects = set[str]()
@@ -309,21 +307,14 @@ def measure_clips(
         shown = progress(answers, total=len(table), label="decode", unit="clips")
         measures, fingerprints = zip(*shown)
     measured = pd.DataFrame(measures, columns=["reason", *ARTEFACTS])
-    measured["damaged"] = damaged_clips(table, suspects)
-    return measured, [*fingerprints]
-
-
-def damaged_clips(table: pd.DataFrame, suspects: Set[str]) -> list[str]:
-    """The decoder's first error in each clip, or "". Threads share their errors, so the
-    suspected files are decoded again, one after the other.
-    """
+    # threads share their errors: the suspected files are decoded again, one by one
     errors = []
     for path, span in zip(table["path"], spans(table)):
         with audio.damaged_frames() as damaged, suppress(audio.AudioError):
             if path in suspects:
                 audio.decode(path, seconds=LONGEST_DURATION, span=span)
         errors.append(damaged.get(path, ""))
-    return errors
+    return measured.assign(damaged=errors), [*fingerprints]
 
 
 def clip_warnings(table: pd.DataFrame) -> list[Finding]:

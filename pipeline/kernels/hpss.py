@@ -16,7 +16,6 @@ import scipy
 from featurestack.pipeline.kernels import compiled, inlined
 
 NOTHING = np.finfo(np.float32).tiny  # librosa splits smaller values into halves
-TILE = 8  # columns that are transposed at a time
 SIZE = 31
 WINDOWS = 16  # windows that share their work
 NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows covers
@@ -28,25 +27,12 @@ def harmonic_percussive(
     magnitude: np.ndarray, kernel_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(bins, frames) float32: both parts of `librosa.decompose.hpss`, squared."""
-    turned = _turned(magnitude)
-    along_frames = _turned(running_median(turned, kernel_size))
+    turned = np.ascontiguousarray(magnitude.T)
+    along_frames = np.ascontiguousarray(running_median(turned, kernel_size).T)
     along_bins = running_median(magnitude, kernel_size)
     flat = [each.reshape(-1) for each in (magnitude, along_frames, along_bins)]
     _masked_energies(*flat)
     return along_frames, along_bins
-
-
-@compiled
-def _turned(rows):
-    """`rows.T.copy()`, in small tiles that stay in the cache."""
-    height, width = rows.shape
-    turned = np.empty((width, height), rows.dtype)
-    for corner in range(0, width, TILE):
-        end = min(corner + TILE, width)
-        for row in range(height):
-            for k in range(corner, end):
-                turned[k, row] = rows[row, k]
-    return turned
 
 
 @compiled
