@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,11 @@ from featurestack.features_cache.names import dataset_name, has_events
 from featurestack.features_cache.table import WINDOW_COLUMNS, has_windows, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
+from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import LONGEST, Dataset, load
+from featurestack.pipeline.options import AlterOptions
 from featurestack.storage.decoder_messages import decoder_messages
 from featurestack.storage.files import making, staged
-
-if TYPE_CHECKING:
-    from featurestack.pipeline.clip_spectra import Clip
-    from featurestack.pipeline.options import AlterOptions
 
 Function = Callable[..., Samples]
 
@@ -249,7 +247,7 @@ def _generator(*parts: object) -> np.random.Generator:
 
 
 @command
-def alter(clip: "Clip", how: str) -> "Clip":
+def alter(clip: Clip, how: str) -> Clip:
     """An altered copy, as long as the clip.
 
     Parameters
@@ -273,15 +271,13 @@ def alter(clip: "Clip", how: str) -> "Clip":
     >>> round(float(abs(quiet.y).max()), 2)
     0.25
     """
-    from featurestack.pipeline.clip_spectra import Clip
-
     return Clip(apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
 
 
 WRITTEN = ("filename", "label", "category", "fold", "group", "train_only", "alteration")
 
 
-def write_altered(options: "AlterOptions") -> "AlterOptions":
+def write_altered(options: AlterOptions) -> AlterOptions:
     """Write the altered dataset of these options; the options that name it."""
     names = {*re.findall(r"[^,\s]+", options.alter)}
     chosen = sorted(name for name in names if ALTERATIONS[name])
@@ -325,8 +321,10 @@ def write_altered(options: "AlterOptions") -> "AlterOptions":
         bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
         copies = copies[list(bar)]
         table_of(dataset, copies).to_csv(stage / file, index=False)
-    altered = replace(options, dataset=str(folder / file), name="", group="", label="")
-    return replace(altered, alter="", archive="", audio_dir="")
+    used = dict.fromkeys(
+        ("name", "group", "label", "alter", "archive", "audio_dir"), ""
+    )
+    return replace(options, dataset=str(folder / file), **used)
 
 
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:

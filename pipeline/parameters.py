@@ -29,22 +29,9 @@ C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filt
 HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
 # Hz; bands are wider by alpha times this if gamma is None, as in the ear
 AUDITORY = 24.7 / 0.108
-# exponents of 3 and 5 in the twelve intervals of just intonation, up to octaves
+# exponents of 3 and of 5 in the twelve intervals of just intonation, up to octaves
 JUST = np.array(
-    [
-        (0, 0),
-        (-1, -1),
-        (2, 0),
-        (1, -1),
-        (0, 1),
-        (-1, 0),
-        (2, 1),
-        (1, 0),
-        (0, -1),
-        (-1, 1),
-        (2, -1),
-        (1, 1),
-    ]
+    [[0, -1, 2, 1, 0, -1, 2, 1, 0, -1, 2, 1], [0, -1, 0, -1, 1, 0, 1, 0, -1, 1, -1, 1]]
 )
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
@@ -319,7 +306,7 @@ class Bank(Wavelets):
         steps = self.bins_per_octave
         ratios = 2.0 ** (np.arange(steps) / steps)
         if self.just:
-            ratios = np.power(2, np.sort(JUST @ np.log2([3, 5]) % 1))
+            ratios = np.power(2, np.sort(np.log2([3, 5]) @ JUST % 1))
         powers = 2.0 ** np.arange(-(-self.n_bins // steps))
         octaves = np.multiply.outer(powers, ratios).flatten()
         return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))

@@ -16,7 +16,7 @@ from featurestack.commandline.errors import DamagedFile, RequestError, make_comm
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache import hdf5
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.index import (
     FAILURES,
     WHOLE,
@@ -105,10 +105,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
 def show(options: ShowOptions) -> int:
     """The command `show` without a file: of a cache, of features, or the list."""
     if options.dataset:
-        from featurestack.features_cache.cache import cache_of
-
-        cache = cache_of(options.dataset, options.data, options.name)
-        print(describe_cache(cache))
+        print(describe_cache(cache_of(options.dataset, options.data, options.name)))
         return 0
     if not options.features:
         print(feature_table(options.sample_rate or TYPICAL_RATE, options.duration))

@@ -283,29 +283,19 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
     listed = rows.to_csv(index=False)
     name = "synth_mix.csv" if mix else "synth.csv"
     meta = folder / "meta" / name
-
-    def is_made() -> bool:
-        there = all((folder / "audio" / name).exists() for name in rows["filename"])
-        return there and meta.exists() and meta.read_text() == listed
-
-    if is_made():  # without the lock: the folder may be another user's
+    there = all((folder / "audio" / name).exists() for name in rows["filename"])
+    # without the lock: the folder may be another user's
+    if there and meta.exists() and meta.read_text() == listed:
         return folder
-    with making(folder):
-        if is_made():  # another process made it meanwhile
-            return folder
-        with staged(folder, ("audio", "meta")) as stage:
-            for part in ("audio", "meta"):
-                (stage / part).mkdir()
-            (stage / "meta" / name).write_text(listed)
-            for row in progress(
-                rows.itertuples(), total=len(rows), label="synthesise", unit="clips"
-            ):
-                (stage / "audio" / row.filename).write_bytes(wav(clip(row)))
+    with making(folder), staged(folder, ("audio", "meta")) as stage:
+        for part in ("audio", "meta"):
+            (stage / part).mkdir()
+        (stage / "meta" / name).write_text(listed)
+        clips = rows.itertuples()
+        for row in progress(clips, total=len(rows), label="synthesise", unit="clips"):
+            # libsndfile itself does not notice a full disk
+            wav = io.BytesIO()
+            how = {"subtype": "PCM_16", "format": "WAV"}
+            soundfile.write(wav, clip(row), SAMPLE_RATE, **how)
+            (stage / "audio" / row.filename).write_bytes(wav.getvalue())
     return folder
-
-
-def wav(samples: Samples) -> bytes:
-    """A 16-bit WAV as bytes: libsndfile does not notice a full disk."""
-    file = io.BytesIO()
-    soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-    return file.getvalue()

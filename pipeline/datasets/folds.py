@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.errors import RequestError, make_command, nearest
+from featurestack.commandline.errors import (
+    RequestError,
+    closest,
+    make_command,
+    nearest,
+)
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import (
     KNOWN_COLUMNS,
@@ -32,7 +37,7 @@ COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
 
 def with_folds(
     table: pd.DataFrame, path: Path, options: SourceOptions
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group and fold, and notes for the user.
 
     Few groups get a fold each, also in the place of the source's folds if GROUP= names
@@ -43,8 +48,8 @@ def with_folds(
     kept = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
     if [*kept] != COLUMNS:  # another table of this name would lose its columns
         raise RequestError(
-            f"{path} was not written by this program, its columns are"
-            f" {', '.join(kept)}: move it, or give another NAME or DATA"
+            f"{path} was not written by this program: move it, or give another NAME or"
+            " DATA"
         )
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     last = kept["grouped_by"].iloc[-1:].tolist()
@@ -54,11 +59,8 @@ def with_folds(
     tested = originals(table)
     groups = tested["group"].nunique()
     few = groups <= FEW_GROUPS and groups < len(tested)
-    if (table["fold"] > 0).all() and not (group and few):
-        if not group:
-            return table, notes
-        note = "the dataset's own"
-    else:
+    note = "the dataset's own"
+    if (table["fold"] == 0).any() or (group and few):
         folds = groups if few else min(FOLDS, groups)
         known = dict(zip(kept["group"], fold_of))
         drawn = draw_folds(tested["label"], tested["group"], folds, options.seed, known)
@@ -66,24 +68,29 @@ def with_folds(
         # a group that is never tested has any fold
         table["fold"] = [fold_of_group.get(group, 1) for group in table["group"]]
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by group"
+    elif not group:
+        return table, notes
     # missing clips stay listed: they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
     rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
     # the index of `kept` has lines of the file
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
         replace_file(path, rows.to_csv(index=False), parents=True)
-    return table, (*notes, f"folds: {note}, kept in {path}")
+    return table, [*notes, f"folds: {note}, kept in {path}"]
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     """Each clip's text by GROUP= or LABEL=, '' for none: a column's value, or the match
     of a pattern in file names, or if it fits none of them, in their paths.
     """
-    if words in table.columns.drop(["clip_id", "path"]):
+    columns = table.columns.drop(["clip_id", "path"])
+    if words in columns:
         return table[words].fillna("").astype(str).tolist()
-    own = table.columns.drop([*KNOWN_COLUMNS], errors="ignore")
-    if len(own) and words.isidentifier():  # as a pattern it would fit only itself
-        raise RequestError(f"{option}={words}: {nearest('column', words, own)}")
+    own = columns.drop([*KNOWN_COLUMNS], errors="ignore")
+    # as a pattern it would fit only itself
+    if words.isidentifier() and (len(own) or closest(words, ["group", "label"])):
+        known = [*own, "group", "label"]
+        raise RequestError(f"{option}={words}: {nearest('column', words, known)}")
     try:
         pattern = re.compile(words)
     except re.error as error:
@@ -115,24 +122,20 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
     return table.assign(label=found, category="")
 
 
-def with_groups(
-    table: pd.DataFrame, group: str
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group, its own for a clip without one, and a note on it."""
-    table = table.copy()
-    if group:
-        table["group"] = stated(table, "GROUP", group)
-        if not table["group"].any():
-            raise RequestError(
-                f"GROUP={group} fits no file name, the first is"
-                f" {table['filename'].iloc[0]!r}, and no path within the dataset;"
-                " expected a column, or a pattern whose parentheses hold the source"
-                f" recording; {make_command('check')} proposes one"
-            )
-    alone = table["group"] == ""
-    table = with_own_groups(table)
     if not group:
-        return table, ()
+        return with_own_groups(table), []
+    table = table.assign(group=stated(table, "GROUP", group))
+    alone = table["group"] == ""
+    if alone.all():
+        raise RequestError(
+            f"GROUP={group} fits no file name, the first is"
+            f" {table['filename'].iloc[0]!r}, and no path within the dataset; expected"
+            " a column, or a pattern whose parentheses hold the source recording;"
+            f" {make_command('check')} proposes one"
+        )
+    table = with_own_groups(table)
     groups_of_class = by_label(table).groupby("label")["group"].nunique()
     if groups_of_class.max() == 1:
         raise RequestError(
@@ -140,10 +143,9 @@ def with_groups(
             " so no class is both trained and tested: give a column or a pattern that"
             " differs between source recordings"
         )
-    if not alone.any():
-        return table, ()
     fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
-    return table, (f"GROUP={group} fits {fitting}; the others are groups of their own",)
+    note = f"GROUP={group} fits {fitting}; the others are groups of their own"
+    return table, [note] if alone.any() else []
 
 
 def draw_folds(
@@ -161,8 +163,7 @@ def draw_folds(
     one size come in the order of a hash of their names, without the folders before
     them: other names of classes draw the same folds.
     """
-    table = pd.DataFrame({"label": pd.Series([*labels], dtype=object)})
-    split = by_label(table)["label"]
+    split = by_label(pd.DataFrame({"label": [*labels]}, dtype=object))["label"]
     class_of, classes = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
     # a matrix of groups and classes would have gigabytes of zeros

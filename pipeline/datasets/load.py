@@ -4,7 +4,6 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError, make_command
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips, read_index
@@ -49,17 +48,10 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.storage.own_files import OwnFiles
 
-# files by which a published dataset is recognised
-PUBLISHED = (
-    "FSD50K.ground_truth/dev.csv",
-    "metadata/UrbanSound8K.csv",
-    "UrbanSound8K.csv",  # Kaggle's copy: no folders metadata and audio
-)
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
-LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
 OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
 LABEL = ".label"  # the file next to the cache that keeps LABEL=
@@ -77,7 +69,7 @@ class Dataset(IndexSettings):
     # clips of the cache, with SOURCE_COLUMNS
     cached: pd.DataFrame | None
     # notes for the user, such as ignored files and drawn folds
-    notes: tuple[str, ...]
+    notes: list[str]
     # a field of names or a column that may be speakers, if each clip is a group
     field: NameField | None = None
     read_only: bool = False  # a cache that is used as it is
@@ -100,7 +92,11 @@ def load(options: SourceOptions) -> Dataset:
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
-        return load_cache(folder, options)
+        cache = Cache(folder)
+        ignored = [key for key in OF_AUDIO if getattr(options, key)]
+        note = f"{', '.join(ignored).upper()} ignored: a cache is used as it is"
+        kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
+        return Dataset(name, folder, *kept, read_only=True)
     beside = OwnFiles(options.data / name)
     kept_label = beside.folder / LABEL
     known = ""  # LABEL= of an earlier command
@@ -137,15 +133,9 @@ def load(options: SourceOptions) -> Dataset:
         "groups": groups or None,
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
     }
-    return Dataset(
-        name=name,
-        folder=folder,
-        table=complete(table),
-        settings={key: value for key, value in attributes.items() if value is not None},
-        cached=cached,
-        notes=(*folder_notes, *listing.notes, *fold_notes, *audio_notes, *sentences),
-        field=field,
-    )
+    known_settings = {key: own for key, own in attributes.items() if own is not None}
+    notes = [*folder_notes, *listing.notes, *fold_notes, *audio_notes, *sentences]
+    return Dataset(name, folder, complete(table), known_settings, cached, notes, field)
 
 
 def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
@@ -170,38 +160,22 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
     return replace(options, dataset=sounds, name=options.name or name), ()
 
 
-def load_cache(folder: Path, options: SourceOptions) -> Dataset:
-    cache = Cache(folder)
-    ignored = [name for name in OF_AUDIO if getattr(options, name, None)]
-    note = f"{', '.join(ignored).upper()} ignored: a cache is used as it is"
-    return Dataset(
-        name=dataset_name(options.dataset, options.name),
-        folder=folder,
-        table=cache.clips,
-        settings=cache.settings,
-        cached=cache.sources,
-        notes=(note,) if ignored else (),
-        read_only=True,
-    )
-
-
 def former_index(
     folder: Path, source: str, name: str, ids: Set[str]
 ) -> tuple[pd.DataFrame | None, Attributes]:
     """The clips and settings of the cache that is there, None and {} without one;
     RequestError for that of another source, unless these clips were moved.
     """
-    cached = None
-    settings: Attributes = {}
-    with suppress(FileNotFoundError, DamagedFile):  # a damaged index is made again
+    try:
         cached, settings = read_index(folder)
-    if cached is None or settings["source"] == source:
-        return cached, settings
-    moved = not Path(settings["source"]).exists() and ids == {*cached["clip_id"]}
-    if settings["source"] in NAMED or not moved:
+    except (FileNotFoundError, DamagedFile):  # a damaged index is made again
+        return None, {}
+    former = settings["source"]
+    moved = former not in NAMED and not Path(former).exists()
+    if former != source and not (moved and ids == {*cached["clip_id"]}):
         raise RequestError(
-            f"{folder} holds features of {settings['source']}, not of {source}; give"
-            f" this dataset another name: NAME={name}2"
+            f"{folder} holds features of {former}, not of {source}; give this dataset"
+            f" another name: NAME={name}2"
         )
     return cached, settings
 
@@ -230,12 +204,10 @@ def _read(options: SourceOptions, label: str) -> Listing:
     if is_esc_layout(folder):
         listing = read_esc_layout(folder, "esc10" if word == "esc10" else "")
         return listing._replace(sample_rate=rate, duration=ESC_DURATION)
-    if any((path / file).is_file() for file in PUBLISHED):
+    if path.is_dir():
         from featurestack.pipeline.datasets import published
 
-        return published.read_published(path)
-    if path.is_dir():
-        return read_folder(path)
+        return published.read_published(path) or read_folder(path)
     if path.is_file():
         remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
         if zipfile.is_zipfile(path):
@@ -320,7 +292,7 @@ def of_files(
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
         notes.append(cut_clips(seconds, duration))
     rate = rate or max(rates, key=lambda rate: (rates[rate], rate))
-    return rate, duration, [note for note in notes if note], unreadable
+    return rate, duration, [*filter(None, notes)], unreadable
 
 
 def padding(seconds: NDArray[np.floating], duration: float) -> float:
@@ -342,13 +314,10 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
     if cut.empty:
         return ""
     names = [f"{clip} ({length:.4g} s)" for clip, length in cut.items()]
-    named = ", ".join(names[:LONGEST_NAMED])
-    if len(names) > LONGEST_NAMED:
-        named += ", …"
     longest = math.ceil(1000 * float(cut.iloc[0])) / 1000
     return (
         f"{len(cut)} of {counted(len(seconds), 'clip')} are cut to {duration:.4g} s:"
-        f" {named}; DURATION={longest:g} keeps them whole, with"
+        f" {listed(names)}; DURATION={longest:g} keeps them whole, with"
         f" {padding(seconds.to_numpy(), longest):.0%} padding"
         " (docs/howto/datasets.md)"
     )

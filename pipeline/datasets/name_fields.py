@@ -17,7 +17,7 @@ from shlex import quote
 
 import pandas as pd
 
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = re.compile(r"[_\- .()\[\]]")
@@ -45,7 +45,6 @@ COLUMNS = re.compile(
 )
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
 IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
-SHOWN_VALUES = 4
 WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 
@@ -96,12 +95,10 @@ def recordings(table: pd.DataFrame) -> NameField | None:
     """Source recordings by LETTERED names, such as ESC-50's `3-152007-B-12`, of which
     nearly each has a take once: of speakers and their numbers it would have many.
     """
-    if propose_group(table) != LETTERED:
-        return None
     names = stems_of(table)
     groups = names.str.extract(LETTERED)[0].fillna(names)
     takes = groups + names.str.extract(TAKE)[0]
-    if takes.duplicated().mean() > REPEATED:
+    if propose_group(table) != LETTERED or takes.duplicated().mean() > REPEATED:
         return None
     takes_of = counted(groups.nunique(), "source recording")
     sentence = f"the names have takes of {takes_of}? GROUP={quote(LETTERED)}"
@@ -127,10 +124,9 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
         if (lengths > 0).all() and lengths.nunique() == 1:  # the ends of a cut
             left_out |= {place, place + 1}
     fields = []
-    for place, values in columns.items():
+    for place, values in columns.drop(columns=[*left_out]).items():
         others = columns.drop(columns=place)
-        counter = is_counter(values, others, table["label"])
-        if place not in left_out and not is_measure(values) and not counter:
+        if not (is_measure(values) or is_counter(values, others, table["label"])):
             pattern = field_pattern(stems, values.tolist(), place, separators)
             where = f"field {place + 1} of the names"
             fields.append(_field(where, values, table, pattern))
@@ -163,15 +159,9 @@ def _field(
     """
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
-    if (
-        not group
-        or not names[0]
-        or len(names) < 2
-        or few
-        or len(table) < FEWEST_CLIPS * len(names)
-    ):
-        return None
-    if values.value_counts(normalize=True).iloc[0] > IN_NEARLY_ALL:
+    many = len(table) < FEWEST_CLIPS * len(names)
+    commonest = values.value_counts(normalize=True).iloc[0]
+    if not group or not names[0] or few or many or commonest > IN_NEARLY_ALL:
         return None
     each = by_label(table)
     each = each[each["label"] != ""]
@@ -179,17 +169,11 @@ def _field(
     classes_of = by_value.nunique().reindex(names, fill_value=0)
     if (values.map(classes_of) > 1).mean() < IN_SEVERAL:
         return None
-    fewest = classes_of.min()
-    classes = "most in several classes"
-    if fewest == each["label"].nunique():
-        classes = f"each in all {fewest} classes"
-    elif fewest > 1:
-        classes = f"each in {fewest} classes or more"
-    first = ", ".join(" ".join(name.split()) for name in names[:SHOWN_VALUES])
-    more = ", …" if len(names) > SHOWN_VALUES else ""
+    classes = f"{classes_of.min()} or more of {each['label'].nunique()} classes"
     sentence = (
-        f"{where} has {counted(len(names), 'value')}, {classes} ({first}{more}):"
-        f" speakers, sites, devices? GROUP={quote(group)}"
+        f"{where} has {counted(len(names), 'value')}, each in {classes}"
+        f" ({listed([' '.join(name.split()) for name in names])}): speakers, sites,"
+        f" devices? GROUP={quote(group)}"
     )
     return NameField(where, group, values.set_axis(table["clip_id"]), sentence)
 
@@ -206,9 +190,8 @@ def time_of_day(columns: pd.DataFrame) -> set[int]:
     places: set[int] = set()
     for place in columns.columns[1:]:
         before = columns.loc[:, max(0, place - 3) : place - 1].agg(" ".join, axis=1)
-        of_date = all(map(DATE.search, before))
-        of_time = columns[place].str.fullmatch(TIME).all()
-        if of_time and (of_date or place - 1 in places):
+        follows = place - 1 in places or all(map(DATE.search, before))
+        if follows and columns[place].str.fullmatch(TIME).all():
             places.add(place)
     return places
 

@@ -30,9 +30,6 @@ from featurestack.storage.files import making, staged
 from featurestack.storage.own_files import OwnFiles
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
-FETCHED = (
-    "ESC-50 is fetched from GitHub, 600 MB; DATASET= names a folder of your own sounds"
-)
 OTHER_WAYS = "ARCHIVE= takes a zip that is already there"
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
@@ -80,7 +77,7 @@ def obtain(options: SourceOptions) -> Path:
             names = archive.name, part_of(archive).name
             own.claim(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
-                tell(FETCHED)
+                tell("ESC-50 is fetched from GitHub, 600 MB: DATASET= names your own")
                 download(URL, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)
@@ -140,14 +137,14 @@ def faults(folder: Path) -> Iterator[str]:
             yield f"{name} has {has}, expected {SAMPLES} at {SAMPLE_RATE}"
 
 
-def read_published(folder: Path) -> Listing:
-    """The clips of UrbanSound8K or FSD50K."""
-    if (folder / "metadata").is_dir():
-        table = folder / "metadata" / "UrbanSound8K.csv"
-        return read_urbansound8k(table, folder / "audio")
-    if (table := folder / "UrbanSound8K.csv").is_file():
-        return read_urbansound8k(table, folder)
-    return read_fsd50k(folder)
+def read_published(folder: Path) -> Listing | None:
+    """The clips of UrbanSound8K or FSD50K; None of another folder."""
+    places = (folder / "metadata", folder / "audio"), (folder, folder)  # Kaggle's copy
+    for place, audio_dir in places:
+        if (table := place / "UrbanSound8K.csv").is_file():
+            return read_urbansound8k(table, audio_dir)
+    truth = folder / "FSD50K.ground_truth"
+    return read_fsd50k(truth) if (truth / "dev.csv").is_file() else None
 
 
 def read_urbansound8k(table: Path, audio: Path) -> Listing:
@@ -162,13 +159,14 @@ def read_urbansound8k(table: Path, audio: Path) -> Listing:
     return Listing(clip_table(clips, audio), notes=[note])
 
 
-def read_fsd50k(folder: Path) -> Listing:
+def read_fsd50k(truth: Path) -> Listing:
     """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
-    truth = folder / "FSD50K.ground_truth"
-    dev = read_csv(truth / "dev.csv", ("fname", "labels", "split")).assign(side="dev")
-    lists = [dev]
-    if (file := truth / "eval.csv").is_file():
-        lists.append(read_csv(file, ("fname", "labels")).assign(side="eval"))
+    columns = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
+    lists = [
+        read_csv(truth / f"{side}.csv", columns[side]).assign(side=side)
+        for side in columns
+        if (truth / f"{side}.csv").is_file()
+    ]
     clips = pd.concat(lists, ignore_index=True)
     clips = clips.assign(
         label=split_labels(clips["labels"].str.replace(",", SEPARATOR)),
@@ -180,5 +178,5 @@ def read_fsd50k(folder: Path) -> Listing:
         "FSD50K: fold 1 is its val list, 2 train, 3 eval; only fold 3 is tested",
         tags_note(clips["label"]),
     ]
-    table = clip_table(clips, folder)
+    table = clip_table(clips, truth.parent)
     return Listing(table, notes=notes, published_test=TESTED)

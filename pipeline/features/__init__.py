@@ -84,7 +84,7 @@ FEATURES: Registry[Feature] = Registry(
 )
 
 
-def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
+def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames).
 
     Parameters
@@ -116,6 +116,8 @@ def feature(*, units: str, **described: Any) -> Callable[[Defined], Defined]:
         def crossings(clip, *, hop_length: int = 512):
             return librosa.feature.zero_crossing_rate(clip.y, hop_length=hop_length)
     """
+    if callable(units):
+        raise TypeError('fs.feature takes the unit of the values, as @fs.feature("dB")')
     return FEATURES.register(
         entry=lambda function: Feature(function.__name__, function, units, **described)
     )
