@@ -61,11 +61,8 @@ def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
 
 
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
-    """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes
-    shorter or longer.
-
-    The result is that of `librosa.effects.time_stretch`. A clip of fewer than SHORTEST
-    samples stays unchanged.
+    """Play faster (rate above 1) or slower at the same pitch, as
+    `librosa.effects.time_stretch`; fewer than SHORTEST samples stay unchanged.
     """
     import librosa
 
@@ -78,11 +75,9 @@ def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
 
 
 def phase_vocoder(spectrum: NDArray[np.complex64], rate: float) -> NDArray:
-    """(bins, frames / rate): `librosa.phase_vocoder`, with phases in float64.
-
-    librosa adds phases in float32, 0.11 and 1.0 in different orders. After some hundred
-    frames the samples differ by up to a third of the peak, so a copy would depend on
-    the version.
+    """(bins, frames / rate): `librosa.phase_vocoder`, with phases in float64. librosa
+    adds them in float32, in an order that depends on its version: after some hundred
+    frames the samples differ by up to a third of the peak.
     """
     frames = spectrum.shape[1]
     position = np.arange(0, frames, rate)
@@ -197,14 +192,11 @@ ALTERATIONS: Registry[tuple[Function, dict[str, tuple[float, float]]]] = Registr
 
 
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
-    """The text of a clip's alteration for its copy `number`, counted from 1.
-
-    Each clip goes through the chosen alterations in an order of its own, again and
-    again.
+    """The text of a clip's alteration for its copy `number`, counted from 1: each clip
+    goes through the chosen alterations in an order of its own, again and again.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
-    turn = (number - 1) % len(chosen)
-    name = chosen[order[turn]]
+    name = chosen[order[(number - 1) % len(chosen)]]
     rng = _generator(seed, clip_id, number)
     parameters = []
     _, ranges = ALTERATIONS[name]
@@ -218,8 +210,7 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
 
 
 def altered(y: Samples, sample_rate: int, text: str) -> Samples:
-    """The altered clip, float32, shorter or longer than `y` if the alteration is.
-
+    """The altered clip, float32, shorter or longer than `y` if the alteration is;
     RequestError if `text` names no alteration, or lacks a parameter.
     """
     name, _, words = text.rstrip(")").partition("(")
@@ -240,10 +231,8 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 def _generator(*parts: object) -> np.random.Generator:
     """A generator seeded by the parts, equal in every process (`hash` is not)."""
-    text = "\0".join(map(str, parts))
-    digest = hashlib.sha256(text.encode()).digest()
-    seed = int.from_bytes(digest[:16], "little")
-    return np.random.default_rng(seed)
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
 @command
@@ -288,13 +277,11 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         )
     dataset = load(replace(options, name=""))
     name = dataset_name(options.name or f"{dataset.name}-altered")
-    if has_events(dataset.source):
+    if has_events(dataset.source) or not dataset.has_audio:
         raise RequestError(
-            f"{dataset.name} has events within recordings, whose places an alteration"
-            " would move: ALTER= takes clips with labels"
+            f"{dataset.name}: ALTER= takes audio files with labels, no cache and no"
+            " recordings with events, whose places an alteration would move"
         )
-    if not dataset.has_audio:
-        raise RequestError(f"{dataset.folder} has no audio to alter")
     if name == dataset.name:
         raise RequestError(
             f"NAME={name} is the name of the dataset itself: give the altered one a"
@@ -321,7 +308,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
         copies = copies[list(bar)]
         table_of(dataset, copies).to_csv(stage / file, index=False)
-    used = dict.fromkeys(
+    used: dict[str, Any] = dict.fromkeys(
         ("name", "group", "label", "alter", "archive", "audio_dir"), ""
     )
     return replace(options, dataset=str(folder / file), **used)

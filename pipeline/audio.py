@@ -93,11 +93,10 @@ class OpenFile(soundfile.SoundFile):
     block: in an MP3 of a low bit rate the decoder then loses some milliseconds.
     """
 
-    channel = 0  # the one that is read
-
-    def __init__(self, file: Any, path: str | Path) -> None:
+    def __init__(self, file: Any, path: str | Path, channel: int = 0) -> None:
         """Open a path or an open file; `path` is its name in `damaged_frames`."""
         self.path = path
+        self.channel = channel  # the one that is read
         self.sought = False
         with decoder_messages.kept():
             super().__init__(file)
@@ -133,11 +132,9 @@ def load_clip(
     channel: int = 0,
 ) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
-    zeros behind its end.
-
-    AudioError if the file is missing, empty, damaged, not audio or truncated, lacks the
-    channel, ends more than ROUNDED before the span does, has more than MOST_SAMPLES, or
-    samples that are NaN or infinite.
+    zeros behind its end. AudioError if the file is missing, empty, damaged, not audio
+    or truncated, lacks the channel, ends more than ROUNDED before the span does, has
+    more than MOST_SAMPLES, or samples that are NaN or infinite.
     """
     y = decode(path, sample_rate, samples / sample_rate, span, channel)[:samples]
     return np.pad(y, (0, samples - len(y)))
@@ -232,9 +229,7 @@ class Recording:
                 return
             if isinstance(source, io.BytesIO):
                 source.seek(0)
-            channel = self.file.channel
-            self.file = OpenFile(source, self.path)
-            self.file.channel = channel
+            self.file = OpenFile(source, self.path, self.file.channel)
             self.part = part
             if part:  # even a seek to 0 would change the samples
                 self.file.seek(part)
@@ -347,9 +342,19 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
         raise AudioError("empty: the file has 0 bytes")
     try:
         path.open("rb").close()
-        file = OpenFile(path, path)
+        file = OpenFile(path, path, channel)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
-            file = _with_stated_length(file, path, whole)
+            # opened again if its header does not state its length
+            content = with_length(path.read_bytes())
+            if content is not None:
+                file.close()
+                file = OpenFile(io.BytesIO(content), path, channel)
+    except CutOff:
+        if whole:
+            file.close()
+            raise Truncated(
+                "truncated: the file ends in the middle of an MPEG frame"
+            ) from None
     except OSError as error:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
@@ -369,25 +374,7 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
         # the error may be kept, and its traceback would keep the file open
         file.close()
         raise
-    file.channel = channel
     return file
-
-
-def _with_stated_length(file: OpenFile, path: Path, whole: bool) -> OpenFile:
-    """An open MP3, opened again if its header does not state its length."""
-    try:
-        content = with_length(path.read_bytes())
-    except CutOff:
-        if not whole:
-            return file
-        file.close()
-        raise Truncated(
-            "truncated: the file ends in the middle of an MPEG frame"
-        ) from None
-    if content is None:
-        return file
-    file.close()
-    return OpenFile(io.BytesIO(content), path)
 
 
 def _mono_blocks(file: OpenFile, limit: int) -> Iterator[Samples]:

@@ -54,6 +54,7 @@ def card(name: str) -> dict[str, str]:
     ends = variant.frame_axis(*TYPICAL)[[0, -1]]
     columns = f"columns ({feature.frame_unit} {ends[0]:.4g} to {ends[1]:.4g})"
     columns = "frames for 5 s" if feature.frame_unit == "s" else columns
+    shape = f"{counted(rows, 'row')}{ranges}, {frames} {columns}"
     settings = []
     for key, value in variant.parameters.items():
         shown = f"{value:g}" if isinstance(value, float) else value
@@ -61,10 +62,7 @@ def card(name: str) -> dict[str, str]:
     lines = {
         "What it is": summary,
         **dict(zip(texts[::2], texts[1::2])),
-        "Values": (
-            f"{feature.units}; {rows} {'row' if rows == 1 else 'rows'}{ranges},"
-            f" {frames} {columns}"
-        ),
+        "Values": f"{feature.units}; {shape}",
         "Parameters": ", ".join(settings) or "none",
     }
     if name in measured.index:
@@ -90,14 +88,12 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         whole += megabytes
         lines.append((name, rows, frames, f"{megabytes:.3f}", feature.units))
     lines.append(("all", "", "", f"{whole:.3f}", ""))
-    names = f"embedding@model=NAME and imagenet@of=mel: {make_command('network')}"
-    remarks.append(f"Pretrained networks are features too, as {names} lists them.")
-    remarks.append(
-        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
-        f" {make_command('bench')} measures time.\n"
-        f"{make_command('show', 'FEATURES=mel')} shows what a feature is and what it"
-        " is good for."
-    )
+    networks = f"embedding@model=NAME and imagenet@of=mel: {make_command('network')}"
+    remarks += [
+        f"Pretrained networks are features too, as {networks} lists them.",
+        f"For a clip of {seconds:g} s at {sample_rate} Hz; MB as stored, in float16.",
+        f"{make_command('show', 'FEATURES=mel')} shows what a feature is good for.",
+    ]
     table = text_table(lines, ("name", "rows", "frames", "MB", "units"))
     return "\n".join([table, "", *remarks])
 
@@ -114,9 +110,8 @@ def show(options: ShowOptions) -> int:
     for name in options.features.split():
         lines = [name, ""]
         for heading, text in card(name).items():
-            wrapped = textwrap.wrap(text, LINE - INDENT)
-            lines.append(f"{heading + ':':{INDENT}}{wrapped[0]}")
-            lines += [" " * INDENT + line for line in wrapped[1:]]
+            line = f"{heading + ':':{INDENT}}{text}"
+            lines.append(textwrap.fill(line, LINE, subsequent_indent=" " * INDENT))
         cards.append("\n".join(lines))
     print("\n\n".join(cards))
     return 0
@@ -127,12 +122,11 @@ HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "unit
 
 def describe_cache(cache: Cache) -> str:
     """The content of a cache in several lines; one for each unreadable file."""
-    settings = cache.settings
     only_trained = len(cache.clips) - len(originals(cache.clips))
     first = (
-        f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}"
+        f"{cache.settings['dataset']}: {counted(len(cache.clips), 'clip')}"
         f"{f', {only_trained:,} of them only trained on' if only_trained else ''},"
-        f" source {settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
+        f" source {cache.source}, {cache.sample_rate} Hz, {cache.duration:g} s"
         f"{f', channel {cache.audio_channel}' if cache.audio_channel else ''}"
         f"{', synthetic' if cache.synthetic else ''}"
     )

@@ -7,7 +7,6 @@ dies. joblib's threads send batches to the workers, which are forked from a fork
 that has loaded the kernels, write clips into the cache and return a few numbers.
 """
 
-import contextlib
 import multiprocessing
 import os
 import queue
@@ -16,7 +15,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from multiprocessing.connection import Connection
@@ -237,10 +236,9 @@ class Backend:
     def finish(self, function: Function, batch: Batch) -> ExtractionResult:
         """The batch's result; if workers die, it is halved until one clip fails."""
         for _ in range(self.attempts):
-            with contextlib.suppress(WorkerDied):
+            with suppress(WorkerDied):
                 return self.call(function, batch)
-        half = len(batch) // 2
-        if half:
+        if half := len(batch) // 2:
             first = self.finish(function, batch[:half])
             return first + self.finish(function, batch[half:])
         why = "killed, out of memory, or a crash in a library"
@@ -304,9 +302,11 @@ class Workers(Backend):
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
         self.workers: list[Worker] = []
+        self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         try:
             for _ in range(count):
                 self.workers.append(Worker())
+                self.idle.put(self.workers[-1])
         except Failed:
             self.__exit__()
             raise
@@ -314,9 +314,6 @@ class Workers(Backend):
             for name in settings:
                 del os.environ[name]
             os.environ |= before
-        self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for worker in self.workers:
-            self.idle.put(worker)
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)` on the next free worker; RequestError if none starts."""
@@ -347,19 +344,17 @@ class Workers(Backend):
             worker.end()
 
 
-@contextlib.contextmanager
+@contextmanager
 def _script_hidden() -> Iterator[None]:
     """A process started here does not import, and so run, the caller's script."""
     main = vars(sys.modules["__main__"])
     with STARTING:
-        known: dict[str, object] = {
-            name: main.pop(name) for name in ("__file__", "__spec__") if name in main
-        }
+        own = {name: main.pop(name, None) for name in ("__file__", "__spec__")}
         main["__spec__"] = None
         try:
             yield
         finally:
-            main.update(known)
+            main.update({name: value for name, value in own.items() if value})
 
 
 def _serve(pipe: Connection) -> None:
@@ -369,7 +364,7 @@ def _serve(pipe: Connection) -> None:
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables
     os.environ |= ONE_THREAD
-    with contextlib.suppress(EOFError, ConnectionError), threadpool_limits(1):
+    with suppress(EOFError, ConnectionError), threadpool_limits(1):
         pipe.send(True)
         while True:
             function, batch = pipe.recv()
