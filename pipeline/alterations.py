@@ -126,9 +126,7 @@ def lowpass(y: Samples, sample_rate: int, hertz: float) -> Samples:
 
 
 def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
-    """Add the echoes of a room in which sound falls by 60 dB in so many seconds: noise
-    that decays, as loud as the sound itself.
-    """
+    """Add the echoes of a room in which sound falls by 60 dB in so many seconds."""
     from scipy import signal
 
     length = max(1, round(seconds * sample_rate))
@@ -139,9 +137,7 @@ def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
 
 
 def mp3(y: Samples, sample_rate: int, kbit: float) -> Samples:
-    """Write an MP3 of so many kbit/s, the nearest that the sample rate has, and read
-    it again.
-    """
+    """Write an MP3 of so many kbit/s, as far as the rate allows, and read it again."""
     if not writes_mp3():
         raise RequestError("the libsndfile here writes no MP3: leave mp3 out")
     rate = min((rate for rate in MP3_RATES if rate >= sample_rate), default=48_000)
@@ -210,9 +206,7 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
 
 
 def altered(y: Samples, sample_rate: int, text: str) -> Samples:
-    """The altered clip, float32, shorter or longer than `y` if the alteration is;
-    RequestError if `text` names no alteration, or lacks a parameter.
-    """
+    """The altered clip, float32, perhaps of another length; RequestError for none."""
     name, _, words = text.rstrip(")").partition("(")
     function, ranges = ALTERATIONS[name]
     given = dict(re.findall(r"(\w+)=([^,]+)", words))

@@ -77,9 +77,7 @@ _noting: ContextVar[Damaged | None] = ContextVar("noting", default=None)
 
 @contextmanager
 def damaged_frames() -> Iterator[Damaged]:
-    """The MP3s whose damaged frames the decoder skips in this block; with several
-    threads also an MP3 that another thread reads meanwhile.
-    """
+    """The MP3s of which the decoder skips damaged frames here, in any thread."""
     noted = Damaged()
     before = _noting.set(noted)
     try:
@@ -151,9 +149,7 @@ def decode(
     span: Span = WHOLE,
     channel: int = 0,
 ) -> Samples:
-    """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least
-    its first `seconds`; AudioError as in `load_clip`.
-    """
+    """A clip as mono float32 (n,), whole or at least its first `seconds`."""
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
@@ -326,9 +322,7 @@ def file_infos(
 
 
 def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFile:
-    """The open file; AudioError if that fails, if it lacks the channel, or if `whole`
-    and it is truncated.
-    """
+    """The open file; AudioError as in `load_clip`, for a cut-off one if `whole`."""
     path = Path(name)
     try:
         status = path.stat()

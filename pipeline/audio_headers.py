@@ -53,8 +53,6 @@ class CutOff(Exception):
 def with_length(content: bytes) -> bytes | None:
     """The frames of an MP3 behind a new Xing header, which states their number; None if
     its own does, or without frames; CutOff if the last one is.
-
-    Without it libsndfile estimates the length, and may lose the end.
     """
     frames = list(frames_in(content))
     if not frames:

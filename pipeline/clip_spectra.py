@@ -93,9 +93,7 @@ class Clip:
         self.accounted = 0  # sum of these times
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
-        """`compute()`; its own processor time and the intermediates that it used stand
-        under `key`.
-        """
+        """`compute()`; its own processor time and intermediates stand under `key`."""
         outer = self.used
         self.used = set()
         before = self.accounted
@@ -182,9 +180,7 @@ class Clip:
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
-        """The samples at a lower rate, for one octave of a constant-Q transform.
-
-        The first step lowers the rate by 2**beforehand, each other one by 2, equal to
+        """The samples at a lower rate, for one octave of a constant-Q transform:
         `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit,
         since far below a clip's strongest partials the level is rounding error.
         """

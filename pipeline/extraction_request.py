@@ -110,9 +110,7 @@ def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request
 
 
 def refuse_outdating(dataset: Dataset) -> None:
-    """RequestError if another rate, duration or channel than the cache has would put
-    its features out of date.
-    """
+    """RequestError if the cache has features of another rate, duration or channel."""
     if dataset.cached is None:
         return
     cache = Cache(dataset.folder)
@@ -134,11 +132,8 @@ def wanted(
     cached: Iterable[str] = (),
 ) -> tuple[tuple[Variant, ...], frozenset[str], list[str]]:
     """The variants in a list of features, those that others are computed from first;
-    the stored names of those that the list itself lacks; and a line on those left out
-    of `all` and `small`, which cannot exist here.
-
-    frame   duration of frames in milliseconds, None for librosa's 2048 samples
-    cached  stored names that `all` and `small` stand for too
+    the stored names of those that the list itself lacks; lines on those left out of
+    `all` and `small`, which also stand for the `cached` ones.
     """
     variants = {}
     named = set()
@@ -287,8 +282,7 @@ def rows_of_part(part: str, count: int) -> slice:
 
 
 def with_frame(channel: Channel, milliseconds: float) -> Channel:
-    """The channel with frames of this duration, unless its name states its own, or it
-    has no frames.
+    """The channel with such frames, unless it has none or its name states its own.
 
     >>> str(with_frame(parse_channel("mel@n_mels=64"), 46))
     'mel@frame=46,n_mels=64'

@@ -99,9 +99,7 @@ class FeaturesCommand(ComputeOptions):
 
 
 class ShowOptions(DatasetOptions, ReportsOptions):
-    """The features that there are; of AUDIO, a figure; of DATASET, those in its
-    cache.
-    """
+    """The features that there are; of AUDIO a figure, of DATASET those in its cache."""
 
     example = 'AUDIO=dog.wav FEATURES="mel modulation"'
 

@@ -144,9 +144,7 @@ class Parameter:
     default: Value
 
     def read(self, value: Value, feature: str) -> Value:
-        """A feature's `value` as this parameter's type; RequestError if it does not
-        fit.
-        """
+        """A feature's `value` as this parameter's type; RequestError if it is none."""
         if value in (None, "none") and self.default is None:
             return None
         try:

@@ -161,9 +161,8 @@ def describe_cache(cache: Cache) -> str:
 
 
 def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bool]]:
-    """index.h5 and each of a list of features -> why it cannot be read, or its clips
-    that are intact, damaged, outdated; and whether it is intact, also if some are
-    missing.
+    """index.h5 and each feature -> what is damaged, outdated or not done, and whether
+    all that is there is intact.
     """
     try:
         clips = counted(len(cache.clips), "clip")

@@ -232,9 +232,7 @@ CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = 
 
 
 def clip_rows(mix: bool = False) -> pd.DataFrame:
-    """The clips in ESC-50's columns, named `{fold}-{source}-{take}-{target}.wav`; those
-    of a `mix` have `target` labels, at most one of a pair.
-    """
+    """The clips in ESC-50's columns; of a `mix`, `target` is their number of labels."""
     rows = []
     of_class = FOLDS * SOURCES
     sources = len(CLASSES) * of_class

@@ -122,9 +122,7 @@ class Job:
                 warm.add(variant.stored)
 
     def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:
-        """The clip, without its samples if the cache has every map that the task's
-        features read; AudioError if it cannot be used.
-        """
+        """The clip, without samples if every map to read is cached; or AudioError."""
         file = self.files[0]
         clip = Clip(np.zeros(file.samples, np.float32), file.sample_rate)
         sources = {self.variants[feature].source for feature in task.fingerprints}

@@ -105,9 +105,7 @@ def find_near_duplicates(
     files: Sequence[str],
     load: Callable[[int], Samples],
 ) -> list[tuple[int, int, int, float]]:
-    """Pairs of clips of different `files` with similar audio, which `load` decodes:
-    (a, b, shift, correlation), where b[n + shift] resembles a[n] times a factor.
-    """
+    """Pairs of similar clips (a, b, shift, correlation): b[n + shift] is like a[n]."""
     each, codes_of_each = zip(*fingerprints)
     # the clip and the position of each landmark
     clips = np.repeat(np.arange(len(each)), [*map(len, each)]).tolist()
@@ -279,9 +277,7 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
 def measure_clips(
     table: pd.DataFrame, sample_rate: int, channel: int
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
-    """Each clip's ARTEFACTS, `reason` if unreadable, the decoder's first error as
-    `damaged`, and its fingerprint.
-    """
+    """Each clip's ARTEFACTS, `reason` if unreadable, `damaged`, and its fingerprint."""
     file_info = lru_cache(audio.file_info)  # a recording has many windows
     silence = np.zeros(1, np.float32)
     suspects = set[str]()

@@ -81,8 +81,7 @@ def answers_left_out(
     kernel: str,
 ) -> list[Floats]:
     """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
-    the model without the clip's group, with the strength that suits the grouping. They
-    are rounded, so that no rounding error ranks clips.
+    the model without the clip's group, rounded, so that no rounding error ranks clips.
     """
     x = np.hstack(blocks)
     standard = ridge.standardisation(x, [block.shape[1] for block in blocks])
@@ -119,9 +118,7 @@ def scores_of_clips(
 
 
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:
-    """A warning if a model of only artefacts is better than chance; none for windows
-    of recordings, whose level shows whether they hold an event.
-    """
+    """A warning if a model of only artefacts beats chance; none for windows."""
     targets = targets_of(table)
     if has_windows(table) or not targets.max(initial=0):
         return []
@@ -247,9 +244,7 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read, with ARTEFACTS, and every finding, leaks first,
-    which are kept. Clips that are only trained on count as duplicates.
-    """
+    """The readable originals with ARTEFACTS, and every finding, leaks first."""
     table = dataset.table.reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(

@@ -41,9 +41,8 @@ def with_folds(
     """The table with every group and fold, and notes for the user.
 
     Few groups get a fold each, also in the place of the source's folds if GROUP= names
-    them: a new speaker or site is what is tested. Otherwise the source's folds are
-    kept, or drawn by group. `path` is the dataset's folds.csv, which keeps GROUP= and
-    drawn folds, also of clips that are missing for a while.
+    them; otherwise the source's folds are kept, or drawn by group. `path` is the
+    dataset's folds.csv, which keeps them, also of clips that are missing for a while.
     """
     kept = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
     if [*kept] != COLUMNS:  # another table of this name would lose its columns
@@ -80,8 +79,8 @@ def with_folds(
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
-    """Each clip's text by GROUP= or LABEL=, '' for none: a column's value, or the match
-    of a pattern in file names, or if it fits none of them, in their paths.
+    """Each clip's text by GROUP= or LABEL=, '' for none: of a column, or a pattern in the
+    names of files, or if it fits none of them, in their paths.
     """
     columns = table.columns.drop(["clip_id", "path"])
     if words in columns:

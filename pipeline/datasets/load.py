@@ -1,7 +1,6 @@
 """Load the dataset that DATASET= names: its table of clips, sample rate, duration."""
 
 import math
-import zipfile
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
@@ -139,9 +138,8 @@ def load(options: SourceOptions) -> Dataset:
 
 
 def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
-    """The options with the place of the sounds as DATASET=, and a note if it names a
-    download and a folder here, which is taken unless the download is there. The name of
-    a cache stands for the sounds that it was made of.
+    """The options with the place of the sounds as DATASET=, also for the name of their
+    cache; a note if it names a download and a folder here, which is taken.
     """
     word, data = options.dataset, options.data
     here = Path(word).is_dir()
@@ -163,9 +161,7 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
 def former_index(
     folder: Path, source: str, name: str, ids: Set[str]
 ) -> tuple[pd.DataFrame | None, Attributes]:
-    """The clips and settings of the cache that is there, None and {} without one;
-    RequestError for that of another source, unless these clips were moved.
-    """
+    """Clips and settings of the cache that is there; RequestError if others made it."""
     try:
         cached, settings = read_index(folder)
     except (FileNotFoundError, DamagedFile):  # a damaged index is made again
@@ -209,13 +205,12 @@ def _read(options: SourceOptions, label: str) -> Listing:
 
         return published.read_published(path) or read_folder(path)
     if path.is_file():
-        remedy = "give a folder with one sub-folder of sounds per class, or a CSV"
-        if zipfile.is_zipfile(path):
-            remedy = f"unpack it, and {remedy}"
-        else:
-            predict = make_command("predict", f"AUDIO={path}", "RUN=last")
-            remedy += f"; for the class of one sound, {predict}"
-        raise RequestError(f"DATASET={path} is one file, and no table: {remedy}")
+        predict = make_command("predict", f"AUDIO={path}", "RUN=last")
+        raise RequestError(
+            f"DATASET={path} is one file, and no table: give a folder with one"
+            " sub-folder of sounds per class (a zip is to be unpacked), or a CSV; for"
+            f" the class of one sound, {predict}"
+        )
     message = unknown_dataset(word, options.data)
     raise RequestError(
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
@@ -226,9 +221,7 @@ def _read(options: SourceOptions, label: str) -> Listing:
 def settings_of_audio(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[Attributes, Sequence[str], set[str]]:
-    """Rate, samples and channel from the options, else cache, else source, else files;
-    notes; ids of clips whose files cannot be opened, if they were looked at.
-    """
+    """Rate, samples and channel; notes; ids of clips whose files cannot be opened."""
     known = listing.sample_rate, listing.duration
     if settings:
         known = settings["sample_rate"], settings["samples"] / settings["sample_rate"]
@@ -262,9 +255,7 @@ def settings_of_audio(
 def of_files(
     table: pd.DataFrame, rate: int | None, duration: float | None
 ) -> tuple[int, float, list[str], set[str]]:
-    """The commonest rate of the files and the longest clip's duration, if they are not
-    given; notes; ids of clips whose files cannot be opened.
-    """
+    """The files' commonest rate, the longest clip's duration, notes, unreadable ids."""
     clips = originals(table)
     paths = clips["path"].tolist()
     # files that cannot be opened are reported when they are decoded

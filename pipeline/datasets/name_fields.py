@@ -71,9 +71,8 @@ class NameField:
 
 
 def name_field(table: pd.DataFrame) -> NameField | None:
-    """The field that may be speakers or sites; none if clips share groups already. If
-    several fit, at most one is right: words come before numbers, then the most values;
-    a number gives way to source recordings whose takes are lettered.
+    """The field that may be speakers or sites; none if clips share groups: words come
+    before numbers, then the most values; a number gives way to source recordings.
     """
     if not table["group"].is_unique:
         return None
@@ -135,8 +134,7 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
 
 def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     """The fields of each name, and what separates them: every separator, or the only
-    one that splits all names alike (`Ann-Kathrin_dog` and `Tom_dog`). No fields if
-    none does, because a place then means something else from name to name.
+    one that splits all names alike (`Ann-Kathrin_dog` and `Tom_dog`); else no fields.
     """
     separators = sorted({found for stem in stems for found in SEPARATOR.findall(stem)})
     parts = [WORDS.findall(stem) for stem in stems]
@@ -154,9 +152,7 @@ def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
 def _field(
     where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
 ) -> NameField | None:
-    """The field, if each clip has one of its few values, nearly all in several
-    classes.
-    """
+    """The field, if each clip has one of few values, nearly all in several classes."""
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
     many = len(table) < FEWEST_CLIPS * len(names)
@@ -232,10 +228,8 @@ def field_pattern(
 
 
 def propose_group(table: pd.DataFrame) -> str:
-    """The first of PATTERNS whose groups may be source recordings; '' if there is none.
-
-    It must fit over half of the names, enough clips share their group, each class has
-    three groups or more, and each group less than a fifth of all clips.
+    """The first of PATTERNS that fits over half of the names, whose groups share clips,
+    three or more of each class and none a fifth of all; '' if there is none.
     """
     names = stems_of(table)
     for pattern, least in PATTERNS.items():

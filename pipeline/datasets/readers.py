@@ -99,9 +99,7 @@ class Listing(NamedTuple):
 def clip_table(
     clips: pd.DataFrame, folder: Path, by_path: bool = False
 ) -> pd.DataFrame:
-    """The table of a Listing, from filename (relative to `folder`), label, and perhaps
-    fold, group, category (else ESC-50's or ours), start and end.
-    """
+    """The table of a Listing, from filename (within `folder`), label and others."""
     clips = clips.reset_index(drop=True)
     categories = clips["label"].map(CATEGORY_OF)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
@@ -123,9 +121,7 @@ def clip_table(
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """An id for each clip: its file name, or its path if `by_path`, with the extension
-    only where ids agree without; RequestError for a path that is listed twice.
-    """
+    """File names as ids, or paths if `by_path`, with the extension where two agree."""
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
         if not path.name.strip():
@@ -341,9 +337,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
-    """The audio file or files of AUDIO=, or of another `option`, by name or path below
-    the folder.
-    """
+    """The audio files of AUDIO=, or of another `option`, by name or path below it."""
     if source.is_file():
         return {source.name: source}
     below = files_below(source) if source.is_dir() else []

@@ -195,10 +195,7 @@ class Variant:
 
 
 def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
-    """The variant that `channel` names; RequestError for unknown or wrong words.
-
-    sample_rate  that of the clips, on which the samples of `mel@frame=64` depend
-    """
+    """The variant that `channel` names, at the clips' rate; RequestError for none."""
     name = channel.name
     feature = FEATURES[name]
     own = feature.parameters
@@ -229,9 +226,7 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
-    """RequestError for the first name of a list that is no feature or variant, nor
-    close to one that is `stored`.
-    """
+    """RequestError for the first name of a list that is no feature or variant."""
     for word in features.split():
         channels = () if word in ("all", "small") else parse_set(word)
         for channel in channels:

@@ -110,9 +110,8 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 def _filters(
     frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
-    """n_fft, the bins at which some wavelet is not 0, and the wavelets' spectra there,
-    for frequencies in cycles a sample and lengths in samples, as in
-    `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, whose roundings to
+    """n_fft, the bins at which some wavelet is not 0, the wavelets' spectra there; the
+    roundings of `librosa.filters.wavelet` and `librosa.util.sparsify_rows` to
     complex64 decide the response to strong partials.
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))

@@ -72,16 +72,6 @@ def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
     assert (extracted(folder).clips == windows.clips).all(axis=None)
 
 
-@pytest.mark.slow
-def test_parts_and_processes_of_windows_make_the_same_cache(folder, quick):
-    whole = contents(extracted(folder), "mel")
-    for part in ("2/3", "1/3", "3/3"):
-        parts = extracted(folder, data=folder / "parts", part=part)
-    two = extracted(folder, data=folder / "two", jobs=2)
-    assert contents(parts, "mel") == contents(two, "mel") == whole
-    assert len(whole) == 15
-
-
 def test_a_window_of_an_mp3_does_not_depend_on_those_before_it(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "MP3_PART", 4)
     noise = np.random.default_rng(0).normal(0, 0.1, 20 * RATE)

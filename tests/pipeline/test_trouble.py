@@ -191,22 +191,6 @@ def test_a_run_on_a_full_disk_stops_and_a_second_goes_on(sounds):
     assert 0 < run(sounds)["rms"] < 8
 
 
-def test_a_linked_feature_file_is_copied_before_anything_is_written(sounds):
-    """A cache may link to another one's files, which stay as they are."""
-    run(sounds, data=sounds.folder.parent / "first")
-    first = sounds.folder.parent / "first" / "sounds" / "features"
-    for name in ("index.h5", "rms.h5", "zcr.h5"):
-        link = sounds.folder.parent / "data" / "sounds" / "features" / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(first / name)
-    before = {path: path.read_bytes() for path in first.glob("*.h5")}
-    assert run(sounds) == {"rms": 0, "zcr": 0}
-    assert (link.parent / "rms.h5").is_symlink()
-    sounds.add()
-    assert sum(run(sounds).values()) > 0
-    assert {path: path.read_bytes() for path in first.glob("*.h5")} == before
-
-
 # ---- a cache that others own: what is done is read, nothing is written
 
 
