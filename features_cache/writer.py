@@ -15,16 +15,15 @@ The order of writing, and why a kill between any two steps is harmless:
 
 After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
-    with cache_writer(wanted) as writer:    # 1
-        files = writer.create_files()    # 2 and 3
-        write_batch(files, writer.handle, batch)    # 4, in workers
+    with cache_writer(wanted, describe) as writer:    # 1 to 3
+        write_batch(writer.files, writer.handle, batch)    # 4, in workers
         writer.note(seconds, clips, failures)    # 5
 """
 
 import functools
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -250,22 +249,7 @@ class CacheWriter:
     wanted: Wanted
     missing: Missing
     handle: Handle  # the claim's, which workers hold too
-    preparing: ExitStack  # holds the lock that only one run has
-    files: ExitStack  # holds the features' shared locks
-
-    def create_files(self) -> list[FeatureFile]:
-        """(F,) the features' files, made if missing; clips to compute are forgotten."""
-        wanted = self.wanted
-        files = [
-            self.files.enter_context(_ready(wanted, spec, clips))
-            for spec, clips in zip(wanted.specs, self.missing.stored)
-        ]
-        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
-        self.preparing.close()
-        for file, todo in zip(files, self.missing.todo.T):
-            rows = np.flatnonzero(todo)
-            file.forget(rows[file.map(state=True)[rows] != 0])
-        return files
+    files: list[FeatureFile]  # (F,) the features', under shared locks
 
     def note(
         self,
@@ -291,28 +275,35 @@ class CacheWriter:
 
 
 @contextmanager
-def cache_writer(wanted: Wanted) -> Iterator[CacheWriter]:
-    """Admit a run to a cache, where no other creates files until it has done so, after
-    the runs that write the same clips or files;
-    RequestError if the disk has no space for it.
+def cache_writer(
+    wanted: Wanted, describe: Callable[[Missing], None]
+) -> Iterator[CacheWriter]:
+    """Admit a run to a cache and make the files that it lacks, where no other does so
+    meanwhile, after the runs that write the same clips or files; RequestError if the
+    disk has no space. `describe` is called before anything is made.
     """
     claim_names(wanted.folder, INDEX, *HEADERS, *(file.name for file in wanted.files))
     rows = wanted.part.start, wanted.part.stop
-    with (
-        claimed(wanted.folder, wanted.names, rows) as handle,
-        ExitStack() as files,
-        ExitStack() as preparing,
-    ):
-        lacking = preparing.enter_context(_prepared(wanted))
-        needed = sum(lacking.sizes.values())
-        free = shutil.disk_usage(wanted.folder).free
-        if needed and needed + RESERVE > free:
-            raise RequestError(
-                f"the features need {size(needed + RESERVE)} in {wanted.folder}, where"
-                f" {size(free)} are free; fewer FEATURES need less, DATA= names another"
-                " disk"
-            )
-        yield CacheWriter(wanted, lacking, handle, preparing, files)
+    with claimed(wanted.folder, wanted.names, rows) as handle, ExitStack() as locks:
+        with _prepared(wanted) as lacking:
+            needed = sum(lacking.sizes.values())
+            free = shutil.disk_usage(wanted.folder).free
+            if needed and needed + RESERVE > free:
+                raise RequestError(
+                    f"the features need {size(needed + RESERVE)} in {wanted.folder},"
+                    f" where {size(free)} are free; fewer FEATURES need less, DATA="
+                    " names another disk"
+                )
+            describe(lacking)
+            files = [
+                locks.enter_context(_ready(wanted, spec, clips))
+                for spec, clips in zip(wanted.specs, lacking.stored)
+            ]
+            refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
+        for file, todo in zip(files, lacking.todo.T):  # they may hold damaged clips
+            rows_todo = np.flatnonzero(todo)
+            file.forget(rows_todo[file.map(state=True)[rows_todo] != 0])
+        yield CacheWriter(wanted, lacking, handle, files)
         if wanted.is_whole:
             note_verified(wanted.folder, wanted.names)
 

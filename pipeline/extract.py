@@ -107,8 +107,12 @@ def refuse_failed_features(
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
+
+    def describe(lacking: Missing) -> None:
+        print(*lacking.notes(), describe_work(asked, lacking), sep="\n", flush=True)
+
     if complete := nothing_missing(asked):
-        print(describe_work(asked, complete), flush=True)
+        describe(complete)
         return ExtractionResult()
     of_audio = [not variant.source for variant in asked.variants]
     if asked.read_only and missing(asked).todo[:, of_audio].any():
@@ -117,17 +121,16 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             f" some of these features: give DATASET={asked.dataset.source}"
         )
     done = ExtractionResult()
-    with cache_writer(asked) as writer:
-        for note in writer.missing.notes():
-            print(note)
-        print(describe_work(asked, writer.missing), flush=True)
+    with cache_writer(asked, describe) as writer:
+        # workers need only the axis's length; a waveform's axis has megabytes
+        files = [
+            replace(each, frame_axis=np.empty((each.frames, 0)))
+            for each in writer.files
+        ]
+        job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
         total = len(writer.missing.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")
-        # workers need only the axis's length; a waveform's axis has megabytes
-        made = writer.create_files()
-        files = [replace(file, frame_axis=np.empty((file.frames, 0))) for file in made]
-        job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
         if total:
             shown = progress(total=total, label="features", unit=f"{asked.noun}s")
             with open_backend(options) as backend, shown as bar:

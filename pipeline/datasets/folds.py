@@ -79,8 +79,8 @@ def with_folds(
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
-    """Each clip's text by GROUP= or LABEL=, '' for none: of a column, or a pattern in the
-    names of files, or if it fits none of them, in their paths.
+    """Each clip's text by GROUP= or LABEL=, '' for none: of a column, or of a pattern
+    in the names of files, or if it fits none of them, in their paths.
     """
     columns = table.columns.drop(["clip_id", "path"])
     if words in columns:
