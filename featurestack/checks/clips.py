@@ -313,16 +313,20 @@ def measure_clips(
     return measured.assign(damaged=errors), [*fingerprints]
 
 
-def clip_warnings(table: pd.DataFrame) -> list[Finding]:
-    """Findings about clips that are silent, clipped or damaged, and missing classes."""
+def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """Findings about clips that are silent, clipped, damaged, padded or cut, and about
+    classes that a fold lacks.
+    """
     labels = by_label(table)
     by_fold = pd.crosstab(labels["label"], labels["fold"]).drop("", errors="ignore")
     missing = by_fold.index[(by_fold == 0).any(axis=1)].tolist()
-    clips = table["clip_id"]
+    clips, seconds, end = table["clip_id"], table["seconds"], dataset.duration
     silent = table["peak"] < SILENT
     clipped = table["clipped"] >= CLIPPED_SHARE
     errors = table["damaged"][table["damaged"] != ""]
-    damaged = clips[errors.index].tolist()
+    sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
+    low = table["bandwidth"] < NARROW * table["sample_rate"] / 2
+    shorter = shorter_duration(seconds.to_numpy(), end) if len(table) else ""
     listen = "listen to them, and remove empty clips"
     if (table.loc[silent, "channels"] > 1).any():
         listen += "; if channels in antiphase cancel, CHANNEL=1 takes only the first"
@@ -333,34 +337,19 @@ def clip_warnings(table: pd.DataFrame) -> list[Finding]:
     again = "make the files again from their source, or remove them"
     absent = "a class is missing in some fold"
     add = "add clips of this class; scores of the fold leave the class out"
-    reasons = errors.tolist()
-    return [
-        Finding("silent", WARNING, never, clips[silent].tolist(), listen),
-        Finding("clipped", WARNING, flat, clips[clipped].tolist(), softer),
-        Finding("damaged", WARNING, frames, damaged, again, reasons=reasons),
-        Finding("missing_class", WARNING, absent, missing, add, "class"),
-    ]
-
-
-def clip_notes(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    sounding = table["peak"] >= SILENT
-    seconds = table["seconds"]
-    end = dataset.duration
-    sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
-    shorter = shorter_duration(seconds.to_numpy(), end) if len(table) else ""
-    clips = table["clip_id"]
-    padded = clips[(sound < end / 2) & sounding].tolist()
-    cut = clips[seconds > end * 1.01].tolist()
-    low = table["bandwidth"] < NARROW * table["sample_rate"] / 2
-    narrow = clips[low & sounding].tolist()
     half = f"mostly silent: less than half of {end:.4g} s has sound"
     longer = f"longer than {end:.4g} s: the end is cut"
     top = f"nothing in the top {1 - NARROW:.0%} of the band"
     coded = f"{top}: once at a lower rate, or coded"
     proposed = ["DURATION"] if shorter else []
+    damaged, reasons = clips[errors.index], errors.tolist()
     return [
-        Finding("padded", NOTE, half, padded),
-        Finding("cut", NOTE, longer, cut),
-        Finding("narrow", NOTE, coded, narrow),
+        Finding("silent", WARNING, never, [*clips[silent]], listen),
+        Finding("clipped", WARNING, flat, [*clips[clipped]], softer),
+        Finding("damaged", WARNING, frames, [*damaged], again, reasons=reasons),
+        Finding("missing_class", WARNING, absent, missing, add, "class"),
+        Finding("padded", NOTE, half, [*clips[(sound < end / 2) & ~silent]]),
+        Finding("cut", NOTE, longer, [*clips[seconds > end * 1.01]]),
+        Finding("narrow", NOTE, coded, [*clips[low & ~silent]]),
         Finding("length", NOTE, shorter, proposed, about="length"),
     ]

@@ -24,8 +24,7 @@ from threadpoolctl import threadpool_limits
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.clips import (
     ARTEFACTS,
-    clip_notes,
-    clip_warnings,
+    clip_findings,
     duplicate_findings,
     measure_clips,
     source_finding,
@@ -268,8 +267,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         source_finding(tested),
         *duplicate_findings(table, fingerprints, dataset),
         Finding("unreadable", WARNING, what, lost, remedy, reasons=reasons),
-        *clip_warnings(measured),
-        *clip_notes(measured, dataset),
+        *clip_findings(measured, dataset),
+        same_classes(tested),
         *name_findings(dataset),
         *price_findings(measured, dataset),
         *artefact_findings(measured),
@@ -301,9 +300,8 @@ def name_findings(dataset: Dataset) -> list[Finding]:
             f" GROUP='{group}'"
         )
     else:
-        return [same_classes(table)]
-    named = Finding(kind, NOTE, what, [f"GROUP={group}"], about="file names")
-    return [same_classes(table), named]
+        return []
+    return [Finding(kind, NOTE, what, [f"GROUP={group}"], about="file names")]
 
 
 def same_classes(table: pd.DataFrame) -> Finding:
