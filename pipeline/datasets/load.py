@@ -235,12 +235,11 @@ def settings_of_audio(
     if not (rate and duration):
         rate, duration, notes, unreadable = of_files(listing.table, rate, duration)
     elif (rate, duration) == known != (listing.sample_rate, listing.duration):
+        of_channel = f" of channel {channel}" if channel else ""
         note = (
-            f"{duration:.4g} s at {rate} Hz, as in the cache: DURATION= and"
-            " SAMPLE_RATE= set others"
+            f"{duration:.4g} s at {rate} Hz{of_channel}, as in the cache: DURATION=,"
+            " SAMPLE_RATE= and CHANNEL= set others"
         )
-        if channel and options.channel is None:
-            note = f"channel {channel}, {note}; CHANNEL=0 takes the mean of all"
         notes = [note]
     samples = round(duration * rate)
     if not samples:

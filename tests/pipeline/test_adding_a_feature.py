@@ -7,7 +7,7 @@ import pytest
 
 from docs.cards import text_of_document
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.features import FEATURES, feature
 from featurestack.pipeline.show_features import card
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import variant
@@ -44,6 +44,11 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example):
     document = text_of_document()
     assert "| [`crest`](#crest) | 1 | Crest factor" in document
     assert "- **Values:** dB, difference; 1 row, 431 frames" in document
+
+
+def test_a_decorator_without_its_unit_says_what_it_takes():
+    with pytest.raises(TypeError, match="takes the unit of the values"):
+        feature(abs)
 
 
 def test_all_that_the_document_names_exists():

@@ -114,6 +114,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
         ("(-)", "makes each class one group, as '-'"),
         ("label", "makes each class one group"),
         ("clip_id", "fits no file name"),
+        ("grop", "unknown column 'grop'; did you mean 'group'"),
     ],
 )
 def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
