@@ -200,9 +200,6 @@ def arguments(
             yield name, group if grouped else None, fields
 
 
-# ---- rows
-
-
 def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray:
     """Hz of each bin of a spectrum."""
     return np.fft.rfftfreq(n_fft, 1 / sample_rate)
@@ -260,9 +257,6 @@ def coefficient_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
     return np.arange(float(min(parameters[name] for name in counted)))
 
 
-# ---- frames
-
-
 def centred_frames(
     sample_rate: int, samples: int, *, hop_length: int = 0, **_: object
 ) -> np.ndarray:
@@ -281,9 +275,6 @@ def sloped_frames(
             f"slopes need {width} frames; clips of this duration have {len(seconds)}"
         )
     return seconds
-
-
-# ---- constant-Q filter banks
 
 
 @dataclass(frozen=True)

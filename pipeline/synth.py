@@ -76,9 +76,6 @@ class SourceRecording:
         self.tuning = rng.uniform(-0.4, 0.4)  # semitones, tuning of the bells
 
 
-# Building blocks
-
-
 def seconds(duration: float) -> Samples:
     """Seconds from the beginning to each sample."""
     return np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
@@ -214,8 +211,6 @@ def events(
     samples = scene(bursts)
     return samples[::-1] if backwards else samples
 
-
-# From a class to a dataset
 
 CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = {
     "chimes_in_f_sharp": partial(chimes, scale=F_SHARP_SCALE),

@@ -65,9 +65,6 @@ CLIPPED_SHARE = 0.001
 NARROW = 0.8
 
 
-# ---- leaks
-
-
 # positions of a clip's landmarks (landmarks,), in samples, and their codes
 # (landmarks, BANDS)
 AudioFingerprint = tuple[NDArray[np.int64], NDArray[np.uint32]]
@@ -227,13 +224,10 @@ def duplicate_findings(
     ]
 
 
-# ---- measures of each clip
-
-
 # artefacts of recording and editing in one clip, at its file's own rate
-OF_FILE = ["sample_rate", "seconds", "channels"]
-OF_SAMPLES = ["peak", "level", "lead", "trail", "clipped", "offset", "bandwidth"]
-ARTEFACTS = OF_FILE + OF_SAMPLES
+ARTEFACTS = (
+    "sample_rate seconds channels peak level lead trail clipped offset bandwidth"
+).split()
 
 
 def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float]:

@@ -62,9 +62,6 @@ NEW_VALUES = "speakers, sites or devices"  # of a field of the names
 SPLITS = 5  # random splits whose mean is the accuracy by clip
 
 
-# ---- predictions from artefacts, and the price of a leak
-
-
 def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
     """(N,) class numbers; of tags (N, K) the labels that some clips have."""
     if not has_tags(table):
@@ -237,9 +234,6 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
         maps = [variant.compute(clip)[None] for variant in variants]
         statistics.append([over_time(each)[0] for each in maps])
     return [np.array(each, float) for each in zip(*statistics)]
-
-
-# ---- the command
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:

@@ -311,9 +311,6 @@ def read_esc_layout(folder: Path, marked: str = "") -> Listing:
     return read_table(tables[0], folder / "audio", marked)
 
 
-# ---- folders
-
-
 def files_below(folder: Path) -> list[str]:
     """Sorted paths below `folder`, relative to it; hidden and NO_DATA folders apart."""
 

@@ -223,8 +223,6 @@ def test_names_of_classes_that_look_the_same_are_named(tmp_path):
     assert found["same_classes"].names == same
 
 
-# ---- predictions from artefacts, and the price of a leak
-
 RNG = np.random.default_rng(0)
 
 

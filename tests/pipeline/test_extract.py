@@ -173,9 +173,6 @@ def test_parts_at_once_make_the_cache_that_one_run_makes(sounds):
     assert run(sounds) == {"rms": 8, "zcr": 0} and stored(sounds, "rms") == by_parts
 
 
-# ---- FRAME=: frames of a stated duration for all features at once
-
-
 def test_every_feature_of_frames_exists_with_frames_of_a_duration():
     for name in FEATURES.complete():
         channel = with_frame(Channel(name), 46)

@@ -191,9 +191,6 @@ def test_a_run_on_a_full_disk_stops_and_a_second_goes_on(sounds):
     assert 0 < run(sounds)["rms"] < 8
 
 
-# ---- a cache that others own: what is done is read, nothing is written
-
-
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory):
     """A folder of sounds by class, and DATA with its features, in which nothing may be

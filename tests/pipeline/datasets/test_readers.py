@@ -201,9 +201,6 @@ def test_a_pattern_that_lacks_a_clip_is_refused(sites, tmp_path):
         dataset(sites, tmp_path, label="(wren")
 
 
-# ---- folders
-
-
 def test_class_folders_of_any_script_sorted_by_path(tmp_path):
     mine = tmp_path / "my sounds"
     for name in ("собака/гав 1.wav", "猫/ニャー.flac", "loose.wav"):
