@@ -225,9 +225,9 @@ def duplicate_findings(
 
 
 # artefacts of recording and editing in one clip, at its file's own rate
-ARTEFACTS = (
-    "sample_rate seconds channels peak level lead trail clipped offset bandwidth"
-).split()
+OF_FILE = ["sample_rate", "seconds", "channels"]
+OF_SAMPLES = ["peak", "level", "lead", "trail", "clipped", "offset", "bandwidth"]
+ARTEFACTS = OF_FILE + OF_SAMPLES
 
 
 def measure_clip(y: Samples, sample_rate: int, channels: int) -> dict[str, float]:

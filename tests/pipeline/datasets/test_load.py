@@ -163,8 +163,8 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
     (note,) = [note for note in clips.notes if "cut" in note]
     assert note == (
         "4 of 100 clips are cut to 0.1 s: dog/long1 (2 s), dog/long0 (0.5 s),"
-        " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 keeps them whole, with 94%"
-        " padding (docs/howto/datasets.md)"
+        " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 keeps them whole, with"
+        " 94% padding (docs/howto/datasets.md)"
     )
     kept = dataset(folder, tmp_path, duration=2)
     assert (
