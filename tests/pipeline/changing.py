@@ -60,11 +60,6 @@ class ChangingDataset:
         """Change the audio of one clip."""
         self.record(self.rng.choice(self.ids))
 
-    def replace(self):
-        """Change the audio of every clip."""
-        for name in self.ids:
-            self.record(name)
-
     def touch(self):
         """Give all files a new time and the same content."""
         for row in self.rows:
