@@ -54,7 +54,7 @@ def card(name: str) -> dict[str, str]:
     ends = variant.frame_axis(*TYPICAL)[[0, -1]]
     columns = f"columns ({feature.frame_unit} {ends[0]:.4g} to {ends[1]:.4g})"
     columns = "frames for 5 s" if feature.frame_unit == "s" else columns
-    shape = f"{counted(rows, 'row')}{ranges}, {frames} {columns}"
+    shape = f"{rows} {'row' if rows == 1 else 'rows'}{ranges}, {frames} {columns}"
     settings = []
     for key, value in variant.parameters.items():
         shown = f"{value:g}" if isinstance(value, float) else value
