@@ -127,7 +127,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             replace(each, frame_axis=np.empty((each.frames, 0)))
             for each in writer.files
         ]
-        job = Job(asked.variants, tuple(files), asked.maps(), writer.handle)
+        of_maps = Cache(asked.folder) if not all(of_audio) else None
+        job = Job(asked.variants, tuple(files), of_maps, writer.handle)
         total = len(writer.missing.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")

@@ -66,11 +66,6 @@ class Request(Wanted):
         pieces = "end" in self.clips and bool((self.clips["end"] > 0).all())
         return "piece" if pieces else "clip"
 
-    def maps(self) -> Cache | None:
-        """The cache, if some feature is computed from another one's map."""
-        derived = any(variant.source for variant in self.variants)
-        return Cache(self.folder) if derived and is_cache(self.folder) else None
-
 
 def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that changed."""
