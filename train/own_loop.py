@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
-from featurestack.scores.metrics import clip_metric, indicator, sound
+from featurestack.scores.metrics import indicator, sound
 from featurestack.train.fold_data import ClipMoments, FoldData, load_fold, measure_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
@@ -174,7 +174,7 @@ class OwnRun:
         claim_run(folder.path, plan.folds, begun=plan.begun)
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
-        scores = clip_metric(plan.task.metric).epoch_scores(clips.targets, answers)
+        scores = plan.task.metric.epoch_scores(clips.targets, answers)
         for score, value in scores.items():
             rows[-1][f"test_{score}"] = value
         columns = plan.task.metric.history_columns

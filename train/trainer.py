@@ -27,7 +27,6 @@ from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores.metrics import clip_metric
 from featurestack.train import run_json
 from featurestack.train.checkpoint import (
     State,
@@ -339,7 +338,7 @@ class Trainer:
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
         answers = self.predict(clips, exact=exact)
-        scores = clip_metric(self.plan.task.metric).epoch_scores(targets, answers)
+        scores = self.plan.task.metric.epoch_scores(targets, answers)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     # ---- the state

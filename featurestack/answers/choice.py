@@ -63,7 +63,6 @@ from featurestack.results.run_folder import (
     write_predictions,
 )
 from featurestack.results.selection import is_of_today
-from featurestack.scores.metrics import clip_metric
 from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.files import replace_file
@@ -157,7 +156,7 @@ class Scores:
         if (features, outer) in self.known:
             return self.known[features, outer]
         answers = self.fits.answers(features, [part for part, _ in choosing])
-        metric = clip_metric(plan.task.metric)
+        metric = plan.task.metric
         values, clips = [0.0], [0]
         for (part, tested), of_part in zip(choosing, answers):
             own = of_part[np.searchsorted(part.tested, tested)]

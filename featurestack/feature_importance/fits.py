@@ -46,7 +46,7 @@ from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import Split, draw_groups, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
-from featurestack.scores.metrics import Floats, clip_metric
+from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import accuracy_interval
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.files import replace_file
@@ -168,7 +168,7 @@ class Fits:
         """(n,) the part of the score of each clip that the parts answer."""
         answers = np.concatenate(self.answers(features, parts))
         labels, table = self.tested_clips(parts)
-        metric = clip_metric(self.plan.task.metric)
+        metric = self.plan.task.metric
         return metric.clip_scores(labels, answers, table)
 
     def score(self, features: str, parts: Sequence[Part]) -> dict[str, float]:
@@ -177,7 +177,7 @@ class Fits:
         """
         answers = np.concatenate(self.answers(features, parts))
         labels, table = self.tested_clips(parts)
-        metric = clip_metric(self.plan.task.metric)
+        metric = self.plan.task.metric
         score = metric.score(labels, answers, table["fold"].to_numpy())
         if metric.pooled:
             return {metric.name: score}

@@ -17,7 +17,6 @@ from featurestack.features_cache.table import refuse_class_names
 from featurestack.scores.metrics import (
     DECIDED_COLUMNS,
     SMALLEST_PROBABILITY,
-    ClipMetric,
     Floats,
     Ints,
     Labels,
@@ -60,7 +59,7 @@ def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]
 # ---- the metric
 
 
-class Accuracy(ClipMetric):
+class Accuracy(RankingMetric):
     """The share of clips that are predicted right; every clip counts alike."""
 
     def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
@@ -141,7 +140,6 @@ ACCURACY = Accuracy(
         "macro_f1": macro_f1,
         "log_loss": log_loss,
     },
-    threshold=None,
     class_score="recall",
     meaning="the share of test clips that are predicted correctly",
     chance_meaning="the share of the commonest class",

@@ -251,6 +251,9 @@ class RankingMetric(ABC):
     title: str  # in sentences
     heading: str  # heading of tables and figures
     history: Scores  # columns of history.csv without val_ or test_, without its own
+    scores: Scores  # of a report
+    # of decisions about one fold; None: the most probable
+    threshold: float | None = None
     class_score: str  # a class's score by which classes are compared
     meaning: str  # what the score is
     chance_meaning: str  # what a prediction that knows nothing gets
@@ -279,16 +282,6 @@ class RankingMetric(ABC):
         return ("epoch", "lr", "seconds", *train, *of_sides)
 
     @abstractmethod
-    def of_fold(
-        self, folder: Any, fold: int, split: str, selection: str
-    ) -> dict[str, float]:
-        """The scores of one fold of a `RunFolder`, as columns of history.csv."""
-
-    @abstractmethod
-    def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
-        """Every score (columns) by fold (rows), and of all clips; means over seeds."""
-
-    @abstractmethod
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Of R comparable runs: the score (R,) by which they are ranked, its 95 %
         interval (R, 2), sums of scores by recording (G, R), and the sum that a
@@ -305,6 +298,20 @@ class RankingMetric(ABC):
         means over the seeds, with 95 % intervals (INTERVALS). A row more has those of
         the mean.
         """
+
+    @abstractmethod
+    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
+        """The score of the test clips of all folds together."""
+
+    @abstractmethod
+    def clip_scores(
+        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+    ) -> Floats:
+        """(N,) each clip's part of the score; `clips` has columns fold and group."""
+
+    @abstractmethod
+    def order(self, run: TestedRun) -> Floats:
+        """(S, N, K) by which clips are ordered within a class."""
 
     @abstractmethod
     def thresholds(
@@ -340,28 +347,6 @@ class RankingMetric(ABC):
         """The score of a perfect order of the clips."""
         return 1.0
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ClipMetric(RankingMetric):
-    """A score of answers to clips: a function of their labels and probabilities."""
-
-    scores: Scores  # of a report
-    threshold: float | None  # of decisions about one fold; None: the most probable
-
-    @abstractmethod
-    def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:
-        """The score of the test clips of all folds together."""
-
-    @abstractmethod
-    def clip_scores(
-        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
-    ) -> Floats:
-        """(N,) each clip's part of the score; `clips` has columns fold and group."""
-
-    @abstractmethod
-    def order(self, run: TestedRun) -> Floats:
-        """(S, N, K) by which clips are ordered within a class."""
-
     def epoch_scores(
         self, targets: Ints, probabilities: Probabilities
     ) -> dict[str, float]:
@@ -374,10 +359,12 @@ class ClipMetric(RankingMetric):
     def of_fold(
         self, folder: Any, fold: int, split: str, selection: str
     ) -> dict[str, float]:
+        """The scores of one fold of a `RunFolder`, as columns of history.csv."""
         probabilities, targets = folder.answers(fold, split, selection)
         return self.epoch_scores(targets, probabilities)
 
     def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Every score (columns) by fold (rows), and of all clips; means over seeds."""
         folds = np.unique(run.folds).tolist()
         rows = {fold: self._of_clips(run, run.folds == fold) for fold in folds}
         by_fold = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
@@ -393,12 +380,6 @@ class ClipMetric(RankingMetric):
             name: float(np.mean([score(seed) for seed in seeds]))
             for name, score in self.scores.items()
         }
-
-
-def clip_metric(metric: RankingMetric) -> ClipMetric:
-    """The metric of models that answer each clip."""
-    assert isinstance(metric, ClipMetric), f"{metric.title} has no clips to score"
-    return metric
 
 
 def tested_fields(folder: Any, rows: pd.DataFrame) -> dict[str, Any]:

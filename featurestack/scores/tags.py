@@ -25,7 +25,6 @@ from featurestack.scores.metrics import (
     DEFAULT_THRESHOLD,
     OF_CLIPS,
     SMALLEST_PROBABILITY,
-    ClipMetric,
     Floats,
     Ints,
     Labels,
@@ -86,7 +85,7 @@ def precision_of(run: TestedRun) -> Floats:
     return ap.precision_of_seeds(run.labels, ranks_of(run), run.groups, run.spread)
 
 
-class MeanAveragePrecision(ClipMetric):
+class MeanAveragePrecision(RankingMetric):
     """mAP of the ranks within each fold, all folds together."""
 
     def score(self, labels: Labels, probabilities: Probabilities, folds: Ints) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
@@ -26,11 +27,9 @@ from featurestack.scores.average_precision import attributed
 from featurestack.scores.metrics import (
     Floats,
     Ints,
-    Labels,
-    RankingMetric,
     TestedRun,
 )
-from featurestack.scores.tags import MEAN_AVERAGE_PRECISION, Tags
+from featurestack.scores.tags import MeanAveragePrecision, Tags
 from featurestack.sound_events.annotations import read_marks
 from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
@@ -58,8 +57,8 @@ FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choos
 # ---- the metric
 
 
-class EventF1(RankingMetric):
-    """F1 of events at IoU 0.5."""
+class EventF1(MeanAveragePrecision):
+    """F1 of events at IoU 0.5; of pieces, as of tags."""
 
     def drawn_unit(self, run: TestedRun) -> str:
         return str(run.answers[0].unit)
@@ -79,11 +78,11 @@ class EventF1(RankingMetric):
     def answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
         return read_tested(folder, folds)
 
-    def thresholds(
-        self, labels: Labels, probabilities: Floats, folds: Ints
-    ) -> Floats | None:
-        """Of pieces, as of tags."""
-        return MEAN_AVERAGE_PRECISION.thresholds(labels, probabilities, folds)
+    def units(self, run: TestedRun) -> NDArray[np.generic]:
+        return run.groups
+
+    def perfect(self, run: TestedRun) -> float:
+        return 1.0
 
     def error_lines(self, run: RunFolder) -> list[str]:
         """In the place of errors, why a fold's score differs from the run's."""
@@ -142,6 +141,7 @@ OF_EVENTS = (
 EVENT_F1 = EventF1(
     name="event_f1",
     history={"loss": log_loss},
+    scores={},
     tested="pieces of recordings",
     title="event F1",
     heading="Event F1",

@@ -56,14 +56,9 @@ def test_a_temperature_undoes_a_division_of_the_logits():
     assert fit_temperature(target, probabilities) == pytest.approx(0.5, rel=0.08)
 
 
-def test_scaling_divides_logits():
-    given = np.array([[0.8, 0.2], [1.0, 0.0]])
-    np.testing.assert_allclose(scaled(given, 0.5)[0], [0.64 / 0.68, 0.04 / 0.68])
-    assert np.isfinite(scaled(given, 0.2)).all()
-
-
 def test_too_few_clips_give_no_temperature_and_perfect_ones_a_finite():
     target, probabilities = underconfident(20)
     assert fit_temperature(target, probabilities) == 1.0
     sure = np.tile([[0.9, 0.1]], (100, 1))
+    assert np.isfinite(scaled(np.array([[1.0, 0.0]]), 0.2)).all()
     assert 0.1 < fit_temperature(np.zeros(100, int), sure) < 0.3
