@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from featurestack.analysis.findings import findings
+from featurestack.analysis.findings import Findings, findings
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
@@ -37,7 +37,8 @@ from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.config import digest
 from featurestack.results.imported import Predictions, write_imported
-from featurestack.results.run_folder import find
+from featurestack.results.run_folder import RunFolder, find
+from featurestack.results.selection import select_one
 from featurestack.scores.significance import FAMILY_LEVEL
 from featurestack.storage.csv_files import read_csv
 
@@ -210,22 +211,22 @@ class Comparison:
 
 
 def compare(
-    predictions: "Mapping[str, ArrayLike]",
-    labels: "ArrayLike",
+    predictions: "Mapping[str, ArrayLike] | Sequence[RunFolder | Path | str]",
+    labels: "ArrayLike | None" = None,
     groups: "ArrayLike | None" = None,
     folds: "ArrayLike | None" = None,
     classes: "Sequence[str] | None" = None,
 ) -> Comparison:
-    """Verdicts on models that predicted the same clips, with intervals. Nothing is
-    written.
+    """Verdicts on models that predicted the same clips, or on runs, with intervals.
+    Nothing is written.
 
     Parameters
     ----------
-    predictions : mapping
+    predictions : mapping, or sequence of runs
         Model -> probabilities (N, K), an array or a data frame whose columns are the
-        classes, or predicted classes (N,).
-    labels : array (N,) or (N, K)
-        True classes; of several labels per clip 0 and 1.
+        classes, or predicted classes (N,). Or runs, their names or paths.
+    labels : array (N,) or (N, K), optional
+        True classes; of several labels per clip 0 and 1. Runs have theirs.
     groups : array (N,), optional
         Source recordings, speakers or sites, which are drawn together. By default each
         clip is its own.
@@ -247,10 +248,15 @@ def compare(
     >>> both.table["score"].tolist()
     [1.0, 0.5]
     """
+    if isinstance(predictions, list | tuple) and predictions:
+        runs = [select_one("runs", str(own), predicting=False) for own in predictions]
+        return comparison(
+            findings(*load_runs(runs)), {run.name: run.name for run in runs}
+        )
     if not isinstance(predictions, Mapping) or not predictions:
         raise RequestError(
-            "predictions: expected a dictionary, model -> predictions; of runs,"
-            " fs.report compares them"
+            "predictions: expected a dictionary, model -> predictions, or a list of"
+            " runs"
         )
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
@@ -264,7 +270,13 @@ def compare(
             place = Path(folder, "compared", name)
             run = write_imported(predictions_in(frame), place, source=str(model))
             models[run.name] = str(model)
-        found = findings(*load_runs(find(folder)))
+        return comparison(findings(*load_runs(find(folder))), models)
+
+
+def comparison(found: Findings, models: Mapping[str, str]) -> Comparison:
+    """The findings on runs, which stand for these models."""
+    if found.main is None:
+        raise RequestError("; ".join(problem.text for problem in found.problems))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
     table["run"], table["level"] = table["run"].map(models), FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")

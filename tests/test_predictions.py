@@ -272,3 +272,12 @@ def test_names_of_models_may_be_paths(tmp_path):
     names = {"models/a": given["m0"], "../../b": given["m1"]}
     table = fs.compare(names, labels, groups, folds).table
     assert table["model"].tolist() == ["models/a", "../../b"]
+
+
+def test_runs_are_compared_as_predictions_are(tmp_path):
+    made = [MadeRun(skill=0.8), MadeRun(features="rms", skill=0.5)]
+    runs = [make_run(tmp_path, made_clips(200, 5), run) for run in made]
+    found = fs.compare(runs)
+    assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
+    assert found.table["verdict"].tolist() == ["best", "clearly worse"]
+    assert found.headline.startswith("Use mel with resnet18.")
