@@ -38,26 +38,6 @@ State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Verdict = Literal["best", "tied", "clearly worse", "not compared"]
 
 HARDEST = 3  # classes with the lowest scores; equal ones all count
-# columns of comparison.csv that the runs may have, before those of their metric
-COMPARISON = [
-    "run",
-    "accuracy",
-    "accuracy_sd",
-    "n",
-    "accuracy_low",
-    "accuracy_high",
-    "features",
-    "model",
-    "seeds",
-    "balanced_accuracy",
-    "macro_f1",
-    "log_loss",
-    "difference",
-    "error",
-    "p",
-    "verdict",
-    "reason",
-]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,7 +65,7 @@ class Ranked:
         return self.scores.get("balanced_accuracy", self.score.value)
 
     def row(self) -> dict[str, object]:
-        """The row of comparison.csv, with more columns."""
+        """The row of comparison.csv."""
         return {
             "run": self.name,
             "accuracy": self.score.value,
@@ -234,9 +214,6 @@ def tables_of(
 ) -> dict[str, pd.DataFrame]:
     """The tables of a report, of all runs and of each."""
     comparison = pd.DataFrame([own.row() for own in every])
-    further = [column[0] for column in main.metric.score_columns]
-    columns = dict.fromkeys((*COMPARISON, *further))
-    comparison = comparison[[name for name in columns if name in comparison]]
     options = [{"run": own.name, **settings(own.run)} for own in every]
     tables = {
         "comparison": comparison.rename(

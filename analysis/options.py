@@ -85,8 +85,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if options.run:
         from featurestack.results.selection import select
 
-        quoted = [shlex.quote(run) if " " in run else run for run in options.run]
-        wanted = " ".join(quoted)
+        wanted = " ".join(shlex.quote(r) if " " in r else r for r in options.run)
         folders = select(options.runs, wanted, name, data=options.data)
     else:
         folders = find(options.runs, name)

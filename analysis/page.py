@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from featurestack import __path__
 from featurestack.analysis import sentences
-from featurestack.analysis.figures import FigureWriter, SavedFigure
+from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.options import AnalysisOptions, ReportJob
 from featurestack.analysis.report_warnings import WARNINGS
@@ -92,11 +92,6 @@ class Page:
     next_command: str = ""  # '' if nothing is left to do
     reason: str = ""  # what it does
     methods: str = ""  # a paragraph for a paper, '' without one
-
-    @property
-    def figures(self) -> Mapping[str, SavedFigure]:
-        """Stem -> figure."""
-        return self.writer.saved
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:

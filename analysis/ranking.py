@@ -290,27 +290,19 @@ def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
     # a table of predictions does not say how its model was selected
     imported = run.imported or other.imported
-    if run.dataset != other.dataset:
-        return "dataset"
-    if run.task.name != other.task.name:
-        return "task"
-    if run.classes != other.classes:
-        return "classes"
-    if run.missing_folds != other.missing_folds:
-        return "folds"
-    if bool(run.joined_from) != bool(other.joined_from):
-        return "joined"
-    if np.array_equal(run.clip_ids, other.clip_ids) and not np.array_equal(
-        run.groups, other.groups
-    ):
-        return "groups"
-    if not same_clips(run, other):
-        return "clips"
-    if not same_cache(run, other):
-        return "audio or features"
-    if not imported and run.selection_protocol != other.selection_protocol:
-        return "protocol"
-    return ""
+    same_ids = np.array_equal(run.clip_ids, other.clip_ids)
+    differing = {
+        "dataset": run.dataset != other.dataset,
+        "task": run.task.name != other.task.name,
+        "classes": run.classes != other.classes,
+        "folds": run.missing_folds != other.missing_folds,
+        "joined": bool(run.joined_from) != bool(other.joined_from),
+        "groups": same_ids and not np.array_equal(run.groups, other.groups),
+        "clips": not same_clips(run, other),
+        "audio or features": not same_cache(run, other),
+        "protocol": run.selection_protocol != other.selection_protocol and not imported,
+    }
+    return next((reason for reason, found in differing.items() if found), "")
 
 
 def rank(runs: Sequence[Run], reason: str = "") -> Ranking:

@@ -24,7 +24,6 @@ from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
 from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import (
-    accuracy_by_recording,
     classes_shown,
     common_mistake,
     confusion_by_category,
@@ -36,8 +35,6 @@ from featurestack.commandline.quantities import (
     count,
     duration,
     percent,
-    plural,
-    rounded,
 )
 from featurestack.commandline.registry import object_at
 from featurestack.scores.metrics import Estimate
@@ -50,9 +47,6 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
-# a group with fewer says little: the page folds these
-FEW_CLIPS = 3
-FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 SETS_IN_CLASSES = 6  # columns of the table of classes
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
@@ -98,7 +92,7 @@ def comparison(page: Page) -> Section:
             page.writer, "accuracy_by_set", "accuracy_by_set", bars, **given
         )
     gains = found.gains[:SETS_SHOWN]
-    models = {gain.model for gain in gains}
+    models = {gain.less.model for gain in gains}
     model = f" ({models.pop()})" if len(models) == 1 else ""  # one is not named
     steps = [(own.name.replace(model, ""), own.difference, own.clear) for own in gains]
     label = f"points of {found.score}"
@@ -150,7 +144,7 @@ def classes(page: Page) -> Section | None:
 
 
 def known(value: object) -> bool:
-    return value not in ("", None) and value == value
+    return value != "" and bool(pd.notna(value))
 
 
 def submit_intervals(
@@ -166,22 +160,6 @@ def submit_intervals(
         columns = ["name", "estimate", "low", "high", "filled"]
         intervals = pd.DataFrame(table, columns=columns)
         writer.submit(name, stem, intervals=intervals, **given)
-
-
-def recordings(page: Page) -> Section | None:
-    """The accuracy of each recording, if they are few and have several clips."""
-    main = page.found.main
-    if main is None or main.metric.pooled:
-        return None
-    if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
-        return None
-    table = accuracy_by_recording(main, SHOWN_RUNS)
-    return Section(
-        "recordings",
-        plural(page.found.group),
-        tables={"accuracy_by_recording": table},
-        values={"few_clips": FEW_CLIPS},
-    )
 
 
 def error_browser(page: Page) -> Section:
@@ -298,17 +276,9 @@ def run_facts(own: Ranked) -> dict[str, str]:
         machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
     if run.config.computed:
         machine.append(run.config.computed.precision)
-    balanced = percent(own.balanced)
-    unlike = balanced != percent(own.score.value)
     seconds = own.cost["fold_seconds"]
     seeds = "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
     facts = {
-        "Balanced accuracy": f"{balanced} %" if unlike else "",
-        **{
-            heading: rounded(own.scores[name])
-            for name, heading, _, _ in run.metric.score_columns
-            if known(own.scores.get(name))
-        },
         "Folds": f"{own.n} of {len(run.config.folds)}",
         "Seeds" if len(run.seeds) > 1 else "Seed": "" if run.imported else seeds,
         "Protocol": run.protocol,
@@ -368,7 +338,6 @@ def add_sections(page: Page) -> None:
         made = [
             comparison(page),
             classes(page),
-            recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
             error_browser(page) if kind == "confusion" else None,
             errors_of_tags(page) if kind == "labels" else None,

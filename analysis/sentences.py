@@ -104,19 +104,10 @@ def advice(f: Findings) -> str:
                 " one"
             )
         return f"{why}; {use} has the highest {f.score}."
-    if f.state == "chance" and f.choice:
-        names = counted(len(f.choice.candidates), "feature")
-        return (
-            f"The choice from {names} is not clearly better than chance,"
-            f" {chance_of(main)}."
-        )
-    if f.state == "chance" and len(f.ranked) == 1:
-        return f"{use}: not clearly better than chance, {chance_of(main)}."
     if f.state == "chance":
-        return (
-            f"No configuration is clearly better than chance, {chance_of(main)};"
-            f" {use} has the highest {f.score}."
-        )
+        text = f"No configuration is clearly better than chance, {chance_of(main)}"
+        several = len(f.ranked) > 1 and not f.choice
+        return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
     if f.choice:
         folds = counted(len(f.choice.sets), "fold")
         agreeing = f.choice.agreeing or "none"
@@ -248,23 +239,13 @@ def sure_of_one(f: Findings) -> str:
 
 
 def sure_of_several(f: Findings) -> str:
-    """The comparison of the best configuration with the others."""
+    """The comparison of the best configuration with the first tied one, else with the
+    second.
+    """
     second = f.tied[0] if f.tied else f.ranked[1]
     found = "no clear difference" if f.tied else "clearly worse"
     reaches = f"{second.label} reaches {percent(second.score.value)} %"
-    texts = [f"{reaches}, {by_points(f, second.difference)}: {found}."]
-    tied = len(f.tied) - 1
-    worse = len(f.ranked) - 1 - len(f.tied) - (not f.tied)
-    if tied > 0:
-        texts.append(
-            f"{counted(tied, 'other')} {is_or_are(tied)} tied with the best too."
-        )
-    if worse > 0:
-        also = "" if f.tied else " too"
-        texts.append(
-            f"{counted(worse, 'other')} {is_or_are(worse)} clearly worse{also}."
-        )
-    return " ".join(texts)
+    return f"{reaches}, {by_points(f, second.difference)}: {found}."
 
 
 def by_points(f: Findings, difference: Estimate) -> str:
@@ -277,12 +258,9 @@ def by_points(f: Findings, difference: Estimate) -> str:
 
 def seeds(f: Findings) -> str:
     """What intervals leave out, if runs have one seed."""
-    trained = [len(run.seeds) for run in ranking_of(f).runs if not run.exact]
-    if 1 not in trained:
+    if all(run.exact or len(run.seeds) > 1 for run in ranking_of(f).runs):
         return ""
-    some = max(trained) > 1
-    number = "Some runs have one seed" if some else "Only one seed was trained"
-    return f"{number}, and intervals do not include the variation between trainings."
+    return "With one seed, intervals do not include the variation between trainings."
 
 
 def features(f: Findings) -> str:
@@ -292,14 +270,10 @@ def features(f: Findings) -> str:
         return ""
     first, second, *_ = alike
     model = ranking_of(f).setting_of(first.run)
-    most = percent(first.score.value)
-    names = first.run.features, second.run.features
-    text = f"Of the {len(alike)} feature sets trained with {model}, {names[0]}"
-    if second.score.value == first.score.value:
-        return f"{text} and {names[1]} have the highest {f.score}, {most} %."
     return (
-        f"{text} has the highest {f.score}, {most} %; {names[1]} reaches"
-        f" {percent(second.score.value)} %."
+        f"Of the {len(alike)} feature sets trained with {model}, {first.run.features}"
+        f" has the highest {f.score}, {percent(first.score.value)} %;"
+        f" {second.run.features} reaches {percent(second.score.value)} %."
     )
 
 
@@ -307,15 +281,15 @@ def combine(f: Findings) -> str:
     """The gain of the best set by one of its features, or of another by one more."""
     if not f.gains:
         return ""
-    best = (f.alike or f.ranked)[0].name
-    into = [gain for gain in f.gains if gain.with_ == best]
-    chosen = into or [gain for gain in f.gains if gain.without == best]
+    best = (f.alike or f.ranked)[0].run
+    into = [gain for gain in f.gains if gain.more is best]
+    chosen = into or [gain for gain in f.gains if gain.less is best]
     texts = []
     for gain in chosen[:2]:
         found = f"a {gain.verdict}" if gain.clear else gain.verdict
         found = found.replace("not compared", "not tested")
         what = by_points(f, gain.difference)
-        texts.append(f"Adding {gain.added} to {gain.base}: {what}, {found}.")
+        texts.append(f"Adding {gain.added} to {gain.less.features}: {what}, {found}.")
     return " ".join(texts)
 
 

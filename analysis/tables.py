@@ -109,35 +109,15 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """
     counts = confusion_counts(run)
     np.fill_diagonal(counts, 0)
-    clips = run.labels.sum(axis=0)
-    rows, columns = counts.nonzero()
+    true, predicted = counts.nonzero()
     names = np.array(run.classes, dtype=object)
-    table = pd.DataFrame(
-        {
-            "true": names[rows],
-            "predicted": names[columns],
-            "count": counts[rows, columns],
-            "of": clips[rows],
-        }
-    )
+    table = pd.DataFrame({"true": names[true], "predicted": names[predicted]})
+    table["count"] = counts[true, predicted]
+    table["of"] = run.labels.sum(axis=0)[true]
     table["share"] = table["count"] / table["of"]
     return table.sort_values(
         "count", ascending=False, kind="stable", ignore_index=True
     )[:most]
-
-
-def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """Clips of each recording, most first, and accuracy of the best `most` runs."""
-    correct = {}
-    for run in ranking.runs[:most]:
-        correct[ranking.labels[run.name]] = run.correct
-    of_clips = pd.DataFrame(correct)
-    by_recording = of_clips.groupby(ranking.best.groups)
-    accuracy = by_recording.mean()
-    table = accuracy.sort_values([*of_clips], ascending=False, kind="stable")
-    table.insert(0, "clips", by_recording.size())
-    table = table.sort_values("clips", ascending=False, kind="stable")
-    return table.rename_axis("recording").reset_index()
 
 
 def format_p(value: float) -> str:
@@ -190,11 +170,9 @@ class Gain:
 
     name: str
     added: str  # the added channels
-    base: str  # features of the first run
-    model: str
-    without: str  # the first run
-    with_: str  # the second one
-    difference: Difference  # the second run's score less the first's
+    less: Run
+    more: Run  # the run that has them too
+    difference: Difference  # its score less that of the other
     verdict: str
 
     @property
@@ -203,10 +181,13 @@ class Gain:
 
     def row(self) -> dict[str, object]:
         """The row of ablations.csv."""
-        names = ("name", "added", "base", "model", "without")
         return {
-            **{name: getattr(self, name) for name in names},
-            "with": self.with_,
+            "name": self.name,
+            "added": self.added,
+            "base": self.less.features,
+            "model": self.less.model,
+            "without": self.less.name,
+            "with": self.more.name,
             "difference": self.difference.value,
             "low": self.difference.low,
             "high": self.difference.high,
@@ -223,11 +204,11 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
         smaller = less.channels < more.channels
         if smaller and differing_options(less, more) == {"features"}:
             inside[less, more] = None
-    steps = []  # pairs without a run between them
-    for less, more in inside:
-        if not any({(less, run), (run, more)} <= inside.keys() for run in runs):
-            steps.append((less, more))
-    return steps
+    return [
+        (less, more)
+        for less, more in inside
+        if not any({(less, run), (run, more)} <= inside.keys() for run in runs)
+    ]
 
 
 def ablations(ranking: Ranking) -> list[Gain]:
@@ -244,16 +225,5 @@ def ablations(ranking: Ranking) -> list[Gain]:
             verdict = "not compared"
         elif difference.p < ranking.level:
             verdict = "clear gain" if difference.value > 0 else "clear loss"
-        gains.append(
-            Gain(
-                name,
-                added,
-                less.features,
-                less.model,
-                less.name,
-                more.name,
-                difference,
-                verdict,
-            )
-        )
+        gains.append(Gain(name, added, less, more, difference, verdict))
     return gains

@@ -21,7 +21,6 @@ import soundfile
 
 import featurestack as fs
 from featurestack.analysis.figures.drawn import FeatureMap
-from featurestack.analysis.findings import COMPARISON
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.options import LARGEST, choices_of, kind_of
 from featurestack.commandline.registry import Registry
@@ -31,7 +30,6 @@ from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS
-from featurestack.sound_events.scores import SCORE_COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 # a clip with pitch, with rhythm, of noise
@@ -231,10 +229,9 @@ def comments_of_fields(owner: type) -> dict[str, str]:
 
 
 def columns_table(columns: Iterable[str], meanings: dict[str, str]) -> str:
-    """Each column of a file with its meaning; KeyError if one has none."""
-    return table(
-        ("column", "meaning"), [(f"`{each}`", meanings[each]) for each in columns]
-    )
+    """Each column of a file, or of `meanings`, with its meaning."""
+    rows = [(f"`{each}`", meanings[each]) for each in columns or meanings]
+    return table(("column", "meaning"), rows)
 
 
 SCORES = {
@@ -273,10 +270,10 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         },
     ),
     "comparison.csv": (
-        (*COMPARISON, "macro_auroc", *SCORE_COLUMNS),
-        SCORES
-        | {
+        (),
+        {
             "run": "name of the configuration",
+            "accuracy": SCORES["accuracy"],
             "accuracy_sd": "standard deviation over the folds' own scores",
             "n": "folds",
             "accuracy_low": SCORES["low"],
@@ -288,6 +285,8 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "macro_f1": "mean F1 of the classes",
             "log_loss": "mean negative logarithm of the true class's probability",
             "difference": "to the best configuration, below 0 if worse",
+            "difference_low": SCORES["low"],
+            "difference_high": SCORES["high"],
             "error": "its standard error by recording, not corrected",
             "p": "corrected for all comparisons",
             "verdict": "best, tied, clearly worse, not compared",

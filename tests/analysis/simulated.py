@@ -109,8 +109,9 @@ def simulated_runs(
     return runs
 
 
-def binary_differences(recordings, clips, more, less, rng, *, together=0.5):
-    """(recordings,) differences of two runs in correct clips, and their true mean.
+def interval_holds(recordings, clips, more, less, rng, *, together=0.5):
+    """Whether the 95 % interval of one simulated difference holds the truth, and its
+    width.
 
     more, less  shares of the clips that only the second, only the first run has right
     together    share of the variance that the clips of a recording have in common
@@ -120,19 +121,12 @@ def binary_differences(recordings, clips, more, less, rng, *, together=0.5):
     place = norm.cdf(np.sqrt(together) * shared + np.sqrt(1 - together) * own)
     gained = (place < more).sum(axis=1)
     lost = (place > 1 - less).sum(axis=1)
-    return gained - lost, more - less
-
-
-def interval_holds(recordings, clips, more, less, rng, **given):
-    """Whether the 95 % interval of one simulated difference holds the truth, and its
-    width.
-    """
-    differences, truth = binary_differences(recordings, clips, more, less, rng, **given)
+    differences = (gained - lost)[:, None]
     shares = np.full(recordings, 1 / recordings)
     unit = recordings * clips
-    found = sign_flip_tests(differences[:, None], shares, LEVEL, draws=1000, unit=unit)
+    found = sign_flip_tests(differences, shares, LEVEL, draws=1000, unit=unit)
     _, low, high, _ = found[0]
-    return low <= truth <= high, high - low
+    return low <= more - less <= high, high - low
 
 
 def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
@@ -163,7 +157,7 @@ def claims(runs):
     clear = [own.p < ranking.level for own in ranking.differences]
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
     more, less = "mel+mfcc-default", "mel-default"
-    steps = [gain for gain in gains if (gain.without, gain.with_) == (less, more)]
+    steps = [gain for gain in gains if (gain.less.name, gain.more.name) == (less, more)]
     claimed = any(gain.clear for gain in gains)
     return SimpleNamespace(
         overall=bool(worse),  # a run is clearly worse than the best

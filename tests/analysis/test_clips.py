@@ -149,19 +149,16 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
     assert clips["wrong"][first_run.clip_ids].tolist() == wrong.tolist()
     hardest = clips.index[0]
     data = browser_data(runs, clips, [], {hardest: "x.wav"})
-    assert [(run["name"], run["test_set"]) for run in data["runs"]] == [
-        ("mel-resnet18", 0),
-        ("mel-resnet18-s1", 0),
-        ("mfcc-resnet18", 0),
-        ("rms-resnet18", 1),
-    ]
-    assert [(view["name"], view["runs"]) for view in data["views"]] == [
-        ("mel-resnet18, all 2 seeds", [0, 1]),
-        ("mel-resnet18 (seed 0, one of 2)", [0]),
-        ("mel-resnet18-s1 (seed 1, one of 2)", [1]),
-        ("mfcc-resnet18", [2]),
-        ("rms-resnet18", [3]),
-    ]
+    test_sets = {run["name"]: run["test_set"] for run in data["runs"]}
+    names = ["mel-resnet18", "mel-resnet18-s1", "mfcc-resnet18", "rms-resnet18"]
+    assert test_sets == dict(zip(names, (0, 0, 0, 1)))
+    assert {view["name"]: view["runs"] for view in data["views"]} == {
+        "mel-resnet18, all 2 seeds": [0, 1],
+        "mel-resnet18 (seed 0, one of 2)": [0],
+        "mel-resnet18-s1 (seed 1, one of 2)": [1],
+        "mfcc-resnet18": [2],
+        "rms-resnet18": [3],
+    }
     first = data["test_sets"][0]
     shown = [data["clips"][place]["id"] for place in first["clips"]]
     assert shown == first_run.clip_ids.tolist()

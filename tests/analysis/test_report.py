@@ -85,13 +85,9 @@ def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
     assert 'class="wide not-compared"' in page
 
 
-def test_a_report_shows_itself_in_a_notebook(workshop, reported):
-    shown = build(workshop.options())._repr_html_()
-    assert "<b>Use mel" in shown and "index.html" in shown
-    assert "<td>0.800</td>" in shown
-
-
-def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
+def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
+    workshop, tmp_path
+):
     sounds = tmp_path / "tones"
     (sounds / "class").mkdir(parents=True)
     with refused("tones holds files of yours, .* give another REPORTS"):
@@ -101,6 +97,10 @@ def test_no_report_is_written_among_the_sounds(workshop, tmp_path):
     (sounds / "class").rename(sounds / "only-mel")
     (sounds / "only-mel" / NO_DATA).touch()
     jobs(workshop.options(reports=tmp_path))
+    (sounds / "index.html").write_text("mine")
+    (sounds / NO_DATA).touch()
+    with refused("index.html was not written by this command"):
+        build(workshop.options(reports=tmp_path))
 
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
@@ -133,21 +133,19 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     assert not [name for name in there if "mel-linear" in name]
 
 
-def test_a_report_whose_summary_is_damaged_is_not_listed(workshop, tmp_path):
-    folder = build(workshop.options(reports=tmp_path)).page.parent
+def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
+    workshop, tmp_path
+):
+    built = build(workshop.options(reports=tmp_path))
+    shown = built._repr_html_()  # in a notebook
+    assert "<b>Use mel" in shown and "index.html" in shown
+    assert "<td>0.800</td>" in shown
+    folder = built.page.parent
     assert "tones/index.html" in (tmp_path / "index.html").read_text()
     for damaged in ("{", "[]"):
         (folder / SUMMARY).write_text(damaged)
         list_reports(tmp_path)
         assert "tones/index.html" not in (tmp_path / "index.html").read_text()
-
-
-def test_a_page_of_the_user_is_not_replaced(workshop, tmp_path):
-    (tmp_path / "tones").mkdir()
-    (tmp_path / "tones" / "index.html").write_text("mine")
-    (tmp_path / "tones" / NO_DATA).touch()
-    with refused("index.html was not written by this command"):
-        build(workshop.options(reports=tmp_path))
 
 
 def test_own_sounds_are_checked_first_and_a_leak_is_told(workshop, tmp_path):

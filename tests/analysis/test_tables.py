@@ -14,7 +14,6 @@ from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.tables import ablations, classes_shown, common_mistake
-from featurestack.commandline.quantities import rounded
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import computed, rewrite
@@ -83,9 +82,7 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     assert trained_on == ["2 threads", "NVIDIA H200", "1 thread"]
 
 
-def test_numbers_round():
-    """A half is rounded to the even digit, as in sentences."""
-    assert rounded(1 / 16) == "0.062"
+def test_a_small_p_has_a_bound():
     assert [tables.format_p(p) for p in (0.00004, 0.0125)] == ["< 0.001", "0.013"]
 
 
@@ -97,7 +94,7 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     other = of_sets(model="cnn4", mel=0.7, mel_chroma=0.6)
     gain, loss = gains_of(made(*of_sets(mel=0.6, mel_chroma=0.75), *other))
     assert gain.name == "chroma added to mel (resnet18)"
-    assert (gain.without, gain.with_) == ("mel-resnet18", "mel+chroma-resnet18")
+    assert (gain.less.name, gain.more.name) == ("mel-resnet18", "mel+chroma-resnet18")
     of_gain, of_loss = gain.difference, loss.difference
     assert (of_gain.value, of_loss.value) == pytest.approx((0.15, -0.1))
     assert 0 < of_gain.low < 0.15 < of_gain.high
@@ -132,7 +129,7 @@ OTHERS = MadeRun(model="cnn4"), MadeRun(features="mfcc", augment="none")
 )
 def test_steps_between_feature_sets(made, runs, steps):
     gains = gains_of(made(*runs))
-    assert [(gain.base, gain.added) for gain in gains] == steps
+    assert [(gain.less.features, gain.added) for gain in gains] == steps
 
 
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):

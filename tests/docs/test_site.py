@@ -10,13 +10,15 @@ import pytest
 
 import featurestack as fs
 from docs import generate
-from featurestack.analysis.findings import COMPARISON
+from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.commandline.words import every_options
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
+from featurestack.sound_events.scores import SCORE_COLUMNS
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS
+from tests.analysis.made_runs import MadeRun
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 
@@ -42,14 +44,15 @@ def test_every_registered_thing_has_its_entry():
     assert codes == [*WARNINGS]
 
 
-def test_every_key_of_run_json_and_every_column_has_its_meaning():
+def test_every_key_of_run_json_and_every_column_has_its_meaning(made):
     page = generate.files_page()
     rows = re.findall(r"^\| `([\w.]+)` \|(?:.*\|)? ([^|]*) \|$", page, re.MULTILINE)
     assert {name for name, meaning in rows if not meaning} == set()
     named = {name for name, _ in rows}
     for owner in (RunConfig, Calibration):
         assert {field.name for field in dataclasses.fields(owner)} <= named
-    assert set(COMPARISON) <= named
+    comparison = findings(made(MadeRun())).tables["comparison"]
+    assert {*comparison, *SCORE_COLUMNS} <= named
 
 
 def test_the_page_of_python_has_every_function():
