@@ -6,6 +6,7 @@ imported only if a fold is left to train. A folder that holds another run than t
 that is planned is refused.
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,17 +14,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.errors import Error, RequestError
 from featurestack.commandline.next_step import report_line
 from featurestack.commandline.quantities import counted, is_or_are, percent
-from featurestack.commandline.terminal import progress, tell, tell_once, text_table
+from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.names import (
-    cache_folder,
-    dataset_name,
-    is_cache,
-    parse_list,
-)
+from featurestack.features_cache.names import dataset_name, parse_list
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score, find
@@ -53,14 +49,10 @@ def train(options: TrainOptions) -> int:
     changed = tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
-        reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, RequestError | Failed):
-            reason = str(error)
-        elif isinstance(error, PermissionError):
-            reason = (
-                f"{error.filename} may not be written: RUNS= names a folder of your own"
-            )
-        tell(f"failed: {name}: {reason}")
+        if len(jobs) == 1:
+            raise error
+        kind = "" if isinstance(error, Error) else f"{type(error).__name__}: "
+        tell(f"failed: {name}: {kind}{error}")
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
         if changed:
@@ -80,10 +72,22 @@ def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
     """
     jobs = product(options)
     tell_dataset_state(jobs)
-    done, failures = train_all(jobs)
+    done = finished_runs(jobs)
+    return done if len(jobs) > 1 else done[0]
+
+
+def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
+    """The run of these options, with `joined_from` as in `planned`."""
+    (run,) = finished_runs([options], joined_from)
+    return run
+
+
+def finished_runs(jobs: Sequence[RunOptions], joined_from: int = 0) -> list[RunFolder]:
+    """The runs; the first error is raised after the others were trained."""
+    done, failures = train_all(jobs, joined_from)
     for error in failures.values():
         raise error
-    return done if len(jobs) > 1 else done[0]
+    return done
 
 
 def product(options: TrainOptions) -> list[RunOptions]:
@@ -99,30 +103,27 @@ def product(options: TrainOptions) -> list[RunOptions]:
         kept.setdefault(replace(job, seed=0) if exact else job, job)
     if len(kept) < len(asked):
         tell("an exact solution does not depend on the seed: one SEED is trained")
-    runs = [*kept.values()]
-    first = runs[0]
+    first = asked[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
-    sets = [
-        "+".join(map(str, features))
-        for features in parse_list(first.features, cache.features)
-    ]
-    if len(runs) == len(sets) == 1:
-        return [replace(first, features=sets[0])]
     channels = {}
-    for features in sets:  # a feature that the cache lacks ends the others too
+    for parts in parse_list(first.features, cache.features):
+        features = "+".join(map(str, parts))
+        # a feature that the cache lacks ends the others too
         found = find_features(cache, features)
         channels[features] = [describe_channel(cache, feature) for feature in found]
     jobs = []
-    for job in runs:
+    skipped: dict[str, RequestError] = {}
+    for job in kept.values():
         for features in channels:
             try:
                 choose_model(job.model, channels[features])
                 jobs.append(replace(job, features=features))
-            except RequestError as reason:
-                tell_once(f"skipped: {features} with {job.model}: {reason}")
-    if not jobs:
-        models = " ".join(dict.fromkeys(job.model for job in runs))
-        raise RequestError(f"MODEL={models} can take none of FEATURES={first.features}")
+            except RequestError as refusal:
+                skipped[f"{features} with {job.model}"] = refusal
+    for name, reason in skipped.items():
+        if not jobs:
+            raise reason
+        tell(f"skipped: {name}: {reason}")
     return jobs
 
 
@@ -132,8 +133,6 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
     a difference between runs. Returns the command that extracts what has changed.
     """
     options = jobs[0]
-    if not is_cache(cache_folder(options.dataset, options.data, options.name)):
-        return ""  # training says what to type
     cache = cache_of(options.dataset, options.data, options.name)
     clips = originals(cache.clips)
     folds = cache.tested_folds(clips)
@@ -150,31 +149,31 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
     changes = source_changes(cache.sources, cache.settings)
     if not changes:
         return ""
-    features = cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
+    features = " ".join(
+        cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
+    )
     tell(
         f"the dataset has changed since its features were extracted ({changes}):"
-        f" {cache.remedy(' '.join(features))}"
+        f" {cache.remedy(features)}"
     )
-    return cache.command(" ".join(features))
+    return cache.command(features)
 
 
 def train_all(
-    jobs: Sequence[RunOptions],
+    jobs: Sequence[RunOptions], joined_from: int = 0
 ) -> tuple[list[RunFolder], dict[str, Exception]]:
     """Train the runs, with one bar for all; returns the finished ones and the others'
-    errors. The error of an only run is raised.
+    errors.
     """
-    if len(jobs) == 1:
-        return [execute(jobs[0])], {}
     done = []
     failures: dict[str, Exception] = {}
     plans: dict[str, Plan] = {}
-    others = runs_of_dataset(jobs[0])
+    others = find(jobs[0].runs, dataset_name(jobs[0].dataset, jobs[0].name))
     # all are planned before one of them is tested: this command named all sets
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
-            plans[name] = planned(job, others)
+            plans[name] = planned(job, others, joined_from)
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     left = {name: waiting(plan) for name, plan in plans.items()}
@@ -182,7 +181,7 @@ def train_all(
         are = is_or_are(finished)
         tell(f"{finished} of {counted(len(jobs), 'run')} {are} finished already")
     total = sum(plan.steps(left[name]) for name, plan in plans.items())
-    label = counted(len(jobs) - finished - len(failures), "run")
+    label = counted(len(plans) - finished, "run")
     with progress(total=total, label=label, unit="clips") as bar:
         for name, plan in plans.items():
             try:
@@ -251,22 +250,6 @@ def first_process() -> bool:
 # ---- one run
 
 
-def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
-    """Train the wanted folds that are not finished, as `planned`."""
-    plan = planned(options, runs_of_dataset(options), joined_from)
-    folds = waiting(plan)
-    if not folds:
-        tell(f"{plan.path} has these folds already")
-    steps = plan.steps(folds)
-    with progress(total=steps, label=plan.path.name, unit="clips") as bar:
-        return train_plan(plan, bar)
-
-
-def runs_of_dataset(options: RunOptions) -> list[RunFolder]:
-    """The runs beside which these options make one."""
-    return find(options.runs, dataset_name(options.dataset, options.name))
-
-
 def planned(
     options: RunOptions, others: Sequence[RunFolder], joined_from: int = 0
 ) -> Plan:
@@ -305,23 +288,22 @@ def placed(plan: Plan) -> Plan:
     If a run of other data has the plain name, the new name ends in digits of the data's
     digest, and a line says so. RequestError for another configuration.
     """
-    digits = digest(plan.data)[:DIGITS]
-    number = 0
-    place = plan.path
+    of_data = f"{plan.path.name}-{digest(plan.data)[:DIGITS]}"
+    numbered = (f"{of_data}-{number}" for number in itertools.count(2))
     free: Path | None = None
     taken = []
-    while place.exists() or number < 2:
+    for name in itertools.chain([plan.path.name, of_data], numbered):
+        place = plan.path.with_name(name)
         if not (place / "run.json").exists():
             free = free or place
+            if name != plan.path.name:
+                break
         elif is_run_of(place, plan):
             return replace(plan, path=place)
         else:
-            taken.append(place.name)
-        number += 1
-        ending = digits if number == 1 else f"{digits}-{number}"
-        place = plan.path.with_name(f"{plan.path.name}-{ending}")
-    free = free or place
-    if free != plan.path:
+            taken.append(name)
+    assert free
+    if taken and free != plan.path:
         tell(
             f"{' and '.join(taken)} {is_or_are(len(taken))} of other clips, labels,"
             f" folds or values, or cannot be read: this run is {free.name}"
@@ -346,11 +328,8 @@ def is_run_of(place: Path, plan: Plan) -> bool:
     changed = [name.upper() for name, value in own if theirs.get(name) != value]
     if not changed and known.data != plan.data:
         return False
-    if not changed:
-        weights = plan.training.pretrained
-        changed = ["the content of WEIGHTS" if weights else "the program's version"]
+    different = ", ".join(changed) or "the content of a file, or the program's version"
     raise RequestError(
-        f"{folder.path} holds another configuration (different:"
-        f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
-        " its own"
+        f"{folder.path} holds another configuration (different: {different}) and is"
+        " left as it is: give TAG=… for a folder of its own"
     )

@@ -66,7 +66,7 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
     assert finished_alone([old], Cache(folder), "classes") == {"mel"}
     capsys.readouterr()
     assert run.execute(changed).path == old.path
-    assert "has these folds already" in capsys.readouterr().err
+    assert "1 of 1 run is finished already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("column", ["label", "fold", "group"])
