@@ -22,7 +22,7 @@ from featurestack.analysis.page import Page, Section
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import State, next_line
-from featurestack.commandline.options import option_words
+from featurestack.commandline.options import Auto, option_words
 from featurestack.commandline.quantities import counted, duration, either, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.feature_importance.importance import gain_tests
@@ -246,7 +246,7 @@ def stress(
     dataset: str = "",
     runs: Path | str = "runs",
     device: str = "cpu",
-    threads: str = "auto",
+    threads: int | Auto = "auto",
     quiet: bool = False,
 ) -> pd.DataFrame:
     """`make stress`: the accuracy of a run on its own test clips after each of ten

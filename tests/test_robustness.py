@@ -42,7 +42,7 @@ def data_of(run):
 
 
 def options_of(run, **given):
-    return StressOptions(run=str(run.path), data=data_of(run), threads="1", **given)
+    return StressOptions(run=str(run.path), data=data_of(run), threads=1, **given)
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,9 @@ import contextlib
 import copy
 import math
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -31,13 +30,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell, tell_once
+from featurestack.commandline.options import Auto
+from featurestack.commandline.terminal import tell
 from featurestack.results.config import Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks import Task
 from featurestack.storage import files
 from featurestack.train.optimisation import CrossEntropy
-from featurestack.train.options import DEVICES, require_device, require_threads
+from featurestack.train.options import DEVICES, require_device
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NEVER = -1
@@ -70,7 +70,6 @@ NEGLIGIBLE = 1e-3
 CARD_CLIPS = 8
 # cuBLAS has one workspace a stream, which makes its sums deterministic
 WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-NO_KERNEL = " does not have a deterministic implementation"  # torch's warning
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
@@ -78,19 +77,8 @@ BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Compute:
-    """A kind of device and how to compute on it; by default plain fp32, one thread."""
-
-    device: str = "cpu"
-    precision: str = "fp32"
-    channels_last: bool = False
-    threads: int = 1
-
-    @classmethod
-    def recorded(cls, way: Way) -> "Compute":
-        """The way that a run recorded."""
-        return cls(way.device, way.precision, way.channels_last, way.threads)
+class Compute(Way):
+    """A kind of device and how to compute on it."""
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
@@ -106,7 +94,13 @@ class Compute:
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = rounded
             torch.backends.cudnn.allow_tf32 = rounded
-            use_deterministic_kernels()
+            # a search for the fastest kernel may find another one each time
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.deterministic = True
+            # torch warns of what has no such kernel; use_deterministic_algorithms would
+            # import the compiler, a second
+            torch.set_deterministic_debug_mode("warn")
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def place(self, network: nn.Module) -> nn.Module:
         network = network.to(self.device)
@@ -177,47 +171,11 @@ def device_of(text: str) -> str:
     return kind
 
 
-def use_deterministic_kernels() -> None:
-    """Let CUDA give the same bits each time; torch warns of what cannot."""
-    # a search for the fastest kernel may find another one each time
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    # torch.use_deterministic_algorithms would import the compiler, a second
-    torch.set_deterministic_debug_mode("warn")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-@contextlib.contextmanager
-def named_operations() -> Iterator[None]:
-    """Tell once which operations in it have no deterministic kernel: torch warns of
-    each, in the forward pass or the backward pass.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    names = set()
-    for warning in caught:
-        name, found, _ = str(warning.message).partition(NO_KERNEL)
-        if found:
-            names.add(name)
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    if names:
-        warnings.filterwarnings("ignore", f".*{NO_KERNEL}")
-        tell_once(
-            f"no deterministic kernel on this card for {', '.join(sorted(names))}:"
-            " another run of the same seed may differ"
-        )
-
-
-def threads_of(text: str) -> int:
+def threads_of(number: int | Auto) -> int:
     """The number of THREADS; auto is torch's own, at most the cores one may use."""
-    if text == "auto":
+    if number == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
-    require_threads(text)
-    return int(text)
+    return number
 
 
 def keep_freed_memory() -> None:
@@ -306,26 +264,22 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
     if training.threads == "auto" and (vectors or device != "cpu"):
         threads = 1
     channels_last = device != "mps" and not vectors
-    return Compute(device, precision, channels_last, threads)
+    return Compute(
+        device=device,
+        precision=precision,
+        channels_last=channels_last,
+        threads=threads,
+    )
 
 
 def disagreement(
     network: nn.Module, compute: Compute, batch: Batch, objective: CrossEntropy
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
-    if they agree. The batch is halved until it fits in memory.
+    if they agree.
     """
-    plain = Compute(compute.device)
-    while True:
-        try:
-            exact_loss, exact = trial_step(network, objective, plain, batch)
-            break
-        except (RuntimeError, MemoryError) as error:
-            x, y = batch
-            half = len(x) // 2
-            if half < 2 or not is_shortage(error):
-                raise
-            batch = x[:half], y[:half]
+    plain = Compute(device=compute.device)
+    exact_loss, exact = trial_step(network, objective, plain, batch)
     rounded = exact
     if compute.precision != "fp32":
         # weights and batch rounded to it, the step in fp32
@@ -388,7 +342,7 @@ def agreed(
     if proposed.device == "cuda":
         x, y = batch
         batch = x[:CARD_CLIPS], y[:CARD_CLIPS]
-    plain = Compute(proposed.device)
+    plain = Compute(device=proposed.device)
     exact = replace(proposed, precision="fp32", channels_last=False)
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:

@@ -47,15 +47,12 @@ from featurestack.train.fold_data import (
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan
 from featurestack.train.run_json import NAMED_CLIPS
-from featurestack.train.trainer import RemainingTime, Trainer, trainer_of
+from featurestack.train.trainer import Trainer, trainer_of
 
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-IDLE = 0.9  # share of free memory of a card that nothing else uses
-MOST_BESIDE = 5  # folds side by side on one card: so many were measured
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
-QUICKER = "MODEL=ridge takes seconds"
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -71,22 +68,9 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
     if len(devices) > 1:
         train_side_by_side(plan.options)
         return
-    if named == "auto" and devices == ["cuda"] and "WORLD_SIZE" not in os.environ:
-        tell_idle_card(len(folds))
     if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # torchrun's, of the GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     train_run(plan, share_of(folds), devices[0], bar)
-
-
-def tell_idle_card(folds: int) -> None:
-    """Say how to train folds side by side on a card that nothing else uses."""
-    free, total = torch.cuda.mem_get_info()
-    if folds > 1 and free > IDLE * total:
-        words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
-        tell_once(
-            f'this card is nearly idle: DEVICE="{words}" trains folds side by side'
-            " (on an H200 five took 43 s instead of 64)"
-        )
 
 
 def share_of(folds: Sequence[int]) -> Sequence[int]:
@@ -139,7 +123,6 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     # the bar's total falls by what is not trained: first by damaged clips
     trained = sum(len(split.train) for split in splits.values())
     bar.total -= plan.steps(folds) - plan.epochs * trained
-    estimate = RemainingTime(bar, QUICKER if plan.model.kind.resized else "")
     compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"
@@ -156,10 +139,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 data = load_data(plan, network, fold, split, clips, device)
                 if not compute:
                     compute = trainer.prepare(network, data, device)
-                of_fold = trainer(data, network, compute)
-                of_fold.estimate = estimate
-                train_fold(of_fold, bar)
-                del data, of_fold  # before the next fold's clips are loaded
+                train_fold(trainer(data, network, compute), bar)
+                del data  # before the next fold's clips are loaded
             except OSError as error:
                 resume = "run the same command again to resume"
                 raise Failed(f"fold {fold}: {error}; {resume}") from error
@@ -340,12 +321,6 @@ def split_folds(
     """
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     lines = [*plan.told, *clip_remarks(plan, unusable)]
-    for channel in plan.channels if plan.model.reads_all_values else ():
-        if not channel.timed and channel.columns < channel.frames:
-            numbers = f"{channel.frames} to {channel.columns}"
-            lines.append(
-                f"{channel.name}: neighbouring columns are averaged, {numbers}"
-            )
     if plan.input.drop_padding:
         share = 1 - plan.cache.filled[plan.table.index].mean()
         lines.append(

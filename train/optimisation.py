@@ -249,21 +249,14 @@ def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
     return made, graph.replay
 
 
-def obstacle(network: nn.Module, own: bool) -> str:
-    """Why the passes of a network, perhaps of the user's `own`, are not captured; '' if
-    they can be.
+def captured_passes(network: nn.Module, passes: Passes, own: bool) -> Passes:
+    """The passes as one CUDA graph, where the network, perhaps of the user's `own`,
+    allows it.
     """
-    if own:
-        return "the model is your own"
+    reason = "the model is your own" if own else ""
     for layer in network.modules():
         if "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0:
-            return "the model has dropout"
-    return ""
-
-
-def captured_passes(network: nn.Module, passes: Passes, own: bool) -> Passes:
-    """The passes as one CUDA graph, where the network allows it."""
-    reason = obstacle(network, own)
+            reason = "the model has dropout"
     if not reason:
         return Replayed(network, passes, cuda_graph)
     tell_once(KERNELS.format(reason))

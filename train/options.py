@@ -30,7 +30,6 @@ FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
 FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
 NATIVE = "native"  # GRID: the size of the largest channel
 DEVICES = get_args(Device)
-MOST_THREADS = 1024
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
@@ -103,14 +102,6 @@ def require_device(text: str) -> None:
             raise RequestError(
                 f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}"
             )
-
-
-def require_threads(text: str) -> None:
-    """RequestError if THREADS is neither auto nor a possible number."""
-    if text != "auto" and not 1 <= whole_number(text) <= MOST_THREADS:
-        raise RequestError(
-            f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}"
-        )
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:

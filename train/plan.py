@@ -38,11 +38,11 @@ from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import FOR_VECTORS, Model, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
 from featurestack.train.options import (
+    FROM_WEIGHTS,
     NATIVE,
     RunOptions,
     parse_grid,
     require_device,
-    require_threads,
     suitable,
 )
 
@@ -221,7 +221,6 @@ def validate(options: RunOptions) -> None:
         tracker_of(options.tracker)  # refused before there is a folder
     resolve(options.model)
     require_device(options.device)
-    require_threads(options.threads)
     if options.grid not in ("auto", NATIVE):
         parse_grid(options.grid)
     if options.augment != "auto":
@@ -314,20 +313,16 @@ def settle(
         named = replace(named, weights=weights)
 
     chosen = defaults(named, model)
-    told += told_of_weights(chosen)
-    return named, replace(named, **chosen), told
-
-
-def told_of_weights(chosen: Mapping[str, Any]) -> list[str]:
-    """The message about the defaults that weights change; [] if none do."""
-    weights = chosen.get("weights", "none")  # exact models have none
-    if weights == "none":
-        return []
-    names = [name for name in chosen if name in suitable(weights)]
-    if not names:
-        return []
-    words = " ".join(f"{name.upper()}={chosen[name]}" for name in names)
-    return [f"{words} by default, because training begins with {weights}"]
+    options = replace(named, **chosen)
+    changed = [
+        f"{each.upper()}={chosen[each]}" for each in FROM_WEIGHTS if each in chosen
+    ]
+    if options.pretrained and changed:
+        told.append(
+            f"{' '.join(changed)} by default, because training begins with"
+            f" {options.weights}"
+        )
+    return named, options, told
 
 
 # ---- the run's identity

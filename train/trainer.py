@@ -7,7 +7,6 @@ versions and number of threads, the same seed gives the same bytes, also for a f
 was killed and continued.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -36,7 +35,7 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epochs,
 )
-from featurestack.train.compute import Compute, agreed, named_operations, preferred
+from featurestack.train.compute import Compute, agreed, preferred
 from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
@@ -59,8 +58,6 @@ SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may 
 # cost of a training step in forward passes: a backward pass costs two
 FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
-TIMED_STEPS = 5  # after the first one, which also loads and compiles
-LEAST_SECONDS = 60  # shorter runs tell nothing
 CHECKPOINT_SECONDS = 2.0  # of training between two checkpoints of an unfinished fold
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 MANY_CLASSES = 1000  # a linear model of so many is fitted for minutes
@@ -80,30 +77,6 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 
 
 # ---- a fold
-
-
-class RemainingTime:
-    """The clock of a training, whose bar counts the clips of all steps; `quicker` is
-    the option to take instead, if there is one.
-    """
-
-    def __init__(self, bar: "Bar", quicker: str = "") -> None:
-        self.bar, self.quicker = bar, quicker
-        self.steps = 0
-
-    def step(self, loss: Tensor) -> None:
-        """Count a step that has just been queued; after some, say how long all take."""
-        self.steps += 1
-        if self.steps == 1:
-            loss.item()  # waits for a GPU
-            self.start, self.clips = time.perf_counter(), self.bar.n
-        elif self.steps == 1 + TIMED_STEPS and self.bar.n > self.clips:
-            loss.item()
-            each = (time.perf_counter() - self.start) / (self.bar.n - self.clips)
-            seconds = each * (self.bar.total - self.bar.n)
-            if seconds >= LEAST_SECONDS:
-                quicker = f"; {self.quicker}" if self.quicker else ""
-                tell(f"about {math.ceil(seconds / 60)} min in all{quicker}")
 
 
 class Trainer:
@@ -129,8 +102,6 @@ class Trainer:
         # both passes as a CUDA graph; a method here would be a circle, which keeps the
         # fold's clips in memory
         self.gradients: Passes | None = None
-        # whether operations that have no deterministic kernel on a card are told
-        self.named = compute.device != "cuda"
         if compute.device == "cuda" and self.captured:
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
@@ -138,7 +109,6 @@ class Trainer:
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
         )
-        self.estimate: RemainingTime | None = None  # tells how long the run will take
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
@@ -161,7 +131,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).config.computed if plan.begun else None
         if begun and begun.device == device:  # the run continues with the same bits
-            proposed = Compute.recorded(begun)
+            proposed = Compute(**vars(begun))
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:
@@ -238,8 +208,6 @@ class Trainer:
             rate = learning_rate(self.training, number, step, lowered)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
-            if self.estimate:
-                self.estimate.step(loss)
             observed.append(self.observe(targets, logits))
             if len(losses) % CHECK_STEPS == 0:
                 self.refuse_divergence(losses)
@@ -283,10 +251,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
-        with contextlib.nullcontext() if self.named else named_operations():
-            passes = self.gradients or self.both_passes
-            loss, logits = passes(x, targets)
-        self.named = True
+        passes = self.gradients or self.both_passes
+        loss, logits = passes(x, targets)
         if self.training.clip:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)

@@ -42,6 +42,7 @@ ONE_ALONE = "; it takes one"
 LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
+THREADS = {"least": 1, "most": 1024}
 
 Auto = Literal["auto"]  # a default that is decided by the case
 T = TypeVar("T", bound="Options")

@@ -165,7 +165,7 @@ class RunModel:
         self.input = InputSpec.restore(kind, config)
         # channels last is a sixth faster for images on a CPU; vectors have no such
         # layout
-        self.compute = Compute(device, channels_last=self.input.grid != (1, 1))
+        self.compute = Compute(device=device, channels_last=self.input.grid != (1, 1))
         self.temperature = config.temperature
         self.task = task_of(config.task)
         self.fold_numbers: tuple[int, ...] = tuple(bundle.folds)
@@ -219,7 +219,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     clips = measure_clips(plan)
     way = run.trained_config.computed
     assert way is not None, "the trainer records how it computes"
-    compute = Compute.recorded(way)
+    compute = Compute(**vars(way))
     usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
     network = draw_network(plan, EVERY)
     split = whole_split(usable)

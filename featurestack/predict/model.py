@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from featurestack.commandline import DATA, registry
 from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, nearest, needed
+from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted, is_or_are
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
@@ -282,7 +283,7 @@ class Model:
             yield from zip(keys, probabilities, names_of(decided, self.classes))
 
 
-def set_threads(threads: str) -> None:
+def set_threads(threads: int | Auto) -> None:
     """Let torch compute in so many threads, and keep memory that is freed."""
     torch.set_num_threads(threads_of(threads))
     keep_freed_memory()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from featurestack.commandline.options import (
     CHANNEL,
+    THREADS,
+    Auto,
     DataOptions,
     DatasetOptions,
     ReportsOptions,
@@ -11,7 +13,7 @@ from featurestack.commandline.options import (
     option,
 )
 from featurestack.sound_events.options import DetectionOptions
-from featurestack.train.options import require_device, require_threads
+from featurestack.train.options import require_device
 
 
 class ChosenRun(RunsOptions, DataOptions):
@@ -24,13 +26,14 @@ class ComputingOptions(ChosenRun):
     """One run, and the device that computes."""
 
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
-    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
+    threads: int | Auto = option(
+        "auto", "threads of the network's arithmetic on a CPU", **THREADS
+    )
 
     def __post_init__(self) -> None:
-        """Refuse a device or a number of threads before torch is loaded."""
+        """Refuse a device before torch is loaded."""
         super().__post_init__()
         require_device(self.device)
-        require_threads(self.threads)
 
 
 class TrainedOptions(ComputingOptions):

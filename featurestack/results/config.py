@@ -34,7 +34,7 @@ from featurestack.features_cache.row_statistics import (
     is_time,
     kept_columns,
 )
-from featurestack.results.training_options import Device, Training, Validation
+from featurestack.results.training_options import Training, Validation
 
 # A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
 # them.
@@ -47,7 +47,6 @@ TRAIN_AGAIN = "train it again, which makes a new run, or remove its folder"
 OF_EVERY_RUN = ("features", "model", "task", "seed", "val")
 
 Plain = str | int | float | bool | None
-Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
 T = TypeVar("T")
 
@@ -139,14 +138,13 @@ class Calibration(Record):
 
 
 class Way(Record):
-    """A way to compute; train/compute.py carries it out."""
+    """A way to compute, by default plain fp32; train/compute.py carries it out."""
 
-    device: Device  # place of the network
-    precision: Precision  # number format of training; predictions are computed in fp32
-    channels_last: bool  # memory layout of the network's input
-    threads: int  # threads of one process
-    # what has to be the same for the same bytes of predictions by the same seed
-    same_bytes: str = ""
+    device: str = "cpu"  # kind of place of the network: cpu, cuda or mps
+    # number format of training, fp32, bf16 or fp16; predictions are computed in fp32
+    precision: str = "fp32"
+    channels_last: bool = False  # memory layout of the network's input
+    threads: int = 1  # threads of one process
 
 
 MadeBy = Literal["train", "own loop", "choice", "import"]

@@ -12,7 +12,7 @@ The field of an option may have more traits:
 import functools
 from typing import Literal
 
-from featurestack.commandline.options import SEED, Auto, Options, option
+from featurestack.commandline.options import SEED, THREADS, Auto, Options, option
 from featurestack.scores.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
@@ -169,9 +169,10 @@ class Training(Options):
         " processor has instructions for it",
         label="",
     )
-    threads: str = of_networks(
+    threads: int | Auto = of_networks(
         "auto",
         "threads of the network's arithmetic on a CPU; auto is every core for images",
+        **THREADS,
     )
 
     @property

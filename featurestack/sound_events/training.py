@@ -245,7 +245,7 @@ class FrameTrainer(Trainer):
     def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
         """Plain fp32: the network is too small to gain by other ways."""
         given = data.plan.training.threads
-        return Compute(device, threads=1 if given == "auto" else int(given))
+        return Compute(device=device, threads=1 if given == "auto" else given)
 
     def steps(self, batches: Sequence[Positions]) -> int:
         return self.passes(batches) * sum(map(self.crops_of, batches))

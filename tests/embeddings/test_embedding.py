@@ -274,11 +274,11 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
     folder = run.execute(
         RunOptions(
-            **where, features=name, epochs=30, batch=2, precision="fp32", threads="1"
+            **where, features=name, epochs=30, batch=2, precision="fp32", threads=1
         )
     )
     assert folder.config.model == "mlp"
-    ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", threads="1")
+    ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", threads=1)
     capsys.readouterr()
     assert predict_audio(ask) == 0
     assert "1.wav  b " in capsys.readouterr().out

@@ -49,7 +49,7 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
     with refused(r"nix\.pt: there is no such file"):
         fs.Model("nix.pt")
     with refused("scores a run: give its name, not a file"):
-        predict_audio(PredictOptions(run=str(file), dataset="other", threads="1"))
+        predict_audio(PredictOptions(run=str(file), dataset="other", threads=1))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
     inner[place[-1]] = value
     torch.save(content, tmp_path / "altered.pt")
     audio = sounding.path.parents[2] / "sounds"
-    given = {"run": str(tmp_path / "altered.pt"), "audio": audio, "threads": "1"}
+    given = {"run": str(tmp_path / "altered.pt"), "audio": audio, "threads": 1}
     with refused(message):
         predict_audio(PredictOptions(**given))
 

@@ -34,7 +34,7 @@ def ask(trained, **given):
         "data": trained.path.parents[2] / "data",
         **given,
     }
-    return predict_audio(PredictOptions(threads="1", **given))
+    return predict_audio(PredictOptions(threads=1, **given))
 
 
 def write(file, label, **how):

@@ -79,7 +79,7 @@ def elsewhere(sounding, tmp_path):
             dataset=str(table),
             data=sounding.path.parents[2] / "data",
             runs=tmp_path / "runs",
-            threads="1",
+            threads=1,
         )
         return score_elsewhere(options)
 

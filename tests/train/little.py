@@ -92,7 +92,7 @@ def fill_with_tags(folder):
 def little_options(cache, runs):
     """A run that takes a second: a small network, a grid of 16x16, two epochs."""
     small = {"model": "cnn4", "epochs": 2, "batch": 8, "grid": "16x16"}
-    plain = {"augment": "none", "precision": "fp32", "threads": "1", "device": "cpu"}
+    plain = {"augment": "none", "precision": "fp32", "threads": 1, "device": "cpu"}
     return RunOptions(dataset=str(cache), runs=runs, features="mel", **small, **plain)
 
 

@@ -57,5 +57,5 @@ def train_run(folder, short=False, **changes):
         assert not extract(FeaturesCommand(features=wanted, jobs=1, **places))
     standard = {"features": FEATURES, "model": "cnn4", "epochs": 6, "batch": 6}
     standard |= {"grid": "64x108", "augment": "shift", "runs": folder / "runs"}
-    standard |= {"precision": "fp32", "threads": "1", "device": "cpu"}
+    standard |= {"precision": "fp32", "threads": 1, "device": "cpu"}
     return run.execute(RunOptions(**places | standard | changes))

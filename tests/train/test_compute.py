@@ -4,7 +4,6 @@ found.
 """
 
 import os
-import warnings
 from dataclasses import replace
 
 import pytest
@@ -19,7 +18,7 @@ from featurestack.train.options import RunOptions
 from tests.train.little import build, execute
 
 CROSS_ENTROPY = CrossEntropy()
-BF16 = Compute("cpu", "bf16", channels_last=True)
+BF16 = Compute(device="cpu", precision="bf16", channels_last=True)
 MAPS = (32, 3, 64, 216)
 NUMBERS = (32, 9, 1, 1)
 
@@ -44,9 +43,9 @@ def test_a_card_uses_deterministic_kernels_and_rounds_beside_another_format_alon
     threads = torch.get_num_threads()
     matmul = torch.backends.cuda.matmul
     flags.allow_tf32 = matmul.allow_tf32 = not rounded
-    Compute("cpu", threads=threads).prepare()  # changes nothing
+    Compute(device="cpu", threads=threads).prepare()  # changes nothing
     assert flags.benchmark and not torch.are_deterministic_algorithms_enabled()
-    Compute("cuda", precision, threads=threads).prepare()
+    Compute(device="cuda", precision=precision, threads=threads).prepare()
     assert matmul.allow_tf32 == flags.allow_tf32 == rounded
     assert flags.deterministic and not flags.benchmark
     assert torch.is_deterministic_algorithms_warn_only_enabled()
@@ -62,30 +61,18 @@ def test_cublas_is_deterministic_before_cuda_starts(monkeypatch):
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
-def test_operations_without_a_deterministic_kernel_are_told_in_one_line(flags, capsys):
-    compute.use_deterministic_kernels()
-
-    def step():
-        x = torch.ones(4, requires_grad=True)
-        (x * 2).put_(torch.tensor([1]), torch.tensor([2.0])).sum().backward()
-
-    with pytest.warns(UserWarning, match="of a library") as heard:
-        with compute.named_operations():
-            step()
-            warnings.warn("of a library", stacklevel=1)
-        step()  # torch warns again, and is not heard
-    assert len(heard) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1 and "no deterministic kernel on this card for put_" in told[0]
-
-
 def test_a_card_compares_a_step_of_few_clips(monkeypatch):
     compared = []
     monkeypatch.setattr(
         compute, "disagreement", lambda network, way, batch, _: compared.append(batch)
     )
     for device in ("cpu", "cuda"):
-        agreed(Compute(device, "bf16"), None, batch(size=32), CROSS_ENTROPY)
+        agreed(
+            Compute(device=device, precision="bf16"),
+            None,
+            batch(size=32),
+            CROSS_ENTROPY,
+        )
     assert [(len(x), len(y)) for x, y in compared] == [(32, 32), (8, 8)]
 
 
@@ -97,13 +84,13 @@ def batch(shape=(2, 16, 16), size=6):
 def test_the_way_follows_from_options_input_and_processor(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     monkeypatch.setattr(
-        compute, "threads_of", lambda text: 4 if text == "auto" else int(text)
+        compute, "threads_of", lambda number: 4 if number == "auto" else number
     )
     for options, shape, way in (
         (RunOptions(), NUMBERS, ("fp32", 1)),
         (RunOptions(precision="bf16"), NUMBERS, ("bf16", 1)),
         (RunOptions(), MAPS, ("bf16", 4)),
-        (RunOptions(precision="fp32", threads="2"), MAPS, ("fp32", 2)),
+        (RunOptions(precision="fp32", threads=2), MAPS, ("fp32", 2)),
     ):
         chosen = preferred(options, "cpu", shape)
         assert (chosen.precision, chosen.threads) == way

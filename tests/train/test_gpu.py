@@ -66,7 +66,7 @@ def test_a_run_that_is_killed_in_a_fold_goes_on_bit_by_bit(on_card):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_captured_steps_give_the_bits_of_eager_ones(on_card, precision):
-    compute = Compute(CARD, precision, channels_last=True)
+    compute = Compute(device=CARD, precision=precision, channels_last=True)
     compute.prepare()
     small = change(on_card, model="cnn4", grid="16x16", batch=7)
     data = load(small, 1, CARD)
@@ -83,13 +83,13 @@ def test_smaller_formats_are_near_fp32(on_card, model, precision):
     network = build(model, 3, 4, (64, 64), chance)
     x = torch.randn(8, 3, 64, 64, generator=chance).to(CARD)
     y = torch.eye(4, device=CARD).repeat(2, 1)
-    compute = Compute(CARD, precision, channels_last=True)
+    compute = Compute(device=CARD, precision=precision, channels_last=True)
     assert not disagreement(network, compute, (x, y), CrossEntropy())
 
 
 def test_a_step_does_not_wait_for_the_card(on_card):
     data = load(change(on_card, model="cnn4", grid="16x16"), 1, CARD)
-    own, _ = trained(data, cuda_graph, Compute(CARD))
+    own, _ = trained(data, cuda_graph, Compute(device=CARD))
     generator = data.generator(1)
     batches = fold_data.draw_batches(data, 1)
     torch.cuda.set_sync_debug_mode("error")

@@ -238,7 +238,7 @@ def test_every_option_of_a_configuration_takes_a_list(several):
         ("AUGMENT=shft", "did you mean 'shift'"),
         ("GRID=3y4", "GRID=3y4: expected rows x frames"),
         ("DEVICE=cda", "DEVICE=cda: expected one of auto, cpu"),
-        ("THREADS=0", "THREADS=0: expected auto or a number"),
+        ("THREADS=0", "THREADS=0: expected at least 1"),
         ("WEIGHTS=none.pth", "WEIGHTS=none.pth: there is no such file"),
     ],
 )

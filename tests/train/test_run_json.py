@@ -83,7 +83,7 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
 def test_run_json_says_how_the_run_computes_now(options):
     plan = make_plan(options)
     for threads in (1, 2, 2):
-        compute = Compute("cpu", threads=threads)
+        compute = Compute(device="cpu", threads=threads)
         run_json.record(plan, nn.Linear(6, 1), compute)
         assert RunFolder(plan.path).config.computed.threads == threads
 

@@ -14,7 +14,6 @@ from torch import nn
 from tqdm import tqdm
 
 from featurestack.commandline.errors import Failed
-from featurestack.train import trainer
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import draw_batches
 from featurestack.train.optimisation import (
@@ -25,7 +24,7 @@ from featurestack.train.optimisation import (
     make_optimiser,
 )
 from featurestack.train.options import RunOptions
-from featurestack.train.trainer import TIMED_STEPS, RemainingTime, Trainer, curve_epochs
+from featurestack.train.trainer import Trainer, curve_epochs
 from tests.processes import python
 from tests.train.little import change, load
 
@@ -43,7 +42,7 @@ def fold(options):
 
 def make_trainer(data, precision="fp32"):
     network = nn.Sequential(nn.Flatten(), nn.Linear(40, 4))
-    return Trainer(data, network, Compute("cpu", precision))
+    return Trainer(data, network, Compute(device="cpu", precision=precision))
 
 
 def test_a_folds_clips_leave_memory_with_its_trainer(fold):
@@ -172,19 +171,6 @@ def test_schedules_by_known_values(name, start, middle, end):
     options = RunOptions(schedule=name, lr=1.0, epochs=1)
     rates = [learning_rate(options, 101, step) for step in (0, 50, 100)]
     assert rates == pytest.approx([start, middle, end])
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(10.0, True), (0.1, False)])
-def test_the_time_of_a_long_run_is_told_once(seconds, told, monkeypatch, capsys):
-    now = itertools.count(0.0, seconds * TIMED_STEPS)
-    monkeypatch.setattr(trainer.time, "perf_counter", lambda: next(now))
-    bar = Mock(n=0, total=800)
-    estimate = RemainingTime(bar, "MODEL=ridge takes seconds")
-    for _ in range(2 * TIMED_STEPS):
-        bar.n += 8
-        estimate.step(torch.tensor(1.0))
-    line = "about 16 min in all; MODEL=ridge takes seconds\n"
-    assert capsys.readouterr().err == (line if told else "")
 
 
 def test_early_stopping_keeps_the_first_of_equals_lowers_on_plateaus_and_ends():
