@@ -128,10 +128,41 @@ def fit(
 ) -> Any:
     """Train a model on each fold, as `make train` does, or open the finished run.
 
+    Every option up to `threads` but `device` takes a list; each combination is a run.
+
     Parameters
     ----------
-    **options
-        The options of `make train`, by their names.
+    dataset : str
+        A name, a folder, a CSV, or the cache that `fs.extract` returns.
+    features : str
+        Names joined by +, each a channel, such as "mel+mfcc+chroma".
+    model : str
+        A network, or "linear" or "ridge", which are solved in seconds; `make models`
+        lists all.
+    task : str
+        "classes", "categories" or "tags"; "auto" looks at the labels.
+    seed, epochs, batch : int
+        Seed of all random numbers, passes over the training clips, clips in a step.
+    grid, padding, norm : str
+        The network's input: rows x frames, zeros after short clips, standardisation.
+    augment, smoothing, balance
+        Random changes of each batch, label smoothing, weight of rare classes.
+    optimizer, lr, decay, schedule, warmup, clip
+        "adamw" or "sgd", its highest rate and weight decay; how the rate changes;
+        epochs of warm-up; largest norm of a gradient.
+    val, select, patience
+        Validation clips ("next" fold or 15 % of the "group"s), the score that picks the
+        best epoch, and the epochs without a better one that end the training.
+    weights, weights_lr
+        "imagenet", a file or "none", and the share of `lr` for layers that they fill.
+    device, precision, threads
+        How to compute; "auto" looks at the machine.
+    folds : list of int
+        Test folds to train, all by default.
+    curve : int
+        How often the test fold is scored for the learning curve.
+    tag, note, tracker : str
+        Suffix of the run's name, a sentence for the report, "tensorboard" or "wandb".
 
     Returns
     -------

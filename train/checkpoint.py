@@ -26,19 +26,19 @@ from featurestack.commandline.errors import RequestError
 from featurestack.results.run_folder import append_history
 from featurestack.storage.files import replace_file
 
-State = dict[str, Any]
+Checkpoint = dict[str, Any]
 KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # keys of every checkpoint
 ZIP = b"PK\x03\x04"
 LISTED = 160  # characters of torch's reason that are printed
 
 
-def as_bytes(state: State) -> bytes:
+def as_bytes(state: Checkpoint) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def save(file: Path, state: State) -> None:
+def save(file: Path, state: Checkpoint) -> None:
     replace_file(file, as_bytes(state))
 
 
@@ -55,7 +55,7 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def write_epochs(
-    folder: Path, states: Mapping[str, State], rows: Sequence[str]
+    folder: Path, states: Mapping[str, Checkpoint], rows: Sequence[str]
 ) -> None:
     """Write the last epoch's files, then append the rows of all to history.csv."""
     for name, state in states.items():
@@ -74,7 +74,7 @@ def snapshot(state: Any) -> Any:
     return state
 
 
-def load(file: Path) -> State:
+def load(file: Path) -> Checkpoint:
     """A fold's checkpoint; RequestError if damaged or not finite."""
     try:
         state = read_safely(file)
@@ -109,7 +109,7 @@ def read_safely(file: Path) -> Any:
     raise ValueError(reason)
 
 
-def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
+def load_weights(network: nn.Module, weights: Checkpoint, origin: Path) -> None:
     """Load all of `weights`; RequestError names the first tensors that do not fit."""
     try:
         network.load_state_dict(weights)

@@ -174,8 +174,8 @@ class ModelsOptions(Options):
     model: str = option("", "model whose layers are shown, with its options")
 
 
-class ListOptions(Options):
-    """Runs with their scores."""
+class ListOptions(DataOptions):
+    """Runs with their scores, and whether they are of the data of today."""
 
     example = 'RUNS="anna ben clara"'
 

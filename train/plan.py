@@ -35,7 +35,7 @@ from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
 from featurestack.scores.tasks import Task, claiming_name, task_of
 from featurestack.train.augment import Augmenter, parse_augment
-from featurestack.train.models import FOR_VECTORS, Model, choose_model, resolve
+from featurestack.train.models import FOR_VECTORS, Architecture, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
 from featurestack.train.options import (
     FROM_WEIGHTS,
@@ -65,7 +65,7 @@ class Plan:
     cache: Cache
     table: pd.DataFrame
     task: Task
-    model: Model
+    model: Architecture
     input: InputSpec
     augmenter: Augmenter
     content: dict[str, Any]  # content of its hash: `hashed_content`
@@ -243,7 +243,7 @@ def validate(options: RunOptions) -> None:
         )
 
 
-def defaults(named: RunOptions, model: Model) -> dict[str, Any]:
+def defaults(named: RunOptions, model: Architecture) -> dict[str, Any]:
     """The values of options that follow from the model and its weights."""
     chosen: dict[str, Any] = {"norm": "row"}  # as a network from scratch
     if model.kind.in_steps:
@@ -264,7 +264,7 @@ def defaults(named: RunOptions, model: Model) -> dict[str, Any]:
 def settle(
     asked: RunOptions,
     features: Sequence[Channel],
-    model: Model,
+    model: Architecture,
     task: Task,
     own_weights: bool,
 ) -> tuple[RunOptions, RunOptions, list[str]]:
@@ -328,7 +328,9 @@ def settle(
 # ---- the run's identity
 
 
-def hashed_content(training: Training, spec: InputSpec, model: Model) -> dict[str, Any]:
+def hashed_content(
+    training: Training, spec: InputSpec, model: Architecture
+) -> dict[str, Any]:
     """The content of a run's hash without the data; a change of these entries, or of
     those of the data, needs a higher HASH_VERSION.
 

@@ -14,7 +14,7 @@ from featurestack.storage.files import is_closed
 from featurestack.storage.own_files import RECORD, OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 
-HEADER = ("folder", "features", "model", "folds", "test")
+HEADER = ("folder", "features", "model", "folds", "test", "data")
 
 
 # ---- runs
@@ -30,19 +30,27 @@ def list_runs(options: ListOptions) -> int:
         runs = runs_in(folder)
         if not runs:
             tell(f"no runs in {folder}")
+        other = of_other_data(runs, options.data)
         for run in runs:
             try:
                 config, score = run.config, ""
                 if run.finished:
                     score = f"{run.task.metric.title} {configuration_score([run])}"
                 folds = f"{len(run.finished)} of {len(run.folds)}"
-                own = config.features, config.model, folds, score
-                rows.append((str(run.path), *own))
+                age = "older" if run in other else ""
+                rows.append(
+                    (str(run.path), config.features, config.model, folds, score, age)
+                )
             except (RequestError, OSError) as error:
                 problems[str(error)] = None
     if rows:
         print(text_table(sorted(rows), HEADER))
         print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
+        if any(age for *_, age in rows):
+            remedy = make_command("remove", "OLD=1")
+            print(
+                f"older: clips, labels or values have changed since; {remedy} deletes"
+            )
     for problem in problems:
         tell(problem)
     return int(bool(problems))

@@ -28,7 +28,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.train import run_json
 from featurestack.train.checkpoint import (
-    State,
+    Checkpoint,
     load,
     load_weights,
     not_finite,
@@ -157,7 +157,7 @@ class Trainer:
         """
         clips = len(self.data.train), len(self.data.test)
         scored = curve_epochs(self.training, self.plan.options.curve, *clips)
-        best: State = {}  # best.pt, if it is not written yet
+        best: Checkpoint = {}  # best.pt, if it is not written yet
         stored = len(self.rows)  # rows of history.csv
         last = time.perf_counter()
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
@@ -309,7 +309,7 @@ class Trainer:
 
     # ---- the state
 
-    def weights(self) -> State:
+    def weights(self) -> Checkpoint:
         """The content of best.pt, and of last.pt once the fold is finished."""
         return {
             "fold": self.data.fold,
@@ -319,11 +319,11 @@ class Trainer:
             "statistics": [channel.state() for channel in self.data.statistics],
         }
 
-    def state_dict(self) -> State:
+    def state_dict(self) -> Checkpoint:
         """The content of last.pt; of an unfinished fold with its progress."""
         if self.finished:
             return self.weights()
-        unfinished: State = {
+        unfinished: Checkpoint = {
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "early_stopping": dict(vars(self.early_stopping)),

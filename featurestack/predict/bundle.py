@@ -45,7 +45,7 @@ from featurestack.scores.accuracy import scaled
 from featurestack.scores.tasks import require_clips, task_of
 from featurestack.storage.own_files import own_file
 from featurestack.train.checkpoint import (
-    State,
+    Checkpoint,
     as_bytes,
     load,
     load_weights,
@@ -93,7 +93,7 @@ class Bundle(NamedTuple):
     """The configuration, and fold -> state of the network and of the statistics."""
 
     config: BundleConfig
-    folds: dict[int, State]
+    folds: dict[int, Checkpoint]
 
 
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:

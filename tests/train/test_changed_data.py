@@ -20,9 +20,9 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select
 from featurestack.train import run
-from featurestack.train.options import RemoveOptions, RunOptions
+from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
 from featurestack.train.run_json import finished_alone
-from featurestack.train.runs import remove_runs
+from featurestack.train.runs import list_runs, remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
 from tests.train.little import (
@@ -88,6 +88,11 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     place = tmp_path / "data" / old.path.parent.name / "features"
     shutil.copytree(changed.dataset, place)
     given = {"data": tmp_path / "data"}
+    assert list_runs(ListOptions(runs=str(changed.runs), **given)) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed if line.endswith("older")] == [
+        str(old.path)
+    ]
     for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
         assert select(changed.runs, word, **given) == [chosen]
     said = f"{old.name} was trained on data that have changed since"

@@ -55,7 +55,7 @@ POSITIVE = (sys.float_info.min, sys.float_info.max)
 SIZE_AT_FAULT = re.compile(
     r"(kernel|input|output) size|too small|size of the input|memory", re.IGNORECASE
 )
-MODELS: Registry[Model] = Registry(
+MODELS: Registry[Architecture] = Registry(
     "model",
     # models of frames, which take no clips
     special={"frames": "featurestack.sound_events.task"},
@@ -64,7 +64,7 @@ MODELS: Registry[Model] = Registry(
 
 
 @dataclass(frozen=True)
-class Model:
+class Architecture:
     """One model with its options: `builder(channels, classes, shape, **given)`."""
 
     base: str  # its name without options
@@ -204,7 +204,7 @@ def model(
     reads_padding: bool = False,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Callable[[Defined], Defined]:
-    """Decorator: enter a builder of a network under its own name.
+    """Decorator: enter a builder of a network, or its class, under its own name.
 
     Parameters
     ----------
@@ -233,12 +233,24 @@ def model(
         raise TypeError(f"fs.model takes the kind of input, one of {kinds}")
     own = KINDS[kind]
     traits = augment or own.augment, reads_padding or own.reads_padding, bounds or {}
-    return MODELS.register(
-        entry=lambda builder: Model(builder.__name__, own, builder, *traits)
-    )
+
+    def entry(builder: Builder) -> Architecture:
+        parameters = inspect.signature(builder)
+        given = ["channels", "classes", "shape"]
+        given += ["planes"] if "planes" in parameters.parameters else []
+        try:
+            parameters.bind(*given)
+        except TypeError as error:
+            raise RequestError(
+                f"MODEL={builder.__name__}: expected a function of channels, classes"
+                f" and shape, and after * of options with defaults ({error})"
+            ) from None
+        return Architecture(builder.__name__, own, builder, *traits)
+
+    return MODELS.register(entry=entry)
 
 
-def resolve(text: str) -> Model:
+def resolve(text: str) -> Architecture:
     """The model of this name, with its options; RequestError if it names none.
 
     >>> resolve("aclnet@width=0.5").name
@@ -272,7 +284,7 @@ def resolve(text: str) -> Model:
 
 def choose_model(
     name: str, channels: Sequence[StoredChannel], task: Task | None = None
-) -> Model:
+) -> Architecture:
     """The named model; the default becomes mlp if all channels are vectors."""
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS

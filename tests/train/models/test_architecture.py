@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from featurestack.train.models import MODELS, resolve
+from featurestack.train.models import MODELS, model, resolve
 from featurestack.train.models.sizes import describe_model, list_models
 from featurestack.train.options import ModelsOptions
 from tests.refusal import refused
@@ -113,6 +113,16 @@ def test_answers_and_gradients_have_the_bits_of_the_published_order():
         found.append([answer, *(weight.grad for weight in network.parameters())])
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found))
     assert found[0][1].abs().max() > 0
+
+
+def test_an_own_model_of_other_parameters_is_refused():
+    class Net(torch.nn.Module):
+        def __init__(self, channels, classes):
+            super().__init__()
+
+    for builder in (Net, lambda channels, classes, shape, width: None):
+        with refused("expected a function of channels, classes and shape"):
+            model("image")(builder)
 
 
 @pytest.mark.parametrize(
