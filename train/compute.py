@@ -204,11 +204,9 @@ def poisoned_memory(device: str) -> Iterator[None]:
         files.set_malloc(files.PERTURB, 0)
 
 
-def is_shortage(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(sign in text for sign in SHORTAGE)
+def is_shortage(error: RuntimeError | MemoryError) -> bool:
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or any(sign in str(error) for sign in SHORTAGE)
 
 
 # ---- the choice

@@ -122,7 +122,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     trainer = trainer_of(plan)
     # the bar's total falls by what is not trained: first by damaged clips
     trained = sum(len(split.train) for split in splits.values())
-    bar.total -= plan.steps(folds) - plan.epochs * trained
+    bar.total -= plan.steps(folds) - plan.training.resolved_epochs * trained
     compute: Compute | None = None
     for fold, split in splits.items():
         folder = plan.path / f"fold{fold}"
@@ -130,7 +130,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
         with Lock(folder / ".lock", waiting=waiting):
             if (folder / "predictions.csv").is_file():
                 # another process finished it meanwhile
-                bar.total -= plan.epochs * len(split.train)
+                bar.total -= plan.training.resolved_epochs * len(split.train)
                 continue
             try:
                 # placed for the first fold; later folds load their initial weights
@@ -263,7 +263,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     complete = False
     try:
         trainer.fit(folder, bar, tracker)
-        bar.total -= clips * (plan.epochs - trainer.epoch)  # spared by early stopping
+        bar.total -= clips * (
+            plan.training.resolved_epochs - trainer.epoch
+        )  # spared by early stopping
         write_results(trainer, folder)
         tell_scores(run, fold)
         complete = True

@@ -30,7 +30,7 @@ from featurestack.features_cache.table import (
     untrainable,
 )
 from featurestack.results.config import SoundClass, StoredChannel, digest, label
-from featurestack.results.selection import digests, training_clips
+from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
 from featurestack.scores.tasks import Task, claiming_name, task_of
@@ -118,14 +118,10 @@ class Plan:
         """The folds that FOLDS names, or every fold of the protocol."""
         return list(self.options.folds) or self.folds
 
-    @property
-    def epochs(self) -> int:
-        """Epochs of training; an exact solution takes one."""
-        return self.training.resolved_epochs
-
     def steps(self, folds: Sequence[int]) -> int:
         """The number of clips that all epochs of these folds train on."""
-        return self.epochs * sum(len(self.split(fold).train) for fold in folds)
+        clips = sum(len(self.split(fold).train) for fold in folds)
+        return self.training.resolved_epochs * clips
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
@@ -177,7 +173,7 @@ def find_clips(
     cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
     """The clips that are done in every channel."""
-    table = training_clips(cache, features)
+    table = cache.clips[cache.readable(features)]
     if not len(originals(table)):
         remedy = cache.remedy(" ".join(feature.stored for feature in features))
         raise RequestError(

@@ -97,8 +97,8 @@ def fill(
     """
     own = network.state_dict()
     kernels = [key for key, value in own.items() if value.dim() >= 3]
-    head = layer_of(list(own)[-1])
-    given = {key: value for key, value in state.items() if layer_of(key) != head}
+    head = f"{list(own)[-1].rpartition('.')[0]}."  # fc. of fc.bias
+    given = {key: value for key, value in state.items() if not key.startswith(head)}
     if kernels and kernels[0] in given:
         stem = kernels[0]  # the first convolution
         channels = own[stem].shape[1]
@@ -129,11 +129,6 @@ def layers_around(key: str) -> list[str]:
     """The layers around a tensor: layer1, layer1.0, layer1.0.conv1 and so on."""
     *names, _ = key.split(".")
     return [".".join(names[: place + 1]) for place in range(len(names))]
-
-
-def layer_of(key: str) -> str:
-    """The layer of a tensor in a state dict: fc of fc.weight."""
-    return key.rpartition(".")[0]
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:

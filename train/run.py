@@ -201,10 +201,7 @@ def run_summary(run: RunFolder) -> str:
     if len(score.by_fold) > 1:
         spread = f", SD over folds {percent(score.by_fold.std())}"
     lines = [
-        (
-            f"{run.path}: {len(run.finished)} of {len(run.folds)} folds; test"
-            f" {run.task.metric.title} {score}{spread}"
-        ),
+        f"{run!r}{spread}",
         *run.task.metric.error_lines(run),
         f"protocol: {run.config.protocol}",
     ]

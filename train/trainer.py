@@ -105,7 +105,7 @@ class Trainer:
         if compute.device == "cuda" and self.captured:
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
-        self.epochs = data.plan.epochs
+        self.epochs = data.plan.training.resolved_epochs
         self.early_stopping = EarlyStopping(
             training.select, training.patience, training.schedule == "plateau"
         )

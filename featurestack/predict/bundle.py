@@ -227,7 +227,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     compute.prepare()
     compute.place(network)
     trainer = trainer_of(plan)(fold_data, network, compute)
-    total = plan.epochs * len(fold_data.train)
+    total = plan.training.resolved_epochs * len(fold_data.train)
     with TemporaryDirectory() as name:
         folder = Path(name)
         run_folder.start_history(folder, [], plan.task.metric.history_columns)

@@ -13,10 +13,6 @@
 Training writes predictions.csv last and whole: a fold that has one is finished. Files
 are replaced by rename; only history.csv grows by appending, so that a reader, or `tail
 -f`, may follow it while the fold trains.
-
-A reader gets valid content or a RequestError that names the file and what to do:
-`read_config`, `RunFolder.history` and `RunFolder.predictions` check run.json,
-history.csv and the predictions.
 """
 
 import glob

@@ -21,7 +21,6 @@ from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.names import (
-    Channel,
     cache_folder,
     is_cache,
     parse_channel,
@@ -119,10 +118,8 @@ def fitting(
         current = current_runs({name: known[name] for name in names}, data)
         names = [*current]
     if len(names) > 1:
-        fits = f"fits {len(names)} runs"
-        if all(name.startswith(f"{word}/") for name in names):
-            fits = f"is a dataset of {len(names)} runs"
-        raise RequestError(f"RUN={word} {fits}: give one of {', '.join(names)}")
+        listed = ", ".join(names)
+        raise RequestError(f"RUN={word} fits {len(names)} runs: give one of {listed}")
     return known[names[0]]
 
 
@@ -159,14 +156,9 @@ def _is_run(path: str) -> bool:
 # ---- the data that a run belongs to
 
 
-def training_clips(cache: Cache, channels: Sequence[Channel]) -> pd.DataFrame:
-    """The clips done in every channel."""
-    return cache.clips[cache.readable(channels)]
-
-
 def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
     """The clips on which a run would be trained today."""
-    return training_clips(cache, [*map(parse_channel, config.cache)])
+    return cache.clips[cache.readable([*map(parse_channel, config.cache)])]
 
 
 def digests(cache: Cache, stored: Iterable[str], table: pd.DataFrame) -> dict[str, Any]:

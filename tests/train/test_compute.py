@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from featurestack.train import compute
-from featurestack.train.compute import Compute, agreed, disagreement, preferred
+from featurestack.train.compute import Compute, disagreement, preferred
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions
@@ -59,21 +59,6 @@ def test_cublas_is_deterministic_before_cuda_starts(monkeypatch):
     )
     assert compute.device_of("auto") == "cuda"
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-
-
-def test_a_card_compares_a_step_of_few_clips(monkeypatch):
-    compared = []
-    monkeypatch.setattr(
-        compute, "disagreement", lambda network, way, batch, _: compared.append(batch)
-    )
-    for device in ("cpu", "cuda"):
-        agreed(
-            Compute(device=device, precision="bf16"),
-            None,
-            batch(size=32),
-            CROSS_ENTROPY,
-        )
-    assert [(len(x), len(y)) for x, y in compared] == [(32, 32), (8, 8)]
 
 
 def batch(shape=(2, 16, 16), size=6):

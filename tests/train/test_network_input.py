@@ -36,19 +36,6 @@ def test_mean_and_deviation_survive_half_precision():
     assert np.allclose(x.flatten(), [-80, -79.5, 0, 0.5], atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("kind", "widths"), [("image", [1, 1]), ("vector", [4, 3]), ("linear", [4, 3])]
-)
-def test_the_width_of_each_channel_is_what_its_kind_prepares(kind, widths):
-    channels = (MEL, example_channel("embedding", rows=3, frames=1))
-    spec = InputSpec(KINDS[kind], channels, (1, 1), drop_padding=False)
-    assert spec.widths == widths
-    for channel, width in zip(channels, widths):
-        values = torch.ones(5, channel.rows, channel.frames)
-        prepared = spec.kind.prepare(values, channel, spec.grid)
-        assert prepared.shape == (5, width, 1, 1)
-
-
 def test_resizing_is_linear_between_values_and_the_same_when_exported():
     values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
     small = resize(values, (6, 10))

@@ -89,7 +89,6 @@ class Architecture:
 
     @property
     def takes_planes(self) -> bool:
-        """Whether its builder takes the channels' own sizes."""
         return "planes" in inspect.signature(self.builder).parameters
 
     @property
@@ -397,7 +396,6 @@ def mlp(
     each row.
 
     A channel whose columns are not time enters with all its values.
-    channels: how many numbers a clip has; shape is (1, 1).
     """
     from featurestack.train.models.vectors import VectorNet
 
@@ -412,8 +410,7 @@ def linear(
     smaller its weights.
 
     C: one over the strength of the L2 penalty, as in scikit-learn. A channel
-    whose columns are not time enters with all its values. channels: how many numbers a
-    clip has; shape is (1, 1).
+    whose columns are not time enters with all its values.
     """
     from featurestack.train.models.vectors import LinearNet
 
@@ -425,7 +422,7 @@ def ridge(channels: int, classes: int, shape: Shape) -> nn.Module:
     """Kernel ridge regression in closed form, for few numbers and for thousands.
 
     It chooses its kernel, strength and temperature on the training clips, leaving each
-    recording out. channels: how many numbers a clip has; shape is (1, 1).
+    recording out.
     """
     from featurestack.train.models.vectors import RidgeNet
 

@@ -44,7 +44,6 @@ def plain(layers: list[nn.Module], width: int, classes: int) -> nn.Sequential:
 
 
 def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
-    """Four convolutions, each followed by max pooling."""
     widths = [width * times for times in (1, 2, 4, 8)]
     layers: list[nn.Module] = []
     inputs = channels
@@ -58,10 +57,8 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
 def strided(
     channels: int, classes: int, shape: tuple[int, int], width: int
 ) -> nn.Sequential:
-    """Eight strided convolutions.
-
-    Spectra are longer than they are high: each layer halves the time, every other layer
-    the frequency, which leaves 8x2 of 128x431. An axis that is no longer than the
+    """Spectra are longer than they are high: each layer halves the time, every other
+    one the frequency, which leaves 8x2 of 128x431. An axis that is no longer than the
     stride is not halved: most of the kernel would see padding, and oneDNN's bf16
     kernels are wrong there (docs/explanation/protocol.md).
     """

@@ -105,36 +105,27 @@ def list_models(options: ModelsOptions) -> None:
     for name, kind in KINDS.items():
         lengths = [n for n in example(kind).shape if n > 1]
         inputs.append(f"{name}: {'x'.join(map(str, lengths))}")
-    layers = make_command("models", "MODEL=NAME")
-    parts = [
-        f"Models ({', '.join(inputs)}; {CLASSES} classes)",
-        models_table(),
-        "Augmentations (AUGMENT=name=strength,…)",
-        augmentations_table(),
-        f"{layers} shows the shape after each layer that changes it",
-    ]
-    print("\n\n".join(parts))
-
-
-def models_table() -> str:
-    """Every model with its kind of input, size and options."""
-    rows = []
+    models = []
     for name, entry in sorted(MODELS.complete().items()):
         sizes = map(count, describe_model(name)[:2])
         settings = ",".join(
             f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()
         )
-        example = settings and f"{name}@{settings}"
-        rows.append((name, entry.kind.name, *sizes, example, entry.summary))
-    header = ("name", "takes", "parameters", "multiply-adds", "options", "")
-    return text_table(rows, header)
-
-
-def augmentations_table() -> str:
-    """Every augmentation with its strengths and the kinds of models that it serves."""
-    rows = []
-    for name, entry in sorted(AUGMENTS.items()):
-        strengths = f"{entry.default:g}", f"{entry.maximum:g}"
-        about = first_sentence(entry.transform)
-        rows.append((name, *strengths, ", ".join(entry.kinds), about))
-    return text_table(rows, ("name", "default", "maximum", "for", ""))
+        given = settings and f"{name}@{settings}"
+        models.append((name, entry.kind.name, *sizes, given, entry.summary))
+    augmentations = []
+    for name, each in sorted(AUGMENTS.items()):
+        strengths = f"{each.default:g}", f"{each.maximum:g}"
+        about = first_sentence(each.transform)
+        augmentations.append((name, *strengths, ", ".join(each.kinds), about))
+    layers = make_command("models", "MODEL=NAME")
+    parts = [
+        f"Models ({', '.join(inputs)}; {CLASSES} classes)",
+        text_table(
+            models, ("name", "takes", "parameters", "multiply-adds", "options", "")
+        ),
+        "Augmentations (AUGMENT=name=strength,…)",
+        text_table(augmentations, ("name", "default", "maximum", "for", "")),
+        f"{layers} shows the shape after each layer that changes it",
+    ]
+    print("\n\n".join(parts))
