@@ -37,7 +37,7 @@ from featurestack.results.training_options import Training
 from featurestack.scores.tasks import Task
 from featurestack.storage import files
 from featurestack.train.optimisation import CrossEntropy
-from featurestack.train.options import DEVICES, require_device
+from featurestack.train.options import DEVICES
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 NEVER = -1
@@ -74,7 +74,7 @@ WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
 # (B, C, H, W) as the network takes it, (B, classes) targets
-Batch = tuple[torch.Tensor, torch.Tensor]
+Examples = tuple[torch.Tensor, torch.Tensor]
 
 
 class Compute(Way):
@@ -158,7 +158,6 @@ def device_of(text: str) -> str:
         os.environ.update(WORKSPACE)  # it is read when CUDA starts
     if text == "auto":
         return kind
-    require_device(text)
     try:
         place = torch.empty(0, device=text).device
     except (RuntimeError, AssertionError, ValueError) as error:
@@ -213,7 +212,7 @@ def is_shortage(error: RuntimeError | MemoryError) -> bool:
 
 
 def trial_step(
-    network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Batch
+    network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Examples
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """The loss and each parameter's gradient (fp32) of one training step, without
     dropout, of a copy of the network.
@@ -271,7 +270,7 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
 
 
 def disagreement(
-    network: nn.Module, compute: Compute, batch: Batch, objective: CrossEntropy
+    network: nn.Module, compute: Compute, batch: Examples, objective: CrossEntropy
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
     if they agree.
@@ -332,7 +331,7 @@ def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def agreed(
-    proposed: Compute, network: nn.Module, batch: Batch, objective: CrossEntropy
+    proposed: Compute, network: nn.Module, batch: Examples, objective: CrossEntropy
 ) -> Compute:
     """The first way that agrees with plain fp32, of `proposed` and fp32 on its threads;
     says why another is not used.
