@@ -77,7 +77,7 @@ def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
 
 
 def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
-    """The run of these options, with `joined_from` as in `planned`."""
+    """The run of these options, with `joined_from` as in `train_all`."""
     (run,) = finished_runs([options], joined_from)
     return run
 
@@ -164,6 +164,9 @@ def train_all(
 ) -> tuple[list[RunFolder], dict[str, Exception]]:
     """Train the runs, with one bar for all; returns the finished ones and the others'
     errors.
+
+    joined_from  feature sets from which theirs was joined by their scores; 0 if that
+                 follows from the features that other runs have tested one by one
     """
     done = []
     failures: dict[str, Exception] = {}
@@ -173,7 +176,10 @@ def train_all(
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
-            plans[name] = planned(job, others, joined_from)
+            plan = make_plan(job)
+            tested = run_json.finished_alone(others, plan.cache, plan.task.name)
+            joined = run_json.joined_from(plan.channel_names, tested)
+            plans[name] = placed(replace(plan, joined_from=joined_from or joined))
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     left = {name: waiting(plan) for name, plan in plans.items()}
@@ -245,21 +251,6 @@ def first_process() -> bool:
 
 
 # ---- one run
-
-
-def planned(
-    options: RunOptions, others: Sequence[RunFolder], joined_from: int = 0
-) -> Plan:
-    """The plan of a run with its folder.
-
-    others       the runs of the dataset when the command began
-    joined_from  feature sets from which its own was joined by their scores; 0 if that
-                 follows from the features that `others` have tested one by one
-    """
-    plan = make_plan(options)
-    tested = run_json.finished_alone(others, plan.cache, plan.task.name)
-    joined = run_json.joined_from(plan.channel_names, tested)
-    return placed(replace(plan, joined_from=joined_from or joined))
 
 
 def waiting(plan: Plan) -> list[int]:
