@@ -13,10 +13,14 @@ from featurestack.train.runs import list_runs, remove_runs
 from tests.refusal import refused
 
 
-def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys):
+def test_says_what_goes_and_removes_it_if_told_to_and_not_in_training(
+    finished, monkeypatch, capsys
+):
     runs = finished.path.parents[1]
     options = RemoveOptions(runs=runs, run=finished.name)
     monkeypatch.setattr("sys.stdin", io.StringIO())
+    with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
+        remove_runs(options)
     assert remove_runs(options) == 1 and find(runs) == [finished]
     assert f"{finished.path}: " in capsys.readouterr().out
     notes = finished.fold(1) / "notes.txt"
@@ -25,13 +29,6 @@ def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys)
     assert remove_runs(options) == 0 and find(runs) == []
     assert f"{notes} stays" in capsys.readouterr().out
     assert [*finished.path.rglob("*")] == [notes.parent, notes]
-
-
-def test_a_run_in_training_is_refused(finished):
-    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name)
-    with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
-        remove_runs(options)
-    assert finished.path.exists()
 
 
 def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):

@@ -119,12 +119,9 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert answers == pytest.approx(together, abs=2e-4)
 
 
-def test_classes_of_clips_with_several_labels_are_refused(options):
+def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("clips have several labels or none: give TASK=tags"):
         execute(options, task="classes")
-
-
-def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         execute(options, select="val_accuracy", val="group")
     with refused("REJECT withholds one class"):
