@@ -5,7 +5,7 @@ Nothing is trained, and nothing is written outside the report's folder.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
@@ -66,6 +66,7 @@ class Built:
     whole: bool  # False if anything damaged was left out
     state: str  # `findings.State`
     best: str  # name of the best run, '' without one
+    leads: Mapping[str, str]  # heading -> sentences of the first screen
     paper: Sequence[str] = ()  # the document and the table for papers
     of_check: int = 0  # number of the first remarks, which `check` prints too
 
@@ -223,6 +224,7 @@ def write(page: Page) -> Built:
         whole=not any(problem.kind == "damaged" for problem in page.problems),
         state=found.state,
         best=found.best.name if found.ranked else "",
+        leads=page.leads,
         paper=[str(page.job.folder / name) for name in written],
         of_check=sum(WARNINGS[code].of_check for code in found.warnings),
     )

@@ -28,7 +28,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
-from featurestack.answers.choice import choose_sets, feature_table, rank, train
+from featurestack.answers.choice import choose_sets, rank, train
 from featurestack.checks.run import accuracies, is_lost
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.terminal import text_table
@@ -281,9 +281,8 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
     question = ask(AnswerOptions(dataset=str(folder), runs=place / "runs"))
     question.folder.mkdir(parents=True)
     scores = rank(question.options, Cache(folder), question.features)
-    fits, chosen = scores.fits, choose_sets(scores, question.words)
-    features = feature_table(scores, chosen.sets)
-    run = train(question.options, question.folder, fits.plan.folds, chosen, features)
+    fits, chosen = scores.fits, choose_sets(scores, [])
+    run = train(question.options, question.folder, fits.plan.folds, chosen)
     config = run.config
     assert config.choice, "train writes one"
 

@@ -132,7 +132,7 @@ def place(file):
 CACHE = ["index.h5", "rms.h5", ".index.h5", "rms.h5.tmp", "failures.csv", "costs.csv"]
 CACHE += ["verified.csv", "locks/mine.lock", "locks/run-mine.tmp", "../folds.csv"]
 CACHE += ["../label.txt", "../.label"]
-RUN_FILES = ["run.json", "features.csv", "scores-mine.csv", ".hidden"]
+RUN_FILES = ["run.json", "scores-mine.csv", ".hidden"]
 RUN_FILES += ["trackers/my.txt"]
 RUN_FILES += [f"fold1/{name}" for name in ("history.csv", "predictions.csv", "last.pt")]
 IMPORTED = PREDICTIONS | {"RUNS": "mine"}
@@ -145,7 +145,7 @@ NAMED = {
     ),
     "check": (SOUNDS | {"DATA": "mine"}, "features", ["check.json", "../folds.csv"]),
     "train": (LINEAR | {"RUNS": "mine"}, "rms-linear", RUN_FILES),
-    "answer": (GIVEN["answer"] | {"RUNS": "mine"}, "answer", RUN_FILES[:2]),
+    "answer": (GIVEN["answer"] | {"RUNS": "mine"}, "answer", RUN_FILES[:1]),
     "analysis": (IMPORTED, "guesses", ["fold1/predictions.csv", "fold1/mine.csv"]),
     "data": ({"DATASET": "esc50", "DATA": "mine"}, "../esc50", ["download.zip"]),
 }

@@ -5,12 +5,14 @@ from featurestack.pipeline.options import ComputeOptions
 from featurestack.scores.tasks import task_choices
 
 FOLDER = "answer"  # the run folder of a choice
-CANDIDATES = "features.csv"  # in it, a row for each feature
 # score by ridge with its interval, folds that chose the feature, difference of the
 # score to the highest with its interval
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
 FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # best, tied, worse, not compared
+
+# headings of the report's first screen, whose sentences the command prints
+LEADS = CHOSEN, NEXT, SINGLE = "What was chosen?", "What next?", "Which single feature?"
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):

@@ -19,10 +19,10 @@ import pandas as pd
 from joblib import cpu_count
 
 from featurestack import functions
-from featurestack.answers import CANDIDATES, FOLDER, AnswerOptions
+from featurestack.answers import FOLDER, LEADS, AnswerOptions
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import fields, option_words, part_of
+from featurestack.commandline.options import option_words, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.embeddings.networks import choose_networks
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
-# Seconds of a usual core: check of a clip; a feature of a clip; a fit, times the cube
-# of the clips, and at least; a clip in a fold by texturenet; a report
-CHECK, EXTRACT, SOLVE, FIT, TEXTURE, REPORT = 0.01, 0.01, 5e-11, 0.02, 0.02, 8.0
+# Seconds of a usual core: a feature of a clip; a fit, times the cube of the clips, and
+# at least; a clip in a fold by texturenet; a report
+EXTRACT, SOLVE, FIT, TEXTURE, REPORT = 0.01, 5e-11, 0.02, 0.02, 8.0
 TRIED = 12  # sets that are scored of each fold
 
 
@@ -76,19 +76,6 @@ class Question:
     def folder(self) -> Path:
         """The run folder of the choice."""
         return self.options.runs / self.name / FOLDER
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of the command, to ask again."""
-        names = dict.fromkeys(["dataset", *fields(AnswerOptions)])
-        return tuple(option_words(self.options, names))
-
-    def unchecked(self) -> bool:
-        """Whether `check` has not looked at these clips."""
-        if self.asked is None:
-            return False
-        dataset = self.asked.dataset
-        return read_check(dataset.folder, dataset.table) is None
 
 
 def ask(options: AnswerOptions) -> Question:
@@ -125,7 +112,7 @@ def ask(options: AnswerOptions) -> Question:
     return Question(options, command, asked, specs, lacking, asked.clips)
 
 
-def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
+def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
     """RequestError for recordings with events, or clips that cannot be tested."""
     from featurestack.scores.tasks import claiming_name, require_clips, task_of
 
@@ -136,23 +123,17 @@ def refuse(options: AnswerOptions, source: str, name: str, table: Any) -> None:
     table = originals(table)
     if reason := untrainable(table):
         raise RequestError(f"{name}: {reason}")
-    counts = table["label"].value_counts()
-    if len(table) < 4 or counts.max() < 2:
-        raise RequestError(
-            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
-            " and a class needs two clips, one to train and one to test: add clips"
-        )
     if task:
         task.refuse(table)
-    for fold in sorted(table["fold"].unique()):
-        train = fold_split(table, fold).train
-        labels = table["label"][table["clip_id"].isin(train)]
-        if labels.nunique() < 2:
-            raise RequestError(
-                f"{name}: without fold {fold} all clips are of one class,"
-                f" {labels.iloc[0] if len(labels) else 'none'}: each other class needs"
-                " clips of two recordings, one to train and one to test"
-            )
+    counts = table["label"].value_counts()
+    labels = table.set_index("clip_id")["label"]
+    trained = [labels[fold_split(table, k).train] for k in table["fold"].unique()]
+    if counts.max() < 2 or min(own.nunique() for own in trained) < 2:
+        raise RequestError(
+            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
+            " and a class needs two clips, one to train and one to test, of different"
+            " recordings: add clips"
+        )
 
 
 def without_samples(
@@ -177,14 +158,11 @@ def tell_time(question: Question) -> None:
     number, folds = len(clips), clips["fold"].nunique()
     fits = (len(question.specs) + TRIED) * folds * (folds + 1) / 2
     cores = number * EXTRACT * len(question.lacking) + fits * (FIT + SOLVE * number**3)
-    maps = any(feature.frames > 1 for feature in question.specs)
-    seconds = REPORT + number * (
-        CHECK * question.unchecked() + 2 * folds * TEXTURE * maps
-    )
-    minutes = max(1, round((seconds + cores / cpu_count()) / 60))
+    seconds = REPORT + 2 * folds * number * TEXTURE + cores / cpu_count()
     tell(
-        f"{counted(number, 'clip')}, {counted(len(question.specs), 'feature')}:"
-        f" about {counted(minutes, 'minute')}. Run the same command again to resume."
+        f"{counted(number, 'clip')}, {counted(len(question.specs), 'feature')}: about"
+        f" {counted(max(1, round(seconds / 60)), 'minute')}. Run the same command again"
+        " to resume."
     )
 
 
@@ -246,92 +224,64 @@ def find_answer(options: AnswerOptions) -> Answer:
 
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
-    refuse_other_run(question.folder)
-    claim_run(question.folder, (), CANDIDATES)
+    claim_run(question.folder, ())
     tell_time(question)
     lock = Lock(question.folder / ".lock")
     if not lock.take():
         tell("waiting: another process answers this question")
     # a process that has waited finds everything done
     with lock:
-        checked, whole = question.unchecked(), True
+        checked, whole = False, True
         if question.asked:
+            dataset = question.asked.dataset
+            checked = read_check(dataset.folder, dataset.table) is None
             if checked:
-                _, findings = findings_in(question.asked.dataset)
-                print(findings_table(findings))
+                print(findings_table(findings_in(dataset)[1]))
             whole = extract_features(question.wanted, question.asked) == 0
         cache = cache_of(options.dataset, options.data, options.name)
         scores = choice.rank(options, cache, question.features)
-        chosen = choice.choose_sets(scores, question.words)
-        features = choice.feature_table(scores, chosen.sets)
+        chosen = choice.choose_sets(scores, option_words(options))
         folds = scores.fits.plan.folds
         del scores  # its clips leave memory before training begins
         choice.keep_former(question.folder, cache, chosen)
-        run = choice.train(options, question.folder, folds, chosen, features)
+        run = choice.train(options, question.folder, folds, chosen)
         names = ("dataset", "name", "data", "runs", "reports")
         given = {name: getattr(options, name) for name in names}
         built: Any = functions.report(**given)  # `Built`, of one dataset
         remarks = built.remarks[built.of_check if checked else 0 :]
-        found = conclude(question, chosen, features, run, built, remarks)
+        found = conclude(question.name, chosen, run, built, remarks)
         return replace(found, whole=whole and built.whole)
 
 
 def conclude(
-    question: Question,
-    choice: Choice,
-    features: pd.DataFrame,
-    run: RunFolder,
-    built: "Built",
-    remarks: Sequence[str],
+    name: str, chosen: Choice, run: RunFolder, built: "Built", remarks: Sequence[str]
 ) -> Answer:
-    from featurestack.answers import section
-
-    scores = features.sort_values("alone", ascending=False, kind="stable")
+    """The findings on the dataset `name`, after its report was built."""
     score = configuration_score([run])
     lines = [f"  {remark}" for remark in remarks]
     if built.best != run.name:
-        lines.append(f"{question.name}: {run.config.features}: {score}")
-    lines.append(f"{question.name}: {built.headline}")
-    chance = built.state == "chance"
-    own = run.name
-    if found := run.config.choice:
-        own = found.recommended_run
-        lines.append(f"In the sets of the folds: {section.chosen(found)}.")
-        lines.append(section.recommended(found, chance=chance))
-    options = question.options
-    cache = cache_of(options.dataset, options.data, options.name)
-    perfect = score.value == 1
-    lines.append(
-        section.surer(choice.candidates, cache, question.words, perfect=perfect)
-    )
-    lines.append(section.singles(scores, run.task.metric.title))
+        lines.append(f"{name}: {run.config.features}: {score}")
+    lines.append(f"{name}: {built.headline}")
+    lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
     lines.append(f"report: {built.page.resolve()}")
     if built.next_command:
         lines.append(f"next:   {built.next_command}")
+    of_choice = run.config.choice
+    own = of_choice.recommended_run if of_choice else run.name
+    chance = built.state == "chance"
+    features = pd.DataFrame([*chosen.features]).set_index("feature")
+    alone = features["alone"].sort_values(ascending=False, kind="stable")
     return Answer(
         built=built,
         score=score,
-        chosen=dict(zip(run.config.folds, choice.sets)),
-        recommended="" if chance else choice.recommended,
-        run="" if chance else f"{question.name}/{own}",
+        chosen=dict(zip(run.config.folds, chosen.sets)),
+        recommended="" if chance else chosen.recommended,
+        run="" if chance else f"{name}/{own}",
         runs=run.path.parent.parent,
-        alone=dict(zip(scores["feature"], scores["alone"])),
+        alone=alone.to_dict(),
         lines=lines,
         whole=built.whole,
     )
-
-
-def refuse_other_run(folder: Path) -> None:
-    """RequestError if the folder of the choice holds a run of another kind."""
-    try:
-        of_choice = RunFolder(folder).config.choice is not None
-    except RequestError:  # no run, or a damaged one, which is replaced if it is ours
-        of_choice = True
-    if not of_choice:
-        raise RequestError(
-            f"{folder} holds a run that is no choice of features, and is not replaced:"
-            " move it, or give another RUNS"
-        )
 
 
 @command

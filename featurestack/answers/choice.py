@@ -22,7 +22,6 @@ runs/<dataset>/answer/
     run.json               with its `choice`
     fold1/predictions.csv  the test clips of a fold, by the run of the set that was
                            chosen without this fold
-    features.csv           FEATURE_COLUMNS, a row for each candidate
 """
 
 from collections import Counter
@@ -35,14 +34,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
-from featurestack.answers import (
-    CANDIDATES,
-    DIFFERENCE,
-    FEATURE_COLUMNS,
-    AnswerOptions,
-)
+from featurestack.answers import DIFFERENCE, AnswerOptions
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import complementary
 from featurestack.commandline.options import part_of
@@ -54,7 +47,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
-from featurestack.results.config import RUN_FORMAT, Choice, RunConfig, digest
+from featurestack.results.config import RUN_FORMAT, Choice, Plain, RunConfig, digest
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
@@ -64,9 +57,6 @@ from featurestack.results.run_folder import (
 )
 from featurestack.results.selection import is_of_today
 from featurestack.scores.significance import FEWEST_RECORDINGS
-from featurestack.storage.csv_files import as_csv
-from featurestack.storage.files import replace_file
-from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.run import execute, is_run_of
@@ -243,7 +233,7 @@ def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
     sets = [choose(scores, names, fold) for fold in folds]
     recommended = recommend(scores, names, sets)
     return Choice(
-        candidates=tuple(names),
+        features=tuple(feature_rows(scores, sets)),
         sets=tuple(sets),
         models=tuple(map(scores.model, sets)),
         runs=(),
@@ -297,11 +287,7 @@ def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions
 
 
 def train(
-    options: AnswerOptions,
-    folder: Path,
-    folds: Sequence[int],
-    choice: Choice,
-    features: pd.DataFrame,
+    options: AnswerOptions, folder: Path, folds: Sequence[int], choice: Choice
 ) -> RunFolder:
     """Train the set of each fold without it, and the set for later use on every fold;
     a single feature has one run.
@@ -320,32 +306,30 @@ def train(
     if not joined_from:
         return runs[later]
     by_fold = {fold: runs[name] for fold, name in zip(folds, choice.sets)}
-    return write_choice(folder, by_fold, runs[later], choice, features)
+    return write_choice(folder, by_fold, runs[later], choice)
 
 
 # ---- the run folder
 
 
 def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
-    """Copy a choice that was made of other data to a folder of its own; tell that one
-    from other features is replaced.
+    """Rename the folder if it holds another run than a choice from today's data; tell
+    that a choice from other features is replaced.
     """
-    former = RunFolder(folder)
-    if not (folder / "run.json").exists():
+    try:
+        former = RunFolder(folder).config
+    except RequestError:  # there is none, or a damaged one
         return
-    if is_of_today(former.config, cache):
-        own = former.config.choice
-        if own and {*own.candidates} != {*choice.candidates}:
+    own = former.choice
+    if own and is_of_today(former, cache):
+        if {*own.candidates} != {*choice.candidates}:
             former_ones = counted(len(own.candidates), "feature")
             tell(f"the former answer, from {former_ones}, is replaced; its runs stay")
         return
-    kept = folder.with_name(f"{folder.name}-{former.config.hash[:4]}")
-    claim_run(kept, former.folds, CANDIDATES)
-    names = OwnFiles(folder).hashes.keys() - {".lock", "run.json"}
-    for name in (*sorted(names), "run.json"):  # last: it makes the folder a run
-        if (folder / name).is_file():
-            replace_file(kept / name, (folder / name).read_bytes(), parents=True)
-    tell(f"the former answer, of other data, is kept as {kept.name}")
+    kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
+    if not kept.exists():
+        folder.rename(kept)
+        tell(f"the former {folder.name}, of other data, is kept as {kept.name}")
 
 
 def write_choice(
@@ -353,15 +337,13 @@ def write_choice(
     runs: Mapping[int, RunFolder],
     later: RunFolder,
     choice: Choice,
-    features: pd.DataFrame,
 ) -> RunFolder:
     """Write the run folder of a choice.
 
-    runs      tested fold -> the run that has trained its set on the other folds
-    later     the run of the set for later use
-    features  `feature_table`
+    runs   tested fold -> the run that has trained its set on the other folds
+    later  the run of the set for later use
     """
-    claim_run(folder, runs, CANDIDATES)
+    claim_run(folder, runs)
     # first: a kill in between leaves no run, and not one with folds of another choice
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
@@ -396,13 +378,13 @@ def write_choice(
         cache=dict(pair for own in trained.values() for pair in own.cache.items()),
         choice=choice,
     )
-    replace_file(folder / CANDIDATES, as_csv(features))
     write_config(folder, of_choice)  # last: it makes the folder a run
     return RunFolder(folder)
 
 
-def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
-    """FEATURE_COLUMNS: features chosen most often first; ties by their own score.
+def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
+    """A row of FEATURE_COLUMNS for each feature, without unknown numbers: those chosen
+    most often first; ties by their own score.
 
     The feature with the highest score is compared with each other one as a report
     compares runs: by sign flips of recordings, corrected because it was selected by the
@@ -411,17 +393,18 @@ def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
     fits, chosen = scores.fits, "+".join(sets).split("+")
     parts = [part for part, _ in scores.choosing[None]]
     names = fits.plan.channel_names
-    rows: dict[str, dict[str, Any]] = {
-        name: {
+    rows: dict[str, dict[str, Any]] = {}
+    for name in names:
+        score = fits.score(name, parts)
+        rows[name] = {
             "feature": name,
-            **fits.score(name, parts),
             "alone": scores.by_ridge(name, None),
+            "low": score.low,
+            "high": score.high,
             "folds": chosen.count(name),
+            "verdict": "best",
         }
-        for name in names
-    }
     best, *others = sorted(names, key=lambda name: -rows[name]["alone"])
-    rows[best]["verdict"] = "best"
     if others:
         of_clips = {name: fits.clip_scores(name, parts) for name in names}
         leads = np.stack([of_clips[name] - of_clips[best] for name in others], axis=1)
@@ -433,5 +416,5 @@ def feature_table(scores: Scores, sets: Sequence[str]) -> pd.DataFrame:
             rows[name]["verdict"] = "not compared" if few else verdict
             ends = np.clip([test.low, test.high], -1, 1)
             rows[name] |= zip(DIFFERENCE, (test.mean, *ends))
-    table = pd.DataFrame([*rows.values()], columns=list(FEATURE_COLUMNS))
-    return table.sort_values(["folds", "alone"], ascending=False, kind="stable")
+    ordered = sorted(rows.values(), key=lambda row: (-row["folds"], -row["alone"]))
+    return [{k: v for k, v in row.items() if v == v} for row in ordered]  # but NaN

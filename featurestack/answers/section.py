@@ -2,22 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Bar, Page, Section
-from featurestack.analysis.runs import Problem
-from featurestack.answers import CANDIDATES, FEATURE_COLUMNS, NUMBERS
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import option_words
+from featurestack.answers import CHOSEN, FEATURE_COLUMNS, NEXT, NUMBERS, SINGLE
+from featurestack.commandline.errors import make_command
+from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, first_names, percent, points
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import Choice
-from featurestack.results.run_folder import damage_named
 from featurestack.scores.metrics import Estimate
 
 CHARTED = 10  # single features in the chart
@@ -35,32 +32,23 @@ LAYERS = (
 # ---- the section
 
 
-def answer(page: Page) -> Section:
+def answer(page: Page) -> Section | None:
     """Each feature's choices, and its own score."""
     run = next((run for run in page.found.runs if run.choice), None)
     config = run.choice if run else None
-    proposal = grouped(page, config)
     if run is None or config is None:
-        return Section("", "Choice", proposal=proposal)
-    chance = page.found.state == "chance"
-    few = len(run.clip_ids) < FEWEST_FOR_OTHERS
-    if proposal is None and chance and not few:
-        proposal = other_features(config)
-    later = recommended(config, chance=chance)
-    sets = chosen(config)
-    leads = {"What was chosen?": f"{sets[0].upper()}{sets[1:]}. {later}"}
+        return None
+    later = recommended(config, chance=page.found.state == "chance")
+    leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
     if page.cache:
         perfect = page.found.best.score.value == 1
-        leads["What next?"] = surer(
+        leads[NEXT] = surer(
             config.candidates, page.cache, config.words, perfect=perfect
         )
-    try:
-        features = read_features(run.folders[0].path / CANDIDATES)
-    except (RequestError, OSError) as damage:
-        problem = Problem(run.name, str(damage), "damaged")
-        return Section("", "", problems=[problem], leads=leads, proposal=proposal)
+    features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
+    features = features.astype(dict.fromkeys(NUMBERS, float))
     ranked = features.sort_values("alone", ascending=False, kind="stable")
-    leads["Which single feature?"] = singles(ranked, page.found.score)
+    leads[SINGLE] = singles(ranked, page.found.score)
     folds = run.config.folds
     return Section(
         "answer",
@@ -68,25 +56,22 @@ def answer(page: Page) -> Section:
         tables={"chosen_features": features},
         values={"choice": config, "chosen_folds": folds, "later": later},
         leads=leads,
-        proposal=proposal,
+        proposal=proposed(page, config, len(run.clip_ids)),
         chart=chart(page.found, features) if run is page.found.best.run else (),
     )
 
 
-def grouped(page: Page, config: Choice | None) -> tuple[str, str] | None:
-    """The same question, grouped by a field of the names if that lowers the score."""
+def proposed(page: Page, config: Choice, clips: int) -> tuple[str, str] | None:
+    """The same question, grouped by a field of the names if that lowers the score; the
+    next thing to try if nothing is better than chance.
+    """
     new = page.found.new_values
-    options = new["names"][1:] if new else []
-    if not options:
+    if new and (options := new["names"][1:]):
+        command = make_command("answer", *config.words, *options)
+        return command, "tests on speakers, sites or devices that were not trained on"
+    if page.found.state != "chance" or clips < FEWEST_FOR_OTHERS:
         return None
-    given = config.words if config else option_words(page.options, ("dataset", "data"))
-    command = make_command("answer", *given, *options)
-    return command, "tests on speakers, sites or devices that were not trained on"
-
-
-def other_features(config: Choice) -> tuple[str, str]:
-    """The next thing to try if nothing is better than chance."""
-    given = [word for word in config.words if not word.startswith("FEATURES=")]
+    given = without(config.words, "FEATURES")
     if len(given) == len(config.words):  # all features were tried
         return make_command("show"), "lists pretrained networks to try"
     return make_command("answer", *given), "tries other features"
@@ -104,14 +89,6 @@ def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
         score = Estimate(row.alone, row.low, row.high)
         bars.append(Bar(f"{row.feature} by itself (ridge)", score, "by itself"))
     return bars
-
-
-def read_features(file: Path) -> pd.DataFrame:
-    """The table of features, see `FEATURE_COLUMNS`."""
-    with damage_named(file, f"repeat {make_command('answer')}"):
-        texts = {"feature": str, "verdict": str}
-        table = pd.read_csv(file, dtype=texts)[list(FEATURE_COLUMNS)]
-        return table.astype(dict.fromkeys(NUMBERS, float))
 
 
 # ---- sentences

@@ -46,7 +46,7 @@ from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import Split, draw_groups, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
-from featurestack.scores.metrics import Floats
+from featurestack.scores.metrics import Estimate, Floats
 from featurestack.scores.significance import accuracy_interval
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.files import replace_file
@@ -171,21 +171,21 @@ class Fits:
         metric = self.plan.task.metric
         return metric.clip_scores(labels, answers, table)
 
-    def score(self, features: str, parts: Sequence[Part]) -> dict[str, float]:
-        """The task's score of the clips that the parts answer, with the ends of its
-        interval, `low` and `high`, if it is quick.
+    def score(self, features: str, parts: Sequence[Part]) -> Estimate:
+        """The task's score of the clips that the parts answer; its interval, if that is
+        quick.
         """
         answers = np.concatenate(self.answers(features, parts))
         labels, table = self.tested_clips(parts)
         metric = self.plan.task.metric
         score = metric.score(labels, answers, table["fold"].to_numpy())
         if metric.pooled:
-            return {metric.name: score}
+            return Estimate(score, np.nan, np.nan)
         right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
         correct = right[:, None].astype(float)
         groups = table["group"].to_numpy()
         ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
-        return {metric.name: score, "low": low, "high": high}
+        return Estimate(score, low, high)
 
     def tested_clips(
         self, parts: Sequence[Part]
@@ -256,24 +256,22 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
         asked = part_of(options, FitOptions, features=features)
         (channels_named,), fits = read_features(asked, least=1)
         for part in PARTS:
-            tables = {
-                fold: trained_on(fits, fold, part, options.seed)
-                for fold in fits.plan.folds
-            }
-            parts = [
-                Part(table.index.to_numpy(), fits.tested(fold))
-                for fold, table in tables.items()
-            ]
-            recordings = [table["group"].nunique() for table in tables.values()]
+            tables, parts = [], []
+            for fold in fits.plan.folds:
+                tables.append(trained_on(fits, fold, part, options.seed))
+                parts.append(Part(tables[-1].index.to_numpy(), fits.tested(fold)))
+            score = fits.score(channels_named, parts)
             row = {
                 "features": features,
                 "part": part,
-                "recordings": float(np.mean(recordings)),
-                "clips": float(np.mean([len(table) for table in tables.values()])),
-                **fits.score(channels_named, parts),
+                "recordings": np.mean([table["group"].nunique() for table in tables]),
+                "clips": np.mean([len(table) for table in tables]),
+                fits.plan.task.metric.name: score.value,
+                "low": score.low,
+                "high": score.high,
             }
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).dropna(axis=1, how="all")
 
 
 def trained_on(fits: Fits, fold: int, part: str, seed: int) -> pd.DataFrame:
@@ -293,13 +291,9 @@ def curve_summary(curve: pd.DataFrame) -> str:
     """The curves as a table, and what their ends say."""
     score = next(name for name in ("map", "accuracy") if name in curve)
     title = {"map": "mAP"}.get(score, score)
-    digits = {"recordings": 1, "clips": 0}
-    shown = curve.copy()
-    for name, numbers in shown.select_dtypes("float").items():
-        if name in digits:
-            shown[name] = [f"{number:,.{digits[str(name)]}f}" for number in numbers]
-        else:
-            shown[name] = [percent(number) for number in numbers]
+    forms = {"recordings": "{:,.1f}".format, "clips": "{:,.0f}".format}
+    forms |= dict.fromkeys(curve.columns[4:], percent)
+    shown = curve.assign(**{name: curve[name].map(forms[name]) for name in forms})
     titles = {"part": "part of the recordings", score: f"{title} %"}
     titles |= {"low": "95 % interval from", "high": "to"}
     header = [titles.get(name, name) for name in shown]

@@ -21,7 +21,7 @@ Conventions: N test clips, F features, K classes.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,25 +81,22 @@ def base_of(features: Sequence[str]) -> str:
     return BASE if BASE in features else features[0]
 
 
-def pairs_of(features: Sequence[str], measure: str) -> dict[str, tuple[str, str]]:
-    """Feature -> the sets with it and without it; the base is not `added`. A set is
-    named `mel+mfcc`, in the order of the features.
+def pairs_of(features: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Measure -> feature -> the sets with it and without it; the base is not `added`. A
+    set is named `mel+mfcc`, in the order of the features.
     """
-    if measure == ALONE:
-        return {name: (name, NONE) for name in features}
-    if measure == LOST:
-        others = {
-            name: "+".join(other for other in features if other != name)
-            for name in features
-        }
-        return {name: ("+".join(features), others[name]) for name in features}
+
+    def joined(kept: Callable[[str], bool]) -> str:
+        return "+".join(filter(kept, features))
+
     base = base_of(features)
-    both = {
-        name: "+".join(other for other in features if other in (base, name))
-        for name in features
-        if name != base
-    }
-    return {name: (both[name], base) for name in both}
+    alone, lost, added = {}, {}, {}
+    for name in features:
+        alone[name] = name, NONE
+        lost[name] = "+".join(features), joined(lambda other: other != name)
+        if name != base:
+            added[name] = joined(lambda other: other in (base, name)), base
+    return {ALONE: alone, LOST: lost, ADDED: added}
 
 
 def sizes_of(features: Sequence[str]) -> dict[str, int]:
@@ -107,8 +104,9 @@ def sizes_of(features: Sequence[str]) -> dict[str, int]:
     one with the base.
     """
     sets = {NONE: 0}
+    pairs = pairs_of(features)
     for measure in (LOST, ALONE, ADDED):
-        for pair in pairs_of(features, measure).values():
+        for pair in pairs[measure].values():
             sets |= {name: name.count("+") + 1 for name in pair if name != NONE}
     return sets
 
@@ -123,19 +121,19 @@ class SetScores:
     scores: pd.DataFrame  # N rows, a column for each set
 
     @property
-    def groups(self) -> NDArray[np.generic]:
-        return self.clips["group"].to_numpy()
-
-    @property
     def every(self) -> NDArray[np.floating]:
         """(N,) the parts by all features together."""
         return self.scores["+".join(self.features)].to_numpy()
 
     def gains(self, measure: str) -> pd.DataFrame:
         """(N, F) what each feature gives to each clip."""
-        pairs = pairs_of(self.features, measure).items()
+        pairs = pairs_of(self.features)[measure].items()
         gains = {name: self.scores[on] - self.scores[off] for name, (on, off) in pairs}
         return pd.DataFrame(gains)
+
+    def tests(self, gains: Floats, unit: float | None = 1.0) -> pd.DataFrame:
+        """`gain_tests` by the clips' recordings."""
+        return gain_tests(gains, self.clips["group"].to_numpy(), unit)
 
 
 # ---- tests and intervals
@@ -169,14 +167,12 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
     feature, all without it, the base with it), mean, low, high, p, significant.
     """
     parts = []
-    for measure in MEASURES:
-        pairs = pairs_of(fits.features, measure)
-        named = pd.DataFrame({"feature": [*pairs], "measure": measure})
+    for measure, pairs in pairs_of(fits.features).items():
+        table = fits.tests(fits.gains(measure).to_numpy())
         place = int(measure == LOST)  # in a pair
-        shown = [pair[place] for pair in pairs.values()]
-        named["score"] = fits.scores[shown].mean().to_numpy()
-        gains = fits.gains(measure).to_numpy()
-        parts.append(named.join(gain_tests(gains, fits.groups)))
+        scores = [fits.scores[pair[place]].mean() for pair in pairs.values()]
+        named = {"feature": [*pairs], "measure": measure, "score": scores}
+        parts.append(pd.DataFrame(named).join(table))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -190,7 +186,7 @@ def classes_table(fits: SetScores) -> pd.DataFrame:
     for measure in MEASURES:
         gains = fits.gains(measure)
         cells = weights[:, :, None] * gains.to_numpy()[:, None, :]  # (N, K, F)
-        tests = gain_tests(cells.reshape(len(cells), -1), fits.groups, None)
+        tests = fits.tests(cells.reshape(len(cells), -1), None)
         table = tests[["mean", "low", "high"]].clip(-1, 1)
         table.index = pd.MultiIndex.from_product(
             [fits.labels.columns, gains.columns], names=["class", "feature"]
@@ -210,7 +206,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     """
     sizes, scores, every = sizes_of(fits.features), fits.scores, fits.every
     above_chance = every - scores[NONE].to_numpy()
-    gain = gain_tests(above_chance[:, None], fits.groups).iloc[0]
+    gain = fits.tests(above_chance[:, None]).iloc[0]
     if not (gain["significant"] and gain["mean"] > 0):
         return pd.DataFrame()
     _, fold = np.unique(fits.clips["fold"], return_inverse=True)
@@ -225,8 +221,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
         best = int(every_fold.argmax())
         rows.append((names[best], bool((chosen == best).all())))
         hits.append(scores[names].to_numpy()[np.arange(len(fold)), chosen[fold]])
-    lost = every[:, None] - np.stack(hits, axis=1)
-    tests = gain_tests(lost, fits.groups)
+    tests = fits.tests(every[:, None] - np.stack(hits, axis=1))
     allowed = (1 - ENOUGH) * gain["mean"]
     table = pd.DataFrame(rows, columns=["features", "agreed"])
     table["score"] = [column.mean() for column in hits]

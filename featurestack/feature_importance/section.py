@@ -27,7 +27,7 @@ from featurestack.feature_importance.importance import (
     read_importance,
 )
 from featurestack.results.config import digest
-from featurestack.scores.metrics import Floats, Ints, largest_first
+from featurestack.scores.metrics import largest_first
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
@@ -106,26 +106,6 @@ def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
 # ---- figures
 
 
-def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
-    """(…, 4): violet above zero, orange below, transparent for NaN.
-
-    The largest magnitude, or `least` if all are smaller, has the darkest colour.
-    """
-    largest = float(np.nanmax(np.abs(values), initial=0))
-    bound = max(largest, least)
-    places = np.nan_to_num(values / bound + 1) / 2  # from 0 to 1 in the colour map
-    colours = colormaps[SIGNED](places)
-    colours[np.isnan(values)] = 0
-    return colours
-
-
-def differing_most(values: Floats) -> Ints:
-    """The columns of `values` (R, K) whose rows differ most; NaN counts as 0."""
-    spread = np.nan_to_num(values).std(axis=0)
-    order = largest_first(spread)
-    return np.sort(order[:MANY_CLASSES])
-
-
 def points_or_dot(value: float) -> str:
     """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
     text = points(value, 0)
@@ -148,11 +128,15 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
-    """Draw `mean` of classes (rows) and features (columns)."""
+    """Draw `mean` of classes (rows) and features (columns): gains violet, losses
+    orange.
+    """
     means = classes.pivot(index="class", columns="feature", values="mean")
     means = means.loc[classes["class"].unique(), classes["feature"].unique()]
-    means = means.iloc[differing_most(means.to_numpy().T)]
-    colours = signed_colours(means.to_numpy(), least=0.01)
+    order = largest_first(means.fillna(0).to_numpy().std(axis=1))
+    means = means.iloc[np.sort(order[:MANY_CLASSES])]
+    bound = max(means.abs().max(axis=None), 0.01)  # has the darkest colour
+    colours = colormaps[SIGNED](means.to_numpy() / bound / 2 + 0.5)
     return heat_map(ax, means.map(points_or_dot), colours)
 
 

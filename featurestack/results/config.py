@@ -155,7 +155,9 @@ class Choice(Record):
     was chosen without this fold.
     """
 
-    candidates: tuple[str, ...]  # the features from which sets were chosen
+    # a row for each feature from which sets were chosen: its name, its own score with
+    # an interval, the folds that chose it, its difference to the highest
+    features: tuple[Mapping[str, Plain], ...]
     # the set that each fold is tested by, in the order of the run's folds
     sets: tuple[str, ...]
     models: tuple[str, ...]  # the model of each of these sets
@@ -166,6 +168,11 @@ class Choice(Record):
     recommended_model: str  # the model of its run
     recommended_score: float  # the score that chose it, by an exact model
     words: tuple[str, ...]  # the NAME=value words of the command
+
+    @property
+    def candidates(self) -> list[str]:
+        """The features from which sets were chosen."""
+        return [str(row["feature"]) for row in self.features]
 
     @property
     def agreeing(self) -> int:

@@ -98,14 +98,6 @@ def whole(clips, tmp_path_factory):
     )
 
 
-@pytest.fixture
-def ended(whole, options, tmp_path):
-    """Options of a copy of the whole answer, which may be changed."""
-    for name in PLACES:
-        shutil.copytree(whole.place / name, tmp_path / name)
-    return options
-
-
 def test_one_command_goes_from_a_folder_to_the_report(whole):
     found = whole.found
     assert found.page.is_file() and found.whole
@@ -142,9 +134,10 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
     ],
 )
 def test_speakers_are_asked_for_with_the_command_that_groups_them(
-    ended, tmp_path, found, said
+    whole, tmp_path, found, said
 ):
-    cache = Cache(tmp_path / "data" / "easy" / "features")
+    folder = whole.place / "data" / "easy" / "features"
+    cache = Cache(shutil.copytree(folder, tmp_path / "easy" / "features"))
     write_check(cache.folder, cache.clips, found)
     typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
     asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=False)
@@ -193,16 +186,6 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         assert runs[0] == "answer" and runs[1].startswith("answer-")
         page = page_text(Path("reports/my sounds/index.html"))
         assert "each fold tested, trained on the others" in page
-
-
-def test_the_page_names_damaged_files_of_the_choice_and_reports_the_rest(ended):
-    options = ended()
-    folder = options.runs / "easy" / "answer"
-    (folder / "features.csv").write_text("")
-    places = {name.upper(): getattr(options, name) for name in PLACES}
-    done("analysis", 1, DATASET=options.dataset, **places)
-    text = page_text(options.reports / "easy" / "index.html")
-    assert "features.csv cannot be read" in text and "What was chosen?" in text
 
 
 def write_sounds(folder, classes, number):

@@ -251,14 +251,13 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     run = RunFolder(
         place / "runs" / "d" / RunFolder(choice).config.choice.recommended_run
     )
-    (choice / "features.csv").write_text("of before")
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_choice(choice, {1: run}, None, None, None)
+        write_choice(choice, {1: run}, None, None)
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
