@@ -226,11 +226,9 @@ def find_answer(options: AnswerOptions) -> Answer:
     refuse_users_folder(options.reports / question.name)
     claim_run(question.folder, ())
     tell_time(question)
-    lock = Lock(question.folder / ".lock")
-    if not lock.take():
-        tell("waiting: another process answers this question")
     # a process that has waited finds everything done
-    with lock:
+    waiting = "another process answers this question"
+    with Lock(question.folder / ".lock", waiting=waiting):
         checked, whole = False, True
         if question.asked:
             dataset = question.asked.dataset

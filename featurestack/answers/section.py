@@ -10,7 +10,7 @@ from featurestack.analysis.page import Bar, Page, Section
 from featurestack.answers import CHOSEN, FEATURE_COLUMNS, NEXT, NUMBERS, SINGLE
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import without
-from featurestack.commandline.quantities import counted, first_names, percent, points
+from featurestack.commandline.quantities import counted, percent, points
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
@@ -127,12 +127,10 @@ def singles(features: pd.DataFrame, metric: str) -> str:
         low, high = points(second.difference_low), points(second.difference_high)
         difference += f" ({low} to {high})"
     clear = "a clear" if second.verdict == "worse" else "no clear"
-    texts = [f"{second.feature} less {best.feature}: {difference}, {clear} difference"]
-    for verdict, words in (("tied", "also tied"), ("worse", "clearly worse")):
-        names = [row.feature for row in others[1:] if row.verdict == verdict]
-        if names:
-            texts.append(f"{words}: {', '.join(first_names(names, NAMED))}")
-    return f"{sentence} {'; '.join(texts)}."
+    return (
+        f"{sentence} {second.feature} less {best.feature}: {difference}, {clear}"
+        " difference."
+    )
 
 
 def recommended(config: Choice, *, chance: bool) -> str:

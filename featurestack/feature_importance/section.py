@@ -1,6 +1,6 @@
 """The section of the report on importance, its figures and its sentences."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures import figure, row_height
 from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
 from featurestack.analysis.page import Page, Section
-from featurestack.analysis.runs import Problem
+from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.sentences import unsigned
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.next_step import report_line, without
@@ -60,10 +60,17 @@ def importance(page: Page) -> Section | None:
         page.writer.submit("importance", intervals=losses.rename(columns=columns))
     by_class = tables["classes"].query("measure == 'lost'")
     page.writer.submit("importance_by_class", classes=by_class)
-    sentences = what_matters(shown)
+    sentences, proposal = what_matters(shown), None
     if found.main:
-        best = found.main.best
-        sentences += other_clips(shown, best.clip_ids, best.config.clips)
+        if is_of(shown, found.main.best):
+            proposal = better_set(page, shown)
+        else:
+            again = f"FEATURES={' '.join(shown.features)}"
+            sentences.append(
+                "Importance was measured on other clips, labels, groups or folds than"
+                f" the best configuration: {make_command('importance', again)} measures"
+                " it again."
+            )
     return Section(
         "importance",
         "Importance",
@@ -74,21 +81,26 @@ def importance(page: Page) -> Section | None:
             "base": base_of(shown.features),
         },
         leads={"What matters?": " ".join(sentences)} if sentences else {},
-        proposal=better_set(page, shown),
+        proposal=proposal,
     )
+
+
+def is_of(measured: Importance, run: Run) -> bool:
+    """Whether importance was measured on a run's clips, with the labels, groups and
+    folds that it knows.
+    """
+    same = measured.tested == digest(sorted(run.clip_ids))
+    classes = {*measured.tables["classes"]["class"]}
+    same_labels = run.config.clips in ("", measured.data) and classes <= {*run.classes}
+    return same and same_labels
 
 
 def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
     """The training of a set that importance knows to be better than the best run; None
-    if it knows none, or has measured another question.
+    if it knows none.
     """
     found, smaller = page.found, shown.tables["smaller"]
-    if found.main is None or smaller.empty:
-        return None
-    best = found.main.best
-    classes = {*shown.tables["classes"]["class"]}
-    same = shown.tested == digest(sorted(best.clip_ids)) and classes <= {*best.classes}
-    if not same or {"W1", "W5"} & found.warnings.keys():
+    if smaller.empty or {"W1", "W5"} & found.warnings.keys():
         return None
     good = smaller[smaller["verdict"] == "as good"]
     scores = dict(zip(good["features"], good["score"]))  # the smallest first
@@ -194,18 +206,3 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
     if len(clear) < len(rows):
         text += "; without one of the others no loss is clear"
     return f"{text[0].upper()}{text[1:]}."
-
-
-def other_clips(measured: Importance, tested: Collection[str], data: str) -> list[str]:
-    """Says that importance was measured on other clips than the best run's, or before
-    labels, groups or folds have changed; `data` is the run's digest of them, if known.
-    """
-    same_clips = measured.tested == digest(sorted(tested))
-    if same_clips and data in ("", measured.data):
-        return []
-    again = make_command("importance", f"FEATURES={' '.join(measured.features)}")
-    text = (
-        "Importance was measured on other clips, labels, groups or folds than the best"
-        f" configuration: {again} measures it again."
-    )
-    return [text]

@@ -78,22 +78,14 @@ def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of
     assert np.array_equal(values, feature.compute(clip()))
 
 
-def test_further_stages_are_read_before_the_usual_ones(weights):
-    usual = variant("imagenet@of=mel").compute(clip())
-    every = variant("imagenet@of=mel,layers=123").compute(clip())
-    assert every.shape == (12288, 1)
-    np.testing.assert_allclose(every[4096:], usual, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("imagenet@of=modulation", "not frames in time"),
         ("imagenet", "as imagenet@of=mel"),
-        ("imagenet@of=mel,layers=32", "expected stages of 1 to 3 in order"),
     ],
 )
-def test_what_has_no_frames_or_stages_is_refused(weights, name, reason):
+def test_what_has_no_frames_is_refused(weights, name, reason):
     with refused(reason):
         variant(name).shape(RATE, RATE)
 

@@ -154,7 +154,8 @@ def address(here):
 
 def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
     digest = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
-    known = replace(KNOWN["yamnet"], url=f"{address}/yamnet.tflite", sha256=digest)
+    given = {"url": f"{address}/yamnet.tflite", "file": f"yamnet-{digest}.tflite"}
+    known = replace(KNOWN["yamnet"], **given)
     monkeypatch.setitem(KNOWN, "yamnet", known)
     with refused("network NETWORK=yamnet fetches"):
         find_network("yamnet")
@@ -167,8 +168,7 @@ def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
 def test_a_file_of_another_checksum_is_not_used(address, monkeypatch):
     known = replace(KNOWN["yamnet"], url=f"{address}/other")
     monkeypatch.setitem(KNOWN, "yamnet", known)
-    digest = hashlib.sha256(b"no network").hexdigest()
-    with refused(f"is not used: its SHA-256 is {digest}, expected 10c95ea3"):
+    with refused(r"yamnet-.*: its SHA-256 begins \w+ and not 10c95ea3"):
         find_network("yamnet", fetch=True)
     assert not list(networks.FOLDER.glob("*yamnet*"))
 

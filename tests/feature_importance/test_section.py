@@ -31,30 +31,19 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     )
 
 
-def proposed(trained=(), *, best=0.84, tested=("a", "b"), rows=("open",)):
+def proposed(trained=(), *, best=0.84, rows=("open",)):
     """The proposal for a best run and importance of three features, 95 % by ridge."""
-    runs = [SimpleNamespace(features=name, model="ridge") for name in trained]
-    run = SimpleNamespace(clip_ids=["b", "a"], classes=["cat", "dog"])
     found = SimpleNamespace(
-        main=SimpleNamespace(best=run),
         best=SimpleNamespace(score=SimpleNamespace(value=best)),
-        runs=runs,
+        runs=[SimpleNamespace(features=name, model="ridge") for name in trained],
         warnings={},
     )
-    job = SimpleNamespace(given=("DATASET=synth", "RUN=mel"))
-    tables = {
-        "smaller": pd.DataFrame([smaller("mel+mfcc", verdict) for verdict in rows]),
-        "classes": pd.DataFrame({"class": ["cat", "dog"]}),
-    }
+    smaller_sets = pd.DataFrame([smaller("mel+mfcc", verdict) for verdict in rows])
     shown = SimpleNamespace(
-        tables=tables,
-        tested=digest([*tested]),
-        data="",
-        features=("mel", "mfcc", "rms"),
-        every=0.95,
+        tables={"smaller": smaller_sets}, features=("mel", "mfcc", "rms"), every=0.95
     )
-    page = SimpleNamespace(found=found, job=job)
-    return section.better_set(page, shown)
+    job = SimpleNamespace(given=("DATASET=synth", "RUN=mel"))
+    return section.better_set(SimpleNamespace(found=found, job=job), shown)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +54,6 @@ def proposed(trained=(), *, best=0.84, tested=("a", "b"), rows=("open",)):
         ({"rows": ["as good"], "best": 0.94}, "mel+mfcc+rms (95.0"),
         ({"best": 0.95}, ""),
         ({"trained": ["rms+mel+mfcc"]}, ""),
-        ({"tested": ["a"]}, ""),
         ({"rows": []}, ""),  # all features are not better than chance
     ],
 )
@@ -79,15 +67,24 @@ def test_a_better_set_that_importance_knows_is_the_next_to_train(given, features
         assert reason.startswith(f"{score} % by ") and reason.endswith("importance")
 
 
-def test_other_clips_than_those_of_the_runs_are_said():
-    measured = SimpleNamespace(
-        features=("mel", "mfcc"), clips=2, tested=digest(["a", "b"]), data="old"
-    )
-    for unchanged in ("", "old"):
-        assert section.other_clips(measured, ["b", "a"], unchanged) == []
-    for other in ((["a", "b", "c"], "old"), (["a", "b"], "labels of today")):
-        (said,) = section.other_clips(measured, *other)
-        assert "importance FEATURES='mel mfcc' measures it again" in said
+@pytest.mark.parametrize(
+    ("clips", "data", "classes", "same"),
+    [
+        ("ba", "", ["cat", "dog"], True),
+        ("ba", "old", ["cat", "dog", "rain"], True),
+        ("bac", "old", ["cat", "dog"], False),
+        ("ba", "new", ["cat", "dog"], False),
+        ("ba", "old", ["animals"], False),
+    ],
+)
+def test_importance_of_other_clips_or_labels_than_a_runs_is_known(
+    clips, data, classes, same
+):
+    tables = {"classes": pd.DataFrame({"class": ["cat", "dog"]})}
+    measured = SimpleNamespace(tables=tables, tested=digest(["a", "b"]), data="old")
+    config = SimpleNamespace(clips=data)
+    run = SimpleNamespace(clip_ids=[*clips], classes=classes, config=config)
+    assert section.is_of(measured, run) == same
 
 
 CLASSES = {
