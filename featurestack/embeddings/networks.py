@@ -91,30 +91,18 @@ class FrontEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCard:
-    """Facts of a network that its file lacks.
+    """Facts of a network that its file lacks; docs/howto/bring-features.md explains
+    them.
 
-    sample_rate  Hz of the input
-    window       seconds of the input; by default the length that the network fixes,
-                 else the whole clip
-    hop          seconds from one window to the next; by default the window
     front_end    a network before the network; its windows and hop are in frames
-    pooling      how the vectors of all windows and frames become one: mean (the
-                 default), max, mean_std; none keeps them in order of time, as a feature
-                 map (D, vectors)
-    scale        factor of the samples, which are -1 to 1 (32768 for a network that
-                 expects 16-bit integers)
-    output       name of the output, if it is not the first; of a .tflite also the name
-                 or number of an inner tensor, or LAST_POINTWISE
-    layers       names of inner outputs, with blanks between them, that are read instead
-                 of the output: mean, maximum and deviation of each channel over map and
-                 windows; of a .tflite also numbers of tensors, or POINTWISE for every
-                 pointwise convolution
-    spectrogram  of a .tflite: the name or number of the tensor which YAMNet's
-                 spectrogram of 96 frames by 64 bands enters, computed from its
-                 definition in float in place of what the file has before it, or
-                 FIRST_CONVOLUTION for what the first convolution reads. A file without
-                 such a tensor, or '', keeps its own front end
-    source       origin and licence of the file, for people
+    pooling      how the vectors of all windows and frames become one; none keeps them
+                 in order of time, as a feature map (D, vectors)
+    output       of a .tflite also an inner tensor, or LAST_POINTWISE
+    layers       inner outputs that are read instead of the output: mean, maximum and
+                 deviation of each channel over map and windows
+    spectrogram  the tensor which YAMNet's spectrogram of 96 frames by 64 bands enters,
+                 computed from its definition in float in place of what the file has
+                 before it. A file without such a tensor, or '', keeps its own front end
     """
 
     sample_rate: int

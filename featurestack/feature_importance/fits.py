@@ -168,8 +168,7 @@ class Fits:
         """(n,) the part of the score of each clip that the parts answer."""
         answers = np.concatenate(self.answers(features, parts))
         labels, table = self.tested_clips(parts)
-        metric = self.plan.task.metric
-        return metric.clip_scores(labels, answers, table)
+        return self.plan.task.metric.clip_scores(labels, answers, table)
 
     def score(self, features: str, parts: Sequence[Part]) -> Estimate:
         """The task's score of the clips that the parts answer; its interval, if that is
@@ -181,8 +180,7 @@ class Fits:
         score = metric.score(labels, answers, table["fold"].to_numpy())
         if metric.pooled:
             return Estimate(score, np.nan, np.nan)
-        right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
-        correct = right[:, None].astype(float)
+        correct = metric.clip_scores(labels, answers, table)[:, None]
         groups = table["group"].to_numpy()
         ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
         return Estimate(score, low, high)

@@ -57,7 +57,7 @@ FALLING = 0.01  # share of the log loss between two strengths that is worth a se
 UNTESTED = 1e-3, (np.nan, 10.0, 0.0)
 
 
-class Choice(NamedTuple):
+class Solution(NamedTuple):
     """A kernel, a strength, and the logits of answers: factor * (answers - offset)."""
 
     kernel: str
@@ -151,7 +151,7 @@ class RidgeModel:
         z = self.standard.of(x)
         logits = z @ self.weight.T + self.bias
         if len(self.support):
-            squares = squared(z), squared(self.support)
+            squares = [np.einsum("nd,nd->n", own, own) for own in (z, self.support)]
             logits += similarities(z @ self.support.T, *squares) @ self.dual.T
         return logits
 
@@ -265,11 +265,6 @@ def names_of_kernels(z: NDArray[np.floating]) -> list[str]:
     return [PLAIN] if max(clips, numbers) > MOST else [PLAIN, MIXED]
 
 
-def squared(z: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(N,) the sums of squares of z (N, D)."""
-    return np.einsum("nd,nd->n", z, z)
-
-
 def similarities(
     products: NDArray[np.floating],
     squares: NDArray[np.floating],
@@ -329,20 +324,20 @@ def choose(
     groups: NDArray[np.generic],
     tested: NDArray[np.bool_],
     log_loss: LogLoss,
-) -> Choice:
+) -> Solution:
     """The kernel and strength of least log loss of the tested clips (N,), each
     recording left out.
     """
     root = np.sqrt(counts)[:, None]
 
-    def fitted(kernel: Kernel, strength: float) -> Choice:
+    def fitted(kernel: Kernel, strength: float) -> Solution:
         penalty = len(targets) * strength
         dual, errors = kernel.solve(root * targets, penalty, groups)
         answers = targets - errors / root
         found = UNTESTED[1]
         if tested.any():
             found = log_loss(answers[tested], targets[tested], counts[tested])
-        return Choice(kernel.name, strength, *found, root * dual, answers)
+        return Solution(kernel.name, strength, *found, root * dual, answers)
 
     if not tested.any():
         return fitted(kernels[0], UNTESTED[0])
@@ -354,7 +349,7 @@ def choose(
     return min(choices, key=lambda choice: choice.loss)
 
 
-def lowest(fitted: Callable[[float], Choice], first: int, *, every: bool) -> Choice:
+def lowest(fitted: Callable[[float], Solution], first: int, *, every: bool) -> Solution:
     """The choice with the least loss, of every strength or downhill from the first."""
     at = cache(lambda place: fitted(float(STRENGTHS[place])))
     last = len(STRENGTHS) - 1
@@ -364,7 +359,7 @@ def lowest(fitted: Callable[[float], Choice], first: int, *, every: bool) -> Cho
     for step in (-1, 1):
         while 0 <= best + step <= last and at(best + step).loss < at(best).loss:
             best += step
-    chosen: Choice = at(best)
+    chosen: Solution = at(best)
     if best not in (0, last):
         return chosen
     before = at(1 if best == 0 else last - 1)

@@ -14,23 +14,20 @@ from featurestack.commandline.words import options_of
 def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     taken = []
     run = SimpleNamespace(name="mel")
-    facts = {"remarks": (), "headline": "mel", "page": Path("p"), "whole": True}
-    made = {
-        "extract": SimpleNamespace(folder=tmp_path, features=["mel"]),
-        "fit": run,
-        "report": SimpleNamespace(**facts),
-    }
+    built = {"remarks": (), "headline": "mel", "page": Path("p"), "whole": True}
 
-    def function(name):
-        def take(**given):
-            taken.append(given)
-            several = isinstance(given.get("features"), list)
-            return [made[name]] * 2 if several else made[name]
+    def fit(**given):
+        taken.append(given)
+        return [run] * 2 if isinstance(given["features"], list) else run
 
-        return take
+    def extract(**given):
+        taken.append(given)
+        return SimpleNamespace(folder=tmp_path, features=["mel"])
 
-    for name in made:
-        monkeypatch.setattr(demos.functions, name, function(name))
+    monkeypatch.setattr(demos.functions, "fit", fit)
+    monkeypatch.setattr(demos.functions, "extract", extract)
+    report = SimpleNamespace(**built)
+    monkeypatch.setattr(demos.functions, "report", lambda **given: report)
     table = pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]})
     monkeypatch.setattr(demos, "clips", lambda **given: table)
     scores = "featurestack.results.run_folder.configuration_score"
@@ -44,7 +41,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     )
     assert lines[1] == "  2 clips, 2 classes in five pairs, 2 folds   (0.0 s)"
     assert commands[-1].endswith("analysis DATASET=synth DATA=d")
-    extracted, trained, compared, _ = taken
+    extracted, trained, compared = taken
     assert extracted["jobs"] == 3
     assert (trained["model"], trained["epochs"]) == ("resnet18", 6)
     assert compared["features"] == ["mel", "mel+chroma+tempogram"]
