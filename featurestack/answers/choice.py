@@ -261,13 +261,10 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
         if name in cache.features
     }
     most = max(counts.values(), default=0)
-    kept = []
     for name, count in counts.items():
         if count < most:
             tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
-        else:
-            kept.append(name)
-    return kept
+    return [name for name, count in counts.items() if count == most]
 
 
 def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions:

@@ -141,36 +141,26 @@ def test_a_clips_values_depend_on_no_clip_before(installed):
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
-@pytest.fixture
-def address(here):
-    """A server that gives yamnet.tflite, and `other`, which is something else."""
+def test_the_feature_fetches_its_file_and_uses_no_other(here, monkeypatch, capsys):
     served = here / "served"
     served.mkdir()
     shutil.copy(NETWORK, served)
     (served / "other").write_bytes(b"no network")
-    with serving(partial(SimpleHTTPRequestHandler, directory=str(served))) as place:
-        yield place
-
-
-def test_the_feature_fetches_its_file(address, monkeypatch, capsys):
     digest = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
-    given = {"url": f"{address}/yamnet.tflite", "file": f"yamnet-{digest}.tflite"}
-    known = replace(KNOWN["yamnet"], **given)
-    monkeypatch.setitem(KNOWN, "yamnet", known)
     with refused("network NETWORK=yamnet fetches"):
         find_network("yamnet")
-    assert len(variant(NAME).recorded["file"]) == 32
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(served))) as address:
+        other = replace(KNOWN["yamnet"], url=f"{address}/other")
+        monkeypatch.setitem(KNOWN, "yamnet", other)
+        with refused(r"yamnet-.*: its SHA-256 begins \w+ and not 10c95ea3"):
+            find_network("yamnet", fetch=True)
+        assert not list(networks.FOLDER.glob("*yamnet*"))
+        given = {"url": f"{address}/yamnet.tflite", "file": f"yamnet-{digest}.tflite"}
+        monkeypatch.setitem(KNOWN, "yamnet", replace(other, **given))
+        assert len(variant(NAME).recorded["file"]) == 32
     file = networks.FOLDER / "yamnet.tflite"
     assert file.read_bytes() == NETWORK.read_bytes()
     assert "Apache-2.0" in capsys.readouterr().err
-
-
-def test_a_file_of_another_checksum_is_not_used(address, monkeypatch):
-    known = replace(KNOWN["yamnet"], url=f"{address}/other")
-    monkeypatch.setitem(KNOWN, "yamnet", known)
-    with refused(r"yamnet-.*: its SHA-256 begins \w+ and not 10c95ea3"):
-        find_network("yamnet", fetch=True)
-    assert not list(networks.FOLDER.glob("*yamnet*"))
 
 
 @pytest.mark.parametrize("size", [100_000, 0])
