@@ -167,7 +167,6 @@ def environment() -> jinja2.Environment:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "listed": quantities.listed,
         "slug": slug,
-        "command": make_command,
         "breakable": breakable,
     }
     made.tests["known"] = pd.notna

@@ -31,7 +31,7 @@ from featurestack.scores.metrics import (
     tested_run,
 )
 from featurestack.scores.significance import accuracy_interval, recording_sums
-from featurestack.scores.tasks import Task, Tensor
+from featurestack.scores.tasks import Task
 
 # ---- scores of one set of predictions
 
@@ -184,9 +184,6 @@ class Classes(Task):
 
     def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
         return pd.Index(classes).get_indexer(text)
-
-    def activation(self, logits: Tensor) -> Tensor:
-        return logits.softmax(-1)
 
 
 CLASSES = Classes("classes", "label")

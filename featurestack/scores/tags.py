@@ -39,7 +39,7 @@ from featurestack.scores.metrics import (
     names_of,
     tested_run,
 )
-from featurestack.scores.tasks import Task, Tensor
+from featurestack.scores.tasks import Task
 
 # number of classes that are named, from the least average precision up
 LEAST_PRECISE = 3
@@ -330,9 +330,6 @@ class Tags(Task):
         known = each.isin([*classes, ""]).groupby(level=0).all()
         targets[~known.to_numpy()] = -1
         return targets
-
-    def activation(self, logits: Tensor) -> Tensor:
-        return logits.sigmoid()
 
 
 TAGS = Tags()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.registry import object_at
@@ -27,17 +27,6 @@ TASKS = {
     "tags": "featurestack.scores.tags:TAGS",
     "events": "featurestack.sound_events.task:EVENTS",
 }
-
-
-class Logits(Protocol):
-    """A tensor (A, B, K) of logits; torch is not imported here."""
-
-    def softmax(self, dim: int) -> Self: ...
-
-    def sigmoid(self) -> Self: ...
-
-
-Tensor = TypeVar("Tensor", bound=Logits)
 
 
 class Task(ABC):
@@ -69,9 +58,9 @@ class Task(ABC):
     def targets(self, text: pd.Series[str], classes: Sequence[str]) -> Ints:
         """The targets in the table's column; -1 for a clip of other classes."""
 
-    @abstractmethod
-    def activation(self, logits: Tensor) -> Tensor:
-        """Probabilities (…, K) of logits (…, K)."""
+    def activation(self, logits: Any) -> Any:
+        """Probabilities (…, K) of a tensor of logits (…, K)."""
+        return logits.sigmoid() if self.multilabel else logits.softmax(-1)
 
     def digests(
         self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
