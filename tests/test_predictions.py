@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import featurestack as fs
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
@@ -272,6 +274,14 @@ def test_names_of_models_may_be_paths(tmp_path):
     names = {"models/a": given["m0"], "../../b": given["m1"]}
     table = fs.compare(names, labels, groups, folds).table
     assert table["model"].tolist() == ["models/a", "../../b"]
+
+
+def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my model.csv").touch()
+    two = [Path("my model.csv"), Path("other.csv")]
+    for text, paths in (("my model.csv", two[:1]), ("'my model.csv' other.csv", two)):
+        assert [*AnalysisOptions.build({"predictions": text}).predictions] == paths
 
 
 def test_runs_are_compared_as_predictions_are(tmp_path):

@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -173,8 +174,13 @@ def value_of(
 ) -> Any:
     """The value of this text; RequestError if it has another type."""
     if several:
-        words = text.replace(",", " ") if kind in (int, float) else text
-        return tuple(value_of(name, word, kind) for word in words.split())
+        words = (text.replace(",", " ") if kind in (int, float) else text).split()
+        if kind is Path and os.path.lexists(os.path.expanduser(text)):  # noqa: PTH111
+            words = [text]  # one path may hold blanks
+        elif kind is Path and "'" in text:  # a list of such paths, as a shell has it
+            with suppress(ValueError):
+                words = shlex.split(text)
+        return tuple(value_of(name, word, kind) for word in words)
     for other in others:
         if text == str(other):
             return other
