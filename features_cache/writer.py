@@ -35,7 +35,7 @@ from joblib import cpu_count
 from numpy.typing import DTypeLike, NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError
-from featurestack.commandline.quantities import size
+from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Handle, claimed, claims
 from featurestack.features_cache.hdf5 import (
@@ -125,7 +125,8 @@ class FinishedClips:
     row_of: NDArray[np.intp]  # the row of a clip in the file, -1 if it has none
     file: FeatureFile | None = None
     fits: bool = False  # whether the file has exactly these clips, in this order
-    note: str = ""  # why the file cannot be used; '' if it can or there is none
+    # lines on a file that is made again and on damaged feature maps
+    notes: Sequence[str] = ()
 
 
 def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
@@ -133,15 +134,17 @@ def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
     none = np.zeros(len(wanted.ids), bool)
     nothing = FinishedClips(none, none, np.full(len(wanted.ids), -1))
     try:
-        file = read_header(wanted.folder / f"{spec.stored}.h5")
+        path = wanted.folder / f"{spec.stored}.h5"
+        file = read_header(path)
         row_of = rows_of(wanted.ids, file.clip_ids)
     except FileNotFoundError:
         return nothing
     except DamagedFile as damage:
-        return replace(nothing, note=damage.reason)
+        return replace(nothing, notes=[f"made again: {damage.reason}"])
     if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
         what = "other parameters, audio settings, code or type than asked for"
-        return replace(nothing, note=f"{file.path.name} was made with {what}")
+        note = f"made again: {path.name} was made with {what}"
+        return replace(nothing, notes=[note])
     checked = none.copy()
     checked[wanted.part] = not is_verified(file.path)
     status = file.status(row_of, wanted.keys, checked)
@@ -149,7 +152,14 @@ def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
     done = status.done
     if wanted.read_only:  # clips that failed stay missing
         done = done | has_failed(wanted.folder, wanted.clips, [spec.stored])
-    return FinishedClips(done, status.damaged, row_of, file, fits)
+    notes = []
+    if count := int(status.damaged.sum()):
+        maps = counted(count, "damaged feature map")
+        notes.append(f"computed again: {maps} of {spec.stored}")
+    if path.is_symlink() and not done[wanted.part].all():
+        fits = False
+        notes.append(f"made again: {path.name} is a link, whose file stays as it is")
+    return FinishedClips(done, status.damaged, row_of, file, fits, notes)
 
 
 @dataclass(frozen=True)
@@ -165,15 +175,9 @@ class Missing:
         """Rows of the clips that lack a feature."""
         return np.flatnonzero(self.todo.any(axis=1))
 
+    @property
     def notes(self) -> list[str]:
-        """Lines on files that are made again and on damaged feature maps."""
-        lines = [f"made again: {clips.note}" for clips in self.stored if clips.note]
-        for clips in self.stored:
-            if clips.file and (count := int(clips.damaged.sum())):
-                maps = "feature map" if count == 1 else "feature maps"
-                which = f"{count:,} damaged {maps} of {clips.file.stored}"
-                lines.append(f"computed again: {which}")
-        return lines
+        return [note for clips in self.stored for note in clips.notes]
 
 
 def missing(wanted: Wanted) -> Missing:
@@ -184,10 +188,6 @@ def missing(wanted: Wanted) -> Missing:
         stored = list(threads.map(compare, wanted.specs))
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
-    for feature, file in enumerate(wanted.files):
-        if file.is_symlink() and todo[:, feature].any() and stored[feature].file:
-            note = f"{file.name} is a link, whose file stays as it is"
-            stored[feature] = replace(stored[feature], fits=False, note=note)
     sizes = {
         spec.stored: len(todo) * spec.clip_bytes
         for spec, clips in zip(wanted.specs, stored)

@@ -109,7 +109,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
 
     def describe(lacking: Missing) -> None:
-        print(*lacking.notes(), describe_work(asked, lacking), sep="\n", flush=True)
+        print(*lacking.notes, describe_work(asked, lacking), sep="\n", flush=True)
 
     if complete := nothing_missing(asked):
         describe(complete)
