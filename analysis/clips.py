@@ -224,7 +224,7 @@ def clip_audio(
     players = {}
     left = most
     for clip in progress(
-        [clip for clip in wanted if clip in sources], label="audio", unit="clip"
+        [clip for clip in wanted if clip in sources], label="audio", unit="clips"
     ):
         if left <= 0:
             break

@@ -101,7 +101,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     runs = list(job.runs)
     if cache and not options.run:
         runs = of_today(runs, cache)
-    read, problems = load_runs(progress(runs, label="reading", unit="run"))
+    read, problems = load_runs(progress(runs, label="reading", unit="runs"))
     found = findings(
         read,
         [*(Problem("cache", text, "damaged") for text in damage), *problems],

@@ -38,7 +38,7 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.results.config import digest
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.results.selection import select_one
+from featurestack.results.selection import digest_of_clips, select_one
 from featurestack.scores.significance import FAMILY_LEVEL
 from featurestack.storage.csv_files import read_csv
 
@@ -87,11 +87,27 @@ def predictions_in(
     remarks = []
     if truth is not None and len(clips) < len(truth):
         remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
+    if truth is not None and (other := other_label(frame, clips)):
+        remarks.append(other)
     if (clips["group"] == clips["clip_id"]).all():
         remarks.append("no column `group`: clips count as independent recordings")
     task = "tags" if tags else "classes"
     clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
-    return Predictions(clips, scores, task, tuple(remarks))
+    table = "" if truth is None else digest_of_clips(truth)
+    return Predictions(clips, scores, task, tuple(remarks), table)
+
+
+def other_label(frame: pd.DataFrame, clips: pd.DataFrame) -> str:
+    """A remark if the rows have other labels than the dataset's `clips`; else ''."""
+    own = frame.get("label", clips["target"]).str.strip()
+    other = own[(own != "") & (own != clips["target"])]
+    if other.empty:
+        return ""
+    first = other.index[0]
+    return (
+        f"{len(other)} of {counted(len(own), 'clip')} had another label in the table,"
+        f" the first {other[first]}; the dataset's count, here {clips['target'][first]}"
+    )
 
 
 def clips_of(frame: pd.DataFrame) -> pd.DataFrame:

@@ -58,6 +58,12 @@ def test_labels_of_the_dataset_are_found_by_file_names(tmp_path):
         read(tmp_path, text.replace("a.flac", "x.wav"), TRUTH)
 
 
+def test_other_labels_than_those_of_the_dataset_are_said(tmp_path):
+    text = "clip,label,owl,jay\na,owl,0.9,0.1\nb,jay,0.2,0.8\nc,jay,0.2,0.8\n"
+    first, *_ = read(tmp_path, text, TRUTH).remarks
+    assert "1 of 3 clips had another label in the table, the first jay" in first
+
+
 def test_several_labels_of_a_clip_are_tags(tmp_path):
     run = run_of(tmp_path, "clip,label,a,b\n1,a;b,0.9,0.8\n2,b,0.1,0.7\n3,,0.2,0.9\n")
     assert run.config.task == "tags"

@@ -323,7 +323,7 @@ class FigureWriter:
     def close(self) -> None:
         """Draw and write every file."""
         for figure in progress(
-            list(self.saved.values()), label="drawing", unit="figure"
+            list(self.saved.values()), label="drawing", unit="figures"
         ):
             for file in figure.files:
                 drawn = content_of(figure.name, file, figure.data)

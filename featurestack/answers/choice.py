@@ -296,7 +296,7 @@ def train(
     jobs = [*zip(folds, choice.sets)]
     jobs += [(fold, later) for fold, own in jobs if own != later]
     runs = {}
-    for fold, name in progress(jobs, label="training", unit="folds"):
+    for fold, name in progress(jobs, label="training", unit="trainings"):
         with silenced():
             wanted = run_options(options, name, models[name])
             runs[name] = execute(replace(wanted, folds=(fold,)), joined_from)

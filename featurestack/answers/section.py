@@ -176,5 +176,7 @@ def surer(
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not (has_networks or perfect):
         fetch = make_command("network", "NETWORK=yamnet")
-        texts.append(f"{fetch} fetches {LAYERS}; then repeat this answer.")
+        given = any(word.startswith("FEATURES=") for word in words)
+        how = "add embedding@model=yamnet to FEATURES and " if given else ""
+        texts.append(f"{fetch} fetches {LAYERS}; then {how}repeat this answer.")
     return " ".join(texts)

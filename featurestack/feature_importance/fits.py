@@ -248,7 +248,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
     recordings and clips (means over folds), and mAP, or accuracy with the ends of its
     95 % interval.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for channels in parse_list(options.features):
         features = "+".join(map(str, channels))
         asked = part_of(options, FitOptions, features=features)
@@ -268,6 +268,9 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
                 "low": score.low,
                 "high": score.high,
             }
+            # of few recordings, two parts can be the same: the larger is meant
+            if rows and row == {**rows[-1], "part": part}:
+                rows.pop()
             rows.append(row)
     return pd.DataFrame(rows).dropna(axis=1, how="all")
 
@@ -302,7 +305,7 @@ def curve_summary(curve: pd.DataFrame) -> str:
             f"{features}: the second half of the recordings brings {points(gain)}"
             f" points of {title} in this one draw"
         )
-    lines.append("the model is small, so only the shape of a curve counts")
+    lines.append("ridge is a small model, so only the shape of a curve counts")
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from featurestack.commandline.next_step import report_line, without
 from featurestack.commandline.quantities import counted, percent, points
 from featurestack.feature_importance import ImportanceOptions
 from featurestack.feature_importance.importance import (
+    ALONE,
     FILE,
     FOLDER,
     Importance,
@@ -167,6 +168,15 @@ def what_matters(measured: Importance) -> list[str]:
     every = f"{counted(len(measured.features), 'feature')}, by ridge"
     tables = measured.tables
     if tables["smaller"].empty:
+        features = tables["features"]
+        alone = features[features["measure"] == ALONE]
+        if alone["low"].isna().all():
+            best = alone.loc[alone["score"].idxmax()]
+            text = (
+                f"There are too few recordings for a verdict; {best['feature']} has the"
+                f" highest score by itself, {percent(best['score'])} %."
+            )
+            return [text]
         return [f"All {every}, are not clearly better than chance."]
     losses = tables["features"].query("measure == 'lost'").to_dict("records")
     return [smaller_set(tables["smaller"], every), lost_by_feature(losses)]

@@ -37,6 +37,7 @@ class Predictions:
     scores: pd.DataFrame  # a column for each class; a row of zeros is no prediction
     task: str  # classes, categories or tags
     remarks: tuple[str, ...] = ()
+    table: str = ""  # digest of the dataset's table, if it has the labels
 
 
 def write_imported(
@@ -86,6 +87,7 @@ def write_imported(
         family=digest([source, run.name]),
         hash=digest([source, run.name]),
         protocol=protocol,
+        clips=predictions.table,
         source=source,
         remarks=predictions.remarks,
     )

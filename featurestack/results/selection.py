@@ -25,7 +25,7 @@ from featurestack.features_cache.names import (
     is_cache,
     parse_channel,
 )
-from featurestack.features_cache.table import CLIP_COLUMNS
+from featurestack.features_cache.table import CLIP_COLUMNS, originals
 from featurestack.results.config import RunConfig, digest
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
 from featurestack.scores.tasks import task_of
@@ -161,16 +161,20 @@ def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
     return cache.clips[cache.readable([*map(parse_channel, config.cache)])]
 
 
+def digest_of_clips(table: pd.DataFrame) -> str:
+    """The digest of what a table says of its clips, but their paths."""
+    return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
+
+
 def digests(cache: Cache, stored: Iterable[str], table: pd.DataFrame) -> dict[str, Any]:
     """The digests of what the table says of the clips, but their paths, and of each
     feature's fingerprints of them.
     """
     keys = cache.keys[table.index]
     values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
-    clips = table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist()
     return {
         "cache": {name: digest(numbers) for name, numbers in values.items()},
-        "clips": digest(clips),
+        "clips": digest_of_clips(table),
     }
 
 
@@ -186,8 +190,10 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
     """Whether a run would be trained on the same data today. So does a run whose
-    features the cache lacks, or that was made elsewhere: nothing says so.
+    features the cache lacks. Imported predictions belong to the labels of their day.
     """
+    if config.made_by == "import":
+        return config.clips in ("", digest_of_clips(originals(cache.clips)))
     if not config.cache or not {*config.cache} <= {*cache.features}:
         return True
     try:

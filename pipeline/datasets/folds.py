@@ -143,8 +143,11 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             " differs between source recordings"
         )
     fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
-    note = f"GROUP={group} fits {fitting}; the others are groups of their own"
-    return table, [note] if alone.any() else []
+    if not alone.any():
+        return table, []
+    others = f"the others, such as {table['clip_id'][alone].iloc[0]}"
+    note = f"GROUP={group} fits {fitting}; {others}, are groups of their own"
+    return table, [note]
 
 
 def draw_folds(

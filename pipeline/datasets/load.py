@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError, make_command
-from featurestack.commandline.quantities import counted, listed
+from featurestack.commandline.quantities import counted, is_or_are, listed
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips, read_index
@@ -306,9 +306,9 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
     names = [f"{clip} ({length:.4g} s)" for clip, length in cut.items()]
     longest = math.ceil(1000 * float(cut.iloc[0])) / 1000
     return (
-        f"{len(cut)} of {counted(len(seconds), 'clip')} are cut to {duration:.4g} s:"
-        f" {listed(names)}; DURATION={longest:g} keeps them whole, with"
-        f" {padding(seconds.to_numpy(), longest):.0%} padding"
+        f"{len(cut)} of {counted(len(seconds), 'clip')} {is_or_are(len(cut))} cut to"
+        f" {duration:.4g} s: {listed(names)}; DURATION={longest:g} keeps them whole,"
+        f" with {padding(seconds.to_numpy(), longest):.0%} padding"
         " (docs/howto/datasets.md)"
     )
 

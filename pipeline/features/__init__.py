@@ -232,7 +232,7 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
         for channel in channels:
             if not FEATURES.knows(channel.name):
                 own = {parse_channel(name).name for name in stored}
-                usual = {*FEATURES.complete(), *own}
+                usual = {*FEATURES.complete(), *own, "all", "small"}
                 raise RequestError(
                     nearest("feature", channel.name, usual, FEATURES.special)
                 )

@@ -17,6 +17,8 @@ from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.hdf5 import read_header
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.predictions import predictions_in
+from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select
 from featurestack.train import run
@@ -75,8 +77,13 @@ def test_another_label_fold_or_group_is_other_data(options, finished, column, tm
     table = clip_table()
     table.loc[0, column] = {"label": "dog", "fold": 2, "group": "cat10"}[column]
     other = fill(tmp_path / "other", table)
-    assert not is_of_today(finished.config, Cache(other))
-    assert is_of_today(finished.config, Cache(folder))
+    scores = pd.DataFrame(1 / 3, clip_table().index, clip_table()["label"].unique())
+    truth = Cache(folder).clips
+    given = predictions_in(scores.astype(str).assign(clip=truth["clip_id"]), truth)
+    imported = write_imported(given, tmp_path / "runs" / "little" / "mine", source="x")
+    for each in (finished, imported):
+        assert not is_of_today(each.config, Cache(other))
+        assert is_of_today(each.config, Cache(folder))
 
 
 def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
