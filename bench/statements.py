@@ -299,12 +299,13 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
         truth = float(np.mean(right))
     found = findings(*load_runs([run]))
     said = f"{sentences.headline(found)} {sentences.sure(found)}"
+    claims_better = said.replace("No configuration is clearly better than chance", "")
     score = found.best.score
     return {
         "truth": truth,
         "points above": 100 * (score.value - truth),
         "interval holds it": score.low <= truth <= score.high,
-        "better": "clearly better than chance" in said and "not clearly" not in said,
+        "better": "clearly better than chance" in claims_better,
         "differs": any(own.verdict == "clearly worse" for own in found.ranked),
         "recommended": found.state != "chance",
     }

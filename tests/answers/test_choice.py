@@ -172,7 +172,7 @@ def useless(tmp_path_factory):
 
 def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless):
     _, found = useless
-    assert found.headline.startswith("The choice from 3 features is not clearly better")
+    assert found.headline.startswith("No configuration is clearly better than chance")
     assert "highest" not in f"{found.headline} {found}"
     assert found.lines[0] == f"d: {found.headline}"
     html = found.page.read_text(encoding="utf-8")
