@@ -63,7 +63,7 @@ def run_config(options=OPTIONS, **given):
 
 def choice_of(config, **given):
     """The configuration of a choice of features inside the folds, of one set."""
-    own = {"candidates": ("mel",), "sets": ("mel",), "models": ("linear",)}
+    own = {"features": ({"feature": "mel"},), "sets": ("mel",), "models": ("linear",)}
     own |= {"runs": ("mel-linear",), "words": ("DATASET=made",)}
     own |= {"recommended": "mel", "recommended_run": "mel-linear"}
     own |= {"recommended_model": "linear", "recommended_score": 0.5}
