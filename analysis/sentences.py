@@ -270,11 +270,13 @@ def features(f: Findings) -> str:
         return ""
     first, second, *_ = alike
     model = ranking_of(f).setting_of(first.run)
-    return (
-        f"Of the {len(alike)} feature sets trained with {model}, {first.run.features}"
-        f" has the highest {f.score}, {percent(first.score.value)} %;"
-        f" {second.run.features} reaches {percent(second.score.value)} %."
-    )
+    text = f"Of the {len(alike)} feature sets trained with {model}"
+    most = f"the highest {f.score}, {percent(first.score.value)} %"
+    names = first.run.features, second.run.features
+    if second.score.value == first.score.value:
+        return f"{text}, {names[0]} and {names[1]} have {most}."
+    reached = percent(second.score.value)
+    return f"{text}, {names[0]} has {most}; {names[1]} reaches {reached} %."
 
 
 def combine(f: Findings) -> str:

@@ -19,6 +19,7 @@ import contextlib
 import copy
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -31,7 +32,7 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import Auto
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, tell_once
 from featurestack.results.config import Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks import Task
@@ -70,6 +71,7 @@ NEGLIGIBLE = 1e-3
 CARD_CLIPS = 8
 # cuBLAS has one workspace a stream, which makes its sums deterministic
 WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+NO_KERNEL = " does not have a deterministic implementation"  # torch's warning
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
@@ -94,13 +96,7 @@ class Compute(Way):
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = rounded
             torch.backends.cudnn.allow_tf32 = rounded
-            # a search for the fastest kernel may find another one each time
-            torch.backends.cudnn.benchmark = False
-            torch.backends.cudnn.deterministic = True
-            # torch warns of what has no such kernel; use_deterministic_algorithms would
-            # import the compiler, a second
-            torch.set_deterministic_debug_mode("warn")
-            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+            use_deterministic_kernels()
 
     def place(self, network: nn.Module) -> nn.Module:
         network = network.to(self.device)
@@ -168,6 +164,41 @@ def device_of(text: str) -> str:
     if kind == "cuda":
         torch.cuda.set_device(place)
     return kind
+
+
+def use_deterministic_kernels() -> None:
+    """Let CUDA give the same bits each time; torch warns of what cannot."""
+    # a search for the fastest kernel may find another one each time
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    # torch.use_deterministic_algorithms would import the compiler, a second
+    torch.set_deterministic_debug_mode("warn")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def named_operations() -> Iterator[None]:
+    """Tell once which operations in it have no deterministic kernel: torch warns of
+    each, in the forward pass or the backward pass.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    names = set()
+    for warning in caught:
+        name, found, _ = str(warning.message).partition(NO_KERNEL)
+        if found:
+            names.add(name)
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    if names:
+        warnings.filterwarnings("ignore", f".*{NO_KERNEL}")
+        tell_once(
+            f"no deterministic kernel on this card for {', '.join(sorted(names))}:"
+            " another run of the same seed may differ"
+        )
 
 
 def threads_of(number: int | Auto) -> int:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
+IDLE = 0.9  # share of free memory of a card that nothing else uses
+MOST_BESIDE = 5  # folds side by side on one card: so many were measured
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -68,9 +70,22 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
     if len(devices) > 1:
         train_side_by_side(plan.options)
         return
+    if named == "auto" and devices == ["cuda"] and "WORLD_SIZE" not in os.environ:
+        tell_idle_card(len(folds))
     if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # torchrun's, of the GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     train_run(plan, share_of(folds), devices[0], bar)
+
+
+def tell_idle_card(folds: int) -> None:
+    """Say how to train folds side by side on a card that nothing else uses."""
+    free, total = torch.cuda.mem_get_info()
+    if folds > 1 and free > IDLE * total:
+        words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
+        tell_once(
+            f'this card is nearly idle: DEVICE="{words}" trains folds side by side'
+            " (on an H200 five took 43 s instead of 64)"
+        )
 
 
 def share_of(folds: Sequence[int]) -> Sequence[int]:

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1
+# what a seed needs for the same bytes, of a card and of a processor
+SAME_BYTES = (
+    "kind of card, versions, precision, channels_last",
+    "kind of processor, versions, precision, channels_last, threads",
+)
 OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 LOCK = ".lock"  # held while run.json is read and written anew
@@ -155,7 +160,8 @@ def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:
     """Write a new run's run.json, or how a run that has begun computes from here on. Of
     two processes that begin a run, the second finds how the first one computes.
     """
-    way = Way(**vars(compute))
+    same_bytes = SAME_BYTES[compute.device == "cpu"]
+    way = Way(**vars(compute) | {"same_bytes": same_bytes})
     with Lock(plan.path / LOCK):
         if plan.begun:
             known = RunFolder(plan.path).config

@@ -7,6 +7,7 @@ versions and number of threads, the same seed gives the same bytes, also for a f
 was killed and continued.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epochs,
 )
-from featurestack.train.compute import Compute, agreed, preferred
+from featurestack.train.compute import Compute, agreed, named_operations, preferred
 from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
@@ -102,6 +103,8 @@ class Trainer:
         # both passes as a CUDA graph; a method here would be a circle, which keeps the
         # fold's clips in memory
         self.gradients: Passes | None = None
+        # whether operations that have no deterministic kernel on a card are told
+        self.named = compute.device != "cuda"
         if compute.device == "cuda" and self.captured:
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
@@ -131,7 +134,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).config.computed if plan.begun else None
         if begun and begun.device == device:  # the run continues with the same bits
-            proposed = Compute(**vars(begun))
+            proposed = Compute(**vars(begun) | {"same_bytes": ""})
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:
@@ -251,8 +254,10 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=self.compute.layout)
-        passes = self.gradients or self.both_passes
-        loss, logits = passes(x, targets)
+        with contextlib.nullcontext() if self.named else named_operations():
+            passes = self.gradients or self.both_passes
+            loss, logits = passes(x, targets)
+        self.named = True
         if self.training.clip:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)

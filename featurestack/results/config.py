@@ -145,6 +145,8 @@ class Way(Record):
     precision: str = "fp32"
     channels_last: bool = False  # memory layout of the network's input
     threads: int = 1  # threads of one process
+    # what has to be the same for the same bytes of predictions by the same seed
+    same_bytes: str = ""
 
 
 MadeBy = Literal["train", "own loop", "choice", "import"]

@@ -4,6 +4,7 @@ found.
 """
 
 import os
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from featurestack.train import compute
-from featurestack.train.compute import Compute, disagreement, preferred
+from featurestack.train.compute import Compute, agreed, disagreement, preferred
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import CrossEntropy
 from featurestack.train.options import RunOptions
@@ -59,6 +60,38 @@ def test_cublas_is_deterministic_before_cuda_starts(monkeypatch):
     )
     assert compute.device_of("auto") == "cuda"
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_operations_without_a_deterministic_kernel_are_told_in_one_line(flags, capsys):
+    compute.use_deterministic_kernels()
+
+    def step():
+        x = torch.ones(4, requires_grad=True)
+        (x * 2).put_(torch.tensor([1]), torch.tensor([2.0])).sum().backward()
+
+    with pytest.warns(UserWarning, match="of a library") as heard:
+        with compute.named_operations():
+            step()
+            warnings.warn("of a library", stacklevel=1)
+        step()  # torch warns again, and is not heard
+    assert len(heard) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and "no deterministic kernel on this card for put_" in told[0]
+
+
+def test_a_card_compares_a_step_of_few_clips(monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        compute, "disagreement", lambda network, way, batch, _: compared.append(batch)
+    )
+    for device in ("cpu", "cuda"):
+        agreed(
+            Compute(device=device, precision="bf16"),
+            None,
+            batch(size=32),
+            CROSS_ENTROPY,
+        )
+    assert [(len(x), len(y)) for x, y in compared] == [(32, 32), (8, 8)]
 
 
 def batch(shape=(2, 16, 16), size=6):

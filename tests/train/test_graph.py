@@ -7,6 +7,7 @@ import torch
 from tqdm import tqdm
 
 from featurestack.commandline.terminal import tell_once
+from featurestack.train import trainer
 from featurestack.train.compute import Compute
 from featurestack.train.models import resolve
 from featurestack.train.optimisation import Replayed, captured_passes
@@ -90,3 +91,13 @@ def test_models_with_dropout_and_own_models_are_not_captured(capsys):
     assert "CUDA graph: the model has dropout" in capsys.readouterr().err
     assert captured_passes(network, trained, own=True) is trained
     assert "CUDA graph: the model is your own" in capsys.readouterr().err
+
+
+def test_a_card_captures_and_a_processor_does_not(options, monkeypatch):
+    monkeypatch.setattr(trainer, "captured_passes", lambda *given: given)
+    data = load(options, 1)
+    network = build("cnn4", 1, 4, (16, 16))
+    for device, captures in (("cuda", True), ("cpu", False)):
+        own = Trainer(data, network, Compute(device=device))
+        captured = network, own.both_passes, False
+        assert (own.gradients == captured) is captures

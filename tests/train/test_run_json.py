@@ -6,9 +6,13 @@ import copy
 import json
 from types import SimpleNamespace
 
+from torch import nn
+
 from featurestack.results.config import OF_EVERY_RUN, RunConfig, content_of, read_config
-from featurestack.results.run_folder import find
+from featurestack.results.run_folder import RunFolder, find
 from featurestack.train import run_json
+from featurestack.train.compute import Compute
+from featurestack.train.plan import make_plan
 from featurestack.train.run_json import finished_alone, joined_from
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 from tests.refusal import refused
@@ -74,6 +78,15 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
     ):
         with refused(rf"run.json cannot be read \(.*{said}\): train it again"):
             read_config(changed(content, place, *value), RunConfig, "run.json")
+
+
+def test_run_json_says_how_the_run_computes_now(options):
+    plan = make_plan(options)
+    for threads in (1, 2, 2):
+        compute = Compute(device="cpu", threads=threads)
+        run_json.record(plan, nn.Linear(6, 1), compute)
+        way = RunFolder(plan.path).config.computed
+        assert way.threads == threads and way.same_bytes.endswith("threads")
 
 
 def test_a_finished_run_is_not_written_to(options, finished):
