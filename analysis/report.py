@@ -1,6 +1,7 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-Nothing is trained, and nothing is written outside the report's folder.
+Nothing is trained, and nothing is written outside the report's folder. A figure is
+drawn again if its data or a version changed.
 """
 
 import json
@@ -35,7 +36,7 @@ from featurestack.storage.files import is_file, may_write
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 PAGE = "index.html"
-SUMMARY = ".report.json"  # a report's row of the list
+SUMMARY = ".report.json"  # digests of a report's figures, and its row of the list
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
@@ -91,8 +92,19 @@ def files_of_report(folder: Path) -> OwnFiles:
     return OwnFiles(folder, NO_DATA)
 
 
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The content of SUMMARY; empty if it or a file of the report is damaged."""
+    own = files_of_report(folder)
+    if own.is_whole() and own.is_own(SUMMARY):
+        with suppress(OSError, ValueError):
+            content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
+            return content
+    return {}
+
+
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     """Make the report of one dataset."""
+    figures = read_summary(job.folder).get("figures", {})
     own = files_of_report(job.folder)
     own.require(PAGE, "REPORTS or NAME")
     cache, features, damage = readable_cache(job.cache)
@@ -109,7 +121,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
     )
-    writer = FigureWriter(own, for_print=options.paper, unit=found.unit)
+    writer = FigureWriter(own, figures, for_print=options.paper, unit=found.unit)
     page = Page(job, options, writer, found, cache, features)
     add_sections(page)
     writer.close()
@@ -120,7 +132,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
         page.methods = methods_text(found, cache)
     built = write(page)
-    own.write({SUMMARY: json.dumps(listed_row(found))})
+    summary = {"figures": writer.digests, "listed": listed_row(found)}
+    own.write({SUMMARY: json.dumps(summary)})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
     for name in own.remove_others():
@@ -146,11 +159,9 @@ def listed_row(found: Findings) -> dict[str, Any]:
 
 def list_reports(reports: Path) -> None:
     """Write index.html of the folder: a row for each report, linked to it."""
-    listed = {}
-    for file in sorted(reports.glob(f"*/{SUMMARY}")):
-        with suppress(OSError, ValueError):
-            if files_of_report(file.parent).is_own(SUMMARY):
-                listed[file.parent.name] = json.loads(file.read_bytes())
+    summaries = sorted(reports.glob(f"*/{SUMMARY}"))
+    rows = {file.parent.name: read_summary(file.parent) for file in summaries}
+    listed = {name: kept["listed"] for name, kept in rows.items() if "listed" in kept}
     html = render("reports.html", reports=listed)
     OwnFiles(reports, LISTED).write({PAGE: html})
 

@@ -5,9 +5,10 @@ A figure is a function of arrays, names and an `ax` of any size. It draws into t
 and returns it, and neither reads nor writes files. `@figure` enters it in FIGURES,
 where the report and the tests find it. Probabilities and rates are given from 0 to 1.
 
-A report submits its figures to one FigureWriter, whose `close` draws them. The page
-shows SVG, or WebP of feature maps; papers also get PDF, and PNG at 300 dpi, 85 and 175
-mm wide.
+A report submits its figures to one FigureWriter, whose `close` draws those that changed
+or lack a file. A digest of name, data and versions shows whether a figure changed. The
+page shows SVG, or WebP of feature maps; papers also get PDF, and PNG at 300 dpi, 85 and
+175 mm wide.
 
 Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
 kinds of colour blindness.
@@ -20,10 +21,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import joblib
 import matplotlib
 from matplotlib import figure as mpl
 from matplotlib import font_manager
@@ -33,8 +36,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
+from featurestack.commandline import VERSION
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
+from featurestack.storage.files import is_file
 from featurestack.storage.own_files import OwnFiles
 
 Draw = Callable[..., Axes]
@@ -248,6 +253,8 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
+# a figure is drawn again by other ones
+VERSIONS = [VERSION, version("matplotlib")]
 FOLDER = "figures"
 
 
@@ -258,6 +265,7 @@ class SavedFigure:
     name: str
     caption: str
     stem: str
+    digest: str
     files: tuple[Path, ...]
     data: dict[str, Any]
 
@@ -296,15 +304,23 @@ class SavedFigure:
 
 
 class FigureWriter:
-    """Writes the files of submitted figures to the folder `figures` among `own` files.
+    """Writes the files of submitted figures to the folder `figures` among `own` files,
+    unless they are there and their digest is in `kept` (name -> digest).
 
     `for_print` adds PDF and PNG; `unit` replaces "source recording" in captions.
     """
 
     def __init__(
-        self, own: OwnFiles, *, for_print: bool = False, unit: str = "source recording"
+        self,
+        own: OwnFiles,
+        kept: Mapping[str, str] | None = None,
+        *,
+        for_print: bool = False,
+        unit: str = "source recording",
     ) -> None:
         self.own = own
+        self.folder = own.folder / FOLDER
+        self.kept = dict(kept or {})
         self.for_print = for_print
         self.unit = unit
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
@@ -312,22 +328,37 @@ class FigureWriter:
     def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
         """Enter the figure `name`; `stem` names its files, else its name does."""
         stem = stem or name
+        digest = joblib.hash((name, VERSIONS, PAGE_WIDTH, WIDTHS, data))
         ending = "webp" if FIGURES[name].pixels else "svg"
         names = [f"{stem}.{ending}", f"{stem}-{PHONE}.{ending}"]
         if self.for_print:
             names += [f"{stem}.pdf", f"{stem}-85mm.png", f"{stem}-175mm.png"]
-        files = tuple(self.own.folder / FOLDER / file for file in names)
+        files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.unit)
-        self.saved[stem] = SavedFigure(name, caption, stem, files, data)
+        self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Name -> digest of each file, also of those that are kept for papers."""
+        kept = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
+        return kept | {
+            file.name: figure.digest
+            for figure in self.saved.values()
+            for file in figure.files
+        }
 
     def close(self) -> None:
-        """Draw and write every file."""
+        """Draw and write every file that changed or is missing."""
         for figure in progress(
             list(self.saved.values()), label="drawing", unit="figures"
         ):
             for file in figure.files:
-                drawn = content_of(figure.name, file, figure.data)
-                self.own.write({f"{FOLDER}/{file.name}": drawn}, durable=False)
+                name = f"{FOLDER}/{file.name}"
+                if self.kept.get(file.name) == figure.digest and is_file(file):
+                    self.own.keep([name])
+                else:
+                    drawn = content_of(figure.name, file, figure.data)
+                    self.own.write({name: drawn}, durable=False)
 
 
 def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:

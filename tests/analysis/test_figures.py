@@ -168,14 +168,20 @@ def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_
         assert width == pytest.approx(millimetres / 25.4 * 300, abs=1)
 
 
-def test_the_same_data_gives_the_same_file_and_what_the_user_made_stays(tmp_path):
-    def written():
-        writer = FigureWriter(files_of_report(tmp_path))
-        writer.submit("intervals", **INTERVALS)
+def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_drawn_again(
+    tmp_path,
+):
+    def written(kept, **given):
+        writer = FigureWriter(files_of_report(tmp_path), {"intervals.svg": kept})
+        writer.submit("intervals", **INTERVALS | given)
         writer.close()
-        return writer.saved["intervals"].files[0]
+        saved = writer.saved["intervals"]
+        return saved.digest, saved.files[0].read_text()
 
-    first = written().read_text()
-    assert written().read_text() == first
-    written().write_text("edited")
-    assert written().read_text() == "edited"
+    first = written("")
+    (tmp_path / "figures" / "intervals.svg").unlink()
+    assert written(first[0]) == first
+    again = written(first[0], label="another label")
+    assert "another label" in again[1]
+    (tmp_path / "figures" / "intervals.svg").write_text("edited")
+    assert written(again[0]) == (first[0], "edited")  # what the user made stays

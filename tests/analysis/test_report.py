@@ -1,4 +1,7 @@
-"""The report as a whole: its files, its remarks, bad input, and nothing done twice."""
+"""The report as a whole: its files, its remarks, bad input, and nothing done twice.
+
+Figures are stubs here, except in the session's report.
+"""
 
 import re
 import shutil
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from featurestack.analysis import figures
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions, jobs
 from featurestack.analysis.ranking import AgainstChance
@@ -15,12 +19,13 @@ from featurestack.analysis.report import (
     SUMMARY,
     build_report,
     list_reports,
+    read_summary,
 )
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import NO_DATA
-from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
+from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -30,12 +35,20 @@ ARTEFACTS |= {"accuracy": 0.62, "chance": 0.25}
 
 
 @pytest.fixture(autouse=True)
-def stubs(request):
-    """Figures are not drawn, except in the session's report."""
+def stubs(request, monkeypatch):
+    """The names of the figures' files, in the order in which they would be drawn;
+    nothing is drawn.
+    """
     if "reported" in request.fixturenames:
         request.getfixturevalue("reported")
-    with no_figures():
-        yield
+    drawn = []
+
+    def draw(name, file, data):
+        drawn.append(file.name)
+        return draw_nothing(name, file, data)
+
+    monkeypatch.setattr(figures, "content_of", draw)
+    return drawn
 
 
 def within(folder, spelled=str):
@@ -103,6 +116,18 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
         build(workshop.options(reports=tmp_path))
 
 
+def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
+    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports")
+    build(options)
+    make_run(options.runs, workshop.table, MadeRun(), "tones")
+    build(options)
+    assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.curves-phone.svg"]
+    stubs.clear()
+    make_run(options.runs, workshop.table, MadeRun(features="rms", skill=0.3), "tones")
+    build(options)
+    assert stubs == ["rms-resnet18.curves.svg", "rms-resnet18.curves-phone.svg"]
+
+
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
     folders = {name: tmp_path / name for name in ("runs", "reports")}
     options = workshop.options(**folders)
@@ -146,6 +171,8 @@ def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
         (folder / SUMMARY).write_text(damaged)
         list_reports(tmp_path)
         assert "tones/index.html" not in (tmp_path / "index.html").read_text()
+    (folder / "tables" / "clips.csv").unlink()
+    assert read_summary(folder) == {}  # all figures are drawn anew
 
 
 def test_own_sounds_are_checked_first_and_a_leak_is_told(workshop, tmp_path):
