@@ -1,18 +1,23 @@
-"""A training step by several loops, on a card if there is one, else on the processor:
+"""A training step by several loops, then folds and predictions by the commands, on a
+card if there is one, else on the processor:
 
     python -m bench.step
-    python -m bench.step GRID=32x32 BATCH=8 STEPS=2     small, to try it
+    python -m bench.step GRID=32x32 BATCH=8 STEPS=2 EPOCHS=1     small, to try it
 
 ResNet-18 on batches of three channels of noise; speed does not depend on the clips. The
 usual loop has torch's DataLoader, fp32 and the loss of each step; the others have their
 batch on the device, and `the trainer` is that of `make train` with its augmentation. A
-time is the mean of STEPS steps after some that are not timed. docs/tables/gpu.csv holds
-a result.
+time is the mean of STEPS steps after some that are not timed, for BATCH clips. Then
+`make train` and `make predict` are timed on the synthetic sounds. docs/tables/gpu.csv
+holds a result.
 """
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -34,7 +39,7 @@ from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import Trainer
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
-CLASSES = 10
+CLASSES, FOLDS, FULL = 10, 5, 256  # FULL: clips that keep a card busy
 UNTIMED = 4
 Step = Callable[[], object]
 
@@ -47,10 +52,11 @@ class StepBenchOptions(Options):
     batch: int = option(32, "clips in a step", least=2)
     steps: int = option(50, "timed steps", least=1)
     workers: int = option(8, "processes of the usual loop's DataLoader", least=0)
+    epochs: int = option(40, "epochs of the commands that train", least=1)
 
 
 def step(options: StepBenchOptions) -> int:
-    """Print the milliseconds of a step by each loop."""
+    """Print the milliseconds of a step by each loop, and the commands' seconds."""
     device = device_of(options.device)
     with tempfile.TemporaryDirectory() as scratch:
         plan = noise(Path(scratch), options, device)
@@ -63,11 +69,50 @@ def step(options: StepBenchOptions) -> int:
             loops["one CUDA graph"] = graph
         for way, call in loops.items():
             line(way, timed(call, options.steps, device))
+        with suppress(Exception):  # of many classes: it may lack a C++ compiler
+            compiled = bare(plan, compute, options.batch, compiled=True)
+            line("torch.compile", timed(compiled, options.steps, device))
+        if device == "cuda":
+            full = timed(bare(plan, compute, FULL, graph=True), options.steps, device)
+            line(f"one CUDA graph, batches of {FULL}", full * options.batch / FULL)
         trainer = trainer_of(plan, compute)
         for _ in range(2):  # the first epoch prepares
             epoch = trainer.train_epoch(tqdm(disable=True))
         line("the trainer", epoch["seconds"] / options.steps)
+    with tempfile.TemporaryDirectory() as scratch:
+        time_commands(Path(scratch), options, device)
     return 0
+
+
+def time_commands(folder: Path, options: StepBenchOptions, device: str) -> None:
+    """Print the seconds of one fold, of all one after another and side by side, and of
+    the predictions of all clips' files.
+    """
+    synth = ["DATASET=synth", f"DATA={folder / 'data'}"]
+    featurestack("features", *synth, f"FEATURES={' '.join(SHAPES)}")
+    train = ["train", *synth, "WEIGHTS=none", f"EPOCHS={options.epochs}"]
+    train += [f"GRID={options.grid}", f"BATCH={options.batch}"]
+    beside = "cuda:0 " * FOLDS if device == "cuda" else "cpu cpu"
+    for way, *words in (
+        ("one fold", f"DEVICE={device}", "FOLDS=1"),
+        (f"{FOLDS} folds", f"DEVICE={device}"),
+        (f"{FOLDS} folds side by side", f"DEVICE={beside.strip()}", "THREADS=1"),
+    ):
+        runs = f"RUNS={folder / way.replace(' ', '_')}"
+        print(f"{way:<40}{featurestack(*train, *words, runs):>8.1f} s", flush=True)
+    answers = [f"OUT={folder / 'answers.csv'}", f"REPORTS={folder / 'reports'}"]
+    audio = f"AUDIO={folder / 'data' / 'synth' / 'audio'}"
+    run = [synth[1], f"RUNS={folder / 'one_fold'}", "RUN=last", f"DEVICE={device}"]
+    seconds = featurestack("predict", *run, audio, *answers)
+    print(f"{'predict, all clips':<40}{seconds:>8.1f} s")
+
+
+def featurestack(*words: str) -> float:
+    """Seconds of a command; CalledProcessError if it fails."""
+    command = [sys.executable, "-m", "featurestack", *words]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
 
 
 def line(way: str, seconds: float) -> None:
@@ -118,9 +163,18 @@ def usual(plan: Plan, device: str, options: StepBenchOptions) -> Step:
     return one
 
 
-def bare(plan: Plan, compute: Compute, clips: int, *, graph: bool = False) -> Step:
+def bare(
+    plan: Plan,
+    compute: Compute,
+    clips: int,
+    *,
+    compiled: bool = False,
+    graph: bool = False,
+) -> Step:
     """The trainer's step on one batch that lies on the device."""
     trainer = trainer_of(plan, compute)
+    if compiled:
+        trainer.network = torch.compile(trainer.network)  # type: ignore[assignment]
     passes: Passes = trainer.both_passes
     recorded = Replayed(trainer.network, passes, cuda_graph)
     trainer.gradients = recorded if graph else passes
