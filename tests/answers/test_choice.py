@@ -1,6 +1,7 @@
 """Features are chosen for each test fold without a clip of this fold."""
 
 import re
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
-from featurestack.answers import FEATURE_COLUMNS, AnswerOptions
+from featurestack.answers import FEATURE_COLUMNS, AnswerOptions, choice
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
     Scores,
@@ -147,6 +148,26 @@ def test_an_answer_from_other_features_says_that_it_replaces_the_former(
         )
         assert said == told
     assert {*found.alone} == {"f0", "f2"}
+
+
+def test_no_clips_of_the_choice_are_in_memory_while_sets_are_trained(
+    tmp_path, monkeypatch
+):
+    brought(tmp_path / "d" / "features", noise(1, 2), folds=3)
+    made, fits_of, train = [], choice.fits_of, choice.train
+
+    def noted(plan):
+        fits = fits_of(plan)
+        made.append(weakref.ref(fits))
+        return fits
+
+    def trained(*given):
+        assert [each() for each in made] == [None]
+        return train(*given)
+
+    monkeypatch.setattr(choice, "fits_of", noted)
+    monkeypatch.setattr(choice, "train", trained)
+    assert answered(tmp_path).whole
 
 
 def test_of_few_clips_that_are_like_chance_nothing_is_proposed(tmp_path):
