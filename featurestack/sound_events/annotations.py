@@ -8,34 +8,26 @@ recordings.
                a backslash have frequencies
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
-Frequencies are kept for the tables of detections: a model of frames has none.
-
 If a row names no recording, the table's own name does: `a.txt` and
-`a.Table.1.selections.txt` belong to `a.wav`. Times are in seconds, or in milliseconds
-if a header says so: `Start (ms)`, `onset_ms`. A mark without
-an end, or whose end is its start, is an event of POINT seconds around it.
-
-`make events` writes them as events.csv next to the table of clips: MARK_COLUMNS, with
-absolute paths; `read_marks` reads it. Tables that `predict` wrote into a folder of
-annotations are none until somebody corrects them: they are left out.
+`a.Table.1.selections.txt` belong to `a.wav`. `make events` writes MARK_COLUMNS as
+events.csv next to the table of clips, with absolute paths; `read_marks` reads it.
 """
 
 import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import (
     RequestError,
     make_command,
     nearest,
-    quoted,
     shortened,
 )
 from featurestack.features_cache.cache import Cache
@@ -83,6 +75,8 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
+LOST = "left out, in the missing part of a recording"
+NUMBERS = dict.fromkeys(("start", "end", "low", "high"), float)
 OF_RAVEN = ("Selection", "View", "Channel")  # Raven's own columns hold no labels
 Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
@@ -109,9 +103,8 @@ class Recordings:
     """Finds recordings by the names that tables give them."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self.paths = [*paths]
         self.named = defaultdict[str, list[str]](list)  # by name, with and without .wav
-        for path in self.paths:
+        for path in paths:
             name = plain_path(path)
             for text in {name.name, name.stem}:
                 self.named[text].append(path)
@@ -151,12 +144,14 @@ def read_events(
     recordings: Mapping[str, float],
     options: LabelOptions | None = None,
     usual: str = "",
+    truncated: Collection[str] = (),
 ) -> Annotations:
     """Read the events of annotation tables.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
     usual       the column of labels in other tables: it counts where a table has it
+    truncated   recordings of which a part is missing, with the events in it
 
     Rows of other recordings are left out and remarked. An event that is listed twice
     counts once. An event that lasts beyond its recording ends with it. A RequestError
@@ -166,7 +161,7 @@ def read_events(
     noted: Noted = defaultdict(dict)
     paths = annotation_tables(tables, noted)
     known = Recordings(recordings)
-    events: list[tuple[object, ...]] = []
+    parts = [pd.DataFrame(columns=[*ROWS, "where"])]
     annotated = set[str]()
     for name, path in paths.items():
         own = known.of_table(path, name)
@@ -179,24 +174,19 @@ def read_events(
         except UnknownTable:
             if own or len(paths) == 1:
                 raise
-            rows = pd.DataFrame(columns=[*ROWS])  # any other file of the folder
+            rows = parts[0]  # any other file of the folder
         if not own and not rows["file"].any():
             noted["tables that fit no recording"][name] = None
             continue
         if rows.empty:
             noted["tables without an event"][name] = None
-        annotated |= {own} - {""}
-        for where, file, row in of_recordings(rows, path, own, known, noted):
-            start, end, label, *box = row
-            annotated.add(file)
-            if math.isnan(start) and math.isnan(end):
-                continue  # the recording is silent
-            start, end = span_of(where, start, end, file, recordings[file])
-            if end > recordings[file]:
-                noted["events that end with their recording"][where] = None
-                end = recordings[file]
-            for own_label in labels_of_event(label or options.label, where):
-                events.append((file, start, end, own_label, *box))
+        rows["where"] = [f"{path}, line {line}" for line in rows.index]
+        named = [*zip(rows["file"], rows["where"])]
+        files = [known.find(plain_path(f), w) if f else own for f, w in named]
+        missing = [f or w for (f, w), found in zip(named, files) if not found]
+        noted["recordings that are not in AUDIO=, left out"] |= dict.fromkeys(missing)
+        annotated |= {own, *files} - {""}
+        parts.append(rows.assign(file=files)[[file != "" for file in files]])
     if not annotated:
         first = next(iter(paths))
         raise RequestError(
@@ -204,31 +194,60 @@ def read_events(
             f" the first recording {next(iter(recordings))}; expected names as in a.wav"
             " and a.txt, or a column file"
         )
+    rows = pd.concat(parts, ignore_index=True)
+    events = events_in(rows, recordings, options.label, truncated, noted)
     remarks = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
+        if of
     ]
-    table = pd.DataFrame(events, columns=[*MARK_COLUMNS])
-    table = table.astype(dict.fromkeys(("start", "end", "low", "high"), float))
-    table = table.drop_duplicates([*EVENT_COLUMNS])  # Raven's views of one event
-    table = table.sort_values([*EVENT_COLUMNS], ignore_index=True)
-    return Annotations(table, frozenset(annotated), tuple(remarks))
+    return Annotations(events, frozenset(annotated), tuple(remarks))
 
 
-def of_recordings(
-    rows: pd.DataFrame, path: Path, own: str, known: Recordings, noted: Noted
-) -> Iterator[tuple[str, str, Sequence[Any]]]:
-    """Where each row stands, its recording and its other cells; `own` is the recording
-    of rows that name none. Rows of unknown recordings are noted and left out.
+def events_in(
+    rows: pd.DataFrame,
+    recordings: Mapping[str, float],
+    unnamed: str,
+    truncated: Collection[str],
+    noted: Noted,
+) -> pd.DataFrame:
+    """The MARK_COLUMNS of rows, which have ROWS and `where`, the place of each for
+    messages; `unnamed` is the label of events that have none.
     """
-    for line, named, *cells in rows.itertuples():
-        where = f"{path}, line {line}"
-        file = known.find(plain_path(named), where) if named else own
-        if file:
-            yield where, file, cells
-        else:
-            missing = noted["recordings that are not in AUDIO=, left out"]
-            missing[named or where] = None
+    rows = rows.dropna(subset=["start", "end"], how="all").astype(NUMBERS)
+    seconds = rows["file"].map(recordings).astype(float)
+    lost = rows["file"].isin([*truncated]) & (rows["start"] >= seconds)
+    noted[LOST] |= dict.fromkeys(rows["where"][lost])
+    rows, seconds = rows[~lost], seconds[~lost]
+    point = rows["start"] == rows["end"]  # a mark without length
+    before = (rows["start"] - POINT / 2).round(DIGITS).clip(lower=0)
+    after = (rows["end"] + POINT / 2).round(DIGITS)
+    start = rows["start"].mask(point, np.minimum(rows["start"], before))
+    end = rows["end"].mask(point, after)
+    possible = (start >= 0) & (start <= end) & ~(start >= seconds)
+    if not possible.all():
+        row = rows[~possible].iloc[0]
+        raise RequestError(
+            f"{row['where']}: the event lasts from {row['start']:g} to {row['end']:g}"
+            f" s; expected a start and an end, in seconds, within the"
+            f" {recordings[row['file']]:.6g} s of {row['file']}"
+        )
+    longer = (end > seconds) & ~rows["file"].isin([*truncated])
+    noted["events that end with their recording"] |= dict.fromkeys(
+        rows["where"][longer]
+    )
+    labels = rows["label"].replace("", unnamed).str.split(SEPARATOR)
+    rows = rows.assign(start=start, end=np.fmin(end, seconds), label=labels)
+    rows = rows.explode("label")
+    rows["label"] = rows["label"].str.strip()
+    events = rows[rows["label"] != ""]
+    if len(unlabelled := rows.index.difference(events.index)):
+        raise RequestError(
+            f"{rows['where'][unlabelled[0]]}: the event has no label; write one, or"
+            " give LABEL= for such events"
+        )
+    events = events.drop_duplicates([*EVENT_COLUMNS])  # Raven's views of one event
+    return events.sort_values([*EVENT_COLUMNS], ignore_index=True)[[*MARK_COLUMNS]]
 
 
 def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
@@ -268,32 +287,6 @@ def read_rows(path: Path, options: LabelOptions, usual: str) -> pd.DataFrame:
     return pd.DataFrame(columns=[*ROWS])
 
 
-def span_of(
-    where: str, start: float, end: float, file: str, seconds: float
-) -> tuple[float, float]:
-    """Start and end of an event, of POINT seconds around a mark without length."""
-    if start == end:
-        end = round(start + POINT / 2, DIGITS)
-        start = min(start, max(0.0, round(start - POINT / 2, DIGITS)))
-    if not 0 <= start <= end or start >= seconds:
-        raise RequestError(
-            f"{where}: the event lasts from {start:g} to {end:g} s; expected a start"
-            f" and an end, in seconds, within the {seconds:.6g} s of {file}"
-        )
-    return start, end
-
-
-def labels_of_event(cell: str, where: str) -> list[str]:
-    """The labels of an event, separated by `;`."""
-    labels = [label.strip() for label in cell.split(SEPARATOR) if label.strip()]
-    if not labels:
-        raise RequestError(
-            f"{where}: the event has no label; write one, or give LABEL= for such"
-            " events"
-        )
-    return labels
-
-
 def seconds_of(where: str, column: str, text: str) -> float:
     """The seconds in a cell, NaN of a blank one."""
     number = cell_number(text) if text else math.nan
@@ -316,9 +309,9 @@ def label_track(path: Path, text: str) -> pd.DataFrame:
     rows: dict[int, list[object]] = {}
     for line, content in enumerate(text.split("\n"), 1):
         first, *cells = map(str.strip, content.split("\t"))
-        if first.startswith("\\"):
-            for own in list(rows.values())[-1:]:
-                own[4:6] = (frequency(cell) for cell in (*cells, "", "")[:2])
+        if first.startswith("\\") and rows:
+            last = [*rows][-1]
+            rows[last][4:6] = (frequency(cell) for cell in (*cells, "", "")[:2])
         if first.startswith("\\") or not (first or any(cells)):
             continue
         where = f"{path}, line {line}"
@@ -336,10 +329,13 @@ def table_rows(
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
     of = find_columns(path, list(table), options.column, usual)
-    if len(table) and not (of["label"] or options.label):
+    labels = of["label"] not in OF_RAVEN and (of["label"] or options.label)
+    if len(table) and not labels:
+        others = [name for name in table if name not in {*of.values(), *OF_RAVEN}]
         raise RequestError(
-            f"{path}, line 1: no column is known to hold labels (label,"
-            f" Annotation, Species, …); {remedy_of_labels(table, of)}"
+            f"{path}, line 1: no column is known to hold labels (label, Annotation,"
+            f" Species, …); give COLUMN={' or '.join(others) or 'NAME'}, or LABEL=NAME,"
+            " the same for all events"
         )
     cells = {role: table[name] if name else "" for role, name in of.items()}
     rows = pd.DataFrame(cells, table.index).map(str.strip)
@@ -397,18 +393,6 @@ def find_columns(
     return {**of, "label": column or of["label"]}
 
 
-def remedy_of_labels(table: pd.DataFrame, of: Mapping[str, str]) -> str:
-    """The words that give a table's events labels: its other columns of text, those of
-    fewest values first.
-    """
-    known = {*of.values(), *OF_RAVEN}
-    others = table[[name for name in table if name not in known]]
-    texts = others.columns[others.map(cell_number).isna().any()]
-    names = others[texts].nunique().sort_values(kind="stable").index[:3]
-    ways = [quoted(f"COLUMN={name}") for name in names]
-    return f"give {' or '.join([*ways, 'LABEL=NAME, the same for all events'])}"
-
-
 def read_marks(cache: Cache) -> pd.DataFrame:
     """MARK_COLUMNS of events.csv; RequestError if it is missing or damaged."""
     file = Path(cache.source).with_name(EVENTS_FILE)
@@ -418,10 +402,9 @@ def read_marks(cache: Cache) -> pd.DataFrame:
             f" needs one of {make_command('events')}"
         )
     with damage_named(file, "make events writes it again"):
-        text = dict.fromkeys(("file", "label", "column"), str)
-        numbers = dict.fromkeys(("start", "end", "low", "high"), float)
+        kinds = dict.fromkeys(MARK_COLUMNS, str) | NUMBERS
         unknown = dict.fromkeys(("low", "high"), "")
         events = pd.read_csv(
-            file, dtype=text | numbers, keep_default_na=False, na_values=unknown
+            file, dtype=kinds, keep_default_na=False, na_values=unknown
         )
         return events[[*MARK_COLUMNS]]

@@ -5,10 +5,8 @@ piece overlaps the one before: the values of a feature near an end of a clip lac
 follows, and the frames there are taken from the other piece.
 
     <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
-                 recording, or the block of one): a dataset like any other
+                 recording, or one of the BLOCKS of a single recording)
     events.csv   next to it: events.annotations
-
-A single recording is cut into BLOCKS groups, to train and test on parts of it.
 
 No torch.
 """
@@ -41,7 +39,6 @@ from featurestack.results.config import StoredChannel
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.annotations import (
     EVENTS_FILE,
-    MARK_COLUMNS,
     read_events,
 )
 from featurestack.sound_events.frames import Frames, are_exclusive
@@ -70,10 +67,9 @@ class Measured(NamedTuple):
     rates: dict[str, int]  # samples a second in the file
 
     @property
-    def promised(self) -> dict[str, float]:
-        """Recording -> its seconds for tables, which may name a missing part."""
-        unknown = dict.fromkeys(self.problems, math.nan)
-        return self.seconds | unknown | dict.fromkeys(self.truncated, math.inf)
+    def of_all(self) -> dict[str, float]:
+        """Every recording -> its seconds, NaN if they are not known."""
+        return dict.fromkeys(self.problems, math.nan) | self.seconds
 
 
 def measure_recordings(recordings: Mapping[str, Path], channel: int = 0) -> Measured:
@@ -147,25 +143,17 @@ def cut_blocks(seconds: Mapping[str, float], number: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["file", "start", "end", "group"])
 
 
-class Placed(NamedTuple):
-    """The places of the frames of pieces.
-
-    order  (n,) the pieces' positions in the table that was given, by stretch and time
-    own    (n, T) bool: frames that are taken from each of these pieces
-    frames the frames of the stretches, in the order of own[i, j] from left to right
-    """
-
-    order: Ints
-    own: NDArray[np.bool_]
-    frames: Frames
-
-
-def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Placed:
+def place(
+    clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]
+) -> tuple[Ints, NDArray[np.bool_], Frames]:
     """The frames of pieces in their stretches; each is taken from the piece in which it
     lies farther from an end.
 
     clips    path, start, end, group, fold
     offsets  (T,) seconds of a piece's frames after its start
+
+    The order (n,) of the pieces by stretch and time, which of the frames (n, T) of each
+    of these pieces are taken, and these frames from left to right.
     """
     order = np.lexsort((clips["start"], clips["group"]))
     clips = clips.iloc[order]
@@ -189,7 +177,7 @@ def place(clips: pd.DataFrame, offsets: Floats, classes: Sequence[str]) -> Place
         }
     )
     hop = float(np.median(np.diff(offsets)))
-    return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))
+    return order, own, Frames(stretches, times[own], hop, tuple(classes))
 
 
 def label_pieces(pieces: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
@@ -222,35 +210,33 @@ def write(
 ) -> None:
     """Write the dataset's CSV and events.csv, and replace no other dataset."""
     files = {name: str(file.absolute()) for name, file in recordings.items()}
-    clips = pieces.assign(
-        filename=pieces["file"].map(files),
-        label=label_pieces(pieces, events),
-    )
-    clips = clips[["filename", "start", "end", "label", "group"]]
-    text = clips.to_csv(index=False, lineterminator="\n")
-    placed = events.assign(file=events["file"].map(files))
-    marks = placed.reindex(columns=MARK_COLUMNS).to_csv(
-        index=False, lineterminator="\n"
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(EVENTS_FILE)
-    for file, content in ((path, text), (beside, marks)):
-        if file.is_file() and file.read_bytes() != content.encode():
+    labels = label_pieces(pieces, events)
+    clips = pieces.assign(filename=pieces["file"].map(files), label=labels)
+    tables = {
+        path.with_name(EVENTS_FILE): events.assign(file=events["file"].map(files)),
+        # written last: a killed command leaves no dataset
+        path: clips[["filename", "start", "end", "label", "group"]],
+    }
+    texts = {
+        file: table.to_csv(index=False, lineterminator="\n")
+        for file, table in tables.items()
+    }
+    for file, text in texts.items():
+        if file.is_file() and file.read_bytes() != text.encode():
             raise RequestError(
                 f"{file} is there with other content: give NAME= for another dataset,"
                 " or move the old one's two tables away, which keeps folds and features"
             )
-    replace_file(beside, marks)
-    replace_file(path, text)  # written last: a killed command leaves no dataset
+    for file, text in texts.items():
+        replace_file(file, text, parents=True)
 
 
 def events_summary(
     seconds: Mapping[str, float], events: pd.DataFrame, pieces: pd.DataFrame
 ) -> str:
     """Counts by label, and how long events last."""
-    rows = []
-    for label, lasts in (events["end"] - events["start"]).groupby(events["label"]):
-        rows.append([label, f"{len(lasts):,}", f"{lasts.median():.3f}"])
+    lasts = (events["end"] - events["start"]).groupby(events["label"])
+    rows = [[label, f"{len(own):,}", f"{own.median():.3f}"] for label, own in lasts]
     length = (pieces["end"] - pieces["start"]).max()
     exclude = "overlap: each is found on its own"
     if are_exclusive(events):
@@ -281,7 +267,9 @@ def make_events(options: EventsCommand) -> int:
     measured = measure_recordings(recordings)
     for name, problem in measured.problems.items():
         tell(f"{name}: {problem}")
-    annotations = read_events(options.tables, measured.promised, options)
+    annotations = read_events(
+        options.tables, measured.of_all, options, truncated=measured.truncated
+    )
     notes = [*annotations.notes]
     seconds = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
     if not options.empty:
@@ -290,13 +278,8 @@ def make_events(options: EventsCommand) -> int:
             hint = "EMPTY=1 if they hold no event"
             notes.append(f"left out, no table: {number}, {shortened(named)}; {hint}")
         seconds = {n: s for n, s in seconds.items() if n in annotations.annotated}
-    events = annotations.events[annotations.events["file"].isin(seconds.keys())]
-    lasts = events["file"].map(seconds)
-    if lost := (events["start"] >= lasts).sum():
-        number = counted(lost, "event")
-        notes.append(f"left out, in the missing part of a recording: {number}")
-    events = events.assign(end=events["end"].clip(upper=lasts))
-    events = events[events["start"] < lasts].reset_index(drop=True)
+    events = annotations.events
+    events = events[events["file"].isin([*seconds])].reset_index(drop=True)
     if events.empty:
         raise RequestError("no table has an event in a recording that can be read")
     refuse_class_names(events["label"].unique())

@@ -100,7 +100,9 @@ def find_detections(
     annotations = None
     if options.tables and seconds:
         column = next(iter(rules.values())).column
-        annotations = read_events(options.tables, measured.promised, options, column)
+        annotations = read_events(
+            options.tables, measured.of_all, options, column, truncated
+        )
     parts = []
     with audio.damaged_frames() as damaged:
         for name in [*seconds]:
@@ -181,12 +183,10 @@ def predict_frames(
                 each.append(own.probabilities(logits).cpu().numpy())
         answers.append(np.mean(each, axis=0, dtype=np.float32))
     probabilities = np.concatenate(answers)
-    placed = place(
-        pieces.rename(columns={"file": "path"}).assign(fold=0),
-        axis[: probabilities.shape[1]],
-        model.classes,
-    )
-    return placed.frames, probabilities[placed.order][placed.own]
+    clips = pieces.rename(columns={"file": "path"}).assign(fold=0)
+    offsets = axis[: probabilities.shape[1]]
+    order, own, frames = place(clips, offsets, model.classes)
+    return frames, probabilities[order][own]
 
 
 def tally_annotated(

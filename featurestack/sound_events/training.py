@@ -211,21 +211,20 @@ class Targets:
         self.names = tuple(plan.names)
         self.events = read_marks(plan.cache)
         self.exclusive = are_exclusive(self.events)
-        placed = place(plan.table, self.offsets, self.names)
-        rows = plan.table.index.to_numpy()[placed.order]
+        order, own, frames = place(plan.table, self.offsets, self.names)
+        rows = plan.table.index.to_numpy()[order]
         self.own = np.zeros((len(self.clips), len(self.offsets)), bool)
         self.each = np.zeros((*self.own.shape, len(self.names)), bool)
-        piece, frame = np.nonzero(placed.own)
+        piece, frame = np.nonzero(own)
         places = rows[piece], frame
-        self.each[places] = placed.frames.targets(self.events)
+        self.each[places] = frames.targets(self.events)
         self.own[places] = True
 
     def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
         """The frames of these pieces as a run stores them; answers (n, T, K)."""
-        placed = place(self.clips.iloc[clips], self.offsets, self.names)
-        stored = answers[placed.order][placed.own].astype(STORED)
-        probabilities = stored.astype(np.float32)
-        return ScoredFrames(placed.frames, probabilities, self.events)
+        order, own, frames = place(self.clips.iloc[clips], self.offsets, self.names)
+        stored = answers[order][own].astype(STORED)
+        return ScoredFrames(frames, stored.astype(np.float32), self.events)
 
 
 class FrameTrainer(Trainer):

@@ -113,13 +113,14 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
     assert events(tmp_path, text, column="caller") == events(
         tmp_path, text, label="dog"
     )
-    with refused(r"line 1: no column .*; give COLUMN=caller or LABEL=NAME, the same"):
+    some = "line 1: no column .*; give COLUMN=selec or caller, or LABEL=NAME, the same"
+    with refused(some):
         events(tmp_path, text)
+    with refused("no column is known to hold labels"):  # doubled by Raven's two views
+        events(tmp_path, f"{RAVEN}\n1\tWaveform 1\t1\t1\t2\t0\t9\n", column="View")
     with refused("no table .* fits a recording: .*, or a column file"):
         (tmp_path / "season.csv").write_text("take,start,end,label\ndawn.wav,1,2,dog\n")
         read_events(tmp_path / "season.csv", RECORDINGS)
-    with refused("; give LABEL=NAME, the same for all events"):
-        events(tmp_path, "start,end,selec\n1,2,7\n")
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
         events(tmp_path, text, column="caler")
 

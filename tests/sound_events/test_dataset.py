@@ -116,7 +116,7 @@ def test_events_in_the_missing_part_of_a_recording_are_counted(tmp_path, capsys)
     assert make_events(options(tmp_path)) == 0
     out, told = capsys.readouterr()
     assert "1 truncated recording, first r0.wav: used up to the end" in told
-    assert f"left out, in the missing part of a recording: {lost} events" in out
+    assert f"left out, in the missing part of a recording: {lost}, the first " in out
     table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
     own = table[table["file"].str.endswith("r0.wav")]
     assert own["end"].max() <= half
