@@ -2,22 +2,20 @@
 answers say about all detections.
 
 The folder `check` in OUT has sounds, index.html, which plays them and saves answers,
-and check.csv. Of each detection it has predicted: yes if it is above its class's
-threshold; highest: the highest score of its class; above, detections: the lower end of
-its range of scores, and how many of the range are predicted, or are not, as it is.
+and check.csv, with columns of its own: predicted, whether a detection is above its
+class's threshold; highest, the highest score of its class; above, detections: the lower
+end of its range of scores, and how many of the range are predicted, or are not, as it
+is. Detections below the thresholds are drawn too: a lower threshold may keep the
+promise. All ranges are drawn in turn: the first rows are fair, and a larger CHECK
+begins so.
 
-Detections below the thresholds are drawn too: a lower threshold may keep the promise.
-All ranges are drawn in turn: the first rows are fair, and a larger CHECK begins so.
-
-A precision is the mean of the checks, weighted by how many detections each stands for.
-Its interval is Wilson's for an effective number of checks, from the variance between
-recordings, whose detections are right or wrong together. Two choices would flatter:
-detections that a user chose, so they are drawn; a threshold with the best estimate, so
-it is chosen by the lower end of its interval.
+Two choices would flatter: detections that a user chose, so they are drawn; a threshold
+with the best estimate, so it is chosen by the lower end of its interval.
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +24,7 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.errors import RequestError, make_command, shortened
 from featurestack.commandline.quantities import counted, listed, percent
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
@@ -56,17 +54,13 @@ IN_RANGE = 5  # checks in each, at least
 FIRST = 20  # rows by which the browser knows a table
 YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
 YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
-# column -> the value of a cell, and what is expected there
-CELLS: dict[str, tuple[Callable[[str], float | None], str]] = {
-    "above": (cell_number, "a score"),
-    "detections": (cell_number, "a number"),
-    "highest": (cell_number, "a score"),
-    "predicted": (YES.get, "yes or no"),
-    "correct": (
-        {**YES, "unsure": 0.0, "s": 0.0, "u": 0.0, "": np.nan}.get,
-        "yes, no, unsure or nothing",
-    ),
+ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
+CELLS = {  # column -> the value of a cell, None of another
+    **dict.fromkeys(("above", "detections", "highest"), cell_number),
+    "predicted": YES.get,
+    "correct": ANSWERS.get,
 }
+EXPECTED = {"predicted": "yes or no", "correct": "yes, no, unsure or nothing"}
 
 
 # ---- detections to listen to
@@ -102,18 +96,17 @@ def write_check(
     out: Path,
 ) -> None:
     """Draw detections of `candidates`, of which some are `predicted`, and write the
-    folder `check` in OUT, or check-2 … next to one that the user has changed; seconds:
-    how long each recording lasts.
+    folder `check` in OUT, or check-2 … next to one that the user has changed, with the
+    answers of earlier checks; seconds: how long each recording lasts.
     """
     from scipy.signal import spectrogram
 
     from featurestack.analysis.clips import as_image
     from featurestack.analysis.page import render
 
-    rate = model.sample_rate
-    scores, predicted = detections["score"].to_numpy(float), detections["predicted"]
-    rng = np.random.default_rng(0)
-    drawn, above, numbers = draw(scores, predicted.to_numpy(bool), checks, rng)
+    rate, rng = model.sample_rate, np.random.default_rng(0)
+    scores, predicted = (detections[name].to_numpy() for name in ("score", "predicted"))
+    drawn, above, numbers = draw(scores.astype(float), predicted, checks, rng)
     highest = detections.groupby("label")["score"].transform("max")
     table = detections.assign(highest=highest).iloc[drawn]
     table = table.rename(columns={"file": "recording"})
@@ -126,51 +119,63 @@ def write_check(
         begin = max(0.0, row.start - CONTEXT)
         until = min(row.end + CONTEXT, seconds[row.recording])
         samples = round((until - begin) * rate)
-        file, channel = files[row.recording], model.audio_channel
-        y = audio.load_clip(file, rate, samples, (begin, until), channel)
+        place = rate, samples, (begin, until), model.audio_channel
+        y = audio.load_clip(files[row.recording], *place)
         sound = io.BytesIO()
         soundfile.write(sound, y, rate, format="WAV")
         content[name] = sound.getvalue()
         length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
         _, _, power = spectrogram(y, nperseg=length, noverlap=length * 3 // 4)
         picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
-        card = {"sound": name, "picture": picture}
-        cards.append(card | row._asdict() | {"begin": begin, "until": until})
+        about = {"sound": name, "picture": picture, "begin": begin, "until": until}
+        cards.append(row._asdict() | about)
     table.insert(0, "sound", [*content])
     words = table["predicted"].map({True: "yes", False: "no"})
     table = table.assign(predicted=words, above=above, detections=numbers, correct="")
     text = table.to_csv(index=False, lineterminator="\n")
     key = digest(text.splitlines()[:FIRST])
+    former: dict[tuple[object, ...], str] = {}
+    for file in sorted(out.glob(f"{FOLDER}*/{TABLE}")):
+        with suppress(RequestError):  # a user's own file
+            known = read_csv(file, ["recording", "label", "start", "correct"])
+            known = known[known["correct"] != ""]
+            starts = known["start"].map(cell_number)
+            places = zip(known["recording"], known["label"], starts)
+            former |= dict(zip(places, known["correct"]))
+    places = zip(table["recording"], table["label"], table["start"])
+    given = [former.get(place, "") for place in places]
     values = {"text": text, "key": key, "name": TABLE, "khz": rate / 2000}
-    content |= {TABLE: text, PAGE: render("check.html", cards=cards, **values)}
+    content[PAGE] = render("check.html", cards=cards, given=given, **values)
+    content[TABLE] = table.assign(correct=given).to_csv(
+        index=False, lineterminator="\n"
+    )
     own, number = OwnFiles(out / FOLDER, NO_DATA), 2
     while not (own.is_own(TABLE) and own.is_own(PAGE)):
         own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
     own.write(content)
     own.remove_others()
-    tell(
-        f"{own.folder / PAGE}: {counted(len(table), 'detection')} to listen to; give"
-        " the table that it saves to CHECKED="
-    )
+    number = counted(len(table), "detection")
+    tell(f"{own.folder / PAGE}: {number} to listen to; it saves the answers as {TABLE}")
+    print(f"next: {make_command('predict', f'CHECKED={TABLE}')}")
 
 
 # ---- what the answers say about all detections
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """recording, label and CELLS of a table of answers; correct: 1, 0, NaN without an
-    answer; weight: how many detections an answer stands for, infinity if there is none
-    where a check was drawn. RequestError for a wrong cell.
+    """recording, label and CELLS of a table of answers; weight: how many detections an
+    answer stands for, infinity if there is none where a check was drawn.
     """
     table = read_csv(file, ["recording", "label", *CELLS])
     checks = table[["recording", "label"]].copy()
-    for column, (value, expected) in CELLS.items():
+    for column, value in CELLS.items():
         cells = [value(cell.strip().lower()) for cell in table[column]]
         if None in cells:
             line = table.index[cells.index(None)]
             raise RequestError(
                 f"{file}, line {line}, column {column}:"
-                f" {shortened(table[column][line])!r}; expected {expected}"
+                f" {shortened(table[column][line])!r}; expected"
+                f" {EXPECTED.get(column, 'a number')}"
             )
         checks[column] = cells
     answers = checks.groupby(["above", "predicted"])["correct"].transform("count")
@@ -232,29 +237,26 @@ def tell_checked(file: Path, promise: float) -> int:
     )
     if recordings == 1:
         print("one recording: the intervals are only for its detections")
-    predicted, of_class = answered[answered["predicted"] == 1], []
+    predicted = answered[answered["predicted"] == 1]
+    shown = {f"{row['above']:.3f}": row for row in rows.to_dict("records")}
     if len(predicted) and np.isfinite(checks["weight"]).all():
-        row = {"above": np.nan, **precision(predicted)}  # each class's own threshold
-        rows = pd.concat([pd.DataFrame([row]), rows], ignore_index=True)
-        of_class = [
-            (f"{name}, as predicted", "-", *interval(precision(own))[1:])
+        first = {"above": np.nan, **precision(predicted)}  # each class's own threshold
+        rows = pd.concat([pd.DataFrame([first]), rows], ignore_index=True)
+        of_class = {
+            f"{name}, as predicted": precision(own) | {"detections": np.nan}
             for name, own in predicted.groupby("label")
-        ]
-    table = [
-        ("as predicted" if np.isnan(end) else f"{end:.3f}", *interval(row))
-        for end, row in zip(rows["above"], rows.to_dict("records"))
-    ]
+        }
+        shown = {"as predicted": first, **shown, **of_class}
+    table = []
+    for name, row in shown.items():
+        number = f"{row['detections']:,.0f}".replace("nan", "-")
+        interval = "{precision:.3f} ({low:.3f} to {high:.3f})".format(**row)
+        table.append([name, number, f"{row['checks']:,}", interval])
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
-    print(text_table([*table, *of_class], heads))
+    print(text_table(table, heads))
     for sentence in sentences(rows, promise, checks):
         print(sentence)
     return 0
-
-
-def interval(row: Mapping[str, float]) -> tuple[str, str, str]:
-    """The cells of a row of `precision`."""
-    text = "{precision:.3f} ({low:.3f} to {high:.3f})".format(**row)
-    return f"{row['detections']:,.0f}", f"{row['checks']:,.0f}", text
 
 
 def sentences(
@@ -277,31 +279,30 @@ def sentences(
     if reached.empty:
         yield (
             f"no threshold reaches {promised}: every interval ends below it; train with"
-            " annotations of this place, or with its sounds"
-            " (MODEL=frames@background=FOLDER)"
+            " annotations of this place, or with its sounds:"
         )
+        yield f"next: {make_command('train', 'MODEL=frames@background=FOLDER')}"
         return
     row = reached.sort_values(["total", "low"], ascending=[True, False]).iloc[0]
     if len(kept):
         row = kept.loc[kept["detections"].idxmax()]
-    where = f"THRESHOLD={row['above']:.3f} for all classes (in place of each one's own)"
-    if np.isnan(row["above"]):
-        where = "each class's own threshold"
+    where, words = "each class's own threshold", ["AUDIO=FOLDER"]
+    if np.isfinite(row["above"]):
+        words.append(f"THRESHOLD={row['above']:.3f}")
+        where = f"{words[1]} for all classes (in place of each one's own)"
     if len(kept):
         yield f"{where} keeps a precision of at least {promised}"
     else:
         number = f"{row['checks']:,.0f} checks"
         yield f"{number} are too few for {where} to promise {promised}"
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
+        words = ["AUDIO=FOLDER", "CHECK=100"]
         if row["total"] <= whole:
-            more, total = f"{row['total'] - answers:,.0f}", f"{row['total']:.0f}"
-            yield (
-                f"about {more} more may be enough: CHECK={total} begins with the same"
-                " rows"
-            )
-        elif np.isfinite(row["total"]):
-            yield f"checking all {whole:,.0f} is not enough: predict more recordings"
+            words[1] = f"CHECK={row['total']:.0f}"
+            more = f"about {row['total'] - answers:,.0f} more may be enough"
+            yield f"{more}: {words[1]} begins with the same rows"
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"
         yield f"{number} have no detection above it: {listed(lost)}"
+    yield f"next: {make_command('predict', *words)}"

@@ -1,5 +1,6 @@
 """The detections to listen to, and the statements on all detections."""
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -90,6 +91,22 @@ def test_answers_and_files_of_the_user_are_kept(found, folder):
     write(found[:1], folder)
     assert (second / "index.html").read_text() == "mine"
     assert (folder / "check-3" / "index.html").is_file()
+
+
+def test_answers_of_the_same_detections_are_copied_into_a_larger_check(found, folder):
+    check = write(found, folder, 3)
+    table = pd.read_csv(check / TABLE, dtype=str)
+    answered = table.assign(correct=["yes", "", "no"])
+    answered.to_csv(check / TABLE, index=False)
+    write(found, folder)
+    page = (folder / "check-2" / "index.html").read_text()
+    larger = pd.read_csv(folder / "check-2" / TABLE, dtype=str, keep_default_na=False)
+    given = json.dumps(larger["correct"].tolist(), separators=(",", ":"))
+    assert f"const given = {given};" in page
+    keys = ["recording", "label", "start"]
+    both = larger.merge(answered, on=keys, suffixes=("", "_before"), how="left")
+    assert both["correct"].tolist() == both["correct_before"].fillna("").tolist()
+    assert sorted(larger["correct"]) == ["", "", "", "", "no", "yes"]
 
 
 def test_what_checked_announces_is_what_predict_finds():
@@ -196,7 +213,11 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
 @pytest.mark.parametrize(
     ("right", "promise", "words"),
     [
-        (FORTY_NINE_OF_FIFTY, 0.85, "keeps a precision of at least 85 %"),
+        (
+            FORTY_NINE_OF_FIFTY,
+            0.85,
+            r"at least 85 %\n.*next: make predict AUDIO=FOLDER",
+        ),
         (
             FORTY_NINE_OF_FIFTY,
             0.93,
@@ -205,11 +226,19 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             np.arange(100) % 4 == 0,
             0.9,
-            "no threshold reaches 90 %: every interval ends",
+            r"no threshold reaches 90 %: every .*\nnext: .*background=FOLDER",
         ),
         # nine of ten are wanted, and the interval of fewer does not exclude them
-        (np.arange(100) % 8 != 7, 0.9, r"are too few for .* to promise 90 %\n$"),
-        (FORTY_NINE_OF_FIFTY, 0.97, "checking all 319 is not enough: predict"),
+        (
+            np.arange(100) % 8 != 7,
+            0.9,
+            r"are too few .* promise 90 %\nnext: .*CHECK=100",
+        ),
+        (
+            FORTY_NINE_OF_FIFTY,
+            0.97,
+            r"are too few .* promise 97 %\n.*\nnext: .*CHECK=100",
+        ),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
         (np.ones(1, bool), 0.9, "one recording: the intervals are only for its"),
     ],
@@ -245,7 +274,7 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
             "line 3, column correct: 'maybe'; expected yes, no, unsure or nothing",
         ),
         (f"{HEADER}a,owl,0.5,3,1,yes,\n", "write yes or no into correct"),
-        (f"{HEADER}a,owl,high,3,1,yes,no\n", "column above: 'high'; expected a score"),
+        (f"{HEADER}a,owl,high,3,1,yes,no\n", "column above: 'high'; expected a number"),
     ],
 )
 def test_a_table_without_answers_is_refused(tmp_path, text, words):
