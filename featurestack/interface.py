@@ -359,6 +359,7 @@ def predict_audio(
         From `fs.fit`, `fs.run` or `fs.answer`, or as `fs.Model` takes it; predictions
         of a run's folds are averaged.
     files : path, or list of path
+        Audio files, or folders of them with their sub-folders.
 
     Returns
     -------
@@ -373,15 +374,18 @@ def predict_audio(
     >>> answers.columns[:2].tolist(), len(answers)
     (['file', 'predicted'], 2)
     """
+    from featurestack.pipeline.datasets.readers import find_recordings
     from featurestack.predict.files import predict_files, tell_model
     from featurestack.predict.model import Model
 
     files = [files] if isinstance(files, str | Path) else files
-    for file in files:
-        if not Path(file).is_file():
-            raise RequestError(f"{file}: there is no such file")
+    paths = [
+        path
+        for file in files
+        for path in find_recordings(Path(file), str(file)).values()
+    ]
     model = trained if isinstance(trained, Model) else Model(trained)
-    named = {str(file): Path(file) for file in files}
+    named = {str(path): path for path in paths}
     tell_model(model, named, DATA)
     return predict_files(model, named).reset_index(names="file")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command
@@ -15,7 +16,11 @@ from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline.datasets.readers import find_recordings
-from featurestack.predict.options import PredictOptions, VerifyOptions
+from featurestack.predict.options import (
+    PredictOptions,
+    VerifyOptions,
+    class_thresholds,
+)
 from featurestack.results.selection import select_one
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
@@ -68,14 +73,22 @@ def predict_audio(options: PredictOptions) -> int:
         raise RequestError(
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
         )
+    run = None
     if not Path(options.run).is_file():
         dataset = "" if elsewhere else dataset_name(options.dataset)
-        select_one(options.runs, options.run, dataset, data=options.data)
+        run = select_one(options.runs, options.run, dataset, data=options.data)
+        class_thresholds(options.threshold, run.classes, {})
     if options.audio is None:
         from featurestack.predict.files import score_elsewhere  # few need it
 
         return score_elsewhere(options)
     files = find_recordings(options.audio)
+    if run and options.tables and run.task.name == "events":
+        from featurestack.sound_events.annotations import read_events
+
+        of_class = next(iter((run.config.rules or {}).values()), {})
+        unknown = dict.fromkeys(files, np.nan)  # seconds
+        read_events(options.tables, unknown, options, of_class.get("column", ""))
     from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(options)

@@ -10,8 +10,9 @@ with confidence.
 
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -22,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from featurestack.commandline import DATA, registry
 from featurestack.commandline.commands import argument
-from featurestack.commandline.errors import RequestError, nearest, needed
+from featurestack.commandline.errors import RequestError, needed
 from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted, is_or_are
 from featurestack.features_cache.names import dataset_name, parse_channel
@@ -40,7 +41,11 @@ from featurestack.predict.bundle import (
     bundle_of_run,
     read_bundle,
 )
-from featurestack.predict.options import PredictOptions, TrainedOptions
+from featurestack.predict.options import (
+    PredictOptions,
+    TrainedOptions,
+    class_thresholds,
+)
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
@@ -48,7 +53,6 @@ from featurestack.scores.metrics import DEFAULT_THRESHOLD, decide, names_of
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 from featurestack.train.network_input import Floats
-from featurestack.train.options import parse_number
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some
 TOLERANCE = 0.1
@@ -57,7 +61,7 @@ LEVEL_SECONDS = 0.05
 # samples of an integer type -> their zero and their full scale, as in audio files
 FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
 LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
-MOST_CHANNELS = 32  # more are frames or features, no audio
+MOST_CHANNELS = 8  # more are several clips, frames or features
 
 
 Key = TypeVar("Key")
@@ -225,7 +229,8 @@ class Model:
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
         least, most = audio_headers.LEAST_RATE, audio_headers.MOST_RATE
-        if not (least <= sample_rate <= most and sample_rate == int(sample_rate)):
+        known = isinstance(sample_rate, Real) and least <= sample_rate <= most
+        if not (known and sample_rate == int(sample_rate)):
             raise RequestError(
                 f"sample_rate={sample_rate!r}: expected a whole number of Hz from"
                 f" {least:,} to {most:,}"
@@ -303,28 +308,6 @@ def networks_of(
             from featurestack.onnx import ExportedModel
         return ExportedModel(file), None
     return RunModel(read_bundle(file), device), None
-
-
-def class_thresholds(
-    text: str, classes: Sequence[str], fitted: Mapping[str, float]
-) -> dict[str, float]:
-    """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
-    no class has one.
-
-    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
-    {'dog': 0.5, 'rain': 0.3}
-    """
-    thresholds = dict(fitted)
-    expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
-    for part in text.split(",") if text else ():
-        name, _, number = part.rpartition("=")
-        if name and name not in classes:
-            raise RequestError(nearest("class", name, classes))
-        value = parse_number(number, f"THRESHOLD={text}: expected {expected}")
-        thresholds |= dict.fromkeys([name] if name else classes, value)
-    if not thresholds:
-        return {}
-    return {name: thresholds.get(name, 0.5) for name in classes}
 
 
 def stored_values(
@@ -417,7 +400,8 @@ def mono(y: Samples, channel: int) -> Samples:
     if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
         raise RequestError(
             f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
-            " (channels, samples)"
+            f" (channels, samples), with {MOST_CHANNELS} channels at most; predict_many"
+            " takes several clips"
         )
     axis = int(y.shape[1] < y.shape[0])
     if channel > y.shape[axis]:

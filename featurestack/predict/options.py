@@ -1,7 +1,9 @@
 """The options of `make predict`, `make verify` and `make bundle`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import (
     CHANNEL,
     THREADS,
@@ -13,7 +15,7 @@ from featurestack.commandline.options import (
     option,
 )
 from featurestack.sound_events.options import DetectionOptions
-from featurestack.train.options import require_device
+from featurestack.train.options import parse_number, require_device
 
 
 class ChosenRun(RunsOptions, DataOptions):
@@ -89,6 +91,28 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
         "file of every probability, .csv or .json; of a run of events the folder of"
         " detections and scores, by default the dataset's in REPORTS",
     )
+
+
+def class_thresholds(
+    text: str, classes: Sequence[str], fitted: Mapping[str, float]
+) -> dict[str, float]:
+    """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
+    no class has one.
+
+    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
+    {'dog': 0.5, 'rain': 0.3}
+    """
+    thresholds = dict(fitted)
+    expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
+    for part in text.split(",") if text else ():
+        name, _, number = part.rpartition("=")
+        if name and name not in classes:
+            raise RequestError(nearest("class", name, classes))
+        value = parse_number(number, f"THRESHOLD={text}: expected {expected}")
+        thresholds |= dict.fromkeys([name] if name else classes, value)
+    if not thresholds:
+        return {}
+    return {name: thresholds.get(name, 0.5) for name in classes}
 
 
 class StressOptions(ComputingOptions):

@@ -9,8 +9,6 @@
         detections of each class
     scores.csv                  only with TABLES: `score_table`
 
-Names are written to the tables as they are, so that every reader reads the same ones.
-
 A recording is cut into pieces as the training recordings were, and the models of all
 folds answer each frame; the mean of their probabilities becomes detections by the rules
 of run.json. Memory does not grow with the number of recordings.
@@ -34,8 +32,8 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.command import tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
-from featurestack.predict.model import Model, class_thresholds
-from featurestack.predict.options import PredictOptions
+from featurestack.predict.model import Model
+from featurestack.predict.options import PredictOptions, class_thresholds
 from featurestack.sound_events.annotations import RECORD, Annotations, read_events
 from featurestack.sound_events.check import (
     precision_above,
@@ -62,7 +60,7 @@ from featurestack.storage.own_files import OwnFiles
 
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
-SCORES = "scores.csv"
+COUNTS, SCORES = "counts.csv", "scores.csv"
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 BATCH = 16  # pieces
 
@@ -74,7 +72,7 @@ def predict_recordings(
     scores.csv there. Returns 1 if a recording could not be read.
     """
     table, problems = find_detections(options, model, files)
-    if len(table) and not (options.check or options.tables):
+    if len(table) and not options.check:
         tell_next(options, "CHECK=100")
     return int(bool(problems))
 
@@ -82,7 +80,7 @@ def predict_recordings(
 def find_detections(
     options: PredictOptions, model: Model, files: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
-    """The content of detections.csv, and failures; writes all tables."""
+    """The content of detections.csv, and why recordings failed; writes all tables."""
     if options.hop:
         raise RequestError(
             "HOP is for models of clips, and this run answers each frame: leave it out"
@@ -129,7 +127,7 @@ def find_detections(
     contents = detection_tables(written, files, seconds, rules, highest)
     remarks = dict.fromkeys(truncated, "truncated") | problems
     counts = count_detections(detections, seconds, remarks, model.classes)
-    contents["counts.csv"] = counts.to_csv(index=False, lineterminator="\n")
+    contents[COUNTS] = counts.to_csv(index=False, lineterminator="\n")
     if annotations:
         tallies = tally_annotated(model, detections, seconds, annotations)
         contents[SCORES] = score_table(tallies).to_csv(lineterminator="\n")
@@ -148,6 +146,12 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     the last one. A file that the user made or changed stays and is named.
     """
     own = OwnFiles(folder, RECORD)
+    counts = folder / COUNTS  # names the recordings
+    former = counts.read_text("utf-8") if counts.is_file() else contents.get(COUNTS)
+    if former != contents.get(COUNTS) and own.is_own(COUNTS):
+        tell(
+            f"{folder}: these tables replace those of other detections; OUT= keeps both"
+        )
     own.write(contents)
     names = [name for name in contents if not name.startswith(RAVEN)]
     tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))

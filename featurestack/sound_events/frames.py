@@ -12,8 +12,7 @@ follow each other in time, `hop` seconds apart.
 
 A rule that was chosen on the frames that it is scored on would flatter the scores: the
 rules of a fold come from the other folds, and only the median length of a class is that
-of all folds. The best of many rules is best by chance too: a rule takes the place of
-the default one only if it is better by MARGIN standard errors.
+of all folds.
 
 Conventions: T frames of all stretches together, S stretches, K classes, E events, D
 detections. `axis` times are seconds on one axis, on which stretches follow each other
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.scores.metrics import Floats, Ints
 
 Numbers = NDArray[np.floating]
@@ -96,12 +96,8 @@ def overlapping(events: Spans, detections: Spans) -> Ints:
 
 
 def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
-    """Each whole number from `first` up to, without it, `after`, and its place in
-    the two.
-
-    >>> place, number = numbers_between(np.array([3, 9]), np.array([5, 10]))
-    >>> place.tolist(), number.tolist()
-    ([0, 0, 1], [3, 4, 9])
+    """The place and the numbers of each range from `first` up to `after`: of 3 to 5 and
+    9 to 10 the places 0, 0, 1 and the numbers 3, 4, 9.
     """
     count = np.maximum(0, after - first)
     place = np.repeat(np.arange(len(first)), count)
@@ -165,26 +161,22 @@ class Frames:
         """Each class's events on the axis, sorted by start, cut to the stretches: an
         event across a block's edge counts in both. Other files and labels are left out.
         """
-        begin, end = (events[name].to_numpy(float) for name in ("start", "end"))
-        of_file = self.stretches.groupby("file").indices
-        pairs = [np.empty((2, 0), np.intp)]  # an event and a stretch that overlap
-        for file, rows in events.groupby("file").indices.items():
-            own = of_file.get(file, np.arange(0))
-            own = own[np.argsort(self.start[own])]
-            first = np.searchsorted(self.end[own], begin[rows], side="right")
-            after = np.searchsorted(self.start[own], end[rows], side="left")
-            place, number = numbers_between(first, after)
-            pairs.append(np.stack([rows[place], own[number]]))
-        event, stretch = np.concatenate(pairs, axis=1)
-        shift = self.shift[stretch]
-        every = Spans(
-            np.maximum(begin[event], self.start[stretch]) + shift,
-            np.minimum(end[event], self.end[stretch]) + shift,
-            stretch,
-            np.full(len(event), np.nan),
-        )
-        label = events["label"].to_numpy(object)[event]
-        return {name: together([every.take(label == name)]) for name in self.classes}
+        own = self.stretches[["file", "start", "end"]]
+        own = own.assign(shift=self.shift, stretch=np.arange(len(own)))
+        pairs = events[[*EVENT_COLUMNS]].merge(own, on="file", suffixes=("", "_own"))
+        meet = (pairs["start"] < pairs["end_own"]) & (pairs["end"] > pairs["start_own"])
+        pairs = pairs[meet]
+        start = np.maximum(pairs["start"], pairs["start_own"]) + pairs["shift"]
+        end = np.minimum(pairs["end"], pairs["end_own"]) + pairs["shift"]
+        pairs = pairs.assign(start=start, end=end, score=np.nan)
+        pairs = pairs.sort_values("start", kind="stable")
+        spans = {}
+        for name in self.classes:
+            chosen = pairs[pairs["label"] == name]
+            spans[name] = Spans(
+                *(chosen[column].to_numpy() for column in Spans._fields)
+            )
+        return spans
 
     def shifted(self, spans: Spans, share: Floats) -> Spans:
         """Spans shifted by a share (S,) of their stretch; those that leave its end come
@@ -304,11 +296,10 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
 def detect_all(
     frames: Frames, probabilities: Numbers, rules: Mapping[str, Rule]
 ) -> dict[str, Spans]:
-    """The detections of each class that has a rule; probabilities (T, K)."""
+    """The detections of each class; probabilities (T, K)."""
     return {
         name: detect(frames, probabilities[:, number], rules[name])
         for number, name in enumerate(frames.classes)
-        if name in rules
     }
 
 
@@ -325,17 +316,14 @@ def candidates(
     what THRESHOLD finds is what CHECKED has counted.
     """
     least = LEAST_SHARE * min(rule.threshold for rule in rules.values())
-    floors = {}
-    for name, rule in rules.items():
+    every = {}
+    for number, name in enumerate(frames.classes):
+        rule, probability = rules[name], probabilities[:, number]
         given = thresholds.get(name, 1.0)
         floor = given if given < least - STEP else least
-        floors[name] = replace(rule, threshold=floor, share=1.0)
-    found = detect_all(frames, probabilities, rules)
-    below = detect_all(frames, probabilities, floors)
-    every = {}
-    for name, rule in rules.items():
-        less = below[name].take(below[name].score <= rule.threshold)
-        every[name] = together([found[name], less])
+        below = detect(frames, probability, replace(rule, threshold=floor, share=1.0))
+        less = below.take(below.score <= rule.threshold)
+        every[name] = together([detect(frames, probability, rule), less])
     return every
 
 
@@ -379,11 +367,6 @@ def rule_grid(events: Spans, exclusive: bool) -> list[Rule]:
         for threshold in THRESHOLDS
         for share in shares
     ]
-
-
-def default_rules(events: Mapping[str, Spans], exclusive: bool) -> dict[str, Rule]:
-    """The rule of each class that nothing was chosen for."""
-    return {name: rule_grid(own, exclusive)[0] for name, own in events.items()}
 
 
 def count_rules(

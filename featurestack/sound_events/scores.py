@@ -9,8 +9,6 @@ recordings, and EVENT_F1, the metric by which runs of events are ranked. No torc
                     event of another label only are `wrong_names`
     onset error     between the starts of partners, milliseconds
 
-Event F1 is no mean over recordings: runs are compared by jackknife values, as for mAP.
-
 fold1/frames.npz   STRETCHES of each stretch that the fold tested, with stretch_ before
     their names; EVENTS of its annotated events, with event_; time and probabilities
     (T, K) of each frame; hop
@@ -27,7 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.quantities import duration
+from featurestack.commandline.quantities import counted, duration
 from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats, by_unit
 from featurestack.scores.significance import (
@@ -43,9 +41,9 @@ from featurestack.sound_events.frames import (
     are_exclusive,
     count_rules,
     cross_fitted,
-    default_rules,
     detect_all,
     match,
+    rule_grid,
     together,
 )
 from featurestack.storage.files import replace_file
@@ -59,6 +57,7 @@ FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 STRETCHES = {"file": str, "start": float, "end": float, "group": str, "frames": int}
 EVENTS = {"file": str, "start": float, "end": float, "label": str}
 SHIFTS = 20
+FEW = 6  # recordings, whose interval is wide
 LEAST_SHIFT = 0.1  # share of a stretch: a detection shall not meet its own event again
 STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
@@ -99,24 +98,24 @@ class Tally:
 
     def scores(self) -> dict[str, float]:
         """The columns of `score_table`."""
-        sums = self.by_stretch.sum(axis=1).tolist()
+        sums = self.by_stretch.sum(axis=1)
         partners, events, detections, found, false_alarms, wrong_names = sums
-        both = events + detections
         hours = self.seconds.sum() / 3600
         low, high = f1_interval(self.counts[None])
-        return {
-            "events": int(events),
-            "detections": int(detections),
-            "f1": ratio(2 * partners, both),
-            "low": low,
-            "high": high,
-            "precision": ratio(partners, detections),
-            "recall": ratio(partners, events),
-            "found": ratio(found, events),
-            "false_alarms": false_alarms / hours,
-            "wrong_names": wrong_names / hours,
-            "onset_ms": 1000 * self.onsets.median(),
-        }
+        with np.errstate(invalid="ignore"):
+            return {
+                "events": int(events),
+                "detections": int(detections),
+                "f1": 2 * partners / (events + detections),
+                "low": low,
+                "high": high,
+                "precision": partners / detections,
+                "recall": partners / events,
+                "found": found / events,
+                "false_alarms": false_alarms / hours,
+                "wrong_names": wrong_names / hours,
+                "onset_ms": 1000 * self.onsets.median(),
+            }
 
 
 def score_table(tallies: Mapping[Any, Tally]) -> pd.DataFrame:
@@ -197,10 +196,6 @@ def f1_interval(counts: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else np.nan
-
-
 # ---- the frames of a run
 
 
@@ -239,7 +234,9 @@ class ScoredFrames:
     @property
     def by_default(self) -> dict[str, Spans]:
         """The detections by rules that nothing was chosen for."""
-        rules = default_rules(self.spans, are_exclusive(self.events))
+        exclusive = are_exclusive(self.events)
+        spans = self.spans.items()
+        rules = {name: rule_grid(own, exclusive)[0] for name, own in spans}
         return detect_all(self.frames, self.probabilities, rules)
 
     @cached_property
@@ -357,10 +354,11 @@ def score_lines(whole: Tally, what: str, unit: str = "recording") -> list[str]:
     row = whole.scores()
     if not row["events"]:
         return ["no event is in the tested recordings, so that there is no score"]
-    interval = ""
+    interval, tested = "", int(whole.counts[1:].any(axis=0).sum())
     if np.isfinite(row["low"]):
+        few = f": {counted(tested, unit)} say little" if tested < FEW else ""
         ends = f"{row['low']:.3f} to {row['high']:.3f}"
-        interval = f" (95 % CI {ends}, {by_unit(unit)})"
+        interval = f" (95 % CI {ends}, {by_unit(unit)}{few})"
     return [
         f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}",
         (
@@ -375,11 +373,10 @@ def alarms(scores: Mapping[Any, float], seconds: float) -> str:
     and from an hour on how many there are in one.
 
     >>> alarms({"false_alarms": 60, "wrong_names": 30}, 120)
-    '2 false alarms and 1 events under another name in 2 min 00 s'
+    '2 false alarms and 1 event under another name in 2 min 00 s'
     """
     hours = min(1.0, seconds / 3600)
     where = "per hour" if hours == 1 else f"in {duration(seconds)}"
-    return (
-        f"{hours * scores['false_alarms']:,.0f} false alarms and"
-        f" {hours * scores['wrong_names']:,.0f} events under another name {where}"
-    )
+    wrong = counted(round(hours * scores["wrong_names"]), "event")
+    false = counted(round(hours * scores["false_alarms"]), "false alarm")
+    return f"{false} and {wrong} under another name {where}"

@@ -2,13 +2,12 @@
 figure of one piece of a recording with its annotated and detected events.
 """
 
-from itertools import cycle
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
 from featurestack.analysis.clips import features_to_show, read_batches
@@ -18,6 +17,7 @@ from featurestack.analysis.page import Page, Section
 from featurestack.sound_events.scores import ALL, ScoredFrames, alarms, mean_scores
 
 MOST_NAMED = 12  # classes in the legend
+DISTINCT = 5  # colours of SERIES that are easily told apart
 SAME_PLACE = (
     "Groups are blocks of recordings: scores and intervals are only for these"
     " recordings, and optimistic for another day or place."
@@ -72,8 +72,8 @@ def draw_song(
     feature_map_image(image, values, seconds)
     image.set(xticks=[], yticks=[])
     names = sorted({*marks["label"]})
-    lighter = [tuple(0.5 + 0.5 * part for part in to_rgb(own)) for own in SERIES]
-    colours = dict(zip(names, cycle([*SERIES, *lighter])))
+    many = matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, len(names)))
+    colours = dict(zip(names, SERIES if len(names) <= DISTINCT else many))
     for what, height in (("annotated", 1), ("detected", 0)):
         for row in marks[marks["what"] == what].itertuples():
             span = [(row.start, row.end - row.start)]
@@ -88,28 +88,27 @@ def draw_song(
 
 def submit_song(page: Page, features: str, tested: ScoredFrames) -> None:
     """Submit the figure of the piece with the most events, if the cache has its map."""
-    names = (
-        features_to_show(page.cache, page.features, [features]) if page.cache else []
-    )
-    if not (page.cache and names):
+    cache = page.cache
+    names = features_to_show(cache, page.features, [features]) if cache else []
+    if not (cache and names):
         return
     parts = []
     for what, spans in (("annotated", tested.spans), ("detected", tested.detections)):
         parts.append(tested.frames.table(spans).assign(what=what))
     marks = pd.concat(parts, ignore_index=True)
-    pieces = page.cache.clips
-    pieces = pieces[pieces["path"].isin(marks["file"])]
+    pieces = cache.clips[cache.clips["path"].isin(marks["file"])]
+    places = zip(pieces["path"], pieces["start"], pieces["end"])
     events = marks[marks["what"] == "annotated"]
     number = [
         ((events["file"] == path) & events["start"].between(start, end)).sum()
-        for path, start, end in zip(pieces["path"], pieces["start"], pieces["end"])
+        for path, start, end in places
     ]
     piece = pieces.iloc[int(np.argmax(number))]
-    for _, values in read_batches(page.cache, names[0], [piece["clip_id"]]):
+    for _, values in read_batches(cache, names[0], [piece["clip_id"]]):
         begin, lasts = piece["start"], piece["end"] - piece["start"]
         own = marks[(marks["file"] == piece["path"])]
         own = own[(own["end"] >= begin) & (own["start"] <= piece["end"])]
-        filled = round(values.shape[2] * lasts / page.cache.duration)
+        filled = round(values.shape[2] * lasts / cache.duration)
         place = {"begin": float(begin), "seconds": float(lasts), "marks": own}
         title = f"{Path(piece['path']).stem}, {begin:g} to {piece['end']:g} s"
         values = values[0][:, :filled]

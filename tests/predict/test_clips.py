@@ -39,7 +39,7 @@ def ask(trained, **given):
 
 def write(file, label, **how):
     rate = how.pop("rate", RATE)
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(file, sound(label, 99, rate=rate, **how), rate)
     return file
 
@@ -83,6 +83,8 @@ def test_python_is_told_which_files_were_trained_on(sounding, capsys, monkeypatc
     monkeypatch.chdir(sounding.path.parents[2])
     fs.predict_audio(sounding, "sounds/tone-1-0.wav")
     assert "trained on 1 of 1 file (sounds/tone-1-0.wav is" in capsys.readouterr().err
+    folder = write(Path("new/deep/a.wav").absolute(), "tone").parents[1]
+    assert fs.predict_audio(sounding, folder)["predicted"].tolist() == ["tone"]
 
 
 def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(

@@ -41,6 +41,11 @@ REFUSED = {
     "2.00 s of audio: the model takes clips of at most 1 s": (np.r_[TONE, TONE], RATE),
     r"samples of shape \(100, 160\)": (TONE.reshape(100, 160), RATE),
     "sample_rate=0: expected a whole number of Hz": (TONE, 0),
+    "sample_rate='16000': expected a whole number of Hz": (TONE, "16000"),
+    r"shape \(9, 1600\): .*; predict_many takes several": (
+        TONE[:14400].reshape(9, -1),
+        RATE,
+    ),
 }
 
 

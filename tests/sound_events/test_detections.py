@@ -73,9 +73,11 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     assert (tmp_path / "detections.csv").read_text() == "and mine"
 
 
-def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path):
+def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, capsys):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
-    write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n"})
+    write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n", "counts.csv": "b"})
+    write_detection_tables(tmp_path, {"counts.csv": "c"})
+    assert "these tables replace those of other detections" in capsys.readouterr().err
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
     assert events_of(tmp_path / "raven") == ["z"]

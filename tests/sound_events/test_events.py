@@ -152,5 +152,13 @@ def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     for command in commands:
         with refused("this command is for models that answer each clip; .*AUDIO="):
             command()
+    wrong = {"audio": folder / "audio", "tables": trained.path / "run.json"}
+    for given, said in (
+        (wrong, "fits a recording|is no header of a known table"),
+        ({"audio": folder / "audio", "threshold": "hi=0.5"}, "did you mean 'high'"),
+    ):
+        with refused(said), pytest.MonkeyPatch.context() as patched:
+            patched.setattr("featurestack.predict.model.Model.open", None)
+            predict(trained, folder, **given)
     with refused("HOP is for models of clips"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)

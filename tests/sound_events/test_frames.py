@@ -12,8 +12,9 @@ from featurestack.sound_events.frames import (
     are_exclusive,
     count_rules,
     cross_fitted,
-    default_rules,
+    detect,
     detect_all,
+    rule_grid,
 )
 from featurestack.sound_events.scores import ALL
 from tests.sound_events.field import HOP, frames, scores_of
@@ -138,10 +139,10 @@ def test_a_fold_has_no_part_in_its_own_rule():
 
 def test_the_default_rule_joins_frames_unless_labels_exclude_each_other():
     every, _, table = example(0)
-    spans = every.spans(table)
+    spans = every.spans(table)["a"]
     probability = np.tile([0, 0, 0.6, 0.4, 0.4, 0.6, 0.6, 0.6, 0, 0], 300)
     joined, cut = (
-        detect_all(every, probability[:, None], default_rules(spans, exclusive))["a"]
+        detect(every, probability, rule_grid(spans, exclusive)[0])
         for exclusive in (False, True)
     )
     assert len(joined.score) == 300
