@@ -83,10 +83,11 @@ class ExportedModel(RunModel):
             return list(np.moveaxis(run_session(self.session, values), 1, 0))
         answers = []
         for clip in range(len(filled)):
-            own = []
-            for channel, stored in zip(self.input.channels, values):
-                frames = self.input.own_frames(channel, filled[clip : clip + 1])[0]
-                own.append(stored[clip : clip + 1, :, :frames])
+            one = slice(clip, clip + 1)
+            frames = [
+                self.input.own_frames(c, filled[one])[0] for c in self.input.channels
+            ]
+            own = [stored[one, :, :end] for stored, end in zip(values, frames)]
             answers.append(run_session(self.session, own))
         return list(np.moveaxis(np.concatenate(answers), 1, 0))
 
@@ -186,12 +187,13 @@ def example_clips(model: RunModel) -> Iterator[Example]:
         for share in LENGTHS:
             filled = np.array([share])
             values: Values = []
-            own: Values = []
             for channel, standard in zip(spec.channels, trained.statistics):
                 drawn = noise.normal(size=(1, channel.rows, channel.frames))
-                stored = standard.centre[:, None] + standard.scale[:, None] * drawn
-                values.append(stored)
-                own.append(stored[:, :, : spec.own_frames(channel, filled)[0]])
+                values.append(
+                    standard.centre[:, None] + standard.scale[:, None] * drawn
+                )
+            frames = [spec.own_frames(channel, filled)[0] for channel in spec.channels]
+            own = [stored[:, :, :end] for stored, end in zip(values, frames)]
             yield number, own, model.answers(fold, values, filled)[0]
 
 
@@ -202,20 +204,11 @@ def lacking_layer_named(model: RunModel) -> Iterator[None]:
         with no_output_of_c():
             yield
     except torch.onnx.OnnxExporterError as error:
-        first, _, _ = str(error).partition("\n")
+        first = str(error).partition("\n")[0]
         found = re.search(r"operator '?(?:aten::)?(\w+)", first)
-        operator = found[1] if found else first
-        network = next(iter(model.folds.values())).network
-        named = operator.replace("_", "")  # adaptive_avg_pool2d is AdaptiveAvgPool2d
-        layers = [str(part) for part in network.modules()]
-        layer = next((text for text in layers if text.lower().startswith(named)), "")
-        remedy = (
-            "; sizes that divide its input's are exported"
-            if "adaptive" in named
-            else ""
-        )
+        layer = found[1] if found else first
         raise RequestError(
-            f"{model.config.model}: ONNX lacks the layer {layer or operator}{remedy}."
+            f"{model.config.model}: ONNX lacks the layer {layer}."
             f" A bundle needs no change: {make_command('bundle', 'RUN=last')}"
         ) from error
 

@@ -350,18 +350,18 @@ def refuse_other_values(
 ) -> None:
     """RequestError if the feature is not computed as the run was trained on it."""
     frames = variant.shape(sample_rate, samples)[1]
-    unit = variant.feature.frame_unit
-    facts = {**variant.recorded, "frames": frames, "frame_unit": unit}
-    recorded = {**trained.parameters, "frames": trained.frames}
-    recorded["frame_unit"] = trained.frame_unit
-    for name in facts | recorded:
-        was, now = recorded.get(name), facts.get(name)
-        if was != now:
-            raise RequestError(
-                f"the run was trained on {trained.stored} with {name} {was}, here"
-                f" it is computed with {now}: train again, or predict with the"
-                " version, or the network file, that trained it"
-            )
+    now = {**variant.recorded, "frames": frames}
+    now["frame_unit"] = variant.feature.frame_unit
+    was = {**trained.parameters, "frames": trained.frames}
+    was["frame_unit"] = trained.frame_unit
+    other = [name for name in now | was if now.get(name) != was.get(name)]
+    if other:
+        name = other[0]
+        raise RequestError(
+            f"the run was trained on {trained.stored} with {name} {was.get(name)}, here"
+            f" it is computed with {now.get(name)}: train again, or predict with the"
+            " version, or the network file, that trained it"
+        )
 
 
 # ---- samples of a caller

@@ -22,7 +22,7 @@ def record(file, *parts):
     return file
 
 
-def windows(run, capsys, **given):
+def windows(run, **given):
     """The table of windows."""
     answers = run.path.parents[2] / "answers.csv"
     ask(run, out=answers, **given)
@@ -35,7 +35,7 @@ def test_each_window_of_each_recording_has_its_class(sounding, tmp_path, capsys)
     # as long a name as a file system takes
     record(tmp_path / ("n" * 251 + ".wav"), sound("tone", 50, seconds=1.5))
     (tmp_path / "bad.wav").write_bytes(b"nothing")
-    table = windows(sounding, capsys, audio=tmp_path, hop=1.0, gate=-60.0)
+    table = windows(sounding, audio=tmp_path, hop=1.0, gate=-60.0)
     assert list(table) == ["file", "start", "end", "predicted", *sounding.classes]
     field = table[table["file"] == str(tmp_path / "field.wav")]
     assert field["start"].tolist() == [*range(8)]
@@ -49,13 +49,11 @@ def test_each_window_of_each_recording_has_its_class(sounding, tmp_path, capsys)
     assert out.splitlines()[0].split() == ["file", "start", "end", "1.", "2.", "3."]
 
 
-def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
-    short, tmp_path, capsys
-):
+def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(short, tmp_path):
     file = record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
     median = short.config.clip_seconds
     assert 0 < median < short.config.duration
-    rows = windows(short, capsys, audio=file, hop=0.1)
+    rows = windows(short, audio=file, hop=0.1)
     assert (rows["end"] - rows["start"]).tolist() == pytest.approx(
         [median] * len(rows), abs=2e-3
     )

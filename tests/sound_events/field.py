@@ -6,7 +6,7 @@ import soundfile
 
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.sound_events.dataset import make_events as make_events
+from featurestack.sound_events.dataset import make_events
 from featurestack.sound_events.frames import Frames
 from featurestack.sound_events.options import EventsCommand
 from featurestack.sound_events.scores import score_table, tally_all
@@ -27,12 +27,8 @@ def write_recordings(folder, overlapping=False, recordings=RECORDINGS, seconds=S
         y = rng.normal(0, 0.01, len(time))
         for place, start in enumerate(np.arange(0.5, seconds - 1.5, 1.2)):
             start += rng.uniform(0, 0.3)
-            names = (
-                [*PITCHES]
-                if overlapping and place % 3 == 0
-                else [[*PITCHES][place % 2]]
-            )
-            for name in names:
+            both = overlapping and place % 3 == 0
+            for name in PITCHES if both else [[*PITCHES][place % 2]]:
                 end = start + rng.uniform(0.3, 0.6)
                 tone = 0.3 * np.sin(2 * np.pi * PITCHES[name] * time)
                 y += tone * ((time >= start) & (time < end))
@@ -74,13 +70,9 @@ def make_dataset(folder, features=MEL, **given):
         "name": "field",
     }
     assert make_events(EventsCommand(**options | given)) == 0
-    table = folder / "data" / "field" / "field.csv"
-    assert not extract(
-        FeaturesCommand(
-            dataset=str(table), data=folder / "data", features=features, jobs=1
-        )
-    )
-    return table
+    table = str(folder / "data" / "field" / "field.csv")
+    wanted = {"dataset": table, "data": folder / "data", "features": features}
+    assert not extract(FeaturesCommand(**wanted, jobs=1))
 
 
 def train(folder, **changes):

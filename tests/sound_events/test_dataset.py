@@ -19,22 +19,17 @@ from tests.refusal import refused
 from tests.sound_events.field import SECONDS, write_recordings
 
 
-def test_pieces_cover_a_recording_and_overlap():
-    stretches = cut_blocks({"a.wav": 23.7})
-    pieces = cut_pieces(stretches, 10.0)
+def test_pieces_cover_a_recording_and_overlap_and_none_lies_in_two_blocks():
+    pieces = cut_pieces(cut_blocks({"a.wav": 23.7}), 10.0)
     assert pieces["start"].iloc[0] == 0 and pieces["end"].iloc[-1] == 23.7
     assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
     overlaps = pieces["end"].to_numpy()[:-1] - pieces["start"].to_numpy()[1:]
     assert (overlaps >= 1 - 1e-6).all()
     assert piece_length(np.array([60.0] * 6 + [0.001])) == 10
     assert piece_length(np.full(60, 4.0)) <= 4
-
-
-def test_no_piece_lies_in_two_blocks():
-    stretches = cut_blocks({"a.wav": 250.0}, 2)
-    assert stretches["group"].tolist() == ["a@0", "a@125"]
-    assert stretches["end"].tolist() == [125, 250]
-    pieces = cut_pieces(stretches, 10.0)
+    blocks = cut_blocks({"a.wav": 250.0}, 2)
+    assert blocks[["group", "end"]].values.tolist() == [["a@0", 125], ["a@125", 250]]
+    pieces = cut_pieces(blocks, 10.0)
     assert not ((pieces["start"] < 125) & (pieces["end"] > 125)).any()
 
 
@@ -49,23 +44,13 @@ def test_a_piece_has_the_labels_that_occur_in_it():
     assert label_pieces(pieces, events).tolist() == ["a;b", "a;b", "a;p"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("recordings")
-    write_recordings(place)
-    return place
-
-
 def options(folder, **given):
-    asked = {
-        "audio": folder / "audio",
-        "tables": folder / "events.csv",
-        "data": folder / "data",
-    }
-    return EventsCommand(**asked | given)
+    tables = {"audio": folder / "audio", "tables": folder / "events.csv"}
+    return EventsCommand(**{**tables, "data": folder / "data", **given})
 
 
-def test_another_dataset_is_not_replaced(folder, capsys):
+def test_another_dataset_is_not_replaced(tmp_path, capsys):
+    write_recordings(folder := tmp_path)
     assert make_events(options(folder, name="kept")) == 0
     assert make_events(options(folder, name="kept")) == 0  # the same
     assert "labels exclude each other" in capsys.readouterr().out

@@ -42,12 +42,9 @@ def test_pairs_are_those_of_all_comparisons():
         events = spans_of(start, start + rng.exponential(1, 30), np.zeros(30))
         limits = np.sort(rng.uniform(0, 22, 40)).reshape(-1, 2)
         detections = spans_of(*limits.T, np.zeros(20))
-        shared = np.minimum.outer(events.end, detections.end) - np.maximum.outer(
-            events.start, detections.start
-        )
-        whole = np.maximum.outer(events.end, detections.end) - np.minimum.outer(
-            events.start, detections.start
-        )
+        ends, starts = (events.end, detections.end), (events.start, detections.start)
+        shared = np.minimum.outer(*ends) - np.maximum.outer(*starts)
+        whole = np.maximum.outer(*ends) - np.minimum.outer(*starts)
         expected = np.argwhere(shared >= IOU * whole)
         assert np.array_equal(overlapping(events, detections).T, expected)
         lies = (events.middle[:, None] >= detections.start) & (
@@ -103,11 +100,7 @@ def test_each_fold_is_scored_by_its_own_recordings():
     probabilities[2:5] = 0.9  # right in a, nothing in b
     own = two_stretches(probabilities, [("r0", 0.2, 0.5, "x"), ("r1", 0.2, 0.5, "x")])
     assert own.by_fold["event_f1"].tolist() == [1, 0]
-    assert own.by_group(["r0", "r1"]).tolist() == [
-        [1, 0],
-        [1, 1],
-        [1, 0],
-    ]
+    assert own.by_group(["r0", "r1"]).tolist() == [[1, 0], [1, 1], [1, 0]]
 
 
 def test_detections_at_other_times_are_chance():

@@ -14,12 +14,8 @@ from tests.analysis.made_runs import no_figures
 
 @pytest.fixture(scope="module")
 def report(runs, folder):
-    options = AnalysisOptions(
-        dataset="field",
-        data=folder / "data",
-        runs=folder / "runs",
-        reports=folder / "reports",
-    )
+    places = {name: folder / name for name in ("data", "runs", "reports")}
+    options = AnalysisOptions(dataset="field", **places)
     with no_figures():
         (job,) = jobs(options)
         return build_report(job, options), folder / "reports" / "field"

@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline.commands import options_from
-from featurestack.predict.command import predict_audio
-from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.task import frames
 from featurestack.sound_events.training import Background
 from featurestack.train.network_input import Statistics
@@ -17,10 +14,8 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
 from tests.sound_events.conftest import write_wind
-from tests.sound_events.field import (
-    MEL,
-    train,
-)
+from tests.sound_events.field import MEL, train
+from tests.sound_events.test_events import predict
 
 
 def test_unused_frames_have_no_part_in_the_loss():
@@ -47,20 +42,8 @@ def plan_of(folder, background="new"):
 def test_a_run_with_backgrounds_finds_events(folder):
     run = train(folder, model=f"frames@background={folder / 'new'}", epochs=4)
     assert run.scores()["event_f1"].mean() > 0.5
-    assert (
-        predict_audio(
-            options_from(
-                PredictOptions,
-                {
-                    "run": str(run.path),
-                    "runs": folder / "runs",
-                    "audio": folder / "new",
-                    "out": folder / "out",
-                },
-            )
-        )
-        == 0
-    )
+    given = {"audio": folder / "new", "out": folder / "out"}
+    assert predict(run, folder, **given) == 0
 
 
 def test_the_values_are_those_that_a_cache_would_have(folder, tmp_path):
