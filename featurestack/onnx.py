@@ -11,11 +11,9 @@ The file holds the networks of all finished folds, the steps before them
              temperature (not with tags); by_fold (B, F, K), unscaled as in
              predictions.csv
     metadata features, channels (names, parameters, rows), sample_rate, duration,
-    classes, folds, padding; config, the run's whole configuration for `fs.Model`
+             classes, folds, padding; config, the run's whole configuration
 
-The file does not compute features: docs/howto/predicting.md shows how to compute them.
 Before the file is written, onnxruntime's by_fold is compared with the networks.
-`ExportedModel` answers new audio by the file, for `predict.model.Model`.
 """
 
 import json

@@ -8,10 +8,9 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
     config   run.json with the keys of `BundleConfig`
     folds    {fold: {"network": state dict, "statistics": list}}
 
-`make bundle REFIT=1` trains one model on the clips of all folds: it predicts new audio
-at a fold's cost, a fifth of the work of five folds' models. No clip is left to test it:
-the run's cross-validated score is that of models trained on fewer clips, and the
-calibration of those models is used for this one.
+`make bundle REFIT=1` trains one model on the clips of all folds. No clip is left to
+test it: the run's cross-validated score and the calibration are those of models trained
+on fewer clips.
 """
 
 from collections.abc import Mapping, Sequence

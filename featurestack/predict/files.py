@@ -1,8 +1,5 @@
 """Predictions for audio files: for their beginnings, or for windows through long
-recordings; and what a reader of them must know: files that were trained on, that cannot
-be read, or that have a lower rate.
-
-A recording is read window by window, so that a long one is never in memory as a whole.
+recordings, which are read window by window; and what a reader of them must know.
 
 `predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
 whose labels the run knows, and the answers become a run folder of the other dataset, as

@@ -2,10 +2,8 @@
 bundle or an ONNX file. Samples become features as a cache stores them, then
 probabilities, then an answer, which GATE, REJECT and THRESHOLD may withhold.
 
-New audio's features come from the pipeline functions that filled the cache, with the
-same rounding. Samples that cannot be a clip of the model are refused in a sentence,
-because a network answers everything, noise and overflown integers too, and most of it
-with confidence.
+Samples that cannot be a clip of the model are refused in a sentence, because a network
+answers everything, noise and overflown integers too, and most of it with confidence.
 """
 
 import itertools

@@ -83,13 +83,9 @@ Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 
 @dataclass(frozen=True)
 class Annotations:
-    """The content of annotation tables.
+    """The content of annotation tables."""
 
-    `events` has MARK_COLUMNS, sorted by file and start; start and end are seconds;
-    unknown frequencies are NaN.
-    """
-
-    events: pd.DataFrame
+    events: pd.DataFrame  # MARK_COLUMNS by file and start; NaN: unknown frequencies
     # recordings that have a table, or a row in one, even without an event
     annotated: frozenset[str]
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording

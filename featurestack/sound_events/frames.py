@@ -126,18 +126,15 @@ class Frames:
     classes: tuple[str, ...]
 
     @cached_property
-    def start(self) -> Floats:
-        """(S,) of the stretches."""
+    def start(self) -> Floats:  # (S,)
         return self.stretches["start"].to_numpy(float)
 
     @cached_property
-    def end(self) -> Floats:
-        """(S,) of the stretches."""
+    def end(self) -> Floats:  # (S,)
         return self.stretches["end"].to_numpy(float)
 
     @cached_property
-    def seconds(self) -> Floats:
-        """(S,) that the stretches last."""
+    def seconds(self) -> Floats:  # (S,)
         return self.end - self.start
 
     @cached_property

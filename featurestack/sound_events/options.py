@@ -3,7 +3,6 @@
 from dataclasses import MISSING
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DataOptions, Options, option
 
 
@@ -52,11 +51,3 @@ class DetectionOptions(LabelOptions):
     promise: float = option(
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
     )
-
-    def __post_init__(self) -> None:
-        if 1 < self.promise < 100:
-            raise RequestError(
-                f"PROMISE={self.promise:g}: expected a share from 0.5 to 0.99, as"
-                f" PROMISE={self.promise / 100:g}"
-            )
-        super().__post_init__()

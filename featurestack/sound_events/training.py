@@ -4,9 +4,8 @@ training: a step takes crops of pieces.
 The network answers rows (B, D, 1, T), standardised, with logits (B, T, K + 1). The last
 output is the background, if labels exclude each other; else it is not used.
 
-`MODEL=frames@background=folder`: a model that was trained in one place meets other
-sounds in the next. Unannotated recordings of the new place are cut into pieces, and
-their features are added to crops of the annotated recordings, in power.
+`MODEL=frames@background=folder`: unannotated recordings of another place are cut into
+pieces, and their features are added to crops of the annotated ones, in power.
 """
 
 import math

@@ -292,6 +292,6 @@ def test_a_spreadsheet_may_save_the_answers(tmp_path):
     assert table["correct"].tolist()[:2] == [1, 0] and np.isnan(table["correct"][4])
 
 
-def test_a_precision_in_percent_is_refused_with_the_share():
-    with refused("PROMISE=90: expected a share .* as PROMISE=0.9"):
+def test_a_precision_in_percent_is_refused_with_the_largest_share():
+    with refused("PROMISE=90: expected at most 0.99"):
         DetectionOptions(promise=90)
