@@ -26,18 +26,16 @@ from featurestack.commandline.options import Auto, option_words
 from featurestack.commandline.quantities import counted, duration, either, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.feature_importance.importance import gain_tests
-from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.alterations import altered, writes_mp3
 from featurestack.predict.options import StressOptions
 from featurestack.results.config import digest
-from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder
+from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import cache_that_trained, select_one
 from featurestack.scores.accuracy import scaled
 from featurestack.scores.significance import accuracy_interval
 from featurestack.scores.tasks import require_clips
-from featurestack.storage.files import content_hash
 from featurestack.storage.own_files import OwnFiles
 
 if TYPE_CHECKING:
@@ -87,7 +85,12 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         lacking.remove(MP3)
     if not lacking:
         return run, changes
-    clips = tested_clips(run, cache_that_trained(run, options.dataset, options.data))
+    cache, tested = cache_that_trained(run, options.dataset, options.data), run.scored()
+    positions = cache.positions(tested["clip_id"].to_numpy())
+    clips = cache.clips.iloc[positions][["clip_id", "path", "start", "end"]]
+    target = run.task.targets(tested["target"], run.classes)
+    fold = tested["fold"].to_numpy()
+    clips = clips.assign(fold=fold, filled=cache.filled[positions], target=target)
     from featurestack.predict.model import Model, set_threads  # loads torch
 
     set_threads(options.threads)
@@ -111,8 +114,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
 
 def hash_of_run(run: RunFolder) -> str:
     """The digest of the predictions, which follow from the weights, and of CHANGES."""
-    files = [run.fold(fold) / PREDICTIONS_FILE for fold in run.finished]
-    return digest([[content_hash(file) for file in files], CHANGES])
+    return digest([run.scored().to_csv(), CHANGES])
 
 
 def read_stress(run: RunFolder) -> Changes:
@@ -123,16 +125,6 @@ def read_stress(run: RunFolder) -> Changes:
         return changes if content["hash"] == hash_of_run(run) else {}
     except (OSError, ValueError, LookupError):  # none, or a damaged one
         return {}
-
-
-def tested_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:
-    """clip_id, path, start, end, fold, filled and target of each clip of `scored`."""
-    tested = run.scored()
-    rows = cache.positions(tested["clip_id"].to_numpy())
-    clips = cache.clips.iloc[rows][["clip_id", "path", "start", "end"]]
-    target = run.task.targets(tested["target"], run.classes)
-    fold = tested["fold"].to_numpy()
-    return clips.assign(fold=fold, filled=cache.filled[rows], target=target)
 
 
 def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:

@@ -12,14 +12,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import State, next_line
-from featurestack.commandline.options import option_words
+from featurestack.commandline.next_step import report_line
 from featurestack.commandline.quantities import counted, duration, listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_index
@@ -82,7 +80,7 @@ def tell_model(model: Model, files: Mapping[str, Path], data: Path) -> None:
 def predict_files(
     model: Model,
     files: Mapping[str, Path],
-    places: Mapping[str, Span] = MappingProxyType({}),
+    places: Mapping[str, Span] | None = None,
 ) -> pd.DataFrame:
     """`answered` for the beginning of each file, by all folds' models together.
 
@@ -94,7 +92,7 @@ def predict_files(
     longer = []
 
     def beginning(key: str, file: Path, info: Info) -> Iterator[tuple[str, Samples]]:
-        start, end = places.get(key, audio.WHOLE)
+        start, end = (places or {}).get(key, audio.WHOLE)
         seconds = end - start if end else info.frames / info.sample_rate
         if seconds > model.seconds + TOLERANCE:
             longer.append(file)
@@ -225,11 +223,11 @@ def score_elsewhere(options: PredictOptions) -> int:
     table, remarks = labelled_clips(other, run, options.data)
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)
-    answers = predict_files(
-        model,
+    files, places = (
         table["path"].map(Path).to_dict(),
-        places=dict(zip(table.index, spans(table))),
+        dict(zip(table.index, spans(table))),
     )
+    answers = predict_files(model, files, places)
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
     parts = [] if has_windows(table) else ["start", "end"]
@@ -250,9 +248,7 @@ def score_elsewhere(options: PredictOptions) -> int:
     for remark in remarks:
         tell(remark)
     print(repr(scored))
-    places = option_words(options, ("data", "runs"))
-    given = [f"DATASET={options.dataset}", *places]
-    print(next_line(State(given, unreported=True)))
+    print(report_line(options))
     return 1 if len(answers) < len(table) else 0
 
 
