@@ -107,34 +107,23 @@ def test_a_layer_that_onnx_lacks_is_one_sentence(options, tmp_path, monkeypatch,
     assert "graph(" not in "".join(capfd.readouterr())
 
 
-CLIPS = [sound(CLASSES[n % 3], 40 + n, seconds=1 - 0.2 * n) for n in range(4)]
-
-
-def both(run, folder):
-    """The models of the run's bundle and of its ONNX file."""
-    bundle, exported = folder / "model.pt", folder / "model.onnx"
-    make_bundle(BundleOptions(run=str(run.path), out=bundle))
-    onnx_export.export_run(ExportOptions(run=str(run.path), out=exported))
-    return fs.Model(bundle), fs.Model(exported)
-
-
-def assert_same(model, exported):
+def test_an_onnx_file_has_the_answers_of_the_bundle(sounding, tmp_path):
+    bundle, file = tmp_path / "model.pt", tmp_path / "model.onnx"
+    make_bundle(BundleOptions(run=str(sounding.path), out=bundle))
+    onnx_export.export_run(ExportOptions(run=str(sounding.path), out=file))
+    model, exported = fs.Model(bundle), fs.Model(file)
+    exported.warm()
     assert exported.classes == model.classes
     assert exported.config.channels == model.config.channels
     assert (exported.sample_rate, exported.seconds) == (RATE, 1.0)
-    many = exported.predict_many(CLIPS, RATE)
-    for y, together in zip(CLIPS, many, strict=True):
+    clips = [sound(CLASSES[n % 3], 40 + n, seconds=1 - 0.2 * n) for n in range(4)]
+    many = exported.predict_many(clips, RATE)
+    for y, together in zip(clips, many, strict=True):
         expected = model.predict(y, RATE)
+        close = pytest.approx(expected.probabilities, abs=1e-4)
         for answer in (exported.predict(y, RATE), together):
             assert answer.predicted == expected.predicted
-            close = pytest.approx(expected.probabilities, abs=1e-4)
             assert answer.probabilities == close
-
-
-def test_an_onnx_file_has_the_answers_of_the_bundle(sounding, tmp_path):
-    model, exported = both(sounding, tmp_path)
-    exported.warm()
-    assert_same(model, exported)
     with refused("2.00 s of audio: the model takes clips of at most 1 s"):
         exported.predict(np.zeros(2 * RATE), RATE)
 

@@ -129,12 +129,9 @@ def test_a_clip_without_one_right_answer_and_a_file_are_refused(
 
 
 def test_the_report_has_one_table_of_all_runs(run, stressed, tmp_path):
-    options = AnalysisOptions(
-        dataset=str(data_of(run) / "little" / "features"),
-        data=data_of(run),
-        runs=run.path.parents[1],
-        reports=tmp_path,
-    )
+    table = str(data_of(run) / "little" / "features")
+    places = {"data": data_of(run), "runs": run.path.parents[1], "reports": tmp_path}
+    options = AnalysisOptions(dataset=table, **places)
     with no_figures():
         assert not analysis(options)
     page = (tmp_path / "little" / "index.html").read_text("utf-8")

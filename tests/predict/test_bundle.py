@@ -55,18 +55,9 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda content: content | {"format": 2},
-            "another bundle format than 1: make it again",
-        ),
-        (
-            lambda content: content | {"folds": Harmful()},
-            "no bundle that can be read safely",
-        ),
-        (
-            lambda content: content["config"],
-            "is no bundle .* bundle RUN=NAME makes one",
-        ),
+        (lambda made: made | {"format": 2}, "another bundle format than 1: make it"),
+        (lambda made: made | {"folds": Harmful()}, "no bundle that can be read safely"),
+        (lambda made: made["config"], "is no bundle .* bundle RUN=NAME makes one"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused(
@@ -83,11 +74,7 @@ def test_what_cannot_be_trusted_is_refused(
     ("place", "value", "message"),
     [
         (("model",), "cnn8@width=8", "fold 1 .*of another model"),
-        (
-            ("parameters", "hop_length"),
-            1,
-            "with hop_length 1, here it is computed with",
-        ),
+        (("parameters", "hop_length"), 1, "hop_length 1, here it is computed with"),
         (("frames",), 7, "trained on mel with frames 7, here it is computed with"),
     ],
 )
@@ -121,16 +108,8 @@ def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path):
 
 @pytest.fixture
 def options(sounding, tmp_path):
-    def make(run, **given):
-        return BundleOptions(
-            run=str(run.path),
-            data=sounding.path.parents[2] / "data",
-            out=tmp_path / "model.pt",
-            refit=True,
-            **given,
-        )
-
-    return make
+    places = {"data": sounding.path.parents[2] / "data", "out": tmp_path / "model.pt"}
+    return lambda run: BundleOptions(run=str(run.path), refit=True, **places)
 
 
 @pytest.mark.slow

@@ -58,9 +58,8 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
     write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
     write(tmp_path / "c.ogg", "hiss")
     write(tmp_path / "short.wav", "tone", seconds=0.01)
-    shutil.copy(
-        sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav"
-    )
+    trained = sounding.path.parents[2] / "sounds" / "tone-1-0.wav"
+    shutil.copy(trained, tmp_path / "copy.wav")
     (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
     (tmp_path / "notes.txt").write_text("no sound")
     (tmp_path / "gone.wav").symlink_to("nowhere.wav")
@@ -73,10 +72,8 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
     assert "broken.wav: not audio" in err and "2 of 7 files failed" in err
     assert "gone.wav: missing" in err
     assert "trained on 1 of 7 files (copy.wav is tone-1-0 of the dataset)" in err
-    assert (
-        f"predicted by {sounding.name}" in err
-        and "only the first 1.0 s of 1 file count" in err
-    )
+    assert f"predicted by {sounding.name}" in err
+    assert "only the first 1.0 s of 1 file count" in err
 
 
 def test_python_is_told_which_files_were_trained_on(sounding, capsys, monkeypatch):
@@ -154,9 +151,8 @@ def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
 def test_a_bundle_has_the_epoch_that_counts(options):
     run = execute(options, val="group")
     made = bundle_of_run(run)
-    torch.testing.assert_close(
-        made.folds[1]["network"], load(run.fold(1) / "best.pt")["network"]
-    )
+    best = load(run.fold(1) / "best.pt")["network"]
+    torch.testing.assert_close(made.folds[1]["network"], best)
     assert made.config.temperature == run.config.calibration["best"].temperature
 
 

@@ -102,11 +102,11 @@ def test_a_service_withholds_what_predict_withholds(model, sounding):
         ({"reject": 1.0}, TONE, "" if max(sure.probabilities.values()) < 1 else "tone"),
     ):
         service = fs.Model(sounding, **limits)
-        answer = service.predict(clip, RATE)
-        assert (answer.predicted, [answer.predicted]) == (
-            predicted,
-            [many.predicted for many in service.predict_many([clip], RATE)],
+        answer, (many,) = (
+            service.predict(clip, RATE),
+            service.predict_many([clip], RATE),
         )
+        assert answer.predicted == many.predicted == predicted
         assert len(answer.probabilities) == 3
     for limits, message in (
         ({"reject": 7}, "REJECT=7: expected at most 1"),
@@ -148,9 +148,8 @@ def test_the_server_of_the_page_answers_a_file_and_refuses_another(model):
     (code,) = [block for block in blocks if "ThreadingHTTPServer" in block]
     code = code.replace("8000", "0").replace(".serve_forever()", "")
     names = {"fs": fs, "model": model}
-    exec(
-        code.replace("\nThreadingHTTPServer(", "\nserver = ThreadingHTTPServer("), names
-    )
+    code = code.replace("\nThreadingHTTPServer(", "\nserver = ThreadingHTTPServer(")
+    exec(code, names)
     server = names["server"]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"

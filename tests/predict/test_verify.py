@@ -2,11 +2,7 @@
 
 import pytest
 
-from featurestack.predict.options import (
-    PredictOptions,
-    StressOptions,
-    VerifyOptions,
-)
+from featurestack.predict.options import PredictOptions, StressOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.results.run_folder import RunFolder
 from tests.refusal import refused
@@ -19,10 +15,7 @@ def verify(run, dataset):
 
 TRAINED = {  # options -> what verify says that it compared
     "": ({}, "(48 rows of 3 folds, last epoch)"),
-    "validation": (
-        {"val": "group"},
-        "last and best epoch)",
-    ),
+    "validation": ({"val": "group"}, "last and best epoch)"),
 }
 
 

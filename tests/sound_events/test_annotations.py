@@ -15,6 +15,7 @@ RAVEN = (
     "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
     " (Hz)"
 )
+VIEWS = ("Waveform", "Spectrogram")
 SEQUENCE = (
     "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
 )
@@ -43,10 +44,8 @@ def test_frequencies_and_the_name_of_the_column_are_kept(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        (
-            f"{RAVEN}\tTags\n1\tWaveform 1\t1\t1.0\t2.5\t0\t9\tdog\n1\tSpectrogram"
-            " 1\t1\t1.0\t2.5\t0\t9\tdog\n"
-        ),
+        f"{RAVEN}\tTags"
+        + "".join(f"\n1\t{view} 1\t1\t1.0\t2.5\t0\t9\tdog" for view in VIEWS),
         f"{RAVEN}\tAnnotation\t\r\n1\tSpectrogram 1\t1\t1.0\t2.5\t0\t9\tdog\t\r\n",
         "1.000000\t2.500000\tdog\n",
         "1,000000\t2,500000\tdog\n\\\t500,0\t-1,0\n\\\t1\t2\n",
@@ -98,9 +97,8 @@ def test_marks_without_an_end_empty_labels_and_what_lasts_too_long(tmp_path):
 
 def test_the_column_of_labels_is_known_or_named(tmp_path):
     text = "start,end,selec,caller\n1,2,7,dog\n"
-    assert events(tmp_path, text, column="caller") == events(
-        tmp_path, text, label="dog"
-    )
+    named = events(tmp_path, text, column="caller")
+    assert named == events(tmp_path, text, label="dog")
     some = "line 1: no column .*; give COLUMN=selec or caller, or LABEL=NAME, the same"
     with refused(some):
         events(tmp_path, text)

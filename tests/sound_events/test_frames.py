@@ -25,10 +25,8 @@ def events(*rows):
 
 
 def detections(frame_set, probability, rule=None):
-    found = detect_all(
-        frame_set, np.array(probability, float)[:, None], {"a": rule or Rule()}
-    )
-    return frame_set.table(found)[["file", "start", "end"]].round(6).to_numpy().tolist()
+    found = {"a": detect(frame_set, np.array(probability, float), rule or Rule())}
+    return frame_set.table(found)[["file", "start", "end"]].round(6).values.tolist()
 
 
 def test_a_frame_has_the_events_that_its_time_lies_in_and_none_is_lost():
@@ -64,10 +62,8 @@ def test_a_detection_lasts_while_it_is_above_the_lower_threshold():
     probability = [0, 0.3, 0.6, 0.3, 0, 0.3, 0.3, 0, 0.9, 0.9]
     assert detections(frames(1), probability) == [["r0", 0.2, 0.3], ["r0", 0.8, 1.0]]
     half = Rule(threshold=0.5, share=0.5)
-    assert detections(frames(1), probability, half) == [
-        ["r0", 0.1, 0.4],
-        ["r0", 0.8, 1.0],
-    ]
+    both = [["r0", 0.1, 0.4], ["r0", 0.8, 1.0]]
+    assert detections(frames(1), probability, half) == both
     longer = replace(half, least_length=0.25)
     assert detections(frames(1), probability, longer) == [["r0", 0.1, 0.4]]
 
