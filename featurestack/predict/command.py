@@ -88,7 +88,7 @@ def predict_audio(options: PredictOptions) -> int:
 
         of_class = next(iter((run.config.rules or {}).values()), {})
         unknown = dict.fromkeys(files, np.nan)  # seconds
-        read_events(options.tables, unknown, options, of_class.get("column", ""))
+        read_events(options.tables, unknown, options, str(of_class.get("column", "")))
     from featurestack.predict.model import Model  # loads torch
 
     model = Model.open(options)

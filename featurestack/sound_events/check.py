@@ -14,7 +14,7 @@ with the best estimate, so it is chosen by the lower end of its interval.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +55,9 @@ FIRST = 20  # rows by which the browser knows a table
 YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
 YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
 ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
-CELLS = {  # column -> the value of a cell, None of another
+CELLS: dict[
+    str, Callable[[str], float | None]
+] = {  # column -> the value of a cell, None of another
     **dict.fromkeys(("above", "detections", "highest"), cell_number),
     "predicted": YES.get,
     "correct": ANSWERS.get,
@@ -154,8 +156,8 @@ def write_check(
         own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
     own.write(content)
     own.remove_others()
-    number = counted(len(table), "detection")
-    tell(f"{own.folder / PAGE}: {number} to listen to; it saves the answers as {TABLE}")
+    sounds = counted(len(table), "detection")
+    tell(f"{own.folder / PAGE}: {sounds} to listen to; it saves the answers as {TABLE}")
     print(f"next: {make_command('predict', f'CHECKED={TABLE}')}")
 
 

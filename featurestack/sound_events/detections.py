@@ -182,9 +182,9 @@ def predict_frames(
         with torch.inference_mode():
             for fold, (network, _) in of_run.folds.items():
                 x = of_run.prepare(fold, values, np.ones_like(filled))
-                own = cast(FrameModel, network)
-                logits = own(x.to(of_run.compute.device))
-                each.append(own.probabilities(logits).cpu().numpy())
+                trained = cast(FrameModel, network)
+                logits = trained(x.to(of_run.compute.device))
+                each.append(trained.probabilities(logits).cpu().numpy())
         answers.append(np.mean(each, axis=0, dtype=np.float32))
     probabilities = np.concatenate(answers)
     clips = pieces.rename(columns={"file": "path"}).assign(fold=0)
