@@ -123,7 +123,7 @@ def test_events_are_found_in_one_channel(folder, trained, tmp_path, capsys):
     assert "no channel 2: the file has 1 channel" in capsys.readouterr().err
 
 
-def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
+def test_what_a_run_of_frames_refuses(folder, trained, monkeypatch):
     live = pytest.importorskip("featurestack.live")
     onnx = pytest.importorskip("featurestack.onnx")
     given = {"run": str(trained.path), "runs": trained.path.parents[1]}
@@ -138,13 +138,12 @@ def test_every_command_of_clips_refuses_a_run_of_frames(folder, trained):
     for command in commands:
         with refused("this command is for models that answer each clip; .*AUDIO="):
             command()
-    wrong = {"audio": folder / "audio", "tables": trained.path / "run.json"}
-    for given, said in (
-        (wrong, "fits a recording|is no header of a known table"),
-        ({"audio": folder / "audio", "threshold": "hi=0.5"}, "did you mean 'high'"),
-    ):
-        with refused(said), pytest.MonkeyPatch.context() as patched:
-            patched.setattr("featurestack.predict.model.Model.open", None)
-            predict(trained, folder, **given)
     with refused("HOP is for models of clips"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)
+    monkeypatch.setattr("featurestack.predict.model.Model.open", None)  # at the door
+    for given, said in (
+        ({"tables": folder / "none.txt"}, "none.txt does not exist"),
+        ({"threshold": "hi=0.5"}, "did you mean 'high'"),
+    ):
+        with refused(said):
+            predict(trained, folder, audio=folder / "audio", **given)
