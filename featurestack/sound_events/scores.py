@@ -148,7 +148,7 @@ def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Ta
     """The tally of one label; `every` are the events of all labels."""
     event, detection = match(events, detections)
     on_any = lie_on(detections, every)
-    counted = [
+    parts = [
         events.take(event),
         events,
         detections,
@@ -158,7 +158,7 @@ def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Ta
     ]
     apart = np.abs(events.start[event] - detections.start[detection])
     onsets = pd.Series(apart, events.stretch[event])
-    numbers = [np.bincount(spans.stretch, minlength=len(seconds)) for spans in counted]
+    numbers = [np.bincount(spans.stretch, minlength=len(seconds)) for spans in parts]
     return Tally(np.stack(numbers).astype(float), seconds, onsets)
 
 
