@@ -32,6 +32,8 @@ Record: TypeAlias = Callable[[Work], tuple[tuple[Any, ...], Callable[[], None]]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 MOMENTUM = 0.9  # sgd's, by Nesterov
+SMOOTHING = 0.1  # of labels: the share of a target that all classes share
+LOADED_SHARE = 0.2  # of the learning rate, for the layers that WEIGHTS filled
 
 
 class CrossEntropy:
@@ -45,8 +47,8 @@ class CrossEntropy:
         self,
         networks: Tensor,
         y: Tensor,
-        smoothing: float,
         weight: Tensor | None = None,
+        smoothing: float = SMOOTHING,
     ) -> Tensor:
         """The mean loss of all networks' logits; `weight` (K,) weighs each clip by the
         classes of its target. torch would weigh each class's term of the cross-entropy,
@@ -82,8 +84,8 @@ class BinaryCrossEntropy(CrossEntropy):
         self,
         networks: Tensor,
         y: Tensor,
-        smoothing: float,
         weight: Tensor | None = None,
+        smoothing: float = SMOOTHING,
     ) -> Tensor:
         """Class weights weigh the positive targets."""
         logits, targets = flattened(networks, y, smoothing)
@@ -131,8 +133,8 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     described = [
         {
             "params": weights,
-            "weight_decay": training.resolved_decay if kernels else 0.0,
-            "share": training.weights_lr if filled else 1.0,
+            "weight_decay": training.decay if kernels else 0.0,
+            "share": LOADED_SHARE if filled else 1.0,
         }
         for (filled, kernels), weights in sorted(groups.items(), reverse=True)
     ]

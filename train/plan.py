@@ -250,8 +250,7 @@ def defaults(named: RunOptions, model: Architecture) -> dict[str, Any]:
             for name, value in suitable(weights).items()
             if name not in useless and getattr(named, name) == default[name]
         }
-        chosen |= {"weights": weights}
-        chosen |= {"lr": named.resolved_lr, "decay": named.resolved_decay}
+        chosen |= {"weights": weights, "lr": named.resolved_lr}
     if named.augment == "auto":
         chosen["augment"] = model.augment
     return chosen

@@ -237,8 +237,7 @@ class Trainer:
         """The mean loss of a step's logits (B, M * K) for its targets (B, K)."""
         # (B, M, K): each network has a loss of its own
         networks = logits.view(len(logits), -1, targets.shape[1])
-        smoothing = self.training.smoothing
-        return self.objective.loss(networks, targets, smoothing, self.class_weights)
+        return self.objective.loss(networks, targets, self.class_weights)
 
     def observe(self, targets: Any, logits: Tensor) -> Tensor:
         """The part of a step that `train_scores` needs."""

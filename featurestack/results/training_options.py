@@ -94,29 +94,19 @@ class Training(Options):
         " waveform shift,gain,polarity,mixup=0.4, for texturenet none; none for"
         " no change",
     )
-    smoothing: float = of_networks(
-        0.1,
-        "label smoothing: the share of each target that is divided evenly among all"
-        " classes",
-        least=0,
-        most=0.99,
-    )
     balance: Literal["none", "loss"] = option(
         "none", "weight of rare classes: loss counts them more", needs="balance"
     )
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
         "adamw",
-        "adamw, or sgd with Nesterov momentum 0.9; weight decay spares norms and biases"
-        " in both",
+        "adamw, with weight decay 0.05, or sgd with Nesterov momentum 0.9 and 0.0005;"
+        " decay spares norms and biases",
     )
     lr: float | Auto = of_networks(
         "auto",
         "highest learning rate; auto is 0.002 for adamw, 0.05 for sgd",
         least=1e-12,
-    )
-    decay: float | Auto = of_networks(
-        "auto", "weight decay; auto is 0.05 for adamw, 0.0005 for sgd", least=0
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
@@ -155,9 +145,6 @@ class Training(Options):
         " it cannot be downloaded",
         label="",
     )
-    weights_lr: float = of_networks(
-        0.2, "share of LR for the layers that WEIGHTS filled", least=0, most=1
-    )
     device: str = of_networks(
         "auto",
         "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
@@ -192,7 +179,6 @@ class Training(Options):
         return usual if self.lr == "auto" else self.lr
 
     @property
-    def resolved_decay(self) -> float:
-        """DECAY, or the default of the optimiser."""
-        usual = {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]
-        return usual if self.decay == "auto" else self.decay
+    def decay(self) -> float:
+        """The optimiser's weight decay."""
+        return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]

@@ -34,6 +34,7 @@ from featurestack.sound_events.scores import STORED, ScoredFrames, write_frames
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import FoldData, chunked
 from featurestack.train.network_input import Statistics
+from featurestack.train.optimisation import SMOOTHING
 from featurestack.train.plan import Plan, Positions
 from featurestack.train.trainer import Trainer
 
@@ -295,7 +296,7 @@ class FrameTrainer(Trainer):
             yield crop, (targets[rows, place].float(), used[rows, place])
 
     def loss(self, logits: Tensor, targets: FrameTargets) -> Tensor:
-        return self.network.loss(logits, *targets, self.training.smoothing)
+        return self.network.loss(logits, *targets, SMOOTHING)
 
     def observe(self, targets: Any, logits: Tensor) -> Tensor:
         return logits.new_empty(0)

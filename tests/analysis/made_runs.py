@@ -97,9 +97,7 @@ def make_run(runs, clips, made, dataset="made"):
     validated = made.val != "none"
     config = run_config(
         dataset=dataset,
-        options=Training(
-            **given, seed=made.seed, epochs=20, smoothing=0.0, lr=0.002, decay=0.05
-        ),
+        options=Training(**given, seed=made.seed, epochs=20, lr=0.002),
         exact=made.model == "linear",
         folds=tuple(folds),
         classes=tuple(

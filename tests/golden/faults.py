@@ -247,10 +247,10 @@ FAULTS: dict[str, Fault] = {
         "if fold:",
         f"{TRAIN}test_resume.py",
     ),
-    # another label smoothing is taken for the same run
-    "hash_without_smoothing": Fault(
+    # another learning-rate schedule is taken for the same run
+    "hash_without_schedule": Fault(
         "        if getattr(training, name) != own.default\n",
-        '        if name != "smoothing" and getattr(training, name) != own.default\n',
+        '        if name != "schedule" and getattr(training, name) != own.default\n',
         f"{RESULTS}test_config.py {TRAIN}test_plan.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names

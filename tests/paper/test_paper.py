@@ -177,7 +177,6 @@ RECORDED = {
         epochs=40,
         augment="shift=1",
         lr=0.002,
-        decay=0.05,
     ),
 }
 

@@ -95,7 +95,7 @@ def test_the_loss_is_binary_cross_entropy_of_each_network_with_smoothed_targets(
     y = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
     smooth = (0.9 * y + 0.1 / 4)[:, None].expand(3, 2, 4)
     expected = torch.nn.functional.binary_cross_entropy(logits.sigmoid(), smooth)
-    loss = BinaryCrossEntropy().loss(logits, y, 0.1)
+    loss = BinaryCrossEntropy().loss(logits, y)
     torch.testing.assert_close(loss, expected)
 
 

@@ -92,7 +92,7 @@ def test_class_weights_do_not_move_the_minimum_of_the_loss():
     logits = torch.zeros(5, 1, 3, requires_grad=True)
     wanted = 0.7 * y + 0.1
     logits.data = wanted.log()[:, None]
-    CrossEntropy().loss(logits, y, 0.3, torch.tensor([0.5, 1.5, 10.0])).backward()
+    CrossEntropy().loss(logits, y, torch.tensor([0.5, 1.5, 10.0]), 0.3).backward()
     assert logits.grad.abs().max() < 1e-6  # the minimum
 
 
