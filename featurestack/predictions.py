@@ -32,7 +32,12 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import cache_folder, dataset_name, is_cache
-from featurestack.features_cache.table import SEPARATOR, originals
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    classes_in,
+    has_tags,
+    originals,
+)
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.config import digest
@@ -51,10 +56,7 @@ COLUMNS += ["difference_low", "difference_high", "p", "verdict"]
 
 def read_table(file: Path) -> pd.DataFrame:
     """The rows as text, indexed by file and line."""
-    frame = read_csv(file).rename(columns=str.strip)
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise RequestError(f"{file}: two columns are called {twice!r}")
+    frame = read_csv(file)
     frame.index = pd.Index([f"{file}, line {line}" for line in frame.index])
     return frame
 
@@ -80,10 +82,9 @@ def predictions_in(
         clip = shortened(frame["clip"][row])
         raise RequestError(f"{row}: clip {clip} has two rows; expected one")
     clips = clips_of(frame) if truth is None else of_dataset(frame, truth)
-    every = clips["target"] if truth is None else truth["label"]
-    tags = bool((every.str.contains(SEPARATOR, regex=False) | (every == "")).any())
-    labels = {*every.str.split(SEPARATOR).explode()} - {""}
-    scores = probabilities(frame, labels, tags=tags)
+    every = pd.DataFrame({"label": clips["target"]}) if truth is None else truth
+    tags = has_tags(every)
+    scores = probabilities(frame, {*classes_in(every)}, tags=tags)
     remarks = []
     if truth is not None and len(clips) < len(truth):
         remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
@@ -114,14 +115,12 @@ def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
     """clip_id, target, group and fold of each row; RequestError without a label."""
     clips = pd.DataFrame({"clip_id": frame["clip"]})
     labels = frame["label"].str.split(SEPARATOR)
-    clips["target"] = [
-        SEPARATOR.join(filter(None, map(str.strip, each))) for each in labels
-    ]
-    group = frame["group"].str.strip() if "group" in frame else frame["clip"]
+    named = labels.map(lambda labels: filter(None, map(str.strip, labels)))
+    clips["target"] = named.map(SEPARATOR.join)
+    group = frame.get("group", frame["clip"]).str.strip()
     clips["group"] = group.where(group != "", frame["clip"])
     clips["fold"] = frame["fold"].str.strip() if "fold" in frame else "1"
-    several = clips["target"].str.contains(SEPARATOR, regex=False).any()
-    if (lacking := clips["target"] == "").any() and not several:
+    if (lacking := clips["target"] == "").any() and (labels.str.len() < 2).all():
         raise RequestError(f"{lacking.idxmax()}: the clip has no label")
     return clips
 
@@ -185,7 +184,16 @@ def write_runs(options: AnalysisOptions) -> str:
     that is called as the first table and has no other runs.
     """
     files = options.predictions
-    truth = labels_of(options) if options.dataset else None
+    truth = None
+    if options.dataset:
+        cache = cache_folder(options.dataset, options.data, options.name)
+        if is_cache(cache):
+            table, _ = read_index(cache)
+        else:
+            # with a rate and a duration no audio is opened, which may be absent
+            source = part_of(options, SourceOptions, sample_rate=8000, duration=1)
+            table = load(source).table
+        truth = originals(table).reset_index(drop=True)
     sources = [str(path.resolve()) for path in files]
     dataset = dataset_name(options.dataset or files[0].resolve().stem, options.name)
     if truth is None and not options.name:
@@ -194,23 +202,11 @@ def write_runs(options: AnalysisOptions) -> str:
             dataset = f"{dataset}-{digest(sources)[:6]}"
     refuse_users_folder(options.reports / dataset)
     read = [predictions_in(read_table(path), truth) for path in files]
-    for path, source, predictions in zip(files, sources, read):
+    for path, origin, predictions in zip(files, sources, read):
         place = options.runs / dataset / path.resolve().stem
-        run = write_imported(predictions, place, source=source)
+        run = write_imported(predictions, place, source=origin)
         tell(f"{path}: {counted(len(predictions.clips), 'clip')}, {run.path}")
     return options.dataset or dataset
-
-
-def labels_of(options: AnalysisOptions) -> pd.DataFrame:
-    """The clips of DATASET with their labels: of its cache, else of its files."""
-    cache = cache_folder(options.dataset, options.data, options.name)
-    if is_cache(cache):
-        table, _ = read_index(cache)
-    else:
-        # with a rate and a duration no audio is opened, which may be absent
-        source = part_of(options, SourceOptions, sample_rate=8000, duration=1)
-        table = load(source).table
-    return originals(table).reset_index(drop=True)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -312,15 +308,13 @@ def clips_of_arrays(
             f"labels of shape {values.shape}: expected one class for each clip, (N,),"
             " or 0 and 1 for each class, (N, K)"
         )
+    if classes is None:
+        classes = np.unique(values) if values.ndim == 1 else pd.DataFrame(labels)
+    names = [*map(str, classes)]
     if values.ndim == 2:
-        columns = getattr(labels, "columns", range(values.shape[1]))
-        names = [str(name) for name in (columns if classes is None else classes)]
-        every = np.array(names)
-        if values.dtype.kind not in "biuf" or len(every) != values.shape[1]:
+        if values.dtype.kind not in "biuf" or len(names) != values.shape[1]:
             raise RequestError(f"labels of shape {values.shape}: expected 0 and 1")
-        values = np.array([SEPARATOR.join(every[row]) for row in values > 0])
-    else:
-        names = [*map(str, np.unique(values) if classes is None else classes)]
+        values = np.array([SEPARATOR.join(np.array(names)[row]) for row in values > 0])
     clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
     for name, given in (("label", values), ("group", groups), ("fold", folds)):
         if given is None:
@@ -340,12 +334,12 @@ def columns_of(
     """A model's columns of a table; RequestError for another shape."""
     values = np.asarray(given)
     if values.shape == (clips,):  # predicted classes
-        if not {*values.astype(str)} & {*classes}:
+        chosen = pd.get_dummies(values.astype(str), dtype=float)
+        if not {*chosen} & {*classes}:
             reason = nearest("class", str(values[0]), classes)
             raise RequestError(f"predictions of {model}: {reason}")
-        names = sorted({*classes, *values.astype(str)})
-        chosen = values.astype(str)[:, None] == np.array(names)
-        return pd.DataFrame(chosen.astype(float), columns=names).astype(str)
+        names = sorted({*classes, *chosen})
+        return chosen.reindex(columns=names, fill_value=0.0).astype(str)
     names = [*map(str, getattr(given, "columns", classes))]
     if values.shape != (clips, len(names)) or {*names} & {*KNOWN}:
         raise RequestError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.row_statistics import (
@@ -18,9 +18,9 @@ from featurestack.features_cache.row_statistics import (
     has_statistics,
     over_time,
 )
-from featurestack.interface import read
+from featurestack.interface import compute, read
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import FEATURES, resolve_feature
+from featurestack.pipeline.features import FEATURES
 
 Clips = Sequence[Any] | NDArray[np.generic]
 
@@ -81,11 +81,11 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
-        if isinstance(clips, str | Path | Clip):
-            raise RequestError(f"Features: expected a list of clips, got one: {clips}")
-        if hasattr(clips, "columns"):
-            reason = "a table; give its column of paths, as in cache.clips.path"
-            raise RequestError(f"Features: expected a list of clips, got {reason}")
+        if isinstance(clips, str | Path | Clip) or hasattr(clips, "columns"):
+            raise RequestError(
+                f"Features: expected a list of clips, as cache.clips.path, got"
+                f" {shortened(' '.join(repr(clips).split()))}"
+            )
         wanted = self.features
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
         channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
@@ -103,22 +103,17 @@ class Features(TransformerMixin, BaseEstimator):
                 else:
                     seconds = cache.duration if cache else None
                     clip = clip or clip_of(given, rate, seconds)
-                    variant = resolve_feature(channel, rate)
-                    values = variant.compute(clip)
-                    values = values[channel.kept_rows(len(values))]
-                    unit = variant.feature.frame_unit
+                    computed = compute(clip, str(channel))
+                    values, unit = computed.values, computed.frame_unit
                 rows, frames = values.shape
                 columns: Sequence[object] = ("mean", "sd")
-                if has_statistics(unit, frames):
-                    numbers = over_time(values[None]).reshape(2, rows).T
-                else:
+                numbers = over_time(values[None]).reshape(2, rows).T
+                if not has_statistics(unit, frames):
                     numbers = values @ column_means(rows, frames)
                     columns = range(numbers.shape[1])
-                names = [
-                    f"{channel} {row} {column}"
-                    for row, column in product(range(rows), columns)
-                ]
-                vector |= dict(zip(names, numbers.ravel().tolist(), strict=True))
+                for row, column in product(range(rows), range(len(columns))):
+                    name = f"{channel} {row} {columns[column]}"
+                    vector[name] = float(numbers[row, column])
             yield vector
 
 
@@ -129,13 +124,10 @@ def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
     if isinstance(given, Clip) and given.sample_rate == rate:
         return given
     y = np.asarray(given)
-    if (
-        y.ndim != 1
-        or y.dtype.kind not in "fiu"
-        or not y.size
-        or not np.isfinite(y.sum())
-    ):
-        shape = f"a {type(given).__name__} of shape {y.shape}"
-        expected = f"a path, finite samples (N,), or a clip of {rate} Hz"
-        raise RequestError(f"Features: {shape}; expected {expected}")
+    usable = y.ndim == 1 and y.dtype.kind in "fiu" and y.size and np.isfinite(y.sum())
+    if not usable:
+        raise RequestError(
+            f"Features: a {type(given).__name__} of shape {y.shape}; expected a path,"
+            f" finite samples (N,), or a clip of {rate} Hz"
+        )
     return Clip(y.astype(np.float32), rate)

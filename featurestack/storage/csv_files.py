@@ -99,7 +99,7 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
                 continue  # a blank line
             if not names:
                 # a name that is blank or comes again has its column's number
-                for number, name in enumerate(cells, 1):
+                for number, name in enumerate(map(str.strip, cells), 1):
                     again = not name or name in names
                     names.append(f"{name} {number}" if again else name)
                 continue
