@@ -34,28 +34,8 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.answers.answer import answer as answer
     from featurestack.feature_importance.fits import curve as curve
     from featurestack.feature_importance.importance import importance as importance
-    from featurestack.functions import bundle as bundle
-    from featurestack.functions import check as check
-    from featurestack.functions import export as export
-    from featurestack.functions import extract as extract
-    from featurestack.functions import fit as fit
-    from featurestack.functions import own_run as own_run
-    from featurestack.functions import report as report
-    from featurestack.functions import verify as verify
-    from featurestack.interface import RATE as RATE
-    from featurestack.interface import cache as cache
-    from featurestack.interface import clips as clips
-    from featurestack.interface import compute as compute
-    from featurestack.interface import confusion as confusion
-    from featurestack.interface import curves as curves
-    from featurestack.interface import draw as draw
-    from featurestack.interface import play as play
-    from featurestack.interface import predict_audio as predict_audio
-    from featurestack.interface import read as read
-    from featurestack.interface import run as run
-    from featurestack.interface import show as show
-    from featurestack.interface import tone as tone
-    from featurestack.interface import write as write
+    from featurestack.functions import *  # noqa: F403
+    from featurestack.interface import *  # noqa: F403
     from featurestack.pipeline.alterations import alter as alter
     from featurestack.pipeline.clip_spectra import Clip as Clip
     from featurestack.pipeline.features import feature as feature

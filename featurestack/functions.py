@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @command
 def extract(
-    features: str = "all",
+    features: str | Sequence[str] = "all",
     dataset: str = "esc50",
     data: Path | str = "data",
     *,
@@ -54,7 +54,7 @@ def extract(
 
     Parameters
     ----------
-    features : str
+    features : str, or list of str
         Features separated by blanks, or `all` or `small`.
     **options
         The options of `make features`, by their names.
@@ -362,7 +362,7 @@ def verify(
     runs: Path | str = "runs",
     device: str = "cpu",
     threads: int | Auto = "auto",
-    features: str = "all",
+    features: str | Sequence[str] = "all",
     quiet: bool = False,
 ) -> bool:
     """Find damage in a cache, or predictions that a run's weights do not give.

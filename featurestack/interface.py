@@ -199,7 +199,12 @@ def write(clip: "Clip", path: Path | str) -> None:
     """
     import soundfile
 
-    subtype = "PCM_24" if Path(path).suffix.lower() == ".flac" else "FLOAT"
+    from featurestack.storage.files import refuse_special
+
+    refuse_special(Path(path))
+    subtype = {".flac": "PCM_24", ".wav": "FLOAT"}.get(Path(path).suffix.lower())
+    if subtype is None:
+        raise RequestError(f"{path}: expected a name that ends in .wav or .flac")
     soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
 
 

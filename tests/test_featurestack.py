@@ -33,11 +33,6 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
     assert cache.folder == tmp_path / "data" / "other" / "features"
 
 
-def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
-    with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
-        fs.fit(dataset="synth", epoch=3)
-
-
 # function of `fs` -> its command
 COMMAND_OF = {
     "clips": "data",
@@ -82,10 +77,8 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
     assert options == RunOptions.build(texts(RunOptions, given))
     with refused("EPOCHS=many: expected auto or a whole number"):
         fs.fit(epochs="many")
-
-
-def test_everything_of_the_interface_is_there():
-    assert all(getattr(fs, name) for name in fs.__all__)
+    with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
+        fs.fit(dataset="synth", epoch=3)
 
 
 SCRIPT = """
@@ -153,11 +146,17 @@ def trained(tmp_path_factory):
     return cache, fs.fit(table, "rms+zcr", model="linear", **places)
 
 
-def test_a_cache_is_shown_as_a_table_of_its_features(trained):
-    cache, _ = trained
+def test_a_cache_is_shown_as_a_table_and_a_run_with_its_score(trained):
+    cache, run = trained
     heading, _, *rows = repr(cache).splitlines()
     assert heading.endswith(f"{len(cache.clips)} clips")
     assert [row.split()[0] for row in rows] == ["rms", "zcr"]
+    share = r"\d+\.\d"
+    assert re.fullmatch(
+        rf"\S+/rms\+zcr-linear: (\d) of \1 folds; test accuracy {share} %"
+        rf" \(95 % CI {share} to {share}\)",
+        repr(run),
+    )
 
 
 def test_functions_take_what_another_returned(trained, tmp_path):
@@ -213,10 +212,15 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             lambda cache, run: fs.predict_audio(run, fs.tone(440)),
             r"files is a Clip, .*; expected paths of .* fs.Model\(run\).predict takes",
         ),
+        (lambda *_: fs.read("absent.wav"), "absent.wav: missing: there is no such"),
         (
-            lambda cache, run: fs.read("absent.wav"),
-            "absent.wav: missing: there is no such file",
+            lambda *_: fs.read(["a.wav"]),
+            r"path is a list, \['a.wav'\]; expected a path",
         ),
+        (lambda *_: fs.write(fs.tone(440), 5), "path is a int, 5; expected a path"),
+        (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
+        (lambda cache, run: fs.Model([run]), "fs.Model: run is a list, .* a run as"),
+        (lambda *_: fs.draw("gallery", x=1), "gallery: .*; it takes features"),
     ],
 )
 def test_an_argument_of_another_kind_is_named_with_what_is_expected(
@@ -224,16 +228,6 @@ def test_an_argument_of_another_kind_is_named_with_what_is_expected(
 ):
     with refused(sentence):
         call(*trained)
-
-
-def test_a_run_is_shown_with_its_score_and_interval(trained):
-    _, run = trained
-    share = r"\d+\.\d"
-    assert re.fullmatch(
-        rf"\S+/rms\+zcr-linear: (\d) of \1 folds; test accuracy {share} %"
-        rf" \(95 % CI {share} to {share}\)",
-        repr(run),
-    )
 
 
 # The console command
@@ -292,4 +286,6 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     assert [run.name for run in runs] == ["rms-linear", "rms.0-0-linear"]
     bundle = tmp_path / "sounds.pt"
     assert fs.bundle("last", out=bundle, **place) and bundle.is_file()
-    assert {"export", "curve", "verify"} <= {*dir(fs)}
+    with pytest.raises(fs.RequestError, match="lacks zcr") as lacking:
+        fs.fit(features="zcr", **sounds)
+    assert lacking.value.__notes__ == ["In Python `make features` is fs.extract."]

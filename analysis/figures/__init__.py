@@ -15,6 +15,7 @@ kinds of colour blindness.
 """
 
 import base64
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from featurestack.commandline import VERSION
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
 from featurestack.storage.files import is_file
@@ -220,6 +222,12 @@ class NotebookFigure(mpl.Figure):
 def draw(name: str, **data: Any) -> NotebookFigure:
     """Draw a figure of the report by its name, from its function's arguments."""
     entry = FIGURES[name]
+    known = inspect.signature(entry.draw)
+    try:
+        known.bind(None, **data)
+    except TypeError as error:
+        _, *taken = known.parameters
+        raise RequestError(f"{name}: {error}; it takes {', '.join(taken)}") from None
     with drawing():
         size = TEXT_WIDTH, entry.height(**data)
         shown = NotebookFigure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)

@@ -298,7 +298,7 @@ def answer(
     duration: float | None = None,
     channel: int | None = None,
     seed: int = 0,
-    features: str = "all",
+    features: str | Sequence[str] = "all",
     frame: float | None = None,
     jobs: int | None = None,
     task: str = "auto",

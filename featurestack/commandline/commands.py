@@ -29,6 +29,7 @@ from featurestack.commandline.errors import (
     Failed,
     RequestError,
     nearest,
+    program,
     shortened,
 )
 from featurestack.commandline.options import (
@@ -154,15 +155,7 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """Field -> text, as `texts` reads them."""
     values = texts(options, words)
     known = fields(options)
-    for name, text in values.items():
-        is_place = name == "dataset" or (
-            name in known and kind_of(known[name])[0] is Path
-        )
-        if is_place and not text.strip():  # it would be the current folder
-            raise RequestError(
-                f"{name.upper()}= is empty, as an unset variable of the shell is:"
-                " expected a file or a folder"
-            )
+    for name in values:
         if name not in known and (users := commands_taking(name)):
             unknown = nearest("variable", name.upper(), map(str.upper, known))
             raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
@@ -277,6 +270,9 @@ OTHERS = {
 }
 # parameters that take an object with this attribute, such as the samples of a clip
 TAKEN = {"clip": "y", "trained": "predict"}
+# commands whose functions have other names
+FUNCTIONS = {"features": "extract", "train": "fit", "data": "clips"}
+FUNCTIONS |= {"analysis": "report"}
 
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -298,13 +294,17 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             raise TypeError(f"{function.__name__}({listed}): {error}") from None
         for name, value in bound.arguments.items():
             if known[name].kind is not inspect.Parameter.VAR_KEYWORD:
-                taken = argument(f"fs.{function.__name__}", name, value)
+                kind = str(known[name].annotation)
+                taken = argument(f"fs.{function.__name__}", name, value, kind)
                 bound.arguments[name] = taken
         current_folder()
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*bound.args, **bound.kwargs)
-        except (Error, OSError, MemoryError, Warning):
+        except (Error, OSError, MemoryError, Warning) as error:
+            for word, name in FUNCTIONS.items():
+                if f"{program()} {word} " in str(error):
+                    error.add_note(f"In Python `{program()} {word}` is fs.{name}.")
             raise
         except Exception as error:
             raise failed_by(error) from error
@@ -312,9 +312,9 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
     return call
 
 
-def argument(function: str, name: str, value: Any) -> Any:
-    """The argument, the path of what has one, such as a run or a cache, also in a list;
-    RequestError for a thing of another kind than its parameter takes.
+def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
+    """The argument, the path of what has one, such as a run or a cache, also in a list
+    if its annotation, `kind`, has one; RequestError for a thing of another kind.
     """
     if name in TAKEN and hasattr(value, TAKEN[name]):
         return value
@@ -325,14 +325,15 @@ def argument(function: str, name: str, value: Any) -> Any:
             if not (file and Path(value, file).is_file()):
                 return Path(value)
             given = f"{kind}, {Path(value)}"
-        elif isinstance(value, str | Number | NoneType):
+        elif isinstance(value, str | NoneType) or (
+            isinstance(value, Number) and "Path" not in kind
+        ):
             return value
+        several = "Sequence" in kind and isinstance(value, Iterable)
         # a table would be a list of its columns
-        a_list = isinstance(value, Iterable) and not isinstance(value, Mapping)
-        several = a_list and name not in ("dataset", "name")
-        if several and not hasattr(value, "columns"):
-            return [argument(function, name, item) for item in value]
-    expected = EXPECTED.get(name, "text, a number or a path")
+        if several and not (isinstance(value, Mapping) or hasattr(value, "columns")):
+            return [argument(function, name, item, kind) for item in value]
+    expected = EXPECTED.get(name, "a path" if "Path" in kind else "text or a number")
     raise RequestError(f"{function}: {name} is {given}; expected {expected}")
 
 

@@ -154,11 +154,15 @@ class Options:
                     f"{name.upper()} is not given: {field.metadata['meaning']}"
                 )
         for name, text in given.items():
-            default = known[name].default
-            # an empty switch is off; an empty default is what was given
-            if text == "" and default not in ("", (), True, False):
+            # an empty switch is off, an empty default may be given; an empty path would
+            # be the current folder
+            allowed = known[name].default in ("", (), True, False)
+            is_place = name == "dataset" or kind_of(known[name])[0] is Path
+            blank = isinstance(text, str) and not text.strip()
+            if blank and (is_place or not allowed):
                 raise RequestError(
-                    f"{name.upper()}= is empty: give a value, or leave it out"
+                    f"{name.upper()}= is empty, as an unset variable of the shell is:"
+                    " give a value, or leave it out"
                 )
         values = {
             name: text

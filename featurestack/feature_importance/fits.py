@@ -317,7 +317,7 @@ def make_curve(options: CurveOptions) -> None:
 
 @command
 def curve(
-    features: str = "mel",
+    features: str | Sequence[str] = "mel",
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",

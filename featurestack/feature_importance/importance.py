@@ -332,7 +332,7 @@ def importance_summary(measured: Importance) -> str:
 
 @command
 def importance(
-    features: str = "mel mfcc chroma",
+    features: str | Sequence[str] = "mel mfcc chroma",
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",
