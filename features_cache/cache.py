@@ -109,9 +109,7 @@ class StoredFeature(FeatureFile):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
-                    from featurestack.features_cache.index import forget_verified
-
-                    forget_verified(self.path.parent)
+                    index.forget_verified(self.path.parent)
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
@@ -328,13 +326,11 @@ class Cache(IndexSettings):
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and if known seconds, of these features for all clips."""
-        from featurestack.features_cache.index import read_costs
-
         stored = {self[channel].stored: self[channel] for channel in channels}
         clip_bytes = sum(feature.clip_bytes for feature in stored.values())
         clips = len(self.clips)
         cost = {"megabytes": clip_bytes * clips / 1e6}
-        measured = read_costs(self.folder)
+        measured = index.read_costs(self.folder)
         if stored.keys() <= measured.keys():
             cost["seconds"] = sum(measured[name][0] for name in stored) * clips
         return cost
@@ -401,15 +397,15 @@ class Cache(IndexSettings):
             source = str(path.relative_to(Path.cwd()))
         return source, name
 
-    def command(self, features: str, *more: str) -> str:
-        """The command that extracts these features, with the words `more`."""
+    def command(self, features: str) -> str:
+        """The command that extracts these features."""
         dataset, name = self.audio_source
-        return extraction(dataset, self.data, name, features, *more)
+        return extraction(dataset, self.data, name, features)
 
-    def remedy(self, features: str, *more: str) -> str:
+    def remedy(self, features: str) -> str:
         """The words that say how missing or outdated features are made."""
         if self.audio_source[0]:
-            return f"run {self.command(features, *more)}"
+            return f"run {self.command(features)}"
         return "it has no audio; features_cache.external.write_feature adds a feature"
 
 

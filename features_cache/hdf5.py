@@ -408,13 +408,9 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
         if header.stored != stored:
             raise DamagedFile(f"{path.name} holds {header.stored}, expected {stored}")
         shape = (header.clips, header.rows, header.frames)
-        right_values = values.shape == shape and values.dtype == header.dtype
-        right_states = state.shape == shape[:1] and state.dtype == STATE
-        if not (right_values and right_states):
-            raise DamagedFile(
-                f"{path.name} holds values {values.shape} {values.dtype} and states"
-                f" {state.shape}; expected {shape} {header.dtype}"
-            )
+        found = values.shape, values.dtype, state.shape, state.dtype
+        if found != (shape, header.dtype, shape[:1], STATE):
+            raise DamagedFile(f"{path.name} holds {found}, expected values {shape}")
     return header
 
 

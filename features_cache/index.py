@@ -142,8 +142,6 @@ WHOLE = "all"  # takes the place of a feature if the clip itself failed
 
 def read_rows(file: Path) -> list[list[str]]:
     """The rows of one of these CSV files; none if it is missing or of another form."""
-    if not file.is_file():
-        return []
     try:
         with file.open(newline="", encoding="utf-8") as opened:
             names, *rows = csv.reader(opened)
@@ -197,11 +195,8 @@ def forget_verified(folder: Path) -> None:
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
     """Stored name -> seconds a clip, clips measured."""
-    costs: dict[str, tuple[float, int]] = {}
-    with suppress(ValueError):
-        for feature, seconds, clips in read_rows(folder / COSTS):
-            costs[feature] = float(seconds), int(clips)
-    return costs
+    rows = read_rows(folder / COSTS)
+    return {feature: (float(seconds), int(clips)) for feature, seconds, clips in rows}
 
 
 def write_costs(

@@ -180,8 +180,8 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
     return data / dataset_name(dataset, name) / "features"
 
 
-def extraction(dataset: str, data: Path, name: str, features: str, *more: str) -> str:
-    """The command that extracts these features, with the words `more`."""
+def extraction(dataset: str, data: Path, name: str, features: str) -> str:
+    """The command that extracts these features."""
     values = {
         "DATASET": dataset,
         "FEATURES": features,
@@ -189,7 +189,7 @@ def extraction(dataset: str, data: Path, name: str, features: str, *more: str) -
         "DATA": "" if data == DATA else data,
     }
     given = [f"{word}={value}" for word, value in values.items() if value]
-    return make_command("features", *given, *more)
+    return make_command("features", *given)
 
 
 def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:

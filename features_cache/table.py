@@ -106,12 +106,8 @@ def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np
     [[True, False], [True, True], [False, False]]
     """
     codes, texts = pd.factorize(pd.Series([*labels], dtype=object))
-    split = pd.Series(texts, dtype=object).str.split(SEPARATOR).explode()
-    columns = pd.Index(classes).get_indexer(split)
-    known = columns >= 0
-    of_texts = np.zeros((len(texts), len(classes)), bool)
-    of_texts[split.index[known], columns[known]] = True
-    return of_texts[codes]
+    has = pd.Series(texts, dtype=object).str.get_dummies(SEPARATOR)
+    return has.reindex(columns=classes, fill_value=0).to_numpy(bool)[codes]
 
 
 def marked(clips: pd.DataFrame, names: str = "clip_id") -> pd.DataFrame:
