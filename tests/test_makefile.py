@@ -32,7 +32,10 @@ def make(*words, folder=ROOT):
 @pytest.mark.parametrize(
     "value", ["mel+mfcc:1-19 chroma@a=b,c=d", "(.*)-[A-Z]", "it's 5$ ~ * \\d"]
 )
-def test_values_reach_the_module_as_typed(value):
+def test_values_reach_the_module_as_typed_and_none_of_the_environment(
+    value, monkeypatch
+):
+    monkeypatch.setenv("FOLDS", "nonsense")
     typed = shlex.split(make("-n", "train", f"FEATURES={value}").stdout)
     program = [sys.executable, "-m", "featurestack"]
     assert typed == [*program, "train", f"FEATURES={value}"]
@@ -43,32 +46,25 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
 
 
-def test_an_unknown_variable_is_refused_with_the_nearest():
-    done = make("train", "DATASETT=x")
-    assert done.returncode == 2
-    assert "unknown variable 'DATASETT'; did you mean 'DATASET'?" in done.stderr
-
-
-def test_all_words_are_read_before_the_first_one_runs():
-    done = make("train", "FEATURES=mel", "+", "mfcc", "DATASET=x")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "DATASETT=x"], "variable 'DATASETT'; did you mean 'DATASET'?"),
+        (["-n", "test", "DATASET=x"], "DATASET: make test takes no variable but ALL"),
+        (["train", "NOTE=one\ntwo"], "line break, which make cannot hand on"),
+        (["train", "FEATURES=mel", "+", "mfcc"], "+: type FEATURES=mel+mfcc"),
+        (["answer", str(ROOT / "it's my"), "sounds"], f"unexpected: {ROOT}/it's"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_sentence_before_anything_runs(words, said):
+    done = make(*words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "blanks around +: type FEATURES=mel+mfcc" in done.stderr
+    assert said in done.stderr
+
+
+def test_several_commands_run_one_after_another():
     done = make("runs", "models", f"RUNS={ROOT / 'none'}")
-    assert "resnet18" in done.stdout  # the second command ran too
-    done = make("answer", str(ROOT / "it's my"), "sounds")
-    assert f"unexpected: {ROOT}/it's" in done.stderr
-
-
-def test_what_takes_no_variable_says_so():
-    done = make("-n", "test", "DATASET=x")
-    assert done.returncode == 2
-    assert "DATASET: make test takes no variable but ALL" in done.stderr
-
-
-def test_the_environment_sets_nothing(monkeypatch):
-    monkeypatch.setenv("FOLDS", "nonsense")
-    done = make("-n", "train")
-    assert done.returncode == 0 and "nonsense" not in done.stdout
+    assert "resnet18" in done.stdout
 
 
 def test_help_names_every_word_and_the_common_variables():
@@ -138,12 +134,6 @@ def test_python_names_an_environment_that_is_used_and_no_other_is_made(tmp_path)
     done = make("-n", "setup", folder=tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith(f"{sys.executable} -m pip install")
-
-
-def test_a_line_break_in_a_variable_is_one_sentence():
-    done = make("train", "NOTE=one\ntwo")
-    assert done.returncode == 2 and done.stdout == ""
-    assert "a variable holds a line break, which make cannot hand on" in done.stderr
 
 
 def test_the_workflow_tries_the_pythons_that_the_package_names():

@@ -96,6 +96,15 @@ def world(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def fresh(world, monkeypatch):
+    """The world as it was before the commands of other tests."""
+    monkeypatch.chdir(world)
+    for name in KEPT:
+        shutil.rmtree(world / name)
+        shutil.copytree(world / "kept" / name, world / name)
+
+
 @pytest.mark.parametrize(
     ("words", "option", "given"),
     [
@@ -104,10 +113,6 @@ def world(tmp_path_factory):
     ],
 )
 def test_no_file_of_the_user_changes(world, monkeypatch, request, words, option, given):
-    monkeypatch.chdir(world)
-    for name in KEPT:
-        shutil.rmtree(world / name)
-        shutil.copytree(world / "kept" / name, world / name)
     before = files_of(world / "mine")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     monkeypatch.setattr("featurestack.answers.choice.TEXTURE", "ridge")  # quick
@@ -154,12 +159,8 @@ NAMED = {
 @pytest.mark.parametrize(
     ("words", "name"), [(words, name) for words in NAMED for name in NAMED[words][2]]
 )
-def test_a_name_that_we_use_makes_no_file_ours(world, monkeypatch, words, name):
-    monkeypatch.chdir(world)
+def test_a_name_that_we_use_makes_no_file_ours(world, words, name):
     given, folder, _ = NAMED[words]
-    for kept in KEPT:
-        shutil.rmtree(world / kept)
-        shutil.copytree(world / "kept" / kept, world / kept)
     shutil.rmtree(world / "mine" / "clips" / "guesses")
     file = world / "mine" / "clips" / folder / name
     place(file)
@@ -170,8 +171,7 @@ def test_a_name_that_we_use_makes_no_file_ours(world, monkeypatch, words, name):
     assert refused or answer.status in (0, 1), answer
 
 
-def test_a_run_is_removed_without_the_users_files_in_it(world, monkeypatch):
-    monkeypatch.chdir(world)
+def test_a_run_is_removed_without_the_users_files_in_it(world):
     run = world / "runs" / "clips" / "rms-linear"
     mine = ["notes.txt", ".hidden", "features.csv", "scores-mine.csv", "deep/er/x.txt"]
     mine += ["trackers/my/plot.txt", "fold1/mine.csv", "fold1/.keep", ".git/config"]
@@ -192,14 +192,10 @@ def test_a_run_is_removed_without_the_users_files_in_it(world, monkeypatch):
     assert len(files_of(world / "runs" / "clips" / "work")) == 2
 
 
-def test_commands_at_once_leave_no_strangers(world, monkeypatch):
+def test_commands_at_once_leave_no_strangers(world):
     """Two real processes write one report, two the tables of one folder, and two train
     one run.
     """
-    monkeypatch.chdir(world)
-    for kept in KEPT:
-        shutil.rmtree(world / kept)
-        shutil.copytree(world / "kept" / kept, world / kept)
     report = ["analysis", "DATASET=mine/clips"]
     predict = ["predict", "RUN=runs/clips/rms-linear", "AUDIO=mine/clips"]
     train = ["train", *(f"{name}={text}" for name, text in LINEAR.items()), "TAG=twice"]

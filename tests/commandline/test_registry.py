@@ -33,6 +33,7 @@ def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
 def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
     tmp_path, monkeypatch
 ):
+    """A user's function is refused the name of one that is not loaded yet."""
     for name in ("dogs", "cats", "birds"):
         text = f"from tests.commandline.test_registry import PETS\nPETS['{name}'] = 1\n"
         (tmp_path / f"of_{name}.py").write_text(text)
@@ -41,26 +42,16 @@ def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
     pets = Registry("pet", others=others)
     monkeypatch.setattr("tests.commandline.test_registry.PETS", pets, raising=False)
     assert pets["cats"] == 1 and [*pets] == ["dogs", "cats"]
+
+    def birds():
+        return 2
+
+    with pytest.raises(ValueError, match="pet 'birds' is registered twice"):
+        pets.register()(birds)
     with refused("^unknown pet 'bird'; did you mean 'birds'"):
         pets["bird"]
     assert [*pets.complete()] == ["dogs", "cats", "birds"]
     assert others == ["of_dogs", "of_cats", "of_birds"]
-
-
-def test_a_users_function_is_refused_the_name_of_a_feature_not_yet_imported(
-    tmp_path, monkeypatch
-):
-    text = "from tests.commandline.test_registry import PETS\nPETS['lynx'] = 1\n"
-    (tmp_path / "of_lynx.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    pets = Registry("pet", others=["of_lynx"])
-    monkeypatch.setattr("tests.commandline.test_registry.PETS", pets, raising=False)
-
-    def lynx():
-        return 2
-
-    with pytest.raises(ValueError, match="pet 'lynx' is registered twice"):
-        pets.register()(lynx)
 
 
 MINE = """
@@ -108,14 +99,13 @@ def studio(tmp_path_factory):
 
 
 def test_a_run_keeps_the_names_of_the_files_that_define_it(studio):
+    """It is fitted again to all clips, and what is loaded is listed."""
     for file in (studio / "runs" / "easy").glob("*/run.json"):
         kept = json.loads(file.read_text())
         assert kept["own_code"] == ["mine.py"] and LOAD not in kept["command"]
-
-
-def test_a_run_of_an_own_model_is_fitted_again_to_all_clips(studio):
     call(studio, "bundle", "RUN=last", "OUT=whole.pt", "REFIT=1", LOAD)
     assert (studio / "whole.pt").exists()
+    assert "samples " in call(studio, "show", LOAD).stdout
 
 
 @pytest.mark.parametrize("run", ["last", "mine.pt"])
@@ -126,10 +116,6 @@ def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
     assert refusal.returncode == 2
     assert refusal.stderr.endswith(f"this run needs the model means: {LOAD}\n")
     assert "siren " in call(studio, *words, LOAD).stdout
-
-
-def test_what_is_loaded_is_listed(studio):
-    assert "samples " in call(studio, "show", LOAD).stdout
 
 
 def test_a_file_that_cannot_be_run_is_one_sentence(tmp_path):

@@ -71,24 +71,6 @@ def test_a_character_that_the_output_lacks_is_escaped(monkeypatch, encoding, pri
     assert content.getvalue().startswith(printed)
 
 
-def shell(line, **how):
-    program = shlex.quote(sys.executable)
-    words = ["sh", "-c", line.replace("PYTHON", program)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    how |= {"env": environment, "capture_output": True, "text": True}
-    return subprocess.run(words, **how)
-
-
-def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
-    closed = shell("PYTHON -m featurestack --help >&-", cwd=tmp_path)
-    assert (closed.returncode, closed.stderr) == (0, "")
-    line = "mkdir g; cd g; rmdir ../g; PYTHON -m featurestack data DATASET=x"
-    gone = shell(line, cwd=tmp_path)
-    assert gone.returncode == 2
-    assert gone.stderr.startswith("error: the current folder was removed")
-    assert "Traceback" not in gone.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "name"),
     [("data", "DATASET"), ("predict", "AUDIO"), ("predict", "OUT"), ("train", "RUNS")],
@@ -155,3 +137,13 @@ def test_without_an_output_and_without_a_folder(tmp_path):
     class_folders(tmp_path / "clips", each=3)
     ended = python("-c", WITHOUT_OUTPUT, cwd=tmp_path)
     assert ended.stderr.startswith("RequestError: the current folder was removed")
+    # in a shell, whose output may be closed
+    line = f"{shlex.quote(sys.executable)} -m featurestack"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    how = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    closed = subprocess.run(["sh", "-c", f"{line} --help >&-"], **how)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    line = f"mkdir g; cd g; rmdir ../g; {line} data DATASET=x"
+    gone = subprocess.run(["sh", "-c", line], **how)
+    assert gone.returncode == 2 and "Traceback" not in gone.stderr
+    assert gone.stderr.startswith("error: the current folder was removed")
