@@ -18,7 +18,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 
 import h5py
@@ -35,7 +34,7 @@ from featurestack.features_cache.table import (
     SOURCE_COLUMNS,
     with_sources,
 )
-from featurestack.storage.files import replace_file, replaced
+from featurestack.storage.files import hash_of, replace_file, replaced
 from featurestack.storage.own_files import OwnFiles
 
 CLIPS = "clips"  # the table's group; every other name is a feature's link
@@ -303,13 +302,10 @@ def _audio_digest(clips: pd.DataFrame) -> str:
         with suppress(OSError):
             status = Path(path).stat()
             states[-1] = [status.st_size, status.st_mtime_ns]
-    return _digest(states)
+    return hash_of(json.dumps(states).encode())
 
 
 def _labels_digest(clips: pd.DataFrame) -> str:
     columns = ["clip_id", "label", "fold", "group", "train_only"]
-    return _digest(sorted(clips[columns].values.tolist()))
-
-
-def _digest(rows: Sequence[object]) -> str:
-    return blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
+    rows = sorted(clips[columns].values.tolist())
+    return hash_of(json.dumps(rows).encode())
