@@ -130,7 +130,7 @@ def test_every_command_exists_and_takes_its_options(page):
                 parse_list(features, [*FEATURES, "crest", "embedding"])
             for model in str(read.get("model", "")).split():
                 # a worked example's, or that of a pretrained network
-                if not model.startswith("tiny") and shown.name != "network":
+                if not model.startswith("tiny") and name != "network":
                     assert resolve(model)
 
 
