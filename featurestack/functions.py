@@ -142,16 +142,16 @@ def fit(
         Seed of all random numbers, passes over the training clips, clips in a step.
     grid, padding, norm : str
         The network's input: rows x frames, zeros after short clips, standardisation.
-    augment, smoothing, balance
-        Random changes of each batch, label smoothing, weight of rare classes.
-    optimizer, lr, decay, schedule, warmup, clip
-        "adamw" or "sgd", its highest rate and weight decay; how the rate changes;
-        epochs of warm-up; largest norm of a gradient.
+    augment, balance : str
+        Random changes of each batch, weight of rare classes.
+    optimizer, lr, schedule, warmup, clip
+        "adamw" or "sgd", its highest rate, how the rate changes, epochs of warm-up,
+        largest norm of a gradient.
     val, select, patience
         Validation clips ("next" fold or 15 % of the "group"s), the score that picks the
         best epoch, and the epochs without a better one that end the training.
-    weights, weights_lr
-        "imagenet", a file or "none", and the share of `lr` for layers that they fill.
+    weights : str
+        "imagenet", a file or "none".
     device, precision, threads
         How to compute; "auto" looks at the machine.
     folds : list of int
