@@ -204,7 +204,12 @@ def lacking_layer_named(model: RunModel) -> Iterator[None]:
     except torch.onnx.OnnxExporterError as error:
         first = str(error).partition("\n")[0]
         found = re.search(r"operator '?(?:aten::)?(\w+)", first)
-        layer = found[1] if found else first
+        operator = found[1] if found else first
+        named = operator.replace("_", "")  # adaptive_avg_pool2d is AdaptiveAvgPool2d
+        network = next(iter(model.folds.values())).network
+        layers = [str(part) for part in network.modules()]
+        own = [text for text in layers if text.lower().startswith(named)]
+        layer = own[0] if own else operator
         raise RequestError(
             f"{model.config.model}: ONNX lacks the layer {layer}."
             f" A bundle needs no change: {make_command('bundle', 'RUN=last')}"

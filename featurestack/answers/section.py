@@ -175,7 +175,7 @@ def surer(
         texts.append(f"If clips share a speaker, a site or a recording{how}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
     if not (has_networks or perfect):
-        fetch = make_command("network", "MODEL=yamnet")
+        fetch = make_command("network", "NETWORK=yamnet")
         given = any(word.startswith("FEATURES=") for word in words)
         how = "add embedding@model=yamnet to FEATURES and " if given else ""
         texts.append(f"{fetch} fetches {LAYERS}; then {how}repeat this answer.")

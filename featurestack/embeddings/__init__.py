@@ -8,6 +8,6 @@ from featurestack.commandline.options import Options, option
 class NetworkOptions(Options):
     """The pretrained networks; with a name, one is fetched to models/."""
 
-    example = "MODEL=yamnet"
+    example = "NETWORK=yamnet"
 
-    model: str = option("", "name of a network; by default all are listed")
+    network: str = option("", "name of a network; by default all are listed")

@@ -199,7 +199,7 @@ def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
         )
     path = own or card.with_suffix(".tflite")
     if not own and not fetch:
-        typed = make_command("network", f"MODEL={name}")
+        typed = make_command("network", f"NETWORK={name}")
         raise RequestError(f"{feature} needs {path}, which {typed} fetches")
     if not own:
         download(
@@ -300,7 +300,7 @@ def network_remarks() -> list[str]:
             lines.append(f"  {name}: there, {find_network(name)[0]}{about}")
         except RequestError as lacking:
             lines.append(f"  {lacking}{about}")
-    typed = make_command("network", f"MODEL={RESNET}")
+    typed = make_command("network", f"NETWORK={RESNET}")
     where = (
         f"imagenet@of=mel needs the weights of ResNet-18, {MEGABYTES[RESNET]} MB, which"
         f" {typed} fetches"
@@ -313,7 +313,7 @@ def network_remarks() -> list[str]:
 
 def network(options: "NetworkOptions") -> None:
     """The command `network`: list the pretrained networks, or fetch one to models/."""
-    name = options.model
+    name = options.network
     if not name:
         print("\n".join(network_remarks()))
     elif name not in {*KNOWN, RESNET}:

@@ -141,9 +141,9 @@ def test_speakers_are_asked_for_with_the_command_that_groups_them(
     write_check(cache.folder, cache.clips, found)
     typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
     asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=False)
-    assert said.format(typed=typed) in asked and "network MODEL=yamnet fetches" in asked
+    assert said.format(typed=typed) in asked and "NETWORK=yamnet fetches" in asked
     asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=True)
-    assert "network MODEL=" not in asked
+    assert "NETWORK=" not in asked
 
 
 def write_speakers(folder):

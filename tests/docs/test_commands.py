@@ -129,8 +129,7 @@ def test_every_command_exists_and_takes_its_options(page):
                 # two worked examples
                 parse_list(features, [*FEATURES, "crest", "embedding"])
             for model in str(read.get("model", "")).split():
-                # a worked example's, or that of a pretrained network
-                if not model.startswith("tiny") and name != "network":
+                if not model.startswith("tiny"):  # a worked example's
                     assert resolve(model)
 
 

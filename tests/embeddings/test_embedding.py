@@ -340,13 +340,13 @@ def test_weights_in_models_are_listed_and_not_fetched(models, capsys):
     file.write_bytes(b"")
     networks.network(NetworkOptions())
     assert f"there, models/{file.name}" in capsys.readouterr().out
-    networks.network(NetworkOptions(model="resnet18"))
+    networks.network(NetworkOptions(network="resnet18"))
     assert capsys.readouterr().out == f"models/{file.name}\n"
 
 
 def test_a_misspelt_name_gets_the_nearest():
     with refused("mean 'yamnet'"):
-        networks.network(NetworkOptions(model="yament"))
+        networks.network(NetworkOptions(network="yament"))
 
 
 class Filters(torch.nn.Module):

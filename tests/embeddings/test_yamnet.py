@@ -147,7 +147,7 @@ def test_the_feature_fetches_its_file_and_uses_no_other(here, monkeypatch, capsy
     shutil.copy(NETWORK, served)
     (served / "other").write_bytes(b"no network")
     digest = hashlib.sha256(NETWORK.read_bytes()).hexdigest()
-    with refused("network MODEL=yamnet fetches"):
+    with refused("network NETWORK=yamnet fetches"):
         find_network("yamnet")
     with serving(partial(SimpleHTTPRequestHandler, directory=str(served))) as address:
         other = replace(KNOWN["yamnet"], url=f"{address}/other")
