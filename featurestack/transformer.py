@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from featurestack.commandline.errors import RequestError, shortened
@@ -41,6 +42,8 @@ class Features(TransformerMixin, BaseEstimator):
 
     Examples
     --------
+    >>> fs.Features("mel mfcc").transform([fs.tone(200).y, fs.tone(2000).y]).shape
+    (2, 336)
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.svm import SVC
     >>> model = make_pipeline(fs.Features("mel mfcc"), SVC())
@@ -70,14 +73,19 @@ class Features(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Clips) -> NDArray[np.float32]:
         """(clips, numbers) from paths of audio files, clips, or samples (N,)."""
-        check_is_fitted(self)
         rows = [[*vector.values()] for vector in self._vectors(X)]
-        return np.array(rows, np.float32).reshape(-1, len(self.feature_names_out_))
+        width = len(rows[0]) if rows else len(self.get_feature_names_out())
+        return np.array(rows, np.float32).reshape(-1, width)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
         """(numbers,), such as "mel 3 mean", the mean of row 3 of mel."""
-        check_is_fitted(self)
+        check_is_fitted(self, "feature_names_out_")
         return self.feature_names_out_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""

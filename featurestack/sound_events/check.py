@@ -303,6 +303,8 @@ def sentences(
             words[1] = f"CHECK={row['total']:.0f}"
             more = f"about {row['total'] - answers:,.0f} more may be enough"
             yield f"{more}: {words[1]} begins with the same rows"
+        elif np.isfinite(row["total"]):
+            yield f"checking all {whole:,.0f} is not enough: predict more recordings"
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"
