@@ -136,16 +136,7 @@ def write_check(
     table = table.assign(predicted=words, above=above, detections=numbers, correct="")
     text = table.to_csv(index=False, lineterminator="\n")
     key = digest(text.splitlines()[:FIRST])
-    former: dict[tuple[object, ...], str] = {}
-    for file in sorted(out.glob(f"{FOLDER}*/{TABLE}")):
-        with suppress(RequestError):  # a user's own file
-            known = read_csv(file, ["recording", "label", "start", "correct"])
-            known = known[known["correct"] != ""]
-            starts = known["start"].map(cell_number)
-            places = zip(known["recording"], known["label"], starts)
-            former |= dict(zip(places, known["correct"]))
-    places = zip(table["recording"], table["label"], table["start"])
-    given = [former.get(place, "") for place in places]
+    given = former_answers(out, table)
     values = {"text": text, "key": key, "name": TABLE, "khz": rate / 2000}
     content[PAGE] = render("check.html", cards=cards, given=given, **values)
     content[TABLE] = table.assign(correct=given).to_csv(
@@ -159,6 +150,20 @@ def write_check(
     sounds = counted(len(table), "detection")
     tell(f"{own.folder / PAGE}: {sounds} to listen to; it saves the answers as {TABLE}")
     print(f"next: {make_command('predict', f'CHECKED={TABLE}')}")
+
+
+def former_answers(out: Path, table: pd.DataFrame) -> list[str]:
+    """The answer of each row of a table in the earlier checks below `out`, or ''."""
+    former: dict[tuple[object, ...], str] = {}
+    for file in sorted(out.glob(f"{FOLDER}*/{TABLE}")):
+        with suppress(RequestError):  # a user's own file
+            known = read_csv(file, ["recording", "label", "start", "correct"])
+            known = known[known["correct"] != ""]
+            starts = known["start"].map(cell_number)
+            places = zip(known["recording"], known["label"], starts)
+            former |= dict(zip(places, known["correct"]))
+    places = zip(table["recording"], table["label"], table["start"])
+    return [former.get(place, "") for place in places]
 
 
 # ---- what the answers say about all detections
