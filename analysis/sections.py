@@ -24,6 +24,7 @@ from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
 from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import (
+    accuracy_by_recording,
     classes_shown,
     common_mistake,
     confusion_by_category,
@@ -35,6 +36,7 @@ from featurestack.commandline.quantities import (
     count,
     duration,
     percent,
+    plural,
 )
 from featurestack.commandline.registry import object_at
 from featurestack.scores.metrics import Estimate
@@ -47,6 +49,9 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
+# a group with fewer says little: the page folds these
+FEW_CLIPS = 3
+FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 SETS_IN_CLASSES = 6  # columns of the table of classes
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
@@ -160,6 +165,22 @@ def submit_intervals(
         columns = ["name", "estimate", "low", "high", "filled"]
         intervals = pd.DataFrame(table, columns=columns)
         writer.submit(name, stem, intervals=intervals, **given)
+
+
+def recordings(page: Page) -> Section | None:
+    """The accuracy of each recording, if they are few and have several clips."""
+    main = page.found.main
+    if main is None or main.metric.pooled:
+        return None
+    if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
+        return None
+    table = accuracy_by_recording(main, SHOWN_RUNS)
+    return Section(
+        "recordings",
+        plural(page.found.group),
+        tables={"accuracy_by_recording": table},
+        values={"few_clips": FEW_CLIPS},
+    )
 
 
 def error_browser(page: Page) -> Section:
@@ -338,6 +359,7 @@ def add_sections(page: Page) -> None:
         made = [
             comparison(page),
             classes(page),
+            recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
             error_browser(page) if kind == "confusion" else None,
             errors_of_tags(page) if kind == "labels" else None,
