@@ -120,9 +120,14 @@ def product(options: TrainOptions) -> list[RunOptions]:
                 jobs.append(replace(job, features=features))
             except RequestError as refusal:
                 skipped[f"{features} with {job.model}"] = refusal
-    for name, reason in skipped.items():
-        if not jobs:
+    if not jobs:
+        reason = next(iter(skipped.values()))
+        if len(skipped) == 1:
             raise reason
+        models = " ".join(dict.fromkeys(job.model for job in kept.values()))
+        none = f"MODEL={models} can take none of FEATURES={first.features}"
+        raise RequestError(f"{none}: {reason}")
+    for name, reason in skipped.items():
         tell(f"skipped: {name}: {reason}")
     return jobs
 

@@ -237,7 +237,7 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             FORTY_NINE_OF_FIFTY,
             0.97,
-            r"are too few .* promise 97 %\n.*\nnext: .*CHECK=100",
+            r"promise 97 %\nchecking all 319 is not enough: predict more .*\n.*\nnext:",
         ),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
         (np.ones(1, bool), 0.9, "one recording: the intervals are only for its"),
