@@ -193,9 +193,12 @@ def forget_verified(folder: Path) -> None:
 
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
-    """Stored name -> seconds a clip, clips measured."""
+    """Stored name -> seconds a clip, clips measured; none of a damaged file."""
     rows = read_rows(folder / COSTS)
-    return {feature: (float(seconds), int(clips)) for feature, seconds, clips in rows}
+    try:
+        return {name: (float(seconds), int(clips)) for name, seconds, clips in rows}
+    except ValueError:
+        return {}
 
 
 def write_costs(

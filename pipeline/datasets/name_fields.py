@@ -165,9 +165,12 @@ def _field(
     classes_of = by_value.nunique().reindex(names, fill_value=0)
     if (values.map(classes_of) > 1).mean() < IN_SEVERAL:
         return None
-    classes = f"{classes_of.min()} or more of {each['label'].nunique()} classes"
+    classes = each["label"].nunique()
+    occur = f"most in several of the {classes} classes"
+    if classes_of.min() == classes:
+        occur = f"each in all {classes} classes"
     sentence = (
-        f"{where} has {counted(len(names), 'value')}, each in {classes}"
+        f"{where} has {counted(len(names), 'value')}, {occur}"
         f" ({listed([' '.join(name.split()) for name in names])}): speakers, sites,"
         f" devices? GROUP={quote(group)}"
     )

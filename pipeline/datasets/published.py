@@ -77,7 +77,10 @@ def obtain(options: SourceOptions) -> Path:
             names = archive.name, part_of(archive).name
             own.claim(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
-                tell("ESC-50 is fetched from GitHub, 600 MB: DATASET= names your own")
+                tell(
+                    "ESC-50 is fetched from GitHub, 600 MB; DATASET= names your own"
+                    " sounds"
+                )
                 download(URL, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)

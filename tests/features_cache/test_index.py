@@ -67,7 +67,12 @@ TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.
 FINDINGS = [{"kind": "silent"}]
 
 
-@pytest.mark.parametrize("content", [b"name,why\nx,y\n", b"\xff\xfe\x00"])
+DAMAGED_COSTS = b"feature,seconds_a_clip,clips\nmfcc,0.1,9\nmel,fast,9\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"name,why\nx,y\n", b"\xff\xfe\x00", DAMAGED_COSTS]
+)
 def test_files_of_something_else_count_as_none(tmp_path, content):
     for file in (tmp_path / FAILURES, tmp_path / COSTS):
         file.write_bytes(content)
