@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from featurestack.commandline.commands import HELP, script
+from featurestack.commandline.commands import HELP, main
 from featurestack.commandline.help import meanings
 from featurestack.commandline.options import fields, own_options
 
@@ -24,7 +24,7 @@ FILES = ROOT / "docs" / "tables"
 def bench(function: Callable[[Any], "int | None"]) -> NoReturn:
     """Run a bench, or print what its file and its options say."""
     if not {*HELP} & {*sys.argv[1:]}:
-        script(function)
+        main(function)
     print((sys.modules["__main__"].__doc__ or "").strip(), "\n")
     for name, meaning in meanings(fields(own_options(function))).items():
         print(f"  {name.upper()}=\n      {meaning}")

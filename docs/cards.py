@@ -15,7 +15,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.commandline.commands import script
+from featurestack.commandline.commands import main
 from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.names import Channel
@@ -158,4 +158,4 @@ def document() -> None:
 
 
 if __name__ == "__main__":
-    script(measure) if sys.argv[1:] else document()
+    main(measure) if sys.argv[1:] else document()

@@ -99,7 +99,7 @@ LOADS_NOT = {
     ),
     "featurestack.train.run": ("torch", RARE),
     "featurestack.commandline.commands, featurestack.train.options;"
-    "featurestack.commandline.commands.values_of("
+    "featurestack.commandline.options.texts("
     "featurestack.train.options.RunOptions, ['DATASET=x', '--folds', '1'])": (
         "sys",
         OF_SUBJECTS,

@@ -14,7 +14,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from numbers import Number
 from pathlib import Path
@@ -45,8 +45,8 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.registry import load_given
 from featurestack.commandline.terminal import (
+    Printable,
     open_output,
-    printable_output,
     silenced,
     tell,
     tell_warnings,
@@ -67,18 +67,11 @@ HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 
 
-def main() -> NoReturn:
-    """Run the command that the first word names, and exit."""
-    exit_after(lambda: run_words(sys.argv[1:] or HELP[:1]))
-
-
-def script(function: Callable[[Any], object]) -> NoReturn:
-    """Run one function of its `options`, which a file of a clone has, and exit."""
-    exit_after(lambda: run(function, own_options(function), sys.argv[1:]))
-
-
-def exit_after(work: "Callable[[], int | None]") -> NoReturn:
-    """Do a command's work and exit: 0 done, 1 failed, 2 refused, 130 after Ctrl-C."""
+def main(function: Callable[[Any], object] | None = None) -> NoReturn:
+    """Run the command that the first word names, or a function of its `options`, which
+    a file of a clone has; exit: 0 done, 1 failed, 2 refused, 130 after Ctrl-C.
+    """
+    words = sys.argv[1:]
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
@@ -89,8 +82,11 @@ def exit_after(work: "Callable[[], int | None]") -> NoReturn:
                 "featurestack needs POSIX locks: on Windows run it under WSL"
             )
         current_folder()
-        with printable_output():
-            status = work()
+        with contextlib.redirect_stdout(Printable(sys.stdout)):
+            if function:
+                status = run(function, own_options(function), words)
+            else:
+                status = run_words(words or HELP[:1])
     except (Exception, KeyboardInterrupt) as error:
         status = tell_error(error)
     sys.exit(status or 0)
@@ -133,13 +129,22 @@ def run_words(given: Sequence[str]) -> int | None:
 def run(
     function: Callable[[Any], object], options: type[Options], words: Sequence[str]
 ) -> int:
-    """Run a function of its `options` with these words; the exit status."""
-    values = values_of(options, words)
-    known = fields(options)
-    tell_exported(known.keys() - values)
-    default = ""
-    if "dataset" in known.keys() - values:
-        default = str(known["dataset"].default)
+    """Run a function of its `options` with these words; the exit status. Options that
+    the environment has as variables are named, because it does not count.
+    """
+    values, known = texts(options, words), fields(options)
+    for name in values:
+        if name not in known and (users := commands_taking(name)):
+            unknown = nearest("variable", name.upper(), map(str.upper, known))
+            raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
+    unset = known.keys() - values.keys()
+    exported = os.environ.keys() & {name.upper() for name in unset - SHELL}
+    if exported:
+        tell(
+            f"ignored: {', '.join(sorted(exported))} of the environment; variables"
+            " count only on the command line"
+        )
+    default = str(known["dataset"].default) if "dataset" in unset else ""
     try:
         result = function(options.build(values))
         return result if isinstance(result, int) else 0
@@ -149,27 +154,6 @@ def run(
                 f"{error} (DATASET= was not given, so {default})"
             ) from error
         raise
-
-
-def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
-    """Field -> text, as `texts` reads them."""
-    values = texts(options, words)
-    known = fields(options)
-    for name in values:
-        if name not in known and (users := commands_taking(name)):
-            unknown = nearest("variable", name.upper(), map(str.upper, known))
-            raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
-    return values
-
-
-def tell_exported(names: Set[str]) -> None:
-    """Say which of these options are exported as variables, which are ignored."""
-    exported = os.environ.keys() & {name.upper() for name in names - SHELL}
-    if exported:
-        tell(
-            f"ignored: {', '.join(sorted(exported))} of the environment; variables"
-            " count only on the command line"
-        )
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)

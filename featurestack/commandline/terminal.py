@@ -70,7 +70,7 @@ def open_output() -> None:
             output.reconfigure(errors="backslashreplace")
 
 
-class _Printable:
+class Printable:
     """A text file in which control characters are escaped."""
 
     def __init__(self, file: TextIO) -> None:
@@ -81,13 +81,6 @@ class _Printable:
 
     def write(self, text: str) -> int:
         return self.file.write(printable(text))
-
-
-@contextlib.contextmanager
-def printable_output() -> Iterator[None]:
-    """Standard output in which control characters are escaped."""
-    with contextlib.redirect_stdout(_Printable(sys.stdout)):
-        yield
 
 
 class _LogLines:

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import Field
 from typing import Any, NamedTuple
 
-from featurestack.commandline import CLONE, NAME
+from featurestack.commandline import CLONE
 from featurestack.commandline.errors import needed
 from featurestack.commandline.options import Options, fields
 from featurestack.commandline.registry import Registry, object_at
@@ -34,115 +34,115 @@ class Command(NamedTuple):
 ALIASES = {"report": "analysis"}
 COMMANDS = {
     "answer": Command(
-        "answers.answer:make_answer",
-        "answers:AnswerOptions",
+        "featurestack.answers.answer:make_answer",
+        "featurestack.answers:AnswerOptions",
         "From a folder of sounds to the report: check, features, a choice, its run.",
     ),
     "demo": Command(
-        "answers.demo:demo",
-        "answers.demo:DemoOptions",
+        "featurestack.answers.demo:demo",
+        "featurestack.answers.demo:DemoOptions",
         "Synthesise a dataset, extract features, train ResNet-18 and an exact model,"
         " analyse.",
     ),
     "data": Command(
-        "pipeline.datasets.summary:make_dataset",
-        "pipeline.options:AlterOptions",
+        "featurestack.pipeline.datasets.summary:make_dataset",
+        "featurestack.pipeline.options:AlterOptions",
         "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
         " altered copies.",
     ),
     "events": Command(
-        "sound_events.dataset:make_events",
-        "sound_events.options:EventsCommand",
+        "featurestack.sound_events.dataset:make_events",
+        "featurestack.sound_events.options:EventsCommand",
         "Make a dataset of recordings from annotation tables, trained and scored by the"
         " frame.",
     ),
     "check": Command(
-        "checks.run:check_dataset",
-        "pipeline.options:SourceOptions",
+        "featurestack.checks.run:check_dataset",
+        "featurestack.pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),
     "show": Command(
-        "interface:show_command",
-        "pipeline.options:ShowOptions",
+        "featurestack.interface:show_command",
+        "featurestack.pipeline.options:ShowOptions",
         "List the features, draw an audio file's, or describe a cache.",
     ),
     "features": Command(
-        "pipeline.extract:extract_features",
-        "pipeline.options:FeaturesCommand",
+        "featurestack.pipeline.extract:extract_features",
+        "featurestack.pipeline.options:FeaturesCommand",
         "Extract features of all clips into the cache in parallel; skip finished ones.",
     ),
     "train": Command(
-        "train.run:train",
-        "train.options:TrainOptions",
+        "featurestack.train.run:train",
+        "featurestack.train.options:TrainOptions",
         "Train all folds of every combination of feature sets, models and other"
         " options, from the cache; skip finished runs.",
     ),
     "analysis": Command(
-        "analysis.command:analysis",
-        "analysis.options:AnalysisOptions",
+        "featurestack.analysis.command:analysis",
+        "featurestack.analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
     "importance": Command(
-        "feature_importance.section:make_importance",
-        "feature_importance:ImportanceOptions",
+        "featurestack.feature_importance.section:make_importance",
+        "featurestack.feature_importance:ImportanceOptions",
         "Measure what each feature is worth by itself and with the others.",
     ),
     "curve": Command(
-        "feature_importance.fits:make_curve",
-        "feature_importance:CurveOptions",
+        "featurestack.feature_importance.fits:make_curve",
+        "featurestack.feature_importance:CurveOptions",
         "Measure the score against the number of training recordings.",
     ),
     "predict": Command(
-        "predict.command:predict_audio",
-        "predict.options:PredictOptions",
+        "featurestack.predict.command:predict_audio",
+        "featurestack.predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
     "stress": Command(
-        "robustness:make_stress",
-        "predict.options:StressOptions",
+        "featurestack.robustness:make_stress",
+        "featurestack.predict.options:StressOptions",
         "Predict a run's test clips again after noise, echoes, other levels: what"
         " breaks it.",
     ),
     "listen": Command(
-        "live:listen_live",
-        "predict.options:ListenOptions",
+        "featurestack.live:listen_live",
+        "featurestack.predict.options:ListenOptions",
         "Predict the classes of live audio.",
         extra="live",
     ),
     "verify": Command(
-        "predict.command:verify",
-        "predict.options:VerifyOptions",
+        "featurestack.predict.command:verify",
+        "featurestack.predict.options:VerifyOptions",
         "Check a cache for damage; RUN= compares a run's predictions with its weights.",
     ),
     "bundle": Command(
-        "predict.bundle:make_bundle",
-        "predict.options:BundleOptions",
+        "featurestack.predict.bundle:make_bundle",
+        "featurestack.predict.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
     ),
     "export": Command(
-        "onnx:export_run",
-        "predict.options:ExportOptions",
+        "featurestack.onnx:export_run",
+        "featurestack.predict.options:ExportOptions",
         "Write the networks as one ONNX file, for programs without torch.",
         extra="onnx",
     ),
     "runs": Command(
-        "train.runs:list_runs",
-        "train.options:ListOptions",
+        "featurestack.train.runs:list_runs",
+        "featurestack.train.options:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
     "remove": Command(
-        "train.runs:remove_runs",
-        "train.options:RemoveOptions",
+        "featurestack.train.runs:remove_runs",
+        "featurestack.train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
     "models": Command(
-        "train.models.sizes:list_models",
-        "train.options:ModelsOptions",
+        "featurestack.train.models.sizes:list_models",
+        "featurestack.train.options:ModelsOptions",
         "List models with their sizes and augmentations, or one model's layers.",
     ),
     "network": Command(
-        "embeddings.networks:network",
-        "embeddings:NetworkOptions",
+        "featurestack.embeddings.networks:network",
+        "featurestack.embeddings:NetworkOptions",
         "List the pretrained networks, or fetch one to models/.",
     ),
 }
@@ -161,7 +161,7 @@ def named(word: str) -> Command:
 
 def options_of(word: str) -> type[Options]:
     """The class of a command's options."""
-    options: type[Options] = _object(named(word).options)
+    options: type[Options] = object_at(named(word).options)
     return options
 
 
@@ -169,12 +169,8 @@ def function_of(word: str) -> Callable[[Any], object]:
     """The function that a command runs with its options."""
     command = named(word)
     with needed(command.extra, word) if command.extra else nullcontext():
-        function: Callable[[Any], object] = _object(command.run)
+        function: Callable[[Any], object] = object_at(command.run)
     return function
-
-
-def _object(place: str) -> Any:
-    return object_at(place if place.startswith("bench.") else f"{NAME}.{place}")
 
 
 def every_options() -> "dict[str, dict[str, Field[Any]]]":

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from featurestack.answers import demo as demos
-from featurestack.commandline.commands import values_of
+from featurestack.commandline.options import texts
 from featurestack.commandline.words import options_of
 
 
@@ -52,4 +52,5 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
         word, *given = shlex.split(words.partition(" ")[2].removeprefix("-m "))
         if word == "featurestack":
             word, *given = given
-        assert values_of(options_of(word), given)
+        options = options_of(word)
+        assert options.build(texts(options, given))

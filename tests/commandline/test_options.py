@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 
-from featurestack.commandline.commands import exit_after, run, run_words
+from featurestack.commandline.commands import main
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.options import (
     LARGEST,
@@ -141,13 +141,11 @@ def fails(options: Some):
     ],
 )
 def test_a_command_exits_with_its_status_and_prints_one_error(
-    function, word, status, said, capsys
+    function, word, status, said, capsys, monkeypatch
 ):
-    def work():
-        return run(function, Some, [word]) if function else run_words([word])
-
+    monkeypatch.setattr(sys, "argv", ["featurestack", word])
     with pytest.raises(SystemExit) as stop:
-        exit_after(work)
+        main(function)
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
