@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,18 @@ from urllib.parse import quote
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, findings
+from featurestack.analysis.next_run import propose
 from featurestack.analysis.options import AnalysisOptions, ReportJob
 from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs
-from featurestack.analysis.sections import add_sections, configuration
+from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import headline, printed
-from featurestack.commandline.next_step import State, next_step, without
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import read_check
-from featurestack.features_cache.names import NAMED, has_events
-from featurestack.features_cache.table import untrainable
 from featurestack.results.selection import of_today
 from featurestack.storage.csv_files import as_csv
-from featurestack.storage.files import is_file, may_write
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 PAGE = "index.html"
@@ -40,20 +36,6 @@ SUMMARY = ".report.json"  # digests of a report's figures, and its row of the li
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
-# kind of a proposal -> what its command does
-NEXT = {
-    "extract": "extracts the features of the present clips",
-    "first": "a first run",
-    "untrainable": "lists classes and folds; training needs two of each",
-    "check": (
-        "looks for the same audio in different folds, and for recording conditions that"
-        " predict the class"
-    ),
-    "folds": "trains the missing folds",
-    "combine": "shows what combining gains",
-    "different": "tries other features: none of these is clearly better than chance",
-    "predict": "predicts new recordings",
-}
 
 
 @dataclass(frozen=True)
@@ -164,52 +146,6 @@ def list_reports(reports: Path) -> None:
     listed = {name: kept["listed"] for name, kept in rows.items() if "listed" in kept}
     html = render("reports.html", reports=listed)
     OwnFiles(reports, LISTED).write({PAGE: html})
-
-
-def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str] | None:
-    """The next command to propose, and its reason; None if nothing is left to do."""
-    cache, runs = page.cache, page.found.runs
-    if runs and not cache and all(run.imported for run in runs):
-        return None
-    state = State(given=without(page.job.given, "RUN"))
-    if cache:
-        paths = cache.clips["path"]
-        changed = "W5" in page.found.warnings
-        state = replace(
-            state,
-            frames={name: cache[name].frames for name in page.features},
-            audio=bool((paths != "").any()),
-            untrainable=bool(untrainable(cache.clips)),
-            # the audio is the user's own, and `check` may keep what it finds
-            unchecked=checked is None
-            and not changed
-            and may_write(cache.folder.parent)
-            and page.job.dataset not in NAMED
-            and not cache.synthetic
-            and any(is_file(path) for path in paths.head(20))
-            and not has_events(cache.source),
-            incomplete=changed,
-            of_clips=not has_events(cache.source),
-        )
-    command, kind = next_step(with_ranking(state, page.found))
-    return (command, NEXT[kind]) if command else None
-
-
-def with_ranking(state: State, found: Findings) -> State:
-    """The state with what the report found in its main ranking."""
-    ranked = [own.run for own in found.ranked]
-    trained = [configuration(run) for run in ranked if run.trained]
-    chosen = ""
-    if found.main and found.choice:
-        chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
-    return replace(
-        state,
-        ranked=len(ranked),
-        trained=trained,
-        chance=found.state == "chance",
-        leak="W1" in found.warnings,
-        chosen=chosen,
-    )
 
 
 def write(page: Page) -> Built:

@@ -21,6 +21,7 @@ from featurestack.analysis.clips import (
 )
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Ranked
+from featurestack.analysis.next_run import training_of
 from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
 from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import (
@@ -31,7 +32,7 @@ from featurestack.analysis.tables import (
     confusion_table,
     settings,
 )
-from featurestack.commandline.next_step import Trained, training_of, without
+from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import (
     count,
     duration,
@@ -244,31 +245,13 @@ def run_figures(page: Page) -> Section:
         if run.metric.errors == "confusion"
     }
     given = without(page.job.given, "RUN")
-    values = {
-        "shown": [
-            (own, run_facts(own), settings(own.run), train_again(own.run, given))
-            for own in found.every[:SHOWN_RUNS]
-        ],
-        "more": len(found.every[SHOWN_RUNS:]),
-    }
+    shown = []
+    for own in found.every[:SHOWN_RUNS]:
+        # '' if run.json has no command
+        again = training_of(given, [own.run]) if own.run.config.command else ""
+        shown.append((own, run_facts(own), settings(own.run), again))
+    values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
     return Section("runs", "Runs", tables=matrices, values=values)
-
-
-def configuration(run: Run) -> Trained:
-    """A run, as a proposal names it."""
-    own = without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
-    return Trained(
-        features=run.features,
-        words=tuple(own),
-        seeds=run.seeds,
-        run=f"{run.dataset}/{run.name}",
-        missing_folds=bool(run.missing_folds),
-    )
-
-
-def train_again(run: Run, given: Sequence[str]) -> str:
-    """The command that trains all seeds of a run; '' if run.json has none."""
-    return training_of(given, [configuration(run)]) if run.config.command else ""
 
 
 def submit_run(writer: FigureWriter, run: Run) -> None:

@@ -1,16 +1,15 @@
-"""The command to type next, after every stage: one table, RULES.
+"""The command to type next, after every stage, and the features to try first.
 
-A stage describes the dataset as a State; the first rule that applies has the command,
-and what no rule says is not proposed. A command reproduces the situation: it keeps the
-words that name the dataset and its folders, and those that a run was trained with.
+A stage describes the dataset as a State; `next_step` has the command. What follows for
+runs that were trained, only a report says: `analysis.next_run`. A command reproduces
+the situation: it keeps the words that name the dataset and its folders.
 
-A proposal changes no number: a report corrects its verdicts for every run that was
-trained, so that following one does not flatter the result. Features are compared
-without the length of their frames: frames of 46 ms make no other feature of mel.
+Features are compared without the length of their frames: frames of 46 ms make no other
+feature of mel.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from featurestack.commandline.errors import make_command
@@ -27,17 +26,6 @@ MOST_NAMED = 12  # features; of more a command computes `all`
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A configuration that was trained."""
-
-    features: str  # its feature set
-    words: tuple[str, ...]  # its other NAME=value words, without SEED
-    seeds: tuple[int, ...] = (0,)
-    run: str = ""  # dataset/name
-    missing_folds: bool = False
-
-
-@dataclass(frozen=True)
 class State:
     """The state of a dataset."""
 
@@ -50,28 +38,15 @@ class State:
     unchecked: bool = False  # `check` has not seen the clips, which are the user's own
     leak: bool = False  # the same audio may lie in two folds
     untrainable: bool = False  # the clips have only one class or fold
-    audio: bool = True  # more features can be computed
     of_clips: bool = True  # its models answer each clip
-    chosen: str = ""  # the run of the recommended feature set, as dataset/name
-    ranked: int = 0  # number of configurations that a report ranks
-    trained: Sequence[Trained] = ()  # those of them that were trained, the best first
-    chance: bool = False  # none of them beats chance
+    begun: bool = False  # a report ranks runs that were trained here
     unreported: bool = False  # a command has just trained or tested its runs
     synthetic: bool = False  # sounds that were made to show the commands
-
-    @property
-    def best(self) -> Trained:
-        return self.trained[0]
 
     def of_data(self, command: str, *more: str) -> str:
         """A command on the dataset, which takes no RUNS."""
         given = without(self.given, "RUNS")
         return make_command(command, *given, *self.source, *more)
-
-    def again(self, *sets: str) -> str:
-        """The best run's command for these sets."""
-        words = f"FEATURES={' '.join(sets)}", *self.best.words
-        return make_command("train", *self.given, *words)
 
 
 # ---- features to try
@@ -115,24 +90,7 @@ def complementary(names: Iterable[str]) -> str:
     return "+".join(stored[p] for p in parts) if {*parts} <= stored.keys() else ""
 
 
-def untried(state: State) -> list[str]:
-    """Cached features that no run has, the first to try first."""
-    tried = {
-        unframed(name) for run in state.trained for name in run.features.split("+")
-    }
-    left = {n: count for n, count in state.frames.items() if unframed(n) not in tried}
-    return first_compared(left)
-
-
 # ---- commands
-
-
-def features(state: State) -> str:
-    """Extraction of the cached features, or of all if these are many."""
-    named = [*state.frames] or ([] if state.of_clips else ["mel"])
-    words = [f"FEATURES={' '.join(named)}"] if 0 < len(named) <= MOST_NAMED else []
-    words += [f"PART={state.part}"] if state.part else []
-    return state.of_data("features", *words)
 
 
 def first(state: State) -> str:
@@ -153,57 +111,22 @@ def first(state: State) -> str:
     return make_command("train", *state.given, words, model)
 
 
-def combine(state: State) -> str:
-    """The features of a single run, or with another; '' if none is left."""
-    single, *others = dict.fromkeys(state.best.features.split("+"))
-    if others:
-        return state.again(single, *others)
-    further = untried(state)[:1] if state.of_clips else []
-    return state.again(*further, f"{single}+{further[0]}") if further else ""
-
-
-def predict(state: State) -> str:
-    """New recordings, by the recommended run or the best one."""
-    # with its dataset: others may have a run of that name
-    run = state.chosen or state.best.run
-    runs = without(state.given, "DATASET", "NAME", "DATA")
-    return make_command("predict", "AUDIO=FILE", f"RUN={run}", *runs)
-
-
-# key of the reason in a report's sentences, whether a state has it, and the command; ''
-# if there is none after all
-RULES: Sequence[tuple[str, Callable[[State], object], Callable[[State], str]]] = (
-    (
-        "own",
-        lambda s: s.synthetic,
-        lambda s: make_command("answer", "DATASET=my sounds"),
-    ),
-    ("report", lambda s: s.unreported, lambda s: make_command("analysis", *s.given)),
-    ("check", lambda s: s.leak or s.unchecked, lambda s: s.of_data("check")),
-    ("untrainable", lambda s: s.untrainable, lambda s: s.of_data("data")),
-    ("extract", lambda s: s.incomplete, features),
-    ("first", lambda s: not s.trained and not s.chosen, first),
-    (
-        "different",
-        lambda s: s.trained and s.chance and untried(s),
-        lambda s: s.again(*untried(s)),
-    ),
-    ("combine", lambda s: s.ranked == 1 and not s.chosen, combine),
-    (
-        "folds",
-        lambda s: any(run.missing_folds for run in s.trained[:2]),
-        lambda s: training_of(s.given, s.trained[:2]),
-    ),
-    ("predict", lambda s: s.audio and not s.chance, predict),
-)
-
-
 def next_step(state: State) -> tuple[str, str]:
     """A command to copy and the key of its reason in a report, or '' and ''."""
-    for reason, applies, command in RULES:
-        if applies(state) and (words := command(state)):
-            return words, reason
-    return "", ""
+    if state.synthetic:
+        return make_command("answer", "DATASET=my sounds"), "own"
+    if state.unreported:
+        return make_command("analysis", *state.given), "report"
+    if state.leak or state.unchecked:
+        return state.of_data("check"), "check"
+    if state.untrainable:
+        return state.of_data("data"), "untrainable"
+    if state.incomplete:  # the cached features, or all if these are many
+        named = [*state.frames] or ([] if state.of_clips else ["mel"])
+        words = [f"FEATURES={' '.join(named)}"] if 0 < len(named) <= MOST_NAMED else []
+        words += [f"PART={state.part}"] if state.part else []
+        return state.of_data("features", *words), "extract"
+    return ("", "") if state.begun else (first(state), "first")
 
 
 def next_line(state: State) -> str:
@@ -220,18 +143,3 @@ def report_line(options: Options) -> str:
 def without(words: Sequence[str], *names: str) -> list[str]:
     """The NAME=value words whose names are not in `names`."""
     return [word for word in words if word.partition("=")[0] not in names]
-
-
-def training_of(given: Sequence[str], runs: Sequence[Trained]) -> str:
-    """Commands that train these runs; those that differ only in features share one."""
-    sets: dict[tuple[str, ...], list[str]] = {}
-    for run in runs:
-        words = list(run.words)
-        numbers = " ".join(map(str, run.seeds))
-        if numbers != "0":
-            words.append(f"SEED={numbers}")
-        sets.setdefault(tuple(words), []).append(run.features)
-    return " && ".join(
-        make_command("train", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
-        for own, each in sets.items()
-    )

@@ -7,14 +7,13 @@ import pytest
 import soundfile
 
 from featurestack.analysis.findings import findings
+from featurestack.analysis.next_run import NEXT, next_run, training_of
 from featurestack.analysis.options import AnalysisOptions, jobs
-from featurestack.analysis.report import NEXT, with_ranking
-from featurestack.analysis.sections import train_again
 from featurestack.commandline.next_step import State, next_step
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from tests.analysis.made_runs import MadeRun, of_sets
-from tests.run_configs import rewrite
+from tests.run_configs import choice_of, rewrite
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
 TRAIN = "make train DATASET=made RUNS=elsewhere"
@@ -25,9 +24,10 @@ CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
 TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
 
-def proposed(results, **situation):
-    found = findings(results)
-    return next_step(with_ranking(State(GIVEN, **situation), found))
+def proposed(results, *, audio=True, **situation):
+    state = State(GIVEN, begun=True, **situation)
+    assert next_step(state) == ("", "")
+    return next_run(findings(results), state, audio=audio)
 
 
 ONE_FOLD = [MadeRun(folds=(1,)), MadeRun(features="mfcc", skill=0.8, folds=(1,))]
@@ -53,6 +53,29 @@ def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):
     assert NEXT[kind]
 
 
+@pytest.mark.parametrize(
+    ("skill", "audio", "command"),
+    [
+        (0.8, True, "make predict AUDIO=FILE RUN=made/mel-linear RUNS=elsewhere"),
+        (0.8, False, ""),
+        (0.02, True, ""),
+    ],
+)
+def test_the_run_that_a_choice_recommends_predicts(made, skill, audio, command):
+    (run,) = made(MadeRun(skill=skill), clips=200)
+    (folder,) = run.folders
+    vars(folder)["config"] = choice_of(folder.config)
+    typed, kind = proposed([run], audio=audio)
+    assert (typed, kind) == (command, "predict" if command else "")
+
+
+def test_features_of_events_are_not_joined(made):
+    runs = made(*of_sets(mel=0.5), clips=200)
+    frames = {"mel": 861, "mfcc@frame=12": 3446}
+    assert proposed(runs, frames=frames)[1] == "combine"
+    assert proposed(runs, frames=frames, of_clips=False)[1] == "predict"
+
+
 def test_what_is_next_names_the_table_beside_which_a_folder_has_the_caches_name(
     tmp_path, monkeypatch
 ):
@@ -73,10 +96,9 @@ def test_what_is_next_names_the_table_beside_which_a_folder_has_the_caches_name(
 
 def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
     (both,) = made(*of_sets(2, mel=0.9))
-    assert train_again(both, []) == ""  # made by a loop of one's own
     for folder in both.folders:
         rewrite(folder, command=("FEATURES=mel", "MODEL=texturenet", "EPOCHS=3"))
-    again = train_again(both, ["DATASET=a b"])
+    again = training_of(["DATASET=a b"], [both])
     words = "FEATURES=mel MODEL=texturenet EPOCHS=3 SEED='0 1'"
     assert again == f"make train DATASET='a b' {words}"
     command, _ = proposed([both], frames={"mel": 9, "rms": 9})

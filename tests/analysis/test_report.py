@@ -101,6 +101,7 @@ def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
     assert len(ids) == len({*ids})
     assert {*re.findall(r' href="#([^"]+)"', page)} <= {*ids}
     assert page.count('class="forest-row ') == 5
+    assert "This command trains it" not in page  # no run.json here has a command
     assert 'class="wide not-compared"' in page
 
 
