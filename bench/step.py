@@ -186,7 +186,8 @@ def bare(
 def trainer_of(plan: Plan, compute: Compute) -> Trainer:
     """Fold 1, ready to train."""
     compute.prepare()
-    data = load_fold(plan, 1, plan.split(1), measure_clips(plan), compute.device)
+    moments, _ = measure_clips(plan)
+    data = load_fold(plan, 1, plan.split(1), moments, compute.device)
     return Trainer(data, compute.place(draw_network(plan, 1)), compute)
 
 

@@ -256,7 +256,7 @@ class Cache(IndexSettings):
 
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
         """The feature behind a name or channel; RequestError if it cannot be read."""
-        wanted = parse_channel(str(channel))
+        wanted = parse_channel(channel) if isinstance(channel, str) else channel
         name = wanted.stored
         if name not in self._open:
             stored = self._find(wanted)
@@ -308,10 +308,9 @@ class Cache(IndexSettings):
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
-        feature = self[channel]
-        return feature.read(
-            self.positions(ids), parse_channel(str(channel)).kept_rows(feature.rows)
-        )
+        wanted = parse_channel(channel) if isinstance(channel, str) else channel
+        feature = self[wanted]
+        return feature.read(self.positions(ids), wanted.kept_rows(feature.rows))
 
     def batch(
         self, channels: Sequence[Channel | str], ids: Ids

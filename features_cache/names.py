@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from featurestack.commandline import DATA
@@ -54,7 +54,7 @@ class Channel:
     parameters: tuple[tuple[str, Value], ...] = ()  # sorted by name
     rows: tuple[int, int] | None = None  # first and last, from 0; None for all
 
-    @property
+    @cached_property
     def stored(self) -> str:
         """The name under which the feature is stored: `mel@n_mels=64`."""
         texts = []

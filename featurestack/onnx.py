@@ -35,7 +35,6 @@ from featurestack.commandline.quantities import size
 from featurestack.features_cache.names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
-    Bundle,
     BundleConfig,
     Probabilities,
     RunModel,
@@ -69,7 +68,7 @@ class ExportedModel(RunModel):
                 f"{file} is no ONNX file of this project's runs ({reason})"
             ) from None
         config = read_config(content, BundleConfig, str(file), AGAIN)
-        super().__init__(Bundle(config, {}))
+        super().__init__(config, {})
         self.fold_numbers = tuple(json.loads(metadata["folds"]))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
@@ -122,12 +121,12 @@ class ExportedRun(nn.Module):
     def __init__(self, model: RunModel) -> None:
         super().__init__()
         self.model = model
-        self.networks = nn.ModuleList(fold.network for fold in model.folds.values())
+        self.networks = nn.ModuleList(model.networks.values())
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         by_fold = []
-        for fold in self.model.folds.values():
-            outputs = fold.network(self.input(values, fold.statistics))
+        for network, statistics in zip(self.networks, self.model.statistics.values()):
+            outputs = network(self.input(values, statistics))
             by_fold.append(self.model.task.activation(outputs))
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
         if self.model.temperature == 1:
@@ -150,7 +149,7 @@ def export_run(options: ExportOptions) -> Path:
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     own = own_file(file, RECORD, "OUT")
-    model = RunModel(bundle_of_run(run))
+    model = RunModel(*bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
     # a second channel of the same name is numbered: mel, mel_2
@@ -171,8 +170,9 @@ def export_run(options: ExportOptions) -> Path:
         )
     own.write({file.name: content})
     print(
-        f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))};"
-        f" probabilities differ from the networks' by {largest:.1e} at most"
+        f"{file}: {len(model.networks)} of {len(run.folds)} folds,"
+        f" {size(len(content))}; probabilities differ from the networks' by"
+        f" {largest:.1e} at most"
     )
     return file
 
@@ -181,11 +181,11 @@ def example_clips(model: RunModel) -> Iterator[Example]:
     """Noise like each fold's channels, short and whole, and the networks' answers."""
     noise = np.random.default_rng(0)
     spec = model.input
-    for number, (fold, trained) in enumerate(model.folds.items()):
+    for number, (fold, statistics) in enumerate(model.statistics.items()):
         for share in LENGTHS:
             filled = np.array([share])
             values: Values = []
-            for channel, standard in zip(spec.channels, trained.statistics):
+            for channel, standard in zip(spec.channels, statistics):
                 drawn = noise.normal(size=(1, channel.rows, channel.frames))
                 values.append(
                     standard.centre[:, None] + standard.scale[:, None] * drawn
@@ -206,7 +206,7 @@ def lacking_layer_named(model: RunModel) -> Iterator[None]:
         found = re.search(r"operator '?(?:aten::)?(\w+)", first)
         operator = found[1] if found else first
         named = operator.replace("_", "")  # adaptive_avg_pool2d is AdaptiveAvgPool2d
-        network = next(iter(model.folds.values())).network
+        network = next(iter(model.networks.values()))
         layers = [str(part) for part in network.modules()]
         own = [text for text in layers if text.lower().startswith(named)]
         layer = own[0] if own else operator
@@ -249,7 +249,7 @@ def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
     config = content_of(model.config)
     metadata: dict[str, object] = {"features": model.config.features}
     metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
-    metadata |= {"classes": model.classes, "folds": list(model.folds)}
+    metadata |= {"classes": model.classes, "folds": list(model.networks)}
     metadata |= {"padding": "drop" if spec.drop_padding else "keep", CONFIG: config}
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))

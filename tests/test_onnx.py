@@ -61,7 +61,7 @@ def test_onnxruntime_predicts_what_the_run_did(
     assert [name.removesuffix("_2") for name in names] == features.split("+")
     values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
-    model = RunModel(bundle_of_run(folder))
+    model = RunModel(*bundle_of_run(folder))
     expected = model.joined(model.by_fold(values, np.ones(5)))
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
 

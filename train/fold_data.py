@@ -56,41 +56,42 @@ LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
 
-@dataclass(frozen=True)
-class ClipMoments:
-    """Mean and mean square of each clip's rows, and the clips that cannot be used."""
-
-    # (N, 2, rows) a channel; of one frame (N, rows) its values, a quarter of the memory
-    moments: list[NDArray[np.floating]]
-    unusable: dict[str, str]  # clip id -> reason
-
-    def statistics(self, positions: Positions, norm: str) -> list[Statistics]:
-        """Each channel's statistics over these clips."""
-        statistics = []
-        for moments in self.moments:
-            parts = []
-            for first in range(0, moments.shape[-1], ROWS):
-                part = moments[positions, ..., first : first + ROWS].astype(np.float64)
-                if moments.ndim == 2:
-                    part = np.stack([part, part**2], axis=1)
-                parts.append(part.mean(axis=0))
-            mean, square = np.concatenate(parts, axis=1)  # (rows,) each
-            variance = max(square.mean() - mean.mean() ** 2, 0.0)
-            deviation = max(np.sqrt(variance), TINY)
-            row_variances = np.maximum(square - mean**2, 0.0)
-            row_deviations = np.maximum(np.sqrt(row_variances), FLOOR * deviation)
-            by_norm = {
-                "row": (mean, row_deviations),
-                "feature": (mean.mean(), deviation),
-                "none": (0.0, 1.0),
-            }
-            centre, scale = by_norm[norm]
-            statistics.append(Statistics.restore({"centre": centre, "scale": scale}))
-        return statistics
+# Mean and mean square of each clip's rows, (N, 2, rows) a channel; of one frame its
+# values (N, rows), a quarter of the memory.
+Moments = Sequence[NDArray[np.floating]]
 
 
-def measure_clips(plan: Plan) -> ClipMoments:
-    """Measure the rows of its clips in one pass; name those that cannot be read."""
+def statistics_of(
+    measured: Moments, positions: Positions, norm: str
+) -> list[Statistics]:
+    """Each channel's statistics over these clips."""
+    statistics = []
+    for moments in measured:
+        parts = []
+        for first in range(0, moments.shape[-1], ROWS):
+            part = moments[positions, ..., first : first + ROWS].astype(np.float64)
+            if moments.ndim == 2:
+                part = np.stack([part, part**2], axis=1)
+            parts.append(part.mean(axis=0))
+        mean, square = np.concatenate(parts, axis=1)  # (rows,) each
+        variance = max(square.mean() - mean.mean() ** 2, 0.0)
+        deviation = max(np.sqrt(variance), TINY)
+        row_variances = np.maximum(square - mean**2, 0.0)
+        row_deviations = np.maximum(np.sqrt(row_variances), FLOOR * deviation)
+        by_norm = {
+            "row": (mean, row_deviations),
+            "feature": (mean.mean(), deviation),
+            "none": (0.0, 1.0),
+        }
+        centre, scale = by_norm[norm]
+        statistics.append(Statistics.restore({"centre": centre, "scale": scale}))
+    return statistics
+
+
+def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
+    """Measure the rows of its clips in one pass; and those that cannot be read, clip id
+    -> reason.
+    """
     cache = plan.cache
     spec = plan.input
     clips = len(cache.clips)
@@ -111,7 +112,7 @@ def measure_clips(plan: Plan) -> ClipMoments:
                 continue
             own_frames = spec.own_frames(channel, cache.filled[chunk])
             of_clips[chunk] = by_length(values, own_frames, row_moments)
-    return ClipMoments(moments, unusable)
+    return moments, unusable
 
 
 def read_usable(
@@ -290,7 +291,7 @@ def load_fold(
     plan: Plan,
     fold: int,
     split: Split,
-    clips: ClipMoments,
+    moments: Moments,
     device: str,
     *,
     streamed: bool = False,
@@ -301,7 +302,7 @@ def load_fold(
     too much of the memory.
     """
     measured = plan.cache.positions(split.statistics)
-    statistics = clips.statistics(measured, plan.training.norm)
+    statistics = statistics_of(moments, measured, plan.training.norm)
     sides = split.train, split.val, split.test
     train, val, test = map(plan.cache.positions, sides)
     channels = describe_channels(plan, statistics, device)

@@ -37,8 +37,8 @@ from featurestack.train import run_json
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import Compute, device_of, is_shortage
 from featurestack.train.fold_data import (
-    ClipMoments,
     FoldData,
+    Moments,
     chunked,
     load_fold,
     measure_clips,
@@ -130,10 +130,10 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     if plan.training.pretrained:
         refuse_tested_clips(plan, folds)
     claim_run(plan.path, plan.folds, begun=plan.begun)
-    clips = measure_clips(plan)
-    plan = replace(plan, left_out=tuple(sorted(clips.unusable)))
+    moments, unusable = measure_clips(plan)
+    plan = replace(plan, left_out=tuple(sorted(unusable)))
     run_json.refuse_damage(plan)
-    splits = split_folds(plan, folds, clips.unusable)
+    splits = split_folds(plan, folds, unusable)
     trainer = trainer_of(plan)
     # the bar's total falls by what is not trained: first by damaged clips
     trained = sum(len(split.train) for split in splits.values())
@@ -151,7 +151,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 # placed for the first fold; later folds load their initial weights
                 if compute:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
-                data = load_data(plan, network, fold, split, clips, device)
+                data = load_data(plan, network, fold, split, moments, device)
                 if not compute:
                     compute = trainer.prepare(network, data, device)
                 train_fold(trainer(data, network, compute), bar)
@@ -205,7 +205,7 @@ def load_data(
     network: nn.Module,
     fold: int,
     split: Split,
-    clips: ClipMoments,
+    moments: Moments,
     device: str,
 ) -> FoldData:
     """A fold's clips, as the network's statistics if every view has the same ones.
@@ -214,7 +214,7 @@ def load_data(
     front_end = None
     if not plan.augmenter.steps:
         front_end = getattr(network, "shift_invariant", None)
-    data = load_fold(plan, fold, split, clips, device, streamed=bool(front_end))
+    data = load_fold(plan, fold, split, moments, device, streamed=bool(front_end))
     if front_end:
         data = data.computed_once(front_end)
     if plan.training.pretrained:

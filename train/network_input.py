@@ -4,7 +4,7 @@
 the ONNX export restore it, and training, prediction, listening and own loops call
 `InputSpec.prepare`.
 
-What depends on the kind of input is in a class of `KINDS`: the plan, the command line,
+What depends on the kind of input is in `KINDS`: the plan, the command line,
 the export and `models` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
@@ -15,10 +15,10 @@ without it.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -85,7 +85,16 @@ def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
 # ---- kinds of input
 
 
-class InputKind(ABC):
+def every_feature(channel: StoredChannel) -> bool:
+    return True
+
+
+def one_plane(channel: StoredChannel) -> int:
+    return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputKind:
     """The way in which models of one kind read channels.
 
     `uses`: steps of training (without them it has an exact solution), grid (channels
@@ -95,7 +104,13 @@ class InputKind(ABC):
 
     name: str
     uses: tuple[Needs, ...]
+    # a channel's (B, rows, frames) float32 as (B, width, *grid), by operations of torch
+    # that ONNX has
+    prepare: Callable[[Tensor, StoredChannel, Shape], Tensor]
     takes: str = "every feature"  # its channels in words
+    accepts: Callable[[StoredChannel], bool] = every_feature
+    # the number of the input's planes that a channel gives
+    width: Callable[[StoredChannel], int] = one_plane
     # rows x frames without GRID; `native`: of the largest channel, `frames`: one row
     grid: str = ""
     standardised: bool = True  # and rounded to float16 last; else float32
@@ -104,19 +119,6 @@ class InputKind(ABC):
     reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
-
-    @abstractmethod
-    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-        """A channel's (B, rows, frames) float32 as (B, width, *grid), by operations of
-        torch that ONNX has.
-        """
-
-    def accepts(self, channel: StoredChannel) -> bool:
-        return True
-
-    def width(self, channel: StoredChannel) -> int:
-        """The number of the input's planes that a channel gives."""
-        return channel.statistics if self.summarised else 1
 
     @property
     def in_steps(self) -> bool:
@@ -140,65 +142,65 @@ class InputKind(ABC):
         return rows, frames
 
 
-class Image(InputKind):
-    """One plane for each channel, resized to the grid."""
-
-    name = "image"
-    uses = ("steps", "balance", "grid", "padding")
-    takes = "feature maps, no waveform and no vector (one frame)"
-    augment = "shift,gain"
-    augmented_as = "image"
-
-    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-        return resize(values, grid)[:, None]
-
-    def accepts(self, channel: StoredChannel) -> bool:
-        # a vector would be stripes
-        return channel.name != "waveform" and channel.frames > 1
+def is_map(channel: StoredChannel) -> bool:
+    # a vector would be stripes
+    return channel.name != "waveform" and channel.frames > 1
 
 
-class Wave(InputKind):
-    """The samples as they are."""
-
-    name = "wave"
-    uses = ("steps", "balance")  # not padding: resizing would change the pitch
-    takes = "only waveform"
-    grid = NATIVE
-    augment = "shift,gain,polarity,mixup=0.4"
-    augmented_as = "wave"
-
-    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-        return values[:, None]
-
-    def accepts(self, channel: StoredChannel) -> bool:
-        return channel.name == "waveform"
+def image_plane(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+    return resize(values, grid)[:, None]
 
 
-class Vector(InputKind):
+def is_waveform(channel: StoredChannel) -> bool:
+    return channel.name == "waveform"
+
+
+def wave_plane(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
+    return values[:, None]
+
+
+def vector_planes(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of `over_columns`: of a vector its own."""
-
-    name = "vector"
-    uses: tuple[Needs, ...] = ("steps", "balance", "padding")
-    grid = "1x1"
-    summarised = True
-    reads_padding = True
-    augmented_as = "vector"
-
-    def prepare(self, values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-        return over_columns(values, channel)[..., None]
+    return over_columns(values, channel)[..., None]
 
 
-class Linear(Vector):
-    """As `Vector`, for networks that standardise the numbers themselves."""
-
-    name = "linear"
-    uses = ("balance", "padding")
-    standardised = False
-    augmented_as = ""
-
-
-KINDS: Registry[InputKind] = Registry(
-    "input kind", {kind.name: kind for kind in (Image(), Wave(), Vector(), Linear())}
+KINDS: Registry[InputKind] = Registry("input kind")
+KINDS["image"] = InputKind(
+    name="image",
+    uses=("steps", "balance", "grid", "padding"),
+    prepare=image_plane,
+    takes="feature maps, no waveform and no vector (one frame)",
+    accepts=is_map,
+    augment="shift,gain",
+    augmented_as="image",
+)
+KINDS["wave"] = InputKind(
+    name="wave",
+    uses=("steps", "balance"),  # not padding: resizing would change the pitch
+    prepare=wave_plane,
+    takes="only waveform",
+    accepts=is_waveform,
+    grid=NATIVE,
+    augment="shift,gain,polarity,mixup=0.4",
+    augmented_as="wave",
+)
+KINDS["vector"] = InputKind(
+    name="vector",
+    uses=("steps", "balance", "padding"),
+    prepare=vector_planes,
+    width=attrgetter("statistics"),
+    grid="1x1",
+    summarised=True,
+    reads_padding=True,
+    augmented_as="vector",
+)
+# networks that standardise the numbers themselves
+KINDS["linear"] = replace(
+    KINDS["vector"],
+    name="linear",
+    uses=("balance", "padding"),
+    standardised=False,
+    augmented_as="",
 )
 
 
@@ -327,22 +329,22 @@ class InputSpec:
             drop_padding=config.options.padding == "drop",
         )
 
-    @property
+    @cached_property
     def widths(self) -> list[int]:
         """The number of planes of the input that each channel gives."""
         return list(map(self.kind.width, self.channels))
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int, int]:
         """(D, H, W) of a clip before augmentation."""
         return sum(self.widths), *self.grid
 
-    @property
+    @cached_property
     def timed(self) -> tuple[bool, ...]:
         """Whether each channel's columns are frames of time."""
         return tuple(channel.timed for channel in self.channels)
 
-    @property
+    @cached_property
     def planes(self) -> Planes:
         """The channels of an image by their own sizes."""
         height, width = self.grid

@@ -26,7 +26,7 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.scores.metrics import indicator, sound
-from featurestack.train.fold_data import ClipMoments, FoldData, load_fold, measure_clips
+from featurestack.train.fold_data import FoldData, Moments, load_fold, measure_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from featurestack.train.run import placed
@@ -113,7 +113,7 @@ class OwnRun:
         return self.plan.input.shape
 
     @cached_property
-    def _clips(self) -> ClipMoments:
+    def _measured(self) -> tuple[Moments, dict[str, str]]:
         return measure_clips(self.plan)
 
     def clips(self, fold: int, side: Side) -> FoldClips:
@@ -125,9 +125,10 @@ class OwnRun:
             raise RequestError(f"fold {fold}: expected one of {folds}")
         if side == "val" and self.plan.training.val == "none":
             raise RequestError("val has no clips: give val='next' or val='group'")
-        split = self.plan.split(fold, self._clips.unusable)
+        moments, unusable = self._measured
+        split = self.plan.split(fold, unusable)
         # a DataLoader's workers share the cache's memory map
-        data = load_fold(self.plan, fold, split, self._clips, "cpu", streamed=True)
+        data = load_fold(self.plan, fold, split, moments, "cpu", streamed=True)
         return FoldClips(data, side)
 
     def write(
@@ -155,7 +156,8 @@ class OwnRun:
                 f" {fold} and a column for each class"
             )
         self.refuse_no_probabilities(answers)
-        plan = replace(self.plan, left_out=tuple(sorted(self._clips.unusable)))
+        _, unusable = self._measured
+        plan = replace(self.plan, left_out=tuple(sorted(unusable)))
         folder = RunFolder(plan.path)
         parameters = None
         if network is not None:

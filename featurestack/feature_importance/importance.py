@@ -34,7 +34,7 @@ from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance import FitOptions, ImportanceOptions
-from featurestack.results.config import Plain, Record, digest, read_config
+from featurestack.results.config import Plain, digest, read_config
 from featurestack.results.run_folder import damage_named, find
 from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import (
@@ -57,7 +57,8 @@ ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
 ENOUGH = 0.95
 
 
-class Importance(Record):
+@dataclass(frozen=True, kw_only=True)
+class Importance:
     """The content of importance.json: the tables of a call, and what was measured."""
 
     clips: int  # test clips

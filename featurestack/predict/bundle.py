@@ -14,10 +14,9 @@ on fewer clips.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -69,6 +68,7 @@ Values = list[Numbers]  # stored values (B, rows, frames) of each channel
 Probabilities = NDArray[np.float32]
 
 
+@dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
     """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
 
@@ -88,14 +88,13 @@ class BundleConfig(RunConfig):
         return (fitted.thresholds or {}) if fitted else {}
 
 
-class Bundle(NamedTuple):
-    """The configuration, and fold -> state of the network and of the statistics."""
-
-    config: BundleConfig
-    folds: dict[int, Checkpoint]
+# fold -> state of the network and of the statistics
+Folds = dict[int, Checkpoint]
 
 
-def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
+def bundle_of_run(
+    run: RunFolder, selection: str = "auto"
+) -> tuple[BundleConfig, Folds]:
     """A run's finished folds, with the weights of the `last` or `best` epoch or the one
     that counts (`auto`).
     """
@@ -120,10 +119,10 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     epoch: Epoch = "best" if selection == "best" else "last"
-    return Bundle(BundleConfig(**vars(config), selection=epoch), folds)
+    return BundleConfig(**vars(config), selection=epoch), folds
 
 
-def read_bundle(file: Path) -> Bundle:
+def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
     """The bundle in this file; RequestError for any other or malformed content."""
     made = f"{make_command('bundle', 'RUN=NAME')} makes one"
     try:
@@ -139,14 +138,7 @@ def read_bundle(file: Path) -> Bundle:
             f"{file} has another bundle format than {BUNDLE_FORMAT}: {again}"
         )
     config = read_config(content["config"], BundleConfig, str(file), again)
-    return Bundle(config, content["folds"])
-
-
-class FoldModel(NamedTuple):
-    """One fold's network in fp32 and its channels' statistics."""
-
-    network: nn.Module
-    statistics: list[Statistics]
+    return config, content["folds"]
 
 
 class RunModel:
@@ -154,8 +146,7 @@ class RunModel:
     like predictions.csv; RequestError for weights or statistics that do not fit.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
-        config = bundle.config
+    def __init__(self, config: BundleConfig, folds: Folds, device: str = "cpu") -> None:
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
@@ -167,9 +158,10 @@ class RunModel:
         self.compute = Compute(device=device, channels_last=self.input.grid != (1, 1))
         self.temperature = config.temperature
         self.task = task_of(config.task)
-        self.fold_numbers: tuple[int, ...] = tuple(bundle.folds)
-        self.folds: dict[int, FoldModel] = {}
-        for fold, state in bundle.folds.items():
+        self.fold_numbers: tuple[int, ...] = tuple(folds)
+        self.networks: dict[int, nn.Module] = {}  # in fp32
+        self.statistics: dict[int, list[Statistics]] = {}  # of the channels
+        for fold, state in folds.items():
             name, weights = f"fold {fold}", state["network"]
             if broken := not_finite(weights):
                 raise RequestError(
@@ -178,16 +170,15 @@ class RunModel:
             sizes = self.input.shape[0], len(self.classes), self.input.grid
             network = self.architecture.build(*sizes, self.input.planes)
             load_weights(network, weights, Path(name))
-            statistics = [*map(Statistics.restore, state["statistics"])]
-            network = self.compute.place(network.eval())
-            self.folds[fold] = FoldModel(network, statistics)
+            self.statistics[fold] = [*map(Statistics.restore, state["statistics"])]
+            self.networks[fold] = self.compute.place(network.eval())
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
         given by their stored features. `filled` (B,) is the share of the duration that
         each clip fills; it counts if the run was trained without padding.
         """
-        return [self.answers(fold, values, filled) for fold in self.folds]
+        return [self.answers(fold, values, filled) for fold in self.fold_numbers]
 
     def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
         """The mean of all folds' models, scaled by the run's temperature."""
@@ -198,31 +189,30 @@ class RunModel:
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
         """(B, D, H, W) the input of a fold's network."""
-        statistics = self.folds[fold].statistics
-        return self.input.prepare(values, statistics, filled).float()
+        return self.input.prepare(values, self.statistics[fold], filled).float()
 
     def answers(self, fold: int, values: Values, filled: Floats) -> Probabilities:
         """(N, K) probabilities of a fold's model, BATCH clips at a time."""
         x = self.prepare(fold, values, filled)
         batches = (batch.to(self.compute.device) for batch in x.split(BATCH))
-        return self.compute.answers(self.folds[fold].network, batches, self.task)
+        return self.compute.answers(self.networks[fold], batches, self.task)
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes
 EVERY = 0  # number of the fold that tests nothing
 
 
-def refit(run: RunFolder, data: Path) -> Bundle:
+def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, Folds]:
     """One model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
-    clips = measure_clips(plan)
+    moments, unusable = measure_clips(plan)
     way = run.trained_config.computed
     assert way is not None, "the trainer records how it computes"
     compute = Compute(**vars(way))
-    usable = plan.table[~plan.table["clip_id"].isin(list(clips.unusable))]
+    usable = plan.table[~plan.table["clip_id"].isin(list(unusable))]
     network = draw_network(plan, EVERY)
     split = whole_split(usable)
-    fold_data = load_data(plan, network, EVERY, split, clips, compute.device)
+    fold_data = load_data(plan, network, EVERY, split, moments, compute.device)
     compute.prepare()
     compute.place(network)
     trainer = trainer_of(plan)(fold_data, network, compute)
@@ -235,7 +225,7 @@ def refit(run: RunFolder, data: Path) -> Bundle:
     weights = trainer.weights()
     state = {key: weights[key] for key in ("network", "statistics")}
     config = BundleConfig(**vars(run.trained_config), selection="last", refit=True)
-    return Bundle(config, {EVERY: state})
+    return config, {EVERY: state}
 
 
 def plan_of(run: RunFolder, data: Path) -> Plan:
@@ -275,16 +265,16 @@ def make_bundle(options: BundleOptions) -> Path:
     file = options.out or Path(f"{run.name}.bundle.pt")
     own = own_file(file, RECORD, "OUT")
     if options.refit:
-        bundle = refit(run, options.data)
+        config, folds = refit(run, options.data)
         made = (
             "one model of all folds' clips, without a score of its own (the score of"
             f" {run.name} is cross-validated)"
         )
     else:
-        bundle = bundle_of_run(run)
-        made = counted(len(bundle.folds), "fold")
-    content = {"config": content_of(bundle.config), "folds": bundle.folds}
-    own.write({file.name: as_bytes({"format": BUNDLE_FORMAT, **content})})
+        config, folds = bundle_of_run(run)
+        made = counted(len(folds), "fold")
+    content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}
+    own.write({file.name: as_bytes(content)})
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
     return file

@@ -298,14 +298,14 @@ def networks_of(
     """The networks of a run, and the run, None of a file."""
     device = device_of(device)
     if isinstance(trained, RunFolder):
-        return RunModel(bundle_of_run(trained), device), trained
+        return RunModel(*bundle_of_run(trained), device), trained
     file = Path(trained)
     ending = file.suffix.removeprefix(".")
     if ending == "onnx":
         with needed("onnx", str(file)):
             from featurestack.onnx import ExportedModel
         return ExportedModel(file), None
-    return RunModel(read_bundle(file), device), None
+    return RunModel(*read_bundle(file), device), None
 
 
 def stored_values(

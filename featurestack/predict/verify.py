@@ -46,7 +46,7 @@ def verify_run(options: VerifyOptions) -> int:
     models = {}
     validated = any((run.fold(fold) / "best.pt").is_file() for fold in run.finished)
     for selection in ("last", "best") if validated else ("last",):
-        models[selection] = RunModel(bundle_of_run(run, selection), device)
+        models[selection] = RunModel(*bundle_of_run(run, selection), device)
     rows = differing = 0
     for fold in run.finished:
         expected = predicted_again(run, cache, models, fold)

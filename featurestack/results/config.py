@@ -17,12 +17,12 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import (
     Any,
     Literal,
     TypeVar,
     Union,
-    dataclass_transform,
     get_args,
     get_origin,
 )
@@ -51,23 +51,16 @@ Epoch = Literal["last", "best"]
 T = TypeVar("T")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """A part of run.json: a frozen dataclass whose fields are given by name."""
-
-    def __init_subclass__(cls) -> None:
-        dataclass(frozen=True, kw_only=True)(cls)
-
-
-class SoundClass(Record):
+class SoundClass:
     """A class of the dataset."""
 
     name: str  # the name in the table of clips
     category: str  # major category; empty if there is none
 
 
-class StoredChannel(Record):
+@dataclass(frozen=True, kw_only=True)
+class StoredChannel:
     """One channel of a run: a feature as the cache stores it, and some of its rows."""
 
     stored: str  # the feature's name in the cache
@@ -78,33 +71,33 @@ class StoredChannel(Record):
     frames: int  # frames of a feature map
     frame_unit: str  # seconds, or what its columns are
 
-    @property
+    @cached_property
     def channel(self) -> Channel:
         """The channel as a cache reads it, its rows always given."""
         return replace(parse_channel(self.stored), rows=self.row_range)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The feature's name, without parameters."""
         return self.channel.name
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """The number of rows."""
         first, last = self.row_range
         return last - first + 1
 
-    @property
+    @cached_property
     def timed(self) -> bool:
         """Whether its columns are frames of time."""
         return is_time(self.frame_unit)
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """The number of columns for models that read all values."""
         return kept_columns(self.rows, self.frames)
 
-    @property
+    @cached_property
     def statistics(self) -> int:
         """The number of values that `over_columns` makes of it."""
         if has_statistics(self.frame_unit, self.frames):
@@ -112,7 +105,8 @@ class StoredChannel(Record):
         return self.rows * self.columns
 
 
-class ExtractionCost(Record):
+@dataclass(frozen=True, kw_only=True)
+class ExtractionCost:
     """Cost of extracting and storing the feature set for all clips."""
 
     megabytes: float  # in the cache
@@ -120,7 +114,8 @@ class ExtractionCost(Record):
     seconds: float | None = None
 
 
-class Machine(Record):
+@dataclass(frozen=True, kw_only=True)
+class Machine:
     """The machine that began a run."""
 
     processor: str  # its kind
@@ -128,7 +123,8 @@ class Machine(Record):
     gpu: str | None = None  # the name of the graphics card
 
 
-class Calibration(Record):
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
     """Calibration for new audio, fitted to all test clips so far."""
 
     temperature: float  # divides the logits
@@ -137,7 +133,8 @@ class Calibration(Record):
     thresholds: Mapping[str, float] | None = None
 
 
-class Way(Record):
+@dataclass(frozen=True, kw_only=True)
+class Way:
     """A way to compute, by default plain fp32; train/compute.py carries it out."""
 
     device: str = "cpu"  # kind of place of the network: cpu, cuda or mps
@@ -152,7 +149,8 @@ class Way(Record):
 MadeBy = Literal["train", "own loop", "choice", "import"]
 
 
-class Choice(Record):
+@dataclass(frozen=True, kw_only=True)
+class Choice:
     """Features chosen inside the folds: each fold is tested by a run of the set that
     was chosen without this fold.
     """
@@ -187,7 +185,8 @@ class Choice(Record):
         return 2 * self.agreeing > len(self.sets)
 
 
-class RunConfig(Record):
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
     """run.json of every run, whatever made its predictions."""
 
     format_version: int  # format of run.json

@@ -180,7 +180,7 @@ def predict_frames(
         values, filled = model.batch(batch)
         each = []
         with torch.inference_mode():
-            for fold, (network, _) in of_run.folds.items():
+            for fold, network in of_run.networks.items():
                 x = of_run.prepare(fold, values, np.ones_like(filled))
                 trained = cast(FrameModel, network)
                 logits = trained(x.to(of_run.compute.device))

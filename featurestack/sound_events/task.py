@@ -7,6 +7,7 @@ occurs in it, a probability is the highest of its frames.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -255,28 +256,25 @@ EVENTS = Events()
 # ---- the model
 
 
-class RowsInTime(InputKind):
+def rows_in_time(values: "Tensor", channel: StoredChannel, grid: Shape) -> "Tensor":
     """The rows of each channel, one below the other."""
-
-    name = "rows_in_time"
-    uses = ("steps",)
-    takes = "features whose columns are frames of time"
-    grid = "frames"
-    answers = Events.answers
-
-    def prepare(
-        self, values: "Tensor", channel: StoredChannel, grid: Shape
-    ) -> "Tensor":
-        return values[:, :, None, : grid[1]]
-
-    def accepts(self, channel: StoredChannel) -> bool:
-        return channel.timed and channel.frames > 1
-
-    def width(self, channel: StoredChannel) -> int:
-        return channel.rows
+    return values[:, :, None, : grid[1]]
 
 
-KINDS[RowsInTime.name] = RowsInTime()
+def is_in_time(channel: StoredChannel) -> bool:
+    return channel.timed and channel.frames > 1
+
+
+KINDS["rows_in_time"] = InputKind(
+    name="rows_in_time",
+    uses=("steps",),
+    prepare=rows_in_time,
+    takes="features whose columns are frames of time",
+    accepts=is_in_time,
+    width=attrgetter("rows"),
+    grid="frames",
+    answers=Events.answers,
+)
 
 
 @model(kind="rows_in_time")

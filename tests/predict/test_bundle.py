@@ -66,7 +66,7 @@ def test_what_cannot_be_trusted_is_refused(
     monkeypatch.chdir(tmp_path)
     torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
     with refused(message):
-        bundle.RunModel(bundle.read_bundle(Path("changed.pt")))
+        bundle.RunModel(*bundle.read_bundle(Path("changed.pt")))
     assert not Harmful.done.exists()
 
 
@@ -119,8 +119,8 @@ def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, caps
     asked = options(run)
     make_bundle(asked)
     assert "without a score of its own" in capsys.readouterr().out
-    bundle = read_bundle(asked.out)
-    assert [*bundle.folds] == [0] and bundle.config.refit
+    config, folds = read_bundle(asked.out)
+    assert [*folds] == [0] and config.refit
     for label in CLASSES:
         answer = fs.Model(asked.out).predict(sound(label, 500), RATE)
         assert answer.predicted == label
@@ -132,9 +132,10 @@ def test_its_statistics_are_those_of_every_clip(sounding, options):
     asked = options(run)
     make_bundle(asked)
     assert "epoch" not in fs.Model(run).title  # an exact solution has none
-    mean = read_bundle(asked.out).folds[0]["network"]["mean"]
-    of_folds = fs.Model(run).networks.folds.values()
-    each = [fold.network.mean.numpy() for fold in of_folds]
+    _, folds = read_bundle(asked.out)
+    mean = folds[0]["network"]["mean"]
+    of_folds = fs.Model(run).networks.networks.values()
+    each = [network.mean.numpy() for network in of_folds]
     # two folds of equally many clips, each trained on the other
     assert np.allclose(mean, np.mean(each, axis=0), atol=1e-4)
 

@@ -150,10 +150,10 @@ def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
 
 def test_a_bundle_has_the_epoch_that_counts(options):
     run = execute(options, val="group")
-    made = bundle_of_run(run)
+    config, folds = bundle_of_run(run)
     best = load(run.fold(1) / "best.pt")["network"]
-    torch.testing.assert_close(made.folds[1]["network"], best)
-    assert made.config.temperature == run.config.calibration["best"].temperature
+    torch.testing.assert_close(folds[1]["network"], best)
+    assert config.temperature == run.config.calibration["best"].temperature
 
 
 @pytest.mark.parametrize("hop", [0.0, 0.5])

@@ -118,8 +118,8 @@ def train(options):
 def load(options, fold, device="cpu"):
     """The data of a fold of the run of `options`."""
     plan = make_plan(options)
-    clips = measure_clips(plan)
-    return load_fold(plan, fold, plan.split(fold), clips, device)
+    moments, _ = measure_clips(plan)
+    return load_fold(plan, fold, plan.split(fold), moments, device)
 
 
 class Harmful:

@@ -18,10 +18,10 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.augment import AUGMENTS, Batch
 from featurestack.train.fold_data import (
     FLOOR,
-    ClipMoments,
     describe_channels,
     load_fold,
     measure_clips,
+    statistics_of,
 )
 from featurestack.train.network_input import KINDS, InputSpec, describe_channel
 from featurestack.train.plan import make_plan
@@ -48,28 +48,28 @@ def planned(
 @pytest.mark.parametrize(("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2))])
 def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
     some = np.arange(3, 20)
-    measured = measure_clips(planned(cache))
+    moments, _ = measure_clips(planned(cache))
     values = torch.from_numpy(cache.read("mel", some).astype(np.float32))
-    standard = measured.statistics(some, norm)[0].apply(values).numpy()
+    standard = statistics_of(moments, some, norm)[0].apply(values).numpy()
     np.testing.assert_allclose(standard.mean(axis=axes), 0, atol=1e-4)
     np.testing.assert_allclose(standard.std(axis=axes), 1, atol=1e-3)
-    assert torch.equal(measured.statistics(some, "none")[0].apply(values), values)
+    assert torch.equal(statistics_of(moments, some, "none")[0].apply(values), values)
 
 
-def statistics_of(norm, mean, square):
+def of_one_clip(norm, mean, square):
     """Statistics of one clip whose rows have these means and mean squares."""
-    moments = ClipMoments([np.stack([mean, square])[None]], {})
-    return moments.statistics(np.array([0]), norm)[0]
+    moments = np.stack([mean, square])[None]
+    return statistics_of([moments], np.array([0]), norm)[0]
 
 
 @pytest.mark.parametrize("norm", ["row", "feature"])
 def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
-    found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
+    found = of_one_clip(norm, np.array([3.0]), np.array([9.0]))
     assert not found.apply(torch.full((2, 1, 4), 3.0)).any()
     mean = np.array([5.0, 0.0])
     square = np.array([25.0 + 1e-12, 16.0])  # the first row is constant
     whole = np.sqrt(square.mean() - mean.mean() ** 2)
-    assert statistics_of("row", mean, square).scale[0] == pytest.approx(FLOOR * whole)
+    assert of_one_clip("row", mean, square).scale[0] == pytest.approx(FLOOR * whole)
 
 
 HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration
@@ -80,18 +80,18 @@ def test_without_padding_statistics_count_no_value_of_it_and_other_clips_stay(
 ):
     cache = Cache(cache_folder)
     cache.filled = HALVES
-    kept, dropped = (
-        measure_clips(planned(cache, drop_padding=drop)) for drop in (False, True)
-    )
-    assert np.array_equal(dropped.moments[0][1::2], kept.moments[0][1::2])
+    (kept, *_), _ = measure_clips(planned(cache, drop_padding=False))
+    (dropped, *_), _ = measure_clips(planned(cache, drop_padding=True))
+    assert np.array_equal(dropped[1::2], kept[1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
-    np.testing.assert_allclose(dropped.moments[0][::2, 0], own.mean(axis=2), rtol=1e-5)
+    np.testing.assert_allclose(dropped[::2, 0], own.mean(axis=2), rtol=1e-5)
 
 
 def test_memory_gives_the_same_bits(options, monkeypatch):
     plan = make_plan(change(options, features="mel+chroma", val="group"))
     split = plan.split(1)
-    data = load_fold(plan, 1, split, measure_clips(plan), "cpu")
+    moments, _ = measure_clips(plan)
+    data = load_fold(plan, 1, split, moments, "cpu")
     wanted = [data.train[::-1], data.test, data.test[1:2], data.val]
     stream = list(dataclasses.replace(data, values=None).inputs(wanted))
     assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
@@ -101,7 +101,8 @@ def test_memory_gives_the_same_bits(options, monkeypatch):
 
 def test_rows_are_told_to_the_augmentations(cache):
     plan = planned(cache, "mel+chroma+blank+mel:3-3")
-    statistics = measure_clips(plan).statistics(np.arange(4), "row")
+    moments, _ = measure_clips(plan)
+    statistics = statistics_of(moments, np.arange(4), "row")
     described = describe_channels(plan, statistics)
     assert described.axes == ("frequency", "cyclic", "none", "none")
     assert described.timed == plan.input.timed
@@ -136,7 +137,8 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(
     softer, name, norm, monkeypatch
 ):
     loud = np.arange(4)
-    statistics = measure_clips(planned(softer, name)).statistics(loud, norm)
+    moments, _ = measure_clips(planned(softer, name))
+    statistics = statistics_of(moments, loud, norm)
     grid = (64, 54) if name != "waveform" else (1, softer.settings["samples"])
     spec = planned(softer, name, grid).input
     before, wanted = (

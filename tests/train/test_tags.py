@@ -103,7 +103,7 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     name = str(finished.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     make_bundle(BundleOptions(run=name, out=bundle))
-    model = RunModel(read_bundle(bundle))
+    model = RunModel(*read_bundle(bundle))
     assert model.config.thresholds == finished.config.calibration["last"].thresholds
     table = finished.scored(1)
     stored = Cache(mixed).batch(["mel"], table["clip_id"].tolist())
