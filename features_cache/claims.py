@@ -21,7 +21,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +50,11 @@ class RunIsGone(Failed):
 
 @dataclass(frozen=True)
 class Claim:
-    """Rows `first` to `last` (not included) of the clip table, in these features."""
+    """Rows `first` to `last` (not included) of the clip table, in these features: what
+    a run has claimed, as its workers get it.
+    """
 
+    marker: Path  # the claim's file
     features: Sequence[str]
     first: int
     last: int
@@ -59,6 +62,12 @@ class Claim:
     process: int
     since: str
     boot: str
+    locked: bool = True  # whether the file system has locks
+
+    @property
+    def writing(self) -> Path:
+        """The file that a worker locks while it writes."""
+        return self.marker.with_suffix(".writing")
 
     def overlaps(self, other: "Claim") -> bool:
         """Whether some clip of some feature is in both."""
@@ -69,83 +78,61 @@ class Claim:
         return f"process {self.process} on {self.host}, since {self.since}"
 
 
-@dataclass(frozen=True)
-class Handle:
-    """A run's claim, as its workers get it."""
-
-    marker: Path
-    locked: bool  # whether the file system has locks
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """A context in which a worker writes a clip; RunIsGone if the run has ended."""
-        try:
-            own = Lock(_writing(self.marker), create=False)
-        except FileNotFoundError:
-            raise RunIsGone from None
-        try:
-            own.take(shared=True, wait=True)
-            lives = self.marker.exists() and is_held(self.marker, shared=True)
-            if self.locked and not lives:
-                raise RunIsGone
-            yield
-        finally:
-            own.release()
-
-
-def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
-    """(file, claim, whether its run is alive) of each readable claim in a cache."""
+def claims(folder: Path) -> list[tuple[Claim, bool]]:
+    """(claim, whether its run is alive) of each readable claim in a cache."""
     known = []
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
         # its run ended just now, or it is damaged
         with suppress(FileNotFoundError, ValueError, TypeError):
-            claim = Claim(**json.loads(marker.read_text()))
-            known.append((marker, claim, is_held(marker, shared=True)))
+            claim = Claim(marker, **json.loads(marker.read_text()))
+            known.append((claim, is_held(marker, shared=True)))
     return known
 
 
 @contextmanager
 def claimed(
     folder: Path, features: Sequence[str], rows: tuple[int, int]
-) -> Iterator[Handle]:
+) -> Iterator[Claim]:
     """Admit this run when no other writes its clips; at its end sync its files."""
-    claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
+    host, process = socket.gethostname(), os.getpid()
     # absolute, since workers on other machines have other working folders
-    name = f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    name = f"run-{host}-{process}-{secrets.token_hex(4)}.json"
     marker = folder.absolute() / LOCKS / name
+    claim = Claim(marker, features, *rows, host, process, now(), boot_id())
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
-            rivals = [c for _, c, lives in others if lives and c.overlaps(claim)]
+            rivals = [each for each, lives in others if lives and each.overlaps(claim)]
             if not rivals:
-                for path, other, lives in others:
-                    if not lives and (
-                        other.overlaps(claim) or other.host == claim.host
-                    ):
-                        _clear(folder, path, other, claim.boot)
+                for other, lives in others:
+                    if not lives and (other.overlaps(claim) or other.host == host):
+                        _clear(folder, other, claim.boot)
                 admitted = marker.with_name("run")
                 remove_drafts(admitted, locked=True)
                 draft = draft_of(admitted)
                 own_lock = Lock(draft)  # locked before it has its name
                 own_lock.take()
-                draft.write_text(json.dumps(asdict(claim), indent=1))
+                claim = replace(claim, locked=is_held(draft, shared=True))
+                content = asdict(claim)
+                del content["marker"]
+                draft.write_text(json.dumps(content, indent=1))
                 sync(draft)
                 draft.replace(marker)
                 sync(marker.parent)
-                _writing(marker).touch()
+                claim.writing.touch()
                 break
         tell_once(f"waiting for another run, which writes these clips: {rivals[0]}")
         time.sleep(POLL_SECONDS)
     with own_lock:
         try:
-            yield Handle(marker, is_held(marker, shared=True))
+            yield claim
         finally:
-            _remove(folder, marker, claim)
+            _remove(folder, claim)
 
 
-def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
+def _clear(folder: Path, claim: Claim, boot: str) -> None:
     """Remove a dead run's claim; check clips of another boot or machine."""
-    with Lock(_writing(marker)):  # from here on none of its workers writes
+    with Lock(claim.writing):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(
                 "a run on another machine, or before a restart, is gone: checking what"
@@ -158,19 +145,14 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
                     done = np.flatnonzero(states)
                     damaged = ~intact(file.map(), done, states[done])
                     file.forget(done[damaged])
-        _remove(folder, marker, claim)
+        _remove(folder, claim)
 
 
-def _remove(folder: Path, marker: Path, claim: Claim) -> None:
+def _remove(folder: Path, claim: Claim) -> None:
     """Flush to disk the files that a run wrote, then remove its claim."""
     for name in claim.features:
         with suppress(FileNotFoundError):
             sync(folder / f"{name}.h5")
     sync(folder)
-    marker.unlink(missing_ok=True)
-    _writing(marker).unlink(missing_ok=True)
-
-
-def _writing(marker: Path) -> Path:
-    """The file that a worker locks while it writes."""
-    return marker.with_suffix(".writing")
+    claim.marker.unlink(missing_ok=True)
+    claim.writing.unlink(missing_ok=True)

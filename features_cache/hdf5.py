@@ -24,6 +24,7 @@ needs no pipeline, and values made from anything else do not count as done.
 After creation nothing writes through HDF5, but at clips' offsets, see writer.py.
 """
 
+import errno
 import io
 import json
 import os
@@ -44,7 +45,7 @@ import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
 from featurestack.commandline.errors import DamagedFile
-from featurestack.storage.files import Lock, is_file, write_at
+from featurestack.storage.files import Lock, is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 UNREADABLE = (  # h5py's errors for a damaged file
@@ -58,6 +59,8 @@ UNREADABLE = (  # h5py's errors for a damaged file
 )
 MARK = "format_version"  # the attribute by which our files are known
 CHUNK = 1 << 16  # elements in a chunk of a small dataset
+BLOCK = 1 << 20  # bytes
+NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 @contextmanager
@@ -177,6 +180,30 @@ def allocated(
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     return file.create_dataset(name, shape, dtype, dcpl=creation)
+
+
+def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    rest = memoryview(data).cast("B")
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        offset += written
+        rest = rest[written:]
+
+
+def allocate(path: Path) -> None:
+    """Reserve a file's disk space, so that a full disk fails now."""
+    with path.open("r+b", buffering=0) as file:
+        length = os.fstat(file.fileno()).st_size
+        try:
+            os.posix_fallocate(file.fileno(), 0, length)
+        except (AttributeError, OSError) as error:
+            # macOS, or a file system, lacks the call
+            if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
+                raise
+            # writing what was read fills the holes
+            for start in range(0, length, BLOCK):
+                file.seek(start)
+                write_at(file.fileno(), file.read(BLOCK), start)
 
 
 FORMAT = 1

@@ -15,9 +15,9 @@ The order of writing, and why a kill between any two steps is harmless:
 
 After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
-    with cache_writer(wanted, describe) as writer:    # 1 to 3
-        write_batch(writer.files, writer.handle, batch)    # 4, in workers
-        writer.note(seconds, clips, failures)    # 5
+    with cache_writer(wanted, describe) as (lacking, files, claim):    # 1 to 3
+        write_batch(files, claim, batch)    # 4, in workers
+        note_results(wanted, lacking, seconds, clips, failures)    # 5
 """
 
 import functools
@@ -26,7 +26,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,13 @@ from numpy.typing import DTypeLike, NDArray
 from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import tell
-from featurestack.features_cache.claims import Handle, claimed, claims
+from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
 from featurestack.features_cache.hdf5 import (
     LOCKS,
     FeatureFile,
     FeatureSpec,
+    allocate,
     clip_keys,
-    fingerprints,
     lock,
     read_header,
     write_structure,
@@ -63,7 +63,7 @@ from featurestack.features_cache.index import (
 from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.table import rows_of
 from featurestack.storage.files import (
-    allocate,
+    Lock,
     is_held,
     named_errors,
     remove_drafts,
@@ -110,90 +110,87 @@ class Wanted:
         """(N,) clip keys; a fingerprint combines a clip's key with a feature's."""
         return clip_keys(self.clips)
 
-    def fingerprints(self, rows: NDArray[np.intp]) -> list[list[int]]:
-        """(F, B) the fingerprints of some clips."""
-        keys = self.keys[rows]
-        return [fingerprints(keys, spec.key).tolist() for spec in self.specs]
-
-
-@dataclass(frozen=True)
-class FinishedClips:
-    """The clips of a table that a feature's file already holds; the arrays are (N,)."""
-
-    done: NDArray[np.bool_]
-    damaged: NDArray[np.bool_]  # the state word says done, but the CRC is another
-    row_of: NDArray[np.intp]  # the row of a clip in the file, -1 if it has none
-    file: FeatureFile | None = None
-    fits: bool = False  # whether the file has exactly these clips, in this order
-    # lines on a file that is made again and on damaged feature maps
-    notes: Sequence[str] = ()
-
-
-def stored_clips(wanted: Wanted, spec: FeatureSpec) -> FinishedClips:
-    """The clips in the file of `spec`; the part's CRCs unless the file is verified."""
-    none = np.zeros(len(wanted.ids), bool)
-    nothing = FinishedClips(none, none, np.full(len(wanted.ids), -1))
-    try:
-        path = wanted.folder / f"{spec.stored}.h5"
-        file = read_header(path)
-        row_of = rows_of(wanted.ids, file.clip_ids)
-    except FileNotFoundError:
-        return nothing
-    except DamagedFile as damage:
-        return replace(nothing, notes=[f"made again: {damage.reason}"])
-    if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
-        what = "other parameters, audio settings, code or type than asked for"
-        note = f"made again: {path.name} was made with {what}"
-        return replace(nothing, notes=[note])
-    checked = none.copy()
-    checked[wanted.part] = not is_verified(file.path)
-    status = file.status(row_of, wanted.keys, checked)
-    fits = np.array_equal(file.clip_ids, wanted.ids)
-    done = status.done
-    if wanted.read_only:  # clips that failed stay missing
-        done = done | has_failed(wanted.folder, wanted.clips, [spec.stored])
-    notes = []
-    if count := int(status.damaged.sum()):
-        maps = counted(count, "damaged feature map")
-        notes.append(f"computed again: {maps} of {spec.stored}")
-    if path.is_symlink() and not done[wanted.part].all():
-        fits = False
-        notes.append(f"made again: {path.name} is a link, whose file stays as it is")
-    return FinishedClips(done, status.damaged, row_of, file, fits, notes)
-
 
 @dataclass(frozen=True)
 class Missing:
     """The feature maps of N clips and F features that the cache lacks."""
 
-    stored: list[FinishedClips]  # F
     todo: NDArray[np.bool_]  # (N, F), False outside the part
     sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
+    # lines on files that are made again and on damaged feature maps
+    notes: list[str]
 
     @functools.cached_property
     def clips(self) -> NDArray[np.intp]:
         """Rows of the clips that lack a feature."""
         return np.flatnonzero(self.todo.any(axis=1))
 
-    @property
-    def notes(self) -> list[str]:
-        return [note for clips in self.stored for note in clips.notes]
-
 
 def missing(wanted: Wanted) -> Missing:
     """Compare every wanted feature with its file."""
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
-        compare = functools.partial(stored_clips, wanted)
-        stored = list(threads.map(compare, wanted.specs))
-    todo = ~np.stack([clips.done for clips in stored], axis=1)
+        compare = functools.partial(_compared, wanted)
+        compared = list(threads.map(compare, wanted.specs))
+    todo = ~np.stack([done for done, _, _ in compared], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
     sizes = {
         spec.stored: len(todo) * spec.clip_bytes
-        for spec, clips in zip(wanted.specs, stored)
-        if not clips.fits
+        for spec, (_, fits, _) in zip(wanted.specs, compared)
+        if not fits
     }
-    return Missing(stored, todo, sizes)
+    return Missing(todo, sizes, [note for *_, notes in compared for note in notes])
+
+
+def _compared(
+    wanted: Wanted, spec: FeatureSpec
+) -> tuple[NDArray[np.bool_], bool, list[str]]:
+    """(N,) the clips that the file of `spec` holds; whether the file has exactly these
+    clips, in this order; notes. CRCs of the part are compared unless the file is
+    verified.
+    """
+    done = np.zeros(len(wanted.ids), bool)
+    file, row_of, reason = _stored(wanted, spec)
+    if file is None:
+        return done, False, [f"made again: {reason}"] if reason else []
+    checked = done.copy()
+    checked[wanted.part] = not is_verified(file.path)
+    status = file.status(row_of, wanted.keys, checked)
+    done = status.done
+    if wanted.read_only:  # clips that failed stay missing
+        done = done | has_failed(wanted.folder, wanted.clips, [spec.stored])
+    fits = np.array_equal(file.clip_ids, wanted.ids)
+    notes = []
+    if count := int(status.damaged.sum()):
+        maps = counted(count, "damaged feature map")
+        notes.append(f"computed again: {maps} of {spec.stored}")
+    if file.path.is_symlink() and not done[wanted.part].all():
+        fits = False
+        notes.append(
+            f"made again: {file.path.name} is a link, whose file stays as it is"
+        )
+    return done, fits, notes
+
+
+def _stored(
+    wanted: Wanted, spec: FeatureSpec
+) -> tuple[FeatureFile | None, NDArray[np.intp], str]:
+    """The feature's file, and (N,) the row of each clip in it, -1 for none; without a
+    file the reason, if it is damaged or was made in another way.
+    """
+    path = wanted.folder / f"{spec.stored}.h5"
+    row_of = np.full(len(wanted.ids), -1)
+    try:
+        file = read_header(path)
+        row_of = rows_of(wanted.ids, file.clip_ids)
+    except FileNotFoundError:
+        return None, row_of, ""
+    except DamagedFile as damage:
+        return None, row_of, damage.reason
+    if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
+        what = "other parameters, audio settings, code or type than asked for"
+        return None, row_of, f"{path.name} was made with {what}"
+    return file, row_of, ""
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:
@@ -212,21 +209,33 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
 
 
 def write_batch(
-    files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]
+    files: Sequence[FeatureFile], claim: Claim, batch: Iterable[tuple[int, Clips]]
 ) -> None:
     """Write a worker's clips as they are computed; RunIsGone if their run has ended.
 
     batch  (row in the files, its (place of the feature in `files`, values, state))
     """
-    descriptors = [os.open(file.path, os.O_RDWR) for file in files]
-    try:
+    with ExitStack() as opened:
+        descriptors = []
+        for file in files:
+            descriptors.append(os.open(file.path, os.O_RDWR))
+            opened.callback(os.close, descriptors[-1])
+        try:
+            run = Lock(claim.marker, create=False)
+            opened.callback(run.release)
+            writing = Lock(claim.writing, create=False)
+            opened.callback(writing.release)
+        except FileNotFoundError:
+            raise RunIsGone from None
         for row, clips in batch:
-            with handle.writing():
-                for feature, values, state in clips:
-                    files[feature].write_clip(descriptors[feature], row, values, state)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+            writing.take(shared=True, wait=True)
+            # granted only if the run is gone
+            gone = run.take(shared=True) or not claim.marker.exists()
+            if claim.locked and gone:
+                raise RunIsGone
+            for feature, values, state in clips:
+                files[feature].write_clip(descriptors[feature], row, values, state)
+            writing.drop()
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
@@ -242,49 +251,19 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
     return np.ascontiguousarray(values, dtype)
 
 
-@dataclass(frozen=True)
-class CacheWriter:
-    """A run that is admitted to a cache, and what the cache lacks for it."""
-
-    wanted: Wanted
-    missing: Missing
-    handle: Handle  # the claim's, which workers hold too
-    files: list[FeatureFile]  # (F,) the features', under shared locks
-
-    def note(
-        self,
-        seconds_a_clip: Mapping[str, float],
-        clips: Mapping[str, int],
-        failures: Sequence[tuple[int, str, str]],
-    ) -> None:
-        """Note costs and failures; remove files without a single clip after failures.
-
-        seconds_a_clip  core seconds by feature, measured on `clips`
-        failures        (row, feature or WHOLE, reason)
-        """
-        wanted = self.wanted
-        if len(self.missing.clips):
-            write_costs(wanted.folder, seconds_a_clip, clips)
-        tried, names = self.missing.clips, wanted.names
-        write_failures(wanted.folder, wanted.clips, tried, names, sorted(failures))
-        if failures and wanted.is_whole:
-            for file in wanted.files:
-                if not read_header(file).map(state=True).any():
-                    file.unlink()
-            refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
-
-
 @contextmanager
 def cache_writer(
     wanted: Wanted, describe: Callable[[Missing], None]
-) -> Iterator[CacheWriter]:
+) -> Iterator[tuple[Missing, list[FeatureFile], Claim]]:
     """Admit a run to a cache and make the files that it lacks, where no other does so
     meanwhile, after the runs that write the same clips or files; RequestError if the
     disk has no space. `describe` is called before anything is made.
+
+    Gives what is missing, the files (F,), under shared locks, and the run's claim.
     """
     claim_names(wanted.folder, INDEX, *HEADERS, *(file.name for file in wanted.files))
     rows = wanted.part.start, wanted.part.stop
-    with claimed(wanted.folder, wanted.names, rows) as handle, ExitStack() as locks:
+    with claimed(wanted.folder, wanted.names, rows) as claim, ExitStack() as locks:
         with _prepared(wanted) as lacking:
             needed = sum(lacking.sizes.values())
             free = shutil.disk_usage(wanted.folder).free
@@ -296,16 +275,39 @@ def cache_writer(
                 )
             describe(lacking)
             files = [
-                locks.enter_context(_ready(wanted, spec, clips))
-                for spec, clips in zip(wanted.specs, lacking.stored)
+                locks.enter_context(_ready(wanted, spec, spec.stored in lacking.sizes))
+                for spec in wanted.specs
             ]
             refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
         for file, todo in zip(files, lacking.todo.T):  # they may hold damaged clips
             rows_todo = np.flatnonzero(todo)
             file.forget(rows_todo[file.map(state=True)[rows_todo] != 0])
-        yield CacheWriter(wanted, lacking, handle, files)
+        yield lacking, files, claim
         if wanted.is_whole:
             note_verified(wanted.folder, wanted.names)
+
+
+def note_results(
+    wanted: Wanted,
+    lacking: Missing,
+    seconds_a_clip: Mapping[str, float],
+    clips: Mapping[str, int],
+    failures: Sequence[tuple[int, str, str]],
+) -> None:
+    """Note costs and failures; remove files without a single clip after failures.
+
+    seconds_a_clip  core seconds by feature, measured on `clips`
+    failures        (row, feature or WHOLE, reason)
+    """
+    tried, names = lacking.clips, wanted.names
+    if len(tried):
+        write_costs(wanted.folder, seconds_a_clip, clips)
+    write_failures(wanted.folder, wanted.clips, tried, names, sorted(failures))
+    if failures and wanted.is_whole:
+        for file in wanted.files:
+            if not read_header(file).map(state=True).any():
+                file.unlink()
+        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
 
 
 @contextmanager
@@ -332,23 +334,21 @@ def written_to(folder: Path, stored: str) -> str:
     path = folder / LOCKS / f"{stored}.lock"
     if not path.exists() or not is_held(path):
         return ""
-    for _, claim, lives in claims(folder):
+    for claim, lives in claims(folder):
         if lives and stored in claim.features:
             return str(claim)
     return "another process"
 
 
 @contextmanager
-def _ready(
-    wanted: Wanted, spec: FeatureSpec, stored: FinishedClips
-) -> Iterator[FeatureFile]:
-    """The feature's file under a shared lock, made again if `stored` does not fit."""
+def _ready(wanted: Wanted, spec: FeatureSpec, anew: bool) -> Iterator[FeatureFile]:
+    """The feature's file under a shared lock, made before that if it is `anew`."""
     path = wanted.folder / f"{spec.stored}.h5"
     own_lock = lock(wanted.folder, spec.stored)
     try:
-        if not stored.fits:
+        if anew:
             own_lock.take(wait=True)
-            _make(path, spec, wanted.ids, _kept(stored))
+            _make(path, spec, wanted.ids, _kept(wanted, spec))
         own_lock.take(shared=True, wait=True)
         # a killed run left it: drafting needs the exclusive lock
         remove_drafts(path, locked=True)
@@ -357,15 +357,17 @@ def _ready(
         own_lock.release()
 
 
-def _kept(stored: FinishedClips) -> Clips:
-    """The finished clips of a file that is made again; damage stays visible."""
-    if stored.file is None:
+def _kept(wanted: Wanted, spec: FeatureSpec) -> Clips:
+    """The finished clips of a file that is made again; CRCs are not compared, so that
+    damage stays visible.
+    """
+    file, row_of, _ = _stored(wanted, spec)
+    if file is None:
         return
-    values = stored.file.map()
-    states = stored.file.map(state=True)
-    for row in np.flatnonzero(stored.done | stored.damaged).tolist():
-        place = stored.row_of[row]
-        yield row, values[place], int(states[place])
+    values = file.map()
+    status = file.status(row_of, wanted.keys)
+    for row in np.flatnonzero(status.done).tolist():
+        yield row, values[row_of[row]], int(status.states[row])
 
 
 def install(

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -47,21 +47,6 @@ def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
     return once
 
 
-class StoredMap(NamedTuple):
-    """A clip's map of a feature, as another feature reads it."""
-
-    values: np.ndarray  # (rows, frames) float16
-    units: str
-    hop: float  # seconds from one frame to the next; 0 if columns are not time
-
-    @classmethod
-    def of(cls, values: np.ndarray, units: str, axis: np.ndarray, unit: str) -> Self:
-        """`axis` (frames,) in `unit` is the frame axis."""
-        timed = unit == "s" and len(axis) > 1
-        hop = float(axis[-1] - axis[0]) / (len(axis) - 1) if timed else 0.0
-        return cls(to_stored(values, values.shape, "float16"), units, hop)
-
-
 class Clip:
     """The samples of a clip, and the intermediates that its features share.
 
@@ -81,8 +66,8 @@ class Clip:
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y  # (samples,) float32, mono
         self.sample_rate = sample_rate  # Hz
-        # feature -> its map, of those that are not computed from the samples
-        self.maps: dict[str, StoredMap] = {}
+        # feature -> its map, as it is stored, for features that are computed from it
+        self.maps: dict[str, tuple[np.ndarray, str, float]] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
         # intermediates that the computation in progress has used
         self.used: set[object] = set()
@@ -91,6 +76,18 @@ class Clip:
         # computation -> its own time, without intermediates
         self.nanoseconds: Counter[object] = Counter()
         self.accounted = 0  # sum of these times
+
+    def keep_map(
+        self, name: str, values: np.ndarray, units: str, axis: np.ndarray, unit: str
+    ) -> None:
+        """Keep a feature's map (rows, frames) in float16, its units, and the seconds
+        from one frame to the next, 0 if columns are not time.
+
+        axis, unit  the frame axis (frames,) and its unit
+        """
+        timed = unit == "s" and len(axis) > 1
+        hop = float(axis[-1] - axis[0]) / (len(axis) - 1) if timed else 0.0
+        self.maps[name] = to_stored(values, values.shape, "float16"), units, hop
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
         """`compute()`; its own processor time and intermediates stand under `key`."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from joblib import cpu_count
@@ -18,12 +19,14 @@ from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.table import spans
 from featurestack.features_cache.writer import (
     Missing,
     cache_writer,
     missing,
+    note_results,
     nothing_missing,
 )
 from featurestack.pipeline import audio, kernels
@@ -107,12 +110,8 @@ def refuse_failed_features(
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
-
-    def describe(lacking: Missing) -> None:
-        print(*lacking.notes, describe_work(asked, lacking), sep="\n", flush=True)
-
     if complete := nothing_missing(asked):
-        describe(complete)
+        print_work(asked, complete)
         return ExtractionResult()
     of_audio = [not variant.source for variant in asked.variants]
     if asked.read_only and missing(asked).todo[:, of_audio].any():
@@ -121,25 +120,23 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             f" some of these features: give DATASET={asked.dataset.source}"
         )
     done = ExtractionResult()
-    with cache_writer(asked, describe) as writer:
+    with cache_writer(asked, partial(print_work, asked)) as (lacking, made, claim):
         # workers need only the axis's length; a waveform's axis has megabytes
-        files = [
-            replace(each, frame_axis=np.empty((each.frames, 0)))
-            for each in writer.files
-        ]
+        files = [replace(each, frame_axis=np.empty((each.frames, 0))) for each in made]
         of_maps = Cache(asked.folder) if not all(of_audio) else None
-        job = Job(asked.variants, tuple(files), of_maps, writer.handle)
-        total = len(writer.missing.clips)
+        job = Job(asked.variants, tuple(files), of_maps, claim)
+        total = len(lacking.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")
         if total:
             shown = progress(total=total, label="features", unit=f"{asked.noun}s")
             with open_backend(options) as backend, shown as bar:
-                parts = batches(asked, writer.missing, backend.processes)
+                parts = batches(asked, lacking, backend.processes)
                 for result in backend.compute(job, parts):
                     done += result
                     bar.update(result.clips)
-        writer.note(done.seconds_a_clip(), done.computed, done.failures)
+        seconds = done.seconds_a_clip()
+        note_results(asked, lacking, seconds, done.computed, done.failures)
     return done
 
 
@@ -153,19 +150,22 @@ def batches(
     sources = [*zip(clips["clip_id"], clips["path"], spans(clips), versions)]
     fitting = int(LONGEST_AUDIO / max(asked.dataset.duration, 1))
     most = min(max(fitting, 1), LONGEST_BATCH)
+    feature_keys = [spec.key for spec in asked.specs]
     while len(left):
         size = min(most, 1 + len(left) // (processes * BATCHES_LEFT))
         rows, left = np.split(left, [size])
+        keys = asked.keys[rows]
+        of_features = [fingerprints(keys, key).tolist() for key in feature_keys]
         batch = []
-        for row, prints in zip(rows.tolist(), zip(*asked.fingerprints(rows))):
+        for row, prints in zip(rows.tolist(), zip(*of_features)):
             lacks = {k: prints[k] for k in np.flatnonzero(lacking.todo[row]).tolist()}
             clip_id, path, span, version = sources[row]
             batch.append(ClipTask(row, clip_id, path, span, version, lacks))
         yield batch
 
 
-def describe_work(asked: Request, lacking: Missing) -> str:
-    """Lines on the number of feature maps to compute, and the size of new files."""
+def print_work(asked: Request, lacking: Missing) -> None:
+    """Print notes, the number of feature maps to compute and the size of new files."""
     clips = counted(len(asked.clips), asked.noun)
     features = counted(len(asked.specs) - len(asked.read), "feature")
     if read := [name for name in asked.names if name in asked.read]:
@@ -178,7 +178,7 @@ def describe_work(asked: Request, lacking: Missing) -> str:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
         lines.append(f"  {size(sum(sizes.values()))}; largest files: {named}")
-    return "\n".join(lines)
+    print(*lacking.notes, *lines, sep="\n", flush=True)
 
 
 def extraction_summary(

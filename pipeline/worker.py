@@ -24,19 +24,18 @@ from typing import NamedTuple, Self
 import cloudpickle
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline import HOME
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.claims import Handle
+from featurestack.features_cache.claims import Claim
 from featurestack.features_cache.hdf5 import FeatureFile, state_word
 from featurestack.features_cache.index import WHOLE
-from featurestack.features_cache.writer import Clips, to_stored, write_batch
+from featurestack.features_cache.writer import Clips, write_batch
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.clip_spectra import Clip, StoredMap
+from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import Variant
 from featurestack.storage import files
 
@@ -99,27 +98,30 @@ class Job:
     # of the variants, in the same order, all with one rate and number of samples
     files: Sequence[FeatureFile]
     cache: Cache | None  # has maps that features are computed from
-    handle: Handle
+    claim: Claim  # of the run
 
     def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
         self.warm_up()
         result = ExtractionResult(len(batch))
         rows = ((task.row, self.compute(task, result)) for task in batch)
-        write_batch(self.files, self.handle, rows)
+        write_batch(self.files, self.claim, rows)
         return result
 
     def warm_up(self) -> None:
         """Compute silence by what this process has not computed yet: the time of a clip
         is then without that of loading and compiling.
         """
+        pairs = zip(self.variants, self.files)
+        cold = [pair for pair in pairs if pair[0].stored not in warm]
+        if not cold:
+            return
         rate, samples = self.files[0].sample_rate, self.files[0].samples
         silence = np.zeros(min(round(WARM_UP * rate), samples), np.float32)
         clip = Clip(silence, rate)
-        for feature, variant in enumerate(self.variants):
-            if variant.stored not in warm:
-                with suppress(Exception):  # real clips have the reason
-                    self.stored_values(feature, clip)
-                warm.add(variant.stored)
+        for variant, file in cold:
+            with suppress(Exception):  # real clips have the reason
+                variant.stored_values(clip, file.dtype)
+            warm.add(variant.stored)
 
     def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:
         """The clip, without samples if every map to read is cached; or AudioError."""
@@ -132,7 +134,7 @@ class Job:
                     stored = self.cache[name]
                     (values,) = self.cache.read(name, [task.clip_id])
                     about = stored.units, stored.frame_axis, stored.frame_unit
-                    clip.maps[name] = StoredMap.of(values, *about)
+                    clip.keep_map(name, values, *about)
         if sources <= clip.maps.keys():
             return clip
         with audio.damaged_frames() as damaged:
@@ -156,9 +158,10 @@ class Job:
         done = []
         names = []
         for feature, fingerprint in task.fingerprints.items():
-            name = self.variants[feature].stored
+            variant, dtype = self.variants[feature], self.files[feature].dtype
+            name = variant.stored
             try:
-                stored = clip.timed(name, partial(self.stored_values, feature, clip))
+                stored = clip.timed(name, partial(variant.stored_values, clip, dtype))
             except Exception as reason:  # only this feature of this clip is lost
                 result.failures.append((task.row, name, failure_reason(reason)))
                 continue
@@ -167,16 +170,6 @@ class Job:
         result.computed.update(names)
         result.nanoseconds += clip.costs(names)
         return done
-
-    def stored_values(self, feature: int, clip: Clip) -> NDArray:
-        """A clip's feature in the stored type; ValueError if it does not fit."""
-        values = self.variants[feature].compute(clip)
-        file = self.files[feature]
-        if file.dtype == "float16":
-            stored = kernels.spectrum.to_float16(values)
-            if stored is not None:
-                return stored
-        return to_stored(values, (file.rows, file.frames), file.dtype)
 
 
 # bytes of the largest freed array that is kept: glibc's maximum

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import filecmp
+import functools
 import hashlib
 import multiprocessing
 import os
@@ -145,7 +146,17 @@ class Lock:
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Take the lock; whether it was granted. One held is given up first."""
-        return flock(self.descriptor, shared=shared, wait=wait)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        if not wait:
+            kind |= fcntl.LOCK_NB
+        try:
+            fcntl.flock(self.descriptor, kind)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LOCKS_HERE:
+                raise
+        return True
 
     def drop(self) -> None:
         """Give the lock up and keep its file open."""
@@ -207,9 +218,12 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError
 
 
+_new_hash = functools.partial(hashlib.blake2b, digest_size=16)
+
+
 def hash_of(content: bytes) -> str:
     """Hash of a file's content before it is written, as `content_hash` has it then."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return _new_hash(content).hexdigest()
 
 
 def content_hash(path: Path) -> str:
@@ -217,9 +231,7 @@ def content_hash(path: Path) -> str:
     if not path.is_file():
         raise OSError(errno.EINVAL, "no regular file", str(path))
     with path.open("rb") as file:
-        return hashlib.file_digest(
-            file, lambda: hashlib.blake2b(digest_size=16)
-        ).hexdigest()
+        return hashlib.file_digest(file, _new_hash).hexdigest()
 
 
 @contextmanager
@@ -270,19 +282,9 @@ def making(folder: Path) -> Lock:
 
 
 NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-BLOCK = 1 << 20  # bytes
-NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # parameters of mallopt, <malloc.h>
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6
-
-
-def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    rest = memoryview(data).cast("B")
-    while rest:
-        written = os.pwrite(descriptor, rest, offset)
-        offset += written
-        rest = rest[written:]
 
 
 def sync(path: Path) -> None:
@@ -295,37 +297,8 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
-    """Whether an flock was granted, as it always is on a file system without locks."""
-    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-    try:
-        fcntl.flock(descriptor, kind)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in NO_LOCKS_HERE:
-            raise
-    return True
-
-
 def is_running(process: str) -> bool:
     return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
-
-
-def allocate(path: Path) -> None:
-    """Reserve a file's disk space, so that a full disk fails now."""
-    with path.open("r+b", buffering=0) as file:
-        length = os.fstat(file.fileno()).st_size
-        try:
-            os.posix_fallocate(file.fileno(), 0, length)
-        except (AttributeError, OSError) as error:
-            # macOS, or a file system, lacks the call
-            if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
-                raise
-            # writing what was read fills the holes
-            for start in range(0, length, BLOCK):
-                file.seek(start)
-                write_at(file.fileno(), file.read(BLOCK), start)
 
 
 def boot_id() -> str:

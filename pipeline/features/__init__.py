@@ -22,8 +22,9 @@ import numpy as np
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
-from featurestack.pipeline import parameters
-from featurestack.pipeline.clip_spectra import Clip, StoredMap
+from featurestack.features_cache.writer import to_stored
+from featurestack.pipeline import kernels, parameters
+from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (
     FRAME,
     Impossible,
@@ -133,6 +134,8 @@ class Variant:
     # keyword arguments, kept because reading a signature is slow
     arguments: dict[str, object]
     sample_rate: int = 0  # of the clips, 0 without audio
+    # stored name of the feature whose map it reads; '' if it reads audio
+    source: str = ""
     shapes: dict[tuple[int, int], tuple[int, int]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -146,11 +149,6 @@ class Variant:
             own = ", ".join(f"{key}={value}" for key, value in read.recorded.items())
             facts["source"] = f"{read.feature.name} {read.feature.version}: {own}"
         return facts
-
-    @property
-    def source(self) -> str:
-        """The stored name of the feature whose map it reads; '' if it reads audio."""
-        return self.feature.source(**self.parameters) if self.feature.source else ""
 
     def read_map(self) -> "Variant | None":
         """The feature whose map it reads; None for audio, or a map that was brought."""
@@ -170,6 +168,15 @@ class Variant:
                 " parameter hop_length"
             )
         return values
+
+    def stored_values(self, clip: Clip, dtype: str) -> np.ndarray:
+        """`compute`, in the type that a cache stores; ValueError if it does not fit."""
+        values = self.compute(clip)
+        if dtype == "float16":
+            rounded = kernels.spectrum.to_float16(values)
+            if rounded is not None:
+                return rounded
+        return to_stored(values, values.shape, dtype)
 
     def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
         """(rows, frames) for clips of this rate and length; raises Impossible."""
@@ -222,7 +229,8 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
         # a group of parameters refuses values that clash
         arguments[key] = group(**given_fields) if group else values[key]
     stored = Channel(name, tuple(changed.items())).stored
-    return Variant(feature, stored, values, arguments, sample_rate)
+    source = feature.source(**values) if feature.source else ""
+    return Variant(feature, stored, values, arguments, sample_rate, source)
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
@@ -239,12 +247,14 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
             resolve_feature(channel, USUAL_RATE)
 
 
-def stored_map(clip: Clip, stored: str) -> StoredMap:
-    """The map of a feature as a cache stores it: the cached one, else from audio."""
+def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:
+    """The map of a feature as a cache stores it, see `Clip.keep_map`: the cached one,
+    else from audio.
+    """
     if stored not in clip.maps:
         variant = resolve_feature(parse_channel(stored), clip.sample_rate)
         values = variant.compute(clip)
         axis = variant.frame_axis(clip.sample_rate, len(clip.y))
         unit = variant.feature.frame_unit
-        clip.maps[stored] = StoredMap.of(values, variant.feature.units, axis, unit)
+        clip.keep_map(stored, values, variant.feature.units, axis, unit)
     return clip.maps[stored]

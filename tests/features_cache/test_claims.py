@@ -11,6 +11,7 @@ import pytest
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone, claimed, claims
 from featurestack.features_cache.hdf5 import LOCKS
+from featurestack.features_cache.writer import write_batch
 from featurestack.storage.files import Lock
 
 
@@ -26,10 +27,10 @@ def kill_a_run(cache, **changes):
     """Leave behind the claim of a killed run; with another `boot` it went down with the
     system.
     """
-    with claim(cache) as handle:
-        left = json.loads(handle.marker.read_text())
-    handle.marker.write_text(json.dumps(left | changes))
-    return handle.marker
+    with claim(cache) as ours:
+        left = json.loads(ours.marker.read_text())
+    ours.marker.write_text(json.dumps(left | changes))
+    return ours.marker
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_only_the_same_clips_of_the_same_feature_are_waited_for(
 def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):
     kill_a_run(cache)
     spoil(3)
-    ((_, _, lives),) = claims(cache.folder)
+    ((_, lives),) = claims(cache.folder)
     assert not lives
     with claim(cache):
         # nothing is read, since the system kept all pages
@@ -74,17 +75,28 @@ def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, spoil, 
     assert not markers(cache)
 
 
-def test_a_worker_stops_when_its_run_is_gone(cache):
-    with claim(cache) as handle:
-        for _ in range(2):
-            with handle.writing():
-                pass
-    with pytest.raises(RunIsGone), handle.writing():
-        pass
-    handle.marker.touch()
-    handle.marker.with_suffix(".writing").touch()  # a dead run's, not removed yet
-    with pytest.raises(RunIsGone), handle.writing():
-        pass
+def test_a_worker_stops_when_its_run_is_gone(cache, file):
+    state = int(file.map(state=True)[0])
+
+    def batch(ends=lambda: None):
+        for row in range(2):
+            yield row, [(0, file.map()[row], state + row)]
+            ends()
+
+    run = claim(cache)
+    ours = run.__enter__()
+    write_batch([file], ours, batch())
+    assert file.map(state=True)[:2].tolist() == [state, state + 1]
+    file.forget(np.arange(2))
+    with pytest.raises(RunIsGone):  # after the first clip
+        write_batch([file], ours, batch(lambda: run.__exit__(None, None, None)))
+    assert file.map(state=True)[:2].tolist() == [state, 0]
+    with pytest.raises(RunIsGone):
+        write_batch([file], ours, batch())
+    ours.marker.touch()
+    ours.writing.touch()  # a dead run's, not removed yet
+    with pytest.raises(RunIsGone):
+        write_batch([file], ours, batch())
 
 
 def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):

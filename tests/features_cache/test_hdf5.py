@@ -2,6 +2,8 @@
 clips are intact.
 """
 
+import errno
+import os
 from unittest import mock
 
 import h5py
@@ -19,6 +21,7 @@ from featurestack.features_cache.hdf5 import (
 )
 
 UNCHUNKED = {"values", "state"}
+DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_values_are_contiguous_and_aligned_and_all_else_has_checksums_and_fixed_length(
@@ -50,6 +53,37 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
         file.write(bytes(4096))
     with pytest.raises(DamagedFile, match="frame_axis is damaged"):
         read_header(path)
+
+
+@pytest.mark.parametrize("error", [None, OSError(errno.EOPNOTSUPP, ""), DISK_FULL])
+def test_every_byte_of_a_new_file_has_its_place_on_the_disk(
+    tmp_path, monkeypatch, error
+):
+    """A file system may lack the call; a full disk is reported."""
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.write(b"head")
+        file.truncate(5_000_000)
+    if error:
+        monkeypatch.setattr(os, "posix_fallocate", mock.Mock(side_effect=error))
+    if error is DISK_FULL:
+        with pytest.raises(OSError, match="No space left"):
+            hdf5.allocate(path)
+    else:
+        hdf5.allocate(path)
+        assert path.stat().st_blocks * 512 >= 5_000_000
+    assert path.read_bytes() == b"head" + bytes(4_999_996)
+
+
+def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(
+    tmp_path, monkeypatch
+):
+    whole = os.pwrite
+    few = lambda descriptor, data, *at: whole(descriptor, data[:3], *at)  # noqa: E731
+    monkeypatch.setattr(os, "pwrite", few)
+    with (tmp_path / "file").open("w+b", buffering=0) as file:
+        hdf5.write_at(file.fileno(), b"0123456789", 2)
+    assert (tmp_path / "file").read_bytes() == b"\0\x000123456789"
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2])

@@ -10,7 +10,7 @@ from featurestack.features_cache.index import note_verified, read_index
 from featurestack.features_cache.writer import (
     Wanted,
     cache_writer,
-    stored_clips,
+    missing,
     to_stored,
     written_to,
 )
@@ -44,20 +44,18 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
 ):
     wanted = whole(cache, file)
 
-    def kept():
-        return stored_clips(wanted, file)
-
     note_verified(cache.folder, ["mine"])
     times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns
     spoil(2)
-    assert np.flatnonzero(kept().damaged).tolist() == [2]
-    assert np.flatnonzero(~kept().done).tolist() == [2]
+    lacking = missing(wanted)
+    assert lacking.notes == ["computed again: 1 damaged feature map of mine"]
+    assert np.flatnonzero(lacking.todo[:, 0]).tolist() == [2]
     os.utime(file.path, ns=times)
     # the file seems unchanged, so its damage is not looked for
-    assert kept().done.all()
+    assert not missing(wanted).todo.any()
     with refused("clip2: damaged"):
         cache.read("mine", CLIPS)
-    assert not kept().done[2]
+    assert missing(wanted).clips.tolist() == [2]
 
 
 def test_a_file_is_locked_while_its_clips_are_written(cache):

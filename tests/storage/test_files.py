@@ -9,42 +9,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from featurestack.storage import files
 from featurestack.storage.files import Lock, content_hash, replace_file, replaced
 from tests.refusal import refused
-
-DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.mark.parametrize("error", [None, OSError(errno.EOPNOTSUPP, ""), DISK_FULL])
-def test_every_byte_of_a_new_file_has_its_place_on_the_disk(
-    tmp_path, monkeypatch, error
-):
-    """A file system may lack the call; a full disk is reported."""
-    path = tmp_path / "sparse"
-    with path.open("wb") as file:
-        file.write(b"head")
-        file.truncate(5_000_000)
-    if error:
-        monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=error))
-    if error is DISK_FULL:
-        with pytest.raises(OSError, match="No space left"):
-            files.allocate(path)
-    else:
-        files.allocate(path)
-        assert path.stat().st_blocks * 512 >= 5_000_000
-    assert path.read_bytes() == b"head" + bytes(4_999_996)
-
-
-def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(
-    tmp_path, monkeypatch
-):
-    whole = os.pwrite
-    few = lambda descriptor, data, *at: whole(descriptor, data[:3], *at)  # noqa: E731
-    monkeypatch.setattr(os, "pwrite", few)
-    with (tmp_path / "file").open("w+b", buffering=0) as file:
-        files.write_at(file.fileno(), b"0123456789", 2)
-    assert (tmp_path / "file").read_bytes() == b"\0\x000123456789"
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
