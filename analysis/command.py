@@ -1,7 +1,6 @@
 """`make analysis`: the report, from the run folders and the cache."""
 
 import os
-from dataclasses import replace
 
 from featurestack.analysis.options import AnalysisOptions, jobs
 
@@ -21,10 +20,9 @@ def analysis(options: AnalysisOptions) -> int:
     # Loaded here: --help does not wait for pandas and matplotlib.
     from featurestack.analysis.report import build_report
 
-    options = with_predictions(options)
     whole = True
     for job in jobs(options):
-        built = build_report(job, options)
+        built = build_report(job)
         for remark in built.remarks:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.headline}")
@@ -35,13 +33,3 @@ def analysis(options: AnalysisOptions) -> int:
             print(f"next:   {built.next_command}")
         whole &= built.whole
     return 0 if whole else 1
-
-
-def with_predictions(options: AnalysisOptions) -> AnalysisOptions:
-    """The options of the report, after a run was written of each PREDICTIONS table."""
-    if not options.predictions:
-        return options
-    from featurestack.predictions import write_runs
-
-    dataset = write_runs(options)
-    return replace(options, dataset=dataset, predictions=())

@@ -249,11 +249,11 @@ def state_of(main: Ranking | None, *, tied: bool) -> State:
     """The state of the main ranking; `tied` if a run does not differ clearly."""
     if main is None:
         return "none"
-    if main.testable and not main.against_chance.clear:
+    if not main.untested and not main.against_chance.clear:
         return "chance"
     if len(main.runs) == 1:
         return "one"
-    if not main.testable:
+    if main.untested:
         return "untested"
     return "tie" if tied else "winner"
 

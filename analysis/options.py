@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +58,9 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
 
 @dataclass(frozen=True)
 class ReportJob:
-    """One report: its dataset, run folders, cache, and place."""
+    """One report: its options, dataset, run folders, cache, and place."""
 
+    options: AnalysisOptions
     dataset: str
     runs: "tuple[RunFolder, ...]"
     cache: Path | None
@@ -72,12 +73,16 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     """A job for the dataset in DATASET, else for each dataset of the runs in RUN, else
     for all that have runs or a cache.
 
-    A report on chosen runs (RUN=) has a folder of its own, so that the full report
-    stays. RequestError if there is nothing to report on, or if two runs of RUN have one
-    name.
+    A run is written of each table in PREDICTIONS first. A report on chosen runs (RUN=)
+    has a folder of its own, so that the full report stays. RequestError if there is
+    nothing to report on, or if two runs of RUN have one name.
     """
     from featurestack.results.run_folder import find
 
+    if options.predictions:
+        from featurestack.predictions import write_runs
+
+        options = replace(options, dataset=write_runs(options), predictions=())
     given = options.dataset or options.name
     name = dataset_name(given, options.name)
     if name:
@@ -135,7 +140,11 @@ def job_of(
     folders: "Iterable[RunFolder]",
     cache: Path | None,
 ) -> ReportJob:
-    """The report on one dataset; RequestError if two runs have one name."""
+    """The report on one dataset; RequestError if two runs have one name.
+
+    Its words name the source of a cache: a folder of its name may have other sounds.
+    """
+    from featurestack.features_cache.cache import Cache
     from featurestack.results.config import digest, label
 
     given = options.dataset or options.name
@@ -150,23 +159,15 @@ def job_of(
         more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
         folder /= label("only", first, more, digest([first]))
     refuse_users_folder(folder)
-    places = option_words(options, ("data", "runs", "run"))
-    words_given = (*named_source(given or dataset, options.name, cache), *places)
-    return ReportJob(dataset, tuple(runs), cache, folder, words_given)
-
-
-def named_source(dataset: str, name: str, cache: Path | None) -> list[str]:
-    """The words that name a dataset; a cache knows where its clips' audio is, and a
-    folder of its name may have other sounds.
-    """
-    from featurestack.features_cache.cache import Cache
-
-    if cache and dataset not in NAMED and not is_cache(Path(dataset)):
+    named, name = given or dataset, options.name
+    if cache and named not in NAMED and not is_cache(Path(named)):
         with suppress(RequestError):  # a damaged cache is reported later
             source, own_name = Cache(cache).sounds
-            if source and Path(source).resolve() != Path(dataset).resolve():
-                dataset, name = source, own_name
-    return [f"DATASET={dataset}", *([f"NAME={name}"] if name else [])]
+            if source and Path(source).resolve() != Path(named).resolve():
+                named, name = source, own_name
+    words = [f"DATASET={named}", *([f"NAME={name}"] if name else [])]
+    words += option_words(options, ("data", "runs", "run"))
+    return ReportJob(options, dataset, tuple(runs), cache, folder, tuple(words))
 
 
 def refuse_users_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from featurestack import __path__
 from featurestack.analysis import sentences
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.options import AnalysisOptions, ReportJob
+from featurestack.analysis.options import ReportJob
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import format_p
@@ -83,7 +83,6 @@ class Page:
     """A report's page: what its sections are made from, and then the sections."""
 
     job: ReportJob
-    options: AnalysisOptions
     writer: FigureWriter
     found: Findings
     cache: Cache | None

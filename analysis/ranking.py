@@ -150,18 +150,9 @@ class Ranking:
     @property
     def untested(self) -> str:
         """Why no difference can be significant: p is at least 2^(1 - G)."""
-        if self.joined_from:
+        if self.best.joined_from:
             return "joined"
         return "" if len(self.shares) >= FEWEST_RECORDINGS else "few recordings"
-
-    @property
-    def testable(self) -> bool:
-        return not self.untested
-
-    @property
-    def joined_from(self) -> int:
-        """Number of feature sets that the best run was joined from."""
-        return self.best.joined_from
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -198,7 +189,7 @@ class Ranking:
             by_recording, self.shares, self.level, selected=selected, unit=self.unit
         )
         numbers = np.clip(numbers, -1, 1)
-        if not self.testable:
+        if self.untested:
             numbers[:, 3] = np.nan
         errors = standard_error(by_recording / self.unit, self.shares)
         return [
@@ -253,14 +244,16 @@ class Ranking:
             of_best = correct[:, [place]]
             ((low, _),) = accuracy_interval(of_best, groups, weights, spread)
         p = np.nan
-        if not self.joined_from:
+        if not self.best.joined_from:
             variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
             p = p_of_lead(leads, self.shares, place, variance)
         return AgainstChance(name, float(scores[place]), float(low), chance, p)
 
 
 def rankings(runs: Sequence[Run]) -> list[Ranking]:
-    """Every set of comparable runs, ranked, the main one first."""
+    """Every set of comparable runs, ordered by accuracy, or tags by mAP; the main one
+    first.
+    """
     sets: list[list[Run]] = []
     for run in runs:
         for together in sets:
@@ -282,7 +275,18 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
     made = []
     for together in sets:
         reasons = [reason_apart(run, other) for run in together for other in main]
-        made.append(rank(together, next(filter(None, reasons), "")))
+        accuracy, interval, sums, worth = together[0].metric.compared(together)
+        order = largest_first(accuracy).tolist()
+        made.append(
+            Ranking(
+                runs=tuple(together[row] for row in order),
+                accuracy=accuracy[order],
+                interval=interval[order],
+                by_recording=sums[:, order],
+                worth=worth,
+                reason=next(filter(None, reasons), ""),
+            )
+        )
     return made
 
 
@@ -303,17 +307,3 @@ def reason_apart(run: Run, other: Run) -> str:
         "protocol": run.selection_protocol != other.selection_protocol and not imported,
     }
     return next((reason for reason, found in differing.items() if found), "")
-
-
-def rank(runs: Sequence[Run], reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy; tags by mAP."""
-    accuracy, interval, by_recording, worth = runs[0].metric.compared(runs)
-    order = largest_first(accuracy).tolist()
-    return Ranking(
-        runs=tuple(runs[row] for row in order),
-        accuracy=accuracy[order],
-        interval=interval[order],
-        by_recording=by_recording[:, order],
-        worth=worth,
-        reason=reason,
-    )

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.findings import Findings, findings
+from featurestack.analysis.findings import findings
 from featurestack.analysis.next_run import propose
-from featurestack.analysis.options import AnalysisOptions, ReportJob
+from featurestack.analysis.options import ReportJob
 from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs
@@ -69,14 +69,9 @@ class Built:
         return f"<p>{'<br>'.join(lines)}</p>{table}"
 
 
-def files_of_report(folder: Path) -> OwnFiles:
-    """The files that a report has written in its folder, which holds no sounds."""
-    return OwnFiles(folder, NO_DATA)
-
-
 def read_summary(folder: Path) -> dict[str, Any]:
     """The content of SUMMARY; empty if it or a file of the report is damaged."""
-    own = files_of_report(folder)
+    own = OwnFiles(folder, NO_DATA)
     if own.is_whole() and own.is_own(SUMMARY):
         with suppress(OSError, ValueError):
             content: dict[str, Any] = json.loads((folder / SUMMARY).read_bytes())
@@ -84,10 +79,11 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
+def build_report(job: ReportJob) -> Built:
     """Make the report of one dataset."""
+    options = job.options
     figures = read_summary(job.folder).get("figures", {})
-    own = files_of_report(job.folder)
+    own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
     own.require(PAGE, "REPORTS or NAME")
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
@@ -104,7 +100,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         old_runs=len(job.runs) - len(runs),
     )
     writer = FigureWriter(own, figures, for_print=options.paper, unit=found.unit)
-    page = Page(job, options, writer, found, cache, features)
+    page = Page(job, writer, found, cache, features)
     add_sections(page)
     writer.close()
     proposals = [*(own.proposal for own in page.sections), propose(page, checked)]
@@ -114,8 +110,14 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
         page.methods = methods_text(found, cache)
     built = write(page)
-    summary = {"figures": writer.digests, "listed": listed_row(found)}
-    own.write({SUMMARY: json.dumps(summary)})
+    row: dict[str, Any] = {"finding": headline(found)}  # of the list of reports
+    if found.main:
+        score = found.best.score
+        row["accuracy"] = score.value
+        if score.bounded:
+            row |= {"accuracy_low": score.low, "accuracy_high": score.high}
+        row |= {"clips": len(found.best.run.clip_ids), "score": found.score}
+    own.write({SUMMARY: json.dumps({"figures": writer.digests, "listed": row})})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
     for name in own.remove_others():
@@ -125,18 +127,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         )
     list_reports(options.reports)
     return built
-
-
-def listed_row(found: Findings) -> dict[str, Any]:
-    """The report's row of the list of reports."""
-    row: dict[str, Any] = {"finding": headline(found)}
-    if found.main is None:
-        return row
-    score = found.best.score
-    numbers = {"accuracy": score.value}
-    if score.bounded:
-        numbers |= {"accuracy_low": score.low, "accuracy_high": score.high}
-    return row | numbers | {"clips": len(found.best.run.clip_ids), "score": found.score}
 
 
 def list_reports(reports: Path) -> None:

@@ -23,7 +23,6 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.next_run import training_of
 from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
-from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import (
     accuracy_by_recording,
     classes_shown,
@@ -237,8 +236,18 @@ def errors_of_tags(page: Page) -> Section:
 def run_figures(page: Page) -> Section:
     """Confusion matrices of all runs; figures of the best, or of those in RUN=."""
     found = page.found
-    for run in found.runs if page.options.run else found.runs[:SHOWN_RUNS]:
-        submit_run(page.writer, run)
+    for run in found.runs if page.job.options.run else found.runs[:SHOWN_RUNS]:
+        metric = run.metric
+        by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
+        mean = by_epoch.mean().reset_index()  # over the seeds
+        if mean["epoch"].nunique() > 1:
+            title = f"{metric.title} of the fold" if metric.pooled else metric.title
+            curves = {"history": dict(list(mean.groupby("fold"))), "title": title}
+            page.writer.submit("learning_curves", f"{run.name}.curves", **curves)
+        if metric.errors == "confusion" and page.writer.for_print:
+            matrix = confusion_by_category(run)
+            name = f"{run.name}.confusion"
+            page.writer.submit("confusion_matrix", name, **matrix)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in found.runs
@@ -252,22 +261,6 @@ def run_figures(page: Page) -> Section:
         shown.append((own, run_facts(own), settings(own.run), again))
     values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
     return Section("runs", "Runs", tables=matrices, values=values)
-
-
-def submit_run(writer: FigureWriter, run: Run) -> None:
-    """Submit learning curves, means over the seeds, and a paper's confusion matrix."""
-    metric = run.metric
-    by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
-    mean = by_epoch.mean().reset_index()
-    if mean["epoch"].nunique() > 1:
-        title = f"{metric.title} of the fold" if metric.pooled else metric.title
-        history = dict(list(mean.groupby("fold")))
-        writer.submit(
-            "learning_curves", f"{run.name}.curves", history=history, title=title
-        )
-    if metric.errors == "confusion" and writer.for_print:
-        matrix = confusion_by_category(run)
-        writer.submit("confusion_matrix", f"{run.name}.confusion", **matrix)
 
 
 def run_facts(own: Ranked) -> dict[str, str]:
@@ -318,21 +311,6 @@ SUBJECTS = {
 }
 
 
-def sections_of_subjects(page: Page) -> list[Section | None]:
-    """The sections of SUBJECTS, by the tasks of the runs or by files next to them."""
-    folders = {page.options.runs / page.job.dataset}
-    for run in page.found.runs:
-        folders |= {folder.path.parent for folder in run.folders}
-    tasks = {run.task.name for run in page.found.runs}
-    made = []
-    for name, (place, files) in SUBJECTS.items():
-        if name in tasks or (
-            files and any(any(folder.glob(files)) for folder in folders)
-        ):
-            made.append(object_at(place)(page))
-    return made
-
-
 def add_sections(page: Page) -> None:
     """Make all sections of the page, in their order."""
     found = page.found
@@ -348,7 +326,15 @@ def add_sections(page: Page) -> None:
             errors_of_tags(page) if kind == "labels" else None,
             run_figures(page),
         ]
-    made += [*sections_of_subjects(page), data(page)]
+    folders = {page.job.options.runs / page.job.dataset}
+    folders |= {folder.path.parent for run in found.runs for folder in run.folders}
+    tasks = {run.task.name for run in found.runs}
+    for name, (place, files) in SUBJECTS.items():
+        if name in tasks or (
+            files and any(any(folder.glob(files)) for folder in folders)
+        ):
+            made.append(object_at(place)(page))
+    made.append(data(page))
     if found.main:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))

@@ -59,7 +59,7 @@ def headline(f: Findings) -> str:
     """What was counted, of how many clips, by what protocol; or why nothing was.
 
     `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly (95
-    % interval 91 to 97), the highest of 6 configurations.`
+    % interval 91.0 to 97.3), the highest of 6 configurations.`
     """
     if f.state == "none":
         # if only the cache is damaged, its line says so
@@ -83,29 +83,29 @@ def headline(f: Findings) -> str:
     return " ".join(texts)
 
 
-def chance_of(main: Ranking) -> str:
-    """`10.0 %`; of uneven classes `50.0 % balanced`."""
-    chance = percent(main.against_chance.chance)
-    return f"{chance} % balanced" if main.uneven else f"{chance} %"
-
-
 def advice(f: Findings) -> str:
     """`Use mel with linear.`, or why there is none.
 
     `Recommended: mel with ridge; 3 of 5 folds chose exactly this set.` of a choice.
     """
     main = ranking_of(f)
-    use = to_use(f)
+    use = f.best.label
+    if f.choice:  # of all folds together
+        use = f"{f.choice.recommended} with {f.choice.recommended_model}"
+    elif main.best.trained:
+        use = f"{main.best.features} with {main.setting_of(main.best)}"
     if f.state == "untested" and not f.choice:
         why = f"Too few {plural(f.group)} for a verdict"
-        if main.joined_from:
+        if main.best.joined_from:
             why = (
                 "No verdict, because features were joined after they were tested one by"
                 " one"
             )
         return f"{why}; {use} has the highest {f.score}."
     if f.state == "chance":
-        text = f"No configuration is clearly better than chance, {chance_of(main)}"
+        chance = f"{percent(main.against_chance.chance)} %"
+        balanced = " balanced" if main.uneven else ""
+        text = f"No configuration is clearly better than chance, {chance}{balanced}"
         several = len(f.ranked) > 1 and not f.choice
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
     if f.choice:
@@ -115,22 +115,12 @@ def advice(f: Findings) -> str:
     return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {use}."
 
 
-def to_use(f: Findings) -> str:
-    """The features and the model to use: of a choice those of all folds together."""
-    main = ranking_of(f)
-    if f.choice:
-        return f"{f.choice.recommended} with {f.choice.recommended_model}"
-    if main.best.trained:
-        return f"{main.best.features} with {main.setting_of(main.best)}"
-    return f.best.label
-
-
 def reached(f: Findings) -> str:
     """The best score, its interval, and that it is the highest of several."""
     score, main = f.best.score, ranking_of(f)
     sure = f"too few {plural(f.group)} for an interval"
     if score.bounded:
-        sure = f"95 % interval {of_hundred(score.low)} to {of_hundred(score.high)}"
+        sure = f"95 % interval {score.interval}"
     if main.uneven:
         sure += f"; balanced accuracy {percent(f.best.balanced)} %"
     text = f"{counted_clips(f)} ({sure})"
@@ -164,12 +154,6 @@ def counted_clips(f: Findings) -> str:
     return f"{what} classified {clips} correctly{seeds}"
 
 
-def of_hundred(share: float) -> str:
-    """A share in whole percent, with a decimal next to 0 and 100."""
-    whole = 0.01 <= share <= 0.99 or percent(share) in ("0.0", "100.0")
-    return percent(share, 0 if whole else 1)
-
-
 def protocol(f: Findings) -> str:
     """`5 folds, 1 seed; each fold tested, trained on the others.`"""
     if not f.ranked:
@@ -198,12 +182,12 @@ def sure(f: Findings) -> str:
     text = ""
     if len(f.ranked) > 1 and f.main.best.missing_folds:
         text = f"Compared on {folds(f)}, which all of these have finished. "
-    if f.main.joined_from:
+    if f.main.best.joined_from:
         return (
-            f"{text}No test here corrects for the choice from {f.main.joined_from}"
+            f"{text}No test here corrects for the choice from {f.main.best.joined_from}"
             " features that were tested one by one on these folds."
         )
-    if f.state == "untested" or not f.main.testable:
+    if f.state == "untested" or f.main.untested:
         clips = counted(len(f.main.best.clip_ids), "test clip")
         return (
             f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and clips of"
@@ -304,10 +288,11 @@ def classes(f: Findings) -> str:
     failing = [name for name, value in f.hardest.items() if value != 1]
     text = f"The {score} of every class is 100 %."
     if failing:
-        texts = [
-            f"{listed([in_words(name) for name in names])} ({percent(value)} %)"
-            for value, names in groupby(failing, f.hardest.__getitem__)
-        ]
+        texts = []
+        for value, names in groupby(failing, f.hardest.__getitem__):
+            # a class that is a number has quotes
+            named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
+            texts.append(f"{listed(named)} ({percent(value)} %)")
         text = f"Lowest {score}: {', '.join(texts)}."
     best = f.main.best
     absent = len(best.classes) - int(best.labels.any(axis=0).sum())
@@ -315,11 +300,6 @@ def classes(f: Findings) -> str:
         are = is_or_are(absent)
         text += f" {counted(absent, 'class')} without a test clip {are} left out."
     return text
-
-
-def in_words(name: str) -> str:
-    """A class in a sentence: a number has quotes."""
-    return f"“{name}”" if name[:1].isdigit() else name
 
 
 # heading on the first screen -> its sentence

@@ -235,7 +235,7 @@ def ablations(ranking: Ranking) -> list[Gain]:
         added = "+".join((more.channels - less.channels).elements())
         name = f"{added} added to {less.features} ({setting(less, runs)})"
         verdict = "no clear difference"
-        if not ranking.testable:
+        if ranking.untested:
             verdict = "not compared"
         elif difference.p < ranking.level:
             verdict = "clear gain" if difference.value > 0 else "clear loss"

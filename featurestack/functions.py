@@ -274,17 +274,15 @@ def report(
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
-    from featurestack.analysis.command import with_predictions
     from featurestack.analysis.options import jobs
     from featurestack.analysis.report import build_report
 
-    options = with_predictions(options_from(AnalysisOptions, locals()))
-    datasets = jobs(options)
+    datasets = jobs(options_from(AnalysisOptions, locals()))
     if len(datasets) > 1:
         names = ", ".join(job.dataset for job in datasets)
         raise RequestError(f"fs.report takes one dataset: dataset= one of {names}")
     (job,) = datasets
-    return build_report(job, options)
+    return build_report(job)
 
 
 @command

@@ -244,6 +244,6 @@ def reported(workshop, made_once):
 
     def make(_):
         (job,) = jobs(workshop.options())
-        return build_report(job, workshop.options()).page
+        return build_report(job).page
 
     return made_once("reported", make)

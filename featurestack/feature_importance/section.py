@@ -47,7 +47,7 @@ def make_importance(options: ImportanceOptions) -> None:
 
 def importance(page: Page) -> Section | None:
     """The last call of `make importance`."""
-    path = page.options.runs / page.job.dataset / FOLDER
+    path = page.job.options.runs / page.job.dataset / FOLDER
     if not (path / FILE).is_file():
         return None
     try:

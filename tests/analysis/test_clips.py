@@ -11,10 +11,10 @@ import soundfile
 
 from featurestack.analysis import clips
 from featurestack.analysis.clips import browser_data, clip_difficulty, data_facts, top
-from featurestack.analysis.report import files_of_report
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_failures
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 from tests.analysis.made_runs import MadeRun
 from tests.golden.commands import flip_bit
 
@@ -54,7 +54,7 @@ def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(
     folder = tmp_path / "cache"
     external.create_cache(folder, table, sample_rate=RATE, duration=1.0)
     cache = Cache(folder)
-    own = files_of_report(tmp_path)
+    own = OwnFiles(tmp_path, NO_DATA)
     text = clips.clip_audio(cache, ["two"], ["two"], own)["two"]
     text = text.removeprefix(clips.EMBEDDED)
     decoded, rate = soundfile.read(BytesIO(base64.b64decode(text)))
@@ -83,7 +83,7 @@ def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
     cache, tmp_path
 ):
     ids = [f"c{place}" for place in range(6)]
-    page = files_of_report(tmp_path / "reports" / "x y")
+    page = OwnFiles(tmp_path / "reports" / "x y", NO_DATA)
     audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page)
     assert embedded(audio) == ["c1", "c2"]
     assert audio.keys() == {"c0", "c1", "c2"} and audio["c0"] == "../../broken.wav"

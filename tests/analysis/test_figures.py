@@ -19,8 +19,8 @@ from featurestack.analysis.figures import (
     drawing,
 )
 from featurestack.analysis.figures.drawn import FeatureMap
-from featurestack.analysis.report import files_of_report
 from featurestack.sound_events import section  # noqa: F401  its figure
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
@@ -132,7 +132,7 @@ def test_curves_are_means_over_folds_and_named():
 
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
-    writer = FigureWriter(files_of_report(tmp_path))
+    writer = FigureWriter(OwnFiles(tmp_path, NO_DATA))
     for stem in ("mel.confusion", "rms.confusion"):
         writer.submit("confusion_matrix", stem, **EXAMPLES["confusion_matrix"])
     writer.submit("gallery", **EXAMPLES["gallery"])
@@ -156,7 +156,7 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
 def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(
     tmp_path,
 ):
-    writer = FigureWriter(files_of_report(tmp_path), for_print=True)
+    writer = FigureWriter(OwnFiles(tmp_path, NO_DATA), for_print=True)
     writer.submit("learning_curves", **EXAMPLES["learning_curves"])
     writer.close()
     folder = tmp_path / "figures"
@@ -172,7 +172,7 @@ def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_draw
     tmp_path,
 ):
     def written(kept, **given):
-        writer = FigureWriter(files_of_report(tmp_path), {"intervals.svg": kept})
+        writer = FigureWriter(OwnFiles(tmp_path, NO_DATA), {"intervals.svg": kept})
         writer.submit("intervals", **INTERVALS | given)
         writer.close()
         saved = writer.saved["intervals"]

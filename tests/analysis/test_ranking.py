@@ -7,7 +7,7 @@ import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.ranking import rank, rankings
+from featurestack.analysis.ranking import rankings
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.accuracy import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -25,7 +25,7 @@ def features(ranking):
 def test_accuracy_is_that_of_all_clips_whatever_the_sizes_of_the_folds(hand_run):
     rows = [(f"c{n}", f"g{n}", 1 if n < 8 else 2, "dog", [0.9, 0.1]) for n in range(10)]
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
-    found = rank([hand_run("mel", ["dog", "rain"], rows)])
+    found = rankings([hand_run("mel", ["dog", "rain"], rows)])[0]
     assert found.accuracy.tolist() == [0.9]
     assert found.by_recording.sum() / found.unit == pytest.approx(0.9)
     assert found.shares.sum() == pytest.approx(1)
@@ -104,9 +104,9 @@ def test_a_joined_set_is_ranked_apart_and_gets_no_verdict():
     rng = np.random.default_rng(0)
     both, *others = simulated_runs(3, 100, 5, rng)
     main, apart = rankings([joined(both, 25), *others])
-    assert len(main.runs) == 2 and not main.joined_from
-    assert (apart.reason, apart.joined_from) == ("joined", 25)
-    assert not apart.testable and np.isnan(apart.against_chance.p)
+    assert len(main.runs) == 2 and not main.best.joined_from
+    assert (apart.reason, apart.best.joined_from) == ("joined", 25)
+    assert apart.untested and np.isnan(apart.against_chance.p)
 
 
 def test_joined_sets_alone_have_no_verdict(made):
@@ -122,11 +122,11 @@ def test_joined_sets_alone_have_no_verdict(made):
 def test_the_interval_of_a_choice_counts_fewer_clips_than_that_of_a_run(made):
     """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
     (run,) = made(MadeRun(skill=0.5))
-    before = np.diff(rank([run]).interval).item()
+    before = np.diff(rankings([run])[0].interval).item()
     (folder,) = run.folders
     vars(folder)["config"] = choice_of(folder.config)
     assert run.choice
-    wide = np.diff(rank([run]).interval).item()
+    wide = np.diff(rankings([run])[0].interval).item()
     assert wide == pytest.approx(1.5 * before, rel=0.02)
     score = configuration_score(run.folders)
     assert score.high - score.low == pytest.approx(wide)
@@ -144,6 +144,6 @@ def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(hand_
             probabilities[1 if wrong else place] = 0.8
             name = f"c{speaker}-{clip}"
             rows.append((name, f"g{speaker}", 1, classes[place], [*probabilities]))
-    ranking = rank([hand_run("mel", classes, rows)])
+    ranking = rankings([hand_run("mel", classes, rows)])[0]
     assert ranking.chance == pytest.approx(7 * 8 / len(rows))
     assert ranking.against_chance.p < 0.01

@@ -59,7 +59,7 @@ def within(folder, spelled=str):
 
 def build(options):
     (job,) = jobs(options)
-    return build_report(job, options)
+    return build_report(job)
 
 
 def files_of(folder):

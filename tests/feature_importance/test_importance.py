@@ -82,8 +82,9 @@ def written(folder, fits):
 
 def report_on(runs, reports):
     given = {"runs": runs, "data": reports, "reports": reports}
-    job = ReportJob("made", (), None, reports / "reported", ())
-    return build_report(job, AnalysisOptions(dataset="made", **given))
+    options = AnalysisOptions(dataset="made", **given)
+    job = ReportJob(options, "made", (), None, reports / "reported", ())
+    return build_report(job)
 
 
 def test_each_measure_has_its_interval_and_p():

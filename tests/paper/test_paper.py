@@ -14,11 +14,11 @@ from featurestack import paper as latex
 from featurestack.analysis.command import analysis
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import findings
-from featurestack.analysis.report import files_of_report
 from featurestack.analysis.runs import Problem
 from featurestack.paper import methods_text
 from featurestack.results.config import Machine
 from featurestack.results.training_options import Training
+from featurestack.storage.own_files import NO_DATA, OwnFiles
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
 from tests.run_configs import channel, computed, rewrite
@@ -64,7 +64,7 @@ def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
 
 def document(found, folder, figures=(), methods=""):
     """The LaTeX document of these findings, and its bibliography."""
-    latex.write_document(files_of_report(folder), found, figures, methods)
+    latex.write_document(OwnFiles(folder, NO_DATA), found, figures, methods)
     files = folder / "latex" / "main.tex", folder / "latex" / "references.bib"
     return [file.read_text() for file in files]
 

@@ -18,7 +18,7 @@ def report(runs, folder):
     options = AnalysisOptions(dataset="field", **places)
     with no_figures():
         (job,) = jobs(options)
-        return build_report(job, options), folder / "reports" / "field"
+        return build_report(job), folder / "reports" / "field"
 
 
 def test_the_report_ranks_runs_by_the_f1_of_events(report):

@@ -46,7 +46,7 @@ DAMAGED_CLIP = clip_table()["clip_id"][5]
 def report(folder, **given):
     """The report of these options, in a folder."""
     options = AnalysisOptions(reports=folder / "reports", **given)
-    return build_report(*jobs(options), options)
+    return build_report(*jobs(options))
 
 
 def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
