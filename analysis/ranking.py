@@ -239,7 +239,7 @@ class Ranking:
             correct = np.stack([run.correct for run in self.runs], axis=1)
             name, scores = "balanced accuracy", weights @ correct
             place = int(scores.argmax())
-            groups, spread = self.best.groups, self.runs[place].spread
+            groups, spread = self.best.groups, self.runs[place].folders[0].spread
             leads = recording_sums((correct - chance) * weights[:, None], groups)
             of_best = correct[:, [place]]
             ((low, _),) = accuracy_interval(of_best, groups, weights, spread)

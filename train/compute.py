@@ -37,7 +37,7 @@ from featurestack.results.config import Way
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks import Task
 from featurestack.storage import files
-from featurestack.train.optimisation import CrossEntropy
+from featurestack.train.optimisation import Objective
 from featurestack.train.options import DEVICES
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -243,7 +243,7 @@ def is_shortage(error: RuntimeError | MemoryError) -> bool:
 
 
 def trial_step(
-    network: nn.Module, objective: CrossEntropy, compute: Compute, batch: Examples
+    network: nn.Module, objective: Objective, compute: Compute, batch: Examples
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """The loss and each parameter's gradient (fp32) of one training step, without
     dropout, of a copy of the network.
@@ -301,7 +301,7 @@ def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
 
 
 def disagreement(
-    network: nn.Module, compute: Compute, batch: Examples, objective: CrossEntropy
+    network: nn.Module, compute: Compute, batch: Examples, objective: Objective
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
     if they agree.
@@ -362,7 +362,7 @@ def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def agreed(
-    proposed: Compute, network: nn.Module, batch: Examples, objective: CrossEntropy
+    proposed: Compute, network: nn.Module, batch: Examples, objective: Objective
 ) -> Compute:
     """The first way that agrees with plain fp32, of `proposed` and fp32 on its threads;
     says why another is not used.

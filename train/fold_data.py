@@ -35,7 +35,7 @@ from featurestack.train.network_input import (
     by_length,
     resize,
 )
-from featurestack.train.optimisation import objective_of
+from featurestack.train.optimisation import Objective
 from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
@@ -271,7 +271,7 @@ class FoldData:
         if self.plan.training.balance != "loss":
             return None
         counts = self.plan.indicator(self.train).sum(axis=0)
-        objective = objective_of(self.plan.task)
+        objective = Objective(self.plan.task.multilabel)
         weights = objective.class_weights(counts, len(self.train))
         return weights.astype(np.float32)
 

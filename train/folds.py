@@ -46,7 +46,6 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan
-from featurestack.train.run_json import NAMED_CLIPS
 from featurestack.train.trainer import Trainer, trainer_of
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
 NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
 IDLE = 0.9  # share of free memory of a card that nothing else uses
 MOST_BESIDE = 5  # folds side by side on one card: so many were measured
+NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -132,8 +132,12 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     claim_run(plan.path, plan.folds, begun=plan.begun)
     moments, unusable = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(unusable)))
-    run_json.refuse_damage(plan)
-    splits = split_folds(plan, folds, unusable)
+    splits = {fold: plan.split(fold, unusable) for fold in folds}
+    lines = [*plan.told, *clip_remarks(plan, unusable)]
+    for fold, split in splits.items():
+        lines += fold_remarks(plan, fold, split)
+    for line in lines:
+        tell_once(line)
     trainer = trainer_of(plan)
     # the bar's total falls by what is not trained: first by damaged clips
     trained = sum(len(split.train) for split in splits.values())
@@ -153,7 +157,10 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                     network.load_state_dict(draw_network(plan, fold).state_dict())
                 data = load_data(plan, network, fold, split, moments, device)
                 if not compute:
-                    compute = trainer.prepare(network, data, device)
+                    compute = trainer.choose_compute(network, data, device)
+                    run_json.record(plan, network, compute)
+                    compute.prepare()
+                    compute.place(network)
                 train_fold(trainer(data, network, compute), bar)
                 del data  # before the next fold's clips are loaded
             except OSError as error:
@@ -260,104 +267,83 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:
-    """Begin or continue one fold, and write its predictions."""
-    plan = trainer.plan
-    fold = trainer.data.fold
+    """Begin or continue one fold. Write its predictions by the last weights and, if
+    validation chose a best epoch, by those of that epoch; print the scores of both.
+    """
+    plan, data = trainer.plan, trainer.data
     run = RunFolder(plan.path)
-    folder = run.fold(fold)
+    folder = run.fold(data.fold)
     if (folder / "last.pt").is_file():
         trainer.resume(folder / "last.pt")
-    clips = len(trainer.data.train)
+    clips = len(data.train)
     bar.total -= clips * trainer.epoch  # trained before
-    run_folder.start_history(folder, trainer.rows, run.task.metric.history_columns)
+    metric = plan.task.metric
+    run_folder.start_history(folder, trainer.rows, metric.history_columns)
     tracker = None
     if chosen := plan.options.tracker:
         from featurestack.trackers import tracker_of
 
-        tracker = tracker_of(chosen)(run, fold, trainer.epoch)
+        tracker = tracker_of(chosen)(run, data.fold, trainer.epoch)
     complete = False
     try:
         trainer.fit(folder, bar, tracker)
         bar.total -= clips * (
             plan.training.resolved_epochs - trainer.epoch
         )  # spared by early stopping
-        write_results(trainer, folder)
-        tell_scores(run, fold)
+        tables = []
+        answers = []
+        epochs = {"last": "last epoch: " if plan.model.kind.in_steps else ""}
+        best = folder / "best.pt"
+        if best.is_file():
+            epochs["best"] = f"best epoch by {plan.training.select}: "
+        for selection in epochs:
+            if selection == "best":
+                load_weights(trainer.network, load(best)["network"], best)
+            for side, positions in (("val", data.val), ("test", data.test)):
+                if len(positions):
+                    rows = plan.scored(positions, split=side, selection=selection)
+                    tables.append(rows)
+                    answers.append(trainer.predict(positions, exact=True))
+        trainer.write_answers(folder)
+        # predictions.csv last: it says that the fold is finished
+        run_folder.write_predictions(
+            folder, pd.concat(tables), np.concatenate(answers), plan.names
+        )
+        for selection, epoch in epochs.items():
+            scores = metric.of_fold(run, data.fold, "test", selection)
+            score = f"{metric.title} {percent(scores[metric.name])} %"
+            loss = f"loss {scores['loss']:.3f}"
+            tell(f"{run.name} fold {data.fold}: {epoch}test {score}, {loss}")
         complete = True
     finally:
         if tracker:
             tracker.finish(complete)
 
 
-def tell_scores(run: RunFolder, fold: int) -> None:
-    """Print the scores of a fold's clips after the last epoch and, if validation chose
-    one, after the best epoch.
-    """
-    epochs = {"last": "" if run.config.exact else "last epoch: "}
-    if run.selection() == "best":
-        epochs["best"] = f"best epoch by {run.config.options.select}: "
-    for selection, epoch in epochs.items():
-        scores = run.task.metric.of_fold(run, fold, "test", selection)
-        metric = run.task.metric
-        score = f"{metric.title} {percent(scores[metric.name])} %"
-        tell(f"{run.name} fold {fold}: {epoch}test {score}, loss {scores['loss']:.3f}")
-
-
-def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write the predictions by the last weights and, if validation chose a best epoch,
-    by those of that epoch.
-    """
-    data = trainer.data
-    plan = trainer.plan
-    tables = []
-    answers = []
-    best = folder / "best.pt"
-    for selection in ("last", "best") if best.is_file() else ("last",):
-        if selection == "best":
-            load_weights(trainer.network, load(best)["network"], best)
-        for side, clips in (("val", data.val), ("test", data.test)):
-            if len(clips):
-                tables.append(plan.scored(clips, split=side, selection=selection))
-                answers.append(trainer.predict(clips, exact=True))
-    trainer.write_answers(folder)
-    # predictions.csv last: it says that the fold is finished
-    run_folder.write_predictions(
-        folder, pd.concat(tables), np.concatenate(answers), plan.names
-    )
-
-
 # ---- the clips, and what is said of them
 
 
-def split_folds(
-    plan: Plan, folds: Sequence[int], unusable: Mapping[str, str]
-) -> dict[int, Split]:
-    """The clips of each of these folds but the unusable ones (clip id -> reason).
-    Prints what precedes training, such as options that were changed and clips that are
-    left out.
-    """
-    splits = {fold: plan.split(fold, unusable) for fold in folds}
-    lines = [*plan.told, *clip_remarks(plan, unusable)]
-    if plan.input.drop_padding:
-        share = 1 - plan.cache.filled[plan.table.index].mean()
-        lines.append(
-            f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
-            " keeps it)"
-        )
-    for fold, split in splits.items():
-        lines += fold_remarks(plan, fold, split)
-    for line in lines:
-        tell_once(line)
-    return splits
-
-
 def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
-    """Messages about clips that lack features or cannot be read."""
+    """Messages about clips that lack features or cannot be read, and about padding;
+    RequestError if the run has begun with clips that cannot be read any more.
+    """
+    remedy = plan.cache.remedy(
+        " ".join(dict.fromkeys(channel.stored for channel in plan.input.channels))
+    )
+    if plan.begun:
+        known = {*RunFolder(plan.path).config.left_out}
+        damaged = [clip for clip in plan.left_out if clip not in known]
+        if damaged:
+            raise RequestError(
+                f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
+                f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
+                f" {remedy}, or give TAG=… for a run without them"
+            )
     lines = []
     readable = plan.cache.readable(plan.channel_names)
     failed = failed_clips(plan.cache.folder)
     unreadable: set[str] = set()
-    for name in (WHOLE, *plan.stored):
+    for name in (WHOLE, *(channel.stored for channel in plan.input.channels)):
         unreadable |= failed.get(name, set())
     is_unreadable = plan.cache.clips["clip_id"].isin(unreadable) & ~readable
     if is_unreadable.any():
@@ -369,14 +355,19 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     if lacking:
         lines.append(
             f"{counted(lacking, 'clip')} left out: the cache lacks"
-            f" {plan.training.features} for them;"
-            f" {plan.cache.remedy(' '.join(plan.stored))}"
+            f" {plan.training.features} for them; {remedy}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]
         reasons = "; ".join(f"{clip}: {reason}" for clip, reason in named)
-        remedy = f"{make_command('features')} computes damaged ones again"
-        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {remedy}")
+        again = f"{make_command('features')} computes damaged ones again"
+        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {again}")
+    if plan.input.drop_padding:
+        share = 1 - plan.cache.filled[plan.table.index].mean()
+        lines.append(
+            f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
+            " keeps it)"
+        )
     return lines
 
 

@@ -125,14 +125,9 @@ class InputKind:
         """Whether training takes steps; other models have an exact solution."""
         return "steps" in self.uses
 
-    @property
-    def resized(self) -> bool:
-        """Whether channels are resized to GRID."""
-        return "grid" in self.uses
-
     def chosen_grid(self, channels: Sequence[StoredChannel], option: str) -> Shape:
         """The kind's own grid, else that of the option GRID."""
-        text = option if self.resized else self.grid
+        text = option if "grid" in self.uses else self.grid
         if text == "frames":
             return 1, min(channel.frames for channel in channels)
         if text != NATIVE:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from featurestack.commandline.terminal import tell_once
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import Floats, Ints
-from featurestack.scores.tasks import Task
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; fills the gradients of a network anew
@@ -32,16 +31,22 @@ Record: TypeAlias = Callable[[Work], tuple[tuple[Any, ...], Callable[[], None]]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 MOMENTUM = 0.9  # sgd's, by Nesterov
+# weight decay by optimiser
+DECAY = {"adamw": 5e-2, "sgd": 5e-4}
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 LOADED_SHARE = 0.2  # of the learning rate, for the layers that WEIGHTS filled
 
 
-class CrossEntropy:
-    """The loss and the training score of one label a clip, the accuracy.
+@dataclass(frozen=True)
+class Objective:
+    """The loss, and the training score of an epoch: cross-entropy and accuracy, or of
+    several labels a clip binary cross-entropy and mAP.
 
     Conventions: logits (B, M, K) of M networks, targets y (B, K). The classes share
     `smoothing` of a target evenly (Szegedy et al. 2016).
     """
+
+    multilabel: bool
 
     def loss(
         self,
@@ -51,10 +56,18 @@ class CrossEntropy:
         smoothing: float = SMOOTHING,
     ) -> Tensor:
         """The mean loss of all networks' logits; `weight` (K,) weighs each clip by the
-        classes of its target. torch would weigh each class's term of the cross-entropy,
-        which pulls a clip towards the rare classes that smoothing adds to its target.
+        classes of its target, of several labels the positive targets. torch would weigh
+        each class's term of the cross-entropy, which pulls a clip towards the rare
+        classes that smoothing adds to its target.
         """
-        logits, targets = flattened(networks, y, smoothing)
+        uniform = torch.full_like(y, 1 / y.shape[1])
+        smooth = y.lerp(uniform, smoothing)
+        targets = smooth[:, None].expand_as(networks).flatten(0, 1)  # (B * M, K)
+        logits = networks.flatten(0, 1)
+        if self.multilabel:
+            return nn.functional.binary_cross_entropy_with_logits(
+                logits, targets, pos_weight=weight
+            )
         if weight is None:
             return nn.functional.cross_entropy(logits, targets)
         losses = nn.functional.cross_entropy(logits, targets, reduction="none")
@@ -64,39 +77,15 @@ class CrossEntropy:
 
     def observed(self, y: Tensor, logits: Tensor) -> Tensor:
         """The numbers of a batch that `score` needs, from targets and logits (B, K)."""
+        if self.multilabel:
+            return torch.stack([y, logits])
         correct = logits.argmax(1) == y.argmax(1)
         return correct.float().mean()
 
     def score(self, observed: Sequence[Tensor]) -> float:
         """The training score of an epoch."""
-        return torch.stack([*observed]).mean().item()
-
-    def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """(K,) for BALANCE=loss: inverse to a class's clips, 1 on average."""
-        present = np.count_nonzero(counts)
-        return clips / present / np.maximum(counts, 1)
-
-
-class BinaryCrossEntropy(CrossEntropy):
-    """Those of several labels a clip, or none; the score is mAP."""
-
-    def loss(
-        self,
-        networks: Tensor,
-        y: Tensor,
-        weight: Tensor | None = None,
-        smoothing: float = SMOOTHING,
-    ) -> Tensor:
-        """Class weights weigh the positive targets."""
-        logits, targets = flattened(networks, y, smoothing)
-        return nn.functional.binary_cross_entropy_with_logits(
-            logits, targets, pos_weight=weight
-        )
-
-    def observed(self, y: Tensor, logits: Tensor) -> Tensor:
-        return torch.stack([y, logits])
-
-    def score(self, observed: Sequence[Tensor]) -> float:
+        if not self.multilabel:
+            return torch.stack([*observed]).mean().item()
         from featurestack.scores import average_precision as ap
 
         y, logits = torch.cat([*observed], dim=1).cpu()
@@ -105,21 +94,13 @@ class BinaryCrossEntropy(CrossEntropy):
         return ap.macro(precision)
 
     def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """Positive clips weigh the number of negative ones divided by their own."""
-        return (clips - counts) / np.maximum(counts, 1)
-
-
-def objective_of(task: Task) -> CrossEntropy:
-    """The objective of networks that are trained for a task of clips."""
-    return BinaryCrossEntropy() if task.multilabel else CrossEntropy()
-
-
-def flattened(networks: Tensor, y: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """Logits and smoothed targets (B * M, K) of every network."""
-    uniform = torch.full_like(y, 1 / y.shape[1])
-    smooth = y.lerp(uniform, smoothing)
-    targets = smooth[:, None].expand_as(networks)
-    return networks.flatten(0, 1), targets.flatten(0, 1)
+        """(K,) for BALANCE=loss: inverse to a class's clips, 1 on average; of several
+        labels the number of negative clips divided by that of positive ones.
+        """
+        if self.multilabel:
+            return (clips - counts) / np.maximum(counts, 1)
+        present = np.count_nonzero(counts)
+        return clips / present / np.maximum(counts, 1)
 
 
 def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
@@ -133,7 +114,7 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     described = [
         {
             "params": weights,
-            "weight_decay": training.decay if kernels else 0.0,
+            "weight_decay": DECAY[training.optimizer] if kernels else 0.0,
             "share": LOADED_SHARE if filled else 1.0,
         }
         for (filled, kernels), weights in sorted(groups.items(), reverse=True)

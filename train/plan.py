@@ -29,7 +29,7 @@ from featurestack.features_cache.table import (
     originals,
     untrainable,
 )
-from featurestack.results.config import SoundClass, StoredChannel, digest, label
+from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
@@ -68,8 +68,11 @@ class Plan:
     model: Architecture
     input: InputSpec
     augmenter: Augmenter
+    classes: tuple[SoundClass, ...]  # in the order of probability columns
+    folds: list[int]  # all that the protocol tests
     content: dict[str, Any]  # content of its hash: `hashed_content`
     data: Mapping[str, Any]  # the part of it that identifies its data
+    hash: str
     path: Path  # the run's folder
     # feature sets from which its own was joined by their scores; 0 if it was not
     joined_from: int = 0
@@ -77,46 +80,22 @@ class Plan:
     left_out: tuple[str, ...] = ()
 
     @property
-    def hash(self) -> str:
-        return digest(self.content)
-
-    @property
-    def channels(self) -> tuple[StoredChannel, ...]:
-        return self.input.channels
-
-    @property
     def channel_names(self) -> list[str]:
         """The channels' names in the feature set, such as mel and mfcc:1-19."""
         return self.training.features.split("+")
 
     @property
-    def stored(self) -> list[str]:
-        """The cached features of its channels."""
-        return [*dict.fromkeys(channel.stored for channel in self.channels)]
-
-    @property
     def begun(self) -> bool:
         return (self.path / "run.json").is_file()
-
-    @cached_property
-    def classes(self) -> tuple[SoundClass, ...]:
-        """The classes, in the order of probability columns."""
-        entries = self.task.class_entries(self.table)
-        return tuple(SoundClass(**entry) for entry in entries)
 
     @property
     def names(self) -> list[str]:
         return [entry.name for entry in self.classes]
 
     @property
-    def folds(self) -> list[int]:
-        """Every fold that the protocol tests."""
-        return self.cache.tested_folds(originals(self.table))
-
-    @property
     def wanted_folds(self) -> list[int]:
         """The folds that FOLDS names, or every fold of the protocol."""
-        return list(self.options.folds) or self.folds
+        return [*self.options.folds] or self.folds
 
     def steps(self, folds: Sequence[int]) -> int:
         """The number of clips that all epochs of these folds train on."""
@@ -410,9 +389,8 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     content = hashed_content(training, spec, model) | data
     if network:
         content["network"] = network
-    name = label(
-        options.features, network or model.label, differences(named), digest(content)
-    )
+    hash_ = digest(content)
+    name = label(options.features, network or model.label, differences(named), hash_)
     return Plan(
         training=training,
         options=asked,
@@ -424,7 +402,10 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         model=model,
         input=spec,
         augmenter=augmenter,
+        classes=tuple(SoundClass(**entry) for entry in task.class_entries(table)),
+        folds=cache.tested_folds(originals(table)),
         content=content,
         data=data,
+        hash=hash_,
         path=asked.runs / dataset_name(asked.dataset, asked.name) / name,
     )

@@ -15,7 +15,6 @@ import numpy as np
 
 from featurestack.commandline import DEFINING
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
 from featurestack.features_cache.cache import Cache
 from featurestack.results.config import (
     OF_EVERY_RUN,
@@ -48,7 +47,6 @@ SAME_BYTES = (
     "kind of processor, versions, precision, channels_last, threads",
 )
 OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
-NAMED_CLIPS = 3  # omitted clips that a message names, at most
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 
@@ -90,7 +88,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         duration=cache.duration,
         audio_channel=cache.audio_channel,
         clip_seconds=clip_seconds,
-        channels=plan.channels,
+        channels=plan.input.channels,
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),
         protocol=protocol(plan),
         hash=plan.hash,
@@ -173,21 +171,6 @@ def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:
             config = first_config(plan, way.device)
             config = replace(config, parameters=parameters, computed=way)
         write_config(plan.path, config)
-
-
-def refuse_damage(plan: Plan) -> None:
-    """RequestError if clips on which the run has begun cannot be read any more."""
-    if not plan.begun:
-        return
-    known = {*RunFolder(plan.path).config.left_out}
-    damaged = [clip for clip in plan.left_out if clip not in known]
-    if damaged:
-        remedy = plan.cache.remedy(" ".join(plan.stored))
-        raise RequestError(
-            f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
-            f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
-            f" {remedy}, or give TAG=… for a run without them"
-        )
 
 
 def finish(path: Path, cache: Cache, note: str) -> None:

@@ -27,7 +27,6 @@ from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.train import run_json
 from featurestack.train.checkpoint import (
     Checkpoint,
     load,
@@ -40,11 +39,11 @@ from featurestack.train.compute import Compute, agreed, named_operations, prefer
 from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
+    Objective,
     Passes,
     captured_passes,
     learning_rate,
     make_optimiser,
-    objective_of,
 )
 from featurestack.train.plan import Plan, Positions
 
@@ -89,7 +88,7 @@ class Trainer:
         self.plan = data.plan
         self.training = training = data.plan.training
         self.augmenter = data.plan.augmenter
-        self.objective = objective_of(data.plan.task)
+        self.objective = Objective(data.plan.task.multilabel)
         self.network, self.data, self.compute = network, data, compute
         weights = data.class_weights()
         self.class_weights = (
@@ -116,15 +115,6 @@ class Trainer:
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
     @classmethod
-    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
-        """Choose how to compute, record it in run.json, and place the network."""
-        compute = cls.choose_compute(network, data, device)
-        run_json.record(data.plan, network, compute)
-        compute.prepare()
-        compute.place(network)
-        return compute
-
-    @classmethod
     def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
         """How the network computes: as before if the run has begun."""
         plan = data.plan
@@ -142,7 +132,7 @@ class Trainer:
                     f"this run began on {begun.device} and continues on {device}:"
                     " the last digits will differ"
                 )
-        objective = objective_of(plan.task)
+        objective = Objective(plan.task.multilabel)
         return agreed(proposed, network, batch, objective)
 
     @property

@@ -133,7 +133,7 @@ class Scores:
     def maps(self) -> set[str]:
         """The features that are maps, which `texturenet` takes."""
         plan = self.fits.plan
-        named = zip(plan.channel_names, plan.channels, strict=True)
+        named = zip(plan.channel_names, plan.input.channels, strict=True)
         return {name for name, channel in named if channel.frames > 1}
 
     def by_ridge(self, features: str, outer: Outer) -> float:

@@ -127,12 +127,12 @@ COMMANDS = {
     ),
     "runs": Command(
         "featurestack.train.runs:list_runs",
-        "featurestack.train.options:ListOptions",
+        "featurestack.train.runs:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
     "remove": Command(
         "featurestack.train.runs:remove_runs",
-        "featurestack.train.options:RemoveOptions",
+        "featurestack.train.runs:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
     "models": Command(

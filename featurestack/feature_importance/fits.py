@@ -153,7 +153,7 @@ class Fits:
     def file(self, features: str) -> Path:
         """The file of a set's answers."""
         plan = self.plan
-        channels = dict(zip(plan.channel_names, plan.channels, strict=True))
+        channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
         names = features.split("+") if features else []
         values = [plan.content["cache"][channels[name].stored] for name in names]
         about = [plan.training.task, plan.training.padding, [*plan.names]]
@@ -208,7 +208,7 @@ def fits_of(plan: Plan) -> Fits:
     as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
     numbers, blocks = {}, {}
     unusable: dict[str, str] = {}
-    for name, channel in zip(plan.channel_names, plan.channels, strict=True):
+    for name, channel in zip(plan.channel_names, plan.input.channels, strict=True):
         spec = replace(plan.input, channels=(channel,))
         x = np.zeros((len(cache.clips), *spec.widths), np.float32)
         for positions in chunked(plan.table.index.to_numpy()):

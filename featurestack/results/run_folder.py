@@ -26,7 +26,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,7 @@ from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of, read_config
-from featurestack.scores.metrics import known, sound
+from featurestack.scores.metrics import Score, known, sound, tested_run
 from featurestack.scores.significance import CHOICE_VARIANCE
 from featurestack.scores.tasks import Task, task_of
 from featurestack.storage.files import (
@@ -47,10 +46,6 @@ from featurestack.storage.files import (
     require_readable,
 )
 from featurestack.storage.own_files import OwnFiles
-
-if TYPE_CHECKING:
-    from featurestack.scores.metrics import Score
-
 
 # names of the files in a run folder, and in each of its folds
 OF_RUN = ("run.json", ".lock")
@@ -291,9 +286,13 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
     return table
 
 
-def configuration_score(seeds: Sequence[RunFolder]) -> "Score":
+def configuration_score(seeds: Sequence[RunFolder]) -> Score:
     """The score of a configuration's runs on their scored split."""
-    return seeds[0].task.metric.of_folders(seeds)
+    metric, run = seeds[0].task.metric, tested_run(seeds)
+    (value,), ((low, high),), *_ = metric.compared([run])
+    by_fold, _ = metric.of_run(run)
+    ends = float(value), float(low), float(high)
+    return Score(*ends, by_fold[metric.name], metric.drawn_unit(run))
 
 
 @contextmanager

@@ -177,8 +177,3 @@ class Training(Options):
         """LR, or the default of the optimiser."""
         usual = {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer]
         return usual if self.lr == "auto" else self.lr
-
-    @property
-    def decay(self) -> float:
-        """The optimiser's weight decay."""
-        return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]

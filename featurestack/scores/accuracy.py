@@ -88,7 +88,7 @@ class Accuracy(RankingMetric):
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
         seeds = lcm(*(len(run.probabilities) for run in runs))
         every = np.ones(len(correct))
-        spread = np.array([run.spread for run in runs])
+        spread = np.array([run.folders[0].spread for run in runs])
         interval = accuracy_interval(correct, first.groups, every, spread)
         by_recording = recording_sums(np.rint(correct * seeds), first.groups)
         return correct.mean(axis=0), interval, by_recording, seeds * every

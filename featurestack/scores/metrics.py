@@ -193,11 +193,6 @@ class TestedRun:
     checkpoints: dict[str, Floats]
 
     @property
-    def spread(self) -> float:
-        """`RunFolder.spread`."""
-        return float(self.folders[0].spread)
-
-    @property
     def checkpoint(self) -> str:
         """The checkpoint that counts: best if validation chose one, else last."""
         return "best" if "best" in self.checkpoints else "last"
@@ -323,14 +318,6 @@ class RankingMetric(ABC):
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""
 
-    def of_folders(self, folders: Sequence[Any]) -> Score:
-        """The score of a configuration's seeds, each a `RunFolder`."""
-        run = tested_run(folders)
-        (value,), ((low, high),), *_ = self.compared([run])
-        by_fold, _ = self.of_run(run)
-        ends = float(value), float(low), float(high)
-        return Score(*ends, by_fold[self.name], self.drawn_unit(run))
-
     def drawn_unit(self, run: TestedRun) -> str:
         """`Score.unit`."""
         return ""
@@ -365,21 +352,21 @@ class RankingMetric(ABC):
 
     def of_run(self, run: TestedRun) -> tuple[pd.DataFrame, dict[str, float]]:
         """Every score (columns) by fold (rows), and of all clips; means over seeds."""
-        folds = np.unique(run.folds).tolist()
-        rows = {fold: self._of_clips(run, run.folds == fold) for fold in folds}
-        by_fold = pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
-        return by_fold, self._of_clips(run, np.ones(len(run.folds), bool))
-
-    def _of_clips(self, run: TestedRun, tested: Labels) -> dict[str, float]:
-        """Every score of the clips `tested` (N,), averaged over the seeds."""
-        seeds = [
-            Prediction(run.labels[tested], *(part[tested] for part in of_seed))
-            for of_seed in zip(run.probabilities, run.decisions, self.order(run))
-        ]
-        return {
-            name: float(np.mean([score(seed) for seed in seeds]))
-            for name, score in self.scores.items()
-        }
+        each = [*zip(run.probabilities, run.decisions, self.order(run))]  # (S,)
+        clips = {fold: run.folds == fold for fold in np.unique(run.folds).tolist()}
+        rows = []
+        for tested in (*clips.values(), np.ones(len(run.folds), bool)):
+            seeds = [
+                Prediction(run.labels[tested], *(part[tested] for part in of_seed))
+                for of_seed in each
+            ]
+            scores = {
+                name: float(np.mean([score(seed) for seed in seeds]))
+                for name, score in self.scores.items()
+            }
+            rows.append(scores)
+        *by_fold, whole = rows
+        return pd.DataFrame(by_fold, pd.Index([*clips], name="fold")), whole
 
 
 def tested_fields(folder: Any, rows: pd.DataFrame) -> dict[str, Any]:

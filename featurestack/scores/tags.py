@@ -82,7 +82,8 @@ def ranks_of(run: TestedRun) -> Floats:
 @lru_cache(maxsize=64)
 def precision_of(run: TestedRun) -> Floats:
     """(K + 1, 3): `precision_of_seeds`."""
-    return ap.precision_of_seeds(run.labels, ranks_of(run), run.groups, run.spread)
+    spread = run.folders[0].spread
+    return ap.precision_of_seeds(run.labels, ranks_of(run), run.groups, spread)
 
 
 class MeanAveragePrecision(RankingMetric):

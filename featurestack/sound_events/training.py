@@ -123,7 +123,7 @@ class Background:
     @classmethod
     def read(cls, folder: str, plan: Plan) -> Self:
         """The recordings in `folder`, cut and computed as those of the plan's cache."""
-        cache, channels = plan.cache, plan.channels
+        cache, channels = plan.cache, plan.input.channels
         rate, channel = cache.sample_rate, cache.audio_channel
         samples = round(cache.duration * rate)
         files = background_recordings(folder, cache, channels)
@@ -204,7 +204,7 @@ class Targets:
     """
 
     def __init__(self, plan: Plan) -> None:
-        axis = plan.cache[plan.channels[0].stored].frame_axis
+        axis = plan.cache[plan.input.channels[0].stored].frame_axis
         self.offsets = axis[: plan.input.grid[1]]
         self.by_piece = max(1, len(self.offsets) // CROP)  # crops
         self.clips = plan.cache.clips

@@ -321,16 +321,16 @@ FAULTS: dict[str, Fault] = {
     ),
     # a fold counts as finished before the answers beside its predictions are written
     "finished_too_early": Fault(
-        """    trainer.write_answers(folder)
-    # predictions.csv last: it says that the fold is finished
-    run_folder.write_predictions(
-        folder, pd.concat(tables), np.concatenate(answers), plan.names
-    )
+        """        trainer.write_answers(folder)
+        # predictions.csv last: it says that the fold is finished
+        run_folder.write_predictions(
+            folder, pd.concat(tables), np.concatenate(answers), plan.names
+        )
 """,
-        """    run_folder.write_predictions(
-        folder, pd.concat(tables), np.concatenate(answers), plan.names
-    )
-    trainer.write_answers(folder)
+        """        run_folder.write_predictions(
+            folder, pd.concat(tables), np.concatenate(answers), plan.names
+        )
+        trainer.write_answers(folder)
 """,
         f"{TRAIN}test_run.py",
     ),

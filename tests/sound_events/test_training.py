@@ -52,7 +52,7 @@ def test_the_values_are_those_that_a_cache_would_have(folder, tmp_path):
     shutil.copy(folder / "audio" / "r0.wav", copied)
     plan = plan_of(folder, copied)
     background = Background.read(str(copied), plan)
-    (channel,) = plan.channels
+    (channel,) = plan.input.channels
     values = plan.cache.read(channel.channel, np.arange(len(plan.cache.clips)))
     decibels = values[plan.cache.clips["path"].str.endswith("r0.wav")]
     mine = 10 * np.log10(background.power.numpy())

@@ -14,11 +14,11 @@ from torch import nn
 from featurestack.train import compute
 from featurestack.train.compute import Compute, agreed, disagreement, preferred
 from featurestack.train.models import MODELS
-from featurestack.train.optimisation import CrossEntropy
+from featurestack.train.optimisation import Objective
 from featurestack.train.options import RunOptions
 from tests.train.little import build, execute
 
-CROSS_ENTROPY = CrossEntropy()
+CROSS_ENTROPY = Objective(multilabel=False)
 BF16 = Compute(device="cpu", precision="bf16", channels_last=True)
 MAPS = (32, 3, 64, 216)
 NUMBERS = (32, 9, 1, 1)

@@ -16,7 +16,7 @@ from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.scores.tags import UNFITTED, fit_thresholds
 from featurestack.train import run
-from featurestack.train.optimisation import BinaryCrossEntropy
+from featurestack.train.optimisation import Objective
 from featurestack.train.run import run_summary
 from featurestack.train.run_json import calibrate
 from tests.refusal import refused
@@ -95,7 +95,7 @@ def test_the_loss_is_binary_cross_entropy_of_each_network_with_smoothed_targets(
     y = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
     smooth = (0.9 * y + 0.1 / 4)[:, None].expand(3, 2, 4)
     expected = torch.nn.functional.binary_cross_entropy(logits.sigmoid(), smooth)
-    loss = BinaryCrossEntropy().loss(logits, y)
+    loss = Objective(multilabel=True).loss(logits, y)
     torch.testing.assert_close(loss, expected)
 
 

@@ -17,9 +17,8 @@ from featurestack.commandline.errors import Failed
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import draw_batches
 from featurestack.train.optimisation import (
-    BinaryCrossEntropy,
-    CrossEntropy,
     EarlyStopping,
+    Objective,
     learning_rate,
     make_optimiser,
 )
@@ -92,19 +91,20 @@ def test_class_weights_do_not_move_the_minimum_of_the_loss():
     logits = torch.zeros(5, 1, 3, requires_grad=True)
     wanted = 0.7 * y + 0.1
     logits.data = wanted.log()[:, None]
-    CrossEntropy().loss(logits, y, torch.tensor([0.5, 1.5, 10.0]), 0.3).backward()
+    weight = torch.tensor([0.5, 1.5, 10.0])
+    Objective(multilabel=False).loss(logits, y, weight, 0.3).backward()
     assert logits.grad.abs().max() < 1e-6  # the minimum
 
 
 @pytest.mark.parametrize(
-    ("loss", "counts", "weights"),
+    ("multilabel", "counts", "weights"),
     [
-        (CrossEntropy(), [9, 3], [2 / 3, 2]),  # on average 1 over the clips
-        (BinaryCrossEntropy(), [3, 6], [3, 1]),  # negative clips a positive one
+        (False, [9, 3], [2 / 3, 2]),  # on average 1 over the clips
+        (True, [3, 6], [3, 1]),  # negative clips a positive one
     ],
 )
-def test_rare_classes_weigh_more(loss, counts, weights):
-    found = loss.class_weights(np.array(counts), 12)
+def test_rare_classes_weigh_more(multilabel, counts, weights):
+    found = Objective(multilabel).class_weights(np.array(counts), 12)
     assert found == pytest.approx(weights)
 
 

@@ -186,7 +186,7 @@ class Architecture:
             return
         if "memory" in reason:
             remedy = "a smaller MODEL"
-        elif self.kind.resized:
+        elif "grid" in self.kind.uses:
             remedy = "a larger GRID"
         else:
             remedy = "longer clips (DURATION, SAMPLE_RATE)"

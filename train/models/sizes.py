@@ -40,7 +40,7 @@ WAVEFORM = example_channel("waveform", rows=1, frames=220_500)  # 5 s
 def example(kind: InputKind) -> InputSpec:
     """The input for which models of a kind are counted."""
     channel = MEL if kind.accepts(MEL) else WAVEFORM
-    channels = (channel,) * (3 if kind.resized else 1)
+    channels = (channel,) * (3 if "grid" in kind.uses else 1)
     grid = kind.chosen_grid(channels, str(FROM_SCRATCH["grid"]))
     return InputSpec(kind, channels, grid, drop_padding=False)
 
