@@ -35,6 +35,7 @@ from featurestack.features_cache.hdf5 import (
     Attributes,
     ClipStatus,
     FeatureFile,
+    as_stored,
     clip_keys,
     read_header,
 )
@@ -224,7 +225,7 @@ class Cache(IndexSettings):
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""
-        return index.stored_ids(self.sources)
+        return as_stored(self.sources["clip_id"].to_numpy())
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:

@@ -28,7 +28,6 @@ import errno
 import io
 import json
 import os
-import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -115,13 +114,6 @@ def as_stored(column: NDArray) -> NDArray:
     return np.array(
         texts, h5py.string_dtype("utf-8", max(map(len, texts), default=0) or 1)
     )
-
-
-def decoded(column: NDArray) -> list[str] | NDArray:
-    """Numbers unchanged, texts as str; equal texts share one object in memory."""
-    if column.dtype.kind != "S":
-        return column
-    return [sys.intern(text.decode()) for text in column.tolist()]
 
 
 class _Drafted(io.FileIO):

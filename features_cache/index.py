@@ -15,6 +15,7 @@ check.json    the findings of `make check`
 
 import csv
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -71,18 +72,16 @@ def claim_names(folder: Path, *names: str) -> None:
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips, attributes) of a cache; as `hdf5.opened` if that fails."""
     with hdf5.opened(folder / INDEX) as file:
-        group = file[CLIPS]
-        columns = {
-            name: hdf5.decoded(hdf5.read_column(group, name)) for name in INDEX_COLUMNS
-        }
+        columns: dict[str, list[str] | NDArray] = {}
+        for name in INDEX_COLUMNS:
+            column = hdf5.read_column(file[CLIPS], name)
+            columns[name] = column
+            if column.dtype.kind == "S":  # equal texts share one object in memory
+                texts = (text.decode() for text in column.tolist())
+                columns[name] = [*map(sys.intern, texts)]
         if len({*columns["clip_id"]}) < len(columns["clip_id"]):
             raise DamagedFile(f"{INDEX} names a clip twice")
         return pd.DataFrame(columns), hdf5.read_attributes(file)
-
-
-def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
-    """(N,) clip ids as stored in a file."""
-    return hdf5.as_stored(clips["clip_id"].to_numpy())
 
 
 def refresh(

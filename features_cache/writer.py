@@ -43,6 +43,7 @@ from featurestack.features_cache.hdf5 import (
     FeatureFile,
     FeatureSpec,
     allocate,
+    as_stored,
     clip_keys,
     lock,
     read_header,
@@ -55,7 +56,6 @@ from featurestack.features_cache.index import (
     is_verified,
     note_verified,
     refresh,
-    stored_ids,
     updated,
     write_costs,
     write_failures,
@@ -103,7 +103,7 @@ class Wanted:
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""
-        return stored_ids(self.clips)
+        return as_stored(self.clips["clip_id"].to_numpy())
 
     @functools.cached_property
     def keys(self) -> NDArray[np.uint64]:

@@ -28,20 +28,23 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import progress
+from featurestack.pipeline.audio_headers import AudioError as AudioError
+from featurestack.pipeline.audio_headers import Truncated as Truncated
 from featurestack.pipeline.audio_headers import (
-    NOT_AUDIO,
-    CutOff,
     promised_bytes,
-    refuse_damaged,
     refuse_truncated,
     with_length,
 )
-from featurestack.pipeline.audio_headers import AudioError as AudioError
-from featurestack.pipeline.audio_headers import Truncated as Truncated
 from featurestack.storage.decoder_messages import decoder_messages
 
 Samples = NDArray[np.float32]
 
+# Hz; a header with a rate beyond them is damaged
+LEAST_RATE, MOST_RATE = 100, 10_000_000
+NOT_AUDIO = (
+    "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or"
+    " replace it"
+)
 # opening a file waits for the disk, and libsndfile works outside Python's lock
 THREADS = 8
 SMALL_BLOCK = 2**10  # frames; what is decoded of a block that ends early is lost
@@ -86,7 +89,7 @@ def damaged_frames() -> Iterator[Damaged]:
         _noting.reset(before)
 
 
-class OpenFile(soundfile.SoundFile):
+class _OpenFile(soundfile.SoundFile):
     """A file that is read block by block, without the seek of soundfile after each
     block: in an MP3 of a low bit rate the decoder then loses some milliseconds.
     """
@@ -108,6 +111,8 @@ class OpenFile(soundfile.SoundFile):
             return super().seek(frames, whence)
 
     def read(self, *args: Any, **options: Any) -> Any:
+        if self.format != "MP3":  # no other decoder prints
+            return super().read(*args, **options)
         with decoder_messages.kept() as errors:
             block = super().read(*args, **options)
         # after a seek a frame may lack data of the frames before it
@@ -225,7 +230,7 @@ class Recording:
                 return
             if isinstance(source, io.BytesIO):
                 source.seek(0)
-            self.file = OpenFile(source, self.path, self.file.channel)
+            self.file = _OpenFile(source, self.path, self.file.channel)
             self.part = part
             if part:  # even a seek to 0 would change the samples
                 self.file.seek(part)
@@ -240,7 +245,7 @@ def _reach(rate: int) -> int:
     return max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
 
 
-def _samples(file: OpenFile, frames: int, sample_rate: int) -> Samples:
+def _samples(file: _OpenFile, frames: int, sample_rate: int) -> Samples:
     """The next `frames`, mono; AudioError for more than MOST_SAMPLES."""
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
@@ -321,7 +326,7 @@ def file_infos(
     return [answers[path] for path in paths]
 
 
-def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFile:
+def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenFile:
     """The open file; AudioError as in `load_clip`, for a cut-off one if `whole`."""
     path = Path(name)
     try:
@@ -336,25 +341,29 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
         raise AudioError("empty: the file has 0 bytes")
     try:
         path.open("rb").close()
-        file = OpenFile(path, path, channel)
+        file = _OpenFile(path, path, channel)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             # opened again if its header does not state its length
             content = with_length(path.read_bytes())
             if content is not None:
                 file.close()
-                file = OpenFile(io.BytesIO(content), path, channel)
-    except CutOff:
+                file = _OpenFile(io.BytesIO(content), path, channel)
+    except Truncated:
         if whole:
             file.close()
-            raise Truncated(
-                "truncated: the file ends in the middle of an MPEG frame"
-            ) from None
+            raise
     except OSError as error:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
         raise AudioError(NOT_AUDIO) from None
     try:
-        refuse_damaged(file)
+        if not LEAST_RATE <= file.samplerate <= MOST_RATE:
+            raise AudioError(
+                f"damaged: its header says {file.samplerate} samples per second"
+            )
+        # guessed for .au, .vox and the like: text would become noise
+        if file.format == "RAW":
+            raise AudioError(NOT_AUDIO)
         if whole:
             refuse_truncated(file, path)
         if not file.frames:
@@ -371,7 +380,7 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> OpenFi
     return file
 
 
-def _mono_blocks(file: OpenFile, limit: int) -> Iterator[Samples]:
+def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
     """The file's channel, `limit` frames in all; AudioError for fewer."""
     size = max(1, BLOCK // file.channels)
     mixed = file.channels > 1 and not file.channel

@@ -12,13 +12,6 @@ from pathlib import Path
 
 import soundfile
 
-# Hz; a header with a rate beyond them is damaged
-LEAST_RATE, MOST_RATE = 100, 10_000_000
-NOT_AUDIO = (
-    "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or"
-    " replace it"
-)
-
 # libsndfile accepts a header that promises too many bytes; it logs that number, and
 # mostly the true one.
 PROMISED = re.compile(
@@ -46,19 +39,15 @@ class Truncated(AudioError):
     """The file ends before its header says."""
 
 
-class CutOff(Exception):
-    """The file ends within its last frame."""
-
-
 def with_length(content: bytes) -> bytes | None:
     """The frames of an MP3 behind a new Xing header, which states their number; None if
-    its own does, or without frames; CutOff if the last one is.
+    its own does, or without frames; Truncated if the last one is cut off.
     """
     frames = list(frames_in(content))
     if not frames:
         return None
     if sum(frames[-1]) > len(content):
-        raise CutOff
+        raise Truncated("truncated: the file ends in the middle of an MPEG frame")
     count = len(frames)
     start, _ = frames[0]
     version = content[start + 1] >> 3 & 3
@@ -118,16 +107,6 @@ def frame_bytes(content: bytes, at: int) -> int:
         bits = 144_000 * KBITS_1[kbits]
     padding = third >> 1 & 1
     return bits // RATES[version][rate] + padding
-
-
-def refuse_damaged(file: soundfile.SoundFile) -> None:
-    if not LEAST_RATE <= file.samplerate <= MOST_RATE:
-        raise AudioError(
-            f"damaged: its header says {file.samplerate} samples per second"
-        )
-    # guessed for .au, .vox and the like: text would become noise
-    if file.format == "RAW":
-        raise AudioError(NOT_AUDIO)
 
 
 def promised_bytes(file: soundfile.SoundFile, path: Path) -> list[tuple[int, int]]:

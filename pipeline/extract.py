@@ -188,7 +188,7 @@ def extraction_summary(
     if not result.clips:
         return []
     took = result.seconds_a_clip()
-    slowest = sorted(took, key=lambda name: -took[name])[:SHOWN_FEATURES]
+    slowest = sorted(took, key=took.__getitem__, reverse=True)[:SHOWN_FEATURES]
     rows = []
     written = 0
     for spec in asked.specs:

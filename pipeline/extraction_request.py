@@ -130,6 +130,8 @@ def wanted(
     the stored names of those that the list itself lacks; lines on those left out of
     `all` and `small`, which also stand for the `cached` ones.
     """
+    rate, samples = dataset.sample_rate, dataset.samples
+    has_audio = dataset.has_audio
     variants = {}
     named = set()
     left_out = []
@@ -139,21 +141,21 @@ def wanted(
         for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
                 channel = with_frame(channel, frame)
-            variant = resolve_feature(channel, dataset.sample_rate)
-            if not (variant.source or dataset.has_audio):
+            variant = resolve_feature(channel, rate)
+            if not (variant.source or has_audio):
                 raise RequestError(
                     f"{dataset.folder} has no audio to compute features from; it is"
                     " used as it is"
                 )
             try:
-                rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
+                rows, _ = variant.shape(rate, samples)
             except RequestError as reason:  # Impossible, or a network is not here
                 if by_name:
                     raise
                 left_out.append(f"left out: {reason}")
                 continue
             channel.kept_rows(rows)
-            read = variant.read_map() if dataset.has_audio else None
+            read = variant.read_map() if has_audio else None
             if read:
                 variants[read.stored] = read
             variants[variant.stored] = variant
@@ -161,8 +163,7 @@ def wanted(
     if not variants:
         parse_list(features)  # an empty list has its own message
         raise RequestError(
-            f"no feature can exist at {dataset.sample_rate} Hz and"
-            f" {dataset.duration:g} s"
+            f"no feature can exist at {rate} Hz and {dataset.duration:g} s"
         )
     return tuple(variants.values()), frozenset(variants.keys() - named), left_out
 
@@ -170,21 +171,25 @@ def wanted(
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
     """A feature's description, as its file holds it."""
     feature = variant.feature
-    if feature.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
+    rate, samples = dataset.sample_rate, dataset.samples
+    facts = variant.recorded
+    if variant.source:
+        facts |= source_facts(variant, dataset)
+    if feature.units == "Hz" and rate / 2 > LARGEST_FLOAT16:
         dtype = "float32"  # in float16 a frequency up to half the rate would overflow
     hop = variant.parameters.get("hop_length")
     return FeatureSpec(
         stored=variant.stored,
         feature=feature.name,
-        parameters=variant.recorded | source_facts(variant, dataset),
+        parameters=facts,
         code_version=feature.version,
         units=feature.units,
-        row_axis=variant.row_axis(dataset.sample_rate),
+        row_axis=variant.row_axis(rate),
         row_unit=feature.row_unit,
-        frame_axis=variant.frame_axis(dataset.sample_rate, dataset.samples),
+        frame_axis=variant.frame_axis(rate, samples),
         frame_unit=feature.frame_unit,
-        sample_rate=dataset.sample_rate,
-        samples=dataset.samples,
+        sample_rate=rate,
+        samples=samples,
         audio_channel=dataset.audio_channel,
         hop_length=int(hop or 0) if feature.frame_unit == "s" else 0,
         dtype=dtype,
@@ -193,9 +198,9 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
 
 
 def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
-    """The brought feature that a feature is computed from, if it is not from audio."""
-    source = parse_channel(variant.source) if variant.source else None
-    if source is None or (dataset.has_audio and FEATURES.knows(source.name)):
+    """The brought feature that a feature is computed from; none if that is of audio."""
+    source = parse_channel(variant.source)
+    if dataset.has_audio and FEATURES.knows(source.name):
         return {}
     folder = dataset.folder
     cache = Cache(folder) if is_cache(folder) else None

@@ -14,9 +14,10 @@ compiles for ten seconds in a new environment. Axes of pitch, rhythm and the sha
 spectra are next to their features.
 """
 
+import functools
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any
 
@@ -41,7 +42,7 @@ class Impossible(RequestError):
 
 
 @dataclass(frozen=True)
-class Within:
+class _Within:
     """The range of a number, both ends included; steps count from `low`."""
 
     low: float
@@ -57,20 +58,20 @@ class Within:
         return self.low <= value <= self.high and not between
 
 
-Milliseconds = Annotated[float, Within(1, 1000)]
-Samples = Annotated[int, Within(2, 65536)]
-EvenSamples = Annotated[int, Within(16, 65536, 2)]
-Count = Annotated[int, Within(1, 2048)]
-Several = Annotated[int, Within(2, 2048)]
-Odd = Annotated[int, Within(3, 255, 2)]
-Hertz = Annotated[float, Within(0, 96000)]
-ModulationHertz = Annotated[float, Within(0.01, 1000)]
-Positive = Annotated[float, Within(1e-12, 1e6)]
-Unit = Annotated[float, Within(0, 1)]
-Quantile = Annotated[float, Within(0.001, 0.5)]
-Fraction = Annotated[float, Within(0.01, 0.99)]
-Degree = Annotated[int, Within(1, 8)]
-Ranges = Annotated[int, Within(1, 64)]
+Milliseconds = Annotated[float, _Within(1, 1000)]
+Samples = Annotated[int, _Within(2, 65536)]
+EvenSamples = Annotated[int, _Within(16, 65536, 2)]
+Count = Annotated[int, _Within(1, 2048)]
+Several = Annotated[int, _Within(2, 2048)]
+Odd = Annotated[int, _Within(3, 255, 2)]
+Hertz = Annotated[float, _Within(0, 96000)]
+ModulationHertz = Annotated[float, _Within(0.01, 1000)]
+Positive = Annotated[float, _Within(1e-12, 1e6)]
+Unit = Annotated[float, _Within(0, 1)]
+Quantile = Annotated[float, _Within(0.001, 0.5)]
+Fraction = Annotated[float, _Within(0.01, 0.99)]
+Degree = Annotated[int, _Within(1, 8)]
+Ranges = Annotated[int, _Within(1, 64)]
 
 
 @dataclass(frozen=True)
@@ -114,23 +115,12 @@ GAMMATONES = Bands(fmin=50.0)
 
 
 @dataclass(frozen=True)
-class Compression:
-    """Division of a band by its recent level (`librosa.pcen`)."""
-
-    gain: Unit = 0.98
-    bias: Positive = 2.0
-    power: Positive = 0.5
-    time_constant: Positive = 0.4  # seconds
-    eps: Positive = 1e-6
-
-
-@dataclass(frozen=True)
 class Wavelets:
     """A constant-Q filter bank from C1 up (`librosa.cqt`)."""
 
     n_bins: Several = 84
     bins_per_octave: Count = 12
-    filter_scale: Annotated[float, Within(0.05, 4)] = 1.0
+    filter_scale: Annotated[float, _Within(0.05, 4)] = 1.0
     hop_length: Samples = 512
 
 
@@ -140,7 +130,7 @@ class Parameter:
 
     name: str
     kind: type
-    within: Within | None
+    within: _Within | None
     default: Value
 
     def read(self, value: Value, feature: str) -> Value:
@@ -161,7 +151,7 @@ class Parameter:
 
 
 # every feature of frames takes it in place of those that count samples
-FRAME = Parameter("frame", float, Within(1, 1000), None)
+FRAME = Parameter("frame", float, _Within(1, 1000), None)
 SHORTEST = 16  # samples of a frame
 OVERLAP = 4  # frames begin a quarter of their length apart
 # lengths from 512 samples on are multiples: cqt's seven octaves need a hop 64 divides
@@ -181,12 +171,14 @@ def samples_of_frame(milliseconds: float, sample_rate: int) -> dict[str, int]:
     return {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
 
 
-def arguments(
-    function: Callable[..., object],
-) -> Iterator[
-    tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]
-]:
-    """(name, group or None, fields) of each keyword-only argument."""
+# name, group or None, fields
+Argument = tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]
+
+
+@functools.cache
+def arguments(function: Callable[..., object]) -> list[Argument]:
+    """The keyword-only arguments of a feature's function."""
+    found: list[Argument] = []
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation
@@ -197,7 +189,8 @@ def arguments(
             if grouped and argument.default is not argument.empty:
                 own = vars(argument.default)
                 fields = {n: f.replace(default=own[n]) for n, f in fields.items()}
-            yield name, group if grouped else None, fields
+            found.append((name, group if grouped else None, fields))
+    return found
 
 
 def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray:

@@ -53,7 +53,7 @@ F_SHARP_SCALE = (6, 8, 10, 1, 3)
 C4 = 261.63  # Hz
 
 
-class SourceRecording:
+class _SourceRecording:
     """The properties that all takes of one source recording share."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -117,7 +117,7 @@ def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samp
     return noise / noise.std()
 
 
-def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
+def burst(source: _SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
     """Noise around the source's centre that begins abruptly and fades."""
     size = scipy.fft.next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
     white = rng.standard_normal(size)
@@ -141,7 +141,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 
 
 def chimes(
-    source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]
+    source: _SourceRecording, rng: np.random.Generator, scale: Sequence[int]
 ) -> Samples:
     """The struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
@@ -159,7 +159,7 @@ def chimes(
 
 
 def beat(
-    source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
+    source: _SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
 ) -> Samples:
     """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
     beats = np.cumsum(np.tile(pattern, 20))
@@ -174,7 +174,7 @@ def beat(
 
 
 def drone(
-    source: SourceRecording,
+    source: _SourceRecording,
     rng: np.random.Generator,
     partials: Sequence[int],
     rolloff: float,
@@ -189,7 +189,7 @@ def drone(
 
 
 def steady_noise(
-    source: SourceRecording, rng: np.random.Generator, slope: float
+    source: _SourceRecording, rng: np.random.Generator, slope: float
 ) -> Samples:
     """Steady noise with its source's resonance and a slope near its class's."""
 
@@ -203,7 +203,7 @@ def steady_noise(
 
 
 def events(
-    source: SourceRecording, rng: np.random.Generator, backwards: bool
+    source: _SourceRecording, rng: np.random.Generator, backwards: bool
 ) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
     times = rng.uniform(0, SECONDS - 0.5, size=8)
@@ -212,7 +212,7 @@ def events(
     return samples[::-1] if backwards else samples
 
 
-CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = {
+CLASSES: dict[str, Callable[[_SourceRecording, np.random.Generator], Samples]] = {
     "chimes_in_f_sharp": partial(chimes, scale=F_SHARP_SCALE),
     "chimes_in_c": partial(chimes, scale=C_SCALE),
     "galloping_beat": partial(beat, pattern=(0.6, 0.6, 1.8)),
@@ -255,7 +255,7 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
 
 def clip(row: Any) -> Samples:
     """One clip, whose level is no sign of its class; its row and SEED decide it."""
-    source = SourceRecording(np.random.default_rng([SEED, row.src_file]))
+    source = _SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
     mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
     for label in row.category.split(SEPARATOR):

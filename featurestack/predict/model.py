@@ -26,7 +26,7 @@ from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted, is_or_are
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.features_cache.writer import to_stored
-from featurestack.pipeline import audio, audio_headers
+from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
@@ -226,7 +226,7 @@ class Model:
         """The samples as the model's features take them: mono float32 of full scale 1
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
-        least, most = audio_headers.LEAST_RATE, audio_headers.MOST_RATE
+        least, most = audio.LEAST_RATE, audio.MOST_RATE
         known = isinstance(sample_rate, Real) and least <= sample_rate <= most
         if not (known and sample_rate == int(sample_rate)):
             raise RequestError(

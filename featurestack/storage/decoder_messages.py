@@ -11,19 +11,20 @@ library without such a variable continues to print.
 import ctypes
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# the variable is called so in glibc and musl, and in macOS
-VARIABLES = "stderr", "__stderrp"
+# of the C library
+VARIABLE = "__stderrp" if sys.platform == "darwin" else "stderr"
 READ = 2**16  # bytes, at least what a pipe holds
 OURS = re.compile(r"\[src/libmpg123/|Note: |Warning: |$")
 # an error in a frame; what else mpg123 prints is about headers and tags
 ERROR = re.compile(r"\[src/libmpg123/[^]]*\] error: (.*)")
 
 
-class DecoderMessages:
+class _DecoderMessages:
     """The messages of mpg123 in this process, while one or more threads read MP3s."""
 
     def __init__(self) -> None:
@@ -43,25 +44,17 @@ class DecoderMessages:
         self.variable = None
         # TypeError: Windows has no library without a name
         with suppress(ValueError, OSError, AttributeError, TypeError):
-            self._open()
-
-    def _open(self) -> None:
-        library = ctypes.CDLL(None)
-        for name in VARIABLES:
-            with suppress(ValueError):
-                variable = ctypes.c_void_p.in_dll(library, name)
-                break
-        else:
-            return
-        self.pipe, end = os.pipe()
-        os.set_blocking(self.pipe, False)
-        os.set_blocking(end, False)  # text that a full pipe does not take is lost
-        library.fdopen.restype = ctypes.c_void_p
-        library.fdopen.argtypes = ctypes.c_int, ctypes.c_char_p
-        library.setbuf.argtypes = ctypes.c_void_p, ctypes.c_char_p
-        self.stream = library.fdopen(end, b"w")
-        library.setbuf(self.stream, None)
-        self.variable = variable
+            library = ctypes.CDLL(None)
+            variable = ctypes.c_void_p.in_dll(library, VARIABLE)
+            self.pipe, end = os.pipe()
+            os.set_blocking(self.pipe, False)
+            os.set_blocking(end, False)  # text that a full pipe does not take is lost
+            library.fdopen.restype = ctypes.c_void_p
+            library.fdopen.argtypes = ctypes.c_int, ctypes.c_char_p
+            library.setbuf.argtypes = ctypes.c_void_p, ctypes.c_char_p
+            self.stream = library.fdopen(end, b"w")
+            library.setbuf(self.stream, None)
+            self.variable = variable
 
     @contextmanager
     def kept(self) -> Iterator[list[str]]:
@@ -104,7 +97,7 @@ class DecoderMessages:
 
 
 # made with the module: two threads that ask first would make two
-decoder_messages = DecoderMessages()
+decoder_messages = _DecoderMessages()
 
 
 if hasattr(os, "register_at_fork"):

@@ -45,12 +45,12 @@ Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Att
 3.0. The authors of the recordings are named in the dataset's LICENSE file."""
 
 
-class Refused(RequestError):
+class _Refused(RequestError):
     """An archive that is damaged, or holds unexpected files."""
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpack a zip into the new folder `into`; Refused if it is damaged."""
+    """Unpack a zip into the new folder `into`; _Refused if it is damaged."""
     into.mkdir()
     try:
         with zipfile.ZipFile(archive) as zipped:
@@ -58,7 +58,7 @@ def unpack(archive: Path, into: Path) -> None:
             for entry in progress(zipped.infolist(), label="unpack", unit="files"):
                 zipped.extract(entry, into)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise Refused(f"{archive} is no whole zip archive: {error}") from None
+        raise _Refused(f"{archive} is no whole zip archive: {error}") from None
 
 
 def obtain(options: SourceOptions) -> Path:
@@ -84,7 +84,7 @@ def obtain(options: SourceOptions) -> Path:
                 download(URL, archive, other_ways=OTHER_WAYS)
             try:
                 _install(archive, folder)
-            except Refused as error:
+            except _Refused as error:
                 own.remove()
                 raise RequestError(
                     f"the archive from {URL} is not used: {error}. {OTHER_WAYS}"
@@ -108,7 +108,7 @@ def _install(archive: Path, folder: Path) -> None:
         root = inside[0] if len(inside) == 1 else unpacked
         if wrong := list(faults(root)):
             faulty = f"{archive} does not hold ESC-50, {counted(len(wrong), 'fault')}"
-            raise Refused(f"{faulty}: {'; '.join(wrong[:3])}")
+            raise _Refused(f"{faulty}: {'; '.join(wrong[:3])}")
         if not (root / "LICENSE").is_file():
             (root / "LICENSE").write_text(CREDIT + "\n")
         for part in PARTS:

@@ -5,6 +5,7 @@ docs/reference/features.md.
 """
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import scipy
@@ -16,11 +17,12 @@ from featurestack.pipeline.parameters import (
     GAMMATONES,
     MEL_64,
     Bands,
-    Compression,
     Count,
     Framing,
     MelBank,
     Odd,
+    Positive,
+    Unit,
     coefficient_axis,
     erb_axis,
     frequency_axis,
@@ -159,9 +161,20 @@ def taps_of(width: int, order: int) -> np.ndarray:
     return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
 
 
+@dataclass(frozen=True)
+class _Compression:
+    """Division of a band by its recent level (`librosa.pcen`)."""
+
+    gain: Unit = 0.98
+    bias: Positive = 2.0
+    power: Positive = 0.5
+    time_constant: Positive = 0.4  # seconds
+    eps: Positive = 1e-6
+
+
 @mel_feature(units="PCEN")
 def pcen(
-    clip: Clip, *, compression: Compression, bank: MelBank, framing: Framing
+    clip: Clip, *, compression: _Compression, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """Per-channel energy normalisation: mel bands, each divided by its own recent
     level.

@@ -17,7 +17,7 @@ import scipy
 
 from featurestack.pipeline.kernels import compiled, inlined
 from featurestack.pipeline.kernels.fourier import autocorrelation, transforms
-from featurestack.pipeline.parameters import Bank, frequency_axis
+from featurestack.pipeline.parameters import Bank
 
 # share of a wavelet spectrum's magnitude that is set to 0, the weakest bins first
 LEFT_OUT = 0.01
@@ -31,7 +31,7 @@ DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
 @dataclass(frozen=True)
-class Octave:
+class _Octave:
     """Wavelets of one octave, for a signal halved in rate `halvings` times."""
 
     halvings: int  # halvings of the first octave's rate
@@ -72,7 +72,7 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
 
 
 @functools.lru_cache(maxsize=512)
-def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
+def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[_Octave]]:
     """The halvings that librosa makes beforehand, and the octaves, highest first."""
     frequency = bank.frequencies()
     beforehand = bank.halvings_beforehand(sample_rate)
@@ -93,7 +93,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
         louder = filters * np.sqrt(2.0**halvings)
         louder = louder.astype(np.complex64)
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
-        found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
+        found.append(_Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
             rate = rate / 2
             hop = hop // 2
@@ -151,7 +151,7 @@ def estimate_tuning(
     spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
 ) -> float:
     """Deviation from A440 in bins: `librosa.estimate_tuning(S=spectrogram)`."""
-    frequency = frequency_axis(sample_rate, n_fft=n_fft)
+    frequency = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     first = int(np.searchsorted(frequency, LOWEST))
     last = int(np.searchsorted(frequency, min(HIGHEST, sample_rate / 2)))
     least = PEAK_THRESHOLD * spectrogram.max(axis=0)
