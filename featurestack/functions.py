@@ -274,7 +274,7 @@ def report(
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
-    from featurestack.analysis.options import jobs
+    from featurestack.analysis.command import jobs
     from featurestack.analysis.report import build_report
 
     datasets = jobs(options_from(AnalysisOptions, locals()))

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.options import AnalysisOptions, jobs
+from featurestack.analysis.command import jobs
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.commands import options_from

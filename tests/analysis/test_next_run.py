@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.analysis.command import jobs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.next_run import NEXT, next_run, training_of
-from featurestack.analysis.options import AnalysisOptions, jobs
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.next_step import State, next_step
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from featurestack.analysis import figures
+from featurestack.analysis.command import jobs
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions, jobs
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import AgainstChance
 from featurestack.analysis.report import (
     OF_PRINT,

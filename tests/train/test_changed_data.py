@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions, jobs
+from featurestack.analysis.command import jobs
+from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
