@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.options import (
+    DataOptions,
     DatasetOptions,
     Options,
     RunsOptions,
@@ -150,9 +151,35 @@ class TrainOptions(Options):
         ]
 
 
+class RemoveOptions(RunsOptions, DataOptions):
+    """Delete runs, after printing the number and size of their files."""
+
+    example = 'RUN="mel-cnn4 mfcc-cnn4"'
+
+    run: str = option("", "name, path or unique prefix of a run; several remove each")
+    old: bool = option(
+        False, "the runs of other clips, labels, folds or values than there are today"
+    )
+    dataset: str = option(
+        "", "dataset of the runs that RUN chooses from; all by default"
+    )
+    yes: bool = option(False, "remove without asking")
+
+
 class ModelsOptions(Options):
     """Models and augmentations, or one model's layers."""
 
     example = "MODEL=aclnet@width=0.5"
 
     model: str = option("", "model whose layers are shown, with its options")
+
+
+class ListOptions(DataOptions):
+    """Runs with their scores, and whether they are of the data of today."""
+
+    example = 'RUNS="anna ben clara"'
+
+    runs: str = option(
+        "runs",
+        "folder of run folders, or several folders, each a run or a folder of runs",
+    )

@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import DataOptions, RunsOptions, option
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
@@ -13,22 +12,12 @@ from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.results.selection import of_other_data, select
 from featurestack.storage.files import is_closed
 from featurestack.storage.own_files import RECORD, OwnFiles
+from featurestack.train.options import ListOptions, RemoveOptions
 
 HEADER = ("folder", "features", "model", "folds", "test", "data")
 
 
 # ---- runs
-
-
-class ListOptions(DataOptions):
-    """Runs with their scores, and whether they are of the data of today."""
-
-    example = 'RUNS="anna ben clara"'
-
-    runs: str = option(
-        "runs",
-        "folder of run folders, or several folders, each a run or a folder of runs",
-    )
 
 
 def list_runs(options: ListOptions) -> int:
@@ -94,21 +83,6 @@ def runs_in(folder: Path) -> list[RunFolder]:
 
 
 # ---- remove
-
-
-class RemoveOptions(RunsOptions, DataOptions):
-    """Delete runs, after printing the number and size of their files."""
-
-    example = 'RUN="mel-cnn4 mfcc-cnn4"'
-
-    run: str = option("", "name, path or unique prefix of a run; several remove each")
-    old: bool = option(
-        False, "the runs of other clips, labels, folds or values than there are today"
-    )
-    dataset: str = option(
-        "", "dataset of the runs that RUN chooses from; all by default"
-    )
-    yes: bool = option(False, "remove without asking")
 
 
 def remove_runs(options: RemoveOptions) -> int:

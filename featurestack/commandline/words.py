@@ -127,12 +127,12 @@ COMMANDS = {
     ),
     "runs": Command(
         "featurestack.train.runs:list_runs",
-        "featurestack.train.runs:ListOptions",
+        "featurestack.train.options:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
     "remove": Command(
         "featurestack.train.runs:remove_runs",
-        "featurestack.train.runs:RemoveOptions",
+        "featurestack.train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
     "models": Command(

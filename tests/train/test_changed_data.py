@@ -23,9 +23,9 @@ from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select
 from featurestack.train import run
-from featurestack.train.options import RunOptions
+from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
 from featurestack.train.run_json import finished_alone
-from featurestack.train.runs import ListOptions, RemoveOptions, list_runs, remove_runs
+from featurestack.train.runs import list_runs, remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
 from tests.train.little import (

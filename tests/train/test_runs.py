@@ -8,7 +8,8 @@ import shutil
 from featurestack.results.run_folder import configuration_score, find
 from featurestack.storage.files import Lock
 from featurestack.storage.own_files import OwnFiles
-from featurestack.train.runs import ListOptions, RemoveOptions, list_runs, remove_runs
+from featurestack.train.options import ListOptions, RemoveOptions
+from featurestack.train.runs import list_runs, remove_runs
 from tests.refusal import refused
 
 
