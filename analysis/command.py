@@ -150,7 +150,7 @@ def analysis(options: AnalysisOptions) -> int:
         for remark in built.remarks:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.headline}")
-        print(f"report: {built.page.resolve()}")
+        print(f"report: {built.place}")
         if built.paper:
             print(f"paper:  {' and '.join(built.paper)}")
         if built.next_command:

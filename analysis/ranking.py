@@ -275,8 +275,10 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
     made = []
     for together in sets:
         reasons = [reason_apart(run, other) for run in together for other in main]
+        # of equal scores the smaller set comes first
+        together.sort(key=lambda run: run.features.count("+"))
         accuracy, interval, sums, worth = together[0].metric.compared(together)
-        order = largest_first(accuracy).tolist()
+        order = largest_first(accuracy.round(12)).tolist()
         made.append(
             Ranking(
                 runs=tuple(together[row] for row in order),

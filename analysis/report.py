@@ -53,6 +53,12 @@ class Built:
     paper: Sequence[str] = ()  # the document and the table for papers
     of_check: int = 0  # number of the first remarks, which `check` prints too
 
+    @property
+    def place(self) -> str:
+        """The page's path as it is printed, short below the current folder."""
+        page, here = self.page.resolve(), Path.cwd()
+        return str(page.relative_to(here) if page.is_relative_to(here) else page)
+
     def _repr_html_(self) -> str:
         """The finding, its limits, the comparison and a link, for a notebook."""
         import pandas as pd

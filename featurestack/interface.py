@@ -418,8 +418,14 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
     >>> classes = ["dog", "rain"]
     >>> figure = fs.draw("confusion_matrix", counts=counts, classes=classes)
     """
-    from featurestack.analysis.figures import draw
+    from featurestack.analysis.figures import FIGURES, draw
 
+    if not isinstance(name, str):
+        known = ", ".join(sorted(FIGURES.complete()))
+        raise RequestError(
+            f"fs.draw: name is {name!r}; expected one of {known}, then the data of"
+            " help(fs.FIGURES[name].draw)"
+        )
     return draw(name, **data)
 
 

@@ -101,7 +101,11 @@ def predictions_in(
 def other_label(frame: pd.DataFrame, clips: pd.DataFrame) -> str:
     """A remark if the rows have other labels than the dataset's `clips`; else ''."""
     own = frame.get("label", clips["target"]).str.strip()
-    other = own[(own != "") & (own != clips["target"])]
+    labels, true = (
+        column.map(lambda text: {*map(str.strip, text.split(SEPARATOR))})
+        for column in (own, clips["target"])
+    )
+    other = own[(own != "") & (labels != true)]
     if other.empty:
         return ""
     first = other.index[0]

@@ -221,6 +221,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
         (lambda cache, run: fs.Model([run]), "fs.Model: run is a list, .* a run as"),
         (lambda *_: fs.draw("gallery", x=1), "gallery: .*; it takes features"),
+        (lambda *_: fs.draw(5), "fs.draw: name is 5; expected one of accuracy_by_set"),
     ],
 )
 def test_an_argument_of_another_kind_is_named_with_what_is_expected(

@@ -64,6 +64,12 @@ def test_other_labels_than_those_of_the_dataset_are_said(tmp_path):
     assert "1 of 3 clips had another label in the table, the first jay" in first
 
 
+def test_the_same_labels_in_another_order_are_no_other_labels(tmp_path):
+    truth = TRUTH.assign(label=["owl;jay", "jay", "owl"])
+    text = "clip,label,owl,jay\na,jay; owl,0.9,0.9\nb,jay,0.2,0.8\nc,owl,0.8,0.2\n"
+    assert not any("label" in remark for remark in read(tmp_path, text, truth).remarks)
+
+
 def test_several_labels_of_a_clip_are_tags(tmp_path):
     run = run_of(tmp_path, "clip,label,a,b\n1,a;b,0.9,0.8\n2,b,0.1,0.7\n3,,0.2,0.9\n")
     assert run.config.task == "tags"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from featurestack.commandline.errors import Failed
+from featurestack.commandline.quantities import percent
 from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.table import originals
@@ -178,7 +179,10 @@ class Trainer:
                     best, stored, last = {}, len(self.rows), time.perf_counter()
                 score = f"test_{self.plan.task.metric.name}"
                 shown = ("epoch", "train_loss", "val_loss", score)
+                scores: dict[str, object]
                 scores = {name: row[name] for name in shown if name in row}
+                if score in scores:
+                    scores[score] = f"{percent(row[score])} %"
                 bar.set_postfix(scores, refresh=False)
                 if tracker:
                     tracker.epoch(self.epoch, row)

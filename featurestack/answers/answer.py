@@ -261,7 +261,7 @@ def conclude(
         lines.append(f"{name}: {run.config.features}: {score}")
     lines.append(f"{name}: {built.headline}")
     lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
-    lines.append(f"report: {built.page.resolve()}")
+    lines.append(f"report: {built.place}")
     if built.next_command:
         lines.append(f"next:   {built.next_command}")
     of_choice = run.config.choice

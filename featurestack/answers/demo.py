@@ -96,7 +96,7 @@ def demo(options: DemoOptions) -> int:
     for remark in built.remarks:
         print(f"  {remark}")
     print(f"{DATASET}: {built.headline}")
-    print(f"report: {built.page.resolve()}")
+    print(f"report: {built.place}")
     command, _ = next_step(State((), synthetic=True))
     print(f"next:   {command}{OWN}")
     return 0 if built.whole else 1

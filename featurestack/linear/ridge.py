@@ -203,7 +203,8 @@ def fit(
         bias[fitted] += np.log(class_weights[fitted])
     if choice.falling:
         remark = f"ridge: the log loss still falls at a strength of {choice.strength:g}"
-        model = replace(model, remark=f"{remark}, the end of those that are tried")
+        remedy = "the end of those that are tried; compare it with MODEL=linear"
+        model = replace(model, remark=f"{remark}, {remedy}")
     share = 1.0 if choice.kernel == PLAIN else 0.5
     for part in parts(z.shape[1]):
         weight[:, part] = share * of_clips @ z[:, part]

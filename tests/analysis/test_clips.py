@@ -185,3 +185,20 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     facts = data_facts(cache)
     assert facts["Clips that failed"] == "1, so 5 are tested"
     assert "mel of 1" in facts["Features that failed"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ("aabbcc", "3"),
+        (["c0", "c1", "c2", "c3", "c4", "c5"], "6, each clip counted as one"),
+        (["a", "a", "b", "b", "b", "c5"], "3; c5 is a group of its own"),
+        (["a", "a", "c2", "a", "a", "c5"], "3; 2 clips, such as c2, are groups of"),
+    ],
+)
+def test_clips_that_no_group_takes_are_named(tmp_path, groups, said):
+    ids = [f"c{place}" for place in range(6)]
+    table = {"clip_id": ids, "label": [*"xyxyxy"], "fold": [1] * 6, "group": [*groups]}
+    external.create_cache(tmp_path, table)
+    external.write_feature(tmp_path, "mel", np.zeros((6, 4, 5)), ids)
+    assert data_facts(Cache(tmp_path))["Source recordings"].startswith(said)

@@ -31,6 +31,13 @@ def test_accuracy_is_that_of_all_clips_whatever_the_sizes_of_the_folds(hand_run)
     assert found.shares.sum() == pytest.approx(1)
 
 
+def test_of_equal_scores_the_smaller_set_comes_first(hand_run):
+    rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.9, 0.1]) for n in range(9)]
+    rows[8] = ("c8", "g8", 1, "rain", [0.9, 0.1])
+    runs = [hand_run(name, ["dog", "rain"], rows) for name in ("mel+rms", "mel")]
+    assert features(rankings(runs)[0]) == ["mel", "mel+rms"]
+
+
 @pytest.mark.parametrize("clips", [400, 397])
 def test_scores_by_recording_are_whole_numbers_so_p_is_exact(made, clips):
     found = rankings(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]

@@ -258,13 +258,19 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
     assert (folder / "index.html").read_bytes() == page
 
 
-def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_path):
+def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
+    tmp_path, monkeypatch
+):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
     (folder / "run.json").write_text("x")
+    monkeypatch.chdir(tmp_path)
     answer = done("analysis", 1, **within(tmp_path, str.upper))
     *_, found, page, following = answer.out.splitlines()
     assert found.startswith("made: No run can be read: 1 run is damaged")
-    assert page == f"report: {tmp_path}/reports/made/index.html"
+    assert page == "report: reports/made/index.html"
+    monkeypatch.chdir("runs")
+    built = build(AnalysisOptions(**within(tmp_path)))
+    assert built.place == f"{tmp_path}/reports/made/index.html"
     assert following.startswith("next:   ")
     listed = (tmp_path / "reports" / "index.html").read_text()
     assert '<a href="made/index.html"><b>made</b></a>' in listed

@@ -14,7 +14,13 @@ from featurestack.commandline.words import options_of
 def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     taken = []
     run = SimpleNamespace(name="mel")
-    built = {"remarks": (), "headline": "mel", "page": Path("p"), "whole": True}
+    built = {
+        "remarks": (),
+        "headline": "mel",
+        "page": Path("p"),
+        "whole": True,
+        "place": "p",
+    }
 
     def fit(**given):
         taken.append(given)

@@ -86,6 +86,7 @@ def test_a_loss_that_falls_at_the_end_of_the_grid_is_remarked(apart, monkeypatch
     x = RNG.normal(size=(CLIPS, 40)) + apart * np.eye(40)[y]
     model = ridge.fit(x, y, 3, [40], np.arange(CLIPS))
     assert ("still falls" in model.remark) == (apart > 0)
+    assert model.remark.endswith("compare it with MODEL=linear") == (apart > 0)
 
 
 @pytest.mark.parametrize("numbers", [4, ridge.SINGLE + 1])
