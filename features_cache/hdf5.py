@@ -182,7 +182,7 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
         rest = rest[written:]
 
 
-def allocate(path: Path) -> None:
+def reserve_space(path: Path) -> None:
     """Reserve a file's disk space, so that a full disk fails now."""
     with path.open("r+b", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
@@ -376,7 +376,7 @@ class FeatureFile(FeatureSpec):
         """Write 0, the values, the state word: until then the clip is not done."""
         place = self.state_offset + row * STATE.itemsize
         write_at(descriptor, NOT_DONE, place)
-        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+        write_at(descriptor, values.data, self.values_offset + row * values.nbytes)
         write_at(descriptor, np.array(state, STATE).tobytes(), place)
 
     def forget(self, rows: NDArray[np.integer]) -> None:

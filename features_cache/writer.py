@@ -42,11 +42,11 @@ from featurestack.features_cache.hdf5 import (
     LOCKS,
     FeatureFile,
     FeatureSpec,
-    allocate,
     as_stored,
     clip_keys,
     lock,
     read_header,
+    reserve_space,
     write_structure,
 )
 from featurestack.features_cache.index import (
@@ -392,7 +392,7 @@ def _make(
     try:
         with named_errors(place), replaced(path) as draft:
             write_structure(draft, spec, clip_ids)
-            allocate(draft)
+            reserve_space(draft)
             file = read_header(draft, spec.stored)
             with draft.open("r+b", buffering=0) as opened:
                 for row, values, state in clips:

@@ -27,7 +27,7 @@ from featurestack.pipeline.worker import (
     Backend,
     Batch,
     ExtractionResult,
-    Function,
+    Job,
     WorkerDied,
 )
 
@@ -43,15 +43,15 @@ class Cluster(Backend):
         self.processes = sum(client.ncores().values())
         self.in_flight = IN_FLIGHT * self.processes
 
-    def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on some worker; WorkerDied if the batch killed several
+    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+        """`job(batch)` on some worker; WorkerDied if the batch killed several
         workers.
 
         Failed if Dask is lost or a worker does not see the cache; RequestError if Dask
         lacks this project.
         """
         try:
-            return self.client.submit(function, batch, pure=False).result()
+            return self.client.submit(job, batch, pure=False).result()
         except KilledWorker as error:  # after four attempts by Dask
             raise WorkerDied from error
         except RuntimeError as error:

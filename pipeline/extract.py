@@ -121,8 +121,9 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         )
     done = ExtractionResult()
     with cache_writer(asked, partial(print_work, asked)) as (lacking, made, claim):
-        # workers need only the axis's length; a waveform's axis has megabytes
-        files = [replace(each, frame_axis=np.empty((each.frames, 0))) for each in made]
+        # workers need no axes; a waveform's has megabytes
+        none = np.empty(0)
+        files = [replace(each, row_axis=none, frame_axis=none) for each in made]
         of_maps = Cache(asked.folder) if not all(of_audio) else None
         job = Job(asked.variants, tuple(files), of_maps, claim)
         total = len(lacking.clips)

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -53,6 +53,9 @@ class ClipTask(NamedTuple):
     # size and time of the file when the clip's fingerprint was made
     version: tuple[int, int]
     fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
+
+
+Batch = list[ClipTask]
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Job:
     cache: Cache | None  # has maps that features are computed from
     claim: Claim  # of the run
 
-    def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
+    def __call__(self, batch: Batch) -> ExtractionResult:
         self.warm_up()
         result = ExtractionResult(len(batch))
         rows = ((task.row, self.compute(task, result)) for task in batch)
@@ -188,9 +191,6 @@ ONE_THREAD = {
     for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")
 }
 
-Batch = list[ClipTask]
-Function = Callable[[Batch], ExtractionResult]
-
 
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip: asking glibc for new ones took a fifth."""
@@ -209,35 +209,33 @@ class Backend:
     in_flight = 1  # batches that are sent and not yet answered
     attempts = 1  # attempts at a batch, if its worker dies
 
-    def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)`; WorkerDied if the worker ended before it answered."""
+    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+        """`job(batch)`; WorkerDied if the worker ended before it answered."""
         # worker processes have one thread too: the bytes are the same
         with threadpool_limits(1):
-            return function(batch)
+            return job(batch)
 
-    def compute(
-        self, function: Function, batches: Iterable[Batch]
-    ) -> Iterator[ExtractionResult]:
+    def compute(self, job: Job, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
         """The results of the batches, in the order in which they finish."""
         parallel = Parallel(
             self.in_flight, backend="threading", return_as="generator_unordered"
         )
-        return parallel(delayed(self.finish)(function, batch) for batch in batches)
+        return parallel(delayed(self.finish)(job, batch) for batch in batches)
 
-    def finish(self, function: Function, batch: Batch) -> ExtractionResult:
+    def finish(self, job: Job, batch: Batch) -> ExtractionResult:
         """The batch's result; if workers die, it is halved until one clip fails."""
         for _ in range(self.attempts):
             with suppress(WorkerDied):
-                return self.call(function, batch)
+                return self.call(job, batch)
         if half := len(batch) // 2:
-            first = self.finish(function, batch[:half])
-            return first + self.finish(function, batch[half:])
+            first = self.finish(job, batch[:half])
+            return first + self.finish(job, batch[half:])
         why = "killed, out of memory, or a crash in a library"
         reason = f"its worker died again and again: {why}"
         return ExtractionResult(1, [(batch[0].row, WHOLE, reason)])
 
 
-class Worker:
+class _Worker:
     """One process that computes batches, one after the other."""
 
     def __init__(self) -> None:
@@ -258,12 +256,12 @@ class Worker:
             ) from error
         theirs.close()
 
-    def call(self, function: Function, batch: Batch) -> ExtractionResult:
+    def call(self, job: Job, batch: Batch) -> ExtractionResult:
         """The result, or the worker's exception; WorkerDied if the worker ended."""
         try:
             self.ready = self.ready or self.pipe.recv()
             # cloudpickle also takes features of a user's script or notebook
-            self.pipe.send_bytes(cloudpickle.dumps((function, batch)))
+            self.pipe.send_bytes(cloudpickle.dumps((job, batch)))
             succeeded, result = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             raise WorkerDied from error
@@ -292,11 +290,11 @@ class Workers(Backend):
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
-        self.workers: list[Worker] = []
-        self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self.workers: list[_Worker] = []
+        self.idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         try:
             for _ in range(count):
-                self.workers.append(Worker())
+                self.workers.append(_Worker())
                 self.idle.put(self.workers[-1])
         except Failed:
             self.__exit__()
@@ -306,11 +304,11 @@ class Workers(Backend):
                 del os.environ[name]
             os.environ |= before
 
-    def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on the next free worker; RequestError if none starts."""
+    def call(self, job: Job, batch: Batch) -> ExtractionResult:
+        """`job(batch)` on the next free worker; RequestError if none starts."""
         worker = self.idle.get()
         try:
-            result = worker.call(function, batch)
+            result = worker.call(job, batch)
             self.failed_starts = 0
             return result
         except WorkerDied:
@@ -321,7 +319,7 @@ class Workers(Backend):
                     "worker processes end as they start: use JOBS=1"
                 ) from None
             self.workers.remove(worker)
-            worker = Worker()
+            worker = _Worker()
             self.workers.append(worker)
             raise
         finally:
@@ -358,9 +356,9 @@ def _serve(pipe: Connection) -> None:
     with suppress(EOFError, ConnectionError), threadpool_limits(1):
         pipe.send(True)
         while True:
-            function, batch = pipe.recv()
+            job, batch = pipe.recv()
             try:
-                answer = True, function(batch)
+                answer = True, job(batch)
             except Exception as error:  # the parent raises it again
                 answer = False, error
             pipe.send(answer)

@@ -68,9 +68,9 @@ def test_every_byte_of_a_new_file_has_its_place_on_the_disk(
         monkeypatch.setattr(os, "posix_fallocate", mock.Mock(side_effect=error))
     if error is DISK_FULL:
         with pytest.raises(OSError, match="No space left"):
-            hdf5.allocate(path)
+            hdf5.reserve_space(path)
     else:
-        hdf5.allocate(path)
+        hdf5.reserve_space(path)
         assert path.stat().st_blocks * 512 >= 5_000_000
     assert path.read_bytes() == b"head" + bytes(4_999_996)
 

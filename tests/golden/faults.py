@@ -46,11 +46,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "state_word_first": Fault(  # a clip counts as done before its values are written
         """        write_at(descriptor, NOT_DONE, place)
-        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+        write_at(descriptor, values.data, self.values_offset + row * values.nbytes)
         write_at(descriptor, np.array(state, STATE).tobytes(), place)
 """,
         """        write_at(descriptor, np.array(state, STATE).tobytes(), place)
-        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+        write_at(descriptor, values.data, self.values_offset + row * values.nbytes)
 """,
         f"{CACHE}test_hdf5.py {CACHE}test_writer.py",
     ),
