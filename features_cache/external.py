@@ -152,7 +152,7 @@ def _stored(
     states = fingerprints(keys, spec.key)
     for clip, row, plane in maps:
         try:
-            converted = to_stored(plane, (spec.rows, spec.frames), spec.dtype)
+            converted = to_stored(plane, spec.dtype)
         except (ValueError, TypeError) as error:
             raise RequestError(f"{spec.stored}, {clip}: {error}") from None
         yield row, converted, state_word(int(states[row]), converted)

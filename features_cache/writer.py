@@ -238,10 +238,8 @@ def write_batch(
             writing.drop()
 
 
-def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """The values cast to the stored type; ValueError for another shape or no number."""
-    if values.shape != shape:
-        raise ValueError(f"has shape {values.shape}, expected {shape}")
+def to_stored(values: NDArray, dtype: DTypeLike) -> NDArray:
+    """The values cast to the stored type; ValueError for no number, or too large."""
     if wrong := int((~np.isfinite(values)).sum()):
         what = "value" if wrong == 1 else "values"
         raise ValueError(f"{wrong:,} {what} NaN or infinite")

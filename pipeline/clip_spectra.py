@@ -87,7 +87,7 @@ class Clip:
         """
         timed = unit == "s" and len(axis) > 1
         hop = float(axis[-1] - axis[0]) / (len(axis) - 1) if timed else 0.0
-        self.maps[name] = to_stored(values, values.shape, "float16"), units, hop
+        self.maps[name] = to_stored(values, "float16"), units, hop
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
         """`compute()`; its own processor time and intermediates stand under `key`."""

@@ -323,7 +323,7 @@ def stored_values(
         # limit for audio far beyond full scale
         largest = np.finfo(channel.dtype).max
         values = np.clip(variant.compute(clip), -largest, largest)
-        rounded = to_stored(values, values.shape, channel.dtype)
+        rounded = to_stored(values, channel.dtype)
         first, last = channel.row_range
         stored.append(rounded[first : last + 1])
     return stored

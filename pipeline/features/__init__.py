@@ -176,7 +176,7 @@ class Variant:
             rounded = kernels.spectrum.to_float16(values)
             if rounded is not None:
                 return rounded
-        return to_stored(values, values.shape, dtype)
+        return to_stored(values, dtype)
 
     def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
         """(rows, frames) for clips of this rate and length; raises Impossible."""
