@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.ranking import Difference, Ranking, rankings
-from featurestack.analysis.report_warnings import Evidence, warned
+from featurestack.analysis.report_warnings import WARNINGS, Evidence
 from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.tables import (
     Gain,
@@ -34,7 +34,6 @@ from featurestack.results.config import Choice
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
 
-State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Verdict = Literal["best", "tied", "clearly worse", "not compared"]
 
 HARDEST = 3  # classes with the lowest scores; equal ones all count
@@ -91,7 +90,6 @@ class Ranked:
 class Findings:
     """The facts that a report states about runs."""
 
-    state: State
     # those of reading first, then runs outside the main ranking
     problems: Sequence[Problem]
     warnings: Mapping[str, str]  # code in WARNINGS -> sentence
@@ -104,6 +102,20 @@ class Findings:
     groups: str  # the dataset's word for a group, '' for a source recording
     hardest: Mapping[str, float]  # the classes with the lowest scores of the best
     gains: Sequence[Gain]
+
+    @property
+    def state(self) -> Literal["none", "one", "untested", "chance", "tie", "winner"]:
+        """What can be said of the main ranking."""
+        main = self.main
+        if main is None:
+            return "none"
+        if not main.untested and not main.against_chance.clear:
+            return "chance"
+        if len(main.runs) == 1:
+            return "one"
+        if main.untested:
+            return "untested"
+        return "tie" if self.tied else "winner"
 
     @property
     def every(self) -> Sequence[Ranked]:
@@ -185,6 +197,7 @@ def findings(
     others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
     gains = ablations(main) if main else []
     evidence = Evidence(main, cache, checked, old_runs)
+    sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
     reports = {own.name: class_report(own.run) for own in [*ranked, *others]}
     hardest: dict[str, float] = {}
     if main:
@@ -192,9 +205,8 @@ def findings(
         scores = report.set_index("class")[main.metric.class_score]
         hardest = scores.nsmallest(HARDEST, keep="all").to_dict()
     return Findings(
-        state=state_of(main, tied=any(own.verdict == "tied" for own in ranked)),
         problems=[*problems, *set_apart(sets)],
-        warnings=warned(evidence),
+        warnings={code: text for code, text in sentences.items() if text},
         new_values=evidence.grave("price"),
         main=main,
         ranked=ranked,
@@ -243,19 +255,6 @@ def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
                 )
             problems.append(Problem(run.name, f"not compared: {why}"))
     return problems
-
-
-def state_of(main: Ranking | None, *, tied: bool) -> State:
-    """The state of the main ranking; `tied` if a run does not differ clearly."""
-    if main is None:
-        return "none"
-    if not main.untested and not main.against_chance.clear:
-        return "chance"
-    if len(main.runs) == 1:
-        return "one"
-    if main.untested:
-        return "untested"
-    return "tie" if tied else "winner"
 
 
 def ranked_in(ranking: Ranking) -> list[Ranked]:

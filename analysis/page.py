@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -181,8 +181,9 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def _of_known(text: Callable[..., str]) -> Callable[..., str]:
-    return lambda value, *digits: text(value, *digits) if pd.notna(value) else UNKNOWN
+def if_known(text: Callable[..., str], value: object, *digits: int) -> str:
+    """The text of a value, UNKNOWN for none."""
+    return text(value, *digits) if pd.notna(value) else UNKNOWN
 
 
 def breakable(text: object) -> Markup:
@@ -193,16 +194,19 @@ def breakable(text: object) -> Markup:
 
 CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
-    "percent": _of_known(quantities.percent),
-    "points": _of_known(quantities.points),
-    "unsigned": _of_known(sentences.unsigned),
-    "decimals": _of_known(lambda *given: quantities.rounded(*given).replace("-", "−")),
-    "count": _of_known(quantities.count),
-    "number": _of_known(
-        lambda value: quantities.rounded(value, 1).removesuffix(".0").replace("-", "−")
+    "percent": partial(if_known, quantities.percent),
+    "points": partial(if_known, quantities.points),
+    "unsigned": partial(if_known, sentences.unsigned),
+    "decimals": partial(
+        if_known, lambda *given: quantities.rounded(*given).replace("-", "−")
     ),
-    "seconds": _of_known(quantities.duration),
-    "p": _of_known(format_p),
+    "count": partial(if_known, quantities.count),
+    "number": partial(
+        if_known,
+        lambda value: quantities.rounded(value, 1).removesuffix(".0").replace("-", "−"),
+    ),
+    "seconds": partial(if_known, quantities.duration),
+    "p": partial(if_known, format_p),
 }
 
 

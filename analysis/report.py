@@ -47,7 +47,7 @@ class Built:
     remarks: list[str]
     next_command: str
     whole: bool  # False if anything damaged was left out
-    state: str  # `findings.State`
+    state: str  # `Findings.state`
     best: str  # name of the best run, '' without one
     leads: Mapping[str, str]  # heading -> sentences of the first screen
     paper: Sequence[str] = ()  # the document and the table for papers

@@ -7,7 +7,7 @@ shows the page behind the sentence; reference/generated/warnings.md is made of a
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
@@ -38,14 +38,12 @@ class Evidence:
     checked: Sequence[Attributes] = ()  # findings of `check`
     old_runs: int = 0  # number of runs of other data, which are left out
 
-    def of_check(self, kind: str) -> Iterator[Attributes]:
-        """The findings of one kind."""
-        return (finding for finding in self.checked if finding["kind"] == kind)
-
     def grave(self, kind: str) -> Attributes | None:
         """The first finding of a kind that `check` warns of."""
-        found = self.of_check(kind)
-        return next((own for own in found if own["severity"] == "warning"), None)
+        for found in self.checked:
+            if found["kind"] == kind and found["severity"] == "warning":
+                return found
+        return None
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
@@ -64,7 +62,7 @@ Find = Callable[[Evidence], str]
 
 
 @dataclass(frozen=True)
-class Warning:
+class _Warning:
     """A kind of warning."""
 
     title: str
@@ -77,23 +75,17 @@ class Warning:
         return inspect.getdoc(self.find) or ""
 
 
-WARNINGS: dict[str, Warning] = {}  # by code, in the order of a report
+WARNINGS: dict[str, _Warning] = {}  # by code, in the order of a report
 
 
 def warning(code: str, title: str, *, of_check: bool = False) -> Callable[[Find], Find]:
     """Decorator: find a warning in every report."""
 
     def enter(find: Find) -> Find:
-        WARNINGS[code] = Warning(title, find, of_check)
+        WARNINGS[code] = _Warning(title, find, of_check)
         return find
 
     return enter
-
-
-def warned(evidence: Evidence) -> dict[str, str]:
-    """Code -> sentence of every warning, those of `check` first."""
-    found = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
-    return {code: sentence for code, sentence in found.items() if sentence}
 
 
 @warning("W1", "The same audio in different folds", of_check=True)
@@ -102,7 +94,8 @@ def duplicates(evidence: Evidence) -> str:
     resampled. If one clip is trained on and the other tested, the model only has to
     remember it. Keep one clip of each pair, or give both one group, and train again.
     """
-    pairs = sum(own["count"] for own in evidence.of_check("duplicates_across_folds"))
+    kind = "duplicates_across_folds"
+    pairs = sum(own["count"] for own in evidence.checked if own["kind"] == kind)
     if not pairs:
         return ""
     return (

@@ -4,7 +4,6 @@ Every score is averaged over the seeds of a configuration, and is that of the te
 of all folds together.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, permutations
 from typing import Any
@@ -211,24 +210,19 @@ class Gain:
         }
 
 
-def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
-    """The pairs that differ only in features, without a set between them."""
+def ablations(ranking: Ranking) -> list[Gain]:
+    """The pairs of runs that differ only in features, by rank: a family of tests."""
+    runs = ranking.runs
     inside: dict[tuple[Run, Run], None] = {}
     for more, less in permutations(runs, 2):
         smaller = less.channels < more.channels
         if smaller and differing_options(less, more) == {"features"}:
             inside[less, more] = None
-    return [
+    pairs = [
         (less, more)
         for less, more in inside
         if not any({(less, run), (run, more)} <= inside.keys() for run in runs)
     ]
-
-
-def ablations(ranking: Ranking) -> list[Gain]:
-    """The pairs of runs that differ only in features, by rank: a family of tests."""
-    runs = ranking.runs
-    pairs = pairs_of_features(runs)
     places = [(runs.index(less), runs.index(more)) for less, more in pairs]
     gains = []
     for (less, more), difference in zip(pairs, ranking.compare(places)):
