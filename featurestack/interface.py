@@ -18,8 +18,8 @@ from featurestack.pipeline.options import ShowOptions, SourceOptions
 if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Audio
+    from matplotlib.figure import Figure
 
-    from featurestack.analysis.figures import NotebookFigure
     from featurestack.analysis.figures.drawn import FeatureMap
     from featurestack.features_cache.cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
@@ -270,7 +270,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
 
 
 @command
-def show(clip: "Clip", features: str = DRAWN) -> "NotebookFigure":
+def show(clip: "Clip", features: str = DRAWN) -> "Figure":
     """Features of a clip in one figure; `make show AUDIO=FILE` writes it as a PNG.
 
     Parameters
@@ -396,7 +396,7 @@ def predict_audio(
 
 
 @command
-def draw(name: str, **data: Any) -> "NotebookFigure":
+def draw(name: str, **data: Any) -> "Figure":
     """A figure of the report by its name.
 
     Parameters
@@ -430,7 +430,7 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
 
 
 @command
-def curves(trained: "RunFolder | Path | str") -> "NotebookFigure":
+def curves(trained: "RunFolder | Path | str") -> "Figure":
     """Learning curves of a run: mean accuracy and loss over the folds by epoch.
 
     Parameters
@@ -455,7 +455,7 @@ def curves(trained: "RunFolder | Path | str") -> "NotebookFigure":
 
 
 @command
-def confusion(trained: "RunFolder | Path | str") -> "NotebookFigure":
+def confusion(trained: "RunFolder | Path | str") -> "Figure":
     """Confusion matrix of a run's test predictions on all finished folds.
 
     Parameters

@@ -120,7 +120,7 @@ DOTS_PER_INCH = 110
 
 
 @dataclass(frozen=True)
-class Figure:
+class _Figure:
     """A drawing function, its caption and its height in inches."""
 
     caption: str
@@ -129,7 +129,7 @@ class Figure:
     pixels: bool  # consists of feature maps: the page shows one compressed image
 
 
-FIGURES: Registry[Figure] = Registry(
+FIGURES: Registry[_Figure] = Registry(
     "figure",
     others=[
         "featurestack.analysis.figures.drawn",
@@ -147,7 +147,7 @@ def figure(
     """
 
     def enter(draw: Draw) -> Draw:
-        FIGURES[draw.__name__.removeprefix("draw_")] = Figure(
+        FIGURES[draw.__name__.removeprefix("draw_")] = _Figure(
             caption, draw, height, pixels
         )
         return draw
@@ -209,7 +209,7 @@ def drawing() -> Iterator[None]:
         yield
 
 
-class NotebookFigure(mpl.Figure):
+class _NotebookFigure(mpl.Figure):
     """A figure that a notebook shows if it is a cell's last value."""
 
     def _repr_png_(self) -> bytes:
@@ -219,7 +219,7 @@ class NotebookFigure(mpl.Figure):
         return content.getvalue()
 
 
-def draw(name: str, **data: Any) -> NotebookFigure:
+def draw(name: str, **data: Any) -> _NotebookFigure:
     """Draw a figure of the report by its name, from its function's arguments."""
     entry = FIGURES[name]
     known = inspect.signature(entry.draw)
@@ -230,7 +230,7 @@ def draw(name: str, **data: Any) -> NotebookFigure:
         raise RequestError(f"{name}: {error}; it takes {', '.join(taken)}") from None
     with drawing():
         size = TEXT_WIDTH, entry.height(**data)
-        shown = NotebookFigure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
+        shown = _NotebookFigure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
         entry.draw(shown.add_subplot(), **data)
     return shown
 

@@ -54,7 +54,7 @@ TRIED = 12  # sets that are scored of each fold
 
 
 @dataclass(frozen=True)
-class Question:
+class _Question:
     """A question, before anything is done."""
 
     options: AnswerOptions
@@ -78,7 +78,7 @@ class Question:
         return self.options.runs / self.name / FOLDER
 
 
-def ask(options: AnswerOptions) -> Question:
+def ask(options: AnswerOptions) -> _Question:
     """The question of these options; RequestError if it cannot be answered."""
     from featurestack.pipeline.datasets.load import load
     from featurestack.pipeline.extraction_request import request
@@ -94,7 +94,7 @@ def ask(options: AnswerOptions) -> Question:
         refuse(options, cache.source, cache.settings["dataset"], cache.clips)
         stored = [cache[name] for name in cache.named(options.features)]
         kept = without_samples(options, stored)
-        return Question(options, command, None, kept, [], cache.clips)
+        return _Question(options, command, None, kept, [], cache.clips)
     refuse_unknown(options.features)
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.source, dataset.name, dataset.table)
@@ -109,7 +109,7 @@ def ask(options: AnswerOptions) -> Question:
     counts = missing(asked).todo.sum(axis=0)
     lacking = [spec.stored for spec, count in zip(kept, counts) if count]
     specs = [spec for spec in kept if spec.stored not in asked.read]
-    return Question(options, command, asked, specs, lacking, asked.clips)
+    return _Question(options, command, asked, specs, lacking, asked.clips)
 
 
 def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
@@ -150,7 +150,7 @@ def without_samples(
     return ranked
 
 
-def tell_time(question: Question) -> None:
+def tell_time(question: _Question) -> None:
     """Tell coarsely how long the steps will take; not if they were taken before."""
     if not question.lacking and (question.folder / "run.json").is_file():
         return

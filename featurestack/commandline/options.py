@@ -205,9 +205,6 @@ def value_of(
         ) from None
 
 
-Part = typing.TypeVar("Part", bound=Options)
-
-
 class DataOptions(Options):
     """The folder of datasets."""
 
@@ -325,7 +322,7 @@ def unfold(arguments: Sequence[str]) -> list[str]:
     return unfolded
 
 
-def part_of(options: Options, kind: type[Part], **others: Any) -> Part:
+def part_of(options: Options, kind: type[T], **others: Any) -> T:
     """The options of another class that have the same names here, and the others."""
     names = fields(kind).keys() & vars(options).keys()
     return kind(**{name: getattr(options, name) for name in names} | others)

@@ -16,7 +16,7 @@ from featurestack.commandline.options import Options, fields
 from featurestack.commandline.registry import Registry, object_at
 
 
-class Command(NamedTuple):
+class _Command(NamedTuple):
     """The action of a word.
 
     run      module:function of the command's options; an int is its exit status
@@ -33,128 +33,128 @@ class Command(NamedTuple):
 
 ALIASES = {"report": "analysis"}
 COMMANDS = {
-    "answer": Command(
+    "answer": _Command(
         "featurestack.answers.answer:make_answer",
         "featurestack.answers:AnswerOptions",
         "From a folder of sounds to the report: check, features, a choice, its run.",
     ),
-    "demo": Command(
+    "demo": _Command(
         "featurestack.answers.demo:demo",
         "featurestack.answers.demo:DemoOptions",
         "Synthesise a dataset, extract features, train ResNet-18 and an exact model,"
         " analyse.",
     ),
-    "data": Command(
+    "data": _Command(
         "featurestack.pipeline.datasets.summary:make_dataset",
         "featurestack.pipeline.options:AlterOptions",
         "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
         " altered copies.",
     ),
-    "events": Command(
+    "events": _Command(
         "featurestack.sound_events.dataset:make_events",
         "featurestack.sound_events.options:EventsCommand",
         "Make a dataset of recordings from annotation tables, trained and scored by the"
         " frame.",
     ),
-    "check": Command(
+    "check": _Command(
         "featurestack.checks.run:check_dataset",
         "featurestack.pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),
-    "show": Command(
+    "show": _Command(
         "featurestack.interface:show_command",
         "featurestack.pipeline.options:ShowOptions",
         "List the features, draw an audio file's, or describe a cache.",
     ),
-    "features": Command(
+    "features": _Command(
         "featurestack.pipeline.extract:extract_features",
         "featurestack.pipeline.options:FeaturesCommand",
         "Extract features of all clips into the cache in parallel; skip finished ones.",
     ),
-    "train": Command(
+    "train": _Command(
         "featurestack.train.run:train",
         "featurestack.train.options:TrainOptions",
         "Train all folds of every combination of feature sets, models and other"
         " options, from the cache; skip finished runs.",
     ),
-    "analysis": Command(
+    "analysis": _Command(
         "featurestack.analysis.command:analysis",
         "featurestack.analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
-    "importance": Command(
+    "importance": _Command(
         "featurestack.feature_importance.section:make_importance",
         "featurestack.feature_importance:ImportanceOptions",
         "Measure what each feature is worth by itself and with the others.",
     ),
-    "curve": Command(
+    "curve": _Command(
         "featurestack.feature_importance.fits:make_curve",
         "featurestack.feature_importance:CurveOptions",
         "Measure the score against the number of training recordings.",
     ),
-    "predict": Command(
+    "predict": _Command(
         "featurestack.predict.command:predict_audio",
         "featurestack.predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
-    "stress": Command(
+    "stress": _Command(
         "featurestack.robustness:make_stress",
         "featurestack.predict.options:StressOptions",
         "Predict a run's test clips again after noise, echoes, other levels: what"
         " breaks it.",
     ),
-    "listen": Command(
+    "listen": _Command(
         "featurestack.live:listen_live",
         "featurestack.predict.options:ListenOptions",
         "Predict the classes of live audio.",
         extra="live",
     ),
-    "verify": Command(
+    "verify": _Command(
         "featurestack.predict.command:verify",
         "featurestack.predict.options:VerifyOptions",
         "Check a cache for damage; RUN= compares a run's predictions with its weights.",
     ),
-    "bundle": Command(
+    "bundle": _Command(
         "featurestack.predict.bundle:make_bundle",
         "featurestack.predict.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
     ),
-    "export": Command(
+    "export": _Command(
         "featurestack.onnx:export_run",
         "featurestack.predict.options:ExportOptions",
         "Write the networks as one ONNX file, for programs without torch.",
         extra="onnx",
     ),
-    "runs": Command(
+    "runs": _Command(
         "featurestack.train.runs:list_runs",
         "featurestack.train.options:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
-    "remove": Command(
+    "remove": _Command(
         "featurestack.train.runs:remove_runs",
         "featurestack.train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
-    "models": Command(
+    "models": _Command(
         "featurestack.train.models.sizes:list_models",
         "featurestack.train.options:ModelsOptions",
         "List models with their sizes and augmentations, or one model's layers.",
     ),
-    "network": Command(
+    "network": _Command(
         "featurestack.embeddings.networks:network",
         "featurestack.embeddings:NetworkOptions",
         "List the pretrained networks, or fetch one to models/.",
     ),
 }
 if CLONE:
-    COMMANDS["bench"] = Command(
+    COMMANDS["bench"] = _Command(
         "bench.features:features",
         "bench.options:FeaturesBenchOptions",
         "Time extraction against librosa and audioFlux on this machine.",
     )
 
 
-def named(word: str) -> Command:
+def named(word: str) -> _Command:
     """The command of a word or an alias; RequestError for an unknown one."""
     return Registry("command", COMMANDS)[ALIASES.get(word, word)]
 
