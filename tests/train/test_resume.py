@@ -3,12 +3,12 @@ undisturbed one.
 """
 
 import multiprocessing
-import threading
 import time
 
 import pytest
 
 from featurestack.results.run_folder import claim_run
+from featurestack.storage import files
 from featurestack.storage.files import Lock
 from featurestack.train import checkpoint, run, trainer
 from featurestack.train.plan import make_plan
@@ -115,17 +115,21 @@ def test_a_checkpoint_has_the_rows_and_the_best_epoch_since_the_last_one(
 
 
 def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(
-    options, capsys
+    options, monkeypatch
 ):
     folder = make_plan(options).path / "fold1"
     claim_run(folder.parent, (1,))  # as the first process does
     folder.mkdir(parents=True)
     lock = Lock(folder / ".lock")
     assert lock.take()
-    end = threading.Timer(0.5, lock.release)  # the first process ends
-    end.start()
+    said = []
+
+    def first_ends(message):  # when the second one says that it waits
+        said.append(message)
+        lock.release()
+
+    monkeypatch.setattr(files, "tell", first_ends)
     trained = run.execute(change(options, folds=(1,)))
-    end.join()
     assert trained.finished == [1]
-    said = "is being trained by another process: this one waits"
-    assert said in capsys.readouterr().err
+    (waits,) = said
+    assert waits.endswith("is being trained by another process: this one waits")
