@@ -24,7 +24,7 @@ from torch import Tensor
 
 from featurestack.commandline.errors import UnreadableClips
 from featurestack.commandline.terminal import progress
-from featurestack.features_cache.cache import Cache, StoredFeature
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import Split
 from featurestack.results.config import StoredChannel
 from featurestack.train.augment import Channels
@@ -154,7 +154,17 @@ def describe_channels(
         elif channel.rows < FEWEST_ROWS:
             axis = "none"
         axes.append(axis)
-        numbers = channel_loudness(channel, feature, standard)
+        numbers = torch.zeros(3, channel.rows)  # per_decibel, exponent, zero
+        decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
+        scale = torch.from_numpy(standard.scale)
+        numbers[0] = decibel / scale
+        numbers[1] = exponent
+        numbers[2] = -torch.from_numpy(standard.centre) / scale
+        first_row, _ = channel.row_range
+        if feature.units == CEPSTRUM and first_row == 0:
+            parameters = feature.parameters
+            bands = parameters.get("n_mels") or parameters.get("n_bands", 0)
+            numbers[0, 0] = np.sqrt(bands) / scale[0]
         # two frames, because torch 2.13 resizes a single one wrongly: it repeats the
         # first row
         frames = numbers[..., None].repeat(1, 1, 2)
@@ -162,25 +172,6 @@ def describe_channels(
         loudness.append(resized[..., :1])
     stacked = torch.stack(loudness, dim=1)[:, None]  # (3, 1, C, H, 1)
     return Channels(tuple(axes), stacked.to(device), spec.timed)
-
-
-def channel_loudness(
-    channel: StoredChannel, feature: StoredFeature, statistics: Statistics
-) -> Tensor:
-    """(3, rows): per_decibel, exponent and zero of `Channels.loudness`."""
-    loudness = torch.zeros(3, channel.rows)
-    decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
-    centre = torch.from_numpy(statistics.centre)
-    scale = torch.from_numpy(statistics.scale)
-    loudness[0] = decibel / scale
-    loudness[1] = exponent
-    loudness[2] = -centre / scale
-    first_row, _ = channel.row_range
-    if feature.units == CEPSTRUM and first_row == 0:
-        parameters = feature.parameters
-        bands = parameters.get("n_mels") or parameters.get("n_bands", 0)
-        loudness[0, 0] = np.sqrt(bands) / scale[0]
-    return loudness
 
 
 # Batches: (B, D, H, W) float32 on the network's device, for clips given by position.

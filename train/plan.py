@@ -320,7 +320,8 @@ def hashed_content(
     if training.pretrained and weights.is_file():
         options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     content: dict[str, Any] = {"version": HASH_VERSION, "options": options}
-    if model.reads_all_values and not all(spec.timed):
+    all_values = model.kind.summarised or model.takes_planes
+    if all_values and not all(spec.timed):
         content["untimed"] = "all values"
     return content
 

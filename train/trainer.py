@@ -343,7 +343,7 @@ class Trainer:
         vars(self.early_stopping).update(unfinished["early_stopping"])
 
 
-class ExactTrainer(Trainer):
+class _ExactTrainer(Trainer):
     """An exact model: its only epoch is the solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
@@ -385,6 +385,6 @@ class ExactTrainer(Trainer):
 def trainer_of(plan: Plan) -> type[Trainer]:
     """The trainer of the plan's task and model."""
     if not plan.model.kind.in_steps:
-        return ExactTrainer
+        return _ExactTrainer
     own: type[Trainer] = object_at(plan.task.trainer)
     return own

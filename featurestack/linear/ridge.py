@@ -57,7 +57,7 @@ FALLING = 0.01  # share of the log loss between two strengths that is worth a se
 UNTESTED = 1e-3, (np.nan, 10.0, 0.0)
 
 
-class Solution(NamedTuple):
+class _Solution(NamedTuple):
     """A kernel, a strength, and the logits of answers: factor * (answers - offset)."""
 
     kernel: str
@@ -325,20 +325,20 @@ def choose(
     groups: NDArray[np.generic],
     tested: NDArray[np.bool_],
     log_loss: LogLoss,
-) -> Solution:
+) -> _Solution:
     """The kernel and strength of least log loss of the tested clips (N,), each
     recording left out.
     """
     root = np.sqrt(counts)[:, None]
 
-    def fitted(kernel: Kernel, strength: float) -> Solution:
+    def fitted(kernel: Kernel, strength: float) -> _Solution:
         penalty = len(targets) * strength
         dual, errors = kernel.solve(root * targets, penalty, groups)
         answers = targets - errors / root
         found = UNTESTED[1]
         if tested.any():
             found = log_loss(answers[tested], targets[tested], counts[tested])
-        return Solution(kernel.name, strength, *found, root * dual, answers)
+        return _Solution(kernel.name, strength, *found, root * dual, answers)
 
     if not tested.any():
         return fitted(kernels[0], UNTESTED[0])
@@ -350,7 +350,9 @@ def choose(
     return min(choices, key=lambda choice: choice.loss)
 
 
-def lowest(fitted: Callable[[float], Solution], first: int, *, every: bool) -> Solution:
+def lowest(
+    fitted: Callable[[float], _Solution], first: int, *, every: bool
+) -> _Solution:
     """The choice with the least loss, of every strength or downhill from the first."""
     at = cache(lambda place: fitted(float(STRENGTHS[place])))
     last = len(STRENGTHS) - 1
@@ -360,7 +362,7 @@ def lowest(fitted: Callable[[float], Solution], first: int, *, every: bool) -> S
     for step in (-1, 1):
         while 0 <= best + step <= last and at(best + step).loss < at(best).loss:
             best += step
-    chosen: Solution = at(best)
+    chosen: _Solution = at(best)
     if best not in (0, last):
         return chosen
     before = at(1 if best == 0 else last - 1)

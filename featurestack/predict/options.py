@@ -18,13 +18,13 @@ from featurestack.sound_events.options import DetectionOptions
 from featurestack.train.options import parse_number, require_device
 
 
-class ChosenRun(RunsOptions, DataOptions):
+class _ChosenRun(RunsOptions, DataOptions):
     """One run."""
 
     run: str = option("last", "a run's name, path or unique prefix, or last")
 
 
-class ComputingOptions(ChosenRun):
+class _ComputingOptions(_ChosenRun):
     """One run, and the device that computes."""
 
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
@@ -38,7 +38,7 @@ class ComputingOptions(ChosenRun):
         require_device(self.device)
 
 
-class TrainedOptions(ComputingOptions):
+class TrainedOptions(_ComputingOptions):
     """A trained model, and the device that computes."""
 
     run: str = option(
@@ -115,7 +115,7 @@ def class_thresholds(
     return {name: thresholds.get(name, 0.5) for name in classes}
 
 
-class StressOptions(ComputingOptions):
+class StressOptions(_ComputingOptions):
     """What breaks a run: its test clips after changes of their audio."""
 
     example = "RUN=last"
@@ -127,7 +127,7 @@ class StressOptions(ComputingOptions):
     )
 
 
-class VerifyOptions(ComputingOptions, DatasetOptions):
+class VerifyOptions(_ComputingOptions, DatasetOptions):
     """A cache to check for damage; or a run to predict its test clips again from its
     weights and the cache. Exit status 1 if anything differs.
     """
@@ -147,7 +147,7 @@ class VerifyOptions(ComputingOptions, DatasetOptions):
     )
 
 
-class BundleOptions(ChosenRun):
+class BundleOptions(_ChosenRun):
     """One file with the weights and configuration that prediction needs."""
 
     example = "RUN=last OUT=model.pt"
@@ -161,7 +161,7 @@ class BundleOptions(ChosenRun):
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
 
 
-class ExportOptions(ChosenRun):
+class ExportOptions(_ChosenRun):
     """The networks of a run as one file for other programs."""
 
     example = "RUN=last OUT=model.onnx"

@@ -23,7 +23,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +82,10 @@ class RunFolder:
     """
 
     path: Path
+    # fold -> predictions that were read
+    _tables: dict[int, pd.DataFrame] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -220,11 +224,6 @@ class RunFolder:
             with damage_named(file, remedy):
                 self._tables[fold] = _read_predictions(file, self.classes, self.task)
         return self._tables[fold]
-
-    @cached_property
-    def _tables(self) -> dict[int, pd.DataFrame]:
-        """Fold -> predictions that were read."""
-        return {}
 
     def scored(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"

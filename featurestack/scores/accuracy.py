@@ -6,6 +6,7 @@ Conventions as in `scores.metrics`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import lcm
 from typing import Any
 
@@ -17,10 +18,10 @@ from featurestack.features_cache.table import refuse_class_names
 from featurestack.scores.metrics import (
     DECIDED_COLUMNS,
     SMALLEST_PROBABILITY,
+    Evaluation,
     Floats,
     Ints,
     Labels,
-    Prediction,
     Probabilities,
     RankingMetric,
     TestedRun,
@@ -36,15 +37,15 @@ from featurestack.scores.tasks import Task
 # ---- scores of one set of predictions
 
 
-def accuracy(prediction: Prediction) -> float:
+def accuracy(evaluation: Evaluation) -> float:
     """Share of clips whose most probable class is the true one."""
-    correct = (prediction.labels & prediction.decided).any(axis=1)
+    correct = (evaluation.labels & evaluation.decided).any(axis=1)
     return float(correct.mean())
 
 
-def log_loss(prediction: Prediction) -> float:
+def log_loss(evaluation: Evaluation) -> float:
     """Mean negative natural logarithm of the true class's probability."""
-    of_true_class = prediction.probabilities[prediction.labels].astype(np.float64)
+    of_true_class = evaluation.probabilities[evaluation.labels].astype(np.float64)
     losses = -np.log(np.maximum(of_true_class, SMALLEST_PROBABILITY))
     return float(losses.mean())
 
@@ -152,15 +153,14 @@ ACCURACY = Accuracy(
 # ---- the tasks
 
 
+@dataclass(frozen=True)
 class Classes(Task):
     """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
 
-    metric: RankingMetric = ACCURACY
+    name: str
+    column: str
+    metric = ACCURACY
     multilabel = False
-
-    def __init__(self, name: str, column: str) -> None:
-        self.name = name
-        self.column = column
 
     def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
         names = table[self.column]

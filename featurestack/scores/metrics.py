@@ -90,7 +90,7 @@ def decision_scores(labels: Labels, decided: Labels) -> dict[str, Floats]:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Evaluation:
     """One set of predictions, and what several scores share: (N, K) each."""
 
     labels: Labels  # whether a clip has a class
@@ -110,17 +110,17 @@ class Prediction:
         return float(self.by_class[name][tested].mean()) if tested.any() else np.nan
 
 
-Scores = Mapping[str, Callable[[Prediction], float]]
+Scores = Mapping[str, Callable[[Evaluation], float]]
 
 
-def balanced_accuracy(prediction: Prediction) -> float:
+def balanced_accuracy(evaluation: Evaluation) -> float:
     """Mean recall over the classes, however many clips each has."""
-    return prediction.macro("recall")
+    return evaluation.macro("recall")
 
 
-def macro_f1(prediction: Prediction) -> float:
+def macro_f1(evaluation: Evaluation) -> float:
     """Mean F1 over the classes."""
-    return prediction.macro("f1")
+    return evaluation.macro("f1")
 
 
 def largest_first(values: NDArray[np.number]) -> Ints:
@@ -340,8 +340,8 @@ class RankingMetric(ABC):
         """Scores named as the columns of history.csv without val_ or test_."""
         labels = indicator(targets, probabilities.shape[-1])
         decided = decide(probabilities, self.threshold)
-        prediction = Prediction(labels, probabilities, decided, probabilities)
-        return {name: score(prediction) for name, score in self.history.items()}
+        evaluation = Evaluation(labels, probabilities, decided, probabilities)
+        return {name: score(evaluation) for name, score in self.history.items()}
 
     def of_fold(
         self, folder: Any, fold: int, split: str, selection: str
@@ -357,7 +357,7 @@ class RankingMetric(ABC):
         rows = []
         for tested in (*clips.values(), np.ones(len(run.folds), bool)):
             seeds = [
-                Prediction(run.labels[tested], *(part[tested] for part in of_seed))
+                Evaluation(run.labels[tested], *(part[tested] for part in of_seed))
                 for of_seed in each
             ]
             scores = {

@@ -25,10 +25,10 @@ from featurestack.scores.metrics import (
     DEFAULT_THRESHOLD,
     OF_CLIPS,
     SMALLEST_PROBABILITY,
+    Evaluation,
     Floats,
     Ints,
     Labels,
-    Prediction,
     Probabilities,
     RankingMetric,
     TestedRun,
@@ -52,20 +52,20 @@ SMALL = 1e-3  # less than the difference between a label and none
 # ---- scores of one set of predictions
 
 
-def mean_average_precision(prediction: Prediction) -> float:
+def mean_average_precision(evaluation: Evaluation) -> float:
     """Mean average precision of the classes; biased upwards in one fold."""
-    return ap.macro(ap.average_precision(prediction.labels, prediction.order))
+    return ap.macro(ap.average_precision(evaluation.labels, evaluation.order))
 
 
-def macro_auroc(prediction: Prediction) -> float:
+def macro_auroc(evaluation: Evaluation) -> float:
     """Mean over the classes of the area under the ROC curve."""
-    return ap.macro(ap.auroc(prediction.labels, prediction.order))
+    return ap.macro(ap.auroc(evaluation.labels, evaluation.order))
 
 
-def log_loss(prediction: Prediction) -> float:
+def log_loss(evaluation: Evaluation) -> float:
     """Mean binary cross-entropy."""
-    of_absence = 1 - prediction.probabilities.astype(np.float64)
-    true = np.where(prediction.labels, prediction.probabilities, of_absence)
+    of_absence = 1 - evaluation.probabilities.astype(np.float64)
+    true = np.where(evaluation.labels, evaluation.probabilities, of_absence)
     return float(-np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean())
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from featurestack.scores.accuracy import ACCURACY, fit_temperature, scaled
-from featurestack.scores.metrics import Prediction, decide, decision_scores, indicator
+from featurestack.scores.metrics import Evaluation, decide, decision_scores, indicator
 
 
 def test_scores_and_rows_of_history_agree_with_scikit_learn():
@@ -31,8 +31,8 @@ def test_scores_and_rows_of_history_agree_with_scikit_learn():
         "balanced_accuracy": recall,
         "log_loss": sklearn_metrics.log_loss(target, probabilities, labels=labels),
     }
-    prediction = Prediction(given, probabilities, decided, probabilities)
-    scores = {name: score(prediction) for name, score in ACCURACY.scores.items()}
+    evaluation = Evaluation(given, probabilities, decided, probabilities)
+    scores = {name: score(evaluation) for name, score in ACCURACY.scores.items()}
     assert scores == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {"recall": "balanced_accuracy", "f1": "macro_f1"}

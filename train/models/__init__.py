@@ -70,6 +70,7 @@ class Architecture:
     base: str  # its name without options
     kind: InputKind
     builder: Builder
+    takes_planes: bool  # whether the builder has the parameter `planes`
     augment: str  # the augmentations of AUGMENT=auto
     # how long a clip is (docs/howto/datasets.md); PADDING=auto then keeps padding
     reads_padding: bool
@@ -86,15 +87,6 @@ class Architecture:
     def own(self) -> bool:
         """Whether the user defined this model."""
         return not self.builder.__module__.startswith("featurestack.")
-
-    @property
-    def takes_planes(self) -> bool:
-        return "planes" in inspect.signature(self.builder).parameters
-
-    @property
-    def reads_all_values(self) -> bool:
-        """Whether a channel whose columns are not time enters with all its values."""
-        return self.kind.summarised or self.takes_planes
 
     @property
     def options(self) -> dict[str, float | str]:
@@ -235,8 +227,9 @@ def model(
 
     def entry(builder: Builder) -> Architecture:
         parameters = inspect.signature(builder)
+        takes_planes = "planes" in parameters.parameters
         given = ["channels", "classes", "shape"]
-        given += ["planes"] if "planes" in parameters.parameters else []
+        given += ["planes"] if takes_planes else []
         try:
             parameters.bind(*given)
         except TypeError as error:
@@ -244,7 +237,7 @@ def model(
                 f"MODEL={builder.__name__}: expected a function of channels, classes"
                 f" and shape, and after * of options with defaults ({error})"
             ) from None
-        return Architecture(builder.__name__, own, builder, *traits)
+        return Architecture(builder.__name__, own, builder, takes_planes, *traits)
 
     return MODELS.register(entry=entry)
 

@@ -130,7 +130,7 @@ class AclNet(nn.Module):
 # ---- DenseNet, ResNet
 
 
-class DenseBlock(nn.Module):
+class _DenseBlock(nn.Module):
     """`depth` layers that see all before them: inputs + depth * GROWTH channels."""
 
     def __init__(self, inputs: int, depth: int) -> None:
@@ -168,7 +168,7 @@ class DenseNet(nn.Module):
         )
         width = 64
         for i, depth in enumerate(depths, start=1):
-            self.features.add_module(f"denseblock{i}", DenseBlock(width, depth))
+            self.features.add_module(f"denseblock{i}", _DenseBlock(width, depth))
             width += depth * GROWTH
             if i < len(depths):
                 transition = named(  # half the channels, half the height and width
@@ -192,7 +192,7 @@ class DenseNet(nn.Module):
 Block = Callable[[int, int, int], nn.Module]  # (input channels, width, stride) -> block
 
 
-class Residual(nn.Sequential):
+class _Residual(nn.Sequential):
     """Layers in a row; the last one is the shortcut around the others."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -203,9 +203,9 @@ class Residual(nn.Sequential):
         return torch.relu_(out + shortcut(x))
 
 
-def basic_block(inputs: int, width: int, stride: int) -> Residual:
+def basic_block(inputs: int, width: int, stride: int) -> _Residual:
     """Two 3x3 convolutions and a shortcut, to `width` channels."""
-    return Residual(
+    return _Residual(
         OrderedDict(
             conv1=nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False),
             bn1=nn.BatchNorm2d(width),
@@ -217,12 +217,12 @@ def basic_block(inputs: int, width: int, stride: int) -> Residual:
     )
 
 
-def bottleneck(inputs: int, width: int, stride: int) -> Residual:
+def bottleneck(inputs: int, width: int, stride: int) -> _Residual:
     """1x1, 3x3, 1x1 and a shortcut, to 4 * width channels.
 
     The stride is in the 3x3, as in torchvision ("v1.5": +0.5 % top-1).
     """
-    return Residual(
+    return _Residual(
         OrderedDict(
             conv1=nn.Conv2d(inputs, width, 1, bias=False),
             bn1=nn.BatchNorm2d(width),
