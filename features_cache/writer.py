@@ -216,17 +216,17 @@ def write_batch(
     batch  (row in the files, its (place of the feature in `files`, values, state))
     """
     with ExitStack() as opened:
-        descriptors = []
-        for file in files:
-            descriptors.append(os.open(file.path, os.O_RDWR))
-            opened.callback(os.close, descriptors[-1])
         try:
             run = Lock(claim.marker, create=False)
             opened.callback(run.release)
             writing = Lock(claim.writing, create=False)
             opened.callback(writing.release)
-        except FileNotFoundError:
+        except FileNotFoundError:  # also on a machine that does not see the cache
             raise RunIsGone from None
+        descriptors = []
+        for file in files:
+            descriptors.append(os.open(file.path, os.O_RDWR))
+            opened.callback(os.close, descriptors[-1])
         for row, clips in batch:
             writing.take(shared=True, wait=True)
             # granted only if the run is gone

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,8 +92,10 @@ def test_a_worker_stops_when_its_run_is_gone(cache, file):
     with pytest.raises(RunIsGone):  # after the first clip
         write_batch([file], ours, batch(lambda: run.__exit__(None, None, None)))
     assert file.map(state=True)[:2].tolist() == [state, 0]
+    # on a machine that does not see the cache, the files are not there either
+    elsewhere = replace(file, path=file.path.with_name("unseen.h5"))
     with pytest.raises(RunIsGone):
-        write_batch([file], ours, batch())
+        write_batch([elsewhere], ours, batch())
     ours.marker.touch()
     ours.writing.touch()  # a dead run's, not removed yet
     with pytest.raises(RunIsGone):
