@@ -306,7 +306,7 @@ def clips_by_fold(cache: Cache) -> pd.DataFrame:
     each = by_label(originals(cache.clips))
     counts = pd.crosstab([each["category"], each["label"]], each["fold"])
     counts = counts.droplevel(0).rename(index={"": "(none)"})
-    return counts.rename(columns=lambda fold: f"fold{fold}").reset_index()
+    return counts.add_prefix("fold").reset_index()
 
 
 # ---- the error browser, whose data the page's script reads as one object:

@@ -9,7 +9,6 @@ difference to the best run is zero or below. A known interval excludes zero exac
 the verdict is clear.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -146,11 +145,6 @@ class Findings:
         return self.main.metric.title if self.main else ACCURACY.title
 
     @property
-    def chance(self) -> float:
-        """The score of a prediction that knows nothing."""
-        return self.main.chance if self.main else np.nan
-
-    @property
     def choice(self) -> Choice | None:
         """The best, if it is a choice of features inside the folds."""
         return self.main.best.choice if self.main else None
@@ -226,11 +220,11 @@ def tables_of(
 ) -> dict[str, pd.DataFrame]:
     """The tables of a report, of all runs and of each."""
     comparison = pd.DataFrame([own.row() for own in every])
+    named = comparison.columns.str.replace("^accuracy", main.metric.name, regex=True)
+    comparison.columns = named
     options = [{"run": own.name, **settings(own.run)} for own in every]
     tables = {
-        "comparison": comparison.rename(
-            columns=lambda name: re.sub("^accuracy", main.metric.name, name)
-        ),
+        "comparison": comparison,
         "settings": pd.DataFrame(options).fillna(""),
     }
     if gains:

@@ -50,16 +50,6 @@ def imprint() -> str:
     )
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A row of the first screen's chart; hollow if its `kind` is tied."""
-
-    name: str
-    score: Estimate
-    kind: str  # best | tied | clearly worse | not compared | alone
-    run: str = ""
-
-
 @dataclass(frozen=True, eq=False)
 class Section:
     """A section of the page."""
@@ -75,7 +65,9 @@ class Section:
     leads: Mapping[str, str] = field(default_factory=dict)
     # the command to propose next, and its reason, in place of the report's own
     proposal: tuple[str, str] | None = None
-    chart: Sequence[Bar] = ()  # in the place of the first screen's own
+    # name, score, verdict (hollow if tied) and run, '' for none, of each row of a chart
+    # in the place of the first screen's own
+    chart: Sequence[tuple[str, Estimate, str, str]] = ()
 
 
 @dataclass(eq=False)
@@ -158,7 +150,6 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {
         **CELLS,
-        "cell": lambda value, kind: CELLS[kind](value),
         # The sort key of a number: '' if it is unknown, which stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": quantities.counted,
@@ -174,6 +165,7 @@ def environment() -> jinja2.Environment:
         "known": pd.notna,
         "imprint": imprint,
         "FIRST_ROWS": FIRST_ROWS,
+        "CELLS": CELLS,
         "WARNINGS": WARNINGS,
     }
     compact = {"ensure_ascii": False, "separators": (",", ":")}

@@ -117,15 +117,12 @@ class Ranking:
         by_setting: dict[str, list[int]] = {}
         for place, run in enumerate(self.runs):
             if run.trained:
-                by_setting.setdefault(self.setting_of(run), []).append(place)
+                own = setting(run, self.runs, {"tag"})
+                by_setting.setdefault(own, []).append(place)
         for places in by_setting.values():  # the setting of the highest run comes first
             if len({self.runs[place].features for place in places}) > 1:
                 return places
         return []
-
-    def setting_of(self, run: Run) -> str:
-        """The model of a run, and the options that differ among the runs of it."""
-        return setting(run, self.runs, {"tag"})
 
     @property
     def folds(self) -> Ints:
@@ -296,6 +293,11 @@ def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
     # a table of predictions does not say how its model was selected
     imported = run.imported or other.imported
+    # the validation and the epoch that counts; if unknown the whole `protocol`
+    protocols = [
+        f"{own.config.val}, {own.checkpoint}" if own.config.val else own.protocol
+        for own in (run, other)
+    ]
     same_ids = np.array_equal(run.clip_ids, other.clip_ids)
     differing = {
         "dataset": run.dataset != other.dataset,
@@ -306,6 +308,6 @@ def reason_apart(run: Run, other: Run) -> str:
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
         "audio or features": not same_cache(run, other),
-        "protocol": run.selection_protocol != other.selection_protocol and not imported,
+        "protocol": protocols[0] != protocols[1] and not imported,
     }
     return next((reason for reason, found in differing.items() if found), "")

@@ -107,12 +107,6 @@ class Run(TestedRun):
         return max(folder.config.joined_from for folder in self.folders)
 
     @property
-    def selection_protocol(self) -> str:
-        """The validation and the epoch that counts; if unknown the whole `protocol`."""
-        val = self.config.val
-        return f"{val}, {self.checkpoint}" if val else self.protocol
-
-    @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(folder.config.seed for folder in self.folders)
 

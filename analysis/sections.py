@@ -22,7 +22,7 @@ from featurestack.analysis.clips import (
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.next_run import training_of
-from featurestack.analysis.page import SHOWN_RUNS, Bar, Page, Section
+from featurestack.analysis.page import SHOWN_RUNS, Page, Section
 from featurestack.analysis.tables import (
     accuracy_by_recording,
     classes_shown,
@@ -66,10 +66,10 @@ def first_screen(page: Page) -> Section:
     best = found.best.run
     charts = (section.chart for section in page.sections if section.chart)
     chart = next(charts, None) or [
-        Bar(own.label, own.score, own.verdict, own.name) for own in found.ranked
+        (own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
-    ends = [(bar.score.value, bar.score.low, bar.score.high) for bar in chart]
-    tens = 10 * np.array([*ends, (found.chance, np.nan, np.nan)])
+    ends = [(score.value, score.low, score.high) for _, score, *_ in chart]
+    tens = 10 * np.array([*ends, (found.main.chance, np.nan, np.nan)])
     low, high = int(np.floor(np.nanmin(tens))), int(np.ceil(np.nanmax(tens)))
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
     values |= {"chart": chart, "ticks": ticks}
@@ -89,10 +89,11 @@ def first_screen(page: Page) -> Section:
 def comparison(page: Page) -> Section:
     """The runs next to each other; a single one has a figure for papers only."""
     found = page.found
+    assert found.main, "runs that are compared have a ranking"
     if page.writer.for_print:
         shown = found.ranked[:SETS_SHOWN]
         bars = [(own.label, own.score, own.verdict != "tied") for own in shown]
-        given = {"line": found.chance, "label": f"{found.score}, %"}
+        given = {"line": found.main.chance, "label": f"{found.score}, %"}
         submit_intervals(
             page.writer, "accuracy_by_set", "accuracy_by_set", bars, **given
         )

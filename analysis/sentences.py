@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from itertools import groupby
 
 from featurestack.analysis.findings import Findings, Ranked
-from featurestack.analysis.ranking import Ranking
+from featurestack.analysis.ranking import Ranking, setting
 from featurestack.commandline.quantities import (
     counted,
     is_or_are,
@@ -93,7 +93,8 @@ def advice(f: Findings) -> str:
     if f.choice:  # of all folds together
         use = f"{f.choice.recommended} with {f.choice.recommended_model}"
     elif main.best.trained:
-        use = f"{main.best.features} with {main.setting_of(main.best)}"
+        how = setting(main.best, main.runs, {"tag"})
+        use = f"{main.best.features} with {how}"
     if f.state == "untested" and not f.choice:
         why = f"Too few {plural(f.group)} for a verdict"
         if main.best.joined_from:
@@ -253,7 +254,7 @@ def features(f: Findings) -> str:
     if not alike or len(alike) == len(f.ranked):
         return ""
     first, second, *_ = alike
-    model = ranking_of(f).setting_of(first.run)
+    model = setting(first.run, ranking_of(f).runs, {"tag"})
     text = f"Of the {len(alike)} feature sets trained with {model}"
     most = f"the highest {f.score}, {percent(first.score.value)} %"
     names = first.run.features, second.run.features
@@ -332,7 +333,7 @@ def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
 def chance(f: Findings) -> str:
     """What a prediction that knows nothing gets."""
     main = ranking_of(f)
-    text = f"Chance, {percent(f.chance)} %, is {main.metric.chance_meaning}"
+    text = f"Chance, {percent(main.chance)} %, is {main.metric.chance_meaning}"
     if main.uneven:
         constant = percent(main.against_chance.chance)
         text += f"; every constant prediction has {constant} % balanced accuracy"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.page import Bar, Page, Section
+from featurestack.analysis.page import Page, Section
 from featurestack.answers import CHOSEN, FEATURE_COLUMNS, NEXT, NUMBERS, SINGLE
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import without
@@ -77,17 +77,19 @@ def proposed(page: Page, config: Choice, clips: int) -> tuple[str, str] | None:
     return make_command("answer", *given), "tries other features"
 
 
-def chart(found: Findings, features: pd.DataFrame) -> list[Bar]:
+def chart(
+    found: Findings, features: pd.DataFrame
+) -> list[tuple[str, Estimate, str, str]]:
     """The first screen's chart: the choice and other runs, then the first single
     features, each with its interval.
     """
     bars = []
     for own in found.ranked:
         name = f"{own.run.features} ({own.run.model})"
-        bars.append(Bar(name, own.score, own.verdict, own.name))
+        bars.append((name, own.score, str(own.verdict), own.name))
     for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
         score = Estimate(row.alone, row.low, row.high)
-        bars.append(Bar(f"{row.feature} by itself (ridge)", score, "by itself"))
+        bars.append((f"{row.feature} by itself (ridge)", score, "by itself", ""))
     return bars
 
 

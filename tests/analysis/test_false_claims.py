@@ -41,7 +41,7 @@ def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
     run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
     found = findings([run])
     assert found.state == state
-    assert found.best.score.value < found.chance == pytest.approx(0.9)
+    assert found.best.score.value < found.main.chance == pytest.approx(0.9)
 
 
 def test_an_interval_of_map_excludes_zero_exactly_if_the_difference_is_clear():

@@ -19,7 +19,7 @@ def test_uneven_classes_are_a_warning(hand_run):
     found = findings([hand_run("mel", ["dog", "rain"], rows)])
     assert found.warnings["W8"].startswith("The classes are uneven, 21 to 79 clips")
     assert found.state == "chance" and found.main.against_chance.p > 0.4
-    assert found.chance == pytest.approx(0.79)
+    assert found.main.chance == pytest.approx(0.79)
 
 
 def test_every_table_that_has_rows(made):

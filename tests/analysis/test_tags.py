@@ -69,7 +69,7 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     assert found.best.run.features == "mel"
     assert found.best.score.low < expected < found.best.score.high
     random_ranks = random_rank_precision(best.labels, best.folds)
-    assert found.chance == pytest.approx(random_ranks.mean())
+    assert found.main.chance == pytest.approx(random_ranks.mean())
     alone = findings(loaded[:1])
     assert "The mAP is clearly better than chance" in sentences.sure(alone)
     assert found.main.against_chance.p < 0.01
