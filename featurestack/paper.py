@@ -15,6 +15,7 @@ from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.commandline import VERSION
 from featurestack.features_cache.cache import Cache
+from featurestack.results.training_options import DECAY
 from featurestack.storage.own_files import OwnFiles
 
 TEMPLATES = Path(page.__file__).parent / "templates" / "paper"
@@ -86,7 +87,8 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-    text = page.render("paper/methods.txt", f=found, seconds=seconds, version=VERSION)
+    given = {"f": found, "seconds": seconds, "version": VERSION, "decay": DECAY}
+    text = page.render("paper/methods.txt", **given)
     return " ".join(text.split())
 
 

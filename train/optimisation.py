@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from featurestack.commandline.terminal import tell_once
-from featurestack.results.training_options import Training
+from featurestack.results.training_options import DECAY, Training
 from featurestack.scores.metrics import Floats, Ints
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
@@ -31,8 +31,6 @@ Record: TypeAlias = Callable[[Work], tuple[tuple[Any, ...], Callable[[], None]]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 MOMENTUM = 0.9  # sgd's, by Nesterov
-# weight decay by optimiser
-DECAY = {"adamw": 5e-2, "sgd": 5e-4}
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 LOADED_SHARE = 0.2  # of the learning rate, for the layers that WEIGHTS filled
 

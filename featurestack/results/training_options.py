@@ -21,6 +21,7 @@ Device = Literal["cpu", "cuda", "mps"]
 Needs = Literal["steps", "grid", "padding", "balance"]
 
 of_networks = functools.partial(option, needs="steps")
+DECAY = {"adamw": 0.05, "sgd": 0.0005}  # weight decay by optimiser
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
 
