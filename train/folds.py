@@ -327,9 +327,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     """Messages about clips that lack features or cannot be read, and about padding;
     RequestError if the run has begun with clips that cannot be read any more.
     """
-    remedy = plan.cache.remedy(
-        " ".join(dict.fromkeys(channel.stored for channel in plan.input.channels))
-    )
+    stored = [*dict.fromkeys(channel.stored for channel in plan.input.channels)]
     if plan.begun:
         known = {*RunFolder(plan.path).config.left_out}
         damaged = [clip for clip in plan.left_out if clip not in known]
@@ -337,31 +335,32 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
             raise RequestError(
                 f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
                 f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
-                f" {remedy}, or give TAG=… for a run without them"
+                f" {plan.cache.remedy(' '.join(stored))}, or give TAG=… for a run"
+                " without them"
             )
     lines = []
-    readable = plan.cache.readable(plan.channel_names)
-    failed = failed_clips(plan.cache.folder)
+    absent = plan.cache.clips["clip_id"].drop(plan.table.index)
     unreadable: set[str] = set()
-    for name in (WHOLE, *(channel.stored for channel in plan.input.channels)):
-        unreadable |= failed.get(name, set())
-    is_unreadable = plan.cache.clips["clip_id"].isin(unreadable) & ~readable
-    if is_unreadable.any():
+    if len(absent):
+        failed = failed_clips(plan.cache.folder)
+        for name in (WHOLE, *stored):
+            unreadable |= failed.get(name, set())
+    if failing := int(absent.isin(unreadable).sum()):
         lines.append(
-            f"{counted(int(is_unreadable.sum()), 'clip')} left out: unreadable"
+            f"{counted(failing, 'clip')} left out: unreadable"
             f" ({plan.cache.folder / FAILURES})"
         )
-    lacking = int((~readable & ~is_unreadable).sum())
-    if lacking:
+    if lacking := len(absent) - failing:
         lines.append(
             f"{counted(lacking, 'clip')} left out: the cache lacks"
-            f" {plan.training.features} for them; {remedy}"
+            f" {plan.training.features} for them;"
+            f" {plan.cache.remedy(' '.join(stored))}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]
         reasons = "; ".join(f"{clip}: {reason}" for clip, reason in named)
-        again = f"{make_command('features')} computes damaged ones again"
-        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {again}")
+        remedy = f"{make_command('features')} computes damaged ones again"
+        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {remedy}")
     if plan.input.drop_padding:
         share = 1 - plan.cache.filled[plan.table.index].mean()
         lines.append(

@@ -40,7 +40,7 @@ class Objective:
     """The loss, and the training score of an epoch: cross-entropy and accuracy, or of
     several labels a clip binary cross-entropy and mAP.
 
-    Conventions: logits (B, M, K) of M networks, targets y (B, K). The classes share
+    Conventions: logits (B, M * K) of M networks, targets y (B, K). The classes share
     `smoothing` of a target evenly (Szegedy et al. 2016).
     """
 
@@ -48,7 +48,7 @@ class Objective:
 
     def loss(
         self,
-        networks: Tensor,
+        logits: Tensor,
         y: Tensor,
         weight: Tensor | None = None,
         smoothing: float = SMOOTHING,
@@ -58,6 +58,8 @@ class Objective:
         each class's term of the cross-entropy, which pulls a clip towards the rare
         classes that smoothing adds to its target.
         """
+        # (B, M, K): each network has a loss of its own
+        networks = logits.view(len(y), -1, y.shape[1])
         uniform = torch.full_like(y, 1 / y.shape[1])
         smooth = y.lerp(uniform, smoothing)
         targets = smooth[:, None].expand_as(networks).flatten(0, 1)  # (B * M, K)
@@ -74,7 +76,8 @@ class Objective:
         return (clip_weights * losses).mean()
 
     def observed(self, y: Tensor, logits: Tensor) -> Tensor:
-        """The numbers of a batch that `score` needs, from targets and logits (B, K)."""
+        """The numbers of a batch that `score` needs, of the networks' mean."""
+        logits = logits.view(len(y), -1, y.shape[1]).mean(1)
         if self.multilabel:
             return torch.stack([y, logits])
         correct = logits.argmax(1) == y.argmax(1)

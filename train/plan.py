@@ -168,21 +168,6 @@ def find_clips(
     return table
 
 
-def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> Task:
-    """The task of these clips: TASK=auto is a task that claims the cache, tags if any
-    clip has several labels or none, else classes.
-    """
-    fitting = "tags" if has_tags(table) else "classes"
-    if asked == "classes" != fitting:
-        raise RequestError(
-            "TASK=classes needs one label per clip, and clips have several labels or"
-            " none: give TASK=tags"
-        )
-    if asked == "auto":
-        asked = claiming_name(cache.source) or fitting
-    return task_of(asked)
-
-
 # ---- the options
 
 
@@ -371,7 +356,18 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     features = find_features(cache, asked.features)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
-    task = choose_task(asked.task, cache, table)
+    # TASK=auto is a task that claims the cache, tags if any clip has several labels or
+    # none, else classes
+    fitting = "tags" if has_tags(table) else "classes"
+    if asked.task == "classes" != fitting:
+        raise RequestError(
+            "TASK=classes needs one label per clip, and clips have several labels or"
+            " none: give TASK=tags"
+        )
+    wanted = asked.task
+    if wanted == "auto":
+        wanted = claiming_name(cache.source) or fitting
+    task = task_of(wanted)
     name = task.model if asked.model == RunOptions.model else asked.model
     model = choose_model(name, channels, task)
     task.refuse(table, channels)

@@ -84,6 +84,7 @@ class Trainer:
     """One fold's network and all that changes while it trains."""
 
     captured = True  # a card's steps are captured, where the network can be
+    scores_steps = True  # the training score is that of an epoch's steps
 
     def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         self.plan = data.plan
@@ -205,7 +206,8 @@ class Trainer:
             rate = learning_rate(self.training, number, step, lowered)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
-            observed.append(self.observe(targets, logits))
+            if self.scores_steps:
+                observed.append(self.objective.observed(targets, logits))
             if len(losses) % CHECK_STEPS == 0:
                 self.refuse_divergence(losses)
         self.refuse_divergence(losses)
@@ -213,7 +215,10 @@ class Trainer:
         seconds = time.perf_counter() - start
         row = {"epoch": self.epoch + 1, "lr": rate, "seconds": seconds}
         row["train_loss"] = torch.stack(losses).mean().item()
-        return row | self.train_scores(observed)
+        if self.scores_steps:
+            name = f"train_{self.plan.task.metric.name}"
+            row[name] = self.objective.score(observed)
+        return row
 
     def steps(self, batches: Sequence[Positions]) -> int:
         """The number of steps of an epoch with these batches."""
@@ -229,18 +234,7 @@ class Trainer:
 
     def loss(self, logits: Tensor, targets: Any) -> Tensor:
         """The mean loss of a step's logits (B, M * K) for its targets (B, K)."""
-        # (B, M, K): each network has a loss of its own
-        networks = logits.view(len(logits), -1, targets.shape[1])
-        return self.objective.loss(networks, targets, self.class_weights)
-
-    def observe(self, targets: Any, logits: Tensor) -> Tensor:
-        """The part of a step that `train_scores` needs."""
-        networks = logits.view(len(logits), -1, targets.shape[1])
-        return self.objective.observed(targets, networks.mean(1))
-
-    def train_scores(self, observed: Sequence[Tensor]) -> dict[str, float]:
-        """The training scores of an epoch by column of history.csv."""
-        return {f"train_{self.plan.task.metric.name}": self.objective.score(observed)}
+        return self.objective.loss(logits, targets, self.class_weights)
 
     def step(self, x: Tensor, targets: Any, rate: float) -> tuple[Tensor, Tensor]:
         """One training step on a batch; returns the loss and the logits."""

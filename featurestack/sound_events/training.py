@@ -232,6 +232,7 @@ class FrameTrainer(Trainer):
 
     network: FrameModel
     captured = False  # its targets are no single tensor
+    scores_steps = False  # an epoch draws parts of recordings
 
     def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         super().__init__(data, network, compute)
@@ -297,13 +298,6 @@ class FrameTrainer(Trainer):
 
     def loss(self, logits: Tensor, targets: FrameTargets) -> Tensor:
         return self.network.loss(logits, *targets, SMOOTHING)
-
-    def observe(self, targets: Any, logits: Tensor) -> Tensor:
-        return logits.new_empty(0)
-
-    def train_scores(self, observed: Sequence[Tensor]) -> dict[str, float]:
-        """None: an epoch draws parts of recordings."""
-        return {}
 
     def frame_answers(self, clips: Positions) -> NDArray[np.float32]:
         """(n, T, K) probabilities of frames."""
