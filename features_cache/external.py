@@ -20,7 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.hdf5 import AXES, FeatureSpec, fingerprints, state_word
+from featurestack.features_cache.hdf5 import (
+    AXES,
+    FeatureSpec,
+    fingerprints,
+    state_word,
+    to_stored,
+)
 from featurestack.features_cache.index import refresh
 from featurestack.features_cache.names import (
     EXTERNAL,
@@ -30,7 +36,7 @@ from featurestack.features_cache.names import (
     parse_channel,
 )
 from featurestack.features_cache.table import complete, with_sources
-from featurestack.features_cache.writer import install, to_stored
+from featurestack.features_cache.writer import install
 
 VALUES_HASH = "values_hash"  # among the recorded parameters
 

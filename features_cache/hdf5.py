@@ -257,6 +257,17 @@ def _hash(text: str) -> int:
     return int.from_bytes(digest, "little")
 
 
+def to_stored(values: NDArray, dtype: DTypeLike) -> NDArray:
+    """The values cast to the stored type; ValueError for no number, or too large."""
+    if wrong := int((~np.isfinite(values)).sum()):
+        what = "value" if wrong == 1 else "values"
+        raise ValueError(f"{wrong:,} {what} NaN or infinite")
+    largest = np.abs(values).max(initial=0)
+    if largest > np.finfo(dtype).max:
+        raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")
+    return np.ascontiguousarray(values, dtype)
+
+
 def state_word(fingerprint: int, values: NDArray) -> int:
     """The state word of a clip that is done with these values."""
     return fingerprint << int(FINGERPRINT) | zlib.crc32(values.data)

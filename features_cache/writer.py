@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import cpu_count
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import DamagedFile, RequestError
 from featurestack.commandline.quantities import counted, size
@@ -236,17 +236,6 @@ def write_batch(
             for feature, values, state in clips:
                 files[feature].write_clip(descriptors[feature], row, values, state)
             writing.drop()
-
-
-def to_stored(values: NDArray, dtype: DTypeLike) -> NDArray:
-    """The values cast to the stored type; ValueError for no number, or too large."""
-    if wrong := int((~np.isfinite(values)).sum()):
-        what = "value" if wrong == 1 else "values"
-        raise ValueError(f"{wrong:,} {what} NaN or infinite")
-    largest = np.abs(values).max(initial=0)
-    if largest > np.finfo(dtype).max:
-        raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")
-    return np.ascontiguousarray(values, dtype)
 
 
 @contextmanager

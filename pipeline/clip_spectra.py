@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from featurestack.features_cache.writer import to_stored
+from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import kernels
 from featurestack.pipeline.audio import resample
 from featurestack.pipeline.parameters import (

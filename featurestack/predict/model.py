@@ -24,8 +24,8 @@ from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, needed
 from featurestack.commandline.options import Auto
 from featurestack.commandline.quantities import counted, is_or_are
+from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import dataset_name, parse_channel
-from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
 from featurestack.pipeline.clip_spectra import Clip

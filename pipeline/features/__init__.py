@@ -21,8 +21,8 @@ import numpy as np
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.registry import Registry
+from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
-from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (

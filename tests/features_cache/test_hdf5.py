@@ -18,6 +18,7 @@ from featurestack.features_cache.hdf5 import (
     clip_keys,
     fingerprints,
     read_header,
+    to_stored,
 )
 
 UNCHUNKED = {"values", "state"}
@@ -98,6 +99,18 @@ def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes)
     assert file.map(state=True)[3] == (0 if writes else before[1][3])
     for now, then in zip((file.map(), file.map(state=True)), before):
         assert np.array_equal(np.delete(now, 3, 0), np.delete(then, 3, 0))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([[0, np.inf], [np.nan, 0]]), "2 values NaN or infinite$"),
+        (np.full((2, 2), -70000.0), "70000 overflows float16; DTYPE=float32"),
+    ],
+)
+def test_what_cannot_be_stored_is_reported(values, message):
+    with pytest.raises(ValueError, match=message):
+        to_stored(values, "float16")
 
 
 CLIP = {"clip_id": "a", "source_hash": "00ff"}

@@ -1,9 +1,8 @@
-"""Writing: values that can be stored, and clips that a file already holds."""
+"""Writing: the clips that a file already holds, and its lock meanwhile."""
 
 import os
 
 import numpy as np
-import pytest
 
 from featurestack.features_cache.hdf5 import FeatureSpec, lock
 from featurestack.features_cache.index import note_verified, read_index
@@ -11,7 +10,6 @@ from featurestack.features_cache.writer import (
     Wanted,
     cache_writer,
     missing,
-    to_stored,
     written_to,
 )
 from tests.features_cache.conftest import CLIPS
@@ -24,18 +22,6 @@ def whole(cache, spec):
     every = slice(0, len(clips))
     given = {"clips": clips, "settings": settings, "specs": (spec,), "part": every}
     return Wanted(folder=cache.folder, read_only=False, **given)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (np.array([[0, np.inf], [np.nan, 0]]), "2 values NaN or infinite$"),
-        (np.full((2, 2), -70000.0), "70000 overflows float16; DTYPE=float32"),
-    ],
-)
-def test_what_cannot_be_stored_is_reported(values, message):
-    with pytest.raises(ValueError, match=message):
-        to_stored(values, "float16")
 
 
 def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(

@@ -87,12 +87,12 @@ FAULTS: dict[str, Fault] = {
     "overflow_stored": Fault(  # values beyond the type's range are stored as infinity
         "if largest > np.finfo(dtype).max:",
         "if largest < 0:",
-        f"{CACHE}test_writer.py {CACHE}test_external.py",
+        f"{CACHE}test_hdf5.py {CACHE}test_external.py",
     ),
     "not_finite_stored": Fault(  # NaN is stored
         "if wrong := int((~np.isfinite(values)).sum()):",
         "if wrong := int((~np.isfinite(values)).all()):",
-        f"{CACHE}test_writer.py {CACHE}test_external.py",
+        f"{CACHE}test_hdf5.py {CACHE}test_external.py",
     ),
     "damage_refused_once": Fault(  # a damaged clip is served when it is read again
         "self.checked[doubtful] = np.where(status.done, status.states, 0)",
