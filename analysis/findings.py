@@ -11,12 +11,13 @@ the verdict is clear.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Difference, Ranking, rankings
+from featurestack.analysis.ranking import Difference, Ranking, rankings, setting
 from featurestack.analysis.report_warnings import WARNINGS, Evidence
 from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.tables import (
@@ -154,10 +155,18 @@ class Findings:
         """The best of a report that has runs."""
         return self.ranked[0]
 
-    @property
+    @cached_property
     def alike(self) -> Sequence[Ranked]:
-        """The feature sets that are trained alike, best first."""
-        return [self.ranked[place] for place in self.main.alike] if self.main else []
+        """The feature sets of the best setting that has several of them, best first."""
+        by_setting: dict[str, list[Ranked]] = {}
+        for own in self.ranked:
+            if own.run.trained and self.main:
+                how = setting(own.run, self.main.runs, {"tag"})
+                by_setting.setdefault(how, []).append(own)
+        for ranked in by_setting.values():  # the setting of the highest run comes first
+            if len({own.run.features for own in ranked}) > 1:
+                return ranked
+        return []
 
     @property
     def tied(self) -> list[Ranked]:
@@ -184,11 +193,20 @@ def findings(
     # counts each on the folds that had no part in it
     choices = [run.choice for run in runs if run.choice]
     members = {name for choice in choices for name in choice.runs}
-    own = [run for run in runs if not (run.joined_from and run.name in members)]
-    sets = rankings(own)
+    counted = [run for run in runs if not (run.joined_from and run.name in members)]
+    sets = rankings(counted)
     main = sets[0] if sets else None
     ranked = ranked_in(main) if main else []
     others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
+    apart = []
+    for own in others:
+        why = f"other {own.reason} than {ranked[0].name}"
+        if own.reason == "joined":
+            why = (
+                f"joined from {own.run.joined_from} features that were tested one by"
+                " one on these folds; answer chooses sets without the tested fold"
+            )
+        apart.append(Problem(own.name, f"not compared: {why}"))
     gains = ablations(main) if main else []
     evidence = Evidence(main, cache, checked, old_runs)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
@@ -199,7 +217,7 @@ def findings(
         scores = report.set_index("class")[main.metric.class_score]
         hardest = scores.nsmallest(HARDEST, keep="all").to_dict()
     return Findings(
-        problems=[*problems, *set_apart(sets)],
+        problems=[*problems, *apart],
         warnings={code: text for code, text in sentences.items() if text},
         new_values=evidence.grave("price"),
         main=main,
@@ -234,21 +252,6 @@ def tables_of(
         if own.run.metric.errors == "confusion":
             tables[f"{own.name}.confused"] = confused_pairs(own.run)
     return tables
-
-
-def set_apart(sets: Sequence[Ranking]) -> list[Problem]:
-    """A problem for each run outside the main ranking: why it is not compared."""
-    problems = []
-    for ranking in sets[1:]:
-        for run in ranking.runs:
-            why = f"other {ranking.reason} than {sets[0].best.name}"
-            if ranking.reason == "joined":
-                why = (
-                    f"joined from {run.joined_from} features that were tested one by"
-                    " one on these folds; answer chooses sets without the tested fold"
-                )
-            problems.append(Problem(run.name, f"not compared: {why}"))
-    return problems
 
 
 def ranked_in(ranking: Ranking) -> list[Ranked]:

@@ -10,7 +10,7 @@ all folds together, with a bootstrap interval.
 
 The best run is the most accurate one, whatever its model. Features are compared within
 one model with one set of options: of those with several feature sets, the one whose
-best set is highest (`Ranking.alike`). Sign flips compare the best run with each other
+best set is highest (`Findings.alike`). Sign flips compare the best run with each other
 run, and with chance (`scores.significance`).
 
 Conventions: R runs, the best first; N clips; F folds; G source recordings.
@@ -111,19 +111,6 @@ class Ranking:
     def best(self) -> Run:
         return self.runs[0]
 
-    @cached_property
-    def alike(self) -> list[int]:
-        """Places of the feature sets of the best setting that has several of them."""
-        by_setting: dict[str, list[int]] = {}
-        for place, run in enumerate(self.runs):
-            if run.trained:
-                own = setting(run, self.runs, {"tag"})
-                by_setting.setdefault(own, []).append(place)
-        for places in by_setting.values():  # the setting of the highest run comes first
-            if len({self.runs[place].features for place in places}) > 1:
-                return places
-        return []
-
     @property
     def folds(self) -> Ints:
         return np.unique(self.best.folds)
@@ -207,14 +194,10 @@ class Ranking:
         return most >= UNEVEN * fewest and not self.metric.pooled
 
     @cached_property
-    def _chance_values(self) -> Floats:
-        """(G,) sums by recording of predictions that know nothing of a clip."""
-        return self.metric.chance_values(self.best, self.worth)
-
-    @property
     def chance(self) -> float:
         """The accuracy of the commonest class; tags: the mAP of a random order."""
-        return float(self._chance_values.sum() / self.unit)
+        by_recording = self.metric.chance_values(self.best, self.worth)
+        return float(by_recording.sum() / self.unit)
 
     @cached_property
     def against_chance(self) -> AgainstChance:
@@ -228,7 +211,8 @@ class Ranking:
         """
         name, place, chance = self.metric.title, 0, self.chance
         scores, low = self.accuracy, self.interval[0, 0]
-        leads = self.by_recording - self._chance_values[:, None]
+        by_recording = self.metric.chance_values(self.best, self.worth)
+        leads = self.by_recording - by_recording[:, None]
         if self.uneven:
             sizes = self.best.labels.sum(axis=0)
             chance = 1 / int((sizes > 0).sum())
