@@ -33,7 +33,7 @@ from featurestack.commandline.errors import (
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import DATASET_TABLES, EVENT_COLUMNS
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.pipeline.datasets.readers import files_below
+from featurestack.pipeline.datasets.readers import files_below, read_table
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import LabelOptions
 from featurestack.storage.csv_files import (
@@ -390,7 +390,21 @@ def find_columns(
 
 
 def read_marks(cache: Cache) -> pd.DataFrame:
-    """MARK_COLUMNS of events.csv; RequestError if it is missing or damaged."""
+    """MARK_COLUMNS of events.csv, with the files as the cache has them, which may have
+    been moved.
+    """
+    marks = stored_marks(cache)
+    if marks["file"].isin(cache.clips["path"]).all():
+        return marks
+    table = Path(cache.source)
+    listed = read_table(table, table.parent).table.set_index("clip_id")["path"]
+    now = cache.clips.set_index("clip_id")["path"].reindex(listed.index)
+    file_of = dict(zip(listed, now.fillna(listed)))
+    return marks.assign(file=marks["file"].map(file_of).fillna(marks["file"]))
+
+
+def stored_marks(cache: Cache) -> pd.DataFrame:
+    """MARK_COLUMNS as events.csv has them; RequestError if it is missing or damaged."""
     file = Path(cache.source).with_name(EVENTS_FILE)
     if not file.is_file():
         raise RequestError(

@@ -43,7 +43,8 @@ from featurestack.sound_events.annotations import (
 )
 from featurestack.sound_events.frames import Frames, are_exclusive
 from featurestack.sound_events.options import EventsCommand
-from featurestack.storage.files import replace_file
+from featurestack.storage.csv_files import read_csv
+from featurestack.storage.files import replace_file, without_dots
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
 # recordings shorter than a piece have.
@@ -202,33 +203,50 @@ def csv_path(options: EventsCommand) -> Path:
     return options.data / name / f"{name}.csv"
 
 
+def table_texts(
+    pieces: pd.DataFrame, events: pd.DataFrame, file_of: Mapping[str, str], path: Path
+) -> dict[Path, str]:
+    """The content of events.csv and of the dataset's CSV."""
+    clips = pieces.assign(filename=pieces["file"].map(file_of))
+    tables = {
+        path.with_name(EVENTS_FILE): events.assign(file=events["file"].map(file_of)),
+        # written last: a killed command leaves no dataset
+        path: clips[["filename", "start", "end", "label", "group"]],
+    }
+    return {
+        file: table.to_csv(index=False, lineterminator="\n")
+        for file, table in tables.items()
+    }
+
+
 def write(
     pieces: pd.DataFrame,
     events: pd.DataFrame,
     recordings: Mapping[str, Path],
     path: Path,
-) -> None:
-    """Write the dataset's CSV and events.csv, and replace no other dataset."""
-    files = {name: str(file.absolute()) for name, file in recordings.items()}
-    labels = label_pieces(pieces, events)
-    clips = pieces.assign(filename=pieces["file"].map(files), label=labels)
-    tables = {
-        path.with_name(EVENTS_FILE): events.assign(file=events["file"].map(files)),
-        # written last: a killed command leaves no dataset
-        path: clips[["filename", "start", "end", "label", "group"]],
-    }
-    texts = {
-        file: table.to_csv(index=False, lineterminator="\n")
-        for file, table in tables.items()
-    }
+) -> str:
+    """Write the dataset's CSV and events.csv, and replace no other dataset. Tables that
+    differ only in the folder of the recordings stay; that folder, else ''.
+    """
+    file_of = {name: str(without_dots(file)) for name, file in recordings.items()}
+    pieces = pieces.assign(label=label_pieces(pieces, events))
+    texts = table_texts(pieces, events, file_of, path)
+    stored = {file: file.read_bytes().decode() for file in texts if file.is_file()}
+    if stored.keys() == texts.keys() and stored != texts:
+        name = pieces["file"].iloc[0]
+        before = str(read_csv(path)["filename"].iloc[0]).removesuffix(name)
+        moved = {own: f"{before}{own}" for own in recordings}
+        if stored == table_texts(pieces, events, moved, path):
+            return before.rstrip("/")
     for file, text in texts.items():
-        if file.is_file() and file.read_bytes() != text.encode():
+        if stored.get(file, text) != text:
             raise RequestError(
                 f"{file} is there with other content: give NAME= for another dataset,"
                 " or move the old one's two tables away, which keeps folds and features"
             )
     for file, text in texts.items():
         replace_file(file, text, parents=True)
+    return ""
 
 
 def events_summary(
@@ -286,10 +304,16 @@ def make_events(options: EventsCommand) -> int:
     stretches = cut_blocks(seconds, BLOCKS if len(seconds) == 1 else 1)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
-    write(pieces, events, recordings, path)
+    given = [f"DATASET={path}", *option_words(options, ("data",))]
+    if before := write(pieces, events, recordings, path):
+        folder = options.audio if options.audio.is_dir() else options.audio.parent
+        given.append(f"AUDIO_DIR={folder}")
+        notes.append(
+            f"the tables stay: only the folder differs, {before}; AUDIO_DIR= takes"
+            f" recordings that are no longer there from {folder}"
+        )
     print("\n".join([events_summary(seconds, events, pieces), *notes]))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
-    given = [f"DATASET={path}", *option_words(options, ("data",))]
     print(next_line(State(given, incomplete=True, of_clips=False)))
     return int(bool(measured.problems))
 

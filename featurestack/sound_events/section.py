@@ -96,7 +96,11 @@ def submit_song(page: Page, features: str, tested: ScoredFrames) -> None:
     for what, spans in (("annotated", tested.spans), ("detected", tested.detections)):
         parts.append(tested.frames.table(spans).assign(what=what))
     marks = pd.concat(parts, ignore_index=True)
-    pieces = cache.clips[cache.clips["path"].isin(marks["file"])]
+    # by group, since recordings may have been moved since the run
+    stretches = tested.frames.stretches
+    file_of = dict(zip(stretches["group"], stretches["file"]))
+    pieces = cache.clips.assign(path=cache.clips["group"].map(file_of))
+    pieces = pieces.dropna(subset=["path"])
     places = zip(pieces["path"], pieces["start"], pieces["end"])
     events = marks[marks["what"] == "annotated"]
     number = [

@@ -31,7 +31,7 @@ from featurestack.scores.metrics import (
     TestedRun,
 )
 from featurestack.scores.tags import MeanAveragePrecision, Tags
-from featurestack.sound_events.annotations import read_marks
+from featurestack.sound_events.annotations import read_marks, stored_marks
 from featurestack.sound_events.dataset import background_recordings
 from featurestack.sound_events.frames import Rule
 from featurestack.sound_events.scores import (
@@ -221,7 +221,7 @@ class Events(Tags):
         training: Training | None = None,
         channels: Sequence[StoredChannel] = (),
     ) -> dict[str, str]:
-        digests = {"events": digest(read_marks(cache)[[*EVENT_COLUMNS]].to_csv())}
+        digests = {"events": digest(stored_marks(cache)[[*EVENT_COLUMNS]].to_csv())}
         folder = resolve(training.model).given.get("background") if training else ""
         if folder:
             files = background_recordings(str(folder), cache, channels)

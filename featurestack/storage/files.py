@@ -213,6 +213,15 @@ def may_write(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
+def without_dots(path: Path) -> Path:
+    """The absolute path without `..`; links stay, but for one before `..`."""
+    path = path.absolute()
+    if ".." not in path.parts:
+        return path
+    plain = Path(os.path.normpath(path))
+    return plain if plain.resolve() == path.resolve() else path
+
+
 def is_file(path: str | Path) -> bool:
     """Whether a path is that of a file; False if a folder above may not be read."""
     return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError

@@ -1,6 +1,7 @@
 """Load the dataset that DATASET= names: its table of clips, sample rate, duration."""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
@@ -181,7 +182,13 @@ def _read(options: SourceOptions, label: str) -> Listing:
     path = Path(word)
     if path.suffix.lower() in DATASET_TABLES and path.is_file():
         folder = Path(options.audio_dir or path.parent)
-        return read_table(path, folder, label=label)
+        listing = read_table(path, folder, label=label)
+        files = listing.table["path"].unique()
+        if options.audio_dir and not any(map(os.path.exists, files)):
+            first = Path(files[0]).name
+            note = f"{folder} holds no file of {path.name}: {first} is not in it"
+            listing = listing._replace(notes=[*listing.notes, f"AUDIO_DIR={note}"])
+        return listing
     if options.audio_dir and (word in NAMED or path.exists()):
         raise RequestError(
             f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is"

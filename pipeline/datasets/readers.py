@@ -28,6 +28,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.storage.csv_files import file_column, read_csv
+from featurestack.storage.files import without_dots
 from featurestack.storage.own_files import NO_DATA
 
 _CATEGORIES = {  # ESC-50's, and those of this project's clips
@@ -113,7 +114,7 @@ def clip_table(
         clips["clip_id"] = clip_ids(names, by_path)
         clips = clips.assign(start=0.0, end=0.0)
     clips = clips.assign(
-        path=[audio_path(folder, name) for name in names],
+        path=audio_paths(folder, names),
         category=clips.get("category", "" if categories.hasnans else categories),
         fold=whole_folds(clips) if "fold" in clips else 0,
     )
@@ -158,9 +159,32 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
     return ids
 
 
+def audio_paths(folder: Path, names: "pd.Series[str]") -> list[str]:
+    """The absolute paths of a table's files. Absolute names whose file is gone are
+    taken from `folder`, if they are there by their path below the longest common folder
+    of those that are gone, or below one of its parents.
+    """
+    path_of = {name: audio_path(folder, name) for name in names.unique()}
+    absolute = {name: Path(name) for name in path_of if Path(name).is_absolute()}
+    gone = {
+        name: path
+        for name, path in absolute.items()
+        if not Path(path_of[name]).exists()
+    }
+    if gone:
+        common = Path(os.path.commonpath([path.parent for path in gone.values()]))
+        for name, path in gone.items():
+            for before in (common, *common.parents):
+                moved = audio_path(folder, str(path.relative_to(before)))
+                if Path(moved).exists():
+                    path_of[name] = moved
+                    break
+    return [path_of[name] for name in names]
+
+
 def audio_path(audio: Path, name: str) -> str:
     """The absolute path; the disk may spell accents in another Unicode form."""
-    path = str(audio.absolute() / name)
+    path = str(without_dots(audio / name))
     composed = unicodedata.normalize("NFC", path)
     decomposed = unicodedata.normalize("NFD", path)
     return next(filter(os.path.exists, (path, composed, decomposed)), path)
@@ -231,7 +255,8 @@ def read_table(
     """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
     Commas in a cell separate labels if the column is called `labels`.
 
-    audio_dir  the folder from which relative file names begin
+    audio_dir  the folder from which relative file names begin, and where files are
+               looked for whose absolute names are gone
     marked     a column of True and False: only clips with True are read
     label      LABEL=, which gives the labels that the table need not have
     """

@@ -1,11 +1,17 @@
 """The command `events`: recordings in pieces, and the events beside them."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.features_cache.cache import cache_of
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.options import SourceOptions
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.sound_events.annotations import read_marks, stored_marks
 from featurestack.sound_events.dataset import (
     cut_blocks,
     cut_pieces,
@@ -58,6 +64,34 @@ def test_another_dataset_is_not_replaced(tmp_path, capsys):
         make_events(options(folder, name="kept", label="x", column="file"))
     with refused("events has another meaning: give NAME="):
         make_events(options(folder, name="events"))
+
+
+def test_recordings_that_were_moved_are_found_by_audio_dir(tmp_path, capsys):
+    write_recordings(tmp_path, recordings=3)
+    for number in range(2):
+        sub = tmp_path / "audio" / f"site{number}"
+        sub.mkdir()
+        (tmp_path / "audio" / f"r{number}.wav").rename(sub / f"r{number}.wav")
+    make_events(options(tmp_path, name="kept"))
+    table = tmp_path / "data" / "kept" / "kept.csv"
+    given = {"dataset": str(table), "data": tmp_path / "data"}
+    asked = FeaturesCommand(**given, features="rms", jobs=1)
+    extract_features(asked)
+    before = stored_marks(cache_of(str(table), tmp_path / "data"))
+    (tmp_path / "audio").rename(moved := tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert make_events(options(tmp_path, name="kept", audio=moved)) == 0
+    out = capsys.readouterr().out
+    assert f"only the folder differs, {tmp_path / 'audio'};" in out
+    assert f"AUDIO_DIR={moved}" in out.splitlines()[-1]
+    wrong = load(SourceOptions(**given, audio_dir=str(tmp_path / "data")))
+    assert any("r2.wav is not in it" in note for note in wrong.notes)
+    extract_features(replace(asked, audio_dir=str(moved)))
+    cache = cache_of(str(table), tmp_path / "data")
+    files = {moved / "site0" / "r0.wav", moved / "site1" / "r1.wav", moved / "r2.wav"}
+    assert {*map(Path, cache.clips["path"])} == files
+    assert {*map(Path, read_marks(cache)["file"])} == files
+    assert stored_marks(cache).equals(before)
 
 
 def test_a_single_recording_is_trained_and_tested_in_blocks(tmp_path, capsys):
