@@ -70,6 +70,7 @@ class Plan:
     augmenter: Augmenter
     classes: tuple[SoundClass, ...]  # in the order of probability columns
     folds: list[int]  # all that the protocol tests
+    wanted_folds: list[int]  # of FOLDS, or all
     content: dict[str, Any]  # content of its hash: `hashed_content`
     data: Mapping[str, Any]  # the part of it that identifies its data
     hash: str
@@ -91,11 +92,6 @@ class Plan:
     @property
     def names(self) -> list[str]:
         return [entry.name for entry in self.classes]
-
-    @property
-    def wanted_folds(self) -> list[int]:
-        """The folds that FOLDS names, or every fold of the protocol."""
-        return [*self.options.folds] or self.folds
 
     def steps(self, folds: Sequence[int]) -> int:
         """The number of clips that all epochs of these folds train on."""
@@ -386,6 +382,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     content = hashed_content(training, spec, model) | data
     if network:
         content["network"] = network
+    folds = cache.tested_folds(originals(table))
     hash_ = digest(content)
     name = label(options.features, network or model.label, differences(named), hash_)
     return Plan(
@@ -400,7 +397,8 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         input=spec,
         augmenter=augmenter,
         classes=tuple(SoundClass(**entry) for entry in task.class_entries(table)),
-        folds=cache.tested_folds(originals(table)),
+        folds=folds,
+        wanted_folds=[*asked.folds] or folds,
         content=content,
         data=data,
         hash=hash_,

@@ -101,13 +101,13 @@ class Evaluation:
     order: Probabilities
 
     @cached_property
-    def by_class(self) -> dict[str, Floats]:
-        return decision_scores(self.labels, self.decided)
-
-    def macro(self, name: str) -> float:
-        """The mean of one of `by_class` over the classes with test clips, else NaN."""
-        tested = self.by_class["support"] > 0
-        return float(self.by_class[name][tested].mean()) if tested.any() else np.nan
+    def macro(self) -> dict[str, float]:
+        """Means of `decision_scores` over the classes with test clips, else NaN."""
+        by_class = decision_scores(self.labels, self.decided)
+        tested = by_class["support"] > 0
+        if not tested.any():
+            return dict.fromkeys(by_class, np.nan)
+        return {name: float(own[tested].mean()) for name, own in by_class.items()}
 
 
 Scores = Mapping[str, Callable[[Evaluation], float]]
@@ -115,12 +115,12 @@ Scores = Mapping[str, Callable[[Evaluation], float]]
 
 def balanced_accuracy(evaluation: Evaluation) -> float:
     """Mean recall over the classes, however many clips each has."""
-    return evaluation.macro("recall")
+    return evaluation.macro["recall"]
 
 
 def macro_f1(evaluation: Evaluation) -> float:
     """Mean F1 over the classes."""
-    return evaluation.macro("f1")
+    return evaluation.macro["f1"]
 
 
 def largest_first(values: NDArray[np.number]) -> Ints:
