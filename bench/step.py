@@ -30,7 +30,8 @@ from tqdm import tqdm
 from bench.record import bench
 from featurestack.commandline.options import Options, option
 from featurestack.features_cache import external
-from featurestack.train.compute import Compute, device_of, preferred
+from featurestack.results.config import Compute
+from featurestack.train.compute import device_of, place, preferred, prepare
 from featurestack.train.fold_data import load_fold, measure_clips
 from featurestack.train.folds import draw_network
 from featurestack.train.optimisation import Passes, Replayed, cuda_graph
@@ -185,10 +186,10 @@ def bare(
 
 def trainer_of(plan: Plan, compute: Compute) -> Trainer:
     """Fold 1, ready to train."""
-    compute.prepare()
+    prepare(compute)
     moments, _ = measure_clips(plan)
     data = load_fold(plan, 1, plan.split(1), moments, compute.device)
-    return Trainer(data, compute.place(draw_network(plan, 1)), compute)
+    return Trainer(data, place(draw_network(plan, 1), compute), compute)
 
 
 def noise(folder: Path, options: StepBenchOptions, device: str) -> Plan:

@@ -5,12 +5,12 @@ from dataclasses import replace
 from featurestack.results.config import (
     RUN_FORMAT,
     Choice,
+    Compute,
     ExtractionCost,
     Machine,
     RunConfig,
     SoundClass,
     StoredChannel,
-    Way,
 )
 from featurestack.results.training_options import Training
 
@@ -48,7 +48,7 @@ def named(*classes):
 MADE = {"task": "classes", "epochs": 20, "augment": "none", "padding": "keep"}
 OPTIONS = Training(features="mel", model="resnet18", **MADE)
 OF_ALL = ("features", "model", "task", "seed", "val")
-CPU = Way(device="cpu", precision="fp32", channels_last=True, threads=1)
+CPU = Compute(device="cpu", precision="fp32", channels_last=True, threads=1)
 
 
 def run_config(options=OPTIONS, **given):

@@ -33,7 +33,7 @@ from torch import nn
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import Auto
 from featurestack.commandline.terminal import tell, tell_once
-from featurestack.results.config import Way
+from featurestack.results.config import Compute
 from featurestack.results.training_options import Training
 from featurestack.scores.tasks import Task
 from featurestack.storage import files
@@ -79,67 +79,67 @@ BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 Examples = tuple[torch.Tensor, torch.Tensor]
 
 
-class Compute(Way):
-    """A kind of device and how to compute on it."""
+def prepare(compute: Compute) -> None:
+    """Apply what is global in the process: threads, allocation, TF32, cuDNN."""
+    torch.set_num_threads(compute.threads)
+    keep_freed_memory()
+    if compute.device == "cuda":
+        # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed with
+        # bf16 and fp16
+        rounded = compute.precision != "fp32"
+        torch.backends.cuda.matmul.allow_tf32 = rounded
+        torch.backends.cudnn.allow_tf32 = rounded
+        use_deterministic_kernels()
 
-    def __str__(self) -> str:
-        layout = "channels last" if self.channels_last else "contiguous"
-        return f"{self.precision}, {layout}, {self.threads} threads on {self.device}"
 
-    def prepare(self) -> None:
-        """Apply what is global in the process: threads, allocation, TF32, cuDNN."""
-        torch.set_num_threads(self.threads)
-        keep_freed_memory()
-        if self.device == "cuda":
-            # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed
-            # with bf16 and fp16
-            rounded = self.precision != "fp32"
-            torch.backends.cuda.matmul.allow_tf32 = rounded
-            torch.backends.cudnn.allow_tf32 = rounded
-            use_deterministic_kernels()
+def layout_of(compute: Compute) -> torch.memory_format:
+    return torch.channels_last if compute.channels_last else torch.contiguous_format
 
-    def place(self, network: nn.Module) -> nn.Module:
-        network = network.to(self.device)
-        return network.to(memory_format=self.layout)  # type: ignore[call-overload]
 
-    @property
-    def layout(self) -> torch.memory_format:
-        return torch.channels_last if self.channels_last else torch.contiguous_format
+def place(network: nn.Module, compute: Compute) -> nn.Module:
+    """The network on its device, in its memory layout."""
+    network = network.to(compute.device)
+    layout = layout_of(compute)
+    return network.to(memory_format=layout)  # type: ignore[call-overload]
 
-    def autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device, TYPES[self.precision])
 
-    @contextlib.contextmanager
-    def exact(self) -> Iterator[None]:
-        """Compute in plain fp32, without TF32."""
-        matmul = torch.backends.cuda.matmul
-        before = matmul.allow_tf32
-        matmul.allow_tf32 = False
-        try:
-            cudnn = torch.backends.cudnn
-            with cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-                yield
-        finally:
-            matmul.allow_tf32 = before
+def autocast(compute: Compute) -> AbstractContextManager[object]:
+    if compute.precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(compute.device, TYPES[compute.precision])
 
-    @torch.no_grad()
-    def answers(
-        self,
-        network: nn.Module,
-        batches: Iterable[torch.Tensor],
-        task: Task,
-        exact: bool = True,
-    ) -> NDArray[np.float32]:
-        """(N, K) probabilities."""
-        answers = []
-        for batch in batches:
-            x = batch.contiguous(memory_format=self.layout)
-            with self.exact() if exact else self.autocast():
-                logits = network(x).float()
-            answers.append(task.activation(logits).cpu())
-        return torch.cat(answers).numpy()
+
+@contextlib.contextmanager
+def plain_fp32() -> Iterator[None]:
+    """Compute in plain fp32, without TF32."""
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = False
+    try:
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        matmul.allow_tf32 = before
+
+
+@torch.no_grad()
+def answers_of(
+    network: nn.Module,
+    batches: Iterable[torch.Tensor],
+    compute: Compute,
+    task: Task,
+    *,
+    exact: bool = True,
+) -> NDArray[np.float32]:
+    """(N, K) probabilities."""
+    answers = []
+    for batch in batches:
+        x = batch.contiguous(memory_format=layout_of(compute))
+        with plain_fp32() if exact else autocast(compute):
+            logits = network(x).float()
+        answers.append(task.activation(logits).cpu())
+    return torch.cat(answers).numpy()
 
 
 def device_of(text: str) -> str:
@@ -248,16 +248,16 @@ def trial_step(
     """The loss and each parameter's gradient (fp32) of one training step, without
     dropout, of a copy of the network.
     """
-    compute.prepare()
-    trial = compute.place(copy.deepcopy(network)).train()
+    prepare(compute)
+    trial = place(copy.deepcopy(network), compute).train()
     for layer in trial.modules():
         if "Dropout" in type(layer).__name__:
             layer.eval()
     x, y = batch
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        with compute.autocast():
-            logits = trial(x.contiguous(memory_format=compute.layout)).float()
+        with autocast(compute):
+            logits = trial(x.contiguous(memory_format=layout_of(compute))).float()
         loss = objective.loss(logits, y, smoothing=0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU

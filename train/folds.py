@@ -31,11 +31,12 @@ from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
+from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
-from featurestack.train.compute import Compute, device_of, is_shortage
+from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.fold_data import (
     FoldData,
     Moments,
@@ -159,8 +160,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 if not compute:
                     compute = trainer.choose_compute(network, data, device)
                     run_json.record(plan, network, compute)
-                    compute.prepare()
-                    compute.place(network)
+                    prepare(compute)
+                    place(network, compute)
                 train_fold(trainer(data, network, compute), bar)
                 del data  # before the next fold's clips are loaded
             except OSError as error:

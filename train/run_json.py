@@ -20,11 +20,11 @@ from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,
     Calibration,
+    Compute,
     Epoch,
     ExtractionCost,
     Machine,
     RunConfig,
-    Way,
     digest,
 )
 from featurestack.results.run_folder import RunFolder, write_config
@@ -36,8 +36,6 @@ from featurestack.train.plan import Plan
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from featurestack.train.compute import Compute
 
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1
@@ -154,22 +152,22 @@ def finished_alone(runs: Iterable[RunFolder], cache: Cache, task: str) -> set[st
     return alone
 
 
-def record(plan: Plan, network: "nn.Module", compute: "Compute") -> None:
+def record(plan: Plan, network: "nn.Module", compute: Compute) -> None:
     """Write a new run's run.json, or how a run that has begun computes from here on. Of
     two processes that begin a run, the second finds how the first one computes.
     """
     same_bytes = SAME_BYTES[compute.device == "cpu"]
-    way = Way(**vars(compute) | {"same_bytes": same_bytes})
+    compute = replace(compute, same_bytes=same_bytes)
     with Lock(plan.path / LOCK):
         if plan.begun:
             known = RunFolder(plan.path).config
-            config = replace(known, computed=way)
+            config = replace(known, computed=compute)
             if config == known:
                 return
         else:
             parameters = sum(weight.numel() for weight in network.parameters())
-            config = first_config(plan, way.device)
-            config = replace(config, parameters=parameters, computed=way)
+            config = first_config(plan, compute.device)
+            config = replace(config, parameters=parameters, computed=compute)
         write_config(plan.path, config)
 
 

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,6 +27,7 @@ from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
+from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.train.checkpoint import (
@@ -36,7 +38,14 @@ from featurestack.train.checkpoint import (
     snapshot,
     write_epochs,
 )
-from featurestack.train.compute import Compute, agreed, named_operations, preferred
+from featurestack.train.compute import (
+    agreed,
+    answers_of,
+    autocast,
+    layout_of,
+    named_operations,
+    preferred,
+)
 from featurestack.train.fold_data import FoldData, chunked, draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
@@ -126,7 +135,7 @@ class Trainer:
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).config.computed if plan.begun else None
         if begun and begun.device == device:  # the run continues with the same bits
-            proposed = Compute(**vars(begun) | {"same_bytes": ""})
+            proposed = replace(begun, same_bytes="")
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
             if begun:
@@ -240,7 +249,7 @@ class Trainer:
         """One training step on a batch; returns the loss and the logits."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
-        x = x.contiguous(memory_format=self.compute.layout)
+        x = x.contiguous(memory_format=layout_of(self.compute))
         with contextlib.nullcontext() if self.named else named_operations():
             passes = self.gradients or self.both_passes
             loss, logits = passes(x, targets)
@@ -254,7 +263,7 @@ class Trainer:
 
     def both_passes(self, x: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
         """Loss and logits of a batch; the parameters have its gradients."""
-        with self.compute.autocast():
+        with autocast(self.compute):
             logits = self.network(x).float()
         loss = self.loss(logits, targets)
         self.optimiser.zero_grad()
@@ -286,7 +295,7 @@ class Trainer:
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
         batches = self.data.inputs(np.array_split(clips, count))
-        return self.compute.answers(network, batches, self.plan.task, exact)
+        return answers_of(network, batches, self.compute, self.plan.task, exact=exact)
 
     def write_answers(self, folder: Path) -> None:
         """Write what a fold keeps of the last `predict` next to predictions.csv."""

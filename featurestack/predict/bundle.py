@@ -32,6 +32,7 @@ from featurestack.features_cache.table import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
 from featurestack.results.config import (
+    Compute,
     Epoch,
     RunConfig,
     content_of,
@@ -50,7 +51,7 @@ from featurestack.train.checkpoint import (
     not_finite,
     read_safely,
 )
-from featurestack.train.compute import Compute
+from featurestack.train.compute import answers_of, place, prepare
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.folds import draw_network, load_data
 from featurestack.train.models import resolve
@@ -171,7 +172,7 @@ class RunModel:
             network = self.architecture.build(*sizes, self.input.planes)
             load_weights(network, weights, Path(name))
             self.statistics[fold] = [*map(Statistics.restore, state["statistics"])]
-            self.networks[fold] = self.compute.place(network.eval())
+            self.networks[fold] = place(network.eval(), self.compute)
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
@@ -195,7 +196,7 @@ class RunModel:
         """(N, K) probabilities of a fold's model, BATCH clips at a time."""
         x = self.prepare(fold, values, filled)
         batches = (batch.to(self.compute.device) for batch in x.split(BATCH))
-        return self.compute.answers(self.networks[fold], batches, self.task)
+        return answers_of(self.networks[fold], batches, self.compute, self.task)
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes
@@ -206,15 +207,14 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, Folds]:
     """One model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
     moments, unusable = measure_clips(plan)
-    way = run.trained_config.computed
-    assert way is not None, "the trainer records how it computes"
-    compute = Compute(**vars(way))
+    compute = run.trained_config.computed
+    assert compute is not None, "the trainer records how it computes"
     usable = plan.table[~plan.table["clip_id"].isin(list(unusable))]
     network = draw_network(plan, EVERY)
     split = whole_split(usable)
     fold_data = load_data(plan, network, EVERY, split, moments, compute.device)
-    compute.prepare()
-    compute.place(network)
+    prepare(compute)
+    place(network, compute)
     trainer = trainer_of(plan)(fold_data, network, compute)
     total = plan.training.resolved_epochs * len(fold_data.train)
     with TemporaryDirectory() as name:

@@ -134,8 +134,8 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """A way to compute, by default plain fp32; train/compute.py carries it out."""
+class Compute:
+    """How networks are computed, by default in plain fp32; train/compute.py does it."""
 
     device: str = "cpu"  # kind of place of the network: cpu, cuda or mps
     # number format of training, fp32, bf16 or fp16; predictions are computed in fp32
@@ -144,6 +144,10 @@ class Way:
     threads: int = 1  # threads of one process
     # what has to be the same for the same bytes of predictions by the same seed
     same_bytes: str = ""
+
+    def __str__(self) -> str:
+        layout = "channels last" if self.channels_last else "contiguous"
+        return f"{self.precision}, {layout}, {self.threads} threads on {self.device}"
 
 
 MadeBy = Literal["train", "own loop", "choice", "import"]
@@ -246,7 +250,7 @@ class RunConfig:
     calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
     # class -> what the task chose for new audio
     rules: Mapping[str, Mapping[str, Plain]] | None = None
-    computed: Way | None = None  # how the trainer computes; None for one's own loop
+    computed: Compute | None = None  # how the trainer computes; None for one's own loop
 
     # ---- of a choice of features, and of predictions from elsewhere
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from featurestack.pipeline import audio
 from featurestack.predict.model import stored_values, variant_of
+from featurestack.results.config import Compute
 from featurestack.sound_events.annotations import read_marks
 from featurestack.sound_events.dataset import (
     background_recordings,
@@ -31,7 +32,7 @@ from featurestack.sound_events.dataset import (
 )
 from featurestack.sound_events.frames import are_exclusive
 from featurestack.sound_events.scores import STORED, ScoredFrames, write_frames
-from featurestack.train.compute import Compute
+from featurestack.train.compute import plain_fp32
 from featurestack.train.fold_data import FoldData, chunked
 from featurestack.train.network_input import Statistics
 from featurestack.train.optimisation import SMOOTHING
@@ -304,7 +305,7 @@ class FrameTrainer(Trainer):
         network = self.network.eval()
         answers = np.zeros((len(clips), *self.targets.each.shape[1:]), np.float32)
         chunks = chunked(np.arange(len(clips)))
-        with torch.inference_mode(), self.compute.exact():
+        with torch.inference_mode(), plain_fp32():
             batches = self.data.inputs([clips[chunk] for chunk in chunks])
             for chunk, x in zip(chunks, batches):
                 answers[chunk] = network.probabilities(network(x)).cpu().numpy()

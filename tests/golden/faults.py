@@ -219,10 +219,10 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
-        "self.compute.answers(network, batches, self.plan.task, exact)",
-        "self.compute.answers(network, (self.augmenter(x, torch.zeros(len(x),"
-        " len(self.plan.classes)), self.data.channels, torch.Generator())[0]"
-        " for x in batches), self.plan.task, exact)",
+        "network, batches, self.compute, self.plan.task, exact=exact",
+        "network, (self.augmenter(x, torch.zeros(len(x), len(self.plan.classes)),"
+        " self.data.channels, torch.Generator())[0] for x in batches), self.compute,"
+        " self.plan.task, exact=exact",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {PREDICT}test_clips.py"
         " golden:masked",
     ),

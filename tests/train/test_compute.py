@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from featurestack.results.config import Compute
 from featurestack.train import compute
-from featurestack.train.compute import Compute, agreed, disagreement, preferred
+from featurestack.train.compute import agreed, disagreement, preferred, prepare
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import Objective
 from featurestack.train.options import RunOptions
@@ -44,9 +45,9 @@ def test_a_card_uses_deterministic_kernels_and_rounds_beside_another_format_alon
     threads = torch.get_num_threads()
     matmul = torch.backends.cuda.matmul
     flags.allow_tf32 = matmul.allow_tf32 = not rounded
-    Compute(device="cpu", threads=threads).prepare()  # changes nothing
+    prepare(Compute(device="cpu", threads=threads))  # changes nothing
     assert flags.benchmark and not torch.are_deterministic_algorithms_enabled()
-    Compute(device="cuda", precision=precision, threads=threads).prepare()
+    prepare(Compute(device="cuda", precision=precision, threads=threads))
     assert matmul.allow_tf32 == flags.allow_tf32 == rounded
     assert flags.deterministic and not flags.benchmark
     assert torch.is_deterministic_algorithms_warn_only_enabled()

@@ -9,9 +9,10 @@ import torch
 
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.options import option_words
+from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder
 from featurestack.train import fold_data
-from featurestack.train.compute import Compute, device_of, disagreement
+from featurestack.train.compute import device_of, disagreement, prepare
 from featurestack.train.optimisation import Objective, cuda_graph
 from featurestack.train.plan import make_plan
 from tests.train.little import build, change, execute, load
@@ -67,7 +68,7 @@ def test_a_run_that_is_killed_in_a_fold_goes_on_bit_by_bit(on_card):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_captured_steps_give_the_bits_of_eager_ones(on_card, precision):
     compute = Compute(device=CARD, precision=precision, channels_last=True)
-    compute.prepare()
+    prepare(compute)
     small = change(on_card, model="cnn4", grid="16x16", batch=7)
     data = load(small, 1, CARD)
     captured, losses = trained(data, cuda_graph, compute)

@@ -7,8 +7,9 @@ import torch
 from tqdm import tqdm
 
 from featurestack.commandline.terminal import tell_once
+from featurestack.results.config import Compute
 from featurestack.train import trainer
-from featurestack.train.compute import Compute
+from featurestack.train.compute import place
 from featurestack.train.models import resolve
 from featurestack.train.optimisation import Replayed, captured_passes
 from featurestack.train.trainer import Trainer
@@ -37,7 +38,7 @@ def trained(data, record=None, compute=None):
     """A trainer after two epochs, and the losses of all steps."""
     compute = compute or Compute()
     drawn = torch.Generator().manual_seed(0)
-    network = compute.place(build("cnn4", 1, 4, (16, 16), drawn))
+    network = place(build("cnn4", 1, 4, (16, 16), drawn), compute)
     own = Trainer(data, network, compute)
     own.gradients = own.both_passes
     if record:

@@ -8,10 +8,15 @@ from types import SimpleNamespace
 
 from torch import nn
 
-from featurestack.results.config import OF_EVERY_RUN, RunConfig, content_of, read_config
+from featurestack.results.config import (
+    OF_EVERY_RUN,
+    Compute,
+    RunConfig,
+    content_of,
+    read_config,
+)
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.train import run_json
-from featurestack.train.compute import Compute
 from featurestack.train.plan import make_plan
 from featurestack.train.run_json import finished_alone, joined_from
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets

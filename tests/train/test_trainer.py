@@ -14,7 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from featurestack.commandline.errors import Failed
-from featurestack.train.compute import Compute
+from featurestack.results.config import Compute
 from featurestack.train.fold_data import draw_batches
 from featurestack.train.optimisation import (
     EarlyStopping,
