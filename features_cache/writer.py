@@ -34,7 +34,7 @@ import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import DamagedFile, RequestError
+from featurestack.commandline.errors import DamagedFile, OutdatedFeature, RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
@@ -150,9 +150,14 @@ def _compared(
     verified.
     """
     done = np.zeros(len(wanted.ids), bool)
-    file, row_of, reason = _stored(wanted, spec)
-    if file is None:
-        return done, False, [f"made again: {reason}"] if reason else []
+    try:
+        file, row_of = _stored(wanted, spec)
+    except FileNotFoundError:
+        return done, False, []
+    except DamagedFile as damage:
+        return done, False, [f"made again: {damage.reason}"]
+    except OutdatedFeature as other:
+        return done, False, [f"made again: {other}"]
     checked = done.copy()
     checked[wanted.part] = not is_verified(file.path)
     status = file.status(row_of, wanted.keys, checked)
@@ -172,25 +177,15 @@ def _compared(
     return done, fits, notes
 
 
-def _stored(
-    wanted: Wanted, spec: FeatureSpec
-) -> tuple[FeatureFile | None, NDArray[np.intp], str]:
-    """The feature's file, and (N,) the row of each clip in it, -1 for none; without a
-    file the reason, if it is damaged or was made in another way.
+def _stored(wanted: Wanted, spec: FeatureSpec) -> tuple[FeatureFile, NDArray[np.intp]]:
+    """The feature's file, and (N,) the row of each clip in it, -1 for none;
+    FileNotFoundError, DamagedFile, or OutdatedFeature if it was made in another way.
     """
-    path = wanted.folder / f"{spec.stored}.h5"
-    row_of = np.full(len(wanted.ids), -1)
-    try:
-        file = read_header(path)
-        row_of = rows_of(wanted.ids, file.clip_ids)
-    except FileNotFoundError:
-        return None, row_of, ""
-    except DamagedFile as damage:
-        return None, row_of, damage.reason
+    file = read_header(wanted.folder / f"{spec.stored}.h5")
     if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
         what = "other parameters, audio settings, code or type than asked for"
-        return None, row_of, f"{path.name} was made with {what}"
-    return file, row_of, ""
+        raise OutdatedFeature(f"{file.path.name} was made with {what}")
+    return file, rows_of(wanted.ids, file.clip_ids)
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:
@@ -348,8 +343,9 @@ def _kept(wanted: Wanted, spec: FeatureSpec) -> Clips:
     """The finished clips of a file that is made again; CRCs are not compared, so that
     damage stays visible.
     """
-    file, row_of, _ = _stored(wanted, spec)
-    if file is None:
+    try:
+        file, row_of = _stored(wanted, spec)
+    except (FileNotFoundError, DamagedFile, OutdatedFeature):
         return
     values = file.map()
     status = file.status(row_of, wanted.keys)
