@@ -25,13 +25,12 @@ ERROR = re.compile(r"\[src/libmpg123/[^]]*\] error: (.*)")
 
 
 class _DecoderMessages:
-    """The messages of mpg123 in this process, while one or more threads read MP3s."""
+    """The messages of mpg123 in this process, while one or more threads read MP3s. A
+    process has one object: two would restore each other's streams.
+    """
 
-    def __init__(self) -> None:
-        """The process's one object: two would restore each other's streams."""
-        self.readers = 0
-        self.variable: ctypes.c_void_p | None = None
-        self.begin()
+    readers = 0
+    variable: ctypes.c_void_p | None = None
 
     def begin(self) -> None:
         """Take a pipe, in a fork's child too: it has none of its parent's calls."""
@@ -98,7 +97,7 @@ class _DecoderMessages:
 
 # made with the module: two threads that ask first would make two
 decoder_messages = _DecoderMessages()
-
+decoder_messages.begin()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=decoder_messages.begin)

@@ -87,7 +87,8 @@ def autocorrelation(
 ) -> np.ndarray:
     """(lags, frames): `librosa.autocorrelate` of each windowed frame, not centred."""
     length = len(window)
-    frames = _frames(y, length, hop_length)
+    every = np.lib.stride_tricks.sliding_window_view(y, length)
+    frames = every[::hop_length]
     no_wrap = 1 << (length + lags - 2).bit_length()  # no lag wraps round
     size = max(LENGTHS[0], no_wrap)
     result = np.empty((lags, len(frames)), window.dtype)
@@ -124,12 +125,8 @@ def _centred(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The signal padded by half a frame at both ends, and a view of its frames."""
     padded = np.pad(y, frame_length // 2)
-    return padded, _frames(padded, frame_length, hop_length)
-
-
-def _frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
-    every = np.lib.stride_tricks.sliding_window_view(y, frame_length)
-    return every[::hop_length]
+    every = np.lib.stride_tricks.sliding_window_view(padded, frame_length)
+    return padded, every[::hop_length]
 
 
 def _is_compiled(n_fft: int, frames: int) -> bool:
