@@ -44,11 +44,11 @@ from featurestack.predict.bundle import (
 from featurestack.predict.options import ExportOptions
 from featurestack.results.config import content_of, read_config
 from featurestack.results.selection import select_one
-from featurestack.scores.metrics import SMALLEST_PROBABILITY
+from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.decoder_messages import no_output_of_c
 from featurestack.storage.own_files import own_file
-from featurestack.train.network_input import Floats, Statistics
+from featurestack.train.network_input import Statistics
 
 CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`
 AGAIN = "export it again from its run"

@@ -27,9 +27,9 @@ from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import Split
 from featurestack.results.config import StoredChannel
+from featurestack.scores.metrics import Floats
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (
-    Floats,
     Numbers,
     Statistics,
     by_length,

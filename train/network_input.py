@@ -29,6 +29,7 @@ from featurestack.features_cache.names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
+from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks import Task
 from featurestack.train.options import NATIVE, parse_grid
 
@@ -42,7 +43,6 @@ LARGEST = 60_000.0  # float16 ends at 65,504
 MUCH_PADDING = 0.2
 
 Shape = tuple[int, int]  # rows, frames
-Floats = NDArray[np.float64]
 Numbers = NDArray[np.floating]  # any precision
 
 

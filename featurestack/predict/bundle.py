@@ -41,6 +41,7 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
 from featurestack.scores.accuracy import scaled
+from featurestack.scores.metrics import Floats
 from featurestack.scores.tasks import require_clips, task_of
 from featurestack.storage.own_files import own_file
 from featurestack.train.checkpoint import (
@@ -55,7 +56,7 @@ from featurestack.train.compute import answers_of, place, prepare
 from featurestack.train.fold_data import measure_clips
 from featurestack.train.folds import draw_network, load_data
 from featurestack.train.models import resolve
-from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
+from featurestack.train.network_input import InputSpec, Numbers, Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import trainer_of

@@ -47,10 +47,9 @@ from featurestack.predict.options import (
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
-from featurestack.scores.metrics import DEFAULT_THRESHOLD, decide, names_of
+from featurestack.scores.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
 from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
-from featurestack.train.network_input import Floats
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some
 TOLERANCE = 0.1

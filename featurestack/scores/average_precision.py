@@ -22,15 +22,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.scores.metrics import Floats, Ints
+from featurestack.scores.metrics import Floats, Ints, Labels, Probabilities
 from featurestack.scores.significance import (
     effective_recordings,
     recording_sums,
     wilson_interval,
 )
-
-Targets = NDArray[np.bool_]
-Scores = NDArray[np.floating]
 
 REPLICATES = 500  # only their variance counts
 # Recordings, above which sets of them are drawn and left out: the standard error of mAP
@@ -39,7 +36,7 @@ MOST_SETS = 200
 
 
 def sets_of_recordings(
-    target: Targets, groups: NDArray[np.generic]
+    target: Labels, groups: NDArray[np.generic]
 ) -> NDArray[np.generic]:
     """(N,) the recordings; of more than MOST_SETS sets, alike in size and labels."""
     names, place = np.unique(groups, return_inverse=True)
@@ -51,7 +48,7 @@ def sets_of_recordings(
     return rank[place] % MOST_SETS
 
 
-def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
+def fold_ranks(probabilities: Probabilities, folds: Ints) -> Floats:
     """Ranks (N, K) of each class's probabilities among the clips of the same fold, from
     0 to 1.
 
@@ -64,15 +61,15 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
     return (ranks.to_numpy() - 0.5) / clips[fold][:, None]
 
 
-def average_precision(target: Targets, scores: Scores) -> Floats:
+def average_precision(target: Labels, scores: Probabilities) -> Floats:
     """Average precision (K,) of each class."""
     one_recording = np.zeros(len(target), np.intp)
     return _resampled(target, scores, one_recording, lambda counts: counts)[0]
 
 
 def _resampled(
-    target: Targets,
-    scores: Scores,
+    target: Labels,
+    scores: Probabilities,
     recordings: Ints,
     resample: Callable[[Floats], Floats],
 ) -> Floats:
@@ -127,7 +124,7 @@ def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats
     return above_some.astype(float)
 
 
-def auroc(target: Targets, scores: Scores) -> Floats:
+def auroc(target: Labels, scores: Probabilities) -> Floats:
     """Area under the ROC curve (K,); ties count half."""
     areas = np.full(target.shape[1], np.nan)
     for k, (positive, score) in enumerate(zip(target.T, scores.T)):
@@ -142,7 +139,7 @@ def auroc(target: Targets, scores: Scores) -> Floats:
 
 
 def jackknife_values(
-    target: Targets, scores: Scores, groups: NDArray[np.generic]
+    target: Labels, scores: Probabilities, groups: NDArray[np.generic]
 ) -> Floats:
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 
@@ -155,7 +152,7 @@ def jackknife_values(
     return attributed(whole, without, sizes)
 
 
-def _without_each(target: Targets, scores: Scores, recordings: Ints) -> Floats:
+def _without_each(target: Labels, scores: Probabilities, recordings: Ints) -> Floats:
     """(G, K) average precisions without each recording, NaN without a positive clip."""
     return _resampled(
         target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
@@ -175,7 +172,7 @@ def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
 
 
 def random_order_values(
-    target: Targets, groups: NDArray[np.generic], folds: Ints
+    target: Labels, groups: NDArray[np.generic], folds: Ints
 ) -> Floats:
     """Values (G,) that sum to the mAP of random ranks; as `jackknife_values`."""
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -207,7 +204,7 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
     return np.where(positives > 0, expected, np.nan)
 
 
-def random_rank_precision(target: Targets, folds: Ints) -> Floats:
+def random_rank_precision(target: Labels, folds: Ints) -> Floats:
     """Expected average precision (K,) of random ranks within the folds: less than that
     of a random order, because clips of several folds share a rank, which is one
     threshold.
@@ -237,7 +234,7 @@ def random_rank_precision(target: Targets, folds: Ints) -> Floats:
 
 
 def precision_of_seeds(
-    target: Targets,
+    target: Labels,
     ranks: Floats,
     groups: NDArray[np.generic],
     spread: float = 1.0,
@@ -282,7 +279,7 @@ def precision_of_seeds(
 
 
 def recordings_by_content(
-    target: Targets, ranks: Floats, groups: NDArray[np.generic]
+    target: Labels, ranks: Floats, groups: NDArray[np.generic]
 ) -> NDArray[np.generic]:
     """The recordings in an order that no name decides."""
     of_clips = {
