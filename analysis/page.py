@@ -24,7 +24,6 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import format_p
 from featurestack.commandline import quantities
-from featurestack.commandline.errors import make_command
 from featurestack.features_cache.cache import Cache
 from featurestack.scores.metrics import Estimate
 
@@ -120,11 +119,6 @@ class Page:
     def linked(self) -> set[str]:
         """The runs that the page has a part of."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
-
-    @property
-    def command(self) -> str:
-        """The command that makes it again."""
-        return make_command("analysis", *self.job.given)
 
     def has(self, template: str) -> bool:
         return any(own.template == template for own in self.sections)

@@ -181,17 +181,15 @@ class Ranking:
             for (value, low, high, p), error in zip(numbers.tolist(), errors.tolist())
         ]
 
-    @property
-    def class_sizes(self) -> tuple[int, int]:
-        """The number of clips of the smallest and of the largest class that has any."""
+    @cached_property
+    def uneven(self) -> tuple[int, int] | None:
+        """The clips of the smallest and of the largest class that has any, if a
+        prediction that knows nothing gains by the commonest class.
+        """
         sizes = self.best.labels.sum(axis=0)
-        return int(sizes[sizes > 0].min(initial=len(self.worth))), int(sizes.max())
-
-    @property
-    def uneven(self) -> bool:
-        """Whether a prediction that knows nothing gains by the commonest class."""
-        fewest, most = self.class_sizes
-        return most >= UNEVEN * fewest and not self.metric.pooled
+        fewest, most = int(sizes[sizes > 0].min(initial=len(self.worth))), sizes.max()
+        gains = most >= UNEVEN * fewest and not self.metric.pooled
+        return (fewest, int(most)) if gains else None
 
     @cached_property
     def chance(self) -> float:

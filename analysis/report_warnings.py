@@ -202,10 +202,10 @@ def uneven_classes(evidence: Evidence) -> str:
     smallest. A model that prefers large classes has a high accuracy and still fails on
     small ones: the balanced accuracy, the mean of the classes' recalls, shows it.
     """
-    main = evidence.main
-    if not (main and main.uneven):
+    sizes = evidence.main.uneven if evidence.main else None
+    if not sizes:
         return ""
-    fewest, most = main.class_sizes
+    fewest, most = sizes
     return (
         f"The classes are uneven, {fewest} to {most} clips: read the balanced accuracy,"
         " in which every class counts the same."

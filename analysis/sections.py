@@ -31,6 +31,7 @@ from featurestack.analysis.tables import (
     confusion_table,
     settings,
 )
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import (
     count,
@@ -338,6 +339,7 @@ def add_sections(page: Page) -> None:
     made.append(data(page))
     if found.main:
         made.append(Section("method", "Method"))
-    made.append(Section("files", "Files"))
+    again = make_command("analysis", *page.job.given)
+    made.append(Section("files", "Files", values={"again": again}))
     page.sections += [section for section in made if section]
     page.sections.insert(0, first_screen(page))

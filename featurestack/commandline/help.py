@@ -17,7 +17,6 @@ from featurestack.commandline.words import (
     ALIASES,
     COMMANDS,
     every_options,
-    named,
     options_of,
 )
 
@@ -119,7 +118,7 @@ def _indented(text: str) -> str:
 
 def help_of(word: str) -> str:
     """The help of one command: its usage, and each option with its meaning."""
-    command = named(word)
+    command = COMMANDS[ALIASES.get(word, word)]
     options = options_of(word)
     typed = f"{program()} {ALIASES.get(word, word)}"
     lines = [f"usage: {typed} [NAME=value] ...\n\n{command.meaning}\n"]

@@ -32,7 +32,8 @@ class _Command(NamedTuple):
 
 
 ALIASES = {"report": "analysis"}
-COMMANDS = {
+COMMANDS: Registry[_Command] = Registry("command")
+COMMANDS |= {
     "answer": _Command(
         "featurestack.answers.answer:make_answer",
         "featurestack.answers:AnswerOptions",
@@ -154,20 +155,15 @@ if CLONE:
     )
 
 
-def named(word: str) -> _Command:
-    """The command of a word or an alias; RequestError for an unknown one."""
-    return Registry("command", COMMANDS)[ALIASES.get(word, word)]
-
-
 def options_of(word: str) -> type[Options]:
-    """The class of a command's options."""
-    options: type[Options] = object_at(named(word).options)
+    """The class of a command's options; RequestError for an unknown word."""
+    options: type[Options] = object_at(COMMANDS[ALIASES.get(word, word)].options)
     return options
 
 
 def function_of(word: str) -> Callable[[Any], object]:
     """The function that a command runs with its options."""
-    command = named(word)
+    command = COMMANDS[ALIASES.get(word, word)]
     with needed(command.extra, word) if command.extra else nullcontext():
         function: Callable[[Any], object] = object_at(command.run)
     return function
