@@ -108,7 +108,7 @@ def build_report(job: ReportJob) -> Built:
     writer = FigureWriter(own, figures, for_print=options.paper, unit=found.unit)
     page = Page(job, writer, found, cache, features)
     add_sections(page)
-    writer.close()
+    digests = writer.close()
     proposals = [*(own.proposal for own in page.sections), propose(page, checked)]
     page.next_command, page.reason = next(filter(None, proposals), ("", ""))
     if options.paper and found.runs:
@@ -123,7 +123,7 @@ def build_report(job: ReportJob) -> Built:
         if score.bounded:
             row |= {"accuracy_low": score.low, "accuracy_high": score.high}
         row |= {"clips": len(found.best.run.clip_ids), "score": found.score}
-    own.write({SUMMARY: json.dumps({"figures": writer.digests, "listed": row})})
+    own.write({SUMMARY: json.dumps({"figures": digests, "listed": row})})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
     for name in own.remove_others():

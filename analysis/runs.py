@@ -111,11 +111,6 @@ class Run(TestedRun):
         return tuple(folder.config.seed for folder in self.folders)
 
     @property
-    def predicted(self) -> Ints:
-        """(S, N) number of the likeliest class."""
-        return self.probabilities.argmax(axis=2)
-
-    @property
     def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol of which this run has no predictions."""
         tested = {*self.folds.tolist()}

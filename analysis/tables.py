@@ -159,7 +159,7 @@ def common_mistake(run: Run) -> dict[str, Any] | None:
     true = run.classes.index(first["true"])
     predicted = run.classes.index(first["predicted"])
     probability = run.probabilities.mean(axis=0)[:, predicted]
-    as_predicted = run.predicted == predicted
+    as_predicted = run.probabilities.argmax(axis=2) == predicted  # (S, N)
     mistaken = (run.target == true) & as_predicted.any(axis=0)
     correct = (run.target == predicted) & as_predicted.all(axis=0)
     wrong, right = (

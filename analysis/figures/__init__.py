@@ -345,28 +345,23 @@ class FigureWriter:
         caption = FIGURES[name].caption.replace("source recording", self.unit)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
 
-    @property
-    def digests(self) -> dict[str, str]:
-        """Name -> digest of each file, also of those that are kept for papers."""
-        kept = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
-        return kept | {
-            file.name: figure.digest
-            for figure in self.saved.values()
-            for file in figure.files
-        }
-
-    def close(self) -> None:
-        """Draw and write every file that changed or is missing."""
+    def close(self) -> dict[str, str]:
+        """Draw and write every file that changed or is missing; name -> digest of each,
+        also of those that are kept for papers.
+        """
+        digests = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
         for figure in progress(
             list(self.saved.values()), label="drawing", unit="figures"
         ):
             for file in figure.files:
+                digests[file.name] = figure.digest
                 name = f"{FOLDER}/{file.name}"
                 if self.kept.get(file.name) == figure.digest and is_file(file):
                     self.own.keep([name])
                 else:
                     drawn = content_of(figure.name, file, figure.data)
                     self.own.write({name: drawn}, durable=False)
+        return digests
 
 
 def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:

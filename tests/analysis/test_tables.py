@@ -33,7 +33,9 @@ ROWS = [
 def test_a_class_report_is_scikit_learns(made):
     run = made(MadeRun(skill=0.7), clips=390)[0]
     given = {"target_names": run.classes, "output_dict": True}
-    scores = classification_report(run.target, run.predicted[0], **given)
+    scores = classification_report(
+        run.target, run.probabilities[0].argmax(axis=1), **given
+    )
     theirs = pd.DataFrame(scores).T.drop(["accuracy", "weighted avg"])
     report = tables.class_report(run).set_index("class")
     assert report.index.tolist() == theirs.index.tolist()
