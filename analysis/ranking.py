@@ -248,6 +248,7 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
             bool(together[0].missing_folds),
             -len(together[0].clip_ids),
             -len(together),
+            together[0].imported,
         )
     )
     main = sets[0] if sets else []
@@ -285,7 +286,8 @@ def reason_apart(run: Run, other: Run) -> str:
         "dataset": run.dataset != other.dataset,
         "task": run.task.name != other.task.name,
         "classes": run.classes != other.classes,
-        "folds": run.missing_folds != other.missing_folds,
+        "folds": run.missing_folds != other.missing_folds
+        or (same_ids and not np.array_equal(run.folds, other.folds)),
         "joined": bool(run.joined_from) != bool(other.joined_from),
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),

@@ -23,7 +23,11 @@ from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs
 from featurestack.analysis.sections import add_sections
-from featurestack.analysis.sentences import headline, printed
+from featurestack.analysis.sentences import (
+    headline,
+    printed,
+    tables_of_predictions,
+)
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_check
@@ -158,6 +162,7 @@ def write(page: Page) -> Built:
     writer.own.write({PAGE: render(page=page, f=found)})
     remarks = [*found.warnings.values()]
     remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
+    remarks += tables_of_predictions(found)
     command = page.next_command
     return Built(
         page=page.job.folder / PAGE,

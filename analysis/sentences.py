@@ -173,6 +173,27 @@ def printed(f: Findings) -> str:
     return " ".join(filter(None, (headline(f), protocol(f), features(f))))
 
 
+def tables_of_predictions(f: Findings) -> list[str]:
+    """A sentence for each table of predictions that has other runs beside it.
+
+    `svc: 82.0 % (77.0 to 86.0), clearly worse than mel-ridge, -4.5 points (-8.7 to
+    -0.4)`.
+    """
+    texts = []
+    for own in f.every if len(f.every) > 1 else ():
+        if not own.run.imported:
+            continue
+        text = f"{own.name}: {percent(own.score.value)} %"
+        if own.score.bounded:
+            text += f" ({own.score.interval})"
+        text += f", {verdict(f, own)}"
+        if own.verdict in ("tied", "clearly worse"):
+            than = "with" if own.verdict == "tied" else "than"
+            text += f" {than} {f.best.name}, {by_points(f, own.difference)}"
+        texts.append(text)
+    return texts
+
+
 # ---- the first screen
 
 

@@ -13,6 +13,7 @@ that are no probabilities. Such tables are refused.
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -26,12 +27,24 @@ from featurestack.analysis.findings import Findings, findings
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
-from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.commandline import DATA
+from featurestack.commandline.errors import (
+    RequestError,
+    nearest,
+    quoted,
+    shortened,
+)
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
+from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.names import cache_folder, dataset_name, is_cache
+from featurestack.features_cache.names import (
+    cache_folder,
+    cached_in,
+    dataset_name,
+    is_cache,
+)
 from featurestack.features_cache.table import (
     SEPARATOR,
     classes_in,
@@ -90,6 +103,12 @@ def predictions_in(
         remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
     if truth is not None and (other := other_label(frame, clips)):
         remarks.append(other)
+    if truth is not None and (apart := in_other_folds(frame, clips)):
+        clips["fold"] = frame["fold"].str.strip()
+        remarks.append(
+            f"{apart} of {counted(len(clips), 'clip')} were tested in another fold than"
+            " the dataset's"
+        )
     if (clips["group"] == clips["clip_id"]).all():
         remarks.append("no column `group`: clips count as independent recordings")
     task = "tags" if tags else "classes"
@@ -113,6 +132,18 @@ def other_label(frame: pd.DataFrame, clips: pd.DataFrame) -> str:
         f"{len(other)} of {counted(len(own), 'clip')} had another label in the table,"
         f" the first {other[first]}; the dataset's count, here {clips['target'][first]}"
     )
+
+
+def in_other_folds(frame: pd.DataFrame, clips: pd.DataFrame) -> int:
+    """The number of rows that another fold tested than their clips'; folds of other
+    names are the same if they divide the clips alike.
+    """
+    if "fold" not in frame or (frame["fold"].str.strip() == "").all():
+        return 0
+    counts = pd.crosstab(frame["fold"].str.strip(), clips["fold"])
+    if ((counts > 0).sum(axis=0) == 1).all() and ((counts > 0).sum(axis=1) == 1).all():
+        return 0
+    return int(len(frame) - counts.max(axis=1).sum()) or len(frame)
 
 
 def clips_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -209,8 +240,29 @@ def write_runs(options: AnalysisOptions) -> str:
     for path, origin, predictions in zip(files, sources, read):
         place = options.runs / dataset / path.resolve().stem
         run = write_imported(predictions, place, source=origin)
-        tell(f"{path}: {counted(len(predictions.clips), 'clip')}, {run.path}")
+        known = "" if options.dataset else dataset_of(predictions.clips, options.data)
+        hint = f"; {known} compares it with the runs on these clips" if known else ""
+        tell(f"{path}: {counted(len(predictions.clips), 'clip')}, {run.path}{hint}")
     return options.dataset or dataset
+
+
+def dataset_of(clips: pd.DataFrame, data: Path) -> str:
+    """The words DATASET=… of the smallest dataset here that has all of these clips with
+    these labels; '' without one.
+    """
+    frame = clips.rename(columns={"clip_id": "clip", "target": "label"})
+    found = []
+    for name in sorted(cached_in(data)):
+        cache = Cache(data / name / "features")
+        with suppress(RequestError):  # other clips, or a damaged cache
+            truth = originals(cache.clips).reset_index(drop=True)
+            if not other_label(frame, of_dataset(frame, truth)):
+                found.append((len(truth), cache.sounds))
+    if not found:
+        return ""
+    _, (source, name) = min(found)
+    words = {"DATASET": source, "NAME": name, "DATA": "" if data == DATA else str(data)}
+    return " ".join(quoted(f"{word}={text}") for word, text in words.items() if text)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,16 +10,18 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
+from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import complete
-from featurestack.predictions import predictions_in, read_table
+from featurestack.predictions import predictions_in, read_table, write_runs
 from featurestack.results import imported
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
 CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}
@@ -197,6 +199,36 @@ def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
     pd.testing.assert_frame_equal(*metrics)
 
 
+def test_other_folds_than_the_datasets_are_not_compared(tmp_path):
+    clips = made_clips(clips=120, classes=4)
+    runs, folds = tmp_path / "runs", clips["fold"]
+    make_run(runs, clips, MadeRun())
+    truth = complete(clips.assign(path=clips["clip_id"] + ".wav").to_dict("list"))
+    imports = {"same": folds + 6, "other": folds.sample(frac=1, random_state=0)}
+    for name, own in imports.items():
+        table = pd.get_dummies(clips["label"], dtype=float).astype(str)
+        table = table.assign(clip=clips["clip_id"], fold=[*own.astype(str)])
+        predictions = predictions_in(table, truth)
+        write_imported(predictions, runs / "made" / name, source=name)
+    found = findings(*load_runs(find(runs, "made")))
+    assert [own.name for own in found.others] == ["other"]
+    remarks = [problem.text for problem in found.problems if problem.run == "other"]
+    assert "of 120 clips were tested in another fold than the dataset's" in remarks[0]
+    assert remarks[1] == "not compared: other folds than same"
+
+
+def test_a_table_on_the_clips_of_a_dataset_names_it(tmp_path, capsys):
+    given = {"data": tmp_path / "data", "quiet": True}
+    easy_clips(tmp_path / "easy")
+    clips = fs.extract("rms", str(tmp_path / "easy"), jobs=1, **given).clips
+    file = tmp_path / "mine.csv"
+    table = pd.get_dummies(clips["label"], dtype=float)
+    named = table.assign(clip=clips["clip_id"], label=clips["label"])
+    named.to_csv(file, index=False)
+    write_runs(AnalysisOptions(predictions=(file,), runs=tmp_path, data=given["data"]))
+    assert f"DATASET={tmp_path / 'easy'}" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("without_figures")
 def test_a_table_is_compared_with_the_runs_of_its_dataset(tmp_path):
     clips = made_clips(clips=120, classes=4)
@@ -210,6 +242,7 @@ def test_a_table_is_compared_with_the_runs_of_its_dataset(tmp_path):
     rows = pd.get_dummies(clips["label"], dtype=float)
     rows.assign(clip=clips["clip_id"]).to_csv(file, index=False)
     report = fs.report(str(listing), predictions=(file,), **folders, quiet=True)
+    assert report.remarks[-1].startswith("other: 100.0 % (")
     table = pd.read_csv(report.page.parent / "tables" / "comparison.csv")
     assert table["run"].tolist()[0] == "other" and len(table) == 3
     assert "tables of predictions do not say which" in report.page.read_text()
