@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from featurestack.analysis import tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
-from featurestack.analysis.report_warnings import failures
+from featurestack.analysis.report_warnings import failures, features_of, untested
 from featurestack.analysis.runs import Run, same_clips
 from featurestack.commandline.errors import (
     OutdatedFeature,
@@ -254,17 +254,30 @@ def clip_audio(
 # ---- the dataset
 
 
-def data_facts(cache: Cache) -> dict[str, str]:
-    """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
+def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
+    """Facts of the dataset of these runs: name -> text, which is '' if a fact does not
+    apply.
+    """
     clips = originals(cache.clips)
     files = cache.folder.glob("*.h5")
-    used = sum(file.stat().st_size for file in files if file.is_file())
+    stored = sum(file.stat().st_size for file in files if file.is_file())
     more = len(cache.clips) - len(clips)
     failed = failures(cache)
-    untested = len(failed.pop(WHOLE, ()))
-    single = ", ".join(
-        f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
-    )
+    lost = untested(cache, runs)
+    used = features_of(runs)
+    single: list[str] = []
+    unused: list[str] = []
+    for name, ids in failed.items():
+        tested = ids - lost
+        if tested and name != WHOLE:
+            text = f"{name} of {counted(len(tested), 'clip')}"
+            (unused if runs and name not in used else single).append(text)
+    of_features = []
+    if single:
+        text = f"{', '.join(single)}; a run without the feature tests these clips"
+        of_features.append(text)
+    if unused:
+        of_features.append(f"{', '.join(unused)}; no run here uses it")
     groups = plural(cache.groups or "source recording")
     each = ""
     alone = clips["clip_id"][clips["group"] == clips["clip_id"]]
@@ -286,16 +299,14 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",
         "Classes": str(len(classes_in(clips))),
         "Clips that failed": (
-            f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
+            f"{len(lost):,}, so {len(clips) - len(lost):,} are tested" if lost else ""
         ),
-        "Features that failed": (
-            f"{single}; a run without the feature tests these clips" if single else ""
-        ),
+        "Features that failed": "; ".join(of_features),
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
         "Folds": f"{clips['fold'].nunique()}{own}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
         + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
-        "Features cached": f"{len(cache.features)}, {size(used)}",
+        "Features cached": f"{len(cache.features)}, {size(stored)}",
         # the name alone: the page is passed on, its machine's folders are not
         "Source": Path(str(cache.settings.get("source", ""))).name,
     }

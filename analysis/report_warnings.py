@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
+from featurestack.analysis.runs import Run
 from featurestack.commandline.errors import quoted
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.features_cache.cache import Cache
@@ -47,15 +48,28 @@ class Evidence:
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
-    """Cached feature, or WHOLE for the clip itself -> ids of originals that failed."""
+    """Feature, or WHOLE for the clip itself -> ids of originals that failed."""
     tested = set(originals(cache.clips)["clip_id"])
-    names = (WHOLE, *cache.features)
-    failed = {
-        name: clips & tested
-        for name, clips in failed_clips(cache.folder).items()
-        if name in names
-    }
+    by_feature = failed_clips(cache.folder).items()
+    failed = {name: clips & tested for name, clips in by_feature}
     return {name: clips for name, clips in failed.items() if clips}
+
+
+def features_of(runs: Sequence[Run]) -> set[str]:
+    """The cached features that runs were trained on."""
+    return {own.stored for run in runs if run.trained for own in run.config.channels}
+
+
+def untested(cache: Cache, runs: Sequence[Run] = ()) -> set[str]:
+    """Ids of originals that failed and have no feature of these runs, or without runs
+    no feature at all.
+    """
+    used = features_of(runs) or {*cache.features}
+    failed = failures(cache)
+    ids = set[str]().union(*(failed.get(name, ()) for name in (WHOLE, *used)))
+    for name in used & {*cache.features}:
+        ids -= {*cache.clips["clip_id"][cache.readable([name])]}
+    return ids
 
 
 Find = Callable[[Evidence], str]
@@ -153,11 +167,12 @@ def split_by_clip(evidence: Evidence) -> str:
 
 @warning("W4", "Clips that failed")
 def failed_ones(evidence: Evidence) -> str:
-    """No feature of these clips could be computed, because a file cannot be read or a
-    value is not a number. The section on the data and failures.csv name the reasons.
+    """No feature of the runs could be computed for these clips, because a file cannot
+    be read or a value is not a number. The section on the data and failures.csv name
+    the reasons.
     """
-    cache = evidence.cache
-    failed = failures(cache).get(WHOLE) if cache else None
+    cache, main = evidence.cache, evidence.main
+    failed = untested(cache, main.runs if main else ()) if cache else None
     if not cache or not failed:
         return ""
     were = "was" if len(failed) == 1 else "were"

@@ -61,7 +61,8 @@ SETS_SHOWN = 24
 def first_screen(page: Page) -> Section:
     """The headline, its chart, and the errors of the best run."""
     found = page.found
-    values: dict[str, object] = {"facts": data_facts(page.cache) if page.cache else {}}
+    facts = data_facts(page.cache, found.runs) if page.cache else {}
+    values: dict[str, object] = {"facts": facts}
     if not found.main:
         return Section("first_screen", "", values=values)
     best = found.best.run
@@ -296,7 +297,7 @@ def data(page: Page) -> Section | None:
         "data",
         "Data",
         tables={"clips": clips_by_fold(page.cache)},
-        values={"data_facts": data_facts(page.cache)},
+        values={"data_facts": data_facts(page.cache, page.found.runs)},
     )
 
 

@@ -51,7 +51,9 @@ from featurestack.features_cache.hdf5 import (
 )
 from featurestack.features_cache.index import (
     HEADERS,
+    WHOLE,
     claim_names,
+    feature_names,
     has_failed,
     is_verified,
     note_verified,
@@ -279,17 +281,37 @@ def note_results(
     """Note costs and failures; remove files without a single clip after failures.
 
     seconds_a_clip  core seconds by feature, measured on `clips`
-    failures        (row, feature or WHOLE, reason)
+    failures        (row, feature or WHOLE, reason); a clip that has other features
+                    failed only in those that it lacks
     """
     tried, names = lacking.clips, wanted.names
     if len(tried):
         write_costs(wanted.folder, seconds_a_clip, clips)
-    write_failures(wanted.folder, wanted.clips, tried, names, sorted(failures))
+    whole = [row for row, feature, _ in failures if feature == WHOLE]
+    known = _computed_clips(wanted.folder) if whole else set()
+    partly = {row for row in whole if wanted.ids[row] in known}
+    noted = []
+    for row, feature, reason in failures:
+        of_row = [feature]
+        if row in partly and feature == WHOLE:
+            of_row = [names[column] for column in np.flatnonzero(lacking.todo[row])]
+        noted += [(row, name, reason) for name in of_row]
+    write_failures(wanted.folder, wanted.clips, tried, names, sorted(noted))
     if failures and wanted.is_whole:
         for file in wanted.files:
             if not read_header(file).map(state=True).any():
                 file.unlink()
         refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
+
+
+def _computed_clips(folder: Path) -> set[bytes]:
+    """Ids of the clips that have a feature, as stored in the files."""
+    ids = set[bytes]()
+    for name in feature_names(folder):
+        with suppress(DamagedFile):
+            file = read_header(folder / f"{name}.h5")
+            ids.update(file.clip_ids[file.map(state=True)[:] != 0])
+    return ids
 
 
 @contextmanager

@@ -4,6 +4,7 @@ out.
 
 import base64
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,15 +173,21 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     ids = [f"c{place}" for place in range(6)]
     table = {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2}
     external.create_cache(tmp_path, table)
-    external.write_feature(tmp_path, "mel", np.zeros((6, 4, 5)), ids)
+    external.write_feature(tmp_path, "mel", np.zeros((4, 4, 5)), ids[2:])
+    external.write_feature(tmp_path, "rms", np.zeros((5, 1, 5)), ["c0", *ids[2:]])
     cache = Cache(tmp_path)
-    failed = [(0, "mel", "NaN"), (0, "gone", "no cache")]
+    failed = [(0, "mel", "NaN"), (2, "gone", "missing")]
     write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], failed)
     cache.settings["source"] = "/home/me/my sounds"
+    trained = SimpleNamespace(channels=[SimpleNamespace(stored="mel")])
+    of_mel = [SimpleNamespace(trained=trained, config=trained)]
     facts = data_facts(cache)
     assert facts["Source"] == "my sounds"
     assert not facts["Clips that failed"]
-    assert facts["Features that failed"].startswith("mel of 1 clip;")
+    assert facts["Features that failed"].startswith("mel of 1 clip, gone of 1 clip; a ")
+    facts = data_facts(cache, of_mel)
+    assert facts["Clips that failed"] == "1, so 5 are tested"
+    assert facts["Features that failed"] == "gone of 1 clip; no run here uses it"
     write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
     facts = data_facts(cache)
     assert facts["Clips that failed"] == "1, so 5 are tested"

@@ -119,6 +119,16 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     assert "next: " not in capsys.readouterr().out
 
 
+def test_a_clip_that_has_other_features_fails_in_those_that_it_lacks(sounds):
+    run(sounds)
+    for file in sounds.folder.glob("*.wav"):
+        file.unlink()
+    with pytest.raises(Failed, match="flatness: every clip failed"):
+        extract.extract_features(options(sounds, features="rms flatness"))
+    failed = {feature for _, _, feature, _ in read_failures(cache(sounds).folder)}
+    assert failed == {"flatness"}
+
+
 def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, capsys):
     soundfile.write(sounds.folder / "clip00003.wav", np.zeros(8000), 8000)
 
