@@ -32,6 +32,7 @@ from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_check
 from featurestack.results.selection import of_today
+from featurestack.scores.accuracy import ACCURACY
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
@@ -39,6 +40,7 @@ PAGE = "index.html"
 SUMMARY = ".report.json"  # digests of a report's figures, and its row of the list
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
+COMPARISON = "tables/comparison.csv"
 OF_PRINT = (".pdf", ".png", ".tex", ".bib")  # endings of the files for print
 
 
@@ -109,7 +111,9 @@ def build_report(job: ReportJob) -> Built:
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
     )
-    writer = FigureWriter(own, figures, for_print=options.paper, unit=found.unit)
+    heading = found.main.metric.heading if found.main else ACCURACY.heading
+    words = {"unit": found.unit, "score": heading}
+    writer = FigureWriter(own, figures, for_print=options.paper, **words)
     page = Page(job, writer, found, cache, features)
     add_sections(page)
     digests = writer.close()
@@ -119,6 +123,7 @@ def build_report(job: ReportJob) -> Built:
         from featurestack.paper import methods_text
 
         page.methods = methods_text(found, cache)
+    compared = own.hashes.get(COMPARISON)
     built = write(page)
     row: dict[str, Any] = {"finding": headline(found)}  # of the list of reports
     if found.main:
@@ -130,6 +135,11 @@ def build_report(job: ReportJob) -> Built:
     own.write({SUMMARY: json.dumps({"figures": digests, "listed": row})})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
+        if "latex/main.tex" in own.hashes and own.hashes.get(COMPARISON) != compared:
+            tell(
+                f"{job.folder / 'latex'} is of an earlier report than the page: PAPER=1"
+                " writes it again"
+            )
     for name in own.remove_others():
         tell(
             f"{job.folder / name}: kept, it is not as analysis wrote it; move it to"

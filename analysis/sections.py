@@ -20,6 +20,7 @@ from featurestack.analysis.clips import (
     thumbnails,
 )
 from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.figures.drawn import is_far
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.next_run import training_of
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section
@@ -71,7 +72,9 @@ def first_screen(page: Page) -> Section:
         (own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
     ends = [(score.value, score.low, score.high) for _, score, *_ in chart]
-    tens = 10 * np.array([*ends, (found.main.chance, np.nan, np.nan)])
+    if not is_far(found.main.chance, np.nanmin(ends), np.nanmax(ends)):
+        ends.append((found.main.chance, np.nan, np.nan))
+    tens = 10 * np.array(ends)
     low, high = int(np.floor(np.nanmin(tens))), int(np.ceil(np.nanmax(tens)))
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
     values |= {"chart": chart, "ticks": ticks}
@@ -114,7 +117,7 @@ def comparison(page: Page) -> Section:
         "no_intervals": not any(own.difference.bounded for own in found.ranked),
         "score_columns": [
             column
-            for column in found.best.run.metric.score_columns
+            for column in found.best.run.metric.shown_columns(found.best.run)
             if any(known(own.get(column[0])) for own in scores)
         ],
         "cost_columns": [

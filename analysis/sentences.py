@@ -141,7 +141,7 @@ def counted_clips(f: Findings) -> str:
     score = percent(f.best.score.value)
     seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
-        clips = f"{len(run.clip_ids):,} {main.metric.tested}"
+        clips = main.metric.tested(run)
         return f"Its {f.score} on {clips} is {score} %{seeds}"
     clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}"
     if run.imported:
@@ -210,11 +210,12 @@ def sure(f: Findings) -> str:
             " features that were tested one by one on these folds."
         )
     if f.state == "untested" or f.main.untested:
-        clips = counted(len(f.main.best.clip_ids), "test clip")
+        noun = f.main.metric.noun
+        clips = counted(len(f.main.best.clip_ids), f"test {noun}")
         return (
-            f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and clips of"
-            f" one {f.group} are not independent. A verdict needs at least"
-            f" {FEWEST_RECORDINGS} {plural(f.group)}."
+            f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and"
+            f" {plural(noun)} of one {f.group} are not independent. A verdict needs at"
+            f" least {FEWEST_RECORDINGS} {plural(f.group)}."
         )
     if f.state == "one":
         return text + sure_of_one(f)
@@ -386,8 +387,9 @@ def method(f: Findings) -> str:
         texts.append(f"The tables of predictions do not say {which}.")
     else:
         known = "" if f.groups else ", as the dataset groups them,"
+        clips = plural(metric.noun).capitalize()
         texts.append(
-            f"Clips of one {f.group}{known} are never in both training and test."
+            f"{clips} of one {f.group}{known} are never in both training and test."
         )
     return " ".join([*texts, chance(f)])
 

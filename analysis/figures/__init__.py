@@ -315,7 +315,8 @@ class FigureWriter:
     """Writes the files of submitted figures to the folder `figures` among `own` files,
     unless they are there and their digest is in `kept` (name -> digest).
 
-    `for_print` adds PDF and PNG; `unit` replaces "source recording" in captions.
+    `for_print` adds PDF and PNG; `unit` and `score` replace "source recording" and
+    "Accuracy" in captions.
     """
 
     def __init__(
@@ -325,12 +326,14 @@ class FigureWriter:
         *,
         for_print: bool = False,
         unit: str = "source recording",
+        score: str = "Accuracy",
     ) -> None:
         self.own = own
         self.folder = own.folder / FOLDER
         self.kept = dict(kept or {})
         self.for_print = for_print
         self.unit = unit
+        self.score = score
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
@@ -343,6 +346,7 @@ class FigureWriter:
             names += [f"{stem}.pdf", f"{stem}-85mm.png", f"{stem}-175mm.png"]
         files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.unit)
+        caption = caption.replace("Accuracy", self.score)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
 
     def close(self) -> dict[str, str]:

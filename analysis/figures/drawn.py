@@ -29,6 +29,8 @@ from featurestack.analysis.figures import (
 )
 from featurestack.scores.metrics import largest_first
 
+LITTLE_ROOM = 0.25  # share of an axis
+
 
 @figure(
     "Difference with its interval, corrected for all pairs; hollow: no clear"
@@ -71,13 +73,27 @@ def draw_intervals(
 
 @figure(
     "Accuracy of each configuration with its 95 % interval, by bootstrap over source"
-    " recordings; hollow: no clear difference from the best; dashed: chance",
+    " recordings; hollow: no clear difference from the best; dashed: chance, where the"
+    " axis reaches it",
     row_height("intervals", 0.7, 0.2),
 )
 def draw_accuracy_by_set(
     ax: Axes, *, intervals: pd.DataFrame, line: float, label: str = "accuracy, %"
 ) -> Axes:
-    return draw_intervals(ax, intervals=intervals, line=line, label=label)
+    ends = intervals[["estimate", "low", "high"]]
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    if not is_far(line, low, high):
+        return draw_intervals(ax, intervals=intervals, line=line, label=label)
+    label += f"; the axis leaves out chance, {100 * line:.0f}"
+    draw_intervals(ax, intervals=intervals, line=line, label=label)
+    margin = 0.1 * (high - low)
+    ax.set_xlim(100 * (low - margin), 100 * (high + margin))
+    return ax
+
+
+def is_far(chance: float, low: float, high: float) -> bool:
+    """Whether an axis from chance would leave values little room."""
+    return 0 < high - low < LITTLE_ROOM * (high - chance)
 
 
 SPLITS = (

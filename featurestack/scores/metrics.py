@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.quantities import percent
+from featurestack.commandline.quantities import counted, percent
 from featurestack.features_cache.table import SEPARATOR
 
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
@@ -256,7 +256,8 @@ class RankingMetric(ABC):
     errors: str
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
-    tested: str = "clips"  # rows of predictions.csv, in a report
+    noun: str = "clip"  # a row of predictions.csv, in a report
+    subject: str = "Sound classification"  # of a paper
     # more scores of a run: column, heading, kind of cell, whether less is better
     score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS
     # columns of the table of classes: column, heading, kind of cell
@@ -317,6 +318,18 @@ class RankingMetric(ABC):
     @abstractmethod
     def error_lines(self, run: Any) -> list[str]:
         """Lines of a summary on what a `RunFolder` errs in."""
+
+    def tested(self, run: TestedRun, classes: str = "") -> str:
+        """What was tested, in a report: `80 clips` + classes."""
+        return f"{counted(len(run.clip_ids), self.noun)}{classes}"
+
+    def shown_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str, bool]]:
+        """`score_columns` of a report on this run."""
+        return self.score_columns
+
+    def shown_class_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str]]:
+        """`class_columns` of a report on this run."""
+        return self.class_columns
 
     def drawn_unit(self, run: TestedRun) -> str:
         """`Score.unit`."""

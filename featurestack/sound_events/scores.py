@@ -214,6 +214,11 @@ class ScoredFrames:
         blocks = stretches["file"].duplicated().any() or (stretches["start"] > 0).any()
         return "block" if blocks else "recording"
 
+    @property
+    def hours(self) -> float:
+        """What the tested recordings last."""
+        return float(self.frames.seconds.sum() / 3600)
+
     @cached_property
     def spans(self) -> dict[str, Spans]:
         """The events of each class."""
@@ -294,6 +299,35 @@ class ScoredFrames:
         else:
             true = np.where(targets, given, 1 - given)
         return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
+
+
+def confused_labels(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
+    """Annotated, detected and number (a mean over seeds) of detections without a
+    partner of their label, but with one of another label; the most frequent first.
+    """
+    parts = []
+    for seed in seeds:
+        alone: list[dict[str, Spans]] = [{}, {}]  # events and detections
+        for name, events in seed.spans.items():
+            own = events, seed.detections[name]
+            for spans, partners, rest in zip(own, match(*own), alone):
+                rest[name] = spans.take(
+                    np.delete(np.arange(len(spans.start)), partners)
+                )
+        event, detection = match(*(together([*rest.values()]) for rest in alone))
+        annotated, detected = (labels_in_order(rest) for rest in alone)
+        pairs = {"annotated": annotated[event], "detected": detected[detection]}
+        parts.append(pd.DataFrame(pairs))
+    numbers = pd.concat(parts).value_counts(sort=False).div(len(seeds))
+    table = numbers.reset_index(name="number")
+    return table.sort_values("number", ascending=False, kind="stable")
+
+
+def labels_in_order(spans: Mapping[str, Spans]) -> NDArray[np.str_]:
+    """The label of each span in the order of `together`."""
+    sizes = [len(own.start) for own in spans.values()]
+    starts = np.concatenate([own.start for own in spans.values()])
+    return np.repeat([*spans], sizes)[np.argsort(starts, kind="stable")]
 
 
 def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:

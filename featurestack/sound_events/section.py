@@ -14,7 +14,13 @@ from featurestack.analysis.clips import features_to_show, read_batches
 from featurestack.analysis.figures import SERIES, figure, panels
 from featurestack.analysis.figures.drawn import feature_map_image
 from featurestack.analysis.page import Page, Section
-from featurestack.sound_events.scores import ALL, ScoredFrames, alarms, mean_scores
+from featurestack.sound_events.scores import (
+    ALL,
+    ScoredFrames,
+    alarms,
+    confused_labels,
+    mean_scores,
+)
 
 MOST_NAMED = 12  # classes in the legend
 DISTINCT = 5  # colours of SERIES that are easily told apart
@@ -36,17 +42,24 @@ def events(page: Page) -> Section | None:
         return None  # the tested recordings hold none
     submit_song(page, best.features, first)
     scores = mean_scores(seeds)
+    table = scores.reset_index()
+    confused = confused_labels(seeds)
+    shown = table.copy()
+    if first.hours < 1:
+        shown[["false_alarms", "wrong_names"]] *= first.hours
     return Section(
         "events",
         "Events",
-        tables={"events": scores.reset_index()},
+        tables={"events": table, "confused_labels": confused},
         values={
+            "shown_events": shown,
+            "hourly": first.hours >= 1,
             "tested": {
                 "same_place": SAME_PLACE if first.unit == "block" else "",
                 "unit": first.unit,
                 "alarms": alarms(scores.loc[ALL], first.frames.seconds.sum()),
                 "rules": first.frames.stretches["fold"].nunique() > 1,
-            }
+            },
         },
     )
 

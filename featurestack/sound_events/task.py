@@ -64,6 +64,21 @@ class EventF1(MeanAveragePrecision):
     def drawn_unit(self, run: TestedRun) -> str:
         return str(run.answers[0].unit)
 
+    def tested(self, run: TestedRun, classes: str = "") -> str:
+        first: ScoredFrames = run.answers[0]
+        events = counted(int(first.tallies[ALL].counts[1].sum()), "event")
+        recordings = counted(first.frames.stretches["file"].nunique(), "recording")
+        return f"{events}{classes} in {recordings}"
+
+    def shown_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str, bool]]:
+        """Numbers an hour only of an hour or more."""
+        counts = counts_of(run)
+        return [(*counts.get(own[0], own[:2]), *own[2:]) for own in self.score_columns]
+
+    def shown_class_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str]]:
+        counts = counts_of(run)
+        return [(*counts.get(own[0], own[:2]), own[2]) for own in self.class_columns]
+
     def of_fold(
         self, folder: RunFolder, fold: int, split: str, selection: str
     ) -> dict[str, float]:
@@ -74,6 +89,8 @@ class EventF1(MeanAveragePrecision):
         each = pd.concat([seed.by_fold for seed in run.answers])
         whole = mean_scores(run.answers).loc[ALL]
         every = {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
+        for name, column, _ in OF_LITTLE:
+            every[column] = whole[name] * run.answers[0].hours
         return each.groupby("fold").mean(), every
 
     def answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
@@ -89,8 +106,8 @@ class EventF1(MeanAveragePrecision):
         """In the place of errors, why a fold's score differs from the run's."""
         if len(run.finished) < 2:
             return []
-        rules = "this score is by rules of the other folds, the folds' own above by"
-        return [f"{rules} the default rule"]
+        what = "thresholds of this score are chosen on the other folds"
+        return [f"{what}; the folds' lines above used 0.5"]
 
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are jackknife values of F1."""
@@ -120,7 +137,17 @@ class EventF1(MeanAveragePrecision):
         table = table.rename(columns={"events": "support"})
         decided = ["precision", "recall", "f1"]
         table[decided] = table[decided].fillna(0)
-        return table[[*SCORE_COLUMNS, *decided, "support", "low", "high"]]
+        for name, column, _ in OF_LITTLE:
+            table[column] = table[name] * run.answers[0].hours
+        counts = [column for _, column, _ in OF_LITTLE]
+        return table[[*SCORE_COLUMNS, *decided, "support", "low", "high", *counts]]
+
+
+def counts_of(run: TestedRun) -> dict[str, tuple[str, str]]:
+    """Score an hour -> column and heading of its count, below an hour."""
+    if run.answers[0].hours >= 1:
+        return {}
+    return {name: (column, heading) for name, column, heading in OF_LITTLE}
 
 
 def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
@@ -133,6 +160,11 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     return attributed(whole, without[:, None], sizes)
 
 
+# of less than an hour: score, the column of its count, heading
+OF_LITTLE = (
+    ("false_alarms", "false_alarm_count", "False alarms"),
+    ("wrong_names", "wrong_name_count", "Wrong name"),
+)
 OF_EVENTS = (
     ("found", "Found", "decimals", False),
     ("false_alarms", "False alarms an hour", "number", True),
@@ -143,13 +175,18 @@ EVENT_F1 = EventF1(
     name="event_f1",
     history={"loss": log_loss},
     scores={},
-    tested="pieces of recordings",
+    noun="piece",
+    subject="Sound event detection",
     title="event F1",
     heading="Event F1",
     class_score="f1",
     meaning=(
-        "F1 over all classes and folds together, by rules chosen on the other folds, a"
-        " choice that the interval does not include. A detection is right if it and an"
+        "F1 over all classes and folds together. A detection begins where the"
+        " probability of a class exceeds a threshold and ends where it falls below a"
+        " share of it; the least length is 0.3 of the class’s median event. A class has"
+        " the threshold 0.5 and a share of 1, or 0.5 where labels overlap, unless"
+        " others raise F1 on the other folds by more than a standard error; the"
+        " interval does not include this choice. A detection is right if it and an"
         " event of its label overlap for half of the time that the two cover together"
         " (IoU 0.5)"
     ),
@@ -179,6 +216,7 @@ class Events(Tags):
     """
 
     name = "events"
+    labels = "classes"
     metric = EVENT_F1
     model = "frames"
     answers = "each frame"
@@ -234,10 +272,10 @@ class Events(Tags):
         the column of their labels; prints scores by cross-fitted rules.
         """
         scored = read_tested(run)
-        by = "rules of the other folds"
+        by = "thresholds chosen on the other folds"
         if len(run.finished) < 2:
-            by = "the default rule: one fold has no others to choose rules on"
-        what = f"events in the tested recordings, by {by}"
+            by = "threshold 0.5: one fold has no others to choose thresholds on"
+        what = f"events in the tested recordings, {by}"
         for line in score_lines(scored.tallies[ALL], what, scored.unit):
             tell(line)
         marks = read_marks(cache)

@@ -123,6 +123,13 @@ def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
     assert chance.get_xdata() == [25, 25] and hollow.get_xdata().tolist() == [3]
 
 
+def test_the_axis_follows_values_that_are_near_and_far_from_chance():
+    near = INTERVALS["intervals"].assign(low=0.9, estimate=0.95, high=0.98)
+    axes = drawn("accuracy_by_set", intervals=near, line=0.1)
+    assert axes.get_xlim()[0] > 85
+    assert axes.get_xlabel().endswith("the axis leaves out chance, 10")
+
+
 def test_curves_are_means_over_folds_and_named():
     accuracy, loss = drawn("learning_curves").child_axes
     (curve,) = accuracy.lines

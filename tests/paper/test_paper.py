@@ -57,6 +57,7 @@ def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
     main.write_text(main.read_text() + "% my own\n")
     build(workshop.options(reports=tmp_path))
     assert for_papers <= files_of(folder) | latex
+    assert "of an earlier report" not in capsys.readouterr().err  # of the same runs
     build(options)
     assert main.read_text().endswith("% my own\n")
     assert f"{main}: kept, it is not as analysis wrote it" in capsys.readouterr().err

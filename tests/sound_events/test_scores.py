@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from featurestack.sound_events.frames import IOU, Spans, match, overlapping
-from featurestack.sound_events.scores import ALL, ScoredFrames, lie_on, score_table
+from featurestack.sound_events.scores import (
+    ALL,
+    ScoredFrames,
+    confused_labels,
+    lie_on,
+    score_table,
+)
 from featurestack.sound_events.task import EVENT_F1, EVENTS, jackknife_values
 from tests.refusal import refused
 from tests.sound_events.field import frames, scores_of
@@ -66,6 +72,14 @@ def test_a_right_time_under_a_wrong_name_is_no_false_alarm():
     assert row["found"] == 0.5
     assert row["onset_ms"] == pytest.approx(100)
     assert scores.loc["b", "f1"] == 0
+
+
+def test_a_label_found_in_place_of_another_is_counted_once_and_not_if_both_are_right():
+    events = {"a": spans((0, 1), (5, 6)), "b": spans((5, 6), (10, 11))}
+    detections = {"a": spans((5, 6), (10, 11)), "b": spans((0.1, 1), (5, 6))}
+    seed = SimpleNamespace(spans=events, detections=detections)
+    table = confused_labels([seed, seed])
+    assert table.to_numpy().tolist() == [["a", "b", 1], ["b", "a", 1]]
 
 
 def test_intervals_come_from_recordings():

@@ -1,13 +1,17 @@
 """The report on runs of events."""
 
+import re
+
 import pandas as pd
 import pytest
 
 from featurestack.analysis.command import jobs
+from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
 from featurestack.features_cache.cache import cache_of
+from featurestack.paper import methods_text
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import of_today
 from tests.analysis.made_runs import no_figures
@@ -30,7 +34,7 @@ def test_the_report_ranks_runs_by_the_f1_of_events(report):
     assert comparison["verdict"].iloc[0] == "best"
     assert comparison["p"].iloc[1] < 1
     assert {"found", "false_alarms", "onset_ms"} <= {*comparison}
-    assert "event F1" in built.headline
+    assert re.search(r"Its event F1 on \d+ events in 8 recordings is", built.headline)
     assert built.whole
 
 
@@ -46,7 +50,15 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
         assert comparison[name][0] == pytest.approx(events.loc["all classes", name])
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
     assert 'id="events"' in page and "events under another name in 56 s" in page
+    assert "False alarms</button>" in page and "an hour</button>" not in page
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
+
+
+def test_methods_are_those_of_events(runs):
+    text = methods_text(findings(load_runs(runs[:1])[0]))
+    assert re.search(r"\d+ events of 2 classes in 8 recordings .* overlapping p", text)
+    assert "read in all rows (32)" in text and "threshold 0.5" in text
+    assert "resized" not in text and "bootstrap over 8 recordings" in text
 
 
 def test_a_run_on_other_events_than_those_of_today_is_of_other_data(runs, folder):
