@@ -111,11 +111,6 @@ class Page:
         return reasons
 
     @property
-    def synthetic(self) -> bool:
-        of_runs = any(run.config.synthetic for run in self.found.runs)
-        return of_runs or bool(self.cache and self.cache.synthetic)
-
-    @property
     def linked(self) -> set[str]:
         """The runs that the page has a part of."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}

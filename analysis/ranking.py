@@ -19,11 +19,12 @@ Conventions: R runs, the best first; N clips; F folds; G source recordings.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import ClassVar
 
 import numpy as np
 
-from featurestack.analysis.runs import Run, differing_options, same_cache, same_clips
+from featurestack.analysis.runs import Run, differing_options, same_clips
 from featurestack.scores.metrics import (
     Estimate,
     Floats,
@@ -274,7 +275,7 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
 
 def reason_apart(run: Run, other: Run) -> str:
     """The first thing that two runs do not share; '' if they can be compared."""
-    # a table of predictions does not say how its model was selected
+    # a table of predictions does not say how its model was selected, or what it read
     imported = run.imported or other.imported
     # the validation and the epoch that counts; if unknown the whole `protocol`
     protocols = [
@@ -282,6 +283,14 @@ def reason_apart(run: Run, other: Run) -> str:
         for own in (run, other)
     ]
     same_ids = np.array_equal(run.clip_ids, other.clip_ids)
+    a, b = run.trained, other.trained
+    same_values = True
+    # a digest covers the whole table of clips, so equal tables have comparable ones
+    if a and b and a.clips == b.clips:
+        shared = a.cache.keys() & b.cache.keys()
+        same_values = all(a.cache[name] == b.cache[name] for name in shared)
+    of_audio = attrgetter("sample_rate", "duration", "audio_channel")
+    same_audio = of_audio(run.config) == of_audio(other.config)
     differing = {
         "dataset": run.dataset != other.dataset,
         "task": run.task.name != other.task.name,
@@ -291,7 +300,7 @@ def reason_apart(run: Run, other: Run) -> str:
         "joined": bool(run.joined_from) != bool(other.joined_from),
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
-        "audio or features": not same_cache(run, other),
+        "audio or features": not (imported or (same_values and same_audio)),
         "protocol": protocols[0] != protocols[1] and not imported,
     }
     return next((reason for reason, found in differing.items() if found), "")

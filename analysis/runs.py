@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -251,22 +250,3 @@ def same_clips(run: Run, other: Run) -> bool:
     return run.classes == other.classes and all(
         np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS
     )
-
-
-def same_cache(run: Run, other: Run) -> bool:
-    """Whether two runs read features of the same audio by the same settings, as far as
-    run.json says.
-
-    A feature's digest covers the whole table of clips, so it is compared only if the
-    tables are equal.
-    """
-    a, b = run.trained, other.trained
-    agree = True
-    if a and b and a.clips == b.clips:
-        agree = all(
-            b.cache.get(name, digest) == digest for name, digest in a.cache.items()
-        )
-    if run.imported or other.imported:
-        return True  # a table does not say what its model read
-    of_audio = attrgetter("sample_rate", "duration", "audio_channel")
-    return agree and of_audio(run.config) == of_audio(other.config)

@@ -61,9 +61,12 @@ SETS_SHOWN = 24
 
 def first_screen(page: Page) -> Section:
     """The headline, its chart, and the errors of the best run."""
-    found = page.found
-    facts = data_facts(page.cache, found.runs) if page.cache else {}
-    values: dict[str, object] = {"facts": facts}
+    found, cache = page.found, page.cache
+    synthetic = any(run.config.synthetic for run in found.runs)
+    values: dict[str, object] = {
+        "facts": data_facts(cache, found.runs) if cache else {},
+        "synthetic": synthetic or (cache and cache.synthetic),
+    }
     if not found.main:
         return Section("first_screen", "", values=values)
     best = found.best.run
