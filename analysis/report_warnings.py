@@ -8,11 +8,12 @@ shows the page behind the sentence; reference/generated/warnings.md is made of a
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.commandline.errors import quoted
+from featurestack.commandline.errors import RequestError, quoted
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
@@ -68,7 +69,8 @@ def untested(cache: Cache, runs: Sequence[Run] = ()) -> set[str]:
     failed = failures(cache)
     ids = set[str]().union(*(failed.get(name, ()) for name in (WHOLE, *used)))
     for name in used & {*cache.features}:
-        ids -= {*cache.clips["clip_id"][cache.readable([name])]}
+        with suppress(RequestError):  # a damaged feature is one of the problems
+            ids -= {*cache.clips["clip_id"][cache.readable([name])]}
     return ids
 
 
