@@ -24,7 +24,7 @@ from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.results.selection import readable_again
-from featurestack.scores.metrics import by_unit
+from featurestack.scores.metrics import by_unit, tested_run
 from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
@@ -213,7 +213,7 @@ def run_summary(run: RunFolder) -> str:
         spread = f", SD over folds {percent(score.by_fold.std())}"
     lines = [
         f"{run!r}{spread}",
-        *run.task.metric.error_lines(run),
+        *run.task.metric.error_lines(tested_run([run])),
         f"protocol: {run.config.protocol}",
     ]
     if run.config.synthetic:

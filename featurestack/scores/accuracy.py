@@ -29,7 +29,6 @@ from featurestack.scores.metrics import (
     decided_scores,
     largest_first,
     macro_f1,
-    tested_run,
 )
 from featurestack.scores.significance import accuracy_interval, recording_sums
 from featurestack.scores.tasks import Task
@@ -75,14 +74,6 @@ class Accuracy(RankingMetric):
         highest = probabilities == probabilities.max(axis=1, keepdims=True)
         return (labels & highest).sum(axis=1) / highest.sum(axis=1)
 
-    def order(self, run: TestedRun) -> Floats:
-        return run.probabilities
-
-    def thresholds(
-        self, labels: Labels, probabilities: Floats, folds: Ints
-    ) -> Floats | None:
-        return None
-
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are whole numbers, so that ties are exact."""
         first = runs[0]
@@ -113,10 +104,9 @@ class Accuracy(RankingMetric):
             recall_low=intervals[:, 0], recall_high=intervals[:, 1]
         )
 
-    def error_lines(self, run: Any) -> list[str]:
+    def error_lines(self, run: TestedRun) -> list[str]:
         """One line with the most frequent errors."""
-        tested = tested_run([run])
-        counts = tested.labels.T.astype(int) @ tested.decisions[0]
+        counts = run.labels.T.astype(int) @ run.decisions[0]
         errors = [
             f"{run.classes[true]} predicted as {run.classes[predicted]} "
             f"({counts[true, predicted]} of {counts[true].sum()})"

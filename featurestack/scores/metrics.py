@@ -305,19 +305,19 @@ class RankingMetric(ABC):
     ) -> Floats:
         """(N,) each clip's part of the score; `clips` has columns fold and group."""
 
-    @abstractmethod
     def order(self, run: TestedRun) -> Floats:
         """(S, N, K) by which clips are ordered within a class."""
+        return run.probabilities
 
-    @abstractmethod
     def thresholds(
         self, labels: Labels, probabilities: Floats, folds: Ints
     ) -> Floats | None:
         """(S, N, K) for each clip, without its fold; None for one class a clip."""
+        return None
 
     @abstractmethod
-    def error_lines(self, run: Any) -> list[str]:
-        """Lines of a summary on what a `RunFolder` errs in."""
+    def error_lines(self, run: TestedRun) -> list[str]:
+        """Lines of a summary on what a run of one seed errs in."""
 
     def tested(self, run: TestedRun, classes: str = "") -> str:
         """What was tested, in a report: `80 clips` + classes."""

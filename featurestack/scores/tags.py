@@ -37,7 +37,6 @@ from featurestack.scores.metrics import (
     largest_first,
     macro_f1,
     names_of,
-    tested_run,
 )
 from featurestack.scores.tasks import Task
 
@@ -159,10 +158,9 @@ class MeanAveragePrecision(RankingMetric):
         table = table.join(decided_scores(run)).reindex(range(len(precision)))
         return table.assign(low=precision[:, 1], high=precision[:, 2])
 
-    def error_lines(self, run: Any) -> list[str]:
+    def error_lines(self, run: TestedRun) -> list[str]:
         """mAP with the prevalence, and the least precise classes."""
-        tested_clips = tested_run([run])
-        labels, (ranks,) = tested_clips.labels, ranks_of(tested_clips)
+        labels, (ranks,) = run.labels, ranks_of(run)
         precision = ap.average_precision(labels, ranks)
         by_class = pd.DataFrame(
             {"precision": precision, "prevalence": labels.mean(axis=0)}, run.classes

@@ -102,9 +102,9 @@ class EventF1(MeanAveragePrecision):
     def perfect(self, run: TestedRun) -> float:
         return 1.0
 
-    def error_lines(self, run: RunFolder) -> list[str]:
+    def error_lines(self, run: TestedRun) -> list[str]:
         """In the place of errors, why a fold's score differs from the run's."""
-        if len(run.finished) < 2:
+        if len(np.unique(run.folds)) < 2:
             return []
         what = "thresholds of this score are chosen on the other folds"
         return [f"{what}; the folds' lines above used 0.5"]
