@@ -308,7 +308,7 @@ class FeatureSpec:
     stored: str
     feature: str
     parameters: Attributes = field(default_factory=dict)  # all, with the defaults
-    code_version: int = 0
+    code_version: int | str = 0  # with the digest of a user's own code
     units: str = ""  # "dB" for a level, "dB/frame" for its slope
     row_axis: NDArray[np.float64]  # (rows,) each row's position, in `row_unit`
     row_unit: str = "index"

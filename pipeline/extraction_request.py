@@ -182,7 +182,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         stored=variant.stored,
         feature=feature.name,
         parameters=facts,
-        code_version=feature.version,
+        code_version=feature.code_version,
         units=feature.units,
         row_axis=variant.row_axis(rate),
         row_unit=feature.row_unit,

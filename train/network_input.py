@@ -79,6 +79,7 @@ def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
         row_range=channel.rows or (0, feature.rows - 1),
         frames=feature.frames,
         frame_unit=feature.frame_unit,
+        code_version=str(feature.code_version),
     )
 
 

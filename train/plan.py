@@ -293,6 +293,7 @@ def hashed_content(
     options  the options of `Training` that are not at their defaults, so that a new
              option leaves every run its hash; a file of weights counts by its content
     untimed  only if a channel whose columns are not time enters with all its values
+    code     only of a user's own model, which may change under its name
     """
     options = hashed_options(training)
     if "model" in options:  # a folder that it names counts by its content
@@ -304,6 +305,8 @@ def hashed_content(
     all_values = model.kind.summarised or model.takes_planes
     if all_values and not all(spec.timed):
         content["untimed"] = "all values"
+    if model.code:
+        content["code"] = model.code
     return content
 
 

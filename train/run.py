@@ -278,10 +278,12 @@ def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
 def placed(plan: Plan) -> Plan:
     """The plan with the folder of its run: the one that has begun, else a new one.
 
-    If a run of other data has the plain name, the new name ends in digits of the data's
-    digest, and a line says so. RequestError for another configuration.
+    If a run of other data, or of an own model's other code, has the plain name, the new
+    name ends in digits of a digest of these, and a line says so. RequestError for
+    another configuration.
     """
-    of_data = f"{plan.path.name}-{digest(plan.data)[:DIGITS]}"
+    code = {"code": plan.model.code} if plan.model.code else {}
+    of_data = f"{plan.path.name}-{digest({**plan.data, **code})[:DIGITS]}"
     numbered = (f"{of_data}-{number}" for number in itertools.count(2))
     free: Path | None = None
     taken = []
@@ -299,14 +301,16 @@ def placed(plan: Plan) -> Plan:
     if taken and free != plan.path:
         tell(
             f"{' and '.join(taken)} {is_or_are(len(taken))} of other clips, labels,"
-            f" folds or values, or cannot be read: this run is {free.name}"
+            f" folds{', values or model code' if code else ' or values'}, or cannot be"
+            f" read: this run is {free.name}"
         )
     return replace(plan, path=free)
 
 
 def is_run_of(place: Path, plan: Plan) -> bool:
-    """Whether the folder has the run of a plan; False for one of other data, or if it
-    cannot be read. RequestError for another configuration.
+    """Whether the folder has the run of a plan; False for one of other data or of an
+    own model's other code, or if it cannot be read. RequestError for another
+    configuration.
     """
     folder = RunFolder(place)
     try:
@@ -319,7 +323,7 @@ def is_run_of(place: Path, plan: Plan) -> bool:
     theirs = vars(known.options)
     own = vars(plan.training).items()
     changed = [name.upper() for name, value in own if theirs.get(name) != value]
-    if not changed and known.data != plan.data:
+    if not changed and (known.data, known.code) != (plan.data, plan.model.code):
         return False
     different = ", ".join(changed) or "the content of a file, or the program's version"
     raise RequestError(

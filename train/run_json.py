@@ -77,6 +77,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         note=plan.options.note,
         joined_from=plan.joined_from,
         own_code=tuple(DEFINING),
+        code=model.code,
         model_summary=model.summary,
         exact=not model.kind.in_steps,
         input_grid=f"{rows}x{frames}",

@@ -15,15 +15,18 @@ defines goes to worker processes by value, as what a script defines does. A run 
 the names of the files that its process had loaded.
 """
 
+import ast
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any, TypeVar
 
 from featurestack.commandline import DEFINING, LOADED
@@ -31,6 +34,7 @@ from featurestack.commandline.errors import Error, RequestError, nearest, quoted
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
+CODE_DIGITS = 12
 
 
 class Registry(dict[str, Entry]):
@@ -122,6 +126,35 @@ def object_at(place: str) -> Any:
     """The object at `module:name`."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def code_digest(defined: Callable[..., object]) -> str:
+    """A short hash of what a user's function or class says, without comments, layout
+    and docstrings; of its byte code where there is no source, as in Python's own shell.
+    Empty for the product's own, whose versions change with their values.
+    """
+    if defined.__module__.startswith("featurestack."):
+        return ""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(defined)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                node.value = ast.Constant("")
+        text = ast.unparse(tree)
+    except (OSError, TypeError, SyntaxError):
+        own = vars(defined).values() if isinstance(defined, type) else [defined]
+        codes = [each.__code__ for each in own if inspect.isfunction(each)]
+        text = "\n".join(map(_byte_code, codes))
+    return hashlib.sha256(text.encode()).hexdigest()[:CODE_DIGITS]
+
+
+def _byte_code(code: CodeType) -> str:
+    """The instructions of a function and of those within it, without their places."""
+    parts = [code.co_code.hex(), *code.co_names]
+    for constant in code.co_consts:
+        inner = isinstance(constant, CodeType)
+        parts.append(_byte_code(constant) if inner else repr(constant))
+    return " ".join(parts)
 
 
 def first_sentence(described: object) -> str:

@@ -27,7 +27,7 @@ from featurestack.commandline import registry
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import texts
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import progress
+from featurestack.commandline.terminal import progress, tell_once
 from featurestack.features_cache.table import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -153,6 +153,8 @@ class RunModel:
         self.classes: list[str] = [entry.name for entry in config.classes]
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
+        if config.code and self.architecture.code != config.code:
+            tell_other_code(f"the model {config.model}")
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)
         # channels last is a sixth faster for images on a CPU; vectors have no such
@@ -198,6 +200,11 @@ class RunModel:
         x = self.prepare(fold, values, filled)
         batches = (batch.to(self.compute.device) for batch in x.split(BATCH))
         return answers_of(self.networks[fold], batches, self.compute, self.task)
+
+
+def tell_other_code(defined: str) -> None:
+    """Say that what a user defined has changed since training."""
+    tell_once(f"{defined} has other code than when this run was trained")
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes
@@ -252,6 +259,11 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
         seed=config.seed,
     )
     plan = make_plan(options)
+    if plan.model.code != config.code:
+        raise RequestError(
+            f"REFIT=1 trains {config.model} again, whose code has changed since"
+            f" {run.name} was trained: train a run of the new one"
+        )
     if plan.hash != config.hash:
         raise RequestError(
             f"{plan.cache.folder} holds other clips or values than {run.name} was"

@@ -38,6 +38,7 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
     read_bundle,
+    tell_other_code,
 )
 from featurestack.predict.options import (
     PredictOptions,
@@ -345,7 +346,12 @@ def variant_of(described: StoredChannel, sample_rate: int) -> Variant:
 def refuse_other_values(
     variant: Variant, trained: StoredChannel, sample_rate: int, samples: int
 ) -> None:
-    """RequestError if the feature is not computed as the run was trained on it."""
+    """RequestError if the feature is not computed as the run was trained on it; a line
+    if a user's own has other code.
+    """
+    own = variant.feature
+    if own.code and trained.code_version not in ("", str(own.code_version)):
+        tell_other_code(f"the feature {own.name}")
     frames = variant.shape(sample_rate, samples)[1]
     now = {**variant.recorded, "frames": frames}
     now["frame_unit"] = variant.feature.frame_unit

@@ -70,6 +70,7 @@ class StoredChannel:
     row_range: tuple[int, int]
     frames: int  # frames of a feature map
     frame_unit: str  # seconds, or what its columns are
+    code_version: str = ""  # of the feature's code
 
     @cached_property
     def channel(self) -> Channel:
@@ -230,6 +231,7 @@ class RunConfig:
     joined_from: int = 0
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
+    code: str = ""  # digest of the text of an own model
     model_summary: str = ""  # the model in a sentence
     input_grid: str = ""  # rows x frames of the network's input
     # s, median, if many are padded

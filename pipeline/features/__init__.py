@@ -51,10 +51,16 @@ class Feature:
     frames: Function = parameters.centred_frames
     frame_unit: str = "s"
     version: int = 1
+    code: str = ""  # of a user's own feature the digest of its function's text
     # (**parameters) -> facts that the values depend on, as a network file's digest
     recorded: Callable[..., dict[str, str]] | None = None
     # (**parameters) -> the feature whose stored map it is computed from
     source: Callable[..., str] | None = None
+
+    @property
+    def code_version(self) -> int | str:
+        """What is raised, or changes by itself, when the values change."""
+        return f"{self.version}, {self.code}" if self.code else self.version
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
@@ -147,7 +153,7 @@ class Variant:
         facts = self.parameters | (more(**self.parameters) if more else {})
         if self.sample_rate and (read := self.read_map()):
             own = ", ".join(f"{key}={value}" for key, value in read.recorded.items())
-            facts["source"] = f"{read.feature.name} {read.feature.version}: {own}"
+            facts["source"] = f"{read.feature.name} {read.feature.code_version}: {own}"
         return facts
 
     def read_map(self) -> "Variant | None":

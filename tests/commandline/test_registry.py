@@ -1,5 +1,6 @@
 """Registries, and the nearest name."""
 
+import importlib
 import json
 from functools import partial
 
@@ -52,6 +53,39 @@ def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
         pets["bird"]
     assert [*pets.complete()] == ["dogs", "cats", "birds"]
     assert others == ["of_dogs", "of_cats", "of_birds"]
+
+
+CODE = """
+import featurestack as fs
+@fs.model("image")  # ours
+def {name}(channels):
+    '''{text}'''
+    return   {value}
+"""
+
+
+def test_the_digest_of_code_leaves_out_comments_layout_and_docstrings(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("featurestack.model", lambda kind: registry.code_digest)
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = {
+        "first": CODE.format(name="f", text="", value=1),
+        "laid_out": CODE.format(name="f", text="a text", value=1).replace("# ours", ""),
+        "other": CODE.format(name="f", text="", value=2),
+    }
+    found = {}
+    for name, text in texts.items():
+        (tmp_path / f"digest_{name}.py").write_text(text)
+        found[name] = importlib.import_module(f"digest_{name}").f
+    assert found["first"] == found["laid_out"] != found["other"]
+    without_source = []
+    for value in (1, 1, 2):
+        defined = {"__name__": "shell"}
+        exec(f"class F:\n def f(self): return lambda: {value}", defined)
+        without_source.append(registry.code_digest(defined["F"]))
+    assert without_source[0] == without_source[1] != without_source[2]
+    assert registry.code_digest(registry.load) == ""
 
 
 MINE = """

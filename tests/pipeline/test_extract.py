@@ -121,9 +121,13 @@ def test_all_brings_the_variants_in_the_cache_up_to_date(sounds):
         extraction_request.request(options(sounds, features="embedding@model=lost"))
 
 
-def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("what", "now"),
+    [("version", FEATURES["zcr"].version + 1), ("code", "digest of an edited text")],
+)
+def test_other_code_of_a_feature_makes_it_again(what, now, sounds, monkeypatch, capsys):
     run(sounds)
-    monkeypatch.setitem(vars(FEATURES["zcr"]), "version", FEATURES["zcr"].version + 1)
+    monkeypatch.setitem(vars(FEATURES["zcr"]), what, now)
     assert run(sounds) == {"rms": 0, "zcr": 8}
     assert "made again: zcr.h5 was made with other" in capsys.readouterr().out
 

@@ -9,20 +9,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.commandline.registry import Registry
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.hdf5 import read_header
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.predictions import predictions_in
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select
 from featurestack.train import run
+from featurestack.train.models import MODELS, model
 from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
 from featurestack.train.run_json import finished_alone
 from featurestack.train.runs import list_runs, remove_runs
@@ -70,6 +74,40 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
     capsys.readouterr()
     assert run.execute(changed).path == old.path
     assert "1 of 1 run is finished already" in capsys.readouterr().err
+
+
+def pooled(activation, monkeypatch):
+    """Define the model `pooled`, as an edited cell does."""
+    monkeypatch.setattr("featurestack.train.models.MODELS", Registry("model", MODELS))
+    text = f"""
+def pooled(channels, classes, shape, *, width: int = 4):
+    layers = [nn.Conv2d(channels, width, 3), nn.{activation}()]
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
+    return nn.Sequential(*layers, *pool)
+"""
+    defined = {"nn": nn, "__name__": "mine"}
+    exec(text, defined)
+    model("image")(defined["pooled"])
+
+
+def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
+    options, monkeypatch, capsys
+):
+    options = change(options, model="pooled", epochs=1)
+    pooled("ReLU", monkeypatch)
+    old = execute(options, folds=(1,))
+    pooled("Tanh", monkeypatch)
+    new = execute(options)
+    assert (old.finished, new.finished) == ([1], [1, 2, 3])
+    assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
+    assert "or model code" in capsys.readouterr().err
+    assert old.config.family != new.config.family
+    RunModel(*bundle_of_run(old))
+    assert "the model pooled has other code than when" in capsys.readouterr().err
+    pooled("ReLU", monkeypatch)
+    assert execute(options).path == old.path
+    RunModel(*bundle_of_run(old))
+    assert "other code" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("column", ["label", "fold", "group"])

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, TypeVar
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.options import fields
 from featurestack.commandline.quantities import number_of
-from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.registry import Registry, code_digest, first_sentence
 from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.tasks import Task
@@ -76,6 +76,7 @@ class Architecture:
     reads_padding: bool
     # least and greatest value by option; other options take any positive value
     bounds: Mapping[str, tuple[float, float]]
+    code: str = ""  # of a user's own model the digest of its builder's text
     given: Mapping[str, float | str] = field(default_factory=dict)
 
     @property
@@ -86,7 +87,7 @@ class Architecture:
     @property
     def own(self) -> bool:
         """Whether the user defined this model."""
-        return not self.builder.__module__.startswith("featurestack.")
+        return bool(self.code)
 
     @property
     def options(self) -> dict[str, float | str]:
@@ -237,7 +238,8 @@ def model(
                 f"MODEL={builder.__name__}: expected a function of channels, classes"
                 f" and shape, and after * of options with defaults ({error})"
             ) from None
-        return Architecture(builder.__name__, own, builder, takes_planes, *traits)
+        code = code_digest(builder)
+        return Architecture(builder.__name__, own, builder, takes_planes, *traits, code)
 
     return MODELS.register(entry=entry)
 
