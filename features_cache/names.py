@@ -7,7 +7,7 @@ The pipeline defines the features, their parameters and defaults.
 import importlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -203,6 +203,18 @@ def no_features(folder: Path, data: Path, command: str) -> RequestError:
     known = ", ".join(f"DATASET={name}" for name in sorted(cached_in(data)))
     others = f"; there are features of {known}" if known else ""
     return RequestError(f"there are no features in {folder} yet: run {command}{others}")
+
+
+def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
+    """`; did you mean …?` of a path that is not there: a folder, or a file with one of
+    these endings, beside it; or ''.
+    """
+    beside = []
+    for entry in path.parent.glob("[!.]*"):
+        if entry.is_dir() or entry.suffix.lower() in endings:
+            beside.append(entry.name)
+    meant = closest(path.name, beside, PATH_CUTOFF)
+    return f"; did you mean {str(path.with_name(meant))!r}?" if meant else ""
 
 
 def unknown_dataset(dataset: str, data: Path) -> RequestError:

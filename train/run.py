@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import Error, RequestError
 from featurestack.commandline.next_step import report_line
-from featurestack.commandline.quantities import counted, is_or_are, percent
+from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import dataset_name, parse_list
@@ -26,6 +26,7 @@ from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.results.selection import readable_again
 from featurestack.scores.metrics import by_unit, tested_run
 from featurestack.scores.significance import FEWEST_RECORDINGS
+from featurestack.scores.tasks import claiming_name, task_of
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
@@ -105,8 +106,16 @@ def product(options: TrainOptions) -> list[RunOptions]:
         tell("an exact solution does not depend on the seed: one SEED is trained")
     first = asked[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
+    claimed = claiming_name(cache.source) if first.task == "auto" else None
+    task = task_of(claimed) if claimed else None
+    wanted = first.features
+    lacking = sorted({*wanted.split("+")} - {*cache.features})
+    is_default = wanted == RunOptions.features
+    if task and is_default and lacking and task.features in cache.features:
+        wanted = task.features
+        tell(f"FEATURES={wanted} by default, because the cache lacks {listed(lacking)}")
     channels = {}
-    for parts in parse_list(first.features, cache.features):
+    for parts in parse_list(wanted, cache.features):
         features = "+".join(map(str, parts))
         # a feature that the cache lacks ends the others too
         found = find_features(cache, features)
@@ -116,7 +125,9 @@ def product(options: TrainOptions) -> list[RunOptions]:
     for job in kept.values():
         for features in channels:
             try:
-                choose_model(job.model, channels[features])
+                is_default = task and job.model == RunOptions.model
+                name = task.model if task and is_default else job.model
+                choose_model(name, channels[features], task)
                 jobs.append(replace(job, features=features))
             except RequestError as refusal:
                 skipped[f"{features} with {job.model}"] = refusal

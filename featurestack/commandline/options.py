@@ -263,10 +263,16 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     if flag and not given[flag]:
         raise RequestError(f"--{flag.replace('_', '-')}: expected a value")
     for name in [name for name in PLACES if name not in known]:
-        if given.pop(name, "") and name in ("group", "label"):
+        ignored = given.pop(name, "")
+        if ignored and name in ("group", "label"):
             tell(
                 f"{name.upper()}= has no effect on this command: the {name}s are those"
                 " of the cache or the table"
+            )
+        elif ignored and name == "dataset" and {"audio", "name"} <= {*known}:
+            tell(
+                "DATASET= has no effect on this command: AUDIO= names the recordings,"
+                " NAME= the dataset"
             )
     return given
 

@@ -40,6 +40,7 @@ class Task(ABC):
     # one, and a temperature calibrates the probabilities
     multilabel: bool
     model: str = "resnet18"  # the one that MODEL='s default means
+    features: str = ""  # to train on if the cache lacks those of the default
     answers: str = "each clip"  # each of these has an answer of its models
     instead: str = ""  # what to type in the place of commands on clips, if not those
     # module and object: the class that trains in steps (`train.trainer.Trainer`), and

@@ -30,8 +30,13 @@ from featurestack.commandline.errors import (
     nearest,
     shortened,
 )
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import DATASET_TABLES, EVENT_COLUMNS
+from featurestack.features_cache.names import (
+    DATASET_TABLES,
+    EVENT_COLUMNS,
+    beside_hint,
+)
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.readers import files_below, read_table
 from featurestack.results.run_folder import damage_named
@@ -223,15 +228,16 @@ def events_in(
     possible = (start >= 0) & (start <= end) & ~(start >= seconds)
     if not possible.all():
         row = rows[~possible].iloc[0]
+        others = int((~possible).sum()) - 1
+        more = f"; and {counted(others, 'more such line')}" if others else ""
         raise RequestError(
             f"{row['where']}: the event lasts from {row['start']:g} to {row['end']:g}"
             f" s; expected a start and an end, in seconds, within the"
-            f" {recordings[row['file']]:.6g} s of {row['file']}"
+            f" {recordings[row['file']]:.6g} s of {row['file']}{more}"
         )
     longer = (end > seconds) & ~rows["file"].isin([*truncated])
-    noted["events that end with their recording"] |= dict.fromkeys(
-        rows["where"][longer]
-    )
+    cut = "events that went on after the end of their recording, cut there"
+    noted[cut] |= dict.fromkeys(rows["where"][longer])
     labels = rows["label"].replace("", unnamed).str.split(SEPARATOR)
     rows = rows.assign(start=start, end=np.fmin(end, seconds), label=labels)
     rows = rows.explode("label")
@@ -264,6 +270,9 @@ def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
             noted[remark][name] = None
             if within:
                 del paths[name]
+    if not tables.exists():
+        hint = beside_hint(tables, DATASET_TABLES)
+        raise RequestError(f"TABLES={tables} does not exist{hint}")
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
@@ -376,7 +385,8 @@ def find_columns(
         raise UnknownTable(
             f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known"
             " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
-            " start,end,label in s or ms, or an Audacity label track, which has none"
+            " start,end,label in s or ms, or an Audacity label track, which has none:"
+            " rename its columns to file,start,end,label (COLUMN= names only labels)"
         )
     if column and column not in header:
         raise RequestError(

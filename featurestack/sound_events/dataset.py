@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import (
+    ALIKE,
     RequestError,
+    closest,
     shortened,
 )
 from featurestack.commandline.next_step import State, next_line
@@ -51,6 +53,8 @@ from featurestack.storage.files import replace_file, without_dots
 LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
+FEW_EVENTS = 2  # of a label, which may be misspelt
+MOST_RARE = 5  # lines on such labels
 BLOCKS = 5  # groups of a single recording
 DIGITS = 6  # decimals of seconds: finer than a sample
 POWERS = ("mel", "gammatone")  # features in decibels of power, which add up as power
@@ -274,6 +278,25 @@ def events_summary(
     return text
 
 
+def rare_labels(events: pd.DataFrame) -> list[str]:
+    """A line for each label of few events, or of one recording among several, with a
+    frequent one that is much alike.
+    """
+    counts = events.groupby("label")["file"].agg(["size", "nunique"])
+    alone = (counts["nunique"] == 1) & (events["file"].nunique() > 1)
+    rare = (counts["size"] <= FEW_EVENTS) | alone
+    lines = []
+    for label, size, recordings in counts[rare].itertuples():
+        line = (
+            f"{label}: {counted(size, 'event')} in {counted(recordings, 'recording')}"
+        )
+        meant = closest(label, counts.index[~rare], ALIKE)
+        lines.append(f"{line}: misspelt for {meant}?" if meant else line)
+    more = len(lines) - MOST_RARE
+    others = [f"and {counted(more, 'more label')} like these"] if more > 0 else []
+    return lines[:MOST_RARE] + others
+
+
 def make_events(options: EventsCommand) -> int:
     """The command `events`: write the dataset, print what it holds; 1 if a recording
     cannot be read.
@@ -312,6 +335,7 @@ def make_events(options: EventsCommand) -> int:
             f"the tables stay: only the folder differs, {before}; AUDIO_DIR= takes"
             f" recordings that are no longer there from {folder}"
         )
+    notes += rare_labels(events)
     print("\n".join([events_summary(seconds, events, pieces), *notes]))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
     print(next_line(State(given, incomplete=True, of_clips=False)))

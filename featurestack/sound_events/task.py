@@ -220,8 +220,10 @@ class Events(Tags):
     metric = EVENT_F1
     model = "frames"
     answers = "each frame"
+    features = "mel"
     instead = (
-        "train compares its features, predict AUDIO= (fs.detections) finds events by it"
+        "for events, train FEATURES='mel mfcc' compares features, and predict AUDIO="
+        " (fs.detections) finds events"
     )
     trainer = "featurestack.sound_events.training:FrameTrainer"
     predict = "featurestack.sound_events.detections:predict_recordings"

@@ -18,7 +18,12 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command, shortened
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.names import DATASET_TABLES, has_events, is_cache
+from featurestack.features_cache.names import (
+    DATASET_TABLES,
+    beside_hint,
+    has_events,
+    is_cache,
+)
 from featurestack.features_cache.table import (
     KNOWN_COLUMNS,
     SEPARATOR,
@@ -365,10 +370,12 @@ def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
     below = files_below(source) if source.is_dir() else []
     names = [name for name in below if AUDIO_FILE.fullmatch(name)]
     if not names:
-        wrong = "holds no audio file" if source.is_dir() else "does not exist"
+        wrong, hint = "holds no audio file", ""
+        if not source.is_dir():
+            wrong, hint = "does not exist", beside_hint(source)
         raise RequestError(
             f"{option or f'AUDIO={source}'} {wrong}: give the path of a recording, or"
-            " of a folder of recordings"
+            f" of a folder of recordings{hint}"
         )
     return {name: source / name for name in names}
 
@@ -384,6 +391,8 @@ def tables_beside(
             return f"; {way_of_annotations(folder, folder)}"
         if ending == ".csv":
             return f"; a class for each file: DATASET={folder / name}"
+    if len(recordings) and not files.str.contains("/").any():
+        return f"; {way_of_annotations(folder, Path('TABLES'))}"
     return ""
 
 

@@ -94,6 +94,24 @@ def test_recordings_that_were_moved_are_found_by_audio_dir(tmp_path, capsys):
     assert stored_marks(cache).equals(before)
 
 
+def test_a_label_of_few_events_is_named_with_a_frequent_one_like_it(tmp_path, capsys):
+    table = write_recordings(tmp_path, recordings=3)
+    table.loc[0, "label"] = "hhigh"
+    table.to_csv(tmp_path / "events.csv", index=False)
+    make_events(options(tmp_path))
+    out = capsys.readouterr().out
+    assert "\nhhigh: 1 event in 1 recording: misspelt for high?\n" in out
+    assert "low: " not in out
+
+
+def test_a_wrong_place_is_answered_with_what_is_beside_it(tmp_path):
+    write_recordings(tmp_path, recordings=1)
+    with refused("audi does not exist: .*; did you mean '.*audio'"):
+        make_events(options(tmp_path, audio=tmp_path / "audi"))
+    with refused("event.csv does not exist; did you mean '.*events.csv'"):
+        make_events(options(tmp_path, tables=tmp_path / "event.csv"))
+
+
 def test_a_single_recording_is_trained_and_tested_in_blocks(tmp_path, capsys):
     write_recordings(tmp_path, recordings=1)
     make_events(options(tmp_path))

@@ -14,6 +14,8 @@ from featurestack.predict.command import predict_audio
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.sound_events.scores import ALL, read_tested, score_table
+from featurestack.train.options import TrainOptions
+from featurestack.train.run import product
 from tests.refusal import refused
 from tests.sound_events import field
 from tests.sound_events.field import MEL, RECORDINGS, SECONDS, train
@@ -53,6 +55,17 @@ def test_overlapping_labels_are_found_side_by_side(tmp_path):
 def test_other_features_models_and_tasks_are_refused(folder, given, words):
     with refused(words):
         train(folder, **given)
+
+
+def test_events_are_trained_on_mel_if_the_cache_lacks_the_usual_default(
+    tmp_path, capsys
+):
+    field.write_recordings(tmp_path, recordings=3)
+    field.make_dataset(tmp_path, features="mel")
+    table = str(tmp_path / "data" / "field" / "field.csv")
+    (job,) = product(TrainOptions(dataset=table, data=tmp_path / "data"))
+    assert job.features == "mel"
+    assert "FEATURES=mel by default" in capsys.readouterr().err
 
 
 def test_a_damaged_table_of_events_is_named(folder, tmp_path):

@@ -286,7 +286,7 @@ def choose_model(
     if task and model.kind.answers != task.answers:
         raise RequestError(
             f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
-            " needs another model: leave MODEL out"
+            f" needs another model: leave MODEL out, which gives {task.model}"
         )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
     if wrong:
