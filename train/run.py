@@ -125,8 +125,8 @@ def product(options: TrainOptions) -> list[RunOptions]:
     for job in kept.values():
         for features in channels:
             try:
-                is_default = task and job.model == RunOptions.model
-                name = task.model if task and is_default else job.model
+                usual = job.model == RunOptions.model
+                name = task.model if task and usual else job.model
                 choose_model(name, channels[features], task)
                 jobs.append(replace(job, features=features))
             except RequestError as refusal:

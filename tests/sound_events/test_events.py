@@ -63,7 +63,8 @@ def test_events_are_trained_on_mel_if_the_cache_lacks_the_usual_default(
     field.write_recordings(tmp_path, recordings=3)
     field.make_dataset(tmp_path, features="mel")
     table = str(tmp_path / "data" / "field" / "field.csv")
-    (job,) = product(TrainOptions(dataset=table, data=tmp_path / "data"))
+    given = {"dataset": table, "data": str(tmp_path / "data")}
+    (job,) = product(TrainOptions.build(given))
     assert job.features == "mel"
     assert "FEATURES=mel by default" in capsys.readouterr().err
 
