@@ -19,8 +19,7 @@ from featurestack.analysis.clips import (
     features_to_show,
     thumbnails,
 )
-from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.figures.drawn import is_far
+from featurestack.analysis.figures import FigureWriter, is_far
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.next_run import training_of
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section

@@ -53,6 +53,7 @@ COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
 NARROW = 5.0  # inches, between the two widths; a narrower figure is drawn for a column
 FONT_SIZE = 8.0
+LITTLE_ROOM = 0.25  # share of an axis
 # The page turns these three into its own text, rule and background colours (dark mode),
 # so they are values that no data colour takes.
 INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
@@ -165,6 +166,11 @@ def row_height(
 def is_narrow(ax: Axes) -> bool:
     """Whether the figure is drawn for a column of a paper."""
     return ax.figure.bbox.width / ax.figure.dpi < NARROW
+
+
+def is_far(chance: float, low: float, high: float) -> bool:
+    """Whether an axis from chance would leave values little room."""
+    return 0 < high - low < LITTLE_ROOM * (high - chance)
 
 
 def grid_lines(ax: Axes, axis: str = "y") -> None:

@@ -22,14 +22,13 @@ from featurestack.analysis.figures import (
     VISIBLE,
     figure,
     grid_lines,
+    is_far,
     is_narrow,
     panels,
     row_height,
     shorten,
 )
 from featurestack.scores.metrics import largest_first
-
-LITTLE_ROOM = 0.25  # share of an axis
 
 
 @figure(
@@ -89,11 +88,6 @@ def draw_accuracy_by_set(
     margin = 0.1 * (high - low)
     ax.set_xlim(100 * (low - margin), 100 * (high + margin))
     return ax
-
-
-def is_far(chance: float, low: float, high: float) -> bool:
-    """Whether an axis from chance would leave values little room."""
-    return 0 < high - low < LITTLE_ROOM * (high - chance)
 
 
 SPLITS = (
