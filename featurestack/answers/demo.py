@@ -78,7 +78,7 @@ def demo(options: DemoOptions) -> int:
     stack = {"features": "mel+mfcc+chroma", "model": "resnet18", **SHORT}
     with step(options, "train", "data", "runs", **stack) as (given, tell):
         epochs = int(given["epochs"])
-        run = functions.fit(**given | {"epochs": epochs}, quiet=True)
+        run = functions.fit(**given | {"epochs": epochs})  # a line for each fold
         tell(
             f"ResNet-18 {configuration_score([run])}; a short training, {epochs} epochs"
             f" instead of {FROM_SCRATCH['epochs']}"

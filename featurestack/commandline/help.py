@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurestack.commandline import registry
-from featurestack.commandline.errors import program
+from featurestack.commandline.errors import ALIKE, RequestError, closest, program
 from featurestack.commandline.options import PLACES, fields, written
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import (
@@ -44,8 +44,13 @@ def explained(topics: Sequence[str]) -> str:
     topic = topics[0]
     if topic.startswith("ALL="):
         return variables()
-    is_command = topic in ALIASES or topic in COMMANDS
-    return help_of(topic) if is_command else variables(topic.upper())
+    if topic in ALIASES or topic in COMMANDS:
+        return help_of(topic)
+    known = {*PLACES, "load"}.union(*every_options().values())
+    meant = closest(topic, [*COMMANDS, *known], ALIKE)
+    if topic.lower() not in known and meant in COMMANDS:
+        raise RequestError(f"unknown word {topic!r}; did you mean {meant!r}?")
+    return variables(topic.upper())
 
 
 def listing() -> str:

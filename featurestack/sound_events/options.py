@@ -18,6 +18,8 @@ class LabelOptions(Options):
 class EventsCommand(DataOptions, LabelOptions):
     """Options of `events`."""
 
+    example = "AUDIO=recordings TABLES=tables"
+
     audio: Path = option(MISSING, "recordings: a folder, or one file")
     tables: Path = option(
         MISSING,

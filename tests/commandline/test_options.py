@@ -17,6 +17,7 @@ import pytest
 
 from featurestack.commandline.commands import main
 from featurestack.commandline.errors import make_command
+from featurestack.commandline.help import explained
 from featurestack.commandline.options import (
     LARGEST,
     SEED,
@@ -29,6 +30,7 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.registry import load_given
 from featurestack.commandline.words import every_options
+from featurestack.sound_events.options import EventsCommand
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
@@ -191,3 +193,17 @@ def test_an_empty_value_is_no_default_and_a_home_is_the_users(monkeypatch):
         DatasetOptions.build({"data": ""})
     with refused("LOAD= is empty"):
         load_given(["train", "LOAD="])
+
+
+@pytest.mark.parametrize(
+    ("topic", "meant"),
+    [("event", "did you mean 'events'"), ("mode", "did you mean 'MODEL'")],
+)
+def test_help_of_an_unknown_word_proposes_a_word_or_a_variable(topic, meant):
+    with refused(meant):
+        explained([topic])
+
+
+def test_a_dataset_given_to_events_is_said_to_have_no_effect(capsys):
+    assert texts(EventsCommand, ["DATASET=x"]) == {}
+    assert "AUDIO= names the recordings" in capsys.readouterr().err

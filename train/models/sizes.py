@@ -101,12 +101,13 @@ def list_models(options: ModelsOptions) -> None:
             " clip"
         )
         return
+    every = MODELS.complete() | {name: MODELS[name] for name in MODELS.special}
     inputs = []
     for name, kind in KINDS.items():
         lengths = [n for n in example(kind).shape if n > 1]
         inputs.append(f"{name}: {'x'.join(map(str, lengths))}")
     models = []
-    for name, entry in sorted(MODELS.complete().items()):
+    for name, entry in sorted(every.items()):
         sizes = map(count, describe_model(name)[:2])
         settings = ",".join(
             f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()
