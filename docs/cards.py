@@ -127,7 +127,7 @@ def measure(options: DatasetOptions) -> None:
     samples = round(dataset.duration * dataset.sample_rate)
     statistics: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES.complete()}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
-        clip = Clip(
+        clip = Clip.decoded(
             audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate
         )
         for name, rows in statistics.items():

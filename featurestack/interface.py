@@ -6,6 +6,7 @@ functions.py has the commands. A function loads its libraries when it is called.
 import io
 import itertools
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,11 @@ def read(
     from featurestack.pipeline import audio
     from featurestack.pipeline.clip_spectra import Clip
 
+    sample_rate = audio.checked_rate(sample_rate)
+    if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
+        raise RequestError(f"seconds={seconds!r}: expected a number above 0")
+    if not (isinstance(channel, Integral) and channel >= 0):
+        raise RequestError(f"channel={channel!r}: expected 0 or a channel from 1")
     try:
         if seconds is None:
             y = audio.decode(path, sample_rate, channel=channel)
@@ -149,7 +155,7 @@ def read(
             y = audio.load_clip(path, sample_rate, samples, channel=channel)
     except audio.AudioError as error:
         raise RequestError(f"{path}: {error}") from None
-    return Clip(y, sample_rate)
+    return Clip.decoded(y, sample_rate)
 
 
 @command

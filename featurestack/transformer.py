@@ -1,5 +1,8 @@
 """`fs.Features`: features of clips as a transformer of scikit-learn."""
 
+import math
+import os
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain, product
 from pathlib import Path
@@ -11,8 +14,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, shortened
-from featurestack.features_cache.cache import cache_of
+from featurestack.commandline.quantities import counted
+from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
@@ -20,9 +25,11 @@ from featurestack.features_cache.row_statistics import (
     over_time,
 )
 from featurestack.interface import compute, read
+from featurestack.pipeline.audio import Info, checked_rate, file_infos
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES
 
+NO_CLIP = "Features: expected at least one clip, there is none"
 Clips = Sequence[Any] | NDArray[np.generic]
 
 
@@ -36,9 +43,9 @@ class Features(TransformerMixin, BaseEstimator):
         Features separated by blanks, as in FEATURES=; `all` and `small` too.
     sample_rate : int, default 44100
         Rate in Hz to which files are resampled, and the rate of arrays.
-    cache : path, optional
-        Folder of a feature cache. Features of its clips are read from it; its sample
-        rate and duration are used.
+    cache : Cache or path, optional
+        A feature cache, or its folder. Features of its clips are read from it; its
+        sample rate and duration are used.
 
     Examples
     --------
@@ -57,7 +64,7 @@ class Features(TransformerMixin, BaseEstimator):
         features: str | Sequence[str] = "mel mfcc chroma",
         *,
         sample_rate: int = 44_100,
-        cache: Path | str | None = None,
+        cache: Cache | Path | str | None = None,
     ) -> None:
         self.features = features
         self.sample_rate = sample_rate
@@ -67,13 +74,15 @@ class Features(TransformerMixin, BaseEstimator):
         """Find the names of the numbers; nothing is learned from the clips."""
         first = next(self._vectors(X), None)
         if first is None:
-            raise RequestError("Features: expected at least one clip, there is none")
+            raise RequestError(NO_CLIP)
         self.feature_names_out_ = np.array([*first], object)
         return self
 
     def transform(self, X: Clips) -> NDArray[np.float32]:
         """(clips, numbers) from paths of audio files, clips, or samples (N,)."""
         rows = [[*vector.values()] for vector in self._vectors(X)]
+        if not rows and not hasattr(self, "feature_names_out_"):
+            raise RequestError(NO_CLIP)
         width = len(rows[0]) if rows else len(self.get_feature_names_out())
         return np.array(rows, np.float32).reshape(-1, width)
 
@@ -90,18 +99,36 @@ class Features(TransformerMixin, BaseEstimator):
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
         if isinstance(clips, str | Path | Clip) or hasattr(clips, "columns"):
+            got = shortened(" ".join(repr(clips).split()))
+            if hasattr(clips, "columns"):
+                got = f"a {type(clips).__name__}: give its column of paths, table.path"
             raise RequestError(
-                f"Features: expected a list of clips, as cache.clips.path, got"
-                f" {shortened(' '.join(repr(clips).split()))}"
+                f"Features: expected a list of clips, as cache.clips.path, got {got}"
             )
         wanted = self.features
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
         channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
-        cache = cache_of(str(self.cache), Path("data")) if self.cache else None
-        rate = cache.sample_rate if cache else self.sample_rate
-        ids = dict(zip(cache.clips["path"], cache.clips["clip_id"])) if cache else {}
+        place = argument("fs.Features", "cache", self.cache)
+        cache = cache_of(str(place), Path("data")) if place else None
+        rate = cache.sample_rate if cache else checked_rate(self.sample_rate)
+        seconds = cache.duration if cache else None
+        ids = ids_by_path(cache) if cache else {}
+        files = [real(given) for given in clips if isinstance(given, str | Path)]
+        if cache and files and not ids.keys() & {*files}:
+            warnings.warn(
+                f"none of the {counted(len(files), 'file')} is in the cache"
+                f" {cache.folder}: features are computed anew",
+                stacklevel=4,
+            )
+        slow = lowest_rate(files) if not cache else rate
+        if slow < rate:
+            warnings.warn(
+                f"files have {slow} Hz, sample_rate={rate}: the upper bands are empty;"
+                f" give sample_rate={slow}, or cache=",
+                stacklevel=4,
+            )
         for given in clips:
-            path = str(Path(given).resolve()) if isinstance(given, str | Path) else ""
+            path = real(given) if isinstance(given, str | Path) else ""
             clip = None
             vector: dict[str, float] = {}
             for channel in channels:
@@ -109,7 +136,6 @@ class Features(TransformerMixin, BaseEstimator):
                     values = cache.read(channel, [ids[path]])[0]
                     unit = cache[channel].frame_unit
                 else:
-                    seconds = cache.duration if cache else None
                     clip = clip or clip_of(given, rate, seconds)
                     computed = compute(clip, str(channel))
                     values, unit = computed.values, computed.frame_unit
@@ -125,17 +151,31 @@ class Features(TransformerMixin, BaseEstimator):
             yield vector
 
 
+def real(path: Path | str) -> str:
+    """The path without links and `..`."""
+    return os.path.realpath(path)
+
+
+def ids_by_path(cache: Cache) -> dict[str, str]:
+    """Real path -> id of each clip that is a whole file."""
+    whole = cache.clips[cache.clips["end"] == 0]
+    return dict(zip(map(real, whole["path"]), whole["clip_id"]))
+
+
+def lowest_rate(files: Sequence[str]) -> float:
+    """The lowest sample rate of files that can be read."""
+    known = [info for info in file_infos(files) if isinstance(info, Info)]
+    return min((info.sample_rate for info in known), default=math.inf)
+
+
 def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
     """The clip of a path, or of samples (N,)."""
     if isinstance(given, str | Path):
         return read(given, rate, seconds)
-    if isinstance(given, Clip) and given.sample_rate == rate:
-        return given
-    y = np.asarray(given)
-    usable = y.ndim == 1 and y.dtype.kind in "fiu" and y.size and np.isfinite(y.sum())
-    if not usable:
+    if not isinstance(given, Clip):
+        return Clip(given, rate)
+    if given.sample_rate != rate:
         raise RequestError(
-            f"Features: a {type(given).__name__} of shape {y.shape}; expected a path,"
-            f" finite samples (N,), or a clip of {rate} Hz"
+            f"Features: a clip of {given.sample_rate} Hz; expected {rate} Hz"
         )
-    return Clip(y.astype(np.float32), rate)
+    return given

@@ -254,7 +254,8 @@ def alter(clip: Clip, how: str) -> Clip:
     >>> round(float(abs(quiet.y).max()), 2)
     0.25
     """
-    return Clip(apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
+    y = apply_alteration(clip.y, clip.sample_rate, how)
+    return Clip.decoded(y, clip.sample_rate)
 
 
 WRITTEN = ("filename", "label", "category", "fold", "group", "train_only", "alteration")

@@ -18,15 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.quantities import counted, first_names
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted, first_names, is_or_are
 from featurestack.commandline.terminal import progress
 from featurestack.pipeline.audio_headers import AudioError as AudioError
 from featurestack.pipeline.audio_headers import Truncated as Truncated
@@ -45,6 +47,10 @@ NOT_AUDIO = (
     "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or"
     " replace it"
 )
+# samples of an integer type -> their zero and their full scale, as in audio files
+FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
+LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
+MOST_CHANNELS = 8  # more are several clips, frames or features
 # opening a file waits for the disk, and libsndfile works outside Python's lock
 THREADS = 8
 SMALL_BLOCK = 2**10  # frames; what is decoded of a block that ends early is lost
@@ -403,3 +409,71 @@ def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
                 " (3.4e+38)"
             )
         yield y
+
+
+# ---- samples of a caller
+
+
+def checked_rate(sample_rate: Any) -> int:
+    """A sample rate in Hz; RequestError for what is none."""
+    known = (
+        isinstance(sample_rate, Real) and LEAST_RATE <= float(sample_rate) <= MOST_RATE
+    )
+    if not (known and sample_rate == int(sample_rate)):
+        raise RequestError(
+            f"sample_rate={sample_rate!r}: expected a whole number of Hz from"
+            f" {LEAST_RATE:,} to {MOST_RATE:,}"
+        )
+    return int(sample_rate)
+
+
+def checked_samples(given: ArrayLike, channel: int = 0, several: str = "") -> Samples:
+    """Samples as mono float32 (n,) of full scale 1: a channel, counted from 1 in the
+    shorter axis, or their mean (0); RequestError for what is no audio.
+
+    several  what the message on other shapes says of several clips
+    """
+    if hasattr(given, "sample_rate"):
+        raise RequestError("samples are a Clip: give clip.y and clip.sample_rate")
+    y = _scaled(np.asarray(given))
+    if y.ndim == 1:
+        return y
+    if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
+        raise RequestError(
+            f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
+            f" (channels, samples), with {MOST_CHANNELS} channels at most{several}"
+        )
+    axis = int(y.shape[1] < y.shape[0])
+    if channel > y.shape[axis]:
+        raise RequestError(
+            f"samples of shape {y.shape} have no channel {channel}, on which the model"
+            " was trained"
+        )
+    if not channel:
+        return y.mean(axis=axis)
+    return np.moveaxis(y, axis, 0)[channel - 1]
+
+
+def _scaled(y: NDArray[Any]) -> Samples:
+    """Samples as float32 of full scale 1."""
+    if y.size == 0:
+        raise RequestError("the clip is empty: expected at least one sample")
+    if y.dtype.name in FULL_SCALE:  # in either order of bytes
+        zero, full = FULL_SCALE[y.dtype.name]
+        return ((y.astype(np.float64) - zero) / full).astype(np.float32)
+    if y.dtype.kind != "f":
+        raise RequestError(
+            f"samples are {y.dtype}: expected floats of full scale 1, int16, int32 or"
+            " uint8"
+        )
+    if unfit := int((~np.isfinite(y)).sum()):
+        number = f"{counted(unfit, 'sample')} of {y.size:,}"
+        raise RequestError(f"{number} {is_or_are(unfit)} NaN or infinite")
+    peak = float(np.abs(y).max())
+    # integers that were only cast to floats are whole, however quiet they are
+    if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
+        raise RequestError(
+            f"samples reach {peak:,.0f}, and full scale is 1: divide 16-bit samples"
+            " by 32768, or give them as int16"
+        )
+    return y.astype(np.float32, copy=False)

@@ -8,13 +8,20 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import kernels
-from featurestack.pipeline.audio import resample
+from featurestack.pipeline.audio import (
+    LEAST_RATE,
+    Samples,
+    checked_rate,
+    checked_samples,
+    resample,
+)
 from featurestack.pipeline.parameters import (
     Bands,
     Bank,
@@ -52,20 +59,27 @@ class Clip:
 
     Parameters
     ----------
-    y : array (samples,)
-        float32, mono, at most 1 in size.
+    y : array (samples,), or with an axis of channels, whose mean counts
+        Floats of full scale 1, int16, int32 or uint8.
     sample_rate : int
         Hz.
 
+    Attributes
+    ----------
+    y : array (samples,) of float32, mono
+    sample_rate : int
+
     Examples
     --------
+    >>> import numpy as np
     >>> fs.compute(fs.Clip(np.ones(44_100, np.float32), 44_100), "rms").values.max()
     np.float32(1.0)
     """
 
-    def __init__(self, y: np.ndarray, sample_rate: int) -> None:
-        self.y = y  # (samples,) float32, mono
-        self.sample_rate = sample_rate  # Hz
+    def __init__(self, y: ArrayLike, sample_rate: float) -> None:
+        """RequestError for what is no audio, as in `Model.predict`."""
+        self.y = checked_samples(y)  # (samples,) float32, mono
+        self.sample_rate = checked_rate(sample_rate)  # Hz
         # feature -> its map, as it is stored, for features that are computed from it
         self.maps: dict[str, tuple[np.ndarray, str, float]] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
@@ -76,6 +90,19 @@ class Clip:
         # computation -> its own time, without intermediates
         self.nanoseconds: Counter[object] = Counter()
         self.accounted = 0  # sum of these times
+
+    @classmethod
+    def decoded(cls, y: Samples, sample_rate: int) -> Self:
+        """The clip of samples that were checked, which may be as loud as a file is, or
+        without any where features need none.
+        """
+        clip = cls(np.zeros(1, np.float32), LEAST_RATE)
+        clip.y, clip.sample_rate = y, sample_rate
+        return clip
+
+    def __repr__(self) -> str:
+        seconds = len(self.y) / self.sample_rate
+        return f"Clip({seconds:.2f} s at {self.sample_rate:,} Hz)"
 
     def keep_map(
         self, name: str, values: np.ndarray, units: str, axis: np.ndarray, unit: str

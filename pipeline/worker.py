@@ -120,7 +120,7 @@ class Job:
             return
         rate, samples = self.files[0].sample_rate, self.files[0].samples
         silence = np.zeros(min(round(WARM_UP * rate), samples), np.float32)
-        clip = Clip(silence, rate)
+        clip = Clip.decoded(silence, rate)
         for variant, file in cold:
             with suppress(Exception):  # real clips have the reason
                 variant.stored_values(clip, file.dtype)
@@ -129,7 +129,8 @@ class Job:
     def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:
         """The clip, without samples if every map to read is cached; or AudioError."""
         file = self.files[0]
-        clip = Clip(np.zeros(file.samples, np.float32), file.sample_rate)
+        silence = np.zeros(file.samples, np.float32)
+        clip = Clip.decoded(silence, file.sample_rate)
         sources = {self.variants[feature].source for feature in task.fingerprints}
         for name in sources:
             with suppress(RequestError):  # it is computed from audio

@@ -1,5 +1,7 @@
 """`fs.Features` in scikit-learn: pipelines, names, the cache, its own checks."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,11 +12,16 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 
 import featurestack as fs
-from tests.golden.sounds import easy_clips
+from tests.golden.sounds import RATE, easy_clips
 from tests.refusal import refused
 
 COLUMNS = "a clip is a path or its samples, of any length: there are no columns"
-SAMPLES = "samples are finite numbers of float32"
+SAMPLES = "samples are finite floats of full scale 1, or those of audio files"
+NO_CLIPS = (
+    ([0.1, np.nan], "1 sample of 2 is NaN or infinite"),
+    ([0, 1, 2], "samples are int64"),
+    (fs.tone(440, sample_rate=16_000), "a clip of 16000 Hz; expected 44100 Hz"),
+)
 # checks of scikit-learn that are about tables of numbers -> why they do not apply
 NOT_OF_CLIPS = {
     "check_n_features_in_after_fitting": COLUMNS,
@@ -30,6 +37,9 @@ NOT_OF_CLIPS = {
     "check_complex_data": SAMPLES,
     "check_dtype_object": SAMPLES,
     "check_estimators_nan_inf": SAMPLES,
+    "check_estimators_dtypes": SAMPLES,
+    "check_fit_idempotent": SAMPLES,
+    "check_fit_check_is_fitted": SAMPLES,
     "check_transformer_preserve_dtypes": SAMPLES,
 }
 
@@ -42,7 +52,9 @@ def test_scikit_learns_checks_hold_but_those_of_columns():
 def test_a_pipeline_is_cross_validated_by_group(tmp_path):
     easy_clips(tmp_path / "easy")
     clips = fs.clips(str(tmp_path / "easy"))
-    model = make_pipeline(fs.Features("mel zcr"), StandardScaler(), SVC())
+    model = make_pipeline(
+        fs.Features("mel zcr", sample_rate=RATE), StandardScaler(), SVC()
+    )
     asked = {"groups": clips["group"], "cv": GroupKFold(3)}
     scores = cross_val_score(model, clips["path"], clips["label"], **asked)
     assert scores.mean() > 0.7
@@ -63,6 +75,28 @@ def test_the_cache_gives_what_is_computed(tmp_path):
     assert [*stored.set_output(transform="pandas").transform(files)] == [*names]
 
 
+def test_the_cache_is_found_through_a_link(tmp_path):
+    easy_clips(tmp_path / "easy")
+    (tmp_path / "link").symlink_to(tmp_path / "easy")
+    given = {"dataset": str(tmp_path / "link"), "data": tmp_path / "data"}
+    cache = fs.extract("rms", **given, quiet=True, jobs=1)
+    files = [Path(file).resolve() for file in cache.clips["path"][:3]]
+    of_cache = fs.Features("rms", cache=cache)
+    linked = [tmp_path / "link" / ".." / file.relative_to(tmp_path) for file in files]
+    assert (of_cache.fit_transform(files) == of_cache.fit_transform(linked)).all()
+    other = tmp_path / "other.wav"
+    fs.write(fs.tone(440, sample_rate=RATE), other)
+    with pytest.warns(UserWarning, match="none of the 1 file is in the cache"):
+        of_cache.fit([other])
+
+
+def test_files_of_a_lower_rate_are_said(tmp_path):
+    file = tmp_path / "a.wav"
+    fs.write(fs.tone(440, sample_rate=RATE), file)
+    with pytest.warns(UserWarning, match="have 16000 Hz, sample_rate=44100: the upper"):
+        fs.Features("rms").fit([file])
+
+
 def test_the_mean_of_a_row_is_the_features_own():
     clip = fs.tone(1000)
     (row,) = fs.Features("centroid").fit_transform([clip.y])
@@ -73,18 +107,29 @@ def test_the_mean_of_a_row_is_the_features_own():
 def test_what_is_no_clip_is_named(tmp_path):
     text = tmp_path / "a.wav"
     text.write_text("no audio")
-    for clip, message in ((text, "a.wav"), (np.ones((2, 2)), r"shape \(2, 2\)")):
+    for clip, message in (
+        (text, "a.wav"),
+        (np.ones((2, 2)), r"shape \(2, 2\)"),
+        *NO_CLIPS,
+    ):
         with refused(message):
             fs.Features("rms").fit([clip])
     with refused("there are no features in"):
         fs.Features("rms", cache=tmp_path).fit([np.ones(9)])
 
 
+def test_no_clips_need_the_names_of_a_fit():
+    with refused("expected at least one clip"):
+        fs.Features("rms").transform([])
+    fitted = fs.Features("rms").fit([fs.tone(440).y])
+    assert fitted.transform([]).shape == (0, 2)
+
+
 def test_lists_name_features_and_one_path_is_no_list_of_clips():
     clips = [fs.tone(hertz).y for hertz in (200, 2000)]
     both = fs.Features(["rms", "zcr"]).fit_transform(clips)
     assert (both == fs.Features("rms zcr").fit_transform(clips)).all()
-    with refused("as cache.clips.path, got path 0 dog.wav"):
+    with refused("as cache.clips.path, got a DataFrame: give .* table.path"):
         fs.Features("rms").fit_transform(pd.DataFrame({"path": ["dog.wav"]}))
     with refused("got 'dog.wav'"):
         fs.Features("rms").fit_transform("dog.wav")

@@ -230,7 +230,7 @@ def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
     statistics = []
     for path, span in progress(rows, total=len(table), label="price", unit="clips"):
         y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
-        clip = Clip(y, rate)
+        clip = Clip.decoded(y, rate)
         maps = [variant.compute(clip)[None] for variant in variants]
         statistics.append([over_time(each)[0] for each in maps])
     return [np.array(each, float) for each in zip(*statistics)]

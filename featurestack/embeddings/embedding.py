@@ -416,7 +416,7 @@ def window_axis(
     sample_rate: int, samples: int, *, model: str, layers: str = ""
 ) -> NDArray[np.floating]:
     """(vectors,) times (s) of their centres, evenly spread; 0 for a single one."""
-    silence = Clip(np.zeros(samples, np.float32), sample_rate)
+    silence = Clip.decoded(np.zeros(samples, np.float32), sample_rate)
     count = embedding(silence, model=model, layers=layers).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 

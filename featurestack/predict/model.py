@@ -10,7 +10,6 @@ import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -23,7 +22,6 @@ from featurestack.commandline import DATA, registry
 from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, needed
 from featurestack.commandline.options import Auto
-from featurestack.commandline.quantities import counted, is_or_are
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline import audio
@@ -56,10 +54,6 @@ from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 TOLERANCE = 0.1
 # length of the parts of a window whose levels are compared with GATE
 LEVEL_SECONDS = 0.05
-# samples of an integer type -> their zero and their full scale, as in audio files
-FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
-LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
-MOST_CHANNELS = 8  # more are several clips, frames or features
 
 
 Key = TypeVar("Key")
@@ -197,7 +191,7 @@ class Model:
 
         y            samples, (n,) or with an axis of channels, of which the model's or
                      else the mean counts;
-                     floats of full scale 1, of at most LOUDEST; int16, int32 or uint8
+                     floats of full scale 1, at most audio.LOUDEST; int16, int32, uint8
         sample_rate  Hz; other rates than the model's are resampled
 
         A shorter clip than `seconds` is padded with zeros like a short training clip.
@@ -226,15 +220,9 @@ class Model:
         """The samples as the model's features take them: mono float32 of full scale 1
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
-        least, most = audio.LEAST_RATE, audio.MOST_RATE
-        known = isinstance(sample_rate, Real) and least <= sample_rate <= most
-        if not (known and sample_rate == int(sample_rate)):
-            raise RequestError(
-                f"sample_rate={sample_rate!r}: expected a whole number of Hz from"
-                f" {least:,} to {most:,}"
-            )
-        rate = int(sample_rate)
-        samples = mono(scaled(y), self.audio_channel)
+        rate = audio.checked_rate(sample_rate)
+        several = "; predict_many takes several clips"
+        samples = audio.checked_samples(y, self.audio_channel, several)
         seconds = len(samples) / rate
         if seconds > self.seconds + TOLERANCE:
             raise RequestError(
@@ -317,7 +305,7 @@ def stored_values(
     """The values of a clip of `samples` samples, of which `y` may lack the last ones,
     as a cache stores them: (rows, frames) a channel.
     """
-    clip = Clip(np.pad(y, (0, samples - len(y))), sample_rate)
+    clip = Clip.decoded(np.pad(y, (0, samples - len(y))), sample_rate)
     stored = []
     for variant, channel in channels:
         # limit for audio far beyond full scale
@@ -368,53 +356,6 @@ def refuse_other_values(
 
 
 # ---- samples of a caller
-
-
-def scaled(samples: ArrayLike) -> Samples:
-    """Samples as float32 of full scale 1; RequestError for what is no audio."""
-    y = np.asarray(samples)
-    if y.size == 0:
-        raise RequestError("the clip is empty: expected at least one sample")
-    if y.dtype.name in FULL_SCALE:  # in either order of bytes
-        zero, full = FULL_SCALE[y.dtype.name]
-        return ((y.astype(np.float64) - zero) / full).astype(np.float32)
-    if y.dtype.kind != "f":
-        raise RequestError(
-            f"samples are {y.dtype}: expected floats of full scale 1, int16, int32 or"
-            " uint8"
-        )
-    if unfit := int((~np.isfinite(y)).sum()):
-        number = f"{counted(unfit, 'sample')} of {y.size:,}"
-        raise RequestError(f"{number} {is_or_are(unfit)} NaN or infinite")
-    peak = float(np.abs(y).max())
-    # integers that were only cast to floats are whole, however quiet they are
-    if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
-        raise RequestError(
-            f"samples reach {peak:,.0f}, and full scale is 1: divide 16-bit samples"
-            " by 32768, or give them as int16"
-        )
-    return y.astype(np.float32)
-
-
-def mono(y: Samples, channel: int) -> Samples:
-    """(n,) a channel, counted from 1 in the shorter axis, or their mean (0)."""
-    if y.ndim == 1:
-        return y
-    if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
-        raise RequestError(
-            f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
-            f" (channels, samples), with {MOST_CHANNELS} channels at most; predict_many"
-            " takes several clips"
-        )
-    axis = int(y.shape[1] < y.shape[0])
-    if channel > y.shape[axis]:
-        raise RequestError(
-            f"samples of shape {y.shape} have no channel {channel}, on which the model"
-            " was trained"
-        )
-    if not channel:
-        return y.mean(axis=axis)
-    return np.moveaxis(y, axis, 0)[channel - 1]
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:

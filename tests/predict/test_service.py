@@ -48,6 +48,8 @@ REFUSED = {
     ),
 }
 
+OF_MODEL = {name for name in REFUSED if "the model" in name or "predict_many" in name}
+
 
 @pytest.fixture(scope="module")
 def model(sounding):
@@ -70,6 +72,19 @@ def test_what_is_no_clip_gets_a_sentence(model, sentence):
         model.predict(*REFUSED[sentence])
     with pytest.raises(RequestError, match=sentence):
         model.predict_many([REFUSED[sentence][0]], REFUSED[sentence][1])
+
+
+@pytest.mark.parametrize("sentence", REFUSED.keys() - OF_MODEL)
+def test_a_clip_is_checked_as_a_model_checks_it(sentence):
+    with pytest.raises(RequestError, match=sentence):
+        fs.Clip(*REFUSED[sentence])
+
+
+def test_a_clip_of_integers_has_full_scale_and_a_loud_file_is_read(tmp_path):
+    whole = fs.Clip(FORMS["int16"], RATE)
+    assert whole.y.dtype == np.float32 and abs(whole.y - TONE).max() < 1e-4
+    fs.write(fs.Clip.decoded(30 * TONE, RATE), tmp_path / "loud.wav")
+    assert fs.read(tmp_path / "loud.wav", RATE).y.max() > 4
 
 
 def test_the_device_may_be_chosen(sounding):
