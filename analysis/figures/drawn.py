@@ -295,7 +295,8 @@ class FeatureMap:
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
     """Draw a panel for each feature: an image, or a line of one row."""
-    drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
+    columns = min(len(features), GALLERY_COLUMNS)
+    drawn = panels(ax, len(features), columns, wide=0.42, high=0.75)
     for panel, feature in zip(drawn, features):
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
