@@ -28,6 +28,7 @@ from featurestack.commandline import VERSION
 from featurestack.commandline.errors import Error as Error
 from featurestack.commandline.errors import Failed as Failed
 from featurestack.commandline.errors import RequestError as RequestError
+from featurestack.commandline.errors import closest
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
@@ -75,7 +76,12 @@ def __getattr__(name: str) -> object:
     if name in HOME_OF:
         found = getattr(importlib.import_module(HOME_OF[name]), name)
         return found.complete() if name == "FIGURES" else found
-    raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
+    message = f"module 'featurestack' has no attribute {name!r}"
+    if not name.startswith("_"):
+        commands = importlib.import_module("featurestack.commandline.commands")
+        meant = commands.FUNCTIONS.get(name) or closest(name, __all__)
+        message += f"; did you mean fs.{meant}?" if meant else ""
+    raise AttributeError(message)
 
 
 def __dir__() -> list[str]:

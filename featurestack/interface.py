@@ -259,6 +259,11 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     from featurestack.features_cache.names import parse_channel
     from featurestack.pipeline.features import resolve_feature
 
+    if "+" in name or " " in name.strip():
+        raise RequestError(
+            f"{name!r} names several features, fs.compute takes one: mel, or mfcc:1-19;"
+            " fs.show draws several"
+        )
     channel = parse_channel(name)
     variant = resolve_feature(channel, clip.sample_rate)
     values = variant.compute(clip)

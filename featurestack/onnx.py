@@ -148,6 +148,8 @@ def export_run(options: ExportOptions) -> Path:
     run = select_one(options.runs, options.run, data=options.data)
     require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
+    if file.suffix != ".onnx":
+        raise RequestError(f"OUT={file}: expected a name that ends in .onnx")
     own = own_file(file, RECORD, "OUT")
     model = RunModel(*bundle_of_run(run))
     channels = parse_set(run.config.features)

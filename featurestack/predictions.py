@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,6 +29,7 @@ from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
 from featurestack.commandline import DATA
+from featurestack.commandline.commands import checked_call
 from featurestack.commandline.errors import (
     RequestError,
     nearest,
@@ -64,7 +66,7 @@ FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
 KNOWN = ("clip", "label", "fold", "group")
 SUM_WITHIN = 1e-3  # of 1: the probabilities of a clip
 COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]
-COLUMNS += ["difference_low", "difference_high", "p", "verdict"]
+COLUMNS += ["difference_low", "difference_high", "p", "verdict", "reason"]
 
 
 def read_table(file: Path) -> pd.DataFrame:
@@ -271,6 +273,7 @@ class Comparison:
 
     # model, score, low, high, difference (to the best), difference_low, …_high, p,
     # verdict: best, tied, clearly worse, not compared
+    # reason: what other data or protocol a run has that is not compared
     table: pd.DataFrame
     headline: str  # the finding in one sentence
 
@@ -278,6 +281,7 @@ class Comparison:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
 
 
+@checked_call
 def compare(
     predictions: "Mapping[str, ArrayLike] | Sequence[RunFolder | Path | str]",
     labels: "ArrayLike | None" = None,
@@ -317,10 +321,18 @@ def compare(
     [1.0, 0.5]
     """
     if isinstance(predictions, list | tuple) and predictions:
+        if not all(isinstance(own, str | PathLike) for own in predictions):
+            raise RequestError(
+                "a list holds runs, their names or paths; predictions need names:"
+                " {'A': predictions, 'B': others}"
+            )
         runs = [select_one("runs", str(own), predicting=False) for own in predictions]
-        return comparison(
-            findings(*load_runs(runs)), {run.name: run.name for run in runs}
-        )
+        several = len({run.dataset for run in runs}) > 1
+        names_of = {
+            run.path: f"{run.dataset}/{run.name}" if several else run.name
+            for run in runs
+        }
+        return comparison(findings(*load_runs(runs)), names_of)
     if not isinstance(predictions, Mapping) or not predictions:
         raise RequestError(
             "predictions: expected a dictionary, model -> predictions, or a list of"
@@ -328,25 +340,26 @@ def compare(
         )
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
-        models: dict[str, str] = {}
+        models: dict[Path, str] = {}
         for model, given in predictions.items():
             frame = clips.join(columns_of(str(model), given, names, len(clips)))
             frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
             name = re.sub(r"[^\w+@=-]", "-", str(model)).strip("-") or "model"
-            if name in models:
-                name = f"{name}-{len(models)}"
             place = Path(folder, "compared", name)
+            if place in models:
+                place = Path(folder, "compared", f"{name}-{len(models)}")
             run = write_imported(predictions_in(frame), place, source=str(model))
-            models[run.name] = str(model)
+            models[run.path] = str(model)
         return comparison(findings(*load_runs(find(folder))), models)
 
 
-def comparison(found: Findings, models: Mapping[str, str]) -> Comparison:
+def comparison(found: Findings, models: Mapping[Path, str]) -> Comparison:
     """The findings on runs, which stand for these models."""
     if found.main is None:
         raise RequestError("; ".join(problem.text for problem in found.problems))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
-    table["run"], table["level"] = table["run"].map(models), FAMILY_LEVEL
+    table["run"] = [models[own.run.folders[0].path] for own in found.every]
+    table["level"] = FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
@@ -358,6 +371,8 @@ def clips_of_arrays(
     labels: Any, groups: Any, folds: Any, classes: Any
 ) -> tuple[pd.DataFrame, list[str]]:
     """clip, label, and group and fold if they are given; and the names of classes."""
+    if labels is None:
+        raise RequestError("labels= is missing: the true class of each clip")
     values = np.asarray(labels)
     if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
         raise RequestError(
@@ -388,15 +403,28 @@ def columns_of(
     model: str, given: Any, classes: Sequence[str], clips: int
 ) -> pd.DataFrame:
     """A model's columns of a table; RequestError for another shape."""
-    values = np.asarray(given)
+    values = np.asarray(() if isinstance(given, RunFolder) else given)
     if values.shape == (clips,):  # predicted classes
         chosen = pd.get_dummies(values.astype(str), dtype=float)
-        if not {*chosen} & {*classes}:
-            reason = nearest("class", str(values[0]), classes)
-            raise RequestError(f"predictions of {model}: {reason}")
-        names = sorted({*classes, *chosen})
-        return chosen.reindex(columns=names, fill_value=0.0).astype(str)
+        if values.dtype.kind == "f" and (values != np.rint(values)).any():
+            raise RequestError(
+                f"predictions of {model} are numbers with a fraction, ({clips},): give"
+                f" probabilities ({clips}, {len(classes)}), a column for each class, or"
+                f" predicted classes ({clips},)"
+            )
+        for name in chosen:
+            if name not in classes:
+                raise RequestError(
+                    f"predictions of {model}: {nearest('class', name, classes)};"
+                    " classes= names those that no label has"
+                )
+        return chosen.reindex(columns=[*classes], fill_value=0.0).astype(str)
     names = [*map(str, getattr(given, "columns", classes))]
+    if isinstance(given, RunFolder) or "clip_id" in names:
+        raise RequestError(
+            f"{model} is a run, or its table, with columns that are no classes: give"
+            " run.scored()[run.classes], or a list of runs instead of a dictionary"
+        )
     if values.shape != (clips, len(names)) or {*names} & {*KNOWN}:
         raise RequestError(
             f"predictions of {model} have the shape {values.shape}: expected ({clips},"

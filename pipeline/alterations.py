@@ -213,7 +213,8 @@ def altered(y: Samples, sample_rate: int, text: str) -> Samples:
     try:
         parameters = {key: float(given[key]) for key in ranges}
     except (KeyError, ValueError):
-        raise RequestError(f"{text!r} lacks numbers, as in gain(db=-3.2)") from None
+        numbers = ",".join(f"{key}={high:g}" for key, (_, high) in ranges.items())
+        raise RequestError(f"{text!r} lacks numbers, as in {name}({numbers})") from None
     return function(y, sample_rate, **parameters).astype(np.float32, copy=False)
 
 

@@ -75,8 +75,14 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))
-    with refused("EPOCHS=many: expected auto or a whole number"):
+    with refused("epochs=many: expected auto or a whole number"):
         fs.fit(epochs="many")
+    with refused("'esc10' is a dataset: fs.fit.dataset, features"):
+        fs.fit("mel", "esc10")
+    with refused("'esc10' is a dataset: fs.extract.features, dataset"):
+        fs.extract("esc10", "mel")
+    with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
+        _ = fs.clip
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         fs.fit(dataset="synth", epoch=3)
 
@@ -290,3 +296,6 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     with pytest.raises(fs.RequestError, match="lacks zcr") as lacking:
         fs.fit(features="zcr", **sounds)
     assert lacking.value.__notes__ == ["In Python `make features` is fs.extract."]
+    with pytest.raises(fs.RequestError, match="FOLDS=9: expected some of") as folds:
+        fs.fit(features="rms", model="linear", folds=9, **sounds)
+    assert folds.value.__notes__ == ["In Python FOLDS= is folds=."]

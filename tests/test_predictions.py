@@ -303,6 +303,11 @@ def test_predicted_classes_and_frames_are_compared_too():
             {"predictions": {"x": ["aa"] * 240}},
             "of x: unknown class 'aa'; did you mean",
         ),
+        ({"predictions": {"x": [*"abcd"] * 60}}, "of x: unknown class 'd'"),
+        ({"predictions": {"x": np.full(240, 0.3)}}, r"give probabilities \(240, 3\)"),
+        ({"predictions": [np.ones((3, 3))]}, "predictions need names"),
+        ({"labels": None}, "labels= is missing"),
+        ({"group": [1]}, "unknown keyword 'group'; did you mean 'groups'"),
         ({"labels": [None] * 240}, "expected one class for each clip"),
         ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
         ({"predictions": {"x": np.full((240, 3), np.nan)}}, "column a: 'nan' is no"),
@@ -334,7 +339,19 @@ def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
 def test_runs_are_compared_as_predictions_are(tmp_path):
     made = [MadeRun(skill=0.8), MadeRun(features="rms", skill=0.5)]
     runs = [make_run(tmp_path, made_clips(200, 5), run) for run in made]
+    run = RunFolder(runs[0])
+    for table in (run, run.predictions()):
+        with refused(r"give run.scored\(\)\[run.classes\]"):
+            fs.compare({"mine": table}, run.scored()["target"])
     found = fs.compare(runs)
     assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
     assert found.table["verdict"].tolist() == ["best", "clearly worse"]
     assert found.headline.startswith("Use mel with resnet18.")
+
+
+def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
+    clips = made_clips(200, 5)
+    runs = [make_run(tmp_path, clips, MadeRun(), dataset=name) for name in "ab"]
+    table = fs.compare(runs).table
+    assert table["model"].tolist() == ["a/mel-resnet18", "b/mel-resnet18"]
+    assert table["reason"].tolist()[1] == "dataset"

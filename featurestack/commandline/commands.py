@@ -11,6 +11,7 @@ import errno
 import functools
 import inspect
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -38,6 +39,7 @@ from featurestack.commandline.options import (
     fields,
     kind_of,
     own_options,
+    spelling,
     texts,
     unfold,
     value_of,
@@ -217,20 +219,22 @@ def failed_by(error: Exception) -> Failed:
     """The kind of error, what was being read, and the new file with its traceback."""
     import tempfile  # late: it does not load where native Windows is played by a test
 
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.writelines(traceback.format_exception(error))
+    return Failed(f"{reason_of(error)}; {UNFORESEEN} {file.name}")
+
+
+def reason_of(error: Exception) -> str:
+    """The kind of an unforeseen error, and what was being read."""
     read = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for name in READING:
             if isinstance(path := frame.f_locals.get(name), Path):
                 read = f", while reading {path}"
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        file.writelines(traceback.format_exception(error))
     reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-    return Failed(
-        f"{reason}{read}. Files that were there before are whole; {UNFORESEEN}"
-        f" {file.name}"
-    )
+    return f"{reason}{read}. Files that were there before are whole"
 
 
 # ---- commands as functions of `import featurestack as fs`
@@ -256,7 +260,7 @@ OTHERS = {
 TAKEN = {"clip": "y", "trained": "predict"}
 # commands whose functions have other names
 FUNCTIONS = {"features": "extract", "train": "fit", "data": "clips"}
-FUNCTIONS |= {"analysis": "report"}
+FUNCTIONS |= {"analysis": "report", "predict": "predict_audio"}
 
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -268,20 +272,14 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
-        try:
-            bound = signature.bind(*args, **given)
-        except TypeError as error:
-            for name in given:
-                if name not in known:
-                    raise RequestError(nearest("keyword", name, known)) from None
-            listed = ", ".join(known)
-            raise TypeError(f"{function.__name__}({listed}): {error}") from None
+        bound = bind(function, args, given)
         for name, value in bound.arguments.items():
             if known[name].kind is not inspect.Parameter.VAR_KEYWORD:
                 kind = str(known[name].annotation)
                 taken = argument(f"fs.{function.__name__}", name, value, kind)
                 bound.arguments[name] = taken
         current_folder()
+        before = spelling.set(str)
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*bound.args, **bound.kwargs)
@@ -289,9 +287,63 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             for word, name in FUNCTIONS.items():
                 if f"{program()} {word} " in str(error):
                     error.add_note(f"In Python `{program()} {word}` is fs.{name}.")
+            variables = dict.fromkeys(re.findall(r"\b([A-Z_]+)=", str(error)))
+            own = [name for name in variables if name.lower() in known]
+            if own and f"{program()} " not in str(error):
+                keywords = ", ".join(f"{name.lower()}=" for name in own)
+                error.add_note(f"In Python {'=, '.join(own)}= is {keywords}.")
             raise
         except Exception as error:
-            raise failed_by(error) from error
+            raise Failed(reason_of(error)) from error
+        finally:
+            spelling.reset(before)
+
+    return call
+
+
+def bind(
+    function: Callable[..., object], args: Sequence[Any], given: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments of a call by name; RequestError for an unknown keyword, and for a
+    dataset and features in the wrong order, TypeError for another wrong call.
+    """
+    signature = inspect.signature(function)
+    known = signature.parameters
+    try:
+        bound = signature.bind(*args, **given)
+    except TypeError as error:
+        for name in given:
+            if name not in known:
+                raise RequestError(nearest("keyword", name, known)) from None
+        named = [*known]
+        for place, parameter in enumerate(known.values()):
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                named.insert(place, "*")
+                break
+        listed = ", ".join(named)
+        raise TypeError(f"fs.{function.__name__}({listed}): {error}") from None
+    from featurestack.features_cache.names import CHANNEL, NAMED
+
+    features = bound.arguments.get("features")
+    if isinstance(features, str) and "dataset" in known:
+        is_path = not CHANNEL.fullmatch(features) and Path(features).exists()
+        if features in NAMED or is_path:
+            order = [name for name in known if name in ("dataset", "features")]
+            raise RequestError(
+                f"{features!r} is a dataset: fs.{function.__name__}({', '.join(order)})"
+            )
+    return bound
+
+
+def checked_call(
+    function: Callable[Parameters, Result],
+) -> Callable[Parameters, Result]:
+    """Decorator: a wrong call gets the sentence of `bind`."""
+
+    @functools.wraps(function)
+    def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
+        bind(function, args, given)
+        return function(*args, **given)
 
     return call
 

@@ -63,7 +63,8 @@ def shortened(cell: str) -> str:
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that is most like the word, whatever its case, or None: the first
-    that begins with it, else one as similar as `cutoff` (difflib's, 0 to 1).
+    that begins with it, or of which it has the initials, else one as similar as
+    `cutoff` (difflib's, 0 to 1).
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
@@ -72,8 +73,20 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     wanted = word.casefold()
     close = [name for name in sorted(by_folded) if name.startswith(wanted)]
     if len(word) < 3 or not close:
+        close = [name for name in sorted(by_folded) if initials(name) == wanted]
+    if not close:
         close = difflib.get_close_matches(wanted, by_folded, n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
+
+
+def initials(name: str) -> str:
+    """The first letters of a name's words, '' for a single word.
+
+    >>> initials("sample_rate"), initials("seed")
+    ('sr', '')
+    """
+    words = name.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
 
 
 def nearest(

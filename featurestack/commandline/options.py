@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -45,8 +46,16 @@ SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 THREADS = {"least": 1, "most": 1024}
 
+# How messages spell an option's name: as a variable, in functions as a keyword.
+spelling: ContextVar[Callable[[str], str]] = ContextVar("spelling", default=str.upper)
+
 Auto = Literal["auto"]  # a default that is decided by the case
 T = TypeVar("T", bound="Options")
+
+
+def spelt(name: str) -> str:
+    """An option's name as its caller types it, SEED or seed."""
+    return spelling.get()(name)
 
 
 def option(
@@ -138,7 +147,7 @@ class Options:
                         many = ONE_ALONE if " " in str(value) else ""
                         expected = f"one of {', '.join(filter(None, choices))}{many}"
                 if expected:
-                    raise RequestError(f"{name.upper()}={value}: expected {expected}")
+                    raise RequestError(f"{spelt(name)}={value}: expected {expected}")
 
     @classmethod
     def build(cls, given: Mapping[str, Any]) -> Self:
@@ -146,12 +155,12 @@ class Options:
         known = fields(cls)
         for name in given:
             if name not in known:
-                every = map(str.upper, known)
-                raise RequestError(nearest("variable", name.upper(), every))
+                every = map(spelt, known)
+                raise RequestError(nearest("variable", spelt(name), every))
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
                 raise RequestError(
-                    f"{name.upper()} is not given: {field.metadata['meaning']}"
+                    f"{spelt(name)} is not given: {field.metadata['meaning']}"
                 )
         for name, text in given.items():
             # an empty switch is off, an empty default may be given; an empty path would
@@ -161,7 +170,7 @@ class Options:
             blank = isinstance(text, str) and not text.strip()
             if blank and (is_place or not allowed):
                 raise RequestError(
-                    f"{name.upper()}= is empty, as an unset variable of the shell is:"
+                    f"{spelt(name)}= is empty, as an unset variable of the shell is:"
                     " give a value, or leave it out"
                 )
         values = {
@@ -200,9 +209,7 @@ def value_of(
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
         expected = f"auto or {expected}" if "auto" in others else expected
         many = ONE_ALONE if " " in text else ""
-        raise RequestError(
-            f"{name.upper()}={text}: expected {expected}{many}"
-        ) from None
+        raise RequestError(f"{spelt(name)}={text}: expected {expected}{many}") from None
 
 
 class DataOptions(Options):

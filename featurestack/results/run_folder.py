@@ -191,6 +191,9 @@ class RunFolder:
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
+            if fold not in self.config.folds:
+                folds = ", ".join(map(str, self.config.folds))
+                raise RequestError(f"{self.name} has no fold {fold!r}; its are {folds}")
             return pd.DataFrame(columns=self.task.metric.history_columns, dtype=float)
         remedy = (
             f"remove {file} and repeat the training's command, which writes it anew"
