@@ -13,6 +13,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from featurestack.commandline import DATA
+from featurestack.commandline import NAMED as NAMED
+from featurestack.commandline import SYNTHETIC as SYNTHETIC
 from featurestack.commandline.errors import RequestError, closest, make_command, nearest
 
 Value = str | int | float | bool
@@ -42,8 +44,6 @@ EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
 EVENTS = "events.csv"  # next to the table of a dataset whose models label frames
 EVENT_COLUMNS = ("file", "start", "end", "label")
-SYNTHETIC = ("synth", "synth_mix")  # made by this project
-NAMED = ("esc50", "esc10", *SYNTHETIC)
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,9 @@ FORBIDDEN = {
     "analysis": {"pipeline", "train", "predict", "torch", "librosa"},
     "tests": {"bench"},
 }
-# What the cache and storage take of the command line: errors and progress.
+# What the cache and storage take of the command line: errors, progress, names of datasets.
 OF_THE_ROOF = (
-    r"commandline\.(DATA|errors\.\w+|quantities\.\w+"
+    r"commandline\.(DATA|NAMED|SYNTHETIC|errors\.\w+|quantities\.\w+"
     r"|terminal\.(tell|tell_once|progress))"
 )
 # Modules that import by a computed name: commands, sections, a folder's own modules.

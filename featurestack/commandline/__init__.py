@@ -12,3 +12,5 @@ LOADED: dict[str, str] = {}
 # files of the user's own that have entered something in a registry
 DEFINING: dict[str, None] = {}
 DATA = Path("data")  # the folder of datasets unless DATA= names another
+SYNTHETIC = ("synth", "synth_mix")  # datasets that are made by this project
+NAMED = ("esc50", "esc10", *SYNTHETIC)  # datasets with a name of their own

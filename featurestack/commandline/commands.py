@@ -22,7 +22,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from featurestack.commandline import HOME, NAME, VERSION
+from featurestack.commandline import HOME, NAME, NAMED, VERSION
 from featurestack.commandline.errors import (
     NOT_WRITABLE,
     SYSTEM_FAILED,
@@ -322,11 +322,9 @@ def bind(
                 break
         listed = ", ".join(named)
         raise TypeError(f"fs.{function.__name__}({listed}): {error}") from None
-    from featurestack.features_cache.names import CHANNEL, NAMED
-
     features = bound.arguments.get("features")
     if isinstance(features, str) and "dataset" in known:
-        is_path = not CHANNEL.fullmatch(features) and Path(features).exists()
+        is_path = {*"/."} & {*features} and Path(features).exists()
         if features in NAMED or is_path:
             order = [name for name in known if name in ("dataset", "features")]
             raise RequestError(
