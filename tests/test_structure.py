@@ -137,7 +137,7 @@ FORBIDDEN = {
     "analysis": {"pipeline", "train", "predict", "torch", "librosa"},
     "tests": {"bench"},
 }
-# What the cache and storage take of the command line: errors, progress, names of datasets.
+# What the cache and storage take of the command line: errors, progress, names.
 OF_THE_ROOF = (
     r"commandline\.(DATA|NAMED|SYNTHETIC|errors\.\w+|quantities\.\w+"
     r"|terminal\.(tell|tell_once|progress))"
