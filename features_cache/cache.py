@@ -219,7 +219,7 @@ class Cache(IndexSettings):
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """The clip table: one row a clip, CLIP_COLUMNS and WINDOW_COLUMNS."""
+        """The clip table: one row a clip; start and end are its place in the file."""
         return self.sources.drop(columns=list(SOURCE_COLUMNS))
 
     @cached_property

@@ -1,9 +1,9 @@
 """The commands as functions: `fs.extract`, `fs.fit`, `fs.report` and the others.
 
-A function's keywords are its command's options, with the same defaults; `featurestack
-help train` explains them. Folders are `data`, `runs` and `reports` in the current one
-unless given. `quiet=True` prints nothing; warnings stay. A function loads its libraries
-when it is called.
+A function's keywords are its command's options, with the same defaults; `make help
+train`, or where there is no clone `featurestack help train`, explains them. Folders are
+`data`, `runs` and `reports` in the current one unless given. `quiet=True` prints
+nothing; warnings stay. A function loads its libraries when it is called.
 """
 
 import warnings
@@ -56,8 +56,30 @@ def extract(
     ----------
     features : str, or list of str
         Features separated by blanks, or `all` or `small`.
-    **options
-        The options of `make features`, by their names.
+    dataset : str
+        A name, a folder or a CSV.
+    data, runs, name
+        Folders of caches and runs; another name for the dataset's folders.
+    archive, audio_dir, group, label
+        Where the audio is; the table's columns of recordings and of classes.
+    sample_rate, duration, channel
+        Rate in Hz, seconds and channel of each clip.
+    seed : int
+        Of the folds, if the dataset has none.
+    frame : float, optional
+        Length of the frames of every feature in milliseconds.
+    jobs : int, optional
+        Worker processes; by default all cores.
+    part : str
+        "2/5" computes the second of five parts of the clips, for several machines.
+    dtype : str
+        "float16" or "float32", of stored values.
+    scheduler : str
+        Address of a Dask scheduler whose workers compute.
+    yes : bool
+        Put features out of date without a question.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -67,8 +89,8 @@ def extract(
     Examples
     --------
     >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> cache.features
-    ['rms', 'zcr']
+    >>> {"rms", "zcr"} <= {*cache.features}
+    True
     """
     from featurestack.features_cache.cache import cache_of
     from featurestack.features_cache.index import FAILURES, read_failures
@@ -160,6 +182,8 @@ def fit(
         How often the test fold is scored for the learning curve.
     tag, note, tracker : str
         Suffix of the run's name, a sentence for the report, "tensorboard" or "wandb".
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -221,7 +245,12 @@ def own_run(
     Parameters
     ----------
     network : str
-        Name of your network. The others are the options of `make train`.
+        Name of your network.
+    features, dataset, grid, padding, norm, augment, val, seed, folds, tag, note
+        As in `fs.fit`. The other keywords are only recorded with the run, or say what
+        `.options` has for your loop, such as `epochs`.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -258,8 +287,16 @@ def report(
     ----------
     dataset : str
         By default the only dataset that has runs or a cache.
-    **options
-        The options of `make analysis`, by their names.
+    data, runs, reports, name
+        Folders; another name for the dataset's folders.
+    run : str, or list of str
+        Runs by name, path or unique prefix; by default all of the dataset.
+    predictions : path, or list of path
+        Tables of other programs' predictions, which become runs.
+    paper : bool
+        Also write figures and a document for print.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -301,6 +338,14 @@ def bundle(
     ----------
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`.
+    data, runs
+        Folders of datasets and of runs.
+    refit : bool
+        Train once more on the clips of all folds, without a score of its own.
+    out : path, optional
+        The file; by default the run's name and .bundle.pt.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -333,6 +378,12 @@ def export(
     ----------
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`.
+    data, runs
+        Folders of datasets and of runs.
+    out : path, optional
+        The file, .onnx; by default the run's name.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -370,6 +421,14 @@ def verify(
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`; by default the
         cache of `dataset` is read.
+    data, dataset, name, runs
+        Which cache, and the folder of runs.
+    device, threads
+        How the run's networks are computed again.
+    features : str, or list of str
+        Features of the cache to read.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------
@@ -407,8 +466,18 @@ def check(
 
     Parameters
     ----------
-    **options
-        The options of `make check`, by their names.
+    dataset : str
+        A name, a folder or a CSV.
+    runs, data, name
+        Folders; another name for the dataset's folders.
+    archive, audio_dir, group, label
+        Where the audio is; the table's columns of recordings and of classes.
+    sample_rate, duration, channel
+        Rate in Hz, seconds and channel of each clip.
+    seed : int
+        Of the folds, if the dataset has none.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------

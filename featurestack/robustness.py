@@ -251,7 +251,8 @@ def stress(
 
     Other Parameters
     ----------------
-    The options of `make stress`, explained by `featurestack help stress`.
+    The options of `make stress`, explained by `make help stress`, or where there is
+    no clone by `featurestack help stress`.
 
     Returns
     -------

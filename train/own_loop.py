@@ -155,7 +155,7 @@ class OwnRun:
                 f" {(len(clips), len(self.classes))}, a row for each test clip of fold"
                 f" {fold} and a column for each class"
             )
-        self.refuse_no_probabilities(answers)
+        self._refuse_no_probabilities(answers)
         _, unusable = self._measured
         plan = replace(self.plan, left_out=tuple(sorted(unusable)))
         folder = RunFolder(plan.path)
@@ -186,7 +186,7 @@ class OwnRun:
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)
 
-    def refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:
+    def _refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:
         """RequestError for logits and the like."""
         several = self.plan.task.multilabel
         possible = sound(answers, multilabel=several)

@@ -317,7 +317,8 @@ def answer(
 
     Other Parameters
     ----------------
-    The options of `make answer`, explained by `featurestack help answer`.
+    The options of `make answer`, explained by `make help answer`, or where there is
+    no clone by `featurestack help answer`.
 
     Returns
     -------

@@ -34,6 +34,7 @@ COMMON = (
     ("features", "jobs"),
     ("predict", "run", "audio"),
 )
+QUIET = "print nothing; warnings stay"
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 
 
@@ -89,6 +90,7 @@ def variables(wanted: str = "") -> str:
                 _indented(meaning), []
             ).append(word)
     if wanted:
+        users["QUIET"] = {_indented(QUIET): ["functions in Python, quiet=True"]}
         return "\n".join(
             f"{wanted}=\n{meaning}\n{_indented('for: ' + ', '.join(names))}"
             for meaning, names in users[wanted].items()

@@ -336,7 +336,8 @@ def curve(
 
     Other Parameters
     ----------------
-    The options of `make curve`, explained by `featurestack help curve`.
+    The options of `make curve`, explained by `make help curve`, or where there is
+    no clone by `featurestack help curve`.
 
     Returns
     -------

@@ -352,7 +352,8 @@ def importance(
 
     Other Parameters
     ----------------
-    The options of `make importance`, explained by `featurestack help importance`.
+    The options of `make importance`, explained by `make help importance`, or where
+    there is no clone by `featurestack help importance`.
 
     Returns
     -------

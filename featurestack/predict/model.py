@@ -191,7 +191,7 @@ class Model:
 
         y            samples, (n,) or with an axis of channels, of which the model's or
                      else the mean counts;
-                     floats of full scale 1, at most audio.LOUDEST; int16, int32, uint8
+                     floats of full scale 1, at most 4 in size; int16, int32 or uint8
         sample_rate  Hz; other rates than the model's are resampled
 
         A shorter clip than `seconds` is padded with zeros like a short training clip.

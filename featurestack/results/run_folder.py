@@ -131,14 +131,17 @@ class RunFolder:
 
     @cached_property
     def task(self) -> Task:
+        """Classes, categories or tags: how predictions are scored."""
         return task_of(self.config.task)
 
     @property
     def name(self) -> str:
+        """The name of its folder, such as mel-resnet18."""
         return self.path.name
 
     @property
     def dataset(self) -> str:
+        """The name of its dataset."""
         return self.config.dataset
 
     @property
@@ -183,6 +186,7 @@ class RunFolder:
         return "best" if "best" in known else "last"
 
     def fold(self, fold: int) -> Path:
+        """The folder of a fold's files."""
         return self.path / f"fold{fold}"
 
     def history(self, fold: int) -> pd.DataFrame:
@@ -207,8 +211,8 @@ class RunFolder:
             return numbers.astype({"epoch": int} | dict.fromkeys(columns[1:], float))
 
     def predictions(self, fold: int | None = None) -> pd.DataFrame:
-        """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a
-        column of floats per class, in the order of `classes`.
+        """clip_id, group, split, selection and target as text, start and end if clips
+        are windows, then a column of floats per class, in the order of `classes`.
 
         Without `fold`, all finished folds follow each other, with another first
         column `fold`. RequestError if no fold is finished, or a file is damaged.
@@ -231,7 +235,11 @@ class RunFolder:
     def scored(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> pd.DataFrame:
-        """The rows of one split and selection; RequestError if there are none."""
+        """The rows of one split and selection; RequestError if there are none.
+
+        split      "test", or "val" for the clips of validation
+        selection  "last" or "best" epoch; "auto" is best if validation chose one
+        """
         table = self.predictions(fold)
         chosen = self.selection(selection)
         rows = table[(table["split"] == split) & (table["selection"] == chosen)]
@@ -243,14 +251,14 @@ class RunFolder:
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one;
-        with tags labels (N, K).
+        with tags labels (N, K). `split` and `selection` are as in `scored`.
         """
         table = self.scored(fold, split, selection)
         targets = self.task.targets(table["target"], self.classes)
         return table[self.classes].to_numpy(np.float32), targets
 
     def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
-        """A row of scores for each finished fold."""
+        """A row of scores for each finished fold; the arguments are as in `scored`."""
         by_fold = {
             fold: self.task.metric.of_fold(self, fold, split, selection)
             for fold in self.finished

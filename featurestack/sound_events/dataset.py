@@ -365,7 +365,8 @@ def events(
 
     Other Parameters
     ----------------
-    The options of `make events`, explained by `featurestack help events`.
+    The options of `make events`, explained by `make help events`, or where there is
+    no clone by `featurestack help events`.
 
     Returns
     -------

@@ -310,7 +310,8 @@ def detections(
 
     Other Parameters
     ----------------
-    The options of `make predict`, explained by `featurestack help predict`.
+    The options of `make predict`, explained by `make help predict`, or where there is
+    no clone by `featurestack help predict`.
 
     Returns
     -------
