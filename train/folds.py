@@ -33,6 +33,7 @@ from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder, claim_run
+from featurestack.scores.tasks import Task
 from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
@@ -134,7 +135,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     moments, unusable = measure_clips(plan)
     plan = replace(plan, left_out=tuple(sorted(unusable)))
     splits = {fold: plan.split(fold, unusable) for fold in folds}
-    lines = [*plan.told, *clip_remarks(plan, unusable)]
+    lines = clip_remarks(plan, unusable)
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split)
     for line in lines:
@@ -243,12 +244,22 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
             logits = network.eval()(torch.zeros(1, *plan.input.shape))
     except RuntimeError as error:
         plan.model.refuse_size(plan.input.grid, error)
-        raise
-    # a model of frames answers (1, T, K + 1)
-    if logits.ndim == 2 and logits.shape[1] != len(plan.classes):
+        if not plan.model.own:
+            raise
+        shape = ", ".join(map(str, plan.input.shape))
         raise RequestError(
-            f"MODEL={plan.model.name} returns {logits.shape[1]} numbers for a clip:"
-            f" expected one for each of {counted(len(plan.classes), 'class')}"
+            f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
+            f" {str(error).strip()}"
+        ) from error
+    sizes = list(logits.shape) if isinstance(logits, torch.Tensor) else []
+    # a model of frames answers (1, T, K + 1)
+    if plan.model.kind.answers == Task.answers and sizes != [1, len(plan.classes)]:
+        returned = f"({', '.join(map(str, ['B', *sizes[1:]]))})"
+        if sizes[:1] != [1]:
+            returned = f"{tuple(sizes)} for one clip" if sizes else f"{type(logits)}"
+        raise RequestError(
+            f"MODEL={plan.model.name} returns {returned}, expected"
+            f" (B, {len(plan.classes)}): a number for each class"
         )
     return network
 

@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.quantities import counted
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
 from featurestack.scores.metrics import indicator, sound
@@ -55,6 +56,9 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def __repr__(self) -> str:
+        return f"FoldClips of fold {self.data.fold}: {counted(len(self), 'clip')}"
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         (clip,) = self.__getitems__([index])
@@ -96,6 +100,10 @@ class OwnRun:
 
     def __fspath__(self) -> str:
         return str(self.plan.path)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        return f"OwnRun {self.plan.path}: {counted(len(self.folds), 'fold')}, {shape}"
 
     @property
     def folds(self) -> list[int]:
@@ -148,6 +156,8 @@ class OwnRun:
         network        its parameters are counted for run.json; its weights are not kept
         """
         clips = self.clips(fold, "test")
+        if isinstance(probabilities, torch.Tensor):
+            probabilities = probabilities.detach().cpu().numpy()
         answers = np.asarray(probabilities, np.float32)
         if answers.shape != (len(clips), len(self.classes)):
             raise RequestError(

@@ -238,7 +238,9 @@ def settle(
     # what has no effect goes back to its default
     ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
     if ignored:
-        told.append(f"{model.name} ignores {', '.join(ignored).upper()}")
+        have = "has" if len(ignored) == 1 else "have"
+        named_options = ", ".join(ignored).upper()
+        told.append(f"{named_options} {have} no effect on MODEL={model.name}")
     if asked.val == "none" and asked.select != RunOptions.select:
         told.append("SELECT is ignored without VAL")
         ignored.append("select")

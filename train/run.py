@@ -198,6 +198,11 @@ def train_all(
             plans[name] = placed(replace(plan, joined_from=joined_from or joined))
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
+    if first_process():
+        for line in dict.fromkeys(
+            line for plan in plans.values() for line in plan.told
+        ):
+            tell(line)
     left = {name: waiting(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)

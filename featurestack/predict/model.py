@@ -152,6 +152,9 @@ class Model:
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
 
+    def __repr__(self) -> str:
+        return f"Model {self.title}"
+
     @classmethod
     def open(cls, options: TrainedOptions) -> Self:
         """The model that a command's options name, with their limits."""

@@ -133,7 +133,21 @@ def test_an_own_model_of_other_parameters_is_refused():
             lambda channels, classes, shape: torch.nn.Sequential(
                 torch.nn.Flatten(), torch.nn.Linear(256, classes + 1)
             ),
-            "returns 5 numbers for a clip: expected one for each of 4 classes",
+            r"MODEL=cnn4 returns \(B, 5\), expected \(B, 4\)",
+        ),
+        (
+            lambda channels, classes, shape: torch.nn.Conv2d(1, classes, shape),
+            r"MODEL=cnn4 returns \(B, 4, 1, 1\), expected \(B, 4\)",
+        ),
+        (
+            lambda channels, classes, shape: torch.nn.Sequential(
+                torch.nn.Flatten(), torch.nn.Linear(256, classes), torch.nn.Flatten(0)
+            ),
+            r"returns \(4,\) for one clip, expected \(B, 4\)",
+        ),
+        (
+            lambda channels, classes, shape: torch.nn.Conv2d(3, classes, shape),
+            r"MODEL=cnn4 fails on an input of \(B, 1, 16, 16\): .*3 channels",
         ),
     ],
 )
@@ -142,5 +156,6 @@ def test_an_own_model_that_does_not_answer_by_class_is_refused(
 ):
     fill(tmp_path / "cache", clip_table())
     monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", builder)
+    monkeypatch.setitem(vars(MODELS["cnn4"]), "code", "of a user's")
     with refused(message):
         execute(little_options(tmp_path / "cache", tmp_path / "runs"))
