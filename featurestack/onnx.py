@@ -36,6 +36,7 @@ from featurestack.features_cache.names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
     BundleConfig,
+    FoldModels,
     Probabilities,
     RunModel,
     Values,
@@ -48,14 +49,14 @@ from featurestack.scores.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.scores.tasks import require_clips
 from featurestack.storage.decoder_messages import no_output_of_c
 from featurestack.storage.own_files import own_file
-from featurestack.train.network_input import Statistics
+from featurestack.train.network_input import Statistics, filled_frames
 
 CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`
 AGAIN = "export it again from its run"
 
 
-class ExportedModel(RunModel):
-    """The networks of an ONNX file that `export` wrote."""
+class ExportedModel(FoldModels):
+    """The networks of an ONNX file that `export` wrote; no code of theirs is needed."""
 
     def __init__(self, file: Path) -> None:
         try:
@@ -68,21 +69,21 @@ class ExportedModel(RunModel):
                 f"{file} is no ONNX file of this project's runs ({reason})"
             ) from None
         config = read_config(content, BundleConfig, str(file), AGAIN)
-        super().__init__(config, {})
-        self.fold_numbers = tuple(json.loads(metadata["folds"]))
+        super().__init__(config, json.loads(metadata["folds"]))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
         """(B, K) of each fold's model.
 
         Clips without padding have lengths of their own and are given one by one.
         """
-        if not self.input.drop_padding:
+        if self.config.options.padding != "drop":
             return list(np.moveaxis(run_session(self.session, values), 1, 0))
         answers = []
         for clip in range(len(filled)):
             one = slice(clip, clip + 1)
             frames = [
-                self.input.own_frames(c, filled[one])[0] for c in self.input.channels
+                filled_frames(channel, filled[one])[0]
+                for channel in self.config.channels
             ]
             own = [stored[one, :, :end] for stored, end in zip(values, frames)]
             answers.append(run_session(self.session, own))

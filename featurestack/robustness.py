@@ -129,7 +129,10 @@ def read_stress(run: RunFolder) -> Changes:
 
 def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
     """The answers of each clip's fold's model, scaled as `make predict` has them."""
+    from featurestack.predict.bundle import RunModel
+
     networks = model.networks
+    assert isinstance(networks, RunModel), "it is opened from a run"
     right, claimed = [], []
     number = np.arange(len(clips)) // BATCH
     for (fold, _), batch in clips.groupby(["fold", number], sort=False):

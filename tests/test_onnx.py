@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import featurestack as fs
+from featurestack.commandline import registry
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import function_of
 from featurestack.features_cache.cache import Cache
@@ -126,6 +127,33 @@ def test_an_onnx_file_has_the_answers_of_the_bundle(sounding, tmp_path):
             assert answer.probabilities == close
     with refused("2.00 s of audio: the model takes clips of at most 1 s"):
         exported.predict(np.zeros(2 * RATE), RATE)
+
+
+def test_an_onnx_file_needs_no_code_of_its_model_and_a_bundle_names_its_file(
+    sounding, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("featurestack.train.models.MODELS", Registry("model", MODELS))
+
+    @model(kind="image")
+    def own(channels, classes, shape):
+        """A user's own."""
+        pool = nn.AdaptiveAvgPool2d(1)
+        return nn.Sequential(pool, nn.Flatten(), nn.Linear(channels, classes))
+
+    folder = sounding.path.parents[2]
+    run = train_run(folder, model="own", features="mel", epochs=1, padding="drop")
+    file = tmp_path / "own.onnx"
+    exported(run, file)
+    make_bundle(BundleOptions(run=str(run.path), out=tmp_path / "own.pt"))
+    assert " LOAD=" in capsys.readouterr().out
+    clip = sound(CLASSES[0], 40)
+    expected = fs.Model(run).predict(clip, RATE)
+    monkeypatch.undo()
+    answer = fs.Model(file).predict(clip, RATE)
+    assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+    monkeypatch.setattr(registry, "DEFINING", {})  # as in another process
+    with refused("this run needs the model own: LOAD=.*, or in Python import .*onnx"):
+        fs.Model(run)
 
 
 def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):

@@ -282,6 +282,15 @@ class Statistics:
         return cls(centre, scale)
 
 
+def filled_frames(channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
+    """(B,) frames that clips fill, at least two; all if columns are not time."""
+    frames = channel.frames
+    if not channel.timed:
+        return np.full(len(filled), frames)
+    own = np.ceil(frames * filled).astype(np.intp)
+    return np.clip(own, min(2, frames), frames)
+
+
 @dataclass(frozen=True)
 class InputSpec:
     """The input of one run's networks."""
@@ -353,11 +362,9 @@ class InputSpec:
         """(B,) number of frames that are read: all, or those that a clip fills, at
         least two, if padding is dropped and columns are time.
         """
-        frames = channel.frames
-        if not (self.drop_padding and channel.timed):
-            return np.full(len(filled), frames)
-        own = np.ceil(frames * filled).astype(np.intp)
-        return np.clip(own, min(2, frames), frames)
+        if not self.drop_padding:
+            return np.full(len(filled), channel.frames)
+        return filled_frames(channel, filled)
 
     def prepare(
         self,

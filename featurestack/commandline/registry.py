@@ -113,9 +113,10 @@ class Registry(dict[str, Entry]):
             home = function.__module__
             if home == "__main__":
                 self.of_script.add(key)
-                script = str(getattr(sys.modules["__main__"], "__file__", ""))
-                DEFINING[Path(script).name] = None
             own = [file for file, module in LOADED.items() if module == home]
+            if not own and not home.startswith("featurestack."):
+                file = getattr(sys.modules.get(home), "__file__", None)
+                own = [Path(file).name] if file else []  # a notebook has none
             DEFINING.update(dict.fromkeys(own))
             return function
 
@@ -225,4 +226,7 @@ def defined_in(files: Sequence[str], wanted: str) -> Iterator[None]:
         if not absent:
             raise
         load_words = quoted(f"LOAD={' '.join(absent)}")
-        raise RequestError(f"this run needs {wanted}: {load_words}") from None
+        modules = ", ".join(Path(file).stem for file in absent)
+        raise RequestError(
+            f"this run needs {wanted}: {load_words}, or in Python import {modules}"
+        ) from None

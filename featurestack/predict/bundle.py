@@ -13,7 +13,7 @@ test it: the run's cross-validated score and the calibration are those of models
 on fewer clips.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.commandline import registry
+from featurestack.commandline import LOADED, registry
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import texts
 from featurestack.commandline.quantities import counted, size
@@ -143,14 +143,38 @@ def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
     return config, content["folds"]
 
 
-class RunModel:
-    """The models of a run's folds: probabilities from stored features, in plain fp32
+class FoldModels:
+    """What a run's folds predict, whatever computes it."""
+
+    def __init__(self, config: BundleConfig, folds: Iterable[int]) -> None:
+        self.config = config
+        self.classes: list[str] = [entry.name for entry in config.classes]
+        self.temperature = config.temperature
+        self.task = task_of(config.task)
+        self.fold_numbers: tuple[int, ...] = tuple(folds)
+
+    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+        """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
+        given by their stored features. `filled` (B,) is the share of the duration that
+        each clip fills; it counts if the run was trained without padding.
+        """
+        raise NotImplementedError
+
+    def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
+        """The mean of all folds' models, scaled by the run's temperature."""
+        each = by_fold
+        if not self.task.multilabel:
+            each = [scaled(values, self.temperature) for values in by_fold]
+        return np.mean(each, axis=0, dtype=np.float32)
+
+
+class RunModel(FoldModels):
+    """The networks of a run's folds: probabilities from stored features, in plain fp32
     like predictions.csv; RequestError for weights or statistics that do not fit.
     """
 
     def __init__(self, config: BundleConfig, folds: Folds, device: str = "cpu") -> None:
-        self.config = config
-        self.classes: list[str] = [entry.name for entry in config.classes]
+        super().__init__(config, folds)
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
         if config.code and self.architecture.code != config.code:
@@ -160,9 +184,6 @@ class RunModel:
         # channels last is a sixth faster for images on a CPU; vectors have no such
         # layout
         self.compute = Compute(device=device, channels_last=self.input.grid != (1, 1))
-        self.temperature = config.temperature
-        self.task = task_of(config.task)
-        self.fold_numbers: tuple[int, ...] = tuple(folds)
         self.networks: dict[int, nn.Module] = {}  # in fp32
         self.statistics: dict[int, list[Statistics]] = {}  # of the channels
         for fold, state in folds.items():
@@ -178,18 +199,7 @@ class RunModel:
             self.networks[fold] = place(network.eval(), self.compute)
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
-        """(B, K) of each fold's model, unscaled as in predictions.csv, for clips
-        given by their stored features. `filled` (B,) is the share of the duration that
-        each clip fills; it counts if the run was trained without padding.
-        """
         return [self.answers(fold, values, filled) for fold in self.fold_numbers]
-
-    def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
-        """The mean of all folds' models, scaled by the run's temperature."""
-        each = by_fold
-        if not self.task.multilabel:
-            each = [scaled(values, self.temperature) for values in by_fold]
-        return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
         """(B, D, H, W) the input of a fold's network."""
@@ -288,6 +298,9 @@ def make_bundle(options: BundleOptions) -> Path:
         made = counted(len(folds), "fold")
     content = {"format": BUNDLE_FORMAT, "config": content_of(config), "folds": folds}
     own.write({file.name: as_bytes(content)})
-    command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
+    words = [f"RUN={file}", "AUDIO=FILE"]
+    if config.needs_code and not LOADED:  # a script or a notebook defined it
+        words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
+    command = make_command("predict", *words)
     print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
     return file

@@ -31,6 +31,7 @@ from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.predict.bundle import (
     BATCH,
     BundleConfig,
+    FoldModels,
     Probabilities,
     RunModel,
     Values,
@@ -285,7 +286,7 @@ def set_threads(threads: int | Auto) -> None:
 
 def networks_of(
     trained: Path | str | RunFolder, device: str
-) -> tuple[RunModel, RunFolder | None]:
+) -> tuple[FoldModels, RunFolder | None]:
     """The networks of a run, and the run, None of a file."""
     device = device_of(device)
     if isinstance(trained, RunFolder):

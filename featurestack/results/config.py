@@ -269,6 +269,12 @@ class RunConfig:
             object.__setattr__(self, "training", replace(self.training, **shared))
 
     @property
+    def needs_code(self) -> bool:
+        """Whether a user's own code defines its model or a feature."""
+        versions = [channel.code_version for channel in self.channels]
+        return bool(self.code) or any("," in version for version in versions)
+
+    @property
     def data(self) -> dict[str, object]:
         """The digests of the data that it belongs to, by their keys in its hash."""
         return {"cache": self.cache, "clips": self.clips, **self.targets}

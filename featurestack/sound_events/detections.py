@@ -30,6 +30,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import find_recordings
+from featurestack.predict.bundle import RunModel
 from featurestack.predict.command import tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model
@@ -167,6 +168,7 @@ def predict_frames(
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
     recording = audio.Recording(file, model.audio_channel)
     of_run = model.networks
+    assert isinstance(of_run, RunModel), "frames are not exported"
 
     spans = progress(
         zip(pieces["start"], pieces["end"]),

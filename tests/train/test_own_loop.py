@@ -61,7 +61,9 @@ def test_predictions_become_a_run_beside_the_others(own, options):
         clips = own.clips(fold, "test")
         right = torch.nn.functional.one_hot(torch.from_numpy(clips.targets), 4).float()
         folder = own.write(
-            fold, right, history=[{"epoch": 1, "train_loss": 0.5}, {"epoch": 2}]
+            fold,
+            right.requires_grad_(),
+            history=[{"epoch": 1, "train_loss": 0.5}, {"epoch": 2}],
         )
     assert folder.finished == folder.folds
     assert folder.path.parent == trained.path.parent and "mine" in folder.name
