@@ -160,7 +160,7 @@ def export_run(options: ExportOptions) -> Path:
     names = [
         f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)
     ]
-    content = onnx_bytes(model, names)
+    content = onnx_bytes(model, names, run.name)
     session = open_session(content)
     largest = 0.0
     for number, values, expected in example_clips(model):
@@ -199,8 +199,10 @@ def example_clips(model: RunModel) -> Iterator[Example]:
 
 
 @contextmanager
-def lacking_layer_named(model: RunModel) -> Iterator[None]:
-    """A layer that ONNX lacks becomes one sentence; torch would print its graph."""
+def lacking_layer_named(model: RunModel, run: str) -> Iterator[None]:
+    """A layer that ONNX lacks becomes one sentence; torch would print its graph, and in
+    Python its own traceback.
+    """
     try:
         with no_output_of_c():
             yield
@@ -213,13 +215,19 @@ def lacking_layer_named(model: RunModel) -> Iterator[None]:
         layers = [str(part) for part in network.modules()]
         own = [text for text in layers if text.lower().startswith(named)]
         layer = own[0] if own else operator
+        reason = f"ONNX lacks the layer {layer}"
+        if "adaptive" in operator:
+            reason = (
+                f"{layer} can be exported only if its output size divides the input's:"
+                " use a pool of a fixed size, or output size 1"
+            )
         raise RequestError(
-            f"{model.config.model}: ONNX lacks the layer {layer}."
-            f" A bundle needs no change: {make_command('bundle', 'RUN=last')}"
-        ) from error
+            f"{model.config.model}: {reason}. A bundle needs no change:"
+            f" {make_command('bundle', f'RUN={run}')}"
+        ) from None
 
 
-def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
+def onnx_bytes(model: RunModel, names: list[str], run: str) -> bytes:
     """The file's content with metadata, by torch's TorchScript exporter."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     spec = model.input
@@ -228,7 +236,7 @@ def onnx_bytes(model: RunModel, names: list[str]) -> bytes:
         if spec.drop_padding and channel.timed and channel.frames > 1:
             axes[name][2] = f"{name}_frames"
     with (
-        lacking_layer_named(model),
+        lacking_layer_named(model, run),
         tempfile.TemporaryDirectory() as folder,
         warnings.catch_warnings(),
         torch.inference_mode(),

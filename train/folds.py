@@ -249,7 +249,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
         shape = ", ".join(map(str, plan.input.shape))
         raise RequestError(
             f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
-            f" {str(error).strip()}"
+            f" {str(error).strip().splitlines()[0]}"
         ) from error
     sizes = list(logits.shape) if isinstance(logits, torch.Tensor) else []
     # a model of frames answers (1, T, K + 1)

@@ -58,7 +58,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         return len(self.positions)
 
     def __repr__(self) -> str:
-        return f"FoldClips of fold {self.data.fold}: {counted(len(self), 'clip')}"
+        return f"FoldClips(fold {self.data.fold}, {counted(len(self), 'clip')})"
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         (clip,) = self.__getitems__([index])
@@ -103,7 +103,7 @@ class OwnRun:
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
-        return f"OwnRun {self.plan.path}: {counted(len(self.folds), 'fold')}, {shape}"
+        return f"OwnRun({self.plan.path}, {counted(len(self.folds), 'fold')}, {shape})"
 
     @property
     def folds(self) -> list[int]:

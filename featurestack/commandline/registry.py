@@ -109,6 +109,11 @@ class Registry(dict[str, Entry]):
                 del self[key]
             if not function.__module__.startswith("featurestack."):
                 self.complete()  # a name that the product has is refused now
+                if key in self:
+                    raise RequestError(
+                        f"there is a {self.subject} {key!r} already: give yours another"
+                        " name"
+                    )
             self[key] = entry(function)
             home = function.__module__
             if home == "__main__":

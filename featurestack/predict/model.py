@@ -154,7 +154,7 @@ class Model:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
 
     def __repr__(self) -> str:
-        return f"Model {self.title}"
+        return f"Model({self.title})"
 
     @classmethod
     def open(cls, options: TrainedOptions) -> Self:

@@ -9,6 +9,7 @@ docstring is its card, its result has shape (rows, frames). A module of this fol
 imported when one of its features is first asked for: a new feature needs only a file.
 """
 
+import dataclasses
 import functools
 import pkgutil
 import typing
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.registry import Registry
+from featurestack.commandline.registry import Registry, code_digest
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
 from featurestack.pipeline import kernels, parameters
@@ -36,6 +37,7 @@ from featurestack.pipeline.parameters import (
 Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
 
+OF_FUNCTION = ("name", "function", "units", "code")  # not words of the decorator
 USUAL_RATE = 44_100  # Hz; a name says nothing of the clips' rate
 
 
@@ -48,7 +50,7 @@ class Feature:
     units: str
     rows: int | np.ndarray | Function = 1
     row_unit: str = "index"
-    frames: Function = parameters.centred_frames
+    frames: Function | None = parameters.centred_frames  # None: one column, a vector
     frame_unit: str = "s"
     version: int = 1
     code: str = ""  # of a user's own feature the digest of its function's text
@@ -71,7 +73,14 @@ class Feature:
                 annotation = declared.annotation
                 if NoneType in typing.get_args(annotation):  # Samples | None
                     annotation = typing.get_args(annotation)[0]
+                if annotation is declared.empty:  # q=0.5
+                    annotation = type(declared.default)
                 kind, within = typing.get_args(annotation) or (annotation, None)
+                if declared.default is declared.empty or kind not in parameters.KINDS:
+                    raise RequestError(
+                        f"{self.name}: its keyword {name} needs a default that is a"
+                        " number, a word, or true or false"
+                    )
                 found[name] = Parameter(name, kind, within, declared.default)
         return found
 
@@ -105,9 +114,10 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         (sample_rate, **parameters) of it.
     row_unit : str
         Unit of the row axis.
-    frames : function
+    frames : function, optional
         (sample_rate, samples, **parameters) -> (frames,), the frame axis; by default
-        the seconds of frames `hop_length` samples apart, or of samples.
+        the seconds of frames `hop_length` samples apart, or of samples. None for a
+        feature without frames, whose function returns (rows, 1).
     frame_unit : str
         Unit of the frame axis; frames are times if it is "s", the default.
     version : int
@@ -125,9 +135,20 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     """
     if callable(units):
         raise TypeError('fs.feature takes the unit of the values, as @fs.feature("dB")')
-    return FEATURES.register(
-        entry=lambda function: Feature(function.__name__, function, units, **described)
-    )
+    every = [own.name for own in dataclasses.fields(Feature)]
+    known = [name for name in every if name not in OF_FUNCTION]
+    for word in described:
+        if word not in known:
+            raise RequestError(nearest("argument of fs.feature", word, known))
+
+    def entry(function: Function) -> Feature:
+        code = code_digest(function)
+        own = Feature(function.__name__, function, units, code=code, **described)
+        if code:
+            _ = own.parameters  # refuses a keyword without a default
+        return own
+
+    return FEATURES.register(entry=entry)
 
 
 @dataclass(frozen=True)
@@ -168,10 +189,18 @@ class Variant:
         expected = self.shape(clip.sample_rate, len(clip.y))
         values = self.feature.function(clip, **self.arguments)
         if np.shape(values) != expected:
+            name, shape = self.feature.name, np.shape(values)
+            remedy = ""
+            if self.feature.frames is parameters.centred_frames and len(shape) == 2:
+                hop = "hop_length: int = 512"
+                if "hop_length" not in self.parameters:
+                    remedy = (
+                        f": for {shape[1]} frames write def {name}(clip, *, {hop}), or"
+                        " frames=None for one column"
+                    )
             raise ValueError(
-                f"{self.feature.name} returned the shape {np.shape(values)}, "
-                f"expected {expected} by the decorator's rows= and frames=, or by a"
-                " parameter hop_length"
+                f"{name} returned the shape {shape}, expected {expected} by the"
+                f" decorator's rows= and frames=, or by a parameter hop_length{remedy}"
             )
         return values
 
@@ -204,6 +233,8 @@ class Variant:
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
         """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
+        if self.feature.frames is None:
+            return np.zeros(1)
         return self.feature.frames(sample_rate, samples, **self.parameters)
 
 

@@ -47,7 +47,7 @@ def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
     def birds():
         return 2
 
-    with pytest.raises(ValueError, match="pet 'birds' is registered twice"):
+    with refused("^there is a pet 'birds' already: give yours another name$"):
         pets.register()(birds)
     with refused("^unknown pet 'bird'; did you mean 'birds'"):
         pets["bird"]

@@ -3,6 +3,7 @@ its axes; the intermediates of a clip.
 """
 
 import pickle
+import re
 
 import librosa
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip, shared
-from featurestack.pipeline.features import FEATURES, resolve_feature
+from featurestack.pipeline.features import FEATURES, feature, resolve_feature
 from featurestack.pipeline.parameters import Impossible
 from tests import reference
 from tests.refusal import refused
@@ -278,3 +279,29 @@ def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_i
     clip.timed("stft", lambda: spectrum(clip, 50))
     costs = {"mel": 300 + 40 + 1, "centroid": 300 + 3, "stft": 50}
     assert clip.costs(costs) == costs
+
+
+def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
+    monkeypatch,
+):
+    for name in ("mine", "framed"):
+        monkeypatch.delitem(FEATURES, name, raising=False)  # and after the test
+
+    @feature(units="", rows=2, frames=None)
+    def mine(clip, *, q=0.5):
+        return np.full((2, 1), q)
+
+    @feature(units="")
+    def framed(clip):
+        return np.zeros((1, 3))
+
+    clip = Clip(np.zeros(800, np.float32), 8000)
+    assert variant("mine@q=0.25").compute(clip).tolist() == [[0.25], [0.25]]
+    assert re.fullmatch("1, [0-9a-f]{12}", FEATURES["mine"].code_version)
+    assert FEATURES["mel"].code == ""
+    with pytest.raises(ValueError, match="for 3 frames write def framed"):
+        variant("framed").compute(clip)
+    with refused("its keyword q needs a default"):
+        feature(units="")(lambda clip, *, q: None)
+    with refused("unknown argument of fs.feature 'row'; did you mean 'row_unit'"):
+        feature(units="", row=3)

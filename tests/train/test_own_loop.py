@@ -41,6 +41,8 @@ def test_clips_are_the_trainers(own, asked):
         ids = data.plan.cache.clips["clip_id"].iloc[positions]
         assert clips.clip_ids == ids.tolist()
     assert tuple(x[0].shape) == own.shape == (2, 16, 16)
+    assert repr(own).startswith("OwnRun(") and repr(own).endswith("3 folds, 2x16x16)")
+    assert repr(own.clips(2, "test")) == "FoldClips(fold 2, 16 clips)"
 
 
 def test_the_augmentation_is_the_trainers(own):
