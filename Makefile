@@ -61,6 +61,7 @@ endif
 	@$(base) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'
 	@echo "setting up .venv (once, some minutes)"
 	@$(base) -m venv .venv && .venv/bin/python $(pip) -r requirements.txt
+	@.venv/bin/python $(pip) --no-deps -e .
 	@echo "compiling for this processor" && .venv/bin/python -m featurestack.pipeline.kernels && touch $@
 .venv/installed-for-tests: .venv/installed pyproject.toml constraints.txt
 	@echo "adding what the tests need" && .venv/bin/python $(pip) $(for_tests)

@@ -42,6 +42,7 @@ PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
+LISTED_TABLES = 8  # most in a message
 EVENTS = "events.csv"  # next to the table of a dataset whose models label frames
 EVENT_COLUMNS = ("file", "start", "end", "label")
 
@@ -232,6 +233,10 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
             f"there is no {dataset!r}, there is {there!r}: a name with blanks needs"
             f" quotes, DATASET={shlex.quote(there)}"
         )
+    tables = sorted(name for name in beside if Path(name).suffix in DATASET_TABLES)
+    if tables and path.suffix in DATASET_TABLES:  # a file was meant, and no name
+        listed = ", ".join(tables[:LISTED_TABLES])
+        return RequestError(f"there is no file {dataset}; {path.parent} has {listed}")
     message = nearest("dataset", dataset, {*NAMED, *cached})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""

@@ -178,5 +178,7 @@ def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "featurestack.onnx", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for given in (lambda: function_of("export"), lambda: fs.Model(exported)):
-        with refused(r"needs onnxruntime: .*python.* -m pip install '?\S*\[onnx\]"):
+        with refused(
+            r"needs onnxruntime: .*python.* -m pip install -c \S+ -e '?\S*\[onnx\]"
+        ):
             given()

@@ -180,9 +180,13 @@ def needed(extra: str, subject: str) -> Iterator[None]:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra into this environment."""
-    place = HOME if CLONE else NAME
-    return f"{pip_install()} {shlex.quote(f'{place}[{extra}]')}"
+    """The command that installs an extra into this environment; in a clone in the
+    tested versions, and without a copy of the clone.
+    """
+    if not CLONE:
+        return f"{pip_install()} {shlex.quote(f'{NAME}[{extra}]')}"
+    constraints = shlex.quote(str(HOME / "constraints.txt"))
+    return f"{pip_install()} -c {constraints} -e {shlex.quote(f'{HOME}[{extra}]')}"
 
 
 def pip_install() -> str:
