@@ -49,7 +49,8 @@ def explained(topics: Sequence[str]) -> str:
         return help_of(topic)
     known = {*PLACES, "load"}.union(*every_options().values())
     meant = closest(topic, [*COMMANDS, *known], ALIKE)
-    if topic.lower() not in known and meant in COMMANDS:
+    # variables are typed in large letters
+    if topic.lower() not in known and meant in COMMANDS and not topic.isupper():
         raise RequestError(f"unknown word {topic!r}; did you mean {meant!r}?")
     return variables(topic.upper())
 

@@ -104,7 +104,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert "Chosen from 2 features without the clips" in page_text(found.page)
     advice = (
         r"easy: In cross-validation the whole procedure classified \d+\.\d % of 48"
-        r" clips correctly \(95 % interval \d+ to \d+\)\. Recommended:"
+        r" clips correctly \(95 % interval \d+\.\d to \d+\.\d\)\. Recommended:"
         rf" {re.escape(found.recommended)} with \w+; (\d|none) of 3 folds chose exactly"
     )
     assert re.search(advice, str(found))
