@@ -137,6 +137,10 @@ class Options:
                         expected = f"at least {least:.12g}"
                     elif value > most:
                         expected = f"at most {most:.12g}"
+                        # somebody meant percent of a share
+                        if most <= 1 and least <= value / 100 <= most:
+                            share = f"{spelt(name)}={value / 100:g}"
+                            expected += f"; {value:g} % is {share}"
                     else:
                         expected = "a number"
                 elif isinstance(value, str) and SURROGATE.search(value):
@@ -147,7 +151,8 @@ class Options:
                         many = ONE_ALONE if " " in str(value) else ""
                         expected = f"one of {', '.join(filter(None, choices))}{many}"
                 if expected:
-                    raise RequestError(f"{spelt(name)}={value}: expected {expected}")
+                    typed = f"{spelt(name)}={written(value)}"
+                    raise RequestError(f"{typed}: expected {expected}")
 
     @classmethod
     def build(cls, given: Mapping[str, Any]) -> Self:

@@ -64,7 +64,7 @@ def predict_audio(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained model, or score it on another
     dataset; 1 if a file could not be read.
     """
-    if options.checked:
+    if options.checked and not options.check:
         from featurestack.sound_events.check import tell_checked
 
         return tell_checked(options.checked, options.promise)

@@ -142,7 +142,23 @@ def select_one(
     chosen = select(runs, wanted, dataset, predicting=predicting, data=data)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
+    if wanted == "last":
+        tell_last(chosen[0])
     return chosen[0]
+
+
+def tell_last(run: RunFolder) -> None:
+    """Say what few expect of the last run: synthetic clips, or folds that are not
+    trained yet.
+    """
+    remarks = []
+    if run.config.synthetic:
+        remarks.append("trained on synthetic clips")
+    if len(run.finished) < len(run.config.folds):
+        remarks.append(f"{len(run.finished)} of {len(run.config.folds)} folds so far")
+    if remarks:
+        name = f"{run.path.parent.name}/{run.name}"
+        tell_once(f"RUN=last is {name}, {', '.join(remarks)}; RUN= names another")
 
 
 def _is_run(path: str) -> bool:

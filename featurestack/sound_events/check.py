@@ -5,17 +5,21 @@ The folder `check` in OUT has sounds, index.html, which plays them and saves ans
 and check.csv, with columns of its own: predicted, whether a detection is above its
 class's threshold; highest, the highest score of its class; above, detections: the lower
 end of its range of scores, and how many of the range are predicted, or are not, as it
-is. Detections below the thresholds are drawn too: a lower threshold may keep the
-promise. All ranges are drawn in turn: the first rows are fair, and a larger CHECK
-begins so.
+is; command, the words of `predict` that find these detections. Detections below the
+thresholds are drawn too: a lower threshold may keep the promise. All ranges are drawn
+in turn: the first rows are fair, and a larger CHECK begins with the same rows.
 
 Two choices would flatter: detections that a user chose, so they are drawn; a threshold
 with the best estimate, so it is chosen by the lower end of its interval.
 """
 
 import io
+import os
+import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +28,19 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, make_command, shortened
+from featurestack.commandline.errors import (
+    RequestError,
+    make_command,
+    quoted,
+    shortened,
+)
+from featurestack.commandline.next_step import without
+from featurestack.commandline.options import fields, option_words
 from featurestack.commandline.quantities import counted, listed, percent
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.pipeline import audio
 from featurestack.results.config import digest
+from featurestack.results.run_folder import RunFolder
 from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import (
     CONFIDENCE,
@@ -38,10 +50,12 @@ from featurestack.scores.significance import (
 )
 from featurestack.sound_events.frames import STEP
 from featurestack.storage.csv_files import cell_number, read_csv
+from featurestack.storage.files import hash_of
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
+    from featurestack.predict.options import PredictOptions
 
 FOLDER = "check"
 TABLE = "check.csv"
@@ -50,8 +64,8 @@ CONTEXT = 1.0  # seconds before and after a detection in its sound
 RANGES = 10  # most parts of the scores
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
-IN_RANGE = 5  # checks in each, at least
-FIRST = 20  # rows by which the browser knows a table
+DOWNLOADS = "~/Downloads"  # where a browser saves the answers
+OF_CHECK = ("check", "checked", "promise")  # options that find no detections
 YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
 YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
 ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
@@ -75,10 +89,9 @@ def draw(
     the lower end of its range, and the range's number of scores that are predicted, as
     it is, or not.
     """
-    number = int(np.clip(checks // IN_RANGE, 1, RANGES))
     share = np.where(predicted, PREDICTED, 1 - PREDICTED)
     share /= np.bincount(predicted, minlength=2)[predicted.astype(int)]
-    parts = np.arange(number) / number
+    parts = np.arange(RANGES) / RANGES
     lowest = np.quantile(scores, parts, method="inverted_cdf", weights=share)
     steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
     ends = np.unique(steps * STEP).round(3)
@@ -86,20 +99,23 @@ def draw(
     order = rng.permutation(len(scores))
     turn = pd.Series(order).groupby(own[order]).cumcount().to_numpy()
     drawn = order[np.lexsort((rng.random(len(scores)), turn))][:checks]
+    if len({*own}) > checks:  # some parts have no check: one range
+        ends, own = ends[:1], predicted.astype(int)
     return drawn, ends[own[drawn] // 2], np.bincount(own)[own[drawn]]
 
 
 def write_check(
     detections: pd.DataFrame,
-    checks: int,
     files: Mapping[str, Path],
     seconds: Mapping[str, float],
     model: "Model",
+    options: "PredictOptions",
     out: Path,
 ) -> None:
-    """Draw detections of `candidates`, of which some are `predicted`, and write the
-    folder `check` in OUT, or check-2 … next to one that the user has changed, with the
-    answers of earlier checks; seconds: how long each recording lasts.
+    """Draw CHECK detections of `candidates`, of which some are `predicted`, and write
+    the folder `check` in OUT, or check-2 … next to one that the user has changed, with
+    the answers of earlier checks and of CHECKED; seconds: how long each recording
+    lasts.
     """
     from scipy.signal import spectrogram
 
@@ -108,7 +124,8 @@ def write_check(
 
     rate, rng = model.sample_rate, np.random.default_rng(0)
     scores, predicted = (detections[name].to_numpy() for name in ("score", "predicted"))
-    drawn, above, numbers = draw(scores.astype(float), predicted, checks, rng)
+    number = options.check
+    drawn, above, numbers = draw(scores.astype(float), predicted, number, rng)
     highest = detections.groupby("label")["score"].transform("max")
     table = detections.assign(highest=highest).iloc[drawn]
     table = table.rename(columns={"file": "recording"})
@@ -130,14 +147,21 @@ def write_check(
         _, _, power = spectrogram(y, nperseg=length, noverlap=length * 3 // 4)
         picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
         about = {"sound": name, "picture": picture, "begin": begin, "until": until}
-        cards.append(row._asdict() | about)
+        # the browser knows a sound by this in every check
+        key = [hash_of(sound.getvalue()), row.recording, row.label, row.start]
+        cards.append(row._asdict() | about | {"key": digest(key)})
     table.insert(0, "sound", [*content])
     words = table["predicted"].map({True: "yes", False: "no"})
-    table = table.assign(predicted=words, above=above, detections=numbers, correct="")
+    table = table.assign(predicted=words, above=above, detections=numbers)
+    table = table.assign(command=command_words(options, model), correct="")
     text = table.to_csv(index=False, lineterminator="\n")
-    key = digest(text.splitlines()[:FIRST])
-    given = former_answers(out, table)
-    values = {"text": text, "key": key, "name": TABLE, "khz": rate / 2000}
+    given = former_answers(out, table, options.checked)
+    folder = Path(os.path.abspath(out)).name  # noqa: PTH100 a link keeps its own name
+    stem = re.sub(r"[^\w.]+", "-", folder).strip("-.")
+    name = f"{stem}-{len(table)}-answers.csv"
+    saved = f"CHECKED={DOWNLOADS}/{name}"
+    command = make_command("predict", saved, *option_words(options, ["promise"]))
+    values = {"text": text, "stem": stem, "command": command, "khz": rate / 2000}
     content[PAGE] = render("check.html", cards=cards, given=given, **values)
     content[TABLE] = table.assign(correct=given).to_csv(
         index=False, lineterminator="\n"
@@ -148,14 +172,30 @@ def write_check(
     own.write(content)
     own.remove_others()
     sounds = counted(len(table), "detection")
-    tell(f"{own.folder / PAGE}: {sounds} to listen to; it saves the answers as {TABLE}")
-    print(f"next: {make_command('predict', f'CHECKED={TABLE}')}")
+    tell(
+        f"{own.folder / PAGE}: {sounds} to listen to; the browser saves the answers in"
+        f" its folder of downloads, as {name}"
+    )
+    print(f"next: {command}")
 
 
-def former_answers(out: Path, table: pd.DataFrame) -> list[str]:
-    """The answer of each row of a table in the earlier checks below `out`, or ''."""
+def command_words(options: "PredictOptions", model: "Model") -> str:
+    """The NAME=value words of `predict` that find the same detections later, when
+    another run may be the last one.
+    """
+    run = str(model.run.path) if model.run else options.run
+    names = [name for name in fields(type(options)) if name not in OF_CHECK]
+    return " ".join(map(quoted, option_words(replace(options, run=run), names)))
+
+
+def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list[str]:
+    """The answer of each row of a table in `checked`, else in the earlier checks below
+    `out`, or ''.
+    """
     former: dict[tuple[object, ...], str] = {}
-    for file in sorted(out.glob(f"{FOLDER}*/{TABLE}")):
+    if checked:
+        read_checked(checked)  # refuses a wrong table
+    for file in [*sorted(out.glob(f"{FOLDER}*/{TABLE}")), *filter(None, [checked])]:
         with suppress(RequestError):  # a user's own file
             known = read_csv(file, ["recording", "label", "start", "correct"])
             known = known[known["correct"] != ""]
@@ -170,11 +210,11 @@ def former_answers(out: Path, table: pd.DataFrame) -> list[str]:
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """recording, label and CELLS of a table of answers; weight: how many detections an
-    answer stands for, infinity if there is none where a check was drawn.
+    """recording, label, command and CELLS of a table of answers; weight: how many
+    detections an answer stands for, infinity if there is none where a check was drawn.
     """
     table = read_csv(file, ["recording", "label", *CELLS])
-    checks = table[["recording", "label"]].copy()
+    checks = table[["recording", "label"]].assign(command=table.get("command", ""))
     for column, value in CELLS.items():
         cells = [value(cell.strip().lower()) for cell in table[column]]
         if None in cells:
@@ -237,14 +277,21 @@ def tell_checked(file: Path, promise: float) -> int:
         raise RequestError(
             f"{file}: write yes or no into correct, first at the highest scores"
         )
-    right, recordings = int(answered["correct"].sum()), answered["recording"].nunique()
-    print(
-        f"{counted(len(answered), 'check')} in {counted(recordings, 'recording')}:"
-        f" {right:,} right, {len(answered) - right:,} wrong"
-    )
-    if recordings == 1:
-        print("one recording: the intervals are only for its detections")
     predicted = answered[answered["predicted"] == 1]
+    candidates = answered.drop(predicted.index)
+    for own, noun, where in (
+        (predicted, "detection", ""),
+        (candidates, "candidate", " below the thresholds"),
+    ):
+        if len(own):
+            right, recordings = int(own["correct"].sum()), own["recording"].nunique()
+            print(
+                f"{counted(len(own), noun)}{where} checked in"
+                f" {counted(recordings, 'recording')}: {right:,} right,"
+                f" {len(own) - right:,} wrong"
+            )
+    if answered["recording"].nunique() == 1:
+        print("one recording: the intervals are only for its detections")
     shown = {f"{row['above']:.3f}": row for row in rows.to_dict("records")}
     if len(predicted) and np.isfinite(checks["weight"]).all():
         first = {"above": np.nan, **precision(predicted)}  # each class's own threshold
@@ -261,15 +308,41 @@ def tell_checked(file: Path, promise: float) -> int:
         table.append([name, number, f"{row['checks']:,}", interval])
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(table, heads))
-    for sentence in sentences(rows, promise, checks):
+    for sentence in sentences(rows, promise, checks, file):
         print(sentence)
     return 0
 
 
+def words_of(checks: pd.DataFrame) -> list[str]:
+    """The words of `predict` that found the checked detections."""
+    with suppress(ValueError):  # a user changed them
+        if words := shlex.split(checks["command"].iloc[0]):
+            return words
+    return ["AUDIO=FOLDER"]
+
+
+def training_words(words: list[str]) -> list[str]:
+    """The words of `train` for the run that found detections, with the recordings of
+    the check as backgrounds.
+    """
+    given = {name: value for name, _, value in (word.partition("=") for word in words)}
+    of_run = []
+    with suppress(RequestError, OSError):  # a file, or removed since
+        config = RunFolder(Path(given.get("RUN", ""))).config
+        of_run = [f"DATASET={config.dataset}", f"FEATURES={config.features}"]
+    folder = given["AUDIO"]
+    if " " in folder or not Path(folder).is_dir():  # MODEL= is read up to a blank
+        folder = "FOLDER"
+    return [*of_run, f"MODEL=frames@background={folder}"]
+
+
 def sentences(
-    rows: pd.DataFrame, promise: float, checks: pd.DataFrame
+    rows: pd.DataFrame, promise: float, checks: pd.DataFrame, file: Path
 ) -> Iterator[str]:
-    """Sentences on the rows of `precision_above`; the first may be as predicted."""
+    """Sentences on the rows of `precision_above` of the checks in a file; the first row
+    may be as predicted.
+    """
+    words = words_of(checks)
     first, answers = rows.iloc[0], checks["correct"].count()
     low, right, high = first[["low", "precision", "high"]] * first["detections"]
     yield (
@@ -288,30 +361,39 @@ def sentences(
             f"no threshold reaches {promised}: every interval ends below it; train with"
             " annotations of this place, or with its sounds:"
         )
-        yield f"next: {make_command('train', 'MODEL=frames@background=FOLDER')}"
+        yield f"next: {make_command('train', *training_words(words))}"
         return
     row = reached.sort_values(["total", "low"], ascending=[True, False]).iloc[0]
     if len(kept):
         row = kept.loc[kept["detections"].idxmax()]
-    where, words = "each class's own threshold", ["AUDIO=FOLDER"]
+    where, command = "each class's own threshold", make_command("predict", *words)
     if np.isfinite(row["above"]):
-        words.append(f"THRESHOLD={row['above']:.3f}")
-        where = f"{words[1]} for all classes (in place of each one's own)"
+        threshold = f"THRESHOLD={row['above']:.3f}"
+        command = make_command("predict", *without(words, "THRESHOLD"), threshold)
+        where = f"{threshold} for all classes (in place of each one's own)"
     if len(kept):
         yield f"{where} keeps a precision of at least {promised}"
     else:
         number = f"{row['checks']:,.0f} checks"
         yield f"{number} are too few for {where} to promise {promised}"
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
-        words = ["AUDIO=FOLDER", "CHECK=100"]
-        if row["total"] <= whole:
-            words[1] = f"CHECK={row['total']:.0f}"
+        larger = f"CHECK={min(2 * answers, whole):.0f}"
+        command = make_command("predict", *words, f"CHECKED={file}", larger)
+        if answers < len(checks):
+            number = f"{len(checks) - answers:,} of {counted(len(checks), 'row')}"
+            yield f"{number} have no answer yet: answer them first"
+            command = make_command("predict", f"CHECKED={file}")
+        elif row["total"] <= whole:
+            larger = f"CHECK={row['total']:.0f}"
+            command = make_command("predict", *words, f"CHECKED={file}", larger)
             more = f"about {row['total'] - answers:,.0f} more may be enough"
-            yield f"{more}: {words[1]} begins with the same rows"
-        elif np.isfinite(row["total"]):
+            yield f"{more}: {larger} begins with the same rows and their answers"
+        elif np.isfinite(row["total"]) or answers >= whole:
             yield f"checking all {whole:,.0f} is not enough: predict more recordings"
+            others = "AUDIO=FOLDER", *without(words, "AUDIO", "OUT"), "CHECK=100"
+            command = make_command("predict", *others)
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"
         yield f"{number} have no detection above it: {listed(lost)}"
-    yield f"next: {make_command('predict', *words)}"
+    yield f"next: {command}"

@@ -5,6 +5,7 @@
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; only a
         header if it has no detection. The column of labels is called as in the
         annotation tables; boxes have the median frequencies of the class's marks
+    .audio                      the path of AUDIO
     counts.csv                  recording, seconds, problem; then the number of
         detections of each class
     scores.csv                  only with TABLES: `score_table`
@@ -15,6 +16,7 @@ of run.json. Memory does not grow with the number of recordings.
 """
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -25,9 +27,10 @@ import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command, options_from
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, quoted
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
+from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.bundle import RunModel
@@ -62,6 +65,7 @@ from featurestack.storage.own_files import OwnFiles
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
 COUNTS, SCORES = "counts.csv", "scores.csv"
+OF_AUDIO = ".audio"  # file with the path of AUDIO
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 BATCH = 16  # pieces
 
@@ -69,8 +73,8 @@ BATCH = 16  # pieces
 def predict_recordings(
     options: PredictOptions, model: Model, files: Mapping[str, Path]
 ) -> int:
-    """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
-    scores.csv there. Returns 1 if a recording could not be read.
+    """Write the tables of detections to OUT, or <reports>/<dataset>/<AUDIO's name>;
+    TABLES also gives scores.csv there. Returns 1 if a recording could not be read.
     """
     table, problems = find_detections(options, model, files)
     if len(table) and not options.check:
@@ -90,8 +94,13 @@ def find_detections(
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}
     thresholds = class_thresholds(options.threshold, model.classes, own)
+    folder = options.out
+    if folder is None:
+        name = dataset_name(str(options.audio))
+        folder = options.reports / model.config.dataset / name
+    source = os.path.abspath(str(options.audio))  # noqa: PTH100 a link keeps its name
+    require_same_audio(folder, source)
     tell_model(model, files, options.data)
-    folder = options.out or options.reports / model.config.dataset
     measured = measure_recordings(files, model.audio_channel)
     seconds, problems, truncated, rates = measured
     tell_low_rates(rates, model.sample_rate)
@@ -126,6 +135,7 @@ def find_detections(
     print(text_table(rows, ["class", "detections", "recordings"]))
     highest = model.sample_rate / 2
     contents = detection_tables(written, files, seconds, rules, highest)
+    contents[OF_AUDIO] = f"{source}\n"
     remarks = dict.fromkeys(truncated, "truncated") | problems
     counts = count_detections(detections, seconds, remarks, model.classes)
     contents[COUNTS] = counts.to_csv(index=False, lineterminator="\n")
@@ -138,8 +148,19 @@ def find_detections(
     tell(f"{number} in {counted(len(seconds), 'recording')}")
     write_detection_tables(folder, contents)
     if options.check and len(every):
-        write_check(every, options.check, files, seconds, model, folder)
+        write_check(every, files, seconds, model, options, folder)
     return written, problems
+
+
+def require_same_audio(folder: Path, source: str) -> None:
+    """RequestError if a folder has the tables of another AUDIO than `source`."""
+    file = folder / OF_AUDIO
+    former = file.read_text("utf-8").strip() if file.is_file() else source
+    if former != source:
+        raise RequestError(
+            f"{folder} holds the detections in {former}: give another folder, for"
+            f" instance {quoted(f'OUT={folder}-2')}"
+        )
 
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
@@ -147,14 +168,8 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     the last one. A file that the user made or changed stays and is named.
     """
     own = OwnFiles(folder, RECORD)
-    counts = folder / COUNTS  # names the recordings
-    former = counts.read_text("utf-8") if counts.is_file() else contents.get(COUNTS)
-    if former != contents.get(COUNTS) and own.is_own(COUNTS):
-        tell(
-            f"{folder}: these tables replace those of other detections; OUT= keeps both"
-        )
     own.write(contents)
-    names = [name for name in contents if not name.startswith(RAVEN)]
+    names = [name for name in contents if not name.startswith((RAVEN, "."))]
     tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))
     for name in own.remove_others():
         tell(f"{folder / name}: kept, it is not as predict wrote it")
@@ -328,7 +343,7 @@ def detections(
         fs.detections("recordings", run="last", tables="labels")
     """
     options = options_from(PredictOptions, locals())
-    if options.checked:
+    if options.checked and not options.check:
         tell_checked(options.checked, options.promise)
         return precision_above(read_checked(options.checked))
     if options.audio is None:

@@ -48,7 +48,8 @@ class DetectionOptions(LabelOptions):
     checked: Path | None = option(
         None,
         "the table of CHECK with answers, instead of AUDIO: precision by score, the"
-        " number of right detections, and the threshold that keeps PROMISE",
+        " number of right detections, and the threshold that keeps PROMISE; with CHECK"
+        " a new check takes over its answers",
     )
     promise: float = option(
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import listed
 from featurestack.storage.files import CLOSED
 
 # bytes from 80 to 9F but for quotation marks, dashes, dots, euro and oe; four letters
@@ -57,6 +58,11 @@ def read_text(path: Path) -> str:
     RequestError for bytes that cp1252 hardly uses: Mac Roman and Shift-JIS would become
     other letters.
     """
+    if path.is_dir():
+        tables = sorted(file.name for file in path.glob("*.csv"))
+        raise RequestError(
+            f"{path} is a folder: name the table in it ({listed(tables) or 'no .csv'})"
+        )
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a table: it is no regular file")
     try:

@@ -152,3 +152,19 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
         _ = selection.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
     assert selection.select_one(runs, "last").path != closed
+
+
+def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
+    config = run_config(classes=named(*NAMES), synthetic=False)
+    run_folder.write_config(run.path, config)
+    selection.tell_last(RunFolder(run.path))
+    assert capsys.readouterr().err == ""
+    config = run_config(classes=named(*NAMES), synthetic=True)
+    run_folder.write_config(tmp_path / "runs" / "ds" / "r", config)
+    selection.select_one(tmp_path / "runs", "last")
+    assert capsys.readouterr().err == (
+        "RUN=last is ds/r, trained on synthetic clips, 0 of 2 folds so far;"
+        " RUN= names another\n"
+    )
+    selection.select_one(tmp_path / "runs", "r")
+    assert capsys.readouterr().err == ""

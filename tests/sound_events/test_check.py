@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import soundfile
 from scipy.special import expit
 
 from featurestack.pipeline.datasets.readers import find_recordings
+from featurestack.predict.options import PredictOptions
 from featurestack.sound_events.check import (
     TABLE,
     draw,
@@ -53,13 +55,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-def write(found, folder, count=100):
+def write(found, folder, count=100, **given):
     """The folder of a check of these detections in both recordings."""
-    model = SimpleNamespace(sample_rate=RATE, audio_channel=0)
+    run = SimpleNamespace(path="runs/my songs/mel-frames")
+    model = SimpleNamespace(sample_rate=RATE, audio_channel=0, run=run)
+    options = PredictOptions(audio=folder, check=count, **given)
     files = {name: folder / name for name in NAMES}
     both = pd.concat([found.assign(file=name) for name in NAMES])
     seconds = dict.fromkeys(NAMES, 10.0)
-    write_check(both, count, files, seconds, model, folder)
+    write_check(both, files, seconds, model, options, folder)
     return folder / "check"
 
 
@@ -109,6 +113,35 @@ def test_answers_of_the_same_detections_are_copied_into_a_larger_check(found, fo
     assert sorted(larger["correct"]) == ["", "", "", "", "no", "yes"]
 
 
+def test_a_new_check_takes_over_the_answers_of_a_table(found, folder, tmp_path, capsys):
+    table = pd.read_csv(write(found, folder, 3) / TABLE, dtype=str)
+    saved = tmp_path / "saved.csv"
+    table.assign(correct=["no", "yes", ""]).to_csv(saved, index=False)
+    (folder / "check" / TABLE).unlink()
+    capsys.readouterr()
+    write(found, folder, checked=saved, promise=0.8)
+    larger = pd.read_csv(folder / "check" / TABLE, dtype=str, keep_default_na=False)
+    assert larger["correct"].tolist() == ["no", "yes", "", "", "", ""]
+    same = ["recording", "start", "label"]
+    assert larger[same].head(3).to_dict() == table[same].to_dict()
+    name = f"{folder.name}-6-answers.csv"
+    assert capsys.readouterr().out == (
+        f"next: make predict CHECKED='~/Downloads/{name}' PROMISE=0.8\n"
+    )
+    with refused("column correct: 'perhaps'"):
+        table.assign(correct="perhaps").to_csv(saved, index=False)
+        write(found, folder, checked=saved)
+
+
+def test_the_table_remembers_the_words_that_find_its_detections(found, folder):
+    given = {"out": folder / "a b", "threshold": "0.3", "promise": 0.8}
+    table = pd.read_csv(write(found, folder, **given) / TABLE)
+    (command,) = {*table["command"]}
+    run, *words = shlex.split(command)
+    assert run == "RUN=runs/my songs/mel-frames"
+    assert words == [f"AUDIO={folder}", "THRESHOLD=0.3", f"OUT={folder}/a b"]
+
+
 def test_what_checked_announces_is_what_predict_finds():
     rng = np.random.default_rng(0)
     frames = field.frames(200, classes=("cat", "dog"))
@@ -136,8 +169,10 @@ def test_ranges_of_the_score_are_drawn_evenly_and_more_checks_begin_the_same():
     assert (scores[drawn] > above).all() and len({*drawn}) == 100
     for first in (20, 50, 100):
         assert {*np.unique(above[:first], return_counts=True)[1]} == {first // 10}
-        same, *_ = draw(scores, every, first, np.random.default_rng(1))
-        assert first < 50 or same.tolist() == drawn[:first].tolist()
+    for first in (1, 8, 12, 19, 20, 21, 50, 99):
+        same, _, of_part = draw(scores, every, first, np.random.default_rng(1))
+        assert same.tolist() == drawn[:first].tolist()
+        assert first > 9 or {*of_part} == {3000}  # some ranges have no check
     sizes = pd.Series(numbers).groupby(above).first()
     assert sizes.sum() == 3000 and sizes.between(280, 320).all()
     few = scores > 0.97  # what is predicted is checked more
@@ -184,6 +219,8 @@ def test_intervals_hold_the_precision_whether_or_not_it_levels_off(most):
     assert np.mean(held) >= 0.94
 
 
+WORDS = "AUDIO='new songs' RUN='a b/c' THRESHOLD=0.4 OUT=o"
+TYPED = "make predict AUDIO='new songs' RUN='a b/c'"
 HEADER = "recording,label,above,detections,highest,predicted,correct\n"
 
 
@@ -204,7 +241,7 @@ def write_answers(file, right, recordings=6):
     recording = np.arange(319) % recordings
     table = checked(scores, np.ones(319), recording, len(right), scores > 0.65)
     table["correct"] = np.where(right, "yes", "Unsure")
-    table.to_csv(file, index=False)
+    table.assign(command=WORDS).to_csv(file, index=False)
 
 
 FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
@@ -216,12 +253,15 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             FORTY_NINE_OF_FIFTY,
             0.85,
-            r"at least 85 %\n.*next: make predict AUDIO=FOLDER",
+            rf"at least 85 %\n(.*\n)?next: {TYPED} (THRESHOLD=\S+ )?OUT=o",
         ),
         (
             FORTY_NINE_OF_FIFTY,
             0.93,
-            r"too few for .* to promise 93 %\nabout [\d,]+ more may be enough: CHECK=",
+            (
+                r"too few for .* to promise 93 %\nabout [\d,]+ more may be enough: "
+                rf"CHECK=.*\nnext: {TYPED} THRESHOLD=0.4 OUT=o CHECKED=\S+ CHECK=\d+\n"
+            ),
         ),
         (
             np.arange(100) % 4 == 0,
@@ -232,12 +272,15 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             np.arange(100) % 8 != 7,
             0.9,
-            r"are too few .* promise 90 %\nnext: .*CHECK=100",
+            rf"are too few .* promise 90 %\nnext: {TYPED} .*CHECKED=\S+ CHECK=200\n",
         ),
         (
             FORTY_NINE_OF_FIFTY,
             0.97,
-            r"promise 97 %\nchecking all 319 is not enough: predict more .*\n.*\nnext:",
+            (
+                r"promise 97 %\nchecking all 319 is not enough: predict more .*\n.*\n"
+                r"next: make predict AUDIO=FOLDER RUN='a b/c' .*CHECK=100\n"
+            ),
         ),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
         (np.ones(1, bool), 0.9, "one recording: the intervals are only for its"),
@@ -248,7 +291,30 @@ def test_what_the_answers_say_is_printed(tmp_path, capsys, right, promise, words
     assert tell_checked(tmp_path / "t.txt", promise) == 0
     printed = capsys.readouterr().out
     assert re.search(words, printed), printed
-    assert f": {right.sum()} right, " in printed
+    counts = map(int, re.findall(r": (\d+) right, ", printed))
+    assert sum(counts) == right.sum()
+
+
+def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
+    file = tmp_path / "t.csv"
+    write_answers(file, FORTY_NINE_OF_FIFTY)
+    table = pd.read_csv(file)
+    table["correct"] = table["correct"].where(table.index < 40, "")
+    table.to_csv(file, index=False)
+    tell_checked(file, 0.9)
+    printed = capsys.readouterr().out
+    assert "60 of 100 rows have no answer yet: answer them first\n" in printed
+    assert printed.endswith(f"next: make predict CHECKED={file}\n")
+
+
+def test_candidates_below_the_thresholds_are_counted_apart(tmp_path, capsys):
+    rows = "a,x,0.6,9,1,yes,yes\nb,x,0.6,9,1,yes,yes\nb,x,0.2,30,1,no,no\n"
+    (tmp_path / "t.csv").write_text(f"{HEADER}{rows}")
+    tell_checked(tmp_path / "t.csv", 0.9)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "2 detections checked in 2 recordings: 2 right, 0 wrong"
+    below = "1 candidate below the thresholds checked in 1 recording: 0 right, 1 wrong"
+    assert second == below
 
 
 def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
@@ -259,7 +325,7 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
     table.to_csv(tmp_path / "t.csv", index=False)
     tell_checked(tmp_path / "t.csv", 0.9)
     printed = capsys.readouterr().out
-    assert "200 checks in 20 recordings: " in printed
+    assert "detections checked in 20 recordings: " in printed
     assert "\njay, as predicted " in printed and "\nas predicted " in printed
     assert "for all classes (in place of each one's own) keeps" in printed
     assert "1 of 2 classes have no detection above it: jay" in printed
@@ -273,12 +339,17 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
             f"{HEADER}a,owl,0.5,3,1,yes,TRUE\na,owl,0.5,3,1,yes,maybe\n",
             "line 3, column correct: 'maybe'; expected yes, no, unsure or nothing",
         ),
+        (None, r"is a folder: name the table in it \(my answers.csv\)"),
         (f"{HEADER}a,owl,0.5,3,1,yes,\n", "write yes or no into correct"),
         (f"{HEADER}a,owl,high,3,1,yes,no\n", "column above: 'high'; expected a number"),
     ],
 )
 def test_a_table_without_answers_is_refused(tmp_path, text, words):
-    (tmp_path / "t.csv").write_text(text)
+    if text is None:
+        (tmp_path / "t.csv").mkdir()
+        (tmp_path / "t.csv" / "my answers.csv").touch()
+    else:
+        (tmp_path / "t.csv").write_text(text)
     with refused(words):
         tell_checked(tmp_path / "t.csv", 0.9)
 
@@ -293,5 +364,7 @@ def test_a_spreadsheet_may_save_the_answers(tmp_path):
 
 
 def test_a_precision_in_percent_is_refused_with_the_largest_share():
-    with refused("PROMISE=90: expected at most 0.99"):
-        DetectionOptions(promise=90)
+    with refused("PROMISE=90: expected at most 0.99; 90 % is PROMISE=0.9"):
+        DetectionOptions(promise=90.0)
+    with refused("PROMISE=30: expected at most 0.99$"):  # below the least
+        DetectionOptions(promise=30.0)

@@ -9,9 +9,11 @@ from featurestack.features_cache.names import EVENT_COLUMNS
 from featurestack.sound_events.annotations import read_events
 from featurestack.sound_events.detections import (
     detection_tables,
+    require_same_audio,
     write_detection_tables,
 )
 from featurestack.sound_events.frames import Rule
+from tests.refusal import refused
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
 RULE = Rule(low=800.0, column="Species")
@@ -73,11 +75,18 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     assert (tmp_path / "detections.csv").read_text() == "and mine"
 
 
-def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, capsys):
+def test_the_tables_of_other_recordings_are_not_replaced(tmp_path):
+    require_same_audio(tmp_path / "none", "/field/b")
+    write_detection_tables(tmp_path, {".audio": "/field/a\n", "counts.csv": "a"})
+    require_same_audio(tmp_path, "/field/a")
+    with refused(f"the detections in /field/a: .* OUT={tmp_path}-2"):
+        require_same_audio(tmp_path, "/field/b")
+
+
+def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
     write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n", "counts.csv": "b"})
     write_detection_tables(tmp_path, {"counts.csv": "c"})
-    assert "these tables replace those of other detections" in capsys.readouterr().err
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
     assert events_of(tmp_path / "raven") == ["z"]
