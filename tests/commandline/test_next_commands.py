@@ -6,6 +6,7 @@ import re
 import shlex
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -93,3 +94,26 @@ def test_what_is_next_works_until_nothing_is_left_or_it_predicts(first, desk):
         seen.append(commands[0])
         printed = "".join(typed(command, desk) for command in commands)
     assert any(" predict " in command for command in seen), seen
+
+
+@pytest.mark.slow
+def test_a_check_by_ear_is_carried_to_its_end(desk, monkeypatch):
+    monkeypatch.setenv("HOME", str(desk))  # a browser saves in its Downloads
+    typed("featurestack events AUDIO=easy TABLES=marks NAME=ear", desk)
+    typed("featurestack features DATASET=data/ear/ear.csv FEATURES=mel", desk)
+    typed("featurestack train DATASET=ear FEATURES=mel MODEL=frames EPOCHS=2", desk)
+    (desk / "my site").mkdir()
+    for file in (desk / "easy" / "bell").iterdir():
+        (desk / "my site" / file.name).symlink_to(file)
+    words = "featurestack predict AUDIO='my site' RUN=last THRESHOLD=0.001"
+    (command,) = proposed(typed(f"{words} CHECK=10", desk))
+    table = desk / "reports" / "ear" / "my site" / "check" / "check.csv"
+    saved = desk / "Downloads" / "my-site-10-answers.csv"
+    saved.parent.mkdir()
+    pd.read_csv(table).assign(correct="yes").to_csv(saved, index=False)
+    assert shlex.split(command)[-1] == f"CHECKED=~/Downloads/{saved.name}"
+    (command,) = proposed(typed(f"{command} PROMISE=0.5", desk))
+    assert "AUDIO='my site' " in command and "RUN=runs/ear/mel-frames" in command
+    typed(command, desk)  # the detections of the threshold that keeps the promise
+    typed(f"{words} CHECK=20 CHECKED={saved}", desk)
+    assert pd.read_csv(table)["correct"].tolist()[:10] == ["yes"] * 10

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import PredictOptions
+from featurestack.results.run_folder import write_config
 from featurestack.sound_events.check import (
     TABLE,
     draw,
@@ -20,11 +21,13 @@ from featurestack.sound_events.check import (
     precision_above,
     read_checked,
     tell_checked,
+    training_words,
     write_check,
 )
 from featurestack.sound_events.frames import Rule, candidates
 from featurestack.sound_events.options import DetectionOptions
 from tests.refusal import refused
+from tests.run_configs import run_config
 from tests.sound_events import field
 
 RATE = 8000
@@ -140,6 +143,17 @@ def test_the_table_remembers_the_words_that_find_its_detections(found, folder):
     run, *words = shlex.split(command)
     assert run == "RUN=runs/my songs/mel-frames"
     assert words == [f"AUDIO={folder}", "THRESHOLD=0.3", f"OUT={folder}/a b"]
+
+
+def test_a_model_that_is_too_weak_is_trained_with_the_sounds_of_the_check(tmp_path):
+    run = tmp_path / "runs" / "farm" / "r"
+    write_config(run, run_config(dataset="farm", features="mel"))
+    words = [f"AUDIO={tmp_path}", f"RUN={run}"]
+    own = ["DATASET=farm", "FEATURES=mel"]
+    assert training_words(words) == [*own, f"MODEL=frames@background={tmp_path}"]
+    (tmp_path / "a b").mkdir()  # MODEL= has models separated by blanks
+    other = [f"AUDIO={tmp_path}/a b", "RUN=gone.pt"]
+    assert training_words(other) == ["MODEL=frames@background=FOLDER"]
 
 
 def test_what_checked_announces_is_what_predict_finds():
