@@ -236,7 +236,8 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
     tables = sorted(name for name in beside if Path(name).suffix in DATASET_TABLES)
     if tables and path.suffix in DATASET_TABLES:  # a file was meant, and no name
         listed = ", ".join(tables[:LISTED_TABLES])
-        return RequestError(f"there is no file {dataset}; {path.parent} has {listed}")
+        folder = path.parent if path.name != dataset else "this folder"
+        return RequestError(f"there is no file {dataset}; {folder} has {listed}")
     message = nearest("dataset", dataset, {*NAMED, *cached})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""

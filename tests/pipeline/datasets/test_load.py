@@ -35,7 +35,7 @@ from tests.refusal import refused
     ("word", "told"),
     [
         ("my sond", "'my sounds'"),
-        ("clip.csv", "'clips.csv'"),
+        ("clip.csv", "there is no file clip.csv; this folder has clips.csv"),
         ("my", "a name with blanks needs quotes, DATASET='my sounds'"),
         ("a.wav", "a.wav is one file, and no table"),
     ],
