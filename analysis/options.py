@@ -11,7 +11,7 @@ from featurestack.commandline.options import (
     RunsOptions,
     option,
 )
-from featurestack.storage.own_files import NO_DATA
+from featurestack.storage.own_files import DETECTED, NO_DATA
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -61,8 +61,11 @@ def refuse_users_folder(folder: Path) -> None:
     """RequestError if a report's folder is there with other files, as sounds are."""
     if not folder.is_dir() or (folder / NO_DATA).is_file():
         return
-    # reports on chosen runs are folders of their own in it
-    if any(not (entry / NO_DATA).is_file() for entry in folder.iterdir()):
+    # reports on chosen runs and detections are folders of their own in it
+    ours = {
+        file.parent for name in (NO_DATA, DETECTED) for file in folder.glob(f"*/{name}")
+    }
+    if {*folder.iterdir()} - ours:
         raise RequestError(
             f"{folder} holds files of yours, and a report is not written among them:"
             " give another REPORTS"

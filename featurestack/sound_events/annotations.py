@@ -47,10 +47,9 @@ from featurestack.storage.csv_files import (
     parse_csv,
     read_text,
 )
-from featurestack.storage.own_files import OwnFiles
+from featurestack.storage.own_files import DETECTED, OwnFiles
 
 EVENTS_FILE = "events.csv"
-RECORD = ".predict.json"  # in a folder of tables that predict wrote
 OF_PREDICT = "File Offset (s)", "Score"  # the column of labels is between them there
 # its columns: frequencies in Hz, and the column of the label in its table
 MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
@@ -261,10 +260,10 @@ def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
         names = files_below(tables)
         names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
         paths = {name: tables / name for name in names}
-    within = [record.parent for record in tables.rglob(RECORD)]
+    within = [record.parent for record in tables.rglob(DETECTED)]
     remark = "tables as predict wrote them" + (", left out" if within else "")
     for folder in within or tables.parents:
-        own = OwnFiles(folder, RECORD)
+        own = OwnFiles(folder, DETECTED)
         unchanged = [folder / name for name in filter(own.is_own, own.hashes)]
         for name in [name for name, path in paths.items() if path in unchanged]:
             noted[remark][name] = None

@@ -38,7 +38,7 @@ from featurestack.predict.command import tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions, class_thresholds
-from featurestack.sound_events.annotations import RECORD, Annotations, read_events
+from featurestack.sound_events.annotations import Annotations, read_events
 from featurestack.sound_events.check import (
     precision_above,
     read_checked,
@@ -60,7 +60,7 @@ from featurestack.sound_events.scores import (
     tally_all,
 )
 from featurestack.sound_events.training import FrameModel
-from featurestack.storage.own_files import OwnFiles
+from featurestack.storage.own_files import DETECTED, OwnFiles
 
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
@@ -167,7 +167,7 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     """Write and name the tables of a call, name -> content, in the place of those of
     the last one. A file that the user made or changed stays and is named.
     """
-    own = OwnFiles(folder, RECORD)
+    own = OwnFiles(folder, DETECTED)
     own.write(contents)
     names = [name for name in contents if not name.startswith((RAVEN, "."))]
     tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))

@@ -26,7 +26,7 @@ from featurestack.analysis.report import (
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
-from featurestack.storage.own_files import NO_DATA
+from featurestack.storage.own_files import DETECTED, NO_DATA
 from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run
 from tests.golden.commands import done
 from tests.processes import files_end_at
@@ -117,6 +117,8 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
     assert job.folder == sounds / "tones"
     (sounds / "class").rename(sounds / "only-mel")
     (sounds / "only-mel" / NO_DATA).touch()
+    (sounds / "songs").mkdir()
+    (sounds / "songs" / DETECTED).touch()
     jobs(workshop.options(reports=tmp_path))
     (sounds / "index.html").write_text("mine")
     (sounds / NO_DATA).touch()
