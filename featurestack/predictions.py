@@ -336,7 +336,7 @@ def compare(
     if not isinstance(predictions, Mapping) or not predictions:
         raise RequestError(
             "predictions: expected a dictionary, model -> predictions, or a list of"
-            " runs"
+            " runs, as in fs.compare([one, other])"
         )
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:

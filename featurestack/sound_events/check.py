@@ -171,10 +171,13 @@ def write_check(
         own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
     own.write(content)
     own.remove_others()
-    sounds = counted(len(table), "detection")
+    found = int((words == "yes").sum())
+    below = f", {len(table) - found} below the thresholds" * (found < len(table))
     tell(
-        f"{own.folder / PAGE}: {sounds} to listen to; the browser saves the answers in"
-        f" its folder of downloads, as {name}"
+        f"{own.folder / PAGE}: {counted(len(table), 'sound')} to listen to,"
+        f" {counted(found, 'detection')}{below}; the browser saves the answers in its"
+        f" folder of downloads, as {name}; or write yes, no or unsure into the column"
+        f" correct of {own.folder / TABLE}"
     )
     print(f"next: {command}")
 
@@ -213,6 +216,11 @@ def read_checked(file: Path) -> pd.DataFrame:
     """recording, label, command and CELLS of a table of answers; weight: how many
     detections an answer stands for, infinity if there is none where a check was drawn.
     """
+    if not file.exists():
+        raise RequestError(
+            f"{file} does not exist: save the table on the page of the check, or give"
+            f" the path of the {TABLE} beside the page"
+        )
     table = read_csv(file, ["recording", "label", *CELLS])
     checks = table[["recording", "label"]].assign(command=table.get("command", ""))
     for column, value in CELLS.items():
