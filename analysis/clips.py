@@ -255,7 +255,7 @@ def clip_audio(
 
 
 def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
-    """Facts of the dataset of these runs: name -> text, which is '' if a fact does not
+    """Facts about the dataset of these runs: name -> text, '' where a fact does not
     apply.
     """
     clips = originals(cache.clips)

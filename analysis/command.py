@@ -1,4 +1,4 @@
-"""`make analysis`: which reports to make, from run folders and caches; each is made."""
+"""`make analysis`: find the datasets that have runs or a cache, and report on each."""
 
 import os
 import shlex
@@ -85,7 +85,9 @@ def all_caches(data: Path) -> dict[str, Path]:
 
 
 def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
-    """The error for a dataset without runs and cache, perhaps mistyped."""
+    """The error for a dataset that has neither runs nor a cache; its name may be
+    misspelt.
+    """
     from featurestack.results.run_folder import find
 
     runs = {run.path.parent.name for run in find(options.runs)}

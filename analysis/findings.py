@@ -133,7 +133,7 @@ class Findings:
 
     @property
     def drawn(self) -> str:
-        """The metric's word for a group, where the dataset's says nothing."""
+        """The metric's word for a group, or '' to use that of the dataset."""
         main = self.main
         if main and self.groups in ("", "group"):
             return main.metric.drawn_unit(main.best)

@@ -42,8 +42,8 @@ NEXT = {
 
 
 def training_of(given: Sequence[str], runs: Sequence[Run]) -> str:
-    """Commands that train all seeds of these runs; those that differ only in features
-    share one.
+    """The commands that train all seeds of these runs. Runs that differ only in
+    features share a command.
     """
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
@@ -59,7 +59,7 @@ def training_of(given: Sequence[str], runs: Sequence[Run]) -> str:
 
 
 def own_words(run: Run) -> list[str]:
-    """The NAME=value words that a run was trained with, but its features and seed."""
+    """The NAME=value words a run was trained with, except its features and seed."""
     return without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
 
 

@@ -1,4 +1,4 @@
-"""Options of `make analysis`, and a report to make by them."""
+"""Options of `make analysis`, and the job of one report."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -163,7 +163,7 @@ def environment() -> jinja2.Environment:
 
 
 def if_known(text: Callable[..., str], value: object, *digits: int) -> str:
-    """The text of a value, UNKNOWN for none."""
+    """The text of a value, or UNKNOWN if there is no value."""
     return text(value, *digits) if pd.notna(value) else UNKNOWN
 
 

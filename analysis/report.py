@@ -61,7 +61,7 @@ class Built:
 
     @property
     def place(self) -> str:
-        """The page's path as it is printed, short below the current folder."""
+        """The page's path as printed: relative if it lies below the current folder."""
         page, here = self.page.resolve(), Path.cwd()
         return str(page.relative_to(here) if page.is_relative_to(here) else page)
 

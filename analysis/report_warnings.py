@@ -62,8 +62,8 @@ def features_of(runs: Sequence[Run]) -> set[str]:
 
 
 def untested(cache: Cache, runs: Sequence[Run] = ()) -> set[str]:
-    """Ids of originals that failed and have no feature of these runs, or without runs
-    no feature at all.
+    """Ids of original clips that failed and lack every feature of these runs; if there
+    are no runs, every feature.
     """
     used = features_of(runs) or {*cache.features}
     failed = failures(cache)

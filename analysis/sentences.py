@@ -287,7 +287,9 @@ def features(f: Findings) -> str:
 
 
 def combine(f: Findings) -> str:
-    """The gain of the best set by one of its features, or of another by one more."""
+    """The gain of the best set by one of its features, or of another by one more, with
+    every model that was trained on both sets.
+    """
     if not f.gains:
         return ""
     best = (f.alike or f.ranked)[0].run
@@ -295,10 +297,15 @@ def combine(f: Findings) -> str:
     chosen = into or [gain for gain in f.gains if gain.less is best]
     texts = []
     for gain in chosen[:2]:
-        found = f"a {gain.verdict}" if gain.clear else gain.verdict
-        found = found.replace("not compared", "not tested")
-        what = by_points(f, gain.difference)
-        texts.append(f"Adding {gain.added} to {gain.less.features}: {what}, {found}.")
+        step = gain.added, gain.less.features
+        others = [own for own in f.gains if (own.added, own.less.features) == step]
+        by_model = {own.more.model: own for own in (*others, gain)}
+        found = []
+        for model, own in sorted(by_model.items(), key=lambda of: of[1] is not gain):
+            said = f"a {own.verdict}" if own.clear else own.verdict
+            said = said.replace("not compared", "not tested")
+            found.append(f"with {model} {by_points(f, own.difference)}, {said}")
+        texts.append(f"Adding {step[0]} to {step[1]}: {'; '.join(found)}.")
     return " ".join(texts)
 
 

@@ -16,6 +16,7 @@ from featurestack.analysis.runs import Run, differing_options
 from featurestack.commandline.quantities import counted
 from featurestack.scores.accuracy import most_confused
 from featurestack.scores.metrics import INTERVALS, Floats
+from featurestack.scores.significance import FAMILY_LEVEL
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -134,8 +135,12 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 
 
 def format_p(value: float) -> str:
-    """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    """A p-value with three decimals, such as `0.012`, or with four if three would show
+    the level of the tests; `< 0.001` for a smaller one.
+    """
+    if value < 0.001:
+        return "< 0.001"
+    return f"{value:.4f}" if round(value, 3) == FAMILY_LEVEL else f"{value:.3f}"
 
 
 def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:

@@ -258,7 +258,7 @@ def _hash(text: str) -> int:
 
 
 def to_stored(values: NDArray, dtype: DTypeLike) -> NDArray:
-    """The values cast to the stored type; ValueError for no number, or too large."""
+    """The values cast to the stored type; ValueError for one not finite or too big."""
     if wrong := int((~np.isfinite(values)).sum()):
         what = "value" if wrong == 1 else "values"
         raise ValueError(f"{wrong:,} {what} NaN or infinite")

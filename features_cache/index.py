@@ -192,7 +192,7 @@ def forget_verified(folder: Path) -> None:
 
 
 def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
-    """Stored name -> seconds a clip, clips measured; none of a damaged file."""
+    """Stored name -> (seconds a clip, clips measured); empty if the file is damaged."""
     rows = read_rows(folder / COSTS)
     try:
         return {name: (float(seconds), int(clips)) for name, seconds, clips in rows}

@@ -56,7 +56,7 @@ AGAIN = "export it again from its run"
 
 
 class ExportedModel(FoldModels):
-    """The networks of an ONNX file that `export` wrote; no code of theirs is needed."""
+    """The networks of an ONNX file that `export` wrote. Their code is not needed."""
 
     def __init__(self, file: Path) -> None:
         try:
@@ -200,8 +200,8 @@ def example_clips(model: RunModel) -> Iterator[Example]:
 
 @contextmanager
 def lacking_layer_named(model: RunModel, run: str) -> Iterator[None]:
-    """A layer that ONNX lacks becomes one sentence; torch would print its graph, and in
-    Python its own traceback.
+    """Name a layer that ONNX lacks in one sentence, instead of torch's graph and
+    traceback.
     """
     try:
         with no_output_of_c():

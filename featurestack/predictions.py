@@ -137,8 +137,8 @@ def other_label(frame: pd.DataFrame, clips: pd.DataFrame) -> str:
 
 
 def in_other_folds(frame: pd.DataFrame, clips: pd.DataFrame) -> int:
-    """The number of rows that another fold tested than their clips'; folds of other
-    names are the same if they divide the clips alike.
+    """The number of rows that were tested in another fold than the dataset's. Folds
+    with other names count as equal if they divide the clips in the same way.
     """
     if "fold" not in frame or (frame["fold"].str.strip() == "").all():
         return 0
@@ -249,8 +249,8 @@ def write_runs(options: AnalysisOptions) -> str:
 
 
 def dataset_of(clips: pd.DataFrame, data: Path) -> str:
-    """The words DATASET=… of the smallest dataset here that has all of these clips with
-    these labels; '' without one.
+    """The words DATASET=… of the smallest cached dataset that has all of these clips
+    with these labels, or ''.
     """
     frame = clips.rename(columns={"clip_id": "clip", "target": "label"})
     found = []

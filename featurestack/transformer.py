@@ -157,7 +157,7 @@ def real(path: Path | str) -> str:
 
 
 def ids_by_path(cache: Cache) -> dict[str, str]:
-    """Real path -> id of each clip that is a whole file."""
+    """Real path -> clip id, for clips that are whole files."""
     whole = cache.clips[cache.clips["end"] == 0]
     return dict(zip(map(real, whole["path"]), whole["clip_id"]))
 

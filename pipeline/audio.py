@@ -415,7 +415,7 @@ def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
 
 
 def checked_rate(sample_rate: Any) -> int:
-    """A sample rate in Hz; RequestError for what is none."""
+    """A sample rate in Hz; RequestError if the value cannot be one."""
     known = (
         isinstance(sample_rate, Real) and LEAST_RATE <= float(sample_rate) <= MOST_RATE
     )

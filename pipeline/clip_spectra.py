@@ -77,7 +77,7 @@ class Clip:
     """
 
     def __init__(self, y: ArrayLike, sample_rate: float) -> None:
-        """RequestError for what is no audio, as in `Model.predict`."""
+        """RequestError if the samples are not audio, as in `Model.predict`."""
         self.y = checked_samples(y)  # (samples,) float32, mono
         self.sample_rate = checked_rate(sample_rate)  # Hz
         # feature -> its map, as it is stored, for features that are computed from it
@@ -93,8 +93,8 @@ class Clip:
 
     @classmethod
     def decoded(cls, y: Samples, sample_rate: int) -> Self:
-        """The clip of samples that were checked, which may be as loud as a file is, or
-        without any where features need none.
+        """A clip of samples that need no check, because they were decoded from a file
+        or made by the program. They may exceed full scale, or be empty.
         """
         clip = cls(np.zeros(1, np.float32), LEAST_RATE)
         clip.y, clip.sample_rate = y, sample_rate

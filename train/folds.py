@@ -336,8 +336,8 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
 
 
 def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
-    """Messages about clips that lack features or cannot be read, and about padding;
-    RequestError if the run has begun with clips that cannot be read any more.
+    """Messages about clips that lack features or cannot be read, and about padding.
+    RequestError if the run began with clips that are no longer readable.
     """
     stored = [*dict.fromkeys(channel.stored for channel in plan.input.channels)]
     if plan.begun:

@@ -324,8 +324,8 @@ def placed(plan: Plan) -> Plan:
 
 
 def is_run_of(place: Path, plan: Plan) -> bool:
-    """Whether the folder has the run of a plan; False for one of other data or of an
-    own model's other code, or if it cannot be read. RequestError for another
+    """Whether the folder has the run of this plan. False if its data or the code of the
+    user's own model differ, or if it cannot be read. RequestError for another
     configuration.
     """
     folder = RunFolder(place)

@@ -169,7 +169,7 @@ def is_narrow(ax: Axes) -> bool:
 
 
 def is_far(chance: float, low: float, high: float) -> bool:
-    """Whether an axis from chance would leave values little room."""
+    """Whether values would fill only a small part of an axis that begins at chance."""
     return 0 < high - low < LITTLE_ROOM * (high - chance)
 
 

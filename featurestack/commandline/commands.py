@@ -131,8 +131,8 @@ def run_words(given: Sequence[str]) -> int | None:
 def run(
     function: Callable[[Any], object], options: type[Options], words: Sequence[str]
 ) -> int:
-    """Run a function of its `options` with these words; the exit status. Options that
-    the environment has as variables are named, because it does not count.
+    """Run a function of its `options` with these words, and return the exit status. A
+    message names options that are set as environment variables, which have no effect.
     """
     values, known = texts(options, words), fields(options)
     for name in values:
@@ -227,7 +227,7 @@ def failed_by(error: Exception) -> Failed:
 
 
 def reason_of(error: Exception) -> str:
-    """The kind of an unforeseen error, and what was being read."""
+    """The type and text of an unforeseen error, and the file that was being read."""
     read = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for name in READING:
@@ -336,7 +336,7 @@ def bind(
 def checked_call(
     function: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
-    """Decorator: a wrong call gets the sentence of `bind`."""
+    """Decorator: a wrong call raises the error of `bind`."""
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:

@@ -180,8 +180,8 @@ def needed(extra: str, subject: str) -> Iterator[None]:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra into this environment; in a clone in the
-    tested versions, and without a copy of the clone.
+    """The command that installs an extra into this environment. In a clone it keeps the
+    tested versions and the editable install.
     """
     if not CLONE:
         return f"{pip_install()} {shlex.quote(f'{NAME}[{extra}]')}"

@@ -54,7 +54,7 @@ T = TypeVar("T", bound="Options")
 
 
 def spelt(name: str) -> str:
-    """An option's name as its caller types it, SEED or seed."""
+    """An option's name as the user types it: SEED in a shell, seed in Python."""
     return spelling.get()(name)
 
 
@@ -120,6 +120,11 @@ class Options:
     leading: typing.ClassVar[tuple[str, ...]] = ()
     # words after the command that help shows as an example
     example: typing.ClassVar[str] = ""
+    # options of other commands that somebody may expect here -> why they do nothing
+    without_effect: typing.ClassVar[Mapping[str, str]] = {
+        "group": "the groups are those of the cache or the table",
+        "label": "the labels are those of the cache or the table",
+    }
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
@@ -275,17 +280,9 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     if flag and not given[flag]:
         raise RequestError(f"--{flag.replace('_', '-')}: expected a value")
     for name in [name for name in PLACES if name not in known]:
-        ignored = given.pop(name, "")
-        if ignored and name in ("group", "label"):
-            tell(
-                f"{name.upper()}= has no effect on this command: the {name}s are those"
-                " of the cache or the table"
-            )
-        elif ignored and name == "dataset" and {"audio", "name"} <= {*known}:
-            tell(
-                "DATASET= has no effect on this command: AUDIO= names the recordings,"
-                " NAME= the dataset"
-            )
+        if given.pop(name, "") and name in options.without_effect:
+            why = options.without_effect[name]
+            tell(f"{name.upper()}= has no effect on this command: {why}")
     return given
 
 

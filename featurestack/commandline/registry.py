@@ -155,7 +155,9 @@ def code_digest(defined: Callable[..., object]) -> str:
 
 
 def _byte_code(code: CodeType) -> str:
-    """The instructions of a function and of those within it, without their places."""
+    """The instructions of a function and of the functions inside it, without line
+    numbers.
+    """
     parts = [code.co_code.hex(), *code.co_names]
     for constant in code.co_consts:
         inner = isinstance(constant, CodeType)

@@ -144,7 +144,7 @@ def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
 
 
 class FoldModels:
-    """What a run's folds predict, whatever computes it."""
+    """The models of a run's folds, whether PyTorch or ONNX computes them."""
 
     def __init__(self, config: BundleConfig, folds: Iterable[int]) -> None:
         self.config = config

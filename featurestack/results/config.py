@@ -136,7 +136,7 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """How networks are computed, by default in plain fp32; train/compute.py does it."""
+    """How networks are computed, by default in plain fp32 (see train/compute.py)."""
 
     device: str = "cpu"  # kind of place of the network: cpu, cuda or mps
     # number format of training, fp32, bf16 or fp16; predictions are computed in fp32

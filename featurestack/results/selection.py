@@ -148,9 +148,7 @@ def select_one(
 
 
 def tell_last(run: RunFolder) -> None:
-    """Say what few expect of the last run: synthetic clips, or folds that are not
-    trained yet.
-    """
+    """Say if the last run was trained on synthetic clips, or lacks some folds."""
     remarks = []
     if run.config.synthetic:
         remarks.append("trained on synthetic clips")

@@ -317,10 +317,10 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def error_lines(self, run: TestedRun) -> list[str]:
-        """Lines of a summary on what a run of one seed errs in."""
+        """Lines of the summary about the most frequent errors of a one-seed run."""
 
     def tested(self, run: TestedRun, classes: str = "") -> str:
-        """What was tested, in a report: `80 clips` + classes."""
+        """What a report says was tested, such as `80 clips` followed by the classes."""
         return f"{counted(len(run.clip_ids), self.noun)}{classes}"
 
     def shown_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str, bool]]:

@@ -399,8 +399,8 @@ def find_columns(
 
 
 def read_marks(cache: Cache) -> pd.DataFrame:
-    """MARK_COLUMNS of events.csv, with the files as the cache has them, which may have
-    been moved.
+    """MARK_COLUMNS of events.csv, with the paths that the cache has: recordings may
+    have been moved since.
     """
     marks = stored_marks(cache)
     if marks["file"].isin(cache.clips["path"]).all():

@@ -183,8 +183,8 @@ def write_check(
 
 
 def command_words(options: "PredictOptions", model: "Model") -> str:
-    """The NAME=value words of `predict` that find the same detections later, when
-    another run may be the last one.
+    """The NAME=value words of `predict` that find the same detections again. They name
+    the run, because another one may be the last by then.
     """
     run = str(model.run.path) if model.run else options.run
     names = [name for name in fields(type(options)) if name not in OF_CHECK]
@@ -192,8 +192,8 @@ def command_words(options: "PredictOptions", model: "Model") -> str:
 
 
 def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list[str]:
-    """The answer of each row of a table in `checked`, else in the earlier checks below
-    `out`, or ''.
+    """The answer to each row of a table: from `checked`, else from an earlier check
+    below `out`, else ''.
     """
     former: dict[tuple[object, ...], str] = {}
     if checked:
@@ -347,8 +347,8 @@ def training_words(words: list[str]) -> list[str]:
 def sentences(
     rows: pd.DataFrame, promise: float, checks: pd.DataFrame, file: Path
 ) -> Iterator[str]:
-    """Sentences on the rows of `precision_above` of the checks in a file; the first row
-    may be as predicted.
+    """Sentences about the rows of `precision_above` for the checks in a file. The first
+    row may be that of the detections as predicted.
     """
     words = words_of(checks)
     first, answers = rows.iloc[0], checks["correct"].count()

@@ -279,8 +279,8 @@ def events_summary(
 
 
 def rare_labels(events: pd.DataFrame) -> list[str]:
-    """A line for each label of few events, or of one recording among several, with a
-    frequent one that is much alike.
+    """A line for each label that has few events, or that only one of several recordings
+    has, with a frequent label that resembles it.
     """
     counts = events.groupby("label")["file"].agg(["size", "nunique"])
     alone = (counts["nunique"] == 1) & (events["file"].nunique() > 1)

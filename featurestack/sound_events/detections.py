@@ -153,7 +153,7 @@ def find_detections(
 
 
 def require_same_audio(folder: Path, source: str) -> None:
-    """RequestError if a folder has the tables of another AUDIO than `source`."""
+    """RequestError if the folder has detections in another AUDIO than `source`."""
     file = folder / OF_AUDIO
     former = file.read_text("utf-8").strip() if file.is_file() else source
     if former != source:

@@ -1,7 +1,9 @@
 """`make events` and its options."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING
 from pathlib import Path
+from typing import ClassVar
 
 from featurestack.commandline.options import DataOptions, Options, option
 
@@ -19,6 +21,9 @@ class EventsCommand(DataOptions, LabelOptions):
     """Options of `events`."""
 
     example = "AUDIO=recordings TABLES=tables"
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "dataset": "AUDIO= names the recordings, NAME= the dataset"
+    }
 
     audio: Path = option(MISSING, "recordings: a folder, or one file")
     tables: Path = option(

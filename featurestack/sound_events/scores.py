@@ -216,7 +216,7 @@ class ScoredFrames:
 
     @property
     def hours(self) -> float:
-        """What the tested recordings last."""
+        """The total length of the tested recordings in hours."""
         return float(self.frames.seconds.sum() / 3600)
 
     @cached_property
@@ -302,8 +302,8 @@ class ScoredFrames:
 
 
 def confused_labels(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
-    """Annotated, detected and number (a mean over seeds) of detections without a
-    partner of their label, but with one of another label; the most frequent first.
+    """Columns annotated, detected, number (a mean over seeds): detections that match an
+    event of another label, and none of their own. The most frequent come first.
     """
     parts = []
     for seed in seeds:

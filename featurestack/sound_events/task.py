@@ -71,7 +71,7 @@ class EventF1(MeanAveragePrecision):
         return f"{events}{classes} in {recordings}"
 
     def shown_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str, bool]]:
-        """Numbers an hour only of an hour or more."""
+        """Rates per hour if the recordings last an hour or more, else counts."""
         counts = counts_of(run)
         return [(*counts.get(own[0], own[:2]), *own[2:]) for own in self.score_columns]
 
@@ -144,7 +144,9 @@ class EventF1(MeanAveragePrecision):
 
 
 def counts_of(run: TestedRun) -> dict[str, tuple[str, str]]:
-    """Score an hour -> column and heading of its count, below an hour."""
+    """Rate per hour -> column and heading of the count that stands for it when the
+    recordings last less than an hour.
+    """
     if run.answers[0].hours >= 1:
         return {}
     return {name: (column, heading) for name, column, heading in OF_LITTLE}

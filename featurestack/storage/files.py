@@ -214,7 +214,9 @@ def may_write(folder: Path) -> bool:
 
 
 def without_dots(path: Path) -> Path:
-    """The absolute path without `..`; links stay, but for one before `..`."""
+    """The absolute path without `..`. Links are kept, except a link directly before
+    `..`.
+    """
     path = path.absolute()
     if ".." not in path.parts:
         return path

@@ -61,7 +61,9 @@ class Feature:
 
     @property
     def code_version(self) -> int | str:
-        """What is raised, or changes by itself, when the values change."""
+        """The feature's version, followed for a user's own feature by the digest of its
+        code.
+        """
         return f"{self.version}, {self.code}" if self.code else self.version
 
     @functools.cached_property
@@ -205,7 +207,9 @@ class Variant:
         return values
 
     def stored_values(self, clip: Clip, dtype: str) -> np.ndarray:
-        """`compute`, in the type that a cache stores; ValueError if it does not fit."""
+        """The values of `compute` in the type that a cache stores; ValueError if they
+        do not fit.
+        """
         values = self.compute(clip)
         if dtype == "float16":
             rounded = kernels.spectrum.to_float16(values)

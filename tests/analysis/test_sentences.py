@@ -9,7 +9,7 @@ import pytest
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import Evidence, artefacts
 from featurestack.analysis.runs import Problem
-from featurestack.analysis.sentences import headline, printed
+from featurestack.analysis.sentences import combine, headline, printed
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ()}
@@ -62,6 +62,17 @@ def test_the_headline_says_what_was_counted(tmp_path, name):
     if name == "one":
         protocol = " 5 folds, 1 seed, synthetic data; last epoch."
         assert printed(found) == said + protocol
+
+
+def test_a_gain_is_told_with_every_model(tmp_path):
+    other = of_sets(model="cnn4", mel=0.7, mel_chroma=0.6)
+    sets = [*of_sets(mel=0.6, mel_chroma=0.8), *other]
+    told = combine(findings(make_runs(tmp_path, made_clips(400, 10), sets)))
+    first, second = told.split("; ")
+    assert first.startswith("Adding chroma to mel: with resnet18 +20.0 points (")
+    assert first.endswith(", a clear gain")
+    assert second.startswith("with cnn4 −10.0 points (")
+    assert second.endswith(", a clear loss.")
 
 
 def test_few_recordings_have_no_verdict(tmp_path):
