@@ -95,11 +95,13 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     if name and not (name in known or Path(options.dataset or name).exists()):
         return RequestError(nearest("dataset", name, known))
     dataset = options.dataset or NAMED[0]
-    first = make_command("features", f"DATASET={dataset}")
+    words = f"DATASET={dataset}", *option_words(options, ("data",))
+    first = make_command("features", *words)
+    then = make_command("train", *words, *option_words(options, ("runs",)))
     return RequestError(
         f"nothing to report on: {Path(options.runs, name)} holds no run and"
         f" {options.data} no features of {name or 'any dataset'}: extract features"
-        f" first ({first}), then train ({make_command('train')})"
+        f" first ({first}), then train ({then})"
     )
 
 

@@ -37,7 +37,7 @@ from featurestack.commandline.errors import (
     shortened,
 )
 from featurestack.commandline.options import part_of
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, listed
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_index
@@ -311,7 +311,8 @@ def compare(
     -------
     Comparison
         `.table` has a row for each model, `.headline` is the finding. A model is
-        clearly worse if its p is below `level`.
+        clearly worse if its p is below `level`. p and intervals are corrected for the
+        comparisons of this call; a report corrects for all that it shows.
 
     Examples
     --------
@@ -326,6 +327,9 @@ def compare(
                 "a list holds runs, their names or paths; predictions need names:"
                 " {'A': predictions, 'B': others}"
             )
+        of_arrays = ("labels", labels), ("groups", groups), ("folds", folds)
+        if own := [name for name, value in of_arrays if value is not None]:
+            raise RequestError(f"runs have their own {listed(own)}: leave them out")
         runs = [select_one("runs", str(own), predicting=False) for own in predictions]
         several = len({run.dataset for run in runs}) > 1
         names_of = {

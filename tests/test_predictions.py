@@ -343,6 +343,8 @@ def test_runs_are_compared_as_predictions_are(tmp_path):
     for table in (run, run.predictions()):
         with refused(r"give run.scored\(\)\[run.classes\]"):
             fs.compare({"mine": table}, run.scored()["target"])
+    with refused("runs have their own groups: leave them out"):
+        fs.compare(runs, groups=["a"])
     found = fs.compare(runs)
     assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
     assert found.table["verdict"].tolist() == ["best", "clearly worse"]
