@@ -28,7 +28,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 HOME = FOLDER.parent
-SECONDS = 600  # for one cell
+SECONDS = 200, 600  # for one cell, in the first try and in the second
 COLOURS, WIDTH = 32, 900  # a stored figure's colours, and its width in pixels at most
 LARGEST = 400_000  # bytes of a notebook
 # predictions for each cell that asks for one: examples, some wrong on purpose
@@ -119,11 +119,12 @@ def execute(notebook: NotebookNode, folder: Path = FOLDER) -> None:
     where = {"metadata": {"path": str(folder)}}
     inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     client = NotebookClient(
-        notebook, timeout=SECONDS, record_timing=False, resources=where
+        notebook, timeout=SECONDS[0], record_timing=False, resources=where
     )
     try:
         client.execute(env=inline)
     except CellTimeoutError:  # a kernel's reply may be lost; the second try gets it
+        client.timeout = SECONDS[1]
         client.execute(env=inline)
 
 

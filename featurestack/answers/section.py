@@ -130,8 +130,8 @@ def singles(features: pd.DataFrame, metric: str) -> str:
         difference += f" ({low} to {high})"
     clear = "a clear" if second.verdict == "worse" else "no clear"
     return (
-        f"{sentence} {second.feature} less {best.feature}: {difference}, {clear}"
-        " difference."
+        f"{sentence} {second.feature} compared with {best.feature}: {difference},"
+        f" {clear} difference."
     )
 
 

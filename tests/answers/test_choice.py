@@ -133,7 +133,7 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert table["verdict"].tolist() == ["best", "worse"]
     assert table["difference_high"].iloc[1] < 0
     assert re.search(
-        r" f0 less f1: −.* points \(.*\), a clear difference\.", str(found)
+        r" f0 compared with f1: −.* points \(.*\), a clear difference\.", str(found)
     )
 
 
