@@ -257,6 +257,7 @@ class RankingMetric(ABC):
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
     noun: str = "clip"  # a row of predictions.csv, in a report
+    labels: str = "classes"  # what is told apart, in a report
     subject: str = "Sound classification"  # of a paper
     # more scores of a run: column, heading, kind of cell, whether less is better
     score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS

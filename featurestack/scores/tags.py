@@ -181,6 +181,7 @@ class MeanAveragePrecision(RankingMetric):
 
 
 MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
+    labels="tags",
     name="map",
     title="mAP",
     heading="mAP",

@@ -33,7 +33,6 @@ class Task(ABC):
     """The kind of prediction for a clip; its defaults are for clips."""
 
     name: str  # the value of TASK
-    labels: str = ""  # a report's word for the classes, if not the name
     column: str  # the clip table's column from which targets are made
     metric: RankingMetric  # the scores, and how runs are ranked
     # a clip has any number of classes, each predicted above a threshold; else it has

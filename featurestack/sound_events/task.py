@@ -218,7 +218,6 @@ class Events(Tags):
     """
 
     name = "events"
-    labels = "classes"
     metric = EVENT_F1
     model = "frames"
     answers = "each frame"
