@@ -19,7 +19,7 @@ RUNNABLE = {
 SMALLEST = (
     "bench.features --features 'mel mfcc chroma rms'",
     "bench.statements --reports 2",
-    "bench.step --grid 32x32 --steps 2 --batch 8 --workers 1",
+    "bench.step --grid 32x32 --steps 2 --batch 8 --workers 1 --epochs 1",
     "bench.kill --what features --kills 3",
     "bench.kill --what train --kills 2",
     "bench.kill --what events --kills 2",
