@@ -178,7 +178,8 @@ def print_work(asked: Request, lacking: Missing) -> None:
     if sizes:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
-        lines.append(f"  {size(sum(sizes.values()))}; largest files: {named}")
+        others = f"; largest files: {named}" if len(sizes) > 1 else ""
+        lines.append(f"  {size(sum(sizes.values()))} on disk{others}")
     print(*lacking.notes, *lines, sep="\n", flush=True)
 
 
@@ -191,16 +192,14 @@ def extraction_summary(
     took = result.seconds_a_clip()
     slowest = sorted(took, key=took.__getitem__, reverse=True)[:SHOWN_FEATURES]
     rows = []
-    written = 0
     for spec in asked.specs:
         name = spec.stored
         clips = result.computed[name]
         stored = clips * spec.clip_bytes
-        written += stored
         if name in slowest:
             time = f"{1000 * took[name]:.2f}"
             rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
-    speed = f"{result.clips / seconds:.1f} {asked.noun}s/s, {size(written)}"
+    speed = f"{result.clips / seconds:.1f} {asked.noun}s/s"
     header = ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
     lines = [text_table(rows, header)]
     if more := len(took) - len(slowest):

@@ -143,10 +143,12 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
     cache; a note if it names a download and a folder here, which is taken.
     """
     word, data = options.dataset, options.data
-    here = Path(word).is_dir()
-    if word in ("esc50", "esc10") and here and not is_esc_layout(data / "esc50"):
-        note = f"the folder {Path.cwd() / word} is read, nothing is fetched"
-        return replace(options, dataset=f"./{word}"), (note,)
+    if word in ("esc50", "esc10") and not is_esc_layout(data / "esc50"):
+        beside = [f"./{word}"] if Path(word).is_dir() else []
+        of_data = [str(data / word)] if is_esc_layout(data / word) else []
+        for place in beside + of_data:
+            note = f"the folder {Path.cwd() / place} is read, nothing is fetched"
+            return replace(options, dataset=place), (note,)
     if word in NAMED or Path(word).exists() or word not in cached_in(data):
         return options, ()
     cache = Cache(cache_folder(word, data))

@@ -53,10 +53,14 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
 
 def test_a_folder_that_is_there_beats_a_download(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    rows = "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2"
+    esc_layout(tmp_path / "data" / "esc10", rows)
     class_folders(tmp_path / "esc10", each=2)
-    clips = dataset("esc10", tmp_path)
-    assert (clips.name, clips.source) == ("esc10", str(tmp_path / "esc10"))
-    assert f"the folder {tmp_path}/esc10 is read, nothing is fetched" in clips.notes
+    for folder in (tmp_path / "esc10", tmp_path / "data" / "esc10"):
+        clips = dataset("esc10", tmp_path)
+        assert (clips.name, clips.source) == ("esc10", str(folder))
+        assert f"the folder {folder} is read, nothing is fetched" in clips.notes
+        folder.rename(folder.with_name("elsewhere"))
 
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
@@ -118,7 +122,7 @@ def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_th
         dataset(other, tmp_path)
     (named,) = {dataset("mine", tmp_path).source, dataset(folder, tmp_path).source}
     assert named == str(folder)  # the cache's name, typed elsewhere
-    folder.rename(tmp_path / "elsewhere")
+    folder.rename(folder.with_name("elsewhere"))
     with refused(f"audio is needed, which was in {folder}: .* NAME=mine"):
         dataset("mine", tmp_path)
     moved = dataset(tmp_path / "elsewhere", tmp_path, name="mine")
