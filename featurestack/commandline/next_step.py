@@ -23,6 +23,14 @@ OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"
 OF_FRAMES = "MODEL=frames"  # events
 MOST_NAMED = 12  # features; of more a command computes `all`
+# Words of a proposed command whose values only the user knows -> what to type instead
+PLACEHOLDERS = {
+    "AUDIO=FILE": "FILE: a new recording, or a folder of them",
+    "AUDIO=FOLDER": "FOLDER: the recordings",
+    "DATASET=NAME": "NAME: the dataset of the run",
+    "TABLES=TABLES": "TABLES: their annotation tables",
+    "background=FOLDER": "FOLDER: these recordings, at a path without blanks or commas",
+}
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,12 @@ def report_line(options: Options) -> str:
     """The line with the report on what a command with these options has measured."""
     given = option_words(options, ("dataset", "name", "data", "runs"))
     return next_line(State(given, unreported=True))
+
+
+def explained(command: str) -> str:
+    """A command, and in brackets what to type in the place of its PLACEHOLDERS."""
+    values = [value for word, value in PLACEHOLDERS.items() if word in command]
+    return f"{command}   ({'; '.join(values)})" if values else command
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

@@ -57,6 +57,7 @@ MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
     "file": FILE_COLUMNS,
+    "begin file": "beginfile",
     "file offset": "fileoffset",
     "start": (
         "start starttime starts startseconds startsec begin begintime onset onsets"
@@ -80,6 +81,7 @@ ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
 LOST = "left out, in the missing part of a recording"
+ABSENT = "recordings that are not in AUDIO=, left out"
 NUMBERS = dict.fromkeys(("start", "end", "low", "high"), float)
 OF_RAVEN = ("Selection", "View", "Channel")  # Raven's own columns hold no labels
 Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
@@ -184,15 +186,17 @@ def read_events(
         named = [*zip(rows["file"], rows["where"])]
         files = [known.find(plain_path(f), w) if f else own for f, w in named]
         missing = [f or w for (f, w), found in zip(named, files) if not found]
-        noted["recordings that are not in AUDIO=, left out"] |= dict.fromkeys(missing)
+        noted[ABSENT] |= dict.fromkeys(missing)
         annotated |= {own, *files} - {""}
         parts.append(rows.assign(file=files)[[file != "" for file in files]])
     if not annotated:
         first = next(iter(paths))
+        wanted = next(iter(noted[ABSENT]), "no recording")
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is {first},"
-            f" the first recording {next(iter(recordings))}; expected names as in a.wav"
-            " and a.txt, or a column file"
+            f" which names {shortened(wanted)}, the first recording"
+            f" {next(iter(recordings))}; expected names as in a.wav and a.txt, or a"
+            " column file"
         )
     rows = pd.concat(parts, ignore_index=True)
     events = events_in(rows, recordings, options.label, truncated, noted)
@@ -350,6 +354,10 @@ def table_rows(
             round(seconds_of(f"{path}, line {line}", of[role], cell) * unit, DIGITS)
             for line, cell in rows[role].items()
         ]
+    rows["file"] = [  # Raven's Begin Path may be only a folder
+        file if file.endswith(name) else str(PurePosixPath(file, name))
+        for file, name in zip(rows["file"], rows["begin file"])
+    ]
     rows["end"] = rows["end"].fillna(rows["start"])
     moved = (rows["file offset"] - rows["start"]).fillna(0.0)
     for role in ("start", "end"):

@@ -8,6 +8,7 @@ validated on fold 1 (val).
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command, shortened
+from featurestack.commandline.next_step import explained
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import (
     DATASET_TABLES,
@@ -71,6 +73,8 @@ BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
 SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
+# the header of a table of events in recordings, and not of parts of them as clips
+TIMES = re.compile(r"(?i)(?!.*\bfilename\b.*\bstart\b).*\b(start|begin|onset)")
 LARGEST_FOLD = 1_000_000
 
 
@@ -230,9 +234,9 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:
-    """The command that makes a dataset of annotation tables, with a reason."""
+    """The command that makes a dataset of annotation tables, and what it is for."""
     command = make_command("events", f"AUDIO={recordings}", f"TABLES={tables}")
-    return f"a table of events for each recording: {command}"
+    return f"annotation tables become a dataset by {explained(command)}"
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
@@ -280,7 +284,10 @@ def read_table(
     files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
     if "filename" not in clips:
         if {"file", *WINDOW_COLUMNS} <= set(clips):
-            way = way_of_annotations(Path("FOLDER"), path)
+            first = clips["file"].iloc[0].lstrip("/")  # a name below the table's folder
+            places = path.parent, *path.parent.glob("*/")
+            near = any((place / first).is_file() for place in places)
+            way = way_of_annotations(path.parent if near else Path("FOLDER"), path)
             raise RequestError(f"{path} has sounds within recordings; {way}")
         clips = clips.rename(columns={file_column(files): "filename"})
     if "label" not in clips and label:
@@ -292,6 +299,9 @@ def read_table(
             " category, start, end, train_only; or ESC-50's"
             f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
         )
+    absolute = clips["filename"].str.match(r"[A-Za-z]:\\|\\\\")  # on Windows
+    plain = "/" + clips["filename"].str.replace("\\", "/")
+    clips["filename"] = clips["filename"].mask(absolute, plain)
     written = clips["label"].str.strip()
     clips["label"] = split_labels(written)
     if {*WINDOW_COLUMNS} <= {*clips}:
@@ -383,14 +393,16 @@ def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
 def tables_beside(
     folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
 ) -> str:
-    """The command to type for audio at the top with tables next to it, or ""."""
+    """The command to type for audio of one folder with tables near it, or ""."""
     recordings = {Path(name).stem for name in audio}
-    for name in files[~files.str.contains("/")]:
-        ending = Path(name).suffix.lower()
-        if ending in DATASET_TABLES and name.split(".")[0] in recordings:
-            return f"; {way_of_annotations(folder, folder)}"
-        if ending == ".csv":
-            return f"; a class for each file: DATASET={folder / name}"
+    for name in files[files.str.lower().str.endswith(DATASET_TABLES)]:
+        table = folder / name
+        if table.name.split(".")[0] in recordings:
+            return f"; {way_of_annotations(folder, table.parent)}"
+        if table.is_file() and TIMES.match(table.read_bytes().decode(errors="replace")):
+            return f"; {way_of_annotations(folder, table)}"
+        if table.suffix.lower() == ".csv":
+            return f"; a class for each file: DATASET={table}"
     if len(recordings) and not files.str.contains("/").any():
         return f"; {way_of_annotations(folder, Path('TABLES'))}"
     return ""
@@ -424,6 +436,9 @@ def read_folder(folder: Path) -> Listing:
             f"the class folder {several.iloc[0]}: {SEPARATOR} separates the labels"
             " of a clip; rename the folder"
         )
+    first = clips["label"].iloc[0]
+    if (clips["label"] == first).all() and (way := tables_beside(folder, files, audio)):
+        raise RequestError(f"{folder}: one class only ({first}), beside a table{way}")
     notes = []
     if other := len(files) - len(audio):
         notes.append(f"left out, not audio by name: {counted(other, 'file')}")

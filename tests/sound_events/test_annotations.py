@@ -15,6 +15,7 @@ RAVEN = (
     "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
     " (Hz)"
 )
+BEGIN = "Begin Path\tBegin File\tstart\tend\tlabel"  # paths of another computer
 VIEWS = ("Waveform", "Spectrogram")
 SEQUENCE = (
     "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
@@ -57,6 +58,13 @@ def test_frequencies_and_the_name_of_the_column_are_kept(tmp_path):
         (
             "Start (s);End (s);Scientific name;Common"
             ' name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n'
+        ),
+        *(
+            f"{BEGIN}\n{path}\tdawn.flac\t1\t2.5\tdog\n"
+            for path in (
+                *("", "..", "..\\", "../dawn.flac"),
+                *("D:\\birds\\", "D:\\x\\..\\dawn.flac", "\\\\disk\\dawn.flac"),
+            )
         ),
         "Start (ms),End (ms),label\n1000,2500,dog\n",
         "Start [sec],End (ms),label\n1.0,2500,dog\n",
@@ -166,6 +174,11 @@ def test_recordings_are_told_apart_by_folder_refused_or_left_out_and_counted(tmp
     assert read.notes == (
         "recordings that are not in AUDIO=, left out: 1, the first noon.wav",
     )
+    table.write_text(rows.replace("old/b/x", "D:\\old\\y"))
+    with refused(
+        r"the first table is t.csv, which names D:\\old\\y\.wav, the first rec"
+    ):
+        read_events(table, recordings)
     table.write_text(rows.replace("old/b/", ""))
     with refused(r"line 2: x\.wav may be a/x\.wav or b/x\.wav"):
         read_events(table, recordings)

@@ -162,5 +162,30 @@ def test_events_in_the_missing_part_of_a_recording_are_counted(tmp_path, capsys)
 def test_a_folder_of_recordings_and_their_tables_is_told_what_makes_a_dataset(tmp_path):
     for name in ("a.wav", "a.Table.1.selections.txt"):
         (tmp_path / name).write_text("x\n")
-    with refused("a table of events .* events AUDIO="):
+    with refused("annotation tables become a dataset by .* events AUDIO="):
         load(SourceOptions(dataset=str(tmp_path)))
+
+
+@pytest.mark.parametrize("table", ["events.csv", "raven/r0.Table.1.selections.txt"])
+def test_a_folder_of_audio_beside_annotations_is_no_class(tmp_path, table):
+    write_recordings(tmp_path, recordings=2)
+    (tmp_path / table).parent.mkdir(exist_ok=True)
+    (tmp_path / "events.csv").rename(tmp_path / table)
+    tables = tmp_path / table if table == "events.csv" else tmp_path / "raven"
+    with refused(
+        r"one class only \(audio\), beside a table; annotation tables become a dataset"
+        rf" by make events AUDIO={tmp_path} TABLES={tables}$"
+    ):
+        load(SourceOptions(dataset=str(tmp_path), data=tmp_path / "data"))
+    proposed = options(tmp_path, audio=tmp_path, tables=tables, name="typed")
+    assert make_events(proposed) == 0
+
+
+def test_a_table_of_events_is_told_the_folder_of_its_recordings(tmp_path):
+    write_recordings(tmp_path, recordings=1)
+    given = SourceOptions(dataset=str(tmp_path / "events.csv"))
+    with refused(f"events AUDIO={tmp_path} TABLES={tmp_path}/events.csv$"):
+        load(given)
+    (tmp_path / "audio" / "r0.wav").unlink()
+    with refused(r"events AUDIO=FOLDER .*/events.csv   \(FOLDER: the recordings\)$"):
+        load(given)

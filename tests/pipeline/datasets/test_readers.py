@@ -142,6 +142,14 @@ def test_a_csv_brings_fold_group_and_category(tmp_path):
     assert clips.table["path"].tolist() == list(map(str, paths))
 
 
+def test_paths_of_windows_are_found_by_audio_dir(tmp_path):
+    paths = [write(tmp_path / "moved" / name) for name in ("x/a.wav", "y/b.wav")]
+    text = "filename,label\nD:\\all\\x\\a.wav,owl\nD:\\all\\y\\b.wav,dog\n"
+    given = {"audio_dir": str(tmp_path / "moved")}
+    clips = dataset(csv(tmp_path / "mine.csv", text), tmp_path, **given)
+    assert clips.table["path"].tolist() == list(map(str, paths))
+
+
 def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path):
     others = {"fold", "file", "predicted", "start", "end"}
     assert {*PREDICTION_COLUMNS, *others} == {*NO_CLASS_NAMES}
