@@ -14,6 +14,7 @@ from featurestack.analysis.page import Page
 from featurestack.analysis.runs import Run
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import (
+    PLACEHOLDERS,
     State,
     first_compared,
     next_step,
@@ -37,7 +38,7 @@ NEXT = {
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
     "different": "tries other features: none of these is clearly better than chance",
-    "predict": "predicts new recordings",
+    "predict": f"predicts new recordings; {PLACEHOLDERS['AUDIO=FILE']}",
 }
 
 

@@ -323,7 +323,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         )
         for selection, epoch in epochs.items():
             scores = metric.of_fold(run, data.fold, "test", selection)
-            score = f"{metric.title} {percent(scores[metric.name])} %"
+            score = f"{metric.title} {percent(scores[metric.name])} %{metric.of_folds}"
             loss = f"loss {scores['loss']:.3f}"
             tell(f"{run.name} fold {data.fold}: {epoch}test {score}, {loss}")
         complete = True

@@ -25,6 +25,7 @@ from torch import nn
 
 from featurestack.commandline import LOADED, registry
 from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.next_step import explained
 from featurestack.commandline.options import texts
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import progress, tell_once
@@ -302,5 +303,5 @@ def make_bundle(options: BundleOptions) -> Path:
     if config.needs_code and not LOADED:  # a script or a notebook defined it
         words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
     command = make_command("predict", *words)
-    print(f"{file}: {made}, {size(file.stat().st_size)}; {command} uses it")
+    print(f"{file}: {made}, {size(file.stat().st_size)}; used by {explained(command)}")
     return file

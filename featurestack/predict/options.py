@@ -89,8 +89,8 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     out: Path | None = option(
         None,
         "file of every probability, .csv or .json; of a run of events the folder of"
-        " detections and scores, by default one with the name of AUDIO in the dataset's"
-        " folder in REPORTS",
+        " detections and scores, by default the dataset's and AUDIO's names in REPORTS,"
+        " such as reports/farm/new",
     )
 
 

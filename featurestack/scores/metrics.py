@@ -256,6 +256,7 @@ class RankingMetric(ABC):
     errors: str
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
+    of_folds: str = ""  # what a fold's score in training differs by
     noun: str = "clip"  # a row of predictions.csv, in a report
     labels: str = "classes"  # what is told apart, in a report
     subject: str = "Sound classification"  # of a paper

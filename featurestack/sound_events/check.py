@@ -34,10 +34,11 @@ from featurestack.commandline.errors import (
     quoted,
     shortened,
 )
-from featurestack.commandline.next_step import without
+from featurestack.commandline.next_step import explained, without
 from featurestack.commandline.options import fields, option_words
 from featurestack.commandline.quantities import counted, listed, percent
 from featurestack.commandline.terminal import tell, text_table
+from featurestack.features_cache.names import parse_set
 from featurestack.pipeline import audio
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder
@@ -48,7 +49,9 @@ from featurestack.scores.significance import (
     recording_sums,
     wilson_ends,
 )
+from featurestack.sound_events.dataset import POWERS
 from featurestack.sound_events.frames import STEP
+from featurestack.sound_events.scores import FEW
 from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.files import hash_of
 from featurestack.storage.own_files import NO_DATA, OwnFiles
@@ -124,8 +127,7 @@ def write_check(
 
     rate, rng = model.sample_rate, np.random.default_rng(0)
     scores, predicted = (detections[name].to_numpy() for name in ("score", "predicted"))
-    number = options.check
-    drawn, above, numbers = draw(scores.astype(float), predicted, number, rng)
+    drawn, above, numbers = draw(scores.astype(float), predicted, options.check, rng)
     highest = detections.groupby("label")["score"].transform("max")
     table = detections.assign(highest=highest).iloc[drawn]
     table = table.rename(columns={"file": "recording"})
@@ -298,11 +300,20 @@ def tell_checked(file: Path, promise: float) -> int:
                 f" {counted(recordings, 'recording')}: {right:,} right,"
                 f" {len(own) - right:,} wrong"
             )
-    if answered["recording"].nunique() == 1:
+    recordings = answered["recording"].nunique()
+    if recordings == 1:
         print("one recording: the intervals are only for its detections")
+    elif recordings < FEW:
+        print(f"intervals from {recordings} recordings are wide: check more recordings")
     shown = {f"{row['above']:.3f}": row for row in rows.to_dict("records")}
     if len(predicted) and np.isfinite(checks["weight"]).all():
         first = {"above": np.nan, **precision(predicted)}  # each class's own threshold
+        weighted, share = first["precision"], predicted["correct"].mean()
+        if abs(weighted - share) >= 0.0005:
+            print(
+                f"precision is {weighted:.3f}, not {share:.3f}: checks are drawn by"
+                " range of scores, and each stands for the detections of its range"
+            )
         rows = pd.concat([pd.DataFrame([first]), rows], ignore_index=True)
         of_class = {
             f"{name}, as predicted": precision(own) | {"detections": np.nan}
@@ -326,22 +337,27 @@ def words_of(checks: pd.DataFrame) -> list[str]:
     with suppress(ValueError):  # a user changed them
         if words := shlex.split(checks["command"].iloc[0]):
             return words
-    return ["AUDIO=FOLDER"]
+    return ["AUDIO=FILE"]
 
 
-def training_words(words: list[str]) -> list[str]:
-    """The words of `train` for the run that found detections, with the recordings of
-    the check as backgrounds.
+def training_command(words: list[str]) -> str:
+    """The command that trains the run that found detections again, with the recordings
+    of the check as backgrounds, which are mixed into features of POWERS.
     """
     given = {name: value for name, _, value in (word.partition("=") for word in words)}
-    of_run = []
+    dataset, features, before = "NAME", POWERS[0], ""
     with suppress(RequestError, OSError):  # a file, or removed since
         config = RunFolder(Path(given.get("RUN", ""))).config
-        of_run = [f"DATASET={config.dataset}", f"FEATURES={config.features}"]
+        dataset, features = config.dataset, config.features
+    of_run = [f"DATASET={dataset}", *(w for w in words if w.startswith("DATA="))]
+    if {part.name for part in parse_set(features)} - {*POWERS}:
+        features = POWERS[0]
+        before = f"{make_command('features', *of_run, f'FEATURES={features}')} && "
     folder = given["AUDIO"]
-    if " " in folder or not Path(folder).is_dir():  # MODEL= is read up to a blank
+    if re.search("[ ,]", folder) or not Path(folder).exists():  # they end the word
         folder = "FOLDER"
-    return [*of_run, f"MODEL=frames@background={folder}"]
+    of_run += [f"FEATURES={features}", f"MODEL=frames@background={folder}"]
+    return f"{before}{make_command('train', *of_run)}"
 
 
 def sentences(
@@ -369,7 +385,7 @@ def sentences(
             f"no threshold reaches {promised}: every interval ends below it; train with"
             " annotations of this place, or with its sounds:"
         )
-        yield f"next: {make_command('train', *training_words(words))}"
+        yield f"next: {explained(training_command(words))}"
         return
     row = reached.sort_values(["total", "low"], ascending=[True, False]).iloc[0]
     if len(kept):
@@ -385,23 +401,22 @@ def sentences(
         number = f"{row['checks']:,.0f} checks"
         yield f"{number} are too few for {where} to promise {promised}"
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
-        larger = f"CHECK={min(2 * answers, whole):.0f}"
+        enough = row["total"] <= whole
+        larger = f"CHECK={row['total'] if enough else min(2 * answers, whole):.0f}"
         command = make_command("predict", *words, f"CHECKED={file}", larger)
         if answers < len(checks):
             number = f"{len(checks) - answers:,} of {counted(len(checks), 'row')}"
             yield f"{number} have no answer yet: answer them first"
             command = make_command("predict", f"CHECKED={file}")
-        elif row["total"] <= whole:
-            larger = f"CHECK={row['total']:.0f}"
-            command = make_command("predict", *words, f"CHECKED={file}", larger)
+        elif enough:
             more = f"about {row['total'] - answers:,.0f} more may be enough"
             yield f"{more}: {larger} begins with the same rows and their answers"
         elif np.isfinite(row["total"]) or answers >= whole:
             yield f"checking all {whole:,.0f} is not enough: predict more recordings"
-            others = "AUDIO=FOLDER", *without(words, "AUDIO", "OUT"), "CHECK=100"
+            others = "AUDIO=FILE", *without(words, "AUDIO", "OUT"), "CHECK=100"
             command = make_command("predict", *others)
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"
         yield f"{number} have no detection above it: {listed(lost)}"
-    yield f"next: {command}"
+    yield f"next: {explained(command)}"

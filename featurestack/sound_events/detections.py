@@ -94,13 +94,12 @@ def find_detections(
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}
     thresholds = class_thresholds(options.threshold, model.classes, own)
-    folder = options.out
-    if folder is None:
-        name = dataset_name(str(options.audio))
-        folder = options.reports / model.config.dataset / name
+    default = options.reports / model.config.dataset / dataset_name(str(options.audio))
+    folder = options.out or default
     source = os.path.abspath(str(options.audio))  # noqa: PTH100 a link keeps its name
     require_same_audio(folder, source)
     tell_model(model, files, options.data)
+    tell(f"the detections go to {folder} (OUT= names the folder)")
     measured = measure_recordings(files, model.audio_channel)
     seconds, problems, truncated, rates = measured
     tell_low_rates(rates, model.sample_rate)

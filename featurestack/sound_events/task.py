@@ -106,8 +106,7 @@ class EventF1(MeanAveragePrecision):
         """In the place of errors, why a fold's score differs from the run's."""
         if len(np.unique(run.folds)) < 2:
             return []
-        what = "thresholds of this score are chosen on the other folds"
-        return [f"{what}; the folds' lines above used 0.5"]
+        return ["in this score the thresholds of a fold are chosen on the others"]
 
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
         """Sums by recording are jackknife values of F1."""
@@ -197,6 +196,7 @@ EVENT_F1 = EventF1(
     ),
     errors="",
     pooled=True,
+    of_folds=f" at threshold {Rule.threshold}",
     score_columns=OF_EVENTS,
     class_columns=(
         ("class", "Class", "text"),

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import soundfile
 
+from featurestack.commandline.next_step import PLACEHOLDERS
 from tests.golden.sounds import easy_clips, easy_tables
 from tests.processes import python
 
-PLACEHOLDERS = {"AUDIO=FILE": "AUDIO=new.wav", "AUDIO=FOLDER": "AUDIO=new.wav"}
+TYPED = {"AUDIO=FILE": "AUDIO=new.wav"}  # what a user types for a placeholder
 PROPOSED = re.compile(
     r"(?:next:|then:|run) +(featurestack .+?)(?:   .*)?$", re.MULTILINE
 )
@@ -40,7 +41,7 @@ def typed(command, place):
     """What the command printed; every part of a line with && ends with 0."""
     printed = ""
     for part in command.split(" && "):
-        words = [PLACEHOLDERS.get(word, word) for word in shlex.split(part)[1:]]
+        words = [TYPED.get(word, word) for word in shlex.split(part)[1:]]
         done = python("-m", "featurestack", *words, cwd=place, check=False)
         # 1 of a check: it found something, and that is no failure
         fine = (0, 1) if words[0] == "check" else (0,)
@@ -50,7 +51,12 @@ def typed(command, place):
 
 
 def proposed(text):
-    """The commands of a text, without what is said after them."""
+    """The commands of a text, without what is said after them: it says what to type in
+    the place of their placeholders.
+    """
+    for line in text.splitlines():
+        for word, value in PLACEHOLDERS.items():
+            assert word not in line or value in line
     return [re.split(r"; | \(", match[1])[0] for match in PROPOSED.finditer(text)]
 
 

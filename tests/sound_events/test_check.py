@@ -21,7 +21,7 @@ from featurestack.sound_events.check import (
     precision_above,
     read_checked,
     tell_checked,
-    training_words,
+    training_command,
     write_check,
 )
 from featurestack.sound_events.frames import Rule, candidates
@@ -148,12 +148,17 @@ def test_the_table_remembers_the_words_that_find_its_detections(found, folder):
 def test_a_model_that_is_too_weak_is_trained_with_the_sounds_of_the_check(tmp_path):
     run = tmp_path / "runs" / "farm" / "r"
     write_config(run, run_config(dataset="farm", features="mel"))
-    words = [f"AUDIO={tmp_path}", f"RUN={run}"]
-    own = ["DATASET=farm", "FEATURES=mel"]
-    assert training_words(words) == [*own, f"MODEL=frames@background={tmp_path}"]
+    words = [f"AUDIO={tmp_path}", f"RUN={run}", "DATA=d"]
+    own = "DATASET=farm DATA=d FEATURES=mel"
+    model = f"MODEL=frames@background={tmp_path}"
+    assert training_command(words) == f"make train {own} {model}"
+    other = run.with_name("m")  # of a feature that no background is mixed into
+    write_config(other, run_config(dataset="farm", features="mfcc"))
+    typed = f"make features {own} && make train {own} {model}"
+    assert training_command([*words, f"RUN={other}"]) == typed
     (tmp_path / "a b").mkdir()  # MODEL= has models separated by blanks
-    other = [f"AUDIO={tmp_path}/a b", "RUN=gone.pt"]
-    assert training_words(other) == ["MODEL=frames@background=FOLDER"]
+    other = training_command([f"AUDIO={tmp_path}/a b", "RUN=gone.pt"])
+    assert other.endswith(" DATASET=NAME FEATURES=mel MODEL=frames@background=FOLDER")
 
 
 def test_what_checked_announces_is_what_predict_finds():
@@ -280,7 +285,7 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             np.arange(100) % 4 == 0,
             0.9,
-            r"no threshold reaches 90 %: every .*\nnext: .*background=FOLDER",
+            r"no threshold reaches 90 %: .*\nnext: .*background=FOLDER   \(.*FOLDER: ",
         ),
         # nine of ten are wanted, and the interval of fewer does not exclude them
         (
@@ -293,7 +298,7 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             0.97,
             (
                 r"promise 97 %\nchecking all 319 is not enough: predict more .*\n.*\n"
-                r"next: make predict AUDIO=FOLDER RUN='a b/c' .*CHECK=100\n"
+                r"next: make predict AUDIO=FILE RUN='a b/c' .*CHECK=100   \(FILE: a"
             ),
         ),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
@@ -329,6 +334,21 @@ def test_candidates_below_the_thresholds_are_counted_apart(tmp_path, capsys):
     assert first == "2 detections checked in 2 recordings: 2 right, 0 wrong"
     below = "1 candidate below the thresholds checked in 1 recording: 0 right, 1 wrong"
     assert second == below
+
+
+def test_why_the_precision_is_no_share_of_answers_and_its_interval_wide(
+    tmp_path, capsys
+):
+    rows = "a,x,0.2,30,1,yes,no\nb,x,0.2,30,1,yes,yes\na,x,0.8,90,1,yes,yes\n"
+    (tmp_path / "t.csv").write_text(f"{HEADER}{rows}")
+    tell_checked(tmp_path / "t.csv", 0.9)
+    printed = capsys.readouterr().out
+    assert "\nintervals from 2 recordings are wide: check more recordings\n" in printed
+    assert "\nprecision is 0.875, not 0.667: checks are drawn by range of" in printed
+    write_answers(tmp_path / "t.csv", np.ones(100, bool))
+    tell_checked(tmp_path / "t.csv", 0.9)
+    printed = capsys.readouterr().out
+    assert "recordings are wide" not in printed and "precision is" not in printed
 
 
 def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """From recordings and their tables to trained models and detections."""
 
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -36,10 +37,11 @@ def test_a_run_of_events_finds_them_and_tests_every_frame_once(trained):
         assert times[0] < frames.hop and times[-1] > SECONDS - 2 * frames.hop
 
 
-def test_overlapping_labels_are_found_side_by_side(tmp_path):
+def test_overlapping_labels_are_found_side_by_side(tmp_path, capsys):
     field.write_recordings(tmp_path, overlapping=True)
     field.make_dataset(tmp_path)
     run = train(tmp_path, folds=(1, 2))
+    assert re.search(r"event F1 [\d.]+ % at threshold 0.5, ", capsys.readouterr().err)
     assert score_table(read_tested(run).tallies).loc[ALL, "f1"] > 0.85
 
 
@@ -86,7 +88,9 @@ def predict(trained, folder, **given):
     return predict_audio(options_from(PredictOptions, options))
 
 
-def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_path):
+def test_detections_of_recordings_are_scored_and_read_back(
+    folder, trained, tmp_path, capsys
+):
     (tmp_path / "in").mkdir()
     os.link(folder / "audio" / "r0.wav", tmp_path / "in" / "-12dB_20260514_053000.wav")
     (tmp_path / "in" / "bad.wav").write_bytes(b"nothing")
@@ -95,6 +99,8 @@ def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_
     own.assign(file="-12dB_20260514_053000.wav").to_csv(tmp_path / "t.csv", index=False)
     given = {"audio": tmp_path / "in", "tables": tmp_path / "t.csv"}
     assert predict(trained, tmp_path, out=tmp_path / "out", **given) == 1
+    told = capsys.readouterr().err
+    assert told.index(f"go to {tmp_path / 'out'} (") < told.index("detections in 1")
     scores = pd.read_csv(tmp_path / "out" / "scores.csv", index_col="label")
     assert scores.loc[ALL, "f1"] > 0.9
     file = tmp_path / "out" / "counts.csv"
