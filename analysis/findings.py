@@ -28,6 +28,7 @@ from featurestack.analysis.tables import (
     cost_of,
     settings,
 )
+from featurestack.commandline.errors import make_command
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
@@ -189,6 +190,7 @@ def findings(
     cache: Cache | None = None,
     checked: Sequence[Attributes] = (),
     old_runs: int = 0,
+    unnamed: int = 0,
 ) -> Findings:
     """Rank the runs and test them, make their tables, and find what may make them
     wrong.
@@ -196,6 +198,7 @@ def findings(
     problems  of reading
     checked   findings of `check`
     old_runs  number of runs of other data, which are left out
+    unnamed   number of runs that RUN= does not name
     """
     # the sets that a choice of features trained were joined by scores: the choice
     # counts each on the folds that had no part in it
@@ -210,13 +213,15 @@ def findings(
     for own in others:
         why = f"other {own.reason} than {ranked[0].name}"
         if own.reason == "joined":
+            parts, tested = len(own.run.channels), own.run.joined_from
             why = (
-                f"joined from {own.run.joined_from} features that were tested one by"
-                " one on these folds; answer chooses sets without the tested fold"
+                f"a set of {parts} of the {tested} features that were tested one by one"
+                f" on these folds; {make_command('answer')} chooses sets without the"
+                " tested fold"
             )
         apart.append(Problem(own.name, f"not compared: {why}"))
     gains = ablations(main) if main else []
-    evidence = Evidence(main, cache, checked, old_runs)
+    evidence = Evidence(main, cache, checked, old_runs, unnamed)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
     reports = {own.name: class_report(own.run) for own in [*ranked, *others]}
     hardest: dict[str, float] = {}

@@ -31,6 +31,7 @@ from featurestack.analysis.sentences import (
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_check
+from featurestack.results.run_folder import find
 from featurestack.results.selection import of_today
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.storage.csv_files import as_csv
@@ -101,7 +102,11 @@ def build_report(job: ReportJob) -> Built:
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
     runs = list(job.runs)
-    if cache and not options.run:
+    unnamed = 0
+    if options.run:
+        every = find(options.runs, job.dataset)
+        unnamed = len(of_today(every, cache) if cache else every) - len(runs)
+    elif cache:
         runs = of_today(runs, cache)
     read, problems = load_runs(progress(runs, label="reading", unit="runs"))
     found = findings(
@@ -110,6 +115,7 @@ def build_report(job: ReportJob) -> Built:
         cache=cache,
         checked=checked or [],
         old_runs=len(job.runs) - len(runs),
+        unnamed=max(unnamed, 0),
     )
     heading = found.main.metric.heading if found.main else ACCURACY.heading
     words = {"unit": found.unit, "score": heading}

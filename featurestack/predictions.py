@@ -365,9 +365,13 @@ def comparison(found: Findings, models: Mapping[Path, str]) -> Comparison:
     table["run"] = [models[own.run.folders[0].path] for own in found.every]
     table["level"] = FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")
+    headline = printed(found)
+    if len(found.ranked) == 1 and found.others:
+        apart = [f"{own.run}: {own.text}" for own in found.problems]
+        headline = "; ".join(apart)
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
-        headline=printed(found),
+        headline=headline,
     )
 
 

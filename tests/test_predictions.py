@@ -354,6 +354,7 @@ def test_runs_are_compared_as_predictions_are(tmp_path):
 def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
     clips = made_clips(200, 5)
     runs = [make_run(tmp_path, clips, MadeRun(), dataset=name) for name in "ab"]
-    table = fs.compare(runs).table
-    assert table["model"].tolist() == ["a/mel-resnet18", "b/mel-resnet18"]
-    assert table["reason"].tolist()[1] == "dataset"
+    found = fs.compare(runs)
+    assert found.table["model"].tolist() == ["a/mel-resnet18", "b/mel-resnet18"]
+    assert found.table["reason"].tolist()[1] == "dataset"
+    assert "not compared: other dataset than" in found.headline

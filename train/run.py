@@ -19,10 +19,10 @@ from featurestack.commandline.next_step import report_line
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.names import dataset_name, parse_list
+from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
-from featurestack.results.run_folder import RunFolder, configuration_score, find
+from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import readable_again
 from featurestack.scores.metrics import by_unit, tested_run
 from featurestack.scores.significance import FEWEST_RECORDINGS
@@ -182,18 +182,20 @@ def train_all(
     errors.
 
     joined_from  feature sets from which theirs was joined by their scores; 0 if that
-                 follows from the features that other runs have tested one by one
+                 follows from the features that were tested one by one
     """
     done = []
     failures: dict[str, Exception] = {}
     plans: dict[str, Plan] = {}
-    others = find(jobs[0].runs, dataset_name(jobs[0].dataset, jobs[0].name))
+    tested: set[str] | None = None
     # all are planned before one of them is tested: this command named all sets
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
             plan = make_plan(job)
-            tested = run_json.finished_alone(others, plan.cache, plan.task.name)
+            if tested is None:
+                of = plan.path.parent, plan.cache, plan.task.name
+                tested = run_json.scored_alone(*of)
             joined = run_json.joined_from(plan.channel_names, tested)
             plans[name] = placed(replace(plan, joined_from=joined_from or joined))
         except Exception as error:  # any error: the other runs go on

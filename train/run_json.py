@@ -2,8 +2,9 @@
 way, and at its end, with the calibration for new audio.
 """
 
+import json
 import platform
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,7 +16,9 @@ import numpy as np
 
 from featurestack.commandline import DEFINING
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.next_step import NAMED_BEFORE, unframed
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.names import parse_set
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,
@@ -27,8 +30,8 @@ from featurestack.results.config import (
     RunConfig,
     digest,
 )
-from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.results.selection import is_of_today
+from featurestack.results.run_folder import RunFolder, find, write_config
+from featurestack.results.selection import digest_of_clips, is_of_today
 from featurestack.scores.accuracy import fit_temperature
 from featurestack.scores.metrics import indicator
 from featurestack.storage.files import Lock
@@ -45,6 +48,7 @@ SAME_BYTES = (
     "kind of processor, versions, precision, channels_last, threads",
 )
 OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
+IMPORTANCE = "importance/importance.json"  # of the last `make importance`
 LOCK = ".lock"  # held while run.json is read and written anew
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 
@@ -128,28 +132,37 @@ def protocol(plan: Plan) -> str:
 
 def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
     """The number of features `tested` one by one, if these are some of them, joined; 0
-    if not, or if they are all of them, so that nothing was chosen.
+    if not, or if they are all of them, so that nothing was chosen, or a set that is
+    proposed before anything is tested.
 
-    A report is flattered if features are trained one by one, some are joined, and the
+    A report is flattered if features are scored one by one, some are joined, and the
     joined set is tested on the same folds as if it had been named beforehand. Neither
     an interval nor a test corrects such a choice, so a run notes it before it begins.
     """
     parts, alone = {*features}, {*tested}
-    return len(alone) if len(parts) > 1 and parts < alone else 0
+    if len(parts) < 2 or {*map(unframed, parts)} in NAMED_BEFORE:
+        return 0
+    return len(alone) if parts < alone else 0
 
 
-def finished_alone(runs: Iterable[RunFolder], cache: Cache, task: str) -> set[str]:
-    """The features of which a run of their own has finished all folds of a task on the
-    data that the cache has today.
+def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
+    """The features of which the runs in a folder, `answer` or `importance` know a score
+    of their own, in all folds of a task on the data that the cache has today.
     """
     alone = set()
-    for run in runs:
+    for run in find(runs.parent, runs.name):
         with suppress(RequestError, OSError):  # a report names damaged runs
             config = run.config
-            single = config.training and "+" not in config.features
+            features = config.choice.candidates if config.choice else [config.features]
+            known = config.choice or (config.training and "+" not in config.features)
             finished = config.task == task and run.finished == run.folds
-            if single and finished and is_of_today(config, cache):
-                alone.add(config.features)
+            if known and finished and is_of_today(config, cache):
+                alone |= {*features}
+    with suppress(RequestError, OSError, ValueError, LookupError):  # none, or damaged
+        measured = json.loads((runs / IMPORTANCE).read_text("utf-8"))
+        channels = [c for each in measured["features"] for c in parse_set(each)]
+        if measured["data"] == digest_of_clips(cache.clips[cache.readable(channels)]):
+            alone |= {*measured["features"]}
     return alone
 
 

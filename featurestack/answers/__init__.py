@@ -12,7 +12,12 @@ NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
 FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # best, tied, worse, not compared
 
 # headings of the report's first screen, whose sentences the command prints
-LEADS = CHOSEN, NEXT, SINGLE = "What was chosen?", "What next?", "Which single feature?"
+LEADS = CHOSEN, NEXT, SINGLE, TOGETHER = (
+    "What was chosen?",
+    "What next?",
+    "Which single feature?",
+    "Alone or together?",
+)
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):

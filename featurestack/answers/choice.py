@@ -71,6 +71,7 @@ INNER_FOLDS = 4
 TEXTURE_GAIN = 0.1
 SPARED = 1 / 3
 TEXTURE = "texturenet"
+COMPARED_BY_CLASS = 5  # single features
 # what the run of a choice has as the run of its set for later use
 SHARED = (
     "dataset synthetic task seed folds classes sample_rate duration audio_channel clips"
@@ -171,9 +172,14 @@ class Scores:
         return round(score, 12)
 
 
+def ranked_features(scores: Scores, names: Sequence[str], outer: Outer) -> list[str]:
+    """The features, the highest score first; equal ones in this order."""
+    return sorted(names, key=lambda name: -round(scores.by_ridge(name, outer), 12))
+
+
 def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
     """The choice for a fold; equal features count in this order."""
-    ranked = sorted(names, key=lambda name: -round(scores.by_ridge(name, outer), 12))
+    ranked = ranked_features(scores, names, outer)
     maps = scores.maps
     sets = []
     for size in range(1, LARGEST_SET + 1):
@@ -242,6 +248,8 @@ def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
         recommended_model=scores.model(recommended),
         recommended_score=scores.by_ridge(recommended, None),
         words=tuple(command),
+        together=compared_with_singles(scores, sets),
+        classes=tuple(class_rows(scores)),
     )
 
 
@@ -310,23 +318,22 @@ def train(
 
 
 def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
-    """Rename the folder if it holds another run than a choice from today's data; tell
-    that a choice from other features is replaced.
+    """Rename the folder if it holds another run than a choice from the same features on
+    today's data.
     """
     try:
         former = RunFolder(folder).config
     except RequestError:  # there is none, or a damaged one
         return
     own = former.choice
-    if own and is_of_today(former, cache):
-        if {*own.candidates} != {*choice.candidates}:
-            former_ones = counted(len(own.candidates), "feature")
-            tell(f"the former answer, from {former_ones}, is replaced; its runs stay")
+    others = own and {*own.candidates} != {*choice.candidates}
+    if own and not others and is_of_today(former, cache):
         return
     kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
     if not kept.exists():
         folder.rename(kept)
-        tell(f"the former {folder.name}, of other data, is kept as {kept.name}")
+        what = "from other features" if others else "of other data"
+        tell(f"the former {folder.name}, {what}, is kept as {kept.name}")
 
 
 def write_choice(
@@ -415,3 +422,51 @@ def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
             rows[name] |= zip(DIFFERENCE, (test.mean, *ends))
     ordered = sorted(rows.values(), key=lambda row: (-row["folds"], -row["alone"]))
     return [{k: v for k, v in row.items() if v == v} for row in ordered]  # but NaN
+
+
+def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plain]:
+    """`together`, `alone` and the DIFFERENCE of `Choice.together`, with a verdict. Both
+    are ridge, so that only the features differ.
+    """
+    fits = scores.fits
+    plan, metric = fits.plan, fits.plan.task.metric
+    names = plan.channel_names
+    singles = [ranked_features(scores, names, fold)[0] for fold in plan.folds]
+    if singles == [*sets]:
+        return {}
+    labels, table = fits.tested_clips(fits.parts)
+    found: dict[str, Any] = {}
+    of_clips = []
+    for key, chosen in (("together", sets), ("alone", singles)):
+        by_fold = zip(chosen, fits.parts)
+        answers = np.concatenate(
+            [fits.answers(own, [part])[0] for own, part in by_fold]
+        )
+        found[key] = metric.score(labels, answers, table["fold"].to_numpy())
+        of_clips.append(metric.clip_scores(labels, answers, table))
+    groups = table["group"].to_numpy()
+    lead = (of_clips[0] - of_clips[1])[:, None]
+    (test,) = gain_tests(lead, groups).itertuples()
+    found |= zip(DIFFERENCE, (test.mean, test.low, test.high))
+    few = len(np.unique(groups)) < FEWEST_RECORDINGS
+    verdict = "a clear difference" if test.significant else "no clear difference"
+    found["verdict"] = "too few recordings for a verdict" if few else verdict
+    return {key: value for key, value in found.items() if value == value}  # but NaN
+
+
+def class_rows(scores: Scores) -> list[dict[str, Plain]]:
+    """Each class with its recall by the best single features; none for several labels,
+    which have no recall.
+    """
+    fits = scores.fits
+    plan, metric = fits.plan, fits.plan.task.metric
+    if metric.pooled:
+        return []
+    labels, _ = fits.tested_clips(fits.parts)
+    best = ranked_features(scores, plan.channel_names, None)[:COMPARED_BY_CLASS]
+    right = {name: fits.clip_scores(name, fits.parts) for name in best}
+    return [
+        {"class": label} | {n: float(right[n][own].mean()) for n in best}
+        for label, own in zip(plan.names, labels.T)
+        if own.any()
+    ]

@@ -2,12 +2,21 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page, Section
-from featurestack.answers import CHOSEN, FEATURE_COLUMNS, NEXT, NUMBERS, SINGLE
+from featurestack.answers import (
+    CHOSEN,
+    DIFFERENCE,
+    FEATURE_COLUMNS,
+    NEXT,
+    NUMBERS,
+    SINGLE,
+    TOGETHER,
+)
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, percent, points
@@ -47,13 +56,20 @@ def answer(page: Page) -> Section | None:
         )
     features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
     features = features.astype(dict.fromkeys(NUMBERS, float))
-    ranked = features.sort_values("alone", ascending=False, kind="stable")
+    # of equal scores the one that the others were compared with
+    order = ["alone", "difference"]
+    ranked = features.sort_values(order, ascending=False, na_position="first")
     leads[SINGLE] = singles(ranked, page.found.score)
+    if config.together:
+        leads[TOGETHER] = alone_or_together(config, page.found.score)
     folds = run.config.folds
+    tables = {"chosen_features": features}
+    if config.classes:
+        tables["chosen_classes"] = pd.DataFrame([*config.classes])
     return Section(
         "answer",
         "Choice",
-        tables={"chosen_features": features},
+        tables=tables,
         values={"choice": config, "chosen_folds": folds, "later": later},
         leads=leads,
         proposal=proposed(page, config, len(run.clip_ids)),
@@ -132,6 +148,18 @@ def singles(features: pd.DataFrame, metric: str) -> str:
     return (
         f"{sentence} {second.feature} compared with {best.feature}: {difference},"
         f" {clear} difference."
+    )
+
+
+def alone_or_together(config: Choice, metric: str) -> str:
+    """Whether the chosen sets beat single features that are chosen in the same way."""
+    found: Any = config.together
+    difference, low, high = (found.get(name) for name in DIFFERENCE)
+    interval = "" if low is None else f" ({points(low)} to {points(high)})"
+    return (
+        f"By ridge, the chosen sets reach {percent(found['together'])} % {metric}, and"
+        f" single features chosen in the same way {percent(found['alone'])} %:"
+        f" {points(difference)} points{interval}, {found['verdict']}."
     )
 
 

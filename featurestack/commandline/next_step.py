@@ -18,6 +18,8 @@ from featurestack.commandline.options import Options, option_words
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 # spectrum, coarse shape and modulation in time: none of them contains another
 COMPLEMENTARY = "mel+mfcc+modulation"
+# sets that are proposed whatever the scores of their features are
+NAMED_BEFORE = frozenset(COMPARED), frozenset(COMPLEMENTARY.split("+"))
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
 OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"

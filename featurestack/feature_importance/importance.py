@@ -35,7 +35,7 @@ from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain, digest, read_config
-from featurestack.results.run_folder import damage_named, find
+from featurestack.results.run_folder import damage_named
 from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import (
     FAMILY_LEVEL,
@@ -43,13 +43,12 @@ from featurestack.scores.significance import (
     sign_flip_tests,
 )
 from featurestack.storage.own_files import OwnFiles
-from featurestack.train.run_json import finished_alone, joined_from
+from featurestack.train.run_json import IMPORTANCE, joined_from, scored_alone
 
 if TYPE_CHECKING:
     from featurestack.feature_importance.fits import Fits
 
-FOLDER = "importance"
-FILE = "importance.json"
+FOLDER, FILE = IMPORTANCE.split("/")
 NONE = "none"
 BASE = "mel"
 ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
@@ -247,8 +246,8 @@ def measure_importance(options: FitOptions) -> Importance:
     own = OwnFiles(plan.path.with_name(FOLDER))
     own.require(FILE, "RUNS")
     scores = make_fits(features, fits)
-    runs = find(plan.options.runs, plan.path.parent.name)
-    joined = joined_from(features, finished_alone(runs, plan.cache, plan.task.name))
+    tested = scored_alone(plan.path.parent, plan.cache, plan.task.name)
+    joined = joined_from(features, tested)
     tables = {
         "features": measures_table(scores),
         "classes": classes_table(scores),

@@ -160,9 +160,9 @@ def what_matters(measured: Importance) -> list[str]:
     """Sentences on the smaller set, and on what is lost without each feature."""
     if joined := measured.joined_from:
         text = (
-            f"These {len(measured.features)} features are joined from {joined} that"
-            " were tested one by one on these folds; no interval here corrects that"
-            " choice, so no smaller set is named."
+            f"These {len(measured.features)} features are some of {joined} that were"
+            " tested one by one on these folds; no interval here corrects that choice,"
+            " so no smaller set is named."
         )
         return [text]
     every = f"{counted(len(measured.features), 'feature')}, by ridge"

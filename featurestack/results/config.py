@@ -173,6 +173,11 @@ class Choice:
     recommended_model: str  # the model of its run
     recommended_score: float  # the score that chose it, by an exact model
     words: tuple[str, ...]  # the NAME=value words of the command
+    # the score by ridge of the `sets` and of the single features that are chosen for
+    # each fold in the same way, and the difference; {} if all sets are single features
+    together: Mapping[str, Plain] = field(default_factory=dict)
+    # a row for each class: its name, and its recall by each of the best features
+    classes: tuple[Mapping[str, Plain], ...] = ()
 
     @property
     def candidates(self) -> list[str]:

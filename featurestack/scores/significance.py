@@ -296,9 +296,9 @@ def inverted_intervals(
         centre = (totals - squared * (shares @ differences)) / curvature
         sums = np.square(differences).sum(axis=0) + more
         reach = np.sqrt(centre**2 - (totals**2 - squared * sums) / curvature)
+        low, high = centre - reach, centre + reach
     # Zero is left out exactly if the verdict is clear.
     least = ROUNDING * (unit or 1)
-    low, high = centre - reach, centre + reach
     low = np.where(clear & (totals > 0), np.maximum(low, least), low)
     high = np.where(clear & (totals < 0), np.minimum(high, -least), high)
     low = np.where(clear, low, np.minimum(low, 0))

@@ -66,7 +66,10 @@ def with_folds(
         fold_of_group = dict(zip(tested["group"], drawn))
         # a group that is never tested has any fold
         table["fold"] = [fold_of_group.get(group, 1) for group in table["group"]]
-        note = f"one per group, {folds} in all" if few else f"{folds}, drawn by group"
+        by = f"group ({groups:,} groups)"
+        if tested["group"].is_unique:
+            by = "clip (GROUP= keeps clips of one recording together)"
+        note = f"one per group, {folds} in all" if few else f"{folds}, drawn by {by}"
     elif not group:
         return table, notes
     # missing clips stay listed: they may come back

@@ -230,6 +230,8 @@ def test_chosen_runs_have_a_report_of_their_own(workshop):
     orders = ("mel-", "mel+r"), ("mel+r", "mel-")
     both = {jobs(workshop.options(run=names))[0].folder for names in orders}
     assert len(both) == 1 and job.folder not in both
+    told = "RUN= leaves out 2 other runs of this dataset"
+    assert told in "\n".join(build_report(job).remarks)
 
 
 def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refused(

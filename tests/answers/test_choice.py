@@ -137,17 +137,43 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     )
 
 
-def test_an_answer_from_other_features_says_that_it_replaces_the_former(
-    tmp_path, capsys
-):
+def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, capsys):
     brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
     for features, told in (("f0 f1", False), ("f1 f0", False), ("f0 f2", True)):
         found = answered(tmp_path, features=features)
-        said = (
-            "the former answer, from 2 features, is replaced" in capsys.readouterr().err
-        )
-        assert said == told
+        said = "the former answer, from other features, is kept as answer-"
+        assert (said in capsys.readouterr().err) == told
     assert {*found.alone} == {"f0", "f2"}
+    both = findings(*load_runs(find(tmp_path / "runs", "d")))
+    assert [run.features for run in both.runs] == ["the choice from 2 features"] * 2
+    assert not both.others  # the parts of both are counted by their choices
+
+
+def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
+    tmp_path,
+):
+    def halves(target, fold):
+        """f0 tells k0 from the others, f1 tells k1."""
+        values = noise(1, 3)(target, fold)
+        for number in (0, 1):
+            values[f"f{number}"] += 9 * (target == number)[:, None]
+        return values
+
+    brought(tmp_path / "d" / "features", halves, folds=3)
+    found = answered(tmp_path)
+    own = RunFolder(tmp_path / "runs" / "d" / "answer").config.choice
+    assert {*own.sets} == {"f0+f1"} and own.together["together"] == 1
+    gain = own.together["together"] - own.together["alone"]
+    assert own.together["difference"] == pytest.approx(gain)
+    assert re.search(
+        r"By ridge, the chosen sets reach 100.0 % accuracy, and single features chosen"
+        r" in the same way [\d.]+ %: \+.* points \(.*\), a clear difference\.",
+        str(found),
+    )
+    table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
+    recalls = table.set_index("class")
+    assert recalls.loc["k0", "f0"] == 1 == recalls.loc["k1", "f1"]
+    assert recalls.loc["k1", "f0"] < 1
 
 
 def test_no_clips_of_the_choice_are_in_memory_while_sets_are_trained(
