@@ -2,10 +2,10 @@
 
 A table has a row for each tested clip:
 
-    clip         name or path of the audio file
+    clip         name or path of the audio file; also clip_id or FILE_COLUMNS
     label        the true class; several are separated by ;
     fold, group  the fold that tested the clip, and its source recording, if known
-    then         a column of probabilities for each class
+    then         a column of probabilities for each class, or one of predicted classes
 
 What would flatter: a clip that is counted twice, a column that is no class, numbers
 that are no probabilities. Such tables are refused.
@@ -60,7 +60,7 @@ from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.results.selection import digest_of_clips, select_one
 from featurestack.scores.significance import FAMILY_LEVEL
-from featurestack.storage.csv_files import read_csv
+from featurestack.storage.csv_files import file_column, read_csv
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
 KNOWN = ("clip", "label", "fold", "group")
@@ -82,6 +82,10 @@ def predictions_in(
     """The predictions of one model, of rows as `read_table` has them; `truth` are the
     clips of the dataset, if it has the true labels instead of the table.
     """
+    if "clip" not in frame:
+        names = [*map(str, frame)]
+        file = "clip_id" if "clip_id" in names else file_column(names)
+        frame = frame.rename(columns={file: "clip"})
     needed = ("clip",) if truth is not None else ("clip", "label")
     lacking = [f"column {name}" for name in needed if name not in frame]
     if frame.empty or lacking:
@@ -99,7 +103,13 @@ def predictions_in(
     clips = clips_of(frame) if truth is None else of_dataset(frame, truth)
     every = pd.DataFrame({"label": clips["target"]}) if truth is None else truth
     tags = has_tags(every)
-    scores = probabilities(frame, {*classes_in(every)}, tags=tags)
+    classes = {*classes_in(every)}
+    predicted = [name for name in frame if name not in KNOWN]
+    if len(predicted) == 1 and not tags and {*frame[predicted[0]]} <= classes:
+        chosen = pd.get_dummies(frame[predicted[0]], dtype=float)
+        chosen = chosen.reindex(columns=sorted(classes), fill_value=0.0)
+        frame = frame.drop(columns=predicted).join(chosen.astype(str))
+    scores = probabilities(frame, classes, tags=tags)
     remarks = []
     if truth is not None and len(clips) < len(truth):
         remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")

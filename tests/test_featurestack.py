@@ -70,7 +70,9 @@ def test_every_function_has_numpydoc_sections_with_an_example(name):
     assert "Parameters\n" in document or not {*parameters} - {"quiet"}
 
 
-def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
+def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(train_run, "fit", lambda options: options.runs())
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
@@ -81,6 +83,10 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
         fs.fit("mel", "esc10")
     with refused("'esc10' is a dataset: fs.extract.features, dataset"):
         fs.extract("esc10", "mel")
+    (tmp_path / "my sounds").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with refused("'my sounds' is a dataset: fs.extract.features, dataset"):
+        fs.extract("my sounds", "mel")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):

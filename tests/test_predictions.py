@@ -51,6 +51,16 @@ def test_separators_are_read(tmp_path, text):
     assert predictions.clips["fold"].tolist() == ["1", "2", "1"]
 
 
+def test_a_table_of_predicted_classes_and_another_name_for_the_clip_are_read(tmp_path):
+    text = "clip_id,label,predicted\na,cat,cat\nb,dog,dog\nc,dog,cat\n"
+    predictions = read(tmp_path, text)
+    assert predictions.clips["clip_id"].tolist() == ["a", "b", "c"]
+    assert predictions.scores["cat"].tolist() == [1, 0, 1]
+    assert read(tmp_path, text.replace("clip_id", "File Name")).clips.shape[0] == 3
+    with refused("the class 'cat' has no column of probabilities"):
+        read(tmp_path, text.replace("dog,cat", "dog,owl"))
+
+
 def test_labels_of_the_dataset_are_found_by_file_names(tmp_path):
     text = "clip,owl,jay\nC:\\rec\\b.wav,0.9,0.1\n./a.flac,0.2,0.8\n"
     clips = read(tmp_path, text, TRUTH).clips

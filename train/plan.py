@@ -241,6 +241,9 @@ def settle(
         have = "has" if len(ignored) == 1 else "have"
         named_options = ", ".join(ignored).upper()
         told.append(f"{named_options} {have} no effect on MODEL={model.name}")
+    if asked.val != "none" and not model.kind.in_steps:
+        takes = f"VAL={asked.val} only takes training clips from MODEL={model.name}"
+        told.append(f"{takes}, which chooses nothing by validation")
     if asked.val == "none" and asked.select != RunOptions.select:
         told.append("SELECT is ignored without VAL")
         ignored.append("select")

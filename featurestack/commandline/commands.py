@@ -324,7 +324,7 @@ def bind(
         raise TypeError(f"fs.{function.__name__}({listed}): {error}") from None
     features = bound.arguments.get("features")
     if isinstance(features, str) and "dataset" in known:
-        is_path = {*"/."} & {*features} and Path(features).exists()
+        is_path = {*"/. "} & {*features} and Path(features).exists()
         if features in NAMED or is_path:
             order = [name for name in known if name in ("dataset", "features")]
             raise RequestError(

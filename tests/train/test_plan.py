@@ -116,6 +116,8 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
     assert "effect" not in capsys.readouterr().err
     execute(options, model="linear")
     assert "no effect on MODEL=linear" in capsys.readouterr().err  # a finished run
+    told = " ".join(make_plan(change(options, model="linear", val="group")).told)
+    assert "VAL=group only takes training clips from MODEL=linear" in told
 
 
 def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
