@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from featurestack.commandline.errors import RequestError, pip_install
+from featurestack.commandline.errors import RequestError, install_command
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -129,6 +129,6 @@ def tracker_of(name: str) -> type[TensorBoard]:
     tracker = TRACKERS[name]
     if importlib.util.find_spec(tracker.package) is None:
         raise RequestError(
-            f"TRACKER={name} needs its package: {pip_install()} {tracker.package}"
+            f"TRACKER={name} needs {tracker.package}: {install_command('trackers')}"
         )
     return tracker

@@ -62,7 +62,7 @@ PREDICTIONS = {
     "theory": {
         "chimes": "chroma",
         "beats": "tempogram",
-        "drones": "mel",
+        "drones": "chroma",
         "noises": "mel",
         "bursts": "onset",
     },
