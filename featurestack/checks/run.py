@@ -183,6 +183,8 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     said = f"no clear loss with new {new}"
     if lost:
         said = f"new {new} score {percent(by_clip - by_group)} points less"
+    elif by_group > by_clip:
+        said = f"new {new} do not score lower"
     metric = "macro AUROC" if has_tags(table) else "accuracy"
     what = (
         f"{said} ({percent(by_clip)} % by clip, {percent(by_group)} % by {unit};"

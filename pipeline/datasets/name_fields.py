@@ -1,17 +1,17 @@
 """Fields of file names and columns of a table that may be speakers, sites or devices,
 and GROUP= for names of takes.
 
-A field whose values nearly all occur in several classes, each in several clips, may be
-what new recordings differ in: a speaker who is trained and tested makes the score too
-high. Only the user knows: one field is named, never used. Left out are fields that
-count clips, the time of day after a date, the ends of a cut, and values that say how a
+A field whose recurring values nearly all occur in several classes may be what new
+recordings differ in: a speaker who is trained and tested makes the score too high. Only
+the user knows: such fields are named, never used. Left out are fields that count clips
+or takes, the time of day after a date, the ends of a cut, and values that say how a
 clip was cut, measured or altered. Few values are named only if they are words. Of names
 such as ESC-50's the source recordings are named: a field of them is the fold.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from shlex import quote
 
@@ -21,7 +21,7 @@ from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = re.compile(r"[_\- .()\[\]]")
-FEWEST_CLIPS = 3  # fewest clips per value, on average
+FEWEST_CLIPS = 3  # fewest clips per number that recurs, on average
 FEWEST_VALUES = 4  # fewer are named only if they are words
 REPEATED = 0.1  # share of the clips that repeat a counter's value by mistake
 MEASURE = re.compile(
@@ -43,7 +43,8 @@ COLUMNS = re.compile(
     r"([_ ](id|name|no|number))?",
     re.IGNORECASE,
 )
-IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
+RECURRING = 0.5  # least share of the clips whose value another clip has
+IN_SEVERAL = 0.9  # least share of these whose value occurs in several classes
 IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
 WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
 WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
@@ -67,12 +68,19 @@ class NameField:
     where: str  # `field 2 of the names`, `column site` or `source recording`
     group: str  # the GROUP= that makes its values the groups
     value_of: "pd.Series[str]"  # of each clip id
-    sentence: str  # what a command says of it
+    sentence: str = ""  # what a command says of it
+
+    @property
+    def examples(self) -> str:
+        """`anna, bert, carla and 5 more`."""
+        names = sorted(self.value_of.unique())
+        return listed([" ".join(name.split()) for name in names])
 
 
 def name_field(table: pd.DataFrame) -> NameField | None:
     """The field that may be speakers or sites; none if clips share groups: words come
-    before numbers, then the most values; a number gives way to source recordings.
+    before numbers, then the most values; a number gives way to source recordings. The
+    sentence of one among several asks which it is.
     """
     if not table["group"].is_unique:
         return None
@@ -82,12 +90,16 @@ def name_field(table: pd.DataFrame) -> NameField | None:
         for name in filter(COLUMNS.fullmatch, own)
     ]
     present = [*filter(None, columns)] or [*filter(None, fields_of_stems(table))]
-    if not present:
-        return None
-    present.sort(key=lambda field: -field.value_of.nunique())
-    first = min(present, key=lambda field: field.value_of.min().isdecimal())
-    number = first.value_of.min().isdecimal()
-    return (recordings(table) if number else None) or first
+    present.sort(key=lambda own: (is_number(own.value_of), -own.value_of.nunique()))
+    has_words = present and not is_number(present[0].value_of)
+    if not has_words and (sources := recordings(table)):
+        return sources
+    if len(present) < 2:
+        return present[0] if present else None
+    examples = " or ".join(f"{field.where} ({field.examples})" for field in present)
+    groups = " or ".join(f"GROUP={quote(field.group)}" for field in present)
+    sentence = f"{examples}: which is the speaker, site or device? {groups}"
+    return replace(present[0], sentence=sentence)
 
 
 def recordings(table: pd.DataFrame) -> NameField | None:
@@ -152,29 +164,43 @@ def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
 def _field(
     where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
 ) -> NameField | None:
-    """The field, if each clip has one of few values, nearly all in several classes."""
+    """The field, if its values recur, nearly all of them in several classes."""
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
-    many = len(table) < FEWEST_CLIPS * len(names)
+    shared = recurring(values)
     commonest = values.value_counts(normalize=True).iloc[0]
-    if not group or not names[0] or few or many or commonest > IN_NEARLY_ALL:
+    if not group or not names[0] or few or shared.empty or commonest > IN_NEARLY_ALL:
         return None
     each = by_label(table)
     each = each[each["label"] != ""]
     by_value = each.groupby(values[each.index].to_numpy())["label"]
     classes_of = by_value.nunique().reindex(names, fill_value=0)
-    if (values.map(classes_of) > 1).mean() < IN_SEVERAL:
+    if (shared.map(classes_of) > 1).mean() < IN_SEVERAL:
         return None
     classes = each["label"].nunique()
     occur = f"most in several of the {classes} classes"
     if classes_of.min() == classes:
         occur = f"each in all {classes} classes"
+    field = NameField(where, group, values.set_axis(table["clip_id"]))
     sentence = (
-        f"{where} has {counted(len(names), 'value')}, {occur}"
-        f" ({listed([' '.join(name.split()) for name in names])}): speakers, sites,"
-        f" devices? GROUP={quote(group)}"
+        f"{where} has {counted(len(names), 'value')}, {occur} ({field.examples}):"
+        f" speakers, sites, devices? GROUP={quote(group)}"
     )
-    return NameField(where, group, values.set_axis(table["clip_id"]), sentence)
+    return replace(field, sentence=sentence)
+
+
+def is_number(values: "pd.Series[str]") -> bool:
+    return bool(values.str.isdecimal().all())
+
+
+def recurring(values: "pd.Series[str]") -> "pd.Series[str]":
+    """The values of clips that share theirs with others; none if these are few, or
+    numbers that may recur by chance.
+    """
+    shared = values[values.duplicated(keep=False)]
+    few = len(shared) < RECURRING * len(values)
+    scattered = len(shared) < FEWEST_CLIPS * shared.nunique()
+    return shared[:0] if few or (is_number(values) and scattered) else shared
 
 
 def is_measure(values: "pd.Series[str]") -> bool:
@@ -198,12 +224,18 @@ def time_of_day(columns: pd.DataFrame) -> set[int]:
 def is_counter(
     values: "pd.Series[str]", others: pd.DataFrame, labels: "pd.Series[str]"
 ) -> bool:
-    """Whether a number counts the clips of a class, or of a class and another field."""
-    if not values.str.isdecimal().all():
+    """Whether a number counts the clips of a class, or from 0 or 1 the takes of a class
+    and another field; most of few takes are the first two.
+    """
+    if not is_number(values):
         return False
+    numbers = values.astype(float)
+    if numbers.median() <= 1:
+        return True
     rows = others.assign(value=values, label=labels)
-    few = others.columns[others.nunique() <= len(values) / FEWEST_CLIPS]
-    counts = [["value", "label"], *(["value", "label", other] for other in few)]
+    from_start = others if numbers.min() <= 1 else ()
+    fields = [place for place in from_start if len(recurring(others[place]))]
+    counts = [["value", "label"], *(["value", "label", place] for place in fields)]
     return any(rows.duplicated(columns).mean() < REPEATED for columns in counts)
 
 

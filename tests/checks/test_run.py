@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from featurestack.checks import LEAK, NOTE, WARNING
+from featurestack.checks import run as checks
 from featurestack.checks.clips import ARTEFACTS, correlate, measure_clip
 from featurestack.checks.run import (
     accuracies,
@@ -213,6 +214,25 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
     )
     assert re.match(said + r"\d+\.\d % by field 2 of the names; ", found["price"].what)
     assert found["price"].names[1:] == ["GROUP=_(.*)_"]
+
+
+@pytest.mark.parametrize(
+    ("by_clip", "by_group", "said"),
+    [
+        (0.9, 0.2, "new groups score 70.0 points less (90.0 % by clip, 20.0 % by"),
+        (0.5, 0.4, "no clear loss with new groups (50.0 % by clip, 40.0 % by"),
+        (0.3, 0.45, "new groups do not score lower (30.0 % by clip, 45.0 % by"),
+    ],
+)
+def test_the_price_says_which_way_the_score_goes(
+    tmp_path, monkeypatch, by_clip, by_group, said
+):
+    monkeypatch.setattr(checks, "accuracies", lambda *given: (by_clip, by_group))
+    rows = [
+        f"{name},{'ab'[n % 2]},{1 + n // 4},{n // 2}" for n, name in enumerate(CLEAN)
+    ]
+    found = findings(make(tmp_path, CLEAN, rows))
+    assert found["price"].what.startswith(said)
 
 
 def test_names_of_classes_that_look_the_same_are_named(tmp_path):

@@ -170,3 +170,46 @@ def test_numbers_of_speakers_come_before_takes_that_each_speaker_has():
     names = ["{}-{}-{}-{}".format(*row) for row in rows]
     table = clips(names).assign(label=[name[-1] for name in names])
     assert name_field(table).where == "field 1 of the names"
+
+
+# speakers and takes of four spoken words, as in Speech Commands
+TAKES = {
+    "dog": "62581901:0 68dd409e:1 6a27a9bf:0 708a9569:1 988e2f9a:0 a7545b9f:1",
+    "go": "1eddce1d:2 62581901:0 68dd409e:0 7ff085e1:3 988e2f9a:1 b959cd0c:4",
+    "no": "2f813234:1 439c84f4:1 62581901:0 6a27a9bf:1 708a9569:2 a7545b9f:0",
+    "yes": "1eddce1d:1 2f813234:0 37e8db82:1 439c84f4:1 988e2f9a:2 b959cd0c:1",
+}
+
+
+@pytest.mark.parametrize("words", [2, 3, 4])
+def test_speakers_of_a_few_clips_are_named_and_never_the_number_of_the_take(words):
+    names = [
+        f"{word}_{take.replace(':', '_nohash_')}"
+        for word in [*TAKES][:words]
+        for take in TAKES[word].split()
+    ]
+    field = name_field(clips(names))
+    assert (field.where, field.group) == ("field 2 of the names", "_([^_]+)_")
+    once = [name.replace("_", f"_{n}", 1) for n, name in enumerate(names)]
+    assert name_field(clips(once)) is None
+
+
+def test_a_number_that_recurs_by_chance_is_not_suspected():
+    rng = np.random.default_rng(0)
+    seconds = rng.integers(60, size=120)
+    paths = [f"{n}/{WORDS[n % 5]}_{second}.wav" for n, second in enumerate(seconds)]
+    table = clips(paths).assign(path=paths, label=WORDS * 24)
+    assert name_field(table) is None
+
+
+def test_of_two_fields_both_are_named_and_the_user_is_asked():
+    speakers, sentences, emotions = range(1001, 1011), ("DFA", "IEO", "IOM"), "ANS"
+    rows = [*itertools.product(speakers, sentences, emotions)]
+    names = ["{}_{}_{}".format(*row) for row in rows]
+    field = name_field(clips(names).assign(label=[name[-1] for name in names]))
+    assert field.sentence == (
+        "field 2 of the names (DFA, IEO and IOM) or field 1 of the names (1001, 1002,"
+        " 1003 and 7 more): which is the speaker, site or device? GROUP='_(.*)_' or"
+        " GROUP='^([^_]+)'"
+    )
+    assert field.group == "_(.*)_"
