@@ -64,7 +64,7 @@ def shortened(cell: str) -> str:
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that is most like the word, whatever its case, or None: the first
     that begins with it, or of which it has the initials, else one as similar as
-    `cutoff` (difflib's, 0 to 1).
+    `cutoff` (difflib's, 0 to 1), or whose part before a hyphen is.
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
@@ -75,7 +75,10 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     if len(word) < 3 or not close:
         close = [name for name in sorted(by_folded) if initials(name) == wanted]
     if not close:
-        close = difflib.get_close_matches(wanted, by_folded, n=1, cutoff=cutoff)
+        parts = {name.partition("-")[0]: name for name in sorted(by_folded)[::-1]}
+        parts |= {name: name for name in by_folded}
+        near = difflib.get_close_matches(wanted, parts, n=1, cutoff=cutoff)
+        close = [parts[name] for name in near]
     return by_folded[close[0]] if close else None
 
 

@@ -17,7 +17,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, make_command, shortened
+from featurestack.commandline.errors import (
+    RequestError,
+    make_command,
+    quoted,
+    shortened,
+)
 from featurestack.commandline.next_step import explained
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.names import (
@@ -403,8 +408,6 @@ def tables_beside(
             return f"; {way_of_annotations(folder, table)}"
         if table.suffix.lower() == ".csv":
             return f"; a class for each file: DATASET={table}"
-    if len(recordings) and not files.str.contains("/").any():
-        return f"; {way_of_annotations(folder, Path('TABLES'))}"
     return ""
 
 
@@ -417,11 +420,26 @@ def read_folder(folder: Path) -> Listing:
     above = sorted({*tops[depth > 1]})
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in above}
     if not folds:
-        raise RequestError(
+        wrong = (
             f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
-            f" {counted(len(files), 'file')} in all); expected one sub-folder per"
-            f" class, as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a"
-            f" CSV{tables_beside(folder, files, audio)}"
+            f" {counted(len(files), 'file')} in all)"
+        )
+        way = tables_beside(folder, files, audio)
+        if len(audio) and not way:
+            beside = sum(
+                any(AUDIO_FILE.fullmatch(path.name) for path in below.glob("[!.]*"))
+                for below in folder.parent.glob("[!.]*/")
+            )
+            if beside > 1:  # this is the folder of one class
+                meant = quoted(f"DATASET={folder.parent}")
+                raise RequestError(
+                    f"did you mean {meant}? It has {counted(beside, 'sub-folder')} of"
+                    f" sounds; {wrong}"
+                )
+            way = f"; {way_of_annotations(folder, Path('TABLES'))}"
+        raise RequestError(
+            f"{wrong}; expected one sub-folder per class, as in"
+            f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV{way}"
         )
     # classes in every folder
     folders_with_class = tops[depth > 2].groupby(inner).nunique()

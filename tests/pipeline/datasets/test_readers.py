@@ -261,6 +261,16 @@ def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(
     assert not (tmp_path / "data").exists()
 
 
+def test_of_the_folder_of_one_class_the_folder_above_is_proposed(tmp_path):
+    place = class_folders(tmp_path / "my sounds", "dog cat hen", each=2)
+    proposal = rf"did you mean DATASET='{place}'\? It has 3 sub-folders of sounds; "
+    with refused(rf"^{proposal}{place}/dog holds no audio files in sub-folders [^;]*$"):
+        dataset(place / "dog", tmp_path)
+    csv(place / "dog" / "labels.csv", "x")
+    with refused("a class for each file: DATASET="):
+        dataset(place / "dog", tmp_path)
+
+
 @pytest.mark.parametrize(
     "folds", [{"Training": 2, "dev": 1, "EVALUATION": 3}, {"train": 2, "valid": 1}]
 )
