@@ -364,9 +364,8 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
         )
     if lacking := len(absent) - failing:
         lines.append(
-            f"{counted(lacking, 'clip')} left out: the cache lacks"
-            f" {plan.training.features} for them;"
-            f" {plan.cache.remedy(' '.join(stored))}"
+            f"{counted(lacking, 'clip')} left out: no {plan.training.features} in the"
+            f" cache; {plan.cache.remedy(' '.join(stored))}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]

@@ -19,6 +19,7 @@ from featurestack.commandline.next_step import report_line
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
@@ -47,7 +48,7 @@ def train(options: TrainOptions) -> int:
     returns the exit status.
     """
     jobs = product(options)
-    changed = tell_dataset_state(jobs)
+    changed, note = tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
         if len(jobs) == 1:
@@ -56,8 +57,8 @@ def train(options: TrainOptions) -> int:
         tell(f"failed: {name}: {kind}{error}")
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
-        if changed:
-            print("Note: these scores are for the clips before this change")
+        if note:
+            print(note)
         if failures:
             print(
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
@@ -143,10 +144,11 @@ def product(options: TrainOptions) -> list[RunOptions]:
     return jobs
 
 
-def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
+def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
     """Say which fold is trained if it is one of several, how the dataset's files have
     changed since extraction, and if the recordings that are tested are too few to show
-    a difference between runs. Returns the command that extracts what has changed.
+    a difference between runs. Returns the command that extracts what has changed, and a
+    note on the scores if more has changed than the removal of unreadable files.
     """
     options = jobs[0]
     cache = cache_of(options.dataset, options.data, options.name)
@@ -162,9 +164,10 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
             f"{recordings} can show no difference between runs, however large: a"
             f" verdict needs {FEWEST_RECORDINGS}"
         )
-    changes = source_changes(cache.sources, cache.settings)
+    sources = cache.sources.copy()
+    changes = source_changes(sources, cache.settings)
     if not changes:
-        return ""
+        return "", ""
     features = " ".join(
         cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
     )
@@ -172,7 +175,13 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
         f"the dataset has changed since its features were extracted ({changes}):"
         f" {cache.remedy(features)}"
     )
-    return cache.command(features)
+    unreadable = has_failed(cache.folder, sources, ())
+    gone = unreadable & ~sources["path"].map(os.path.exists)
+    sources.loc[gone, ["source_size", "source_time_ns"]] = 0  # as if never there
+    note = ""
+    if source_changes(sources, cache.settings):
+        note = "Note: these scores are for the clips before this change"
+    return cache.command(features), note
 
 
 def train_all(

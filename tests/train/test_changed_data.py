@@ -164,13 +164,23 @@ def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
     assert file.read_text() == cut[lost]
 
 
-def test_training_says_that_the_clips_changed(tmp_path, capsys):
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_training_says_that_the_clips_changed_and_whether_scores_may(
+    tmp_path, capsys, unreadable
+):
     table = write_dataset(tmp_path / "sounds")
+    *kept, last = table.read_text().splitlines()
+    removed = table.with_name(last.split(",")[0])
+    if unreadable:
+        removed.write_text("no audio")
     given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
     given["dataset"] = str(table)
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     run.execute(RunOptions(features="rms", model="linear", **given))
-    table.write_text("\n".join(table.read_text().splitlines()[:-1]))
+    if unreadable:
+        removed.unlink()
+    else:
+        table.write_text("\n".join(kept))
     capsys.readouterr()
     train(RunOptions(features="zcr", model="linear", **given))
     printed = capsys.readouterr()
@@ -180,7 +190,8 @@ def test_training_says_that_the_clips_changed(tmp_path, capsys):
         in printed.err
     )
     *_, note, proposed = printed.out.splitlines()
-    assert note.startswith("Note: these scores are for the clips before")
+    changed = note.startswith("Note: these scores are for the clips before")
+    assert changed != unreadable
     assert proposed == f"next: {remedy}"
 
 

@@ -127,14 +127,14 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
     external.write_feature(folder, "part", values, clip_ids)
     plan = make_plan(change(little_options(folder, tmp_path), features="mel+part"))
     (remark,) = clip_remarks(plan, {})
-    assert remark.startswith("5 clips left out: the cache lacks mel+part for them; ")
+    assert remark.startswith("5 clips left out: no mel+part in the cache; ")
     assert remark.endswith(plan.cache.remedy("mel part"))
     failures = [(0, "all", "not audio"), (1, "part", "too short")]
     write_failures(folder, plan.cache.clips, np.arange(2), ["part"], failures)
     unreadable, remark = clip_remarks(plan, {})
     file = folder / "failures.csv"
     assert unreadable == f"2 clips left out: unreadable ({file})"
-    assert remark.startswith("3 clips left out: the cache lacks")
+    assert remark.startswith("3 clips left out: no mel+part in")
 
 
 def test_the_hash_is_frozen(options):
