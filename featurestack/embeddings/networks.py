@@ -291,6 +291,17 @@ def choose_networks(sample_rate: int) -> list[str]:
     return [*fitting, "imagenet@of=mel"] if local_weights(RESNET) else fitting
 
 
+def absent_networks(sample_rate: int) -> list[str]:
+    """The known networks that fit clips of this rate and are not here."""
+    here = choose_networks(sample_rate)
+    return [
+        name
+        for name, known in KNOWN.items()
+        if 2 * sample_rate >= known.card.sample_rate
+        and f"embedding@model={name}" not in here
+    ]
+
+
 def network_remarks() -> list[str]:
     """A line for each pretrained network: whether it is there, or what it needs."""
     lines = ["Pretrained networks, as embedding@model=NAME:"]

