@@ -5,7 +5,8 @@ The folder `check` in OUT has sounds, index.html, which plays them and saves ans
 and check.csv, with columns of its own: predicted, whether a detection is above its
 class's threshold; highest, the highest score of its class; above, detections: the lower
 end of its range of scores, and how many of the range are predicted, or are not, as it
-is; command, the words of `predict` that find these detections. Detections below the
+is; command, the words of `predict` that find these detections; page, the path of
+index.html. Detections below the
 thresholds are drawn too: a lower threshold may keep the promise. All ranges are drawn
 in turn: the first rows are fair, and a larger CHECK begins with the same rows.
 
@@ -67,6 +68,7 @@ CONTEXT = 1.0  # seconds before and after a detection in its sound
 RANGES = 10  # most parts of the scores
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
+CLEARLY_MORE = 1.1  # times the detections, for which other thresholds are proposed
 DOWNLOADS = "~/Downloads"  # where a browser saves the answers
 OF_CHECK = ("check", "checked", "promise")  # options that find no detections
 YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
@@ -155,7 +157,13 @@ def write_check(
     table.insert(0, "sound", [*content])
     words = table["predicted"].map({True: "yes", False: "no"})
     table = table.assign(predicted=words, above=above, detections=numbers)
-    table = table.assign(command=command_words(options, model), correct="")
+    own, number = OwnFiles(out / FOLDER, NO_DATA), 1
+    while not (own.is_own(TABLE) and own.is_own(PAGE)):
+        number += 1
+        own = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA)
+    page = own.folder / PAGE
+    found_by = {"command": command_words(options, model), "page": str(page)}
+    table = table.assign(**found_by, correct="")
     text = table.to_csv(index=False, lineterminator="\n")
     given = former_answers(out, table, options.checked)
     folder = Path(os.path.abspath(out)).name  # noqa: PTH100 a link keeps its own name
@@ -168,19 +176,24 @@ def write_check(
     content[TABLE] = table.assign(correct=given).to_csv(
         index=False, lineterminator="\n"
     )
-    own, number = OwnFiles(out / FOLDER, NO_DATA), 2
-    while not (own.is_own(TABLE) and own.is_own(PAGE)):
-        own, number = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA), number + 1
     own.write(content)
     own.remove_others()
     found = int((words == "yes").sum())
     below = f", {len(table) - found} below the thresholds" * (found < len(table))
     tell(
-        f"{own.folder / PAGE}: {counted(len(table), 'sound')} to listen to,"
+        f"{page}: {counted(len(table), 'sound')} to listen to,"
         f" {counted(found, 'detection')}{below}; the browser saves the answers in its"
         f" folder of downloads, as {name}; or write yes, no or unsure into the column"
         f" correct of {own.folder / TABLE}"
     )
+    if number > 1:
+        tell(
+            f"{out / FOLDER} has your own answers and is kept; {own.folder} begins with"
+            " them"
+        )
+        command = command.replace(
+            quoted(saved), quoted(f"CHECKED={own.folder / TABLE}")
+        )
     print(f"next: {command}")
 
 
@@ -215,7 +228,7 @@ def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """recording, label, command and CELLS of a table of answers; weight: how many
+    """recording, label, command, page and CELLS of a table of answers; weight: how many
     detections an answer stands for, infinity if there is none where a check was drawn.
     """
     if not file.exists():
@@ -224,7 +237,8 @@ def read_checked(file: Path) -> pd.DataFrame:
             f" the path of the {TABLE} beside the page"
         )
     table = read_csv(file, ["recording", "label", *CELLS])
-    checks = table[["recording", "label"]].assign(command=table.get("command", ""))
+    made = {name: table.get(name, "") for name in ("command", "page")}
+    checks = table[["recording", "label"]].assign(**made)
     for column, value in CELLS.items():
         cells = [value(cell.strip().lower()) for cell in table[column]]
         if None in cells:
@@ -304,7 +318,10 @@ def tell_checked(file: Path, promise: float) -> int:
     if recordings == 1:
         print("one recording: the intervals are only for its detections")
     elif recordings < FEW:
-        print(f"intervals from {recordings} recordings are wide: check more recordings")
+        print(
+            f"intervals from {recordings} recordings are wide: more recordings help"
+            " more than more checks"
+        )
     shown = {f"{row['above']:.3f}": row for row in rows.to_dict("records")}
     if len(predicted) and np.isfinite(checks["weight"]).all():
         first = {"above": np.nan, **precision(predicted)}  # each class's own threshold
@@ -366,9 +383,17 @@ def sentences(
     """Sentences about the rows of `precision_above` for the checks in a file. The first
     row may be that of the detections as predicted.
     """
-    words = words_of(checks)
-    first, answers = rows.iloc[0], checks["correct"].count()
-    low, right, high = first[["low", "precision", "high"]] * first["detections"]
+    words, first, answers = words_of(checks), rows.iloc[0], checks["correct"].count()
+    others = ["AUDIO=FILE", *without(words, "AUDIO", "OUT")]
+    shares = first[["low", "precision", "high"]]
+    low, right, high = shares * first["detections"]
+    kept_already = np.isnan(first["above"]) and first["low"] >= promise
+    if kept_already:
+        least, share, most = map(percent, shares)
+        yield (
+            f"The present thresholds keep the promise: {share} % ({least} to {most})."
+            " counts.csv and raven/ are the results."
+        )
     yield (
         f"about {right:,.0f} of {first['detections']:,.0f} detections are right (95 %"
         f" interval {low:,.0f} to {high:,.0f}); missed sounds are not counted"
@@ -390,31 +415,40 @@ def sentences(
     row = reached.sort_values(["total", "low"], ascending=[True, False]).iloc[0]
     if len(kept):
         row = kept.loc[kept["detections"].idxmax()]
-    where, command = "each class's own threshold", make_command("predict", *words)
+        if kept_already and row["detections"] < CLEARLY_MORE * first["detections"]:
+            yield f"next: {explained(make_command('predict', *others))}"
+            return
+    where, command = "", make_command("predict", *words)
     if np.isfinite(row["above"]):
         threshold = f"THRESHOLD={row['above']:.3f}"
         command = make_command("predict", *without(words, "THRESHOLD"), threshold)
-        where = f"{threshold} for all classes (in place of each one's own)"
+        where = f"{threshold}, one for all classes,"
     if len(kept):
-        yield f"{where} keeps a precision of at least {promised}"
+        number = counted(round(row["detections"]), "detection")
+        yield f"{where} keeps a precision of at least {promised} with {number}"
     else:
-        number = f"{row['checks']:,.0f} checks"
-        yield f"{number} are too few for {where} to promise {promised}"
+        nearest = f"; {where} comes nearest" if where else ""
+        number = counted(answers, "check")
+        yield f"{number}: too few to promise {promised}{nearest}"
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
+        few = checks.dropna(subset="correct")["recording"].nunique() < FEW
         enough = row["total"] <= whole
         larger = f"CHECK={row['total'] if enough else min(2 * answers, whole):.0f}"
         command = make_command("predict", *words, f"CHECKED={file}", larger)
         if answers < len(checks):
-            number = f"{len(checks) - answers:,} of {counted(len(checks), 'row')}"
-            yield f"{number} have no answer yet: answer them first"
-            command = make_command("predict", f"CHECKED={file}")
+            page = checks["page"].iloc[0] or f"the page of the {FOLDER}"
+            command = (
+                f"answer the other {len(checks) - answers:,} on {page}, then type the"
+                " command that it shows"
+            )
+        elif few:  # as the line on the intervals says
+            command = make_command("predict", *others, "CHECK=100")
         elif enough:
             more = f"about {row['total'] - answers:,.0f} more may be enough"
             yield f"{more}: {larger} begins with the same rows and their answers"
         elif np.isfinite(row["total"]) or answers >= whole:
             yield f"checking all {whole:,.0f} is not enough: predict more recordings"
-            others = "AUDIO=FILE", *without(words, "AUDIO", "OUT"), "CHECK=100"
-            command = make_command("predict", *others)
+            command = make_command("predict", *others, "CHECK=100")
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"

@@ -77,7 +77,7 @@ def predict_recordings(
     TABLES also gives scores.csv there. Returns 1 if a recording could not be read.
     """
     table, problems = find_detections(options, model, files)
-    if len(table) and not options.check:
+    if len(table) and not (options.check or options.tables or options.threshold):
         tell_next(options, "CHECK=100")
     return int(bool(problems))
 

@@ -100,12 +100,20 @@ def test_answers_and_files_of_the_user_are_kept(found, folder):
     assert (folder / "check-3" / "index.html").is_file()
 
 
-def test_answers_of_the_same_detections_are_copied_into_a_larger_check(found, folder):
+def test_answers_of_the_same_detections_are_copied_into_a_larger_check(
+    found, folder, capsys
+):
     check = write(found, folder, 3)
     table = pd.read_csv(check / TABLE, dtype=str)
     answered = table.assign(correct=["yes", "", "no"])
     answered.to_csv(check / TABLE, index=False)
+    capsys.readouterr()
     write(found, folder)
+    out, err = capsys.readouterr()
+    kept = f"{check} has your own answers and is kept; {check}-2 begins with them\n"
+    assert (
+        err.endswith(kept) and out == f"next: make predict CHECKED={check}-2/{TABLE}\n"
+    )
     page = (folder / "check-2" / "index.html").read_text()
     larger = pd.read_csv(folder / "check-2" / TABLE, dtype=str, keep_default_na=False)
     given = json.dumps(larger["correct"].tolist(), separators=(",", ":"))
@@ -254,13 +262,14 @@ def test_a_range_counts_by_its_number_of_detections(tmp_path):
     assert precision_above(read_checked(file)).empty
 
 
-def write_answers(file, right, recordings=6):
+def write_answers(file, right, recordings=6, threshold=0.65):
     """A table in which these answers were given for 319 detections."""
     scores = np.random.default_rng(0).uniform(0.6, 1, 319)
     recording = np.arange(319) % recordings
-    table = checked(scores, np.ones(319), recording, len(right), scores > 0.65)
+    table = checked(scores, np.ones(319), recording, len(right), scores > threshold)
     table["correct"] = np.where(right, "yes", "Unsure")
-    table.assign(command=WORDS).to_csv(file, index=False)
+    found_by = {"command": WORDS, "page": "o/check/index.html"}
+    table.assign(**found_by).to_csv(file, index=False)
 
 
 FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
@@ -272,13 +281,18 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             FORTY_NINE_OF_FIFTY,
             0.85,
-            rf"at least 85 %\n(.*\n)?next: {TYPED} (THRESHOLD=\S+ )?OUT=o",
+            (
+                r"\nThe present thresholds keep .*\n.*\nTHRESHOLD=0.600, one for all "
+                r"classes, keeps a precision of at least 85 % with 319 detections\n"
+                rf"next: {TYPED} OUT=o THRESHOLD=0.600\n"
+            ),
         ),
         (
             FORTY_NINE_OF_FIFTY,
             0.93,
             (
-                r"too few for .* to promise 93 %\nabout [\d,]+ more may be enough: "
+                r"\n100 checks: too few to promise 93 %(; .*)?\nabout [\d,]+ more may"
+                r" be enough: "
                 rf"CHECK=.*\nnext: {TYPED} THRESHOLD=0.4 OUT=o CHECKED=\S+ CHECK=\d+\n"
             ),
         ),
@@ -291,13 +305,13 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
         (
             np.arange(100) % 8 != 7,
             0.9,
-            rf"are too few .* promise 90 %\nnext: {TYPED} .*CHECKED=\S+ CHECK=200\n",
+            rf"too few to promise 90 %.*\nnext: {TYPED} .*CHECKED=\S+ CHECK=200\n",
         ),
         (
             FORTY_NINE_OF_FIFTY,
             0.97,
             (
-                r"promise 97 %\nchecking all 319 is not enough: predict more .*\n.*\n"
+                r"promise 97 %.*\nchecking all 319 is not enough: predict more .*\n.*\n"
                 r"next: make predict AUDIO=FILE RUN='a b/c' .*CHECK=100   \(FILE: a"
             ),
         ),
@@ -314,6 +328,22 @@ def test_what_the_answers_say_is_printed(tmp_path, capsys, right, promise, words
     assert sum(counts) == right.sum()
 
 
+def test_kept_thresholds_end_the_check_unless_others_find_clearly_more(
+    tmp_path, capsys
+):
+    write_answers(tmp_path / "t.csv", FORTY_NINE_OF_FIFTY, threshold=0.61)
+    tell_checked(tmp_path / "t.csv", 0.85)
+    kept, about, command = capsys.readouterr().out.splitlines()[-3:]
+    assert re.fullmatch(
+        r"The present thresholds keep the promise: 97\.\d % \(8.* to 99\.\d\)\."
+        r" counts\.csv and raven/ are the results\.",
+        kept,
+    )
+    assert "are right" in about
+    next_one = "next: make predict AUDIO=FILE RUN='a b/c' THRESHOLD=0.4   (FILE: "
+    assert command.startswith(next_one)
+
+
 def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
     file = tmp_path / "t.csv"
     write_answers(file, FORTY_NINE_OF_FIFTY)
@@ -322,8 +352,10 @@ def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
     table.to_csv(file, index=False)
     tell_checked(file, 0.9)
     printed = capsys.readouterr().out
-    assert "60 of 100 rows have no answer yet: answer them first\n" in printed
-    assert printed.endswith(f"next: make predict CHECKED={file}\n")
+    assert printed.endswith(
+        "\nnext: answer the other 60 on o/check/index.html, then type the command that"
+        " it shows\n"
+    )
 
 
 def test_candidates_below_the_thresholds_are_counted_apart(tmp_path, capsys):
@@ -343,7 +375,9 @@ def test_why_the_precision_is_no_share_of_answers_and_its_interval_wide(
     (tmp_path / "t.csv").write_text(f"{HEADER}{rows}")
     tell_checked(tmp_path / "t.csv", 0.9)
     printed = capsys.readouterr().out
-    assert "\nintervals from 2 recordings are wide: check more recordings\n" in printed
+    wide = "intervals from 2 recordings are wide: more recordings help more than more"
+    assert f"\n{wide} checks\n" in printed
+    assert "\nnext: make predict AUDIO=FILE CHECK=100 " in printed
     assert "\nprecision is 0.875, not 0.667: checks are drawn by range of" in printed
     write_answers(tmp_path / "t.csv", np.ones(100, bool))
     tell_checked(tmp_path / "t.csv", 0.9)
@@ -361,7 +395,9 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "detections checked in 20 recordings: " in printed
     assert "\njay, as predicted " in printed and "\nas predicted " in printed
-    assert "for all classes (in place of each one's own) keeps" in printed
+    assert re.search(
+        r"\nTHRESHOLD=0.8\d+, one for all classes, keeps a .* 90 %", printed
+    )
     assert "1 of 2 classes have no detection above it: jay" in printed
 
 

@@ -96,7 +96,8 @@ def test_answers_are_kept_and_saved_as_the_table(check, page, tmp_path):
         soundfile.info(check / table["sound"][3]).duration, abs=0.01
     )
     picture, window = (
-        page.find_element(By.ID, name).rect for name in ("picture", "window")
+        page.find_element(By.CSS_SELECTOR, f"#picture {part}").rect
+        for part in ("img", ".window")
     )
     assert picture["x"] < window["x"] < picture["x"] + picture["width"]
     name = f"{tmp_path.name}-3-answers.csv"
@@ -136,12 +137,14 @@ def test_only_the_mark_is_played_and_that_of_the_surest_of_the_class(check, page
     page.get((check / "index.html").as_uri())
     table = pd.read_csv(check / TABLE)
     surest = table.loc[table[table["label"] == "dog"]["score"].idxmax()]
+    reference = page.find_element(By.ID, "reference")
     for place, row in enumerate(table.to_dict("records")):
         for key, sound in (("m", row), ("c", surest)):
             if row["label"] == "dog" and place:
                 press(page, key)
                 source, end = page.execute_script(PLAYED)
                 assert source.endswith(quote(sound["sound"]))
+                assert reference.is_displayed() == (key == "c")
                 marked = sound["end"] - max(0, sound["start"] - 1)
                 assert marked <= end < marked + 0.2
         press(page, "y")
