@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,10 +48,15 @@ from featurestack.storage.csv_files import (
     parse_csv,
     read_text,
 )
+from featurestack.storage.files import hash_of
 from featurestack.storage.own_files import DETECTED, OwnFiles
 
 EVENTS_FILE = "events.csv"
 OF_PREDICT = "File Offset (s)", "Score"  # the column of labels is between them there
+# The last column of predict's tables. All its cells are `check_mark`, so that a change
+# by any program is seen; NOTHING_FOUND is the column of a table without a detection.
+CHECKED, NOTHING_FOUND = "Checked", "Not checked"
+UNCHECKED = "tables as predict wrote them"
 # its columns: frequencies in Hz, and the column of the label in its table
 MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -73,6 +79,7 @@ COLUMNS = {
     ),
     "low": "lowfreq lowfrequency freqlow minfreq fmin low",
     "high": "highfreq highfrequency freqhigh maxfreq fmax high",
+    "checked": "checked",
 }
 # a unit at the end of a header, in brackets or after a blank or _
 UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
@@ -95,6 +102,13 @@ class Annotations:
     # recordings that have a table, or a row in one, even without an event
     annotated: frozenset[str]
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
+
+
+class Rows(NamedTuple):
+    """The content of one table."""
+
+    rows: pd.DataFrame  # ROWS
+    unchecked: bool = False  # whether it is as predict wrote it
 
 
 class UnknownTable(RequestError):
@@ -165,18 +179,23 @@ def read_events(
     known = Recordings(recordings)
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
     annotated = set[str]()
-    for name, path in paths.items():
+    for name, path in [*paths.items()]:
         own = known.of_table(path, name)
         if not own and len(paths) == len(recordings) == 1:
             (own,) = recordings
             taken = "a table of another name, taken for the only recording"
             noted[taken][f"{name} for {own}"] = None
         try:
-            rows = read_rows(path, options, usual)
+            rows, unchecked = read_rows(path, options, usual)
         except UnknownTable:
             if own or len(paths) == 1:
                 raise
-            rows = parts[0]  # any other file of the folder
+            rows, unchecked = Rows(parts[0])  # any other file of the folder
+        if unchecked:
+            noted[UNCHECKED + ", left out" * tables.is_dir()][name] = None
+            if tables.is_dir():
+                del paths[name]
+                continue
         if not own and not rows["file"].any():
             noted["tables that fit no recording"][name] = None
             continue
@@ -189,6 +208,12 @@ def read_events(
         noted[ABSENT] |= dict.fromkeys(missing)
         annotated |= {own, *files} - {""}
         parts.append(rows.assign(file=files)[[file != "" for file in files]])
+    if not paths:
+        raise RequestError(
+            f"TABLES={tables} holds no table of annotations: expected files in"
+            f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them;"
+            f" write yes into the column {CHECKED} of those that are right"
+        )
     if not annotated:
         first = next(iter(paths))
         wanted = next(iter(noted[ABSENT]), "no recording")
@@ -256,43 +281,35 @@ def events_in(
 
 
 def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
-    """The tables of TABLES=, by their names below it. Those that predict wrote and
-    nobody corrected are named, and left out of a folder that has others too.
+    """The tables of TABLES=, by their names below it; all that predict wrote in a
+    folder below it, and nobody corrected, is left out and named.
     """
     paths = {tables.name: tables}
     if tables.is_dir():
         names = files_below(tables)
         names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
         paths = {name: tables / name for name in names}
-    within = [record.parent for record in tables.rglob(DETECTED)]
-    remark = "tables as predict wrote them" + (", left out" if within else "")
-    for folder in within or tables.parents:
-        own = OwnFiles(folder, DETECTED)
-        unchanged = [folder / name for name in filter(own.is_own, own.hashes)]
+    for record in tables.rglob(DETECTED):
+        own = OwnFiles(record.parent, DETECTED)
+        unchanged = [own.folder / name for name in filter(own.is_own, own.hashes)]
         for name in [name for name, path in paths.items() if path in unchanged]:
-            noted[remark][name] = None
-            if within:
-                del paths[name]
+            noted[f"{UNCHECKED}, left out"][name] = None
+            del paths[name]
     if not tables.exists():
         hint = beside_hint(tables, DATASET_TABLES)
         raise RequestError(f"TABLES={tables} does not exist{hint}")
-    if not paths:
-        raise RequestError(
-            f"TABLES={tables} holds no table of annotations: expected files in"
-            f" {', '.join(DATASET_TABLES)}, and not only detections by predict"
-        )
     return paths
 
 
-def read_rows(path: Path, options: LabelOptions, usual: str) -> pd.DataFrame:
-    """ROWS of a table in any known format."""
+def read_rows(path: Path, options: LabelOptions, usual: str) -> Rows:
+    """The rows of a table in any known format."""
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
     if cell_number(first.partition("\t")[0]) is not None:
-        return label_track(path, text)
+        return Rows(label_track(path, text))
     if text.strip():
         return table_rows(path, text, options, usual)
-    return pd.DataFrame(columns=[*ROWS])
+    return Rows(pd.DataFrame(columns=[*ROWS]))
 
 
 def seconds_of(where: str, column: str, text: str) -> float:
@@ -331,9 +348,15 @@ def label_track(path: Path, text: str) -> pd.DataFrame:
     return pd.DataFrame(rows.values(), [*rows], [*ROWS])
 
 
-def table_rows(
-    path: Path, text: str, options: LabelOptions, usual: str
-) -> pd.DataFrame:
+def check_mark(rows: pd.DataFrame) -> str:
+    """The cells of CHECKED in a table with these rows (start, end, label)."""
+    times = rows[["start", "end"]].map("{:.4f}".format)
+    events = {*zip(times["start"], times["end"], rows["label"])}  # Raven has two views
+    text = "\n".join(map("\t".join, sorted(events)))
+    return f"no {hash_of(text.encode())[:8]}"
+
+
+def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
     of = find_columns(path, list(table), options.column, usual)
@@ -364,7 +387,10 @@ def table_rows(
         rows[role] = (rows[role] + moved).round(DIGITS)
     for role in ("low", "high"):
         rows[role] = rows[role].map(frequency)
-    return rows.assign(column=of["label"])[[*ROWS]]
+    found = rows.assign(column=of["label"])[[*ROWS]]
+    marks = rows["checked"].unique()
+    empty = rows.empty and NOTHING_FOUND in table
+    return Rows(found, empty or [*marks] == [check_mark(rows)])
 
 
 def plain_name(header: str) -> tuple[str, float]:
@@ -401,8 +427,9 @@ def find_columns(
         )
     if usual in header:
         of["label"] = usual
-    elif (*header[-3:-2], *header[-1:]) == OF_PREDICT:
-        of["label"] = header[-2]
+    for before, name, after in zip(header, header[1:], header[2:]):
+        if (before, after) == OF_PREDICT and usual not in header:
+            of["label"] = name
     return {**of, "label": column or of["label"]}
 
 

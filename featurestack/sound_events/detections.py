@@ -1,7 +1,7 @@
 """Detections in new recordings: `make predict` with a run of events, or
 `fs.detections(...)`.
 
-    detections.csv              file, start, end, label, score
+    detections.csv              file, start, end, label, score, checked
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; only a
         header if it has no detection. The column of labels is called as in the
         annotation tables; boxes have the median frequencies of the class's marks
@@ -38,7 +38,13 @@ from featurestack.predict.command import tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions, class_thresholds
-from featurestack.sound_events.annotations import Annotations, read_events
+from featurestack.sound_events.annotations import (
+    CHECKED,
+    NOTHING_FOUND,
+    Annotations,
+    check_mark,
+    read_events,
+)
 from featurestack.sound_events.check import (
     precision_above,
     read_checked,
@@ -247,7 +253,8 @@ def detection_tables(
     """Name of each table of detections (COLUMNS) -> its content; boxes of unknown
     frequencies end at `top` (Hz).
     """
-    tables = {"detections.csv": detections.to_csv(index=False, lineterminator="\n")}
+    every = detections.assign(**{CHECKED.lower(): check_mark(detections)})
+    tables = {"detections.csv": every.to_csv(index=False, lineterminator="\n")}
     column = next(iter(rules.values())).column
     for name in seconds:
         own = detections[detections["file"] == name]
@@ -266,6 +273,7 @@ def detection_tables(
                 "File Offset (s)": own["start"],
                 column: own["label"],
                 "Score": own["score"],
+                CHECKED if len(own) else NOTHING_FOUND: check_mark(own),
             }
         )
         base = f"{Path(name).name}.Table.1.selections.txt"

@@ -11,7 +11,11 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.sound_events.annotations import read_marks, stored_marks
+from featurestack.sound_events.annotations import (
+    check_mark,
+    read_marks,
+    stored_marks,
+)
 from featurestack.sound_events.dataset import (
     cut_blocks,
     cut_pieces,
@@ -123,7 +127,8 @@ def test_a_single_recording_is_trained_and_tested_in_blocks(tmp_path, capsys):
 def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     table = write_recordings(tmp_path, recordings=2)
     table[table["file"] == "r0.wav"].to_csv(tmp_path / "audio" / "r0.csv", index=False)
-    detections = table.assign(score=0.9).to_csv(index=False)
+    marked = table.assign(score=0.9, checked=check_mark(table))
+    detections = marked.to_csv(index=False)
     write_detection_tables(tmp_path / "audio", {"detections.csv": detections})
     given = options(tmp_path, tables=tmp_path / "audio")
     make_events(given)
@@ -131,7 +136,7 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     assert "as predict wrote them, left out: 1, the first detections.csv" in out
     assert "left out, no table: 1 recording, r1.wav" in out
     (tmp_path / "audio" / "r0.csv").unlink()
-    with refused("holds no table of annotations: .* not only detections by predict"):
+    with refused("holds no table of annotations: .* not only tables as predict wrote"):
         make_events(given)
     # whoever names them, or has corrected them, has them read
     make_events(options(tmp_path, tables=tmp_path / "audio/detections.csv", name="b"))

@@ -33,12 +33,20 @@ def write(folder, names, labels, others=(), rule=RULE):
     return detections, seconds
 
 
+def checked(folder):
+    """A folder of tables without fault, each marked as checked."""
+    for table in folder.rglob("*.txt"):
+        text = table.read_text().replace("Not checked", "Checked")
+        table.write_text(text.replace("\tno ", "\tyes ", 1))
+    return folder
+
+
 def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
     detections, seconds = write(tmp_path, NAMES, LABELS)
     read = pd.read_csv(tmp_path / "detections.csv", keep_default_na=False)
-    pd.testing.assert_frame_equal(read, detections)
+    pd.testing.assert_frame_equal(read.drop(columns="checked"), detections)
     events = detections.sort_values("file")[[*EVENT_COLUMNS]].to_numpy().tolist()
-    for table in ("detections.csv", "raven"):
+    for table in ("detections.csv", checked(tmp_path / "raven")):
         read = read_events(tmp_path / table, seconds).events[[*EVENT_COLUMNS]]
         assert read.to_numpy().tolist() == events, table
 
@@ -46,7 +54,7 @@ def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
 def test_the_column_of_the_marks_is_known_in_their_own_and_in_other_tables(tmp_path):
     rule = replace(RULE, column="caller")
     write(tmp_path, ["a.wav"], ["x"], others=["b.wav"], rule=rule)
-    read = read_events(tmp_path / "raven", {"a.wav": 10.0, "b.wav": 10.0})
+    read = read_events(checked(tmp_path / "raven"), {"a.wav": 10.0, "b.wav": 10.0})
     assert read.annotated == {"a.wav", "b.wav"}
     marks = ["label", "low", "high", "column"]
     assert read.events[marks].values.tolist() == [["x", 800, 4000, "caller"]]
@@ -69,10 +77,40 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     capsys.readouterr()
     for names in (["a.wav", "b.wav"], ["b.wav"]):
         write(tmp_path, names, ["new"] * len(names))
-        assert events_of(tmp_path / "raven") == ["corrected", "new"]
+        assert events_of(tmp_path / "raven") == ["corrected"]
     assert f"{corrected.name}: kept" in capsys.readouterr().err
     assert (tmp_path / "scores.csv").read_text() == "mine"
     assert (tmp_path / "detections.csv").read_text() == "and mine"
+
+
+def saved_by_raven(table):
+    rows = pd.read_csv(table, sep="\t")
+    twice = pd.concat([rows.assign(View="Waveform 1"), rows])
+    twice.to_csv(table, sep="\t", index=False, float_format="%.9f")
+
+
+def test_tables_as_predict_wrote_them_are_no_annotations_wherever_they_lie(tmp_path):
+    write(tmp_path / "out", ["a.wav"], ["x"], others=["b.wav"])
+    tables = (tmp_path / "out" / "raven").rename(tmp_path / "tables")
+    (tmp_path / "out" / "detections.csv").rename(tables / "all.csv")
+    first, second = sorted(tables.glob("*.txt"))
+    saved_by_raven(first)
+    with refused("no table of annotations: .* write yes into the column Checked"):
+        events_of(tables)
+    notes = read_events(second, {"b.wav": 10.0}).notes
+    assert f"tables as predict wrote them: 1, the first {second.name}" in notes
+    (tables / "b.txt").write_text("1\t2\tdog\n")
+    read = read_events(tables, {"a.wav": 10.0, "b.wav": 10.0})
+    assert read.annotated == {"b.wav"} and read.events["label"].tolist() == ["dog"]
+    said = "tables as predict wrote them, left out: 3, the first a.wav.Table.1"
+    assert any(note.startswith(said) for note in read.notes)
+    for before, after in (("0.75", "0.7"), ("\tx\t", "\ty\t"), ("no ", "yes ")):
+        text = first.read_text()
+        first.write_text(text.replace(before, after))
+        assert read_events(first, {"a.wav": 10.0}).notes == ()
+        first.write_text(text)
+    first.write_text(first.read_text().split("\n")[0])  # all were false alarms
+    assert "a.wav" in read_events(tables, {"a.wav": 10.0, "b.wav": 10.0}).annotated
 
 
 def test_the_tables_of_other_recordings_are_not_replaced(tmp_path):
@@ -89,5 +127,5 @@ def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path):
     write_detection_tables(tmp_path, {"counts.csv": "c"})
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
-    assert events_of(tmp_path / "raven") == ["z"]
+    assert events_of(checked(tmp_path / "raven")) == ["z"]
     assert not (tmp_path / "scores.csv").exists()
