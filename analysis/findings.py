@@ -98,6 +98,7 @@ class Findings:
     new_values: Attributes | None
     main: Ranking | None
     ranked: Sequence[Ranked]  # the main ranking in its order
+    trained: Sequence[Run]  # its runs that were trained, and those of a choice in it
     others: Sequence[Ranked]  # configurations outside the main ranking
     tables: Mapping[str, pd.DataFrame]  # those of one run may be empty
     groups: str  # the dataset's word for a group, '' for a source recording
@@ -209,6 +210,9 @@ def findings(
     main = sets[0] if sets else None
     ranked = ranked_in(main) if main else []
     others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
+    shown = main.runs if main else ()
+    chosen = {name for run in shown if run.choice for name in run.choice.runs}
+    behind = [run for run in runs if run.name in chosen and run not in shown]
     apart = []
     for own in others:
         why = f"other {own.reason} than {ranked[0].name}"
@@ -235,6 +239,7 @@ def findings(
         new_values=evidence.grave("price"),
         main=main,
         ranked=ranked,
+        trained=[run for run in (*shown, *behind) if run.trained],
         others=others,
         tables=tables_of(main, [*ranked, *others], gains, reports) if main else {},
         groups=cache.groups if cache else "",

@@ -26,12 +26,16 @@ from featurestack.analysis.tables import format_p
 from featurestack.commandline import quantities
 from featurestack.features_cache.cache import Cache
 from featurestack.scores.metrics import Estimate
+from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 UNKNOWN = "–"
 # a sign that a line may end with: figures as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
 # the sentences that templates place
-PLACED = "headline protocol features sure combine classes verdict media method tested"
+PLACED = (
+    "headline features sure combine classes verdict media numbers method tested models"
+    " software"
+)
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
@@ -153,6 +157,7 @@ def environment() -> jinja2.Environment:
         **{name: getattr(sentences, name) for name in PLACED.split()},
         "known": pd.notna,
         "imprint": imprint,
+        "DIFFERENCE_INTERVAL": DIFFERENCE_INTERVAL,
         "FIRST_ROWS": FIRST_ROWS,
         "CELLS": CELLS,
         "WARNINGS": WARNINGS,

@@ -4,24 +4,37 @@ text, which the page, the terminal and the LaTeX document share.
 Templates place them. A sentence that is not needed is empty.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking, setting
+from featurestack.analysis.runs import Run, differing_options
+from featurestack.commandline import VERSION
 from featurestack.commandline.quantities import (
     counted,
+    either,
     is_or_are,
     listed,
     percent,
     plural,
     points,
 )
+from featurestack.results.training_options import DECAY
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import FAMILY_LEVEL, FEWEST_RECORDINGS
+from featurestack.scores.significance import (
+    DIFFERENCE_INTERVAL,
+    FAMILY_LEVEL,
+    FEWEST_RECORDINGS,
+)
 
 PERFECT = 0.9995  # a perfect order with a lower score is said
+OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
+NORMS = {
+    "row": "input standardised row by row over the training clips",
+    "feature": "input standardised feature by feature over the training clips",
+}
 
 
 def ranking_of(f: Findings) -> Ranking:
@@ -55,11 +68,12 @@ def verdict(f: Findings, own: Ranked) -> str:
 # ---- the headline
 
 
-def headline(f: Findings) -> str:
+def headline(f: Findings, *, advised: bool = True) -> str:
     """What was counted, of how many clips, by what protocol; or why nothing was.
 
     `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly (95
-    % interval 91.0 to 97.3), the highest of 6 configurations.`
+    % interval 91.0 to 97.3), the highest of 6 configurations.` If not `advised`, `mel
+    with linear had the highest accuracy of 6 configurations. Cross-validation …`
     """
     if f.state == "none":
         # if only the cache is damaged, its line says so
@@ -68,7 +82,7 @@ def headline(f: Findings) -> str:
             return "No run has been trained yet."
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
-    texts = [advice(f), reached(f)]
+    texts = [advice(f, given=advised), reached(f, ranked=advised)]
     if f.choice and f.state != "chance":
         texts.reverse()  # the procedure has the score, and recommends a set
     if f.new_values:
@@ -83,8 +97,8 @@ def headline(f: Findings) -> str:
     return " ".join(texts)
 
 
-def advice(f: Findings) -> str:
-    """`Use mel with linear.`, or why there is none.
+def advice(f: Findings, *, given: bool = True) -> str:
+    """`Use mel with linear.`, or why there is none; the result if none is `given`.
 
     `Recommended: mel with ridge; 3 of 5 folds chose exactly this set.` of a choice.
     """
@@ -113,11 +127,14 @@ def advice(f: Findings) -> str:
         folds = counted(len(f.choice.sets), "fold")
         agreeing = f.choice.agreeing or "none"
         return f"Recommended: {use}; {agreeing} of {folds} chose exactly this set."
+    if not given and f.state != "one":
+        of = counted(len(f.ranked), "configuration")
+        return f"{use} had the highest {f.score} of {of}."
     return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {use}."
 
 
-def reached(f: Findings) -> str:
-    """The best score, its interval, and that it is the highest of several."""
+def reached(f: Findings, *, ranked: bool = True) -> str:
+    """The best score, its interval, and its place if it is `ranked`."""
     score, main = f.best.score, ranking_of(f)
     sure = f"too few {plural(f.group)} for an interval"
     if score.bounded:
@@ -128,7 +145,7 @@ def reached(f: Findings) -> str:
     perfect = main.metric.perfect(main.best)
     if perfect < PERFECT:
         text += f", where a perfect order gets {percent(perfect)} %"
-    if len(f.ranked) > 1:
+    if ranked and len(f.ranked) > 1:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
@@ -176,8 +193,8 @@ def printed(f: Findings) -> str:
 def tables_of_predictions(f: Findings) -> list[str]:
     """A sentence for each table of predictions that has other runs beside it.
 
-    `svc: 82.0 % (77.0 to 86.0), clearly worse than mel-ridge, -4.5 points (-8.7 to
-    -0.4)`.
+    `svc: 82.0 % (77.0 to 86.0), clearly worse than mel-ridge, −4.5 points (97.5 %
+    interval −8.7 to −0.4)`.
     """
     texts = []
     for own in f.every if len(f.every) > 1 else ():
@@ -256,10 +273,11 @@ def sure_of_several(f: Findings) -> str:
 
 
 def by_points(f: Findings, difference: Estimate) -> str:
-    """`+2.1 points (+1.0 to +3.2)`."""
+    """`+2.1 points (97.5 % interval +1.0 to +3.2)`."""
     ends = f"too few {plural(f.group)} for an interval"
     if difference.bounded:
-        ends = f"{points(difference.low)} to {points(difference.high)}"
+        low, high = points(difference.low), points(difference.high)
+        ends = f"{DIFFERENCE_INTERVAL} {low} to {high}"
     return f"{points(difference.value)} points ({ends})"
 
 
@@ -369,18 +387,15 @@ def chance(f: Findings) -> str:
     return f"{text}."
 
 
-def method(f: Findings) -> str:
-    """The meaning of the score, its interval, and chance."""
+def numbers(f: Findings) -> str:
+    """The meaning of the score, of what follows ±, and of intervals."""
     main = ranking_of(f)
     metric = main.metric
     texts = [f"{metric.heading} is {metric.meaning}."]
     if metric.pooled:
-        texts.append(
-            f"SD is over the folds’ own {metric.title}. Runs are compared by jackknife"
-            f" values of {metric.title} by {f.unit}."
-        )
+        texts.append(f"± is the standard deviation of the folds’ own {metric.title}.")
     elif len(main.folds) > 1:
-        texts.append(f"SD is the standard deviation over {folds(f)}.")
+        texts.append(f"± is the standard deviation over {folds(f)}.")
     if any(len(run.seeds) > 1 for run in f.runs):
         texts.append("Seeds are averaged.")
     texts.append(
@@ -388,15 +403,29 @@ def method(f: Findings) -> str:
         f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
         " variation between trainings."
     )
+    if tested(f):
+        texts.append(
+            f"The {DIFFERENCE_INTERVAL} of a difference holds every value that the"
+            " corrected sign-flip test does not reject."
+        )
+    return " ".join(texts)
+
+
+def method(f: Findings) -> str:
+    """The meaning of the numbers, the split, and chance."""
+    main = ranking_of(f)
+    texts = [numbers(f)]
     imported = [run.name for run in main.runs if run.imported]
     if imported:
-        which = f"which {plural(f.group)} {listed(imported)} was trained on"
-        texts.append(f"The tables of predictions do not say {which}.")
-    else:
+        which = f"which {plural(f.group)} were used to train {listed(imported)}"
+        texts.append(f"No table of predictions says {which}.")
+    if len(imported) < len(main.runs):
         known = "" if f.groups else ", as the dataset groups them,"
-        clips = plural(metric.noun).capitalize()
+        clips = plural(main.metric.noun).capitalize()
+        others = " of the other runs" if imported else ""
         texts.append(
-            f"{clips} of one {f.group}{known} are never in both training and test."
+            f"{clips} of one {f.group}{known} are never in both training and"
+            f" test{others}."
         )
     return " ".join([*texts, chance(f)])
 
@@ -405,15 +434,100 @@ def tested(f: Findings) -> str:
     """The comparison of configurations, and when a difference is clear."""
     if len(f.ranked) < 2 or f.state == "untested":
         return ""
-    text = (
-        "Each configuration is compared with the best by a sign-flip test, paired by"
-        f" {f.unit}"
-    )
+    text = "Each configuration is compared with the best by a sign-flip test"
+    if f.main and f.main.metric.pooled:
+        text += f" of jackknife values of {f.score}"
+    text += f", paired by {f.unit}"
     if len(f.ranked) > 2:
-        text += f" and corrected for all {len(f.ranked) - 1} comparisons"
+        text += (
+            f" and corrected for all {len(f.ranked) - 1} comparisons and for the"
+            " selection of the best (model confidence set; Hansen, Lunde and Nason"
+            " 2011)"
+        )
+    if len(f.gains) > 1:
+        text += (
+            f". The {len(f.gains)} ablations have the same test, corrected for all of"
+            " them (step-down maxT; Westfall and Young 1993)"
+        )
     return (
-        f"{text}. The intervals of differences come from the same test; the interval of"
-        f" each {f.score} is not corrected. A difference is clear if p is below"
-        f" {FAMILY_LEVEL}, so that these comparisons and those under “Ablations”"
-        " together make a false claim in at most 5 % of reports."
+        f"{text}. A difference is clear if p is below {FAMILY_LEVEL}, so that the"
+        " comparisons with the best and the ablations together make a false claim in at"
+        f" most 5 % of reports. The interval of a difference counts two more"
+        " recordings, a gain and a loss (Bonett and Price 2012); the interval of each"
+        f" {f.score} is not corrected."
     )
+
+
+# ---- how the runs were made
+
+
+def models(f: Findings) -> dict[str, str]:
+    """Model -> what it is and how the runs of it were trained."""
+    by_model: dict[str, list[Run]] = {}
+    for run in f.trained:
+        by_model.setdefault(run.model, []).append(run)
+    texts = {model: trained_model(runs) for model, runs in by_model.items()}
+    return {model: text for model, text in texts.items() if text}
+
+
+def trained_model(runs: Sequence[Run]) -> str:
+    """A model, the settings that its runs share, and those in which they differ."""
+    config, training = runs[0].config, runs[0].config.options
+    differing = set().union(*(differing_options(runs[0], run) for run in runs))
+    differing -= {"features"}
+    sizes = sorted({run.config.parameters for run in runs if run.config.parameters})
+    ends = dict.fromkeys(f"{size:,}" for size in sizes[:1] + sizes[-1:])
+    shared: dict[str, str] = {}
+    if not config.exact:
+        shared["size"] = f"{' to '.join(ends)} parameters" if sizes else ""
+        shared["norm"] = NORMS.get(training.norm, "")
+        shared["grid"] = " or ".join(filter(None, dict.fromkeys(map(grid_of, runs))))
+    shared["padding"] = "without padding" if training.padding == "drop" else ""
+    shared["balance"] = "rare classes weigh more" if training.balance == "loss" else ""
+    if not config.exact and config.made_by == "train":
+        decay = f"weight decay {DECAY[training.optimizer]:g}"
+        shared |= {
+            "optimizer": f"{OPTIMISERS[training.optimizer]}, {decay}",
+            "lr": f"learning rate {training.resolved_lr:g}",
+            "schedule": f"{training.schedule} schedule",
+            "batch": f"batches of {training.batch}",
+            "epochs": f"{training.epochs} epochs",
+            "smoothing": "label smoothing 0.1",
+            "augment": f"augmentation {training.augment or 'none'}",
+        }
+        for key in ("warmup", "clip", "patience"):
+            if value := getattr(training, key):
+                shared[key] = f"{key} {value:g}"
+    said = [text for key, text in shared.items() if text and key not in differing]
+    texts = [config.model_summary.rstrip("."), ", ".join(said)]
+    unlike = []
+    for key in sorted(differing):
+        sets: dict[str, list[str]] = {}
+        for run in runs:
+            sets.setdefault(run.option_text(key), []).append(run.features)
+        each = [f"{value} ({listed(names)})" for value, names in sets.items()]
+        unlike.append(f"{key} {' or '.join(each)}")
+    texts.append("differing between rows: " * bool(unlike) + ", ".join(unlike))
+    return "; ".join(filter(None, texts))
+
+
+def grid_of(run: Run) -> str:
+    """The size of a network's input, in words."""
+    rows = sorted({channel.rows for channel in run.config.channels})
+    height, _, width = run.config.input_grid.partition("x")
+    if height != "1":
+        return f"input resized to {height} rows and {width} frames"
+    if width != "1" and rows[-1:] > [1]:
+        return f"input of all rows ({either([*map(str, rows)])}) and {width} frames"
+    return ""
+
+
+def software(f: Findings) -> str:
+    """The versions of this program and of what trained the runs, and the processors."""
+    configs = [run.config for run in f.trained]
+    versions = [own.versions.items() for own in configs]
+    texts = [f"{name} {number}" for own in versions for name, number in own]
+    machines = [own.machine for own in configs if own.machine]
+    texts += [machine.gpu or machine.processor for machine in machines]
+    texts += [own.computed.precision for own in configs if own.computed]
+    return ", ".join(dict.fromkeys([f"featurestack {VERSION}", *filter(None, texts)]))

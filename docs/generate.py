@@ -30,6 +30,7 @@ from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS
+from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 ROOT = Path(__file__).resolve().parent.parent
 # a clip with pitch, with rhythm, of noise
@@ -285,8 +286,8 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "macro_f1": "mean F1 of the classes",
             "log_loss": "mean negative logarithm of the true class's probability",
             "difference": "to the best configuration, below 0 if worse",
-            "difference_low": SCORES["low"],
-            "difference_high": SCORES["high"],
+            "difference_low": f"lower end of its {DIFFERENCE_INTERVAL}",
+            "difference_high": f"upper end of its {DIFFERENCE_INTERVAL}",
             "error": "its standard error by recording, not corrected",
             "p": "corrected for all comparisons",
             "verdict": "best, tied, clearly worse, not compared",

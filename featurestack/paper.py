@@ -1,8 +1,8 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded
 to Overleaf, its main table for another document, and a paragraph of methods.
 
-The folder holds main.tex (from the template document.tex), a report of about two pages
-with one table and at most four figures, these figures and references.bib. pdfLaTeX
+The folder holds main.tex (from the template document.tex), a report with one table and
+at most four figures, these figures and references.bib. pdfLaTeX
 compiles it; class names in other scripts than Latin need XeLaTeX.
 """
 
@@ -15,7 +15,6 @@ from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.commandline import VERSION
 from featurestack.features_cache.cache import Cache
-from featurestack.results.training_options import DECAY
 from featurestack.storage.own_files import OwnFiles
 
 TEMPLATES = Path(page.__file__).parent / "templates" / "paper"
@@ -36,6 +35,12 @@ WORKS = (
     ("yamnet", "YAMNet", "yamnet"),
     ("model=speech", "a network of spoken keywords", "speech"),
 )
+# words that cite a work -> its key
+CITED = {
+    "Hansen, Lunde and Nason 2011": "hansen2011",
+    "Westfall and Young 1993": "westfall1993",
+    "Bonett and Price 2012": "bonett2012",
+}
 
 LATEX_ESCAPES = str.maketrans(
     {
@@ -47,6 +52,7 @@ LATEX_ESCAPES = str.maketrans(
         ">": r"\textgreater{}",
         "→": r"$\rightarrow$",
         "−": "$-$",
+        "±": r"$\pm$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         # At the beginning of a row, TeX would read these as options of the line break
@@ -61,34 +67,36 @@ LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
 def cited_works(found: Findings, published: str) -> dict[str, str]:
     """The works that the runs use -> the key of the paper."""
     works = {"the dataset ESC-50": "piczak2015esc"} if published else {}
-    if any(run.trained for run in found.runs):
+    if found.trained:
         works["librosa"] = "librosa"
     used = " ".join(
         f"{run.features} {run.model} {run.option_text('weights')}".lower()
-        for run in found.runs
+        for run in (*found.runs, *found.trained)
     )
     return works | {name: key for word, name, key in WORKS if word in used}
 
 
 def latex_text(text: str) -> str:
-    """The text escaped for LaTeX; long feature sets may break."""
+    """The text escaped for LaTeX, with citations; long feature sets may break."""
     words = []
     for word in text.split(" "):
         escaped = word.translate(LATEX_ESCAPES)
         if len(word) > LONG_WORD:
             escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
         words.append(escaped)
-    return " ".join(words)
+    text = " ".join(words)
+    for cited, key in CITED.items():
+        text = text.replace(cited, rf"{cited}~\cite{{{key}}}")
+    return text
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
-    """A paragraph about the best run and how it was trained and tested."""
+    """A paragraph on how the runs of the main table were trained and tested."""
     seconds: list[float] = []
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-    given = {"f": found, "seconds": seconds, "version": VERSION, "decay": DECAY}
-    text = page.render("paper/methods.txt", **given)
+    text = page.render("paper/methods.txt", f=found, seconds=seconds)
     return " ".join(text.split())
 
 

@@ -257,7 +257,7 @@ def test_a_table_is_compared_with_the_runs_of_its_dataset(tmp_path):
     assert report.remarks[-1].startswith("other: 100.0 % (")
     table = pd.read_csv(report.page.parent / "tables" / "comparison.csv")
     assert table["run"].tolist()[0] == "other" and len(table) == 3
-    assert "tables of predictions do not say which" in report.page.read_text()
+    assert "No table of predictions says which" in report.page.read_text()
 
 
 # ---- arrays

@@ -82,7 +82,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         joined_from=plan.joined_from,
         own_code=tuple(DEFINING),
         code=model.code,
-        model_summary=model.summary,
+        model_summary=model.description,
         exact=not model.kind.in_steps,
         input_grid=f"{rows}x{frames}",
         folds=tuple(plan.folds),

@@ -29,11 +29,12 @@ from featurestack.analysis.figures import (
     shorten,
 )
 from featurestack.scores.metrics import largest_first
+from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 
 @figure(
-    "Difference with its interval, corrected for all pairs; hollow: no clear"
-    " difference",
+    f"Difference with its {DIFFERENCE_INTERVAL}, corrected for all pairs; hollow: no"
+    " clear difference",
     row_height("intervals", 0.7, 0.2),
 )
 def draw_intervals(
@@ -71,9 +72,9 @@ def draw_intervals(
 
 
 @figure(
-    "Accuracy of each configuration with its 95 % interval, by bootstrap over source"
-    " recordings; hollow: no clear difference from the best; dashed: chance, where the"
-    " axis reaches it",
+    "Accuracy of each configuration with its 95 % interval, Wilson’s with the standard"
+    " error of a bootstrap over source recordings; hollow: no clear difference from the"
+    " best; dashed: chance, where the axis reaches it",
     row_height("intervals", 0.7, 0.2),
 )
 def draw_accuracy_by_set(

@@ -26,6 +26,7 @@ from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import Choice
 from featurestack.scores.metrics import Estimate
+from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
@@ -140,7 +141,7 @@ def singles(features: pd.DataFrame, metric: str) -> str:
     difference = f"{points(second.difference)} points"
     if second.difference_low == second.difference_low:  # not NaN
         low, high = points(second.difference_low), points(second.difference_high)
-        difference += f" ({low} to {high})"
+        difference += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
     clear = "a clear" if second.verdict == "worse" else "no clear"
     return (
         f"{sentence} {second.feature} compared with {best.feature}: {difference},"
@@ -152,7 +153,9 @@ def alone_or_together(config: Choice, metric: str) -> str:
     """Whether the chosen sets beat single features that are chosen in the same way."""
     found: Any = config.together
     difference, low, high = (found.get(name) for name in DIFFERENCE)
-    interval = "" if low is None else f" ({points(low)} to {points(high)})"
+    interval = ""
+    if low is not None:
+        interval = f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
     return (
         f"By ridge, the chosen sets reach {percent(found['together'])} % {metric}, and"
         f" single features chosen in the same way {percent(found['alone'])} %:"

@@ -38,6 +38,7 @@ from featurestack.results.config import Plain, digest, read_config
 from featurestack.results.run_folder import damage_named
 from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import (
+    DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     recording_sums,
     sign_flip_tests,
@@ -320,7 +321,7 @@ def importance_summary(measured: Importance) -> str:
         "lost without it",
         f"added to {base_of(measured.features)}",
     )
-    unit = "points with 95 % intervals"
+    unit = f"points with the {DIFFERENCE_INTERVAL} of each"
     if tests["low"].isna().all():
         unit = "points; too few recordings for intervals"
     legend = (

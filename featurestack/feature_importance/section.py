@@ -29,6 +29,7 @@ from featurestack.feature_importance.importance import (
 )
 from featurestack.results.config import digest
 from featurestack.scores.metrics import largest_first
+from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
@@ -126,8 +127,8 @@ def points_or_dot(value: float) -> str:
 
 
 @figure(
-    "Points of the score that are lost without each feature, with their intervals;"
-    " hollow: no clear loss",
+    "Points of the score that are lost without each feature, with the"
+    f" {DIFFERENCE_INTERVAL}; hollow: no clear loss",
     row_height("intervals", 0.7, 0.2),
 )
 def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
@@ -191,11 +192,13 @@ def smaller_set(table: pd.DataFrame, features: str) -> str:
     if not good:
         return f"No smaller set is shown to be as good as {every}."
     row = good[0]
-    lost = f"{unsigned(row['lost'])} points ({unsigned(row['low'])} to"
+    lost = (
+        f"{unsigned(row['lost'])} points ({DIFFERENCE_INTERVAL} {unsigned(row['low'])}"
+        f" to {unsigned(row['high'])})"
+    )
     return (
         f"{row['features']} {percent(row['score'])} % is as good as {every}: it loses"
-        f" {lost} {unsigned(row['high'])}), which is within a twentieth of what all"
-        " give above chance."
+        f" {lost}, which is within a twentieth of what all give above chance."
     )
 
 
@@ -207,7 +210,7 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
         return "Without any one of them no loss is clear."
     losses = [
         f"without {row['feature']} {unsigned(row['mean'])} points are lost"
-        f" ({unsigned(row['low'])} to {unsigned(row['high'])})"
+        f" ({DIFFERENCE_INTERVAL} {unsigned(row['low'])} to {unsigned(row['high'])})"
         for row in clear[:NAMED]
     ]
     text = ", ".join(losses)

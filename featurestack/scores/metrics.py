@@ -138,7 +138,7 @@ def by_unit(unit: str) -> str:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share, or a difference of two, with its 95 % interval; NaN is unknown."""
+    """A share, or a difference of two, with its interval; NaN is unknown."""
 
     value: float
     low: float

@@ -157,6 +157,8 @@ def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
+# the interval of a difference, which the test at this level makes
+DIFFERENCE_INTERVAL = f"{100 * (1 - FAMILY_LEVEL):g} % interval"
 DRAWS = 10_000  # patterns of signs
 SIGNS_CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report

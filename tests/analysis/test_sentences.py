@@ -69,9 +69,11 @@ def test_a_gain_is_told_with_every_model(tmp_path):
     sets = [*of_sets(mel=0.6, mel_chroma=0.8), *other]
     told = combine(findings(make_runs(tmp_path, made_clips(400, 10), sets)))
     first, second = told.split("; ")
-    assert first.startswith("Adding chroma to mel: with resnet18 +20.0 points (")
+    assert first.startswith(
+        "Adding chroma to mel: with resnet18 +20.0 points (97.5 % interval +"
+    )
     assert first.endswith(", a clear gain")
-    assert second.startswith("with cnn4 −10.0 points (")
+    assert second.startswith("with cnn4 −10.0 points (97.5 % interval −")
     assert second.endswith(", a clear loss.")
 
 

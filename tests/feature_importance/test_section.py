@@ -22,8 +22,8 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     rows = [smaller("mel", "worse"), smaller("mel+mfcc", "as good")]
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
         "mel+mfcc 93.5 % is as good as all 3 features, by ridge (95.0 %): it loses 1.5"
-        " points (−1.3 to 5.3), which is within a twentieth of what all give above"
-        " chance."
+        " points (97.5 % interval −1.3 to 5.3), which is within a twentieth of what all"
+        " give above chance."
     )
     rows = [smaller("mel", "open")]
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from featurestack.scores.significance import (
+    DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
     LEVEL,
@@ -60,6 +61,16 @@ def test_the_interval_of_few_differences_counts_a_gain_and_a_loss_more():
     few, none = found[:, 1:3]
     assert few == pytest.approx([-0.03, 0.07], abs=0.01)
     assert -0.05 < none[0] < -0.02 and none[0] == pytest.approx(-none[1])
+
+
+def test_the_interval_of_a_difference_has_the_level_of_its_name():
+    """Of one difference and many recordings it is the normal interval of this level."""
+    differences = by_recording((1500, 1500), recordings=4000)
+    ((_, low, high, _),) = family(differences, unit=4000, draws=20_000)
+    error = np.linalg.norm(differences) / 4000
+    level = 2 * stats.norm.cdf((high - low) / 2 / error) - 1
+    assert DIFFERENCE_INTERVAL == "97.5 % interval"
+    assert level == pytest.approx(0.975, abs=0.004)
 
 
 @pytest.mark.parametrize("selected", [False, True])

@@ -57,7 +57,7 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
 def test_methods_are_those_of_events(runs):
     text = methods_text(findings(load_runs(runs[:1])[0]))
     assert re.search(r"\d+ events of 2 classes in 8 recordings .* overlapping p", text)
-    assert "read in all rows (32)" in text and "threshold 0.5" in text
+    assert "input of all rows (32)" in text and "threshold 0.5" in text
     assert "resized" not in text and "bootstrap over 8 recordings" in text
 
 

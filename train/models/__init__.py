@@ -85,6 +85,14 @@ class Architecture:
         return first_sentence(self.builder)
 
     @property
+    def description(self) -> str:
+        """The summary with the value of every option; run.json has it."""
+        chosen = {**self.options, **self.given}
+        texts = [f"{key} = {Path(str(value)).name}" for key, value in chosen.items()]
+        stated = ", ".join(text for text in texts if not text.endswith(" = "))
+        return f"{self.summary.rstrip('.')} ({stated})." if stated else self.summary
+
+    @property
     def own(self) -> bool:
         """Whether the user defined this model."""
         return bool(self.code)
@@ -401,8 +409,8 @@ def mlp(
 def linear(
     channels: int, classes: int, shape: Shape, *, C: float = STRENGTH
 ) -> nn.Module:
-    """Logistic regression on the mean and deviation of each row; the smaller C, the
-    smaller its weights.
+    """Logistic regression on the mean and standard deviation of each row; the smaller
+    C, the smaller its weights.
 
     C: one over the strength of the L2 penalty, as in scikit-learn. A channel
     whose columns are not time enters with all its values.
@@ -414,9 +422,8 @@ def linear(
 
 @model(kind="linear")
 def ridge(channels: int, classes: int, shape: Shape) -> nn.Module:
-    """Kernel ridge regression in closed form, for few numbers and for thousands.
-
-    It chooses its kernel, strength and temperature on the training clips, leaving each
+    """Kernel ridge regression in closed form on the mean and standard deviation of each
+    row; kernel, strength and temperature are chosen on the training clips, leaving each
     recording out.
     """
     from featurestack.train.models.vectors import RidgeNet
