@@ -87,6 +87,7 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 ROWS = ("file", "start", "end", "label", "low", "high", "column")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
+HALF = 0.5  # of the rows: if more begin too late, the unit may be wrong
 LOST = "left out, in the missing part of a recording"
 ABSENT = "recordings that are not in AUDIO=, left out"
 NUMBERS = dict.fromkeys(("start", "end", "low", "high"), float)
@@ -258,6 +259,8 @@ def events_in(
         row = rows[~possible].iloc[0]
         others = int((~possible).sum()) - 1
         more = f"; and {counted(others, 'more such line')}" if others else ""
+        if (start >= seconds).mean() > HALF and not (end > 1000 * seconds).any():
+            more += "; if these are milliseconds, call the columns start_ms,end_ms"
         raise RequestError(
             f"{row['where']}: the event lasts from {row['start']:g} to {row['end']:g}"
             f" s; expected a start and an end, in seconds, within the"

@@ -13,6 +13,7 @@ No torch.
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +55,9 @@ LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
 FEW_EVENTS = 2  # of a label, which may be misspelt
+CLEARLY = 5  # times as many events has the label that a misspelt one may mean
+SEVERAL = 3  # recordings from which on a label in only one of them is remarkable
+DIGIT = re.compile(r"\d")
 MOST_RARE = 5  # lines on such labels
 BLOCKS = 5  # groups of a single recording
 DIGITS = 6  # decimals of seconds: finer than a sample
@@ -279,18 +283,23 @@ def events_summary(
 
 
 def rare_labels(events: pd.DataFrame) -> list[str]:
-    """A line for each label that has few events, or that only one of several recordings
-    has, with a frequent label that resembles it.
+    """A line for each label that has few events, or that only one of SEVERAL recordings
+    has, with a clearly more frequent label that resembles it: note1 is no misspelt
+    note2.
     """
     counts = events.groupby("label")["file"].agg(["size", "nunique"])
-    alone = (counts["nunique"] == 1) & (events["file"].nunique() > 1)
+    several = events["file"].nunique() >= SEVERAL
+    alone = (counts["nunique"] == 1) & several
     rare = (counts["size"] <= FEW_EVENTS) | alone
     lines = []
     for label, size, recordings in counts[rare].itertuples():
         line = (
             f"{label}: {counted(size, 'event')} in {counted(recordings, 'recording')}"
         )
-        meant = closest(label, counts.index[~rare], ALIKE)
+        frequent = several & ~rare & (counts["size"] >= CLEARLY * size)
+        bare = DIGIT.sub("", label)
+        others = [n for n in counts.index[frequent] if DIGIT.sub("", n) != bare]
+        meant = closest(label, others, ALIKE)
         lines.append(f"{line}: misspelt for {meant}?" if meant else line)
     more = len(lines) - MOST_RARE
     others = [f"and {counted(more, 'more label')} like these"] if more > 0 else []

@@ -147,6 +147,11 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
         ),
         ("11\t12\tdog\n", "line 1: the event lasts from 11 to 12 s"),
         ("1\t2\tdog\n1:30\t2\tdog\n", "line 2: the start is '1:30'; expected seconds"),
+        (
+            "start,end,label\n1070,1154,dog\n9,20,dog\n9000,9100,dog\n",
+            "line 2: .*; and 1 more such line; if these are milli.* start_ms,end_ms$",
+        ),
+        ("1\t2\tdog\n2\t3\tdog\n11\t12\tdog\n", r"line 3: .* of dawn\.flac$"),
         ("1\t2\n", "line 1: the event has no label"),
         (
             "Start (frames),End (frames),label\n1,2,dog\n",

@@ -22,6 +22,7 @@ from featurestack.sound_events.dataset import (
     label_pieces,
     make_events,
     piece_length,
+    rare_labels,
 )
 from featurestack.sound_events.detections import write_detection_tables
 from featurestack.sound_events.options import EventsCommand
@@ -106,6 +107,22 @@ def test_a_label_of_few_events_is_named_with_a_frequent_one_like_it(tmp_path, ca
     out = capsys.readouterr().out
     assert "\nhhigh: 1 event in 1 recording: misspelt for high?\n" in out
     assert "low: " not in out
+
+
+def test_labels_that_differ_in_digits_or_are_about_as_frequent_are_not_misspelt():
+    def lines(rare, number, frequent, files=3):
+        labels = [frequent] * 12 + [rare] * number
+        events = pd.DataFrame({"label": labels, "file": "r0"})
+        events.loc[:11, "file"] = [f"r{place % files}" for place in range(12)]
+        return rare_labels(events)
+
+    alone = "in 1 recording"
+    assert lines("notte6", 2, "note6") == [
+        f"notte6: 2 events {alone}: misspelt for note6?"
+    ]
+    assert lines("note8", 2, "note6") == [f"note8: 2 events {alone}"]
+    assert lines("notte6", 4, "note6") == [f"notte6: 4 events {alone}"]
+    assert lines("notte6", 2, "note6", files=2) == [f"notte6: 2 events {alone}"]
 
 
 def test_a_wrong_place_is_answered_with_what_is_beside_it(tmp_path):
