@@ -26,6 +26,7 @@ from featurestack.scores.tasks import Task
 
 # fields with one entry per clip
 CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
+CODE_SHOWN = 4  # digits of the digest of an own model's code
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,10 @@ class Run(TestedRun):
 
     @cached_property
     def options(self) -> dict[str, object]:
-        """The training options; none of predictions from elsewhere or of a choice."""
-        return asdict(self.trained.options) if self.trained else {}
+        """The training options, and the code of an own model; none of a choice."""
+        code = self.config.code[:CODE_SHOWN]
+        own = {"code": code} if code else {}
+        return asdict(self.trained.options) | own if self.trained else {}
 
     def option_text(self, key: str) -> str:
         """An option's value as text; `none` if it is absent, empty or zero."""
@@ -239,7 +242,7 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
 
 def differing_options(first: Run, second: Run) -> set[str]:
-    """Names of the training options, other than the seed, in which two runs differ."""
+    """Names of the options, other than the seed, in which two runs differ."""
     a, b = first.options, second.options
     keys = (a.keys() | b.keys()) - {"seed"}
     return {key for key in keys if a.get(key) != b.get(key)}

@@ -337,7 +337,7 @@ class Cache(IndexSettings):
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """Rows of `clips` for ids or rows; RequestError for an unknown id."""
-        given = np.asarray(ids)
+        given = np.atleast_1d(ids)
         if given.dtype.kind in "iu":
             return given.astype(np.intp, copy=False)
         rows = self._rows_by_id.get_indexer(pd.Index(given.astype(str)))

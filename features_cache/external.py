@@ -86,7 +86,7 @@ def values_hash(array: NDArray, ids: Iterable[str]) -> str:
 def write_feature(
     folder: Path,
     name: str,
-    values: ArrayLike,
+    values: "ArrayLike",
     clip_ids: Sequence[str],
     *,
     dtype: str = "float16",
@@ -108,6 +108,8 @@ def write_feature(
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """
+    if not is_cache(Path(folder)):
+        raise RequestError(f"{folder} is no cache: external.create_cache makes one")
     cache = Cache(folder)
     clips = cache.sources
     if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:

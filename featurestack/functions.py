@@ -9,7 +9,7 @@ nothing; warnings stay. A function loads its libraries when it is called.
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import command, options_from, run_command
@@ -23,6 +23,7 @@ from featurestack.train.options import RunOptions, TrainOptions
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
     from featurestack.features_cache.cache import Cache
+    from featurestack.results.run_folder import RunFolder
     from featurestack.train.own_loop import OwnRun
 
 
@@ -144,7 +145,7 @@ def fit(
     note: str = "",
     tracker: Literal["", "tensorboard", "wandb"] = "",
     quiet: bool = False,
-) -> Any:
+) -> "RunFolder | list[RunFolder]":
     """Train a model on each fold, as `make train` does, or open the finished run.
 
     Every option up to `threads` but `device` takes a list; each combination is a run.

@@ -14,6 +14,7 @@ from featurestack.commandline import DATA
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import DatasetOptions
+from featurestack.commandline.terminal import tell_once
 from featurestack.pipeline.options import ShowOptions, SourceOptions
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ def clips(
     """
     from featurestack.pipeline.datasets.load import load
 
-    return load(options_from(SourceOptions, locals())).table
+    loaded = load(options_from(SourceOptions, locals()))
+    if loaded.field:
+        tell_once(loaded.field.sentence)
+    return loaded.table
 
 
 @command
@@ -266,7 +270,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
         )
     channel = parse_channel(name)
     variant = resolve_feature(channel, clip.sample_rate)
-    values = variant.compute(clip)
+    values = variant.stored_values(clip, "float32")
     kept = channel.kept_rows(len(values))
     described = variant.feature
     return FeatureMap(

@@ -28,7 +28,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
@@ -210,6 +210,8 @@ def altered(y: Samples, sample_rate: int, text: str) -> Samples:
     name, _, words = text.rstrip(")").partition("(")
     function, ranges = ALTERATIONS[name]
     given = dict(re.findall(r"(\w+)=([^,]+)", words))
+    for key in given.keys() - ranges.keys():
+        raise RequestError(nearest(f"parameter of {name}", key, ranges))
     try:
         parameters = {key: float(given[key]) for key in ranges}
     except (KeyError, ValueError):

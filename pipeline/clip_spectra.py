@@ -76,7 +76,7 @@ class Clip:
     np.float32(1.0)
     """
 
-    def __init__(self, y: ArrayLike, sample_rate: float) -> None:
+    def __init__(self, y: "ArrayLike", sample_rate: float) -> None:
         """RequestError if the samples are not audio, as in `Model.predict`."""
         self.y = checked_samples(y)  # (samples,) float32, mono
         self.sample_rate = checked_rate(sample_rate)  # Hz

@@ -12,7 +12,6 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline import HOME
-from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.errors import Failed, RequestError, reason_of
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Claim
@@ -80,17 +79,6 @@ class ExtractionResult:
         names = [part.name for part in fields(self)]
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
         return ExtractionResult(**sums)
-
-
-def failure_reason(error: Exception) -> str:
-    """An error of a feature in words, with its line if it is not this project's."""
-    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-    reason = str(error)
-    if type(error) is not ValueError:
-        reason = f"{type(error).__name__}: {error}"
-    if not frame.f_globals.get("__name__", "").startswith("featurestack."):
-        reason += f" ({frame.f_code.co_filename}, line {line})"
-    return reason
 
 
 @dataclass(frozen=True)
@@ -167,7 +155,7 @@ class Job:
             try:
                 stored = clip.timed(name, partial(variant.stored_values, clip, dtype))
             except Exception as reason:  # only this feature of this clip is lost
-                result.failures.append((task.row, name, failure_reason(reason)))
+                result.failures.append((task.row, name, reason_of(reason)))
                 continue
             done.append((feature, stored, state_word(fingerprint, stored)))
             names.append(name)

@@ -1,6 +1,7 @@
 """The Python interface and the console command."""
 
 import inspect
+import itertools
 import os
 import re
 from dataclasses import MISSING
@@ -13,6 +14,7 @@ import pytest
 import featurestack as fs
 from featurestack.commandline.options import fields, texts
 from featurestack.commandline.words import COMMANDS, options_of
+from featurestack.features_cache import external
 from featurestack.pipeline.options import SourceOptions
 from featurestack.train import run as train_run
 from featurestack.train.options import RunOptions
@@ -232,6 +234,21 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         (lambda *_: fs.write(fs.tone(440), 5), "path is a int, 5; expected a path"),
         (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
         (lambda cache, run: fs.Model([run]), "fs.Model: run is a list, .* a run as"),
+        (
+            lambda *_: fs.alter(fs.tone(440), "pitch(semitone=2)"),
+            "unknown parameter of pitch 'semitone'; did you mean 'semitones'",
+        ),
+        (
+            lambda cache, run: fs.Model(run).predict("a.ogg", 44_100),
+            "predict takes samples; fs.predict_audio takes paths",
+        ),
+        (lambda cache, run: cache.read("rms", "nope"), "has no clips nope"),
+        (lambda cache, run: cache["rmss"], "mean 'rms'. The cache has rms, zcr$"),
+        (
+            lambda *_: external.write_feature("nope", "a", [1.0], ["x"]),
+            "nope is no cache: external.create_cache makes one",
+        ),
+        (lambda *_: fs.model("imag"), "'image'. Known: image, vector, wave$"),
         (lambda *_: fs.draw("gallery", x=1), "gallery: .*; it takes features"),
         (lambda *_: fs.draw(5), "fs.draw: name is 5; expected one of accuracy_by_set"),
     ],
@@ -241,6 +258,17 @@ def test_an_argument_of_another_kind_is_named_with_what_is_expected(
 ):
     with refused(sentence):
         call(*trained)
+
+
+def test_clips_says_once_what_may_be_source_recordings(tmp_path, capsys):
+    for number, take in itertools.product(range(16), "AB"):
+        folder = tmp_path / "sounds" / ("dog", "rain")[number % 2]
+        file = folder / f"{1 + number // 2 % 4}-{137 * number}-{take}.wav"
+        folder.mkdir(parents=True, exist_ok=True)
+        fs.write(fs.tone(440 + number, 0.1), file)
+    for said in (1, 0):
+        fs.clips(tmp_path / "sounds", tmp_path / "data")
+        assert capsys.readouterr().err.count("source recordings? group=") == said
 
 
 # The console command

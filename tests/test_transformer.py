@@ -131,5 +131,7 @@ def test_lists_name_features_and_one_path_is_no_list_of_clips():
     assert (both == fs.Features("rms zcr").fit_transform(clips)).all()
     with refused("as cache.clips.path, got a DataFrame: give .* table.path"):
         fs.Features("rms").fit_transform(pd.DataFrame({"path": ["dog.wav"]}))
+    with refused(r"got one array: give \[y\]"):
+        fs.Features("rms").fit_transform(clips[0])
     with refused("got 'dog.wav'"):
         fs.Features("rms").fit_transform("dog.wav")

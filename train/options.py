@@ -183,3 +183,4 @@ class ListOptions(DataOptions):
         "runs",
         "folder of run folders, or several folders, each a run or a folder of runs",
     )
+    dataset: str = option("", "dataset of the runs; by default all")

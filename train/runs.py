@@ -26,6 +26,7 @@ def list_runs(options: ListOptions) -> int:
     """
     rows: list[tuple[str, ...]] = []
     problems: dict[str, None] = {}
+    dataset = dataset_name(options.dataset)
     for folder in run_folders(options.runs):
         runs = runs_in(folder)
         if not runs:
@@ -34,6 +35,8 @@ def list_runs(options: ListOptions) -> int:
         for run in runs:
             try:
                 config, score = run.config, ""
+                if dataset not in ("", config.dataset):
+                    continue
                 if run.finished:
                     score = f"{run.task.metric.title} {configuration_score([run])}"
                 folds = f"{len(run.finished)} of {len(run.folds)}"
@@ -51,6 +54,8 @@ def list_runs(options: ListOptions) -> int:
             print(
                 f"older: clips, labels or values have changed since; {remedy} deletes"
             )
+    elif dataset:
+        tell(f"no runs of {dataset} in {options.runs}")
     for problem in problems:
         tell(problem)
     return int(bool(problems))

@@ -78,7 +78,7 @@ def demo(options: DemoOptions) -> int:
     stack = {"features": "mel+mfcc+chroma", "model": "resnet18", **SHORT}
     with step(options, "train", "data", "runs", **stack) as (given, tell):
         epochs = int(given["epochs"])
-        run = functions.fit(**given | {"epochs": epochs})  # a line for each fold
+        run: Any = functions.fit(**given | {"epochs": epochs})  # a line for each fold
         tell(
             f"ResNet-18 {configuration_score([run])}; a short training, {epochs} epochs"
             f" instead of {FROM_SCRATCH['epochs']}"
@@ -87,7 +87,7 @@ def demo(options: DemoOptions) -> int:
     two = {"features": "mel mel+chroma+tempogram", "model": "linear"}
     with step(options, "train", "data", "runs", **two) as (given, tell):
         sets = given["features"].split()
-        runs = functions.fit(**given | {"features": sets}, quiet=True)
+        runs: Any = functions.fit(**given | {"features": sets}, quiet=True)
         tell(", ".join(f"{run.name} {configuration_score([run])}" for run in runs))
     with step(options, "analysis", "data", "runs", "reports") as (given, tell):
         built: Any = functions.report(**given)  # of one dataset it is a `Built`

@@ -31,6 +31,7 @@ from featurestack.commandline.errors import (
     RequestError,
     nearest,
     program,
+    reason_of,
     shortened,
 )
 from featurestack.commandline.options import (
@@ -159,6 +160,7 @@ def run(
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
+WHOLE = "Files that were there before are whole"
 UNFORESEEN = "the details are in"  # every such sentence has these words
 READING = ("file", "path", "folder")  # names of variables that hold what is read
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
@@ -223,18 +225,17 @@ def failed_by(error: Exception) -> Failed:
         "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.writelines(traceback.format_exception(error))
-    return Failed(f"{reason_of(error)}; {UNFORESEEN} {file.name}")
+    return Failed(f"{unforeseen(error)}. {WHOLE}; {UNFORESEEN} {file.name}")
 
 
-def reason_of(error: Exception) -> str:
-    """The type and text of an unforeseen error, and the file that was being read."""
+def unforeseen(error: Exception) -> str:
+    """An unforeseen error in words, and the file that was being read."""
     read = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for name in READING:
             if isinstance(path := frame.f_locals.get(name), Path):
                 read = f", while reading {path}"
-    reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-    return f"{reason}{read}. Files that were there before are whole"
+    return f"{reason_of(error)}{read}"
 
 
 # ---- commands as functions of `import featurestack as fs`
@@ -294,7 +295,9 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                 error.add_note(f"In Python {'=, '.join(own)}= is {keywords}.")
             raise
         except Exception as error:
-            raise Failed(reason_of(error)) from error
+            writes = function.__name__ in (*COMMANDS, *FUNCTIONS.values())
+            text = unforeseen(error) + (f". {WHOLE}" if writes else "")
+            raise Failed(text) from error
         finally:
             spelling.reset(before)
 

@@ -5,18 +5,23 @@ What an error carries is given by position, so that it can be pickled.
 
 import difflib
 import errno
+import re
 import shlex
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from sysconfig import get_path
 
 from featurestack.commandline import CLONE, HOME, LOADED, NAME
 from featurestack.commandline.quantities import counted
 
 MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 60  # a longer list hides the start of the message
+# files of Python and of installed libraries, which are not the user's
+LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
@@ -59,6 +64,20 @@ class Failed(Error):
 def shortened(cell: str) -> str:
     """The cell as a message quotes it: its beginning, if it is long."""
     return cell if len(cell) <= MOST_QUOTED else cell[: MOST_QUOTED - 1] + "…"
+
+
+def reason_of(error: BaseException) -> str:
+    """An error that nobody foresaw in words: its type but for a ValueError of this
+    project, and the file and line of the user's own code in which it was raised.
+    """
+    ours, place = False, ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        ours = frame.f_globals.get("__name__", "").startswith(f"{NAME}.")
+        if not (ours or LIBRARY.match(file)):
+            place = f" ({Path(file).name}, line {line})"
+    kind = "" if ours and type(error) is ValueError else f"{type(error).__name__}: "
+    return kind + str(error).partition("\n")[0] + place
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -122,6 +122,7 @@ class Options:
     example: typing.ClassVar[str] = ""
     # options of other commands that somebody may expect here -> why they do nothing
     without_effect: typing.ClassVar[Mapping[str, str]] = {
+        "dataset": "it takes no dataset",
         "group": "the groups are those of the cache or the table",
         "label": "the labels are those of the cache or the table",
     }

@@ -22,7 +22,6 @@ import importlib.util
 import inspect
 import sys
 import textwrap
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +29,13 @@ from types import CodeType, MappingProxyType
 from typing import Any, TypeVar
 
 from featurestack.commandline import DEFINING, LOADED
-from featurestack.commandline.errors import Error, RequestError, nearest, quoted
+from featurestack.commandline.errors import (
+    Error,
+    RequestError,
+    nearest,
+    quoted,
+    reason_of,
+)
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -165,6 +170,14 @@ def _byte_code(code: CodeType) -> str:
     return " ".join(parts)
 
 
+def refuse_positional(function: Callable[..., object]) -> None:
+    """RequestError for an option, which has a default, that does not follow `*`."""
+    for own in inspect.signature(function).parameters.values():
+        if own.kind is own.POSITIONAL_OR_KEYWORD and own.default is not own.empty:
+            name = function.__name__
+            raise RequestError(f"{name}: an option follows *: def {name}(…, *, {own})")
+
+
 def first_sentence(described: object) -> str:
     """The first paragraph of a docstring in one line, empty without a docstring."""
     paragraph = (inspect.getdoc(described) or "").split("\n\n")[0]
@@ -213,11 +226,7 @@ def load(file: str) -> None:
         del LOADED[file]
         if isinstance(error, Error):
             raise
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        raise RequestError(
-            f"LOAD={file}: {type(error).__name__}: {error}"
-            f" ({Path(place.filename).name}, line {place.lineno})"
-        ) from error
+        raise RequestError(f"LOAD={file}: {reason_of(error)}") from error
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(module)

@@ -214,8 +214,10 @@ class RunModel(FoldModels):
 
 
 def tell_other_code(defined: str) -> None:
-    """Say that what a user defined has changed since training."""
-    tell_once(f"{defined} has other code than when this run was trained")
+    """Say that what a user defined has changed since training, and what to do."""
+    text = f"{defined} has other code than when this run was trained"
+    verify = f"{make_command('verify', 'RUN=NAME')} says whether it matters"
+    tell_once(f"{text}: bring back the code, or train again; {verify}")
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes

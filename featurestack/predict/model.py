@@ -138,6 +138,11 @@ class Model:
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
+        self.channels: list[tuple[Variant, StoredChannel]] = []
+        for own in self.config.channels:
+            wanted = f"the feature {own.stored}"
+            with registry.defined_in(self.config.own_code, wanted):
+                self.channels.append((variant_of(own, self.sample_rate), own))
         if not self.samples:
             raise RequestError(
                 "the run's dataset has no sample rate and duration: no audio can be cut"
@@ -145,11 +150,6 @@ class Model:
             )
         self.seconds = self.samples / self.sample_rate
         self.window = self.config.clip_seconds or self.seconds
-        self.channels: list[tuple[Variant, StoredChannel]] = []
-        for own in self.config.channels:
-            wanted = f"the feature {own.stored}"
-            with registry.defined_in(self.config.own_code, wanted):
-                self.channels.append((variant_of(own, self.sample_rate), own))
         for variant, described in self.channels:
             refuse_other_values(variant, described, self.sample_rate, self.samples)
 
@@ -190,7 +190,7 @@ class Model:
             trained += f", {config.selection} epoch"
         return f"{name}{trained}, {folds}"
 
-    def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:
+    def predict(self, y: "ArrayLike", sample_rate: float) -> Prediction:
         """The answer for one clip.
 
         y            samples, (n,) or with an axis of channels, of which the model's or
@@ -206,7 +206,7 @@ class Model:
         return answer
 
     def predict_many(
-        self, clips: Iterable[ArrayLike], sample_rate: float
+        self, clips: "Iterable[ArrayLike]", sample_rate: float
     ) -> list[Prediction]:
         """The answers for many clips at once, those of `predict` up to rounding."""
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
@@ -220,10 +220,12 @@ class Model:
         silence = np.zeros(self.samples, np.float32)
         self.predict(silence, self.sample_rate)
 
-    def clip(self, y: ArrayLike, sample_rate: float) -> Samples:
+    def clip(self, y: "ArrayLike", sample_rate: float) -> Samples:
         """The samples as the model's features take them: mono float32 of full scale 1
         at the model's rate, at most `seconds` long; RequestError as in `predict`.
         """
+        if isinstance(y, str | Path):
+            raise RequestError("predict takes samples; fs.predict_audio takes paths")
         rate = audio.checked_rate(sample_rate)
         several = "; predict_many takes several clips"
         samples = audio.checked_samples(y, self.audio_channel, several)

@@ -139,7 +139,8 @@ def select_one(
         else:
             reason = "there is no such file"
         raise RequestError(f"RUN={wanted}: {reason}")
-    chosen = select(runs, wanted, dataset, predicting=predicting, data=data)
+    word = wanted if "'" in wanted else shlex.quote(wanted)  # one, also with blanks
+    chosen = select(runs, word, dataset, predicting=predicting, data=data)
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     if wanted == "last":

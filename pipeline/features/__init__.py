@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.registry import Registry, code_digest
+from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.commandline.registry import Registry, code_digest, refuse_positional
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
 from featurestack.pipeline import kernels, parameters
@@ -147,6 +147,7 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         code = code_digest(function)
         own = Feature(function.__name__, function, units, code=code, **described)
         if code:
+            refuse_positional(function)
             _ = own.parameters  # refuses a keyword without a default
         return own
 
@@ -190,8 +191,16 @@ class Variant:
         """(rows, frames), not yet rounded for storage; raises Impossible."""
         expected = self.shape(clip.sample_rate, len(clip.y))
         values = self.feature.function(clip, **self.arguments)
-        if np.shape(values) != expected:
-            name, shape = self.feature.name, np.shape(values)
+        name, shape = self.feature.name, np.shape(values)
+        kind = np.asarray(values).dtype
+        if kind.kind == "c":
+            raise ValueError(
+                f"{name} returned {kind}, expected real numbers: take np.abs"
+            )
+        if not shape or kind.kind not in "biuf":  # None, a word, one number
+            given = shortened(" ".join(repr(values).split()))
+            raise ValueError(f"{name} returned {given}, expected the shape {expected}")
+        if shape != expected:
             remedy = ""
             if self.feature.frames is parameters.centred_frames and len(shape) == 2:
                 hop = "hop_length: int = 512"
@@ -282,9 +291,11 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
             if not FEATURES.knows(channel.name):
                 own = {parse_channel(name).name for name in stored}
                 usual = {*FEATURES.complete(), *own, "all", "small"}
-                raise RequestError(
-                    nearest("feature", channel.name, usual, FEATURES.special)
-                )
+                text = nearest("feature", channel.name, usual, FEATURES.special)
+                if own:
+                    listed = ", ".join(stored)
+                    text = text.partition("Known: ")[0] + f"The cache has {listed}"
+                raise RequestError(text)
             resolve_feature(channel, USUAL_RATE)
 
 

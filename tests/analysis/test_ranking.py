@@ -8,6 +8,7 @@ import pytest
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
+from featurestack.analysis.tables import settings
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.scores.accuracy import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -36,6 +37,18 @@ def test_of_equal_scores_the_smaller_set_comes_first(hand_run):
     rows[8] = ("c8", "g8", 1, "rain", [0.9, 0.1])
     runs = [hand_run(name, ["dog", "rain"], rows) for name in ("mel+rms", "mel")]
     assert features(rankings(runs)[0]) == ["mel", "mel+rms"]
+
+
+def test_runs_that_differ_only_in_an_own_models_code_are_told_apart(hand_run):
+    rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.9, 0.1]) for n in range(4)]
+    own = {"features": "mel", "model": "small"}
+    runs = [
+        hand_run(code, ["dog", "rain"], rows, code=f"{code}12345678", **own)
+        for code in ("c776", "09af")
+    ]
+    labels = {run.name: f"mel (small, code {run.name})" for run in runs}
+    assert rankings(runs)[0].labels == labels
+    assert [settings(run)["CODE"] for run in runs] == ["c776", "09af"]
 
 
 @pytest.mark.parametrize("clips", [400, 397])

@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import featurestack as fs
+from featurestack.pipeline.features import FEATURES
 from tests.golden.commands import done, inside
 from tests.golden.sounds import easy_clips
 
@@ -58,3 +60,18 @@ def test_a_script_gets_the_same_sentence(monkeypatch):
     with pytest.raises(fs.Failed, match=r"planted.*are whole$") as failed:
         fs.fit(dataset="easy", features="rms", model="linear", quiet=True)
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
+    with pytest.raises(fs.Failed, match=r"^TypeError: [^.]*$"):  # no file is touched
+        fs.tone("a")
+
+
+def test_an_error_in_a_feature_of_ones_own_has_its_file_and_line(monkeypatch):
+    monkeypatch.setitem(FEATURES, "broken", FEATURES["mel"])  # gone after the test
+    del FEATURES["broken"]
+
+    @fs.feature(units="")
+    def broken(clip):
+        return np.zeros(3).nothing
+
+    line = broken.__code__.co_firstlineno + 2
+    with pytest.raises(fs.Failed, match=rf"nothing' \(test_faults.py, line {line}\)$"):
+        fs.compute(fs.tone(440), "broken")

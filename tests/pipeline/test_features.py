@@ -9,6 +9,8 @@ import librosa
 import numpy as np
 import pytest
 
+import featurestack as fs
+from featurestack.commandline.errors import Failed
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import FEATURES, feature, resolve_feature
@@ -304,5 +306,25 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
         variant("framed").compute(clip)
     with refused("its keyword q needs a default"):
         feature(units="")(lambda clip, *, q: None)
+    with refused(r"an option follows \*: def .*\(…, \*, q=0.5\)"):
+        feature(units="")(lambda clip, q=0.5: None)
     with refused("unknown argument of fs.feature 'row'; did you mean 'row_unit'"):
         feature(units="", row=3)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (
+            np.full((1, 87), 1j),
+            "returned complex128, expected real numbers: take",
+        ),
+        (None, r"returned None, expected the shape \(1, 87\)"),
+        ("dB", r"returned 'dB', expected the shape \(1, 87\)"),
+        (np.full((1, 87), np.nan), "87 values NaN"),
+    ],
+)
+def test_what_is_no_array_of_real_numbers_is_refused(monkeypatch, returned, said):
+    monkeypatch.setitem(vars(FEATURES["rms"]), "function", lambda *_, **__: returned)
+    with pytest.raises(Failed, match=said):
+        fs.compute(fs.tone(440), "rms")

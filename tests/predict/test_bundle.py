@@ -14,10 +14,11 @@ import featurestack as fs
 from featurestack.predict import bundle
 from featurestack.predict.bundle import make_bundle, read_bundle
 from featurestack.predict.command import predict_audio
+from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused
-from tests.run_configs import choice_of
+from tests.run_configs import choice_of, rewrite
 from tests.train.little import Harmful
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
@@ -93,6 +94,14 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
     given = {"run": str(tmp_path / "altered.pt"), "audio": audio, "threads": 1}
     with refused(message):
         predict_audio(PredictOptions(**given))
+
+
+def test_a_run_on_brought_values_says_that_nothing_computes_them(trained):
+    run = RunFolder(trained.path)
+    brought = replace(run.config.channels[0], stored="brought")
+    rewrite(run, sample_rate=0, duration=0.0, channels=(brought,))
+    with refused("nothing here computes brought for new audio: it was brought"):
+        Model(run)
 
 
 def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path):

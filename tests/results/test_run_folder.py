@@ -122,6 +122,11 @@ def test_a_wrong_name_is_refused(runs, wanted, message):
         selection.select(runs, wanted)
 
 
+def test_one_run_is_a_whole_name_also_with_blanks(runs):
+    with refused("unknown run 'mel cnn8'; did you mean 'mel-cnn8'"):
+        selection.select_one(runs, "mel cnn8")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

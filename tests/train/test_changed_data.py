@@ -104,7 +104,9 @@ def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
     assert "or model code" in capsys.readouterr().err
     assert old.config.family != new.config.family
     RunModel(*bundle_of_run(old))
-    assert "the model pooled has other code than when" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the model pooled has other code than when" in said
+    assert "or train again; " in said and "verify RUN=NAME says" in said
     pooled("ReLU", monkeypatch)
     assert execute(options).path == old.path
     RunModel(*bundle_of_run(old))

@@ -46,6 +46,8 @@ def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
     assert str(ben) not in printed.out
     assert printed.err.count("predictions.csv cannot be read") == 1
     assert f"no runs in {clara}" in printed.err
+    assert list_runs(ListOptions(runs=str(anna), dataset="other")) == 0
+    assert f"no runs of other in {anna}" in capsys.readouterr().err
     with refused("there is no folder"):
         list_runs(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))
 

@@ -30,7 +30,12 @@ from typing import TYPE_CHECKING, TypeVar
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.options import fields
 from featurestack.commandline.quantities import number_of
-from featurestack.commandline.registry import Registry, code_digest, first_sentence
+from featurestack.commandline.registry import (
+    Registry,
+    code_digest,
+    first_sentence,
+    refuse_positional,
+)
 from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.tasks import Task
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
 
 
 DROPOUT = {"dropout": (0.0, 0.9999)}
+INPUTS = ("image", "vector", "wave")  # of models of the user's own
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 
 Builder = Callable[..., "nn.Module"]
@@ -229,8 +235,10 @@ def model(
             )
     """
     if callable(kind):
-        kinds = ", ".join(f'"{name}"' for name in ("image", "vector", "wave"))
+        kinds = ", ".join(f'"{name}"' for name in INPUTS)
         raise TypeError(f"fs.model takes the kind of input, one of {kinds}")
+    if kind not in KINDS:
+        raise RequestError(nearest("input kind", kind, INPUTS))
     own = KINDS[kind]
     traits = augment or own.augment, reads_padding or own.reads_padding, bounds or {}
 
@@ -246,6 +254,7 @@ def model(
                 f"MODEL={builder.__name__}: expected a function of channels, classes"
                 f" and shape, and after * of options with defaults ({error})"
             ) from None
+        refuse_positional(builder)
         code = code_digest(builder)
         return Architecture(builder.__name__, own, builder, takes_planes, *traits, code)
 

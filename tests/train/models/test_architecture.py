@@ -129,6 +129,8 @@ def test_an_own_model_of_other_parameters_is_refused():
     for builder in (Net, lambda channels, classes, shape, width: None):
         with refused("expected a function of channels, classes and shape"):
             model("image")(builder)
+    with refused(r"an option follows \*: def .*\(…, \*, width=8\)"):
+        model("image")(lambda channels, classes, shape, width=8: None)
 
 
 @pytest.mark.parametrize(
