@@ -307,8 +307,13 @@ def unexpected(
         return f"{message}; blanks around +: type {quoted(f'{last.upper()}={joined}')}"
     message += "; an option is NAME=value or --name value"
     if last:
-        given_whole = quoted(f"{last.upper()}={value}")
-        return f"{message}; a value with blanks needs quotes, {given_whole}"
+        # make hands on the variables in another order, and FEATURES as the last
+        whole = {name: f"{own} {text}" for name, own in given.items()}
+        paths = [name for name in whole if os.path.exists(whole[name])]  # noqa: PTH110
+        if not paths and (len(given) == 1 or last == "features"):
+            paths = [last]
+        typed = [f", {quoted(f'{name.upper()}={whole[name]}')}" for name in paths[:1]]
+        return f"{message}; a value with blanks needs quotes{''.join(typed)}"
     if "dataset" in known and Path(text).exists():
         return f"{message}: type {quoted(f'DATASET={text}')}"
     return message

@@ -16,7 +16,14 @@ from typing import Any
 import pandas as pd
 
 from featurestack.commandline import DATA
-from featurestack.commandline.errors import RequestError, make_command, nearest
+from featurestack.commandline.errors import (
+    ALIKE,
+    RequestError,
+    closest,
+    make_command,
+    nearest,
+    quoted,
+)
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import fingerprints
@@ -75,7 +82,15 @@ def select(
                 f" ({make_command('train')})"
             )
         else:
-            run = fitting(word, known, data)
+            try:
+                run = fitting(word, known, data)
+            except RequestError:
+                meant = closest(wanted, known, ALIKE) if len(words) > 1 else None
+                if not meant:
+                    raise
+                raise RequestError(
+                    f"unknown run {wanted!r}; did you mean {quoted(f'RUN={meant}')}?"
+                ) from None
         chosen[run.path.resolve()] = run
     for run in of_other_data([*chosen.values()], data):
         tell_once(f"{run.name} was trained on data that have changed since")
@@ -118,7 +133,7 @@ def fitting(
         current = current_runs({name: known[name] for name in names}, data)
         names = [*current]
     if len(names) > 1:
-        listed = ", ".join(names)
+        listed = ", ".join(map(quoted, names))
         raise RequestError(f"RUN={word} fits {len(names)} runs: give one of {listed}")
     return known[names[0]]
 

@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from featurestack.commandline.errors import (
     RequestError,
     make_command,
     nearest,
+    quoted,
     shortened,
 )
 from featurestack.commandline.quantities import counted
@@ -116,6 +117,10 @@ class UnknownTable(RequestError):
     """A file that is in no known format."""
 
 
+class UnknownColumn(RequestError):
+    """A table without COLUMN=, which has a known column of labels."""
+
+
 class Recordings:
     """Finds recordings by the names that tables give them."""
 
@@ -179,6 +184,7 @@ def read_events(
     paths = annotation_tables(tables, noted)
     known = Recordings(recordings)
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
+    lacking: list[UnknownColumn] = []
     annotated = set[str]()
     for name, path in [*paths.items()]:
         own = known.of_table(path, name)
@@ -188,6 +194,11 @@ def read_events(
             noted[taken][f"{name} for {own}"] = None
         try:
             rows, unchecked = read_rows(path, options, usual)
+        except UnknownColumn as error:
+            lacking.append(error)
+            rows, unchecked = read_rows(path, replace(options, column=""), usual)
+            without = f"tables without {quoted(f'COLUMN={options.column}')}, read by"
+            noted[f"{without} their known column"][name] = None
         except UnknownTable:
             if own or len(paths) == 1:
                 raise
@@ -225,6 +236,8 @@ def read_events(
             " column file"
         )
     rows = pd.concat(parts, ignore_index=True)
+    if lacking and not (rows["column"] == options.column).any():
+        raise lacking[0]
     events = events_in(rows, recordings, options.label, truncated, noted)
     remarks = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
@@ -366,10 +379,11 @@ def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows
     labels = of["label"] not in OF_RAVEN and (of["label"] or options.label)
     if len(table) and not labels:
         others = [name for name in table if name not in {*of.values(), *OF_RAVEN}]
+        typed = [quoted(f"COLUMN={name}") for name in others or ["NAME"]]
         raise RequestError(
             f"{path}, line 1: no column is known to hold labels (label, Annotation,"
-            f" Species, …); give COLUMN={' or '.join(others) or 'NAME'}, or LABEL=NAME,"
-            " the same for all events"
+            f" Species, …); give {' or '.join(typed)}, or LABEL=NAME, the same for all"
+            " events"
         )
     cells = {role: table[name] if name else "" for role, name in of.items()}
     rows = pd.DataFrame(cells, table.index).map(str.strip)
@@ -424,15 +438,17 @@ def find_columns(
             " start,end,label in s or ms, or an Audacity label track, which has none:"
             " rename its columns to file,start,end,label (COLUMN= names only labels)"
         )
-    if column and column not in header:
-        raise RequestError(
-            f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}"
-        )
     if usual in header:
         of["label"] = usual
     for before, name, after in zip(header, header[1:], header[2:]):
         if (before, after) == OF_PREDICT and usual not in header:
             of["label"] = name
+    if column and column not in header:
+        unknown = UnknownColumn if of["label"] else RequestError
+        raise unknown(
+            f"{path}, line 1: {quoted(f'COLUMN={column}')}:"
+            f" {nearest('column', column, header)}"
+        )
     return {**of, "label": column or of["label"]}
 
 

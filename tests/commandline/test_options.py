@@ -103,6 +103,15 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected, monkeypat
         parse(Some, [given] if isinstance(given, str) else given)
 
 
+def test_a_stray_word_belongs_to_the_value_that_becomes_a_path(tmp_path, monkeypatch):
+    (tmp_path / "new sounds").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with refused("needs quotes, DATASET='new sounds'$"):
+        parse(Some, ["DATASET=new", "RATE=3", "sounds"])
+    with refused("a value with blanks needs quotes$"):
+        parse(Some, ["DATASET=old", "RATE=3", "sounds"])
+
+
 def test_a_group_is_said_to_have_no_effect_where_no_sounds_are_read(capsys):
     assert texts(DatasetOptions, ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]) == {}
     assert capsys.readouterr().err.startswith("GROUP= has no effect on this command")

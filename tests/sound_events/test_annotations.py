@@ -107,7 +107,7 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
     text = "start,end,selec,caller\n1,2,7,dog\n"
     named = events(tmp_path, text, column="caller")
     assert named == events(tmp_path, text, label="dog")
-    some = "line 1: no column .*; give COLUMN=selec or caller, or LABEL=NAME, the same"
+    some = "line 1: no column .*; give COLUMN=selec or COLUMN=caller, or LABEL=NAME, "
     with refused(some):
         events(tmp_path, text)
     with refused("no column is known to hold labels"):  # doubled by Raven's two views
@@ -117,6 +117,21 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
         read_events(tmp_path / "season.csv", RECORDINGS)
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
         events(tmp_path, text, column="caler")
+    with refused("give COLUMN='song type', or LABEL="):
+        events(tmp_path, text.replace("selec,caller", "song type").replace("7,", ""))
+
+
+def test_tables_without_the_named_column_are_read_by_their_known_one(tmp_path):
+    (tmp_path / "dawn.csv").write_text("start,end,caller,species\n1,2,dog,wolf\n")
+    (tmp_path / "noon.csv").write_text("start,end,label\n3,4,cat\n")
+    recordings = {"dawn.flac": 10.0, "noon.flac": 10.0}
+    read = read_events(tmp_path, recordings, LabelOptions(column="caller"))
+    assert read.events["label"].tolist() == ["dog", "cat"]
+    assert read.events["column"].tolist() == ["caller", "label"]
+    without = "tables without COLUMN=caller, read by their known column: 1, the first"
+    assert read.notes == (f"{without} noon.csv",)
+    with refused("dawn.csv, line 1: COLUMN=caler: .*did you mean 'caller'"):
+        read_events(tmp_path, recordings, LabelOptions(column="caler"))
 
 
 def test_what_is_remarked_stands_in_the_notes(tmp_path):
