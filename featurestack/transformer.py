@@ -98,13 +98,13 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
-        numbers = isinstance(clips, np.ndarray) and clips.dtype.kind in "iuf"
-        one = isinstance(clips, str | Path | Clip) or (numbers and np.ndim(clips) == 1)
+        samples = isinstance(clips, np.ndarray) and clips.dtype.kind in "iuf"
+        one = isinstance(clips, str | Path | Clip) or (samples and np.ndim(clips) == 1)
         if one or hasattr(clips, "columns"):
             got = shortened(" ".join(repr(clips).split()))
             if hasattr(clips, "columns"):
                 got = f"a {type(clips).__name__}: give its column of paths, table.path"
-            elif numbers:
+            elif samples:
                 got = "one array: give [y]"
             raise RequestError(
                 f"Features: expected a list of clips, as cache.clips.path, got {got}"

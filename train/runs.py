@@ -54,7 +54,7 @@ def list_runs(options: ListOptions) -> int:
             print(
                 f"older: clips, labels or values have changed since; {remedy} deletes"
             )
-    elif dataset:
+    elif dataset and runs:
         tell(f"no runs of {dataset} in {options.runs}")
     for problem in problems:
         tell(problem)

@@ -30,6 +30,7 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.registry import load_given
 from featurestack.commandline.words import every_options
+from featurestack.predict.options import BundleOptions
 from featurestack.sound_events.options import EventsCommand
 from tests.golden.commands import ROOT
 from tests.processes import python
@@ -115,6 +116,8 @@ def test_a_stray_word_belongs_to_the_value_that_becomes_a_path(tmp_path, monkeyp
 def test_a_group_is_said_to_have_no_effect_where_no_sounds_are_read(capsys):
     assert texts(DatasetOptions, ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]) == {}
     assert capsys.readouterr().err.startswith("GROUP= has no effect on this command")
+    assert texts(BundleOptions, ["DATASET=x"]) == {}
+    assert "DATASET= has no effect on this command" in capsys.readouterr().err
 
 
 def test_options_made_in_python_are_checked_alike():
