@@ -295,9 +295,12 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "macro_auroc": "mean area under the ROC curve; several labels",
             "found": "of events, as the next ones: the share with a detection of their"
             " label on them",
-            "false_alarms": "detections per hour that lie on no event",
-            "wrong_names": "detections per hour on an event of only another label",
+            "false_alarms_per_hour": "detections per hour that lie on no event",
+            "wrong_names_per_hour": "detections per hour on an event of only another"
+            " label",
             "onset_ms": "median milliseconds between the starts of partners",
+            "false_alarms": "their number",
+            "wrong_names": "their number",
         },
     ),
 }

@@ -8,7 +8,7 @@
     .audio                      the path of AUDIO
     counts.csv                  recording, seconds, problem; then the number of
         detections of each class
-    scores.csv                  only with TABLES: `score_table`
+    scores.csv, errors.csv      only with TABLES: `score_table`, `list_errors`
 
 A recording is cut into pieces as the training recordings were, and the models of all
 folds answer each frame; the mean of their probabilities becomes detections by the rules
@@ -18,6 +18,7 @@ of run.json. Memory does not grow with the number of recordings.
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -57,10 +58,12 @@ from featurestack.sound_events.dataset import (
     measure_recordings,
     place,
 )
-from featurestack.sound_events.frames import Frames, Rule, candidates
+from featurestack.sound_events.frames import Frames, Rule, candidates, together
 from featurestack.sound_events.scores import (
     ALL,
     Tally,
+    lie_on,
+    list_errors,
     score_lines,
     score_table,
     tally_all,
@@ -70,7 +73,7 @@ from featurestack.storage.own_files import DETECTED, OwnFiles
 
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
-COUNTS, SCORES = "counts.csv", "scores.csv"
+COUNTS, SCORES, ERRORS = "counts.csv", "scores.csv", "errors.csv"
 OF_AUDIO = ".audio"  # file with the path of AUDIO
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 BATCH = 16  # pieces
@@ -145,7 +148,8 @@ def find_detections(
     counts = count_detections(detections, seconds, remarks, model.classes)
     contents[COUNTS] = counts.to_csv(index=False, lineterminator="\n")
     if annotations:
-        tallies = tally_annotated(model, detections, seconds, annotations)
+        tallies, errors = tally_annotated(model, detections, seconds, annotations)
+        contents[ERRORS] = errors.to_csv(index=False, lineterminator="\n")
         contents[SCORES] = score_table(tallies).to_csv(lineterminator="\n")
         for line in score_lines(tallies[ALL], "events"):
             tell(line)
@@ -220,16 +224,19 @@ def tally_annotated(
     detections: pd.DataFrame,
     seconds: Mapping[str, float],
     annotations: Annotations,
-) -> dict[str, Tally]:
-    """`tally_all` of recordings with a table; names what is not scored."""
+) -> tuple[dict[str, Tally], pd.DataFrame]:
+    """`tally_all` and `list_errors` of recordings with a table; names what is not
+    scored.
+    """
+    unknown = sorted({*annotations.events["label"]} - {*model.classes})
     for note in annotations.notes:
         tell(note)
     for what, names in (
-        ("recordings without a table", {*seconds} - annotations.annotated),
-        ("labels of no class", {*annotations.events["label"]} - {*model.classes}),
+        ("recordings without a table", sorted({*seconds} - annotations.annotated)),
+        ("labels of no class", unknown),
     ):
         if names:
-            tell(f"{what}, not scored: {', '.join(sorted(names))}")
+            tell(f"{what}, not scored: {', '.join(names)}")
     annotated = annotations.annotated & seconds.keys()
     durations = {name: seconds[name] for name in sorted(annotated)}
     stretches = pd.DataFrame({"file": [*durations], "end": [*durations.values()]})
@@ -237,7 +244,16 @@ def tally_annotated(
     recordings = Frames(stretches, np.empty(0), 0.0, tuple(model.classes))
     events = recordings.spans(annotations.events)
     found = recordings.spans(detections)
-    return tally_all(events, found, recordings.seconds)
+    others = replace(recordings, classes=tuple(unknown)).spans(annotations.events)
+    known, every = together([*events.values()]), together([*found.values()])
+    for name, own in others.items():
+        on_other = int((lie_on(every, own) & ~lie_on(every, known)).sum())
+        if on_other:
+            number = counted(on_other, "detection")
+            tell(f"{number} on {name}, which is not scored: no false alarms")
+    unscored = [*others.values()]
+    tallies = tally_all(events, found, recordings.seconds, unscored)
+    return tallies, list_errors(recordings, events, found, unscored)
 
 
 # ---- tables

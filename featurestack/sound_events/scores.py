@@ -5,8 +5,9 @@ recordings, and EVENT_F1, the metric by which runs of events are ranked. No torc
                     recordings together
     found           events that a detection of their label lies on: one of the two
                     contains the other's middle
-    false alarms    detections that lie on no event, an hour; detections that lie on an
-                    event of another label only are `wrong_names`
+    false alarms    detections that lie on no event
+    wrong names     detections that lie on an event of another label only
+    missed          events that no detection lies on
     onset error     between the starts of partners, milliseconds
 
 fold1/frames.npz   STRETCHES of each stretch that the fold tested, with stretch_ before
@@ -51,13 +52,17 @@ from featurestack.storage.files import replace_file
 ALL = "all classes"
 FRAMES_FILE = "frames.npz"
 # scores other than the F1 at IoU 0.5, of a class and of a fold
-SCORE_COLUMNS = ("found", "false_alarms", "wrong_names", "onset_ms")
+SCORE_COLUMNS = ("found", "false_alarms_per_hour", "wrong_names_per_hour", "onset_ms")
+COUNTS = ("events", "recordings", "detections", "false_alarms", "wrong_names")
+FALSE_ALARM, WRONG_NAME, MISSED = "false alarm", "wrong name", "missed"
+# columns of errors.csv
+ERRORS = ("recording", "start", "end", "annotated", "detected", "kind")
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 # columns of both tables in FRAMES_FILE, and their types
 STRETCHES = {"file": str, "start": float, "end": float, "group": str, "frames": int}
 EVENTS = {"file": str, "start": float, "end": float, "label": str}
 SHIFTS = 20
-FEW = 6  # recordings, whose interval is wide
+FEW = 6  # recordings; the interval of fewer says little, and a class has none
 LEAST_SHIFT = 0.1  # share of a stretch: a detection shall not meet its own event again
 STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
@@ -105,6 +110,7 @@ class Tally:
         with np.errstate(invalid="ignore"):
             return {
                 "events": int(events),
+                "recordings": int((self.counts[1] > 0).sum()),
                 "detections": int(detections),
                 "f1": 2 * partners / (events + detections),
                 "low": low,
@@ -112,28 +118,45 @@ class Tally:
                 "precision": partners / detections,
                 "recall": partners / events,
                 "found": found / events,
-                "false_alarms": false_alarms / hours,
-                "wrong_names": wrong_names / hours,
+                "false_alarms": int(false_alarms),
+                "wrong_names": int(wrong_names),
+                "false_alarms_per_hour": false_alarms / hours,
+                "wrong_names_per_hour": wrong_names / hours,
                 "onset_ms": 1000 * self.onsets.median(),
             }
 
 
 def score_table(tallies: Mapping[Any, Tally]) -> pd.DataFrame:
-    """Scores of each label: events, detections, f1, low and high (its 95 % interval by
-    recording), precision, recall, found, false_alarms and wrong_names an hour, onset_ms
-    (median).
+    """Scores of each label: events, the recordings (or blocks) that have some,
+    detections, f1, low and high (its 95 % interval by recording, of a label in FEW or
+    more), precision, recall, found, numbers and rates of false alarms and wrong names,
+    onset_ms (median).
     """
     rows = {name: own.scores() for name, own in tallies.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
+    return without_wide_intervals(table)
+
+
+def without_wide_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the intervals of labels in fewer than FEW recordings."""
+    wide = (table["recordings"] < FEW) & (table.index != ALL)
+    return table.assign(**table[["low", "high"]].mask(wide))
 
 
 def tally_all(
-    events: Mapping[str, Spans], detections: Mapping[str, Spans], seconds: Floats
+    events: Mapping[str, Spans],
+    detections: Mapping[str, Spans],
+    seconds: Floats,
+    unscored: Sequence[Spans] = (),
 ) -> dict[str, Tally]:
-    """The tally of each label, and of ALL; seconds (S,) of the stretches."""
+    """The tally of each label, and of ALL; seconds (S,) of the stretches. A detection
+    on one of the `unscored` events, of other labels, is neither a false alarm nor a
+    wrong name.
+    """
     every = together([*events.values()])
+    known = together([every, *unscored])
     tallies = {
-        name: tally(own, detections[name], every, seconds)
+        name: tally(own, detections[name], every, known, seconds)
         for name, own in events.items()
     }
     whole = Tally(
@@ -144,17 +167,29 @@ def tally_all(
     return {**tallies, ALL: whole}
 
 
-def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Tally:
-    """The tally of one label; `every` are the events of all labels."""
+def mistakes(
+    detections: Spans, events: Spans, every: Spans, known: Spans
+) -> tuple[Mask, Mask]:
+    """Which detections of one label are false alarms, and which wrong names."""
+    own, other = lie_on(detections, events), lie_on(detections, every)
+    return ~lie_on(detections, known), other & ~own
+
+
+def tally(
+    events: Spans, detections: Spans, every: Spans, known: Spans, seconds: Floats
+) -> Tally:
+    """The tally of one label; `every` are the events of all labels, and `known` has
+    those that are not scored too.
+    """
     event, detection = match(events, detections)
-    on_any = lie_on(detections, every)
+    alone, wrong = mistakes(detections, events, every, known)
     parts = [
         events.take(event),
         events,
         detections,
         events.take(lie_on(events, detections)),
-        detections.take(~on_any),
-        detections.take(on_any & ~lie_on(detections, events)),
+        detections.take(alone),
+        detections.take(wrong),
     ]
     apart = np.abs(events.start[event] - detections.start[detection])
     onsets = pd.Series(apart, events.stretch[event])
@@ -244,6 +279,11 @@ class ScoredFrames:
         rules = {name: rule_grid(own, exclusive)[0] for name, own in spans}
         return detect_all(self.frames, self.probabilities, rules)
 
+    @property
+    def errors(self) -> pd.DataFrame:
+        """ERRORS of the detections."""
+        return list_errors(self.frames, self.spans, self.detections)
+
     @cached_property
     def tallies(self) -> dict[str, Tally]:
         """Those of each class, and of ALL."""
@@ -301,26 +341,45 @@ class ScoredFrames:
         return -np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean(axis=1)
 
 
-def confused_labels(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
-    """Columns annotated, detected, number (a mean over seeds): detections that match an
-    event of another label, and none of their own. The most frequent come first.
+def confused_labels(seeds: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Columns annotated, detected, number (a mean over seeds) of the wrong names in the
+    ERRORS of each seed, the most frequent first.
     """
-    parts = []
-    for seed in seeds:
-        alone: list[dict[str, Spans]] = [{}, {}]  # events and detections
-        for name, events in seed.spans.items():
-            own = events, seed.detections[name]
-            for spans, partners, rest in zip(own, match(*own), alone):
-                rest[name] = spans.take(
-                    np.delete(np.arange(len(spans.start)), partners)
-                )
-        event, detection = match(*(together([*rest.values()]) for rest in alone))
-        annotated, detected = (labels_in_order(rest) for rest in alone)
-        pairs = {"annotated": annotated[event], "detected": detected[detection]}
-        parts.append(pd.DataFrame(pairs))
-    numbers = pd.concat(parts).value_counts(sort=False).div(len(seeds))
-    table = numbers.reset_index(name="number")
+    every = pd.concat(seeds)
+    wrong = every.loc[every["kind"] == WRONG_NAME, ["annotated", "detected"]]
+    table = wrong.value_counts(sort=False).div(len(seeds)).reset_index(name="number")
     return table.sort_values("number", ascending=False, kind="stable")
+
+
+def list_errors(
+    frames: Frames,
+    events: Mapping[str, Spans],
+    detections: Mapping[str, Spans],
+    unscored: Sequence[Spans] = (),
+) -> pd.DataFrame:
+    """ERRORS by recording and start, as `tally_all` counts them; a wrong name has the
+    event of another label that it overlaps most.
+    """
+
+    def rows(spans: Spans, kind: str, annotated: str, detected: str) -> pd.DataFrame:
+        table = frames.table({kind: spans}).round(4).rename(columns={"label": "kind"})
+        return table.assign(annotated=annotated, detected=detected)
+
+    every, found = (together([*spans.values()]) for spans in (events, detections))
+    known, names, parts = together([every, *unscored]), labels_in_order(events), []
+    for name, own in events.items():
+        parts.append(rows(own.take(~lie_on(own, found)), MISSED, name, ""))
+        alone, wrong = mistakes(detections[name], own, every, known)
+        parts.append(rows(detections[name].take(alone), FALSE_ALARM, "", name))
+        wrongs, others = detections[name].take(wrong), every.take(names != name)
+        shared = np.minimum.outer(wrongs.end, others.end)
+        shared -= np.maximum.outer(wrongs.start, others.start)
+        if len(wrongs.start):
+            meant = names[names != name][shared.argmax(axis=1)]
+            for other in np.unique(meant):
+                parts.append(rows(wrongs.take(meant == other), WRONG_NAME, other, name))
+    table = pd.concat(parts).rename(columns={"file": "recording"})
+    return table.sort_values(["recording", "start"], ignore_index=True)[[*ERRORS]]
 
 
 def labels_in_order(spans: Mapping[str, Spans]) -> NDArray[np.str_]:
@@ -339,7 +398,10 @@ def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
     for name in table.index:
         counts = np.stack([seed.tallies[name].counts for seed in seeds])
         table.loc[name, ["low", "high"]] = f1_interval(counts)
-    return table
+    for name in COUNTS:  # of several seeds a mean
+        if not (table[name] % 1).any():
+            table[name] = table[name].astype(int)
+    return without_wide_intervals(table)
 
 
 def write_frames(folder: Path, tested: ScoredFrames) -> None:
@@ -406,11 +468,12 @@ def alarms(scores: Mapping[Any, float], seconds: float) -> str:
     """The false alarms and wrong names in recordings of so many seconds: their numbers,
     and from an hour on how many there are in one.
 
-    >>> alarms({"false_alarms": 60, "wrong_names": 30}, 120)
+    >>> alarms({"false_alarms": 2, "wrong_names": 1}, 120)
     '2 false alarms and 1 event under another name in 2 min 00 s'
     """
-    hours = min(1.0, seconds / 3600)
-    where = "per hour" if hours == 1 else f"in {duration(seconds)}"
-    wrong = counted(round(hours * scores["wrong_names"]), "event")
-    false = counted(round(hours * scores["false_alarms"]), "false alarm")
+    unit, where = "", f"in {duration(seconds)}"
+    if seconds >= 3600:
+        unit, where = "_per_hour", "per hour"
+    wrong = counted(round(scores[f"wrong_names{unit}"]), "event")
+    false = counted(round(scores[f"false_alarms{unit}"]), "false alarm")
     return f"{false} and {wrong} under another name {where}"

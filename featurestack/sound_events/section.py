@@ -16,6 +16,7 @@ from featurestack.analysis.figures.drawn import feature_map_image
 from featurestack.analysis.page import Page, Section
 from featurestack.sound_events.scores import (
     ALL,
+    FEW,
     ScoredFrames,
     alarms,
     confused_labels,
@@ -43,20 +44,18 @@ def events(page: Page) -> Section | None:
     submit_song(page, best.features, first)
     scores = mean_scores(seeds)
     table = scores.reset_index()
-    confused = confused_labels(seeds)
-    shown = table.copy()
-    if first.hours < 1:
-        shown[["false_alarms", "wrong_names"]] *= first.hours
+    errors = [seed.errors for seed in seeds]
+    confused = confused_labels(errors)
     return Section(
         "events",
         "Events",
-        tables={"events": table, "confused_labels": confused},
+        tables={"events": table, "confused_labels": confused, "errors": errors[0]},
         values={
-            "shown_events": shown,
             "hourly": first.hours >= 1,
             "tested": {
                 "same_place": SAME_PLACE if first.unit == "block" else "",
                 "unit": first.unit,
+                "few": FEW,
                 "alarms": alarms(scores.loc[ALL], first.frames.seconds.sum()),
                 "rules": first.frames.stretches["fold"].nunique() > 1,
             },

@@ -89,8 +89,8 @@ class EventF1(MeanAveragePrecision):
         each = pd.concat([seed.by_fold for seed in run.answers])
         whole = mean_scores(run.answers).loc[ALL]
         every = {"event_f1": whole["f1"], **whole[[*SCORE_COLUMNS]]}
-        for name, column, _ in OF_LITTLE:
-            every[column] = whole[name] * run.answers[0].hours
+        for _, column, _ in OF_LITTLE:
+            every[column] = whole[column]
         return each.groupby("fold").mean(), every
 
     def answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
@@ -136,10 +136,8 @@ class EventF1(MeanAveragePrecision):
         table = table.rename(columns={"events": "support"})
         decided = ["precision", "recall", "f1"]
         table[decided] = table[decided].fillna(0)
-        for name, column, _ in OF_LITTLE:
-            table[column] = table[name] * run.answers[0].hours
-        counts = [column for _, column, _ in OF_LITTLE]
-        return table[[*SCORE_COLUMNS, *decided, "support", "low", "high", *counts]]
+        counts = ["support", "recordings", *(column for _, column, _ in OF_LITTLE)]
+        return table[[*SCORE_COLUMNS, *decided, "low", "high", *counts]]
 
 
 def counts_of(run: TestedRun) -> dict[str, tuple[str, str]]:
@@ -163,13 +161,13 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
 
 # of less than an hour: score, the column of its count, heading
 OF_LITTLE = (
-    ("false_alarms", "false_alarm_count", "False alarms"),
-    ("wrong_names", "wrong_name_count", "Wrong name"),
+    ("false_alarms_per_hour", "false_alarms", "False alarms"),
+    ("wrong_names_per_hour", "wrong_names", "Wrong name"),
 )
 OF_EVENTS = (
     ("found", "Found", "decimals", False),
-    ("false_alarms", "False alarms an hour", "number", True),
-    ("wrong_names", "Wrong name, an hour", "number", True),
+    ("false_alarms_per_hour", "False alarms an hour", "number", True),
+    ("wrong_names_per_hour", "Wrong name, an hour", "number", True),
     ("onset_ms", "Onset error, ms", "number", True),
 )
 EVENT_F1 = EventF1(
@@ -201,6 +199,7 @@ EVENT_F1 = EventF1(
     class_columns=(
         ("class", "Class", "text"),
         ("support", "Events", "number"),
+        ("recordings", "Recordings", "number"),
         ("f1", "F1", "decimals"),
         ("low", "From", "decimals"),
         ("high", "To", "decimals"),

@@ -14,7 +14,9 @@ from featurestack.sound_events.scores import (
     ScoredFrames,
     confused_labels,
     lie_on,
+    list_errors,
     score_table,
+    tally_all,
 )
 from featurestack.sound_events.task import EVENT_F1, EVENTS, jackknife_values
 from tests.refusal import refused
@@ -77,9 +79,41 @@ def test_a_right_time_under_a_wrong_name_is_no_false_alarm():
 def test_a_label_found_in_place_of_another_is_counted_once_and_not_if_both_are_right():
     events = {"a": spans((0, 1), (5, 6)), "b": spans((5, 6), (10, 11))}
     detections = {"a": spans((5, 6), (10, 11)), "b": spans((0.1, 1), (5, 6))}
-    seed = SimpleNamespace(spans=events, detections=detections)
-    table = confused_labels([seed, seed])
+    of_one = frames(20, classes=("a", "b"))
+    errors = list_errors(of_one, events, detections)
+    table = confused_labels([errors, errors])
     assert table.to_numpy().tolist() == [["a", "b", 1], ["b", "a", 1]]
+    whole = tally_all(events, detections, of_one.seconds)[ALL].scores()
+    assert whole["wrong_names"] == table["number"].sum()
+
+
+def test_errors_are_listed_as_they_are_counted_and_events_not_scored_are_no_alarms():
+    events = {"a": spans((0, 1), (4, 5)), "b": spans((2, 3))}
+    detections = {"a": spans((0, 1), (2.1, 3.5), (6, 7), (8, 9)), "b": spans()}
+    given = events, detections
+    unscored = [spans((8, 9))]
+    of_one = frames(20, classes=("a", "b"))
+    errors = list_errors(of_one, *given, unscored)
+    assert errors.to_numpy().tolist() == [
+        ["r0", 2.1, 3.5, "b", "a", "wrong name"],
+        ["r0", 4, 5, "a", "", "missed"],
+        ["r0", 6, 7, "", "a", "false alarm"],
+    ]
+    row = tally_all(*given, of_one.seconds, unscored)[ALL].scores()
+    assert (row["false_alarms"], row["wrong_names"]) == (1, 1)
+    assert row["false_alarms_per_hour"] == pytest.approx(180)
+    assert row["detections"] == 4  # F1 has them all
+
+
+def test_a_class_in_few_recordings_has_no_interval():
+    def row(recordings):
+        own = spans_of(*np.arange(14.0).reshape(7, 2).T, np.arange(7) % recordings)
+        return scores_of({"a": own}, {"a": own}, np.full(7, 10.0))
+
+    assert row(6).loc["a", ["recordings", "low"]].notna().all()
+    few = row(5)
+    assert few.loc["a", "recordings"] == 5 and np.isnan(few.loc["a", "low"])
+    assert few.loc[ALL, "low"] < 1
 
 
 def test_intervals_come_from_recordings():
