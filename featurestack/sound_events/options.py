@@ -25,7 +25,7 @@ class EventsCommand(DataOptions, LabelOptions):
         "dataset": "AUDIO= names the recordings, NAME= the dataset"
     }
 
-    audio: Path = option(MISSING, "recordings: a folder, or one file")
+    audio: Path = option(MISSING, "the recordings, a folder or one file")
     tables: Path = option(
         MISSING,
         "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"

@@ -29,6 +29,11 @@ SAME_PLACE = (
     "Groups are blocks of recordings: scores and intervals are only for these"
     " recordings, and optimistic for another day or place."
 )
+MEANING = (
+    "The harmonic mean of precision and recall. A detection is right if it and an event"
+    " of its label overlap for at least half of the time that the two cover together"
+    " (IoU 0.5)."
+)
 
 
 def events(page: Page) -> Section | None:
@@ -49,6 +54,7 @@ def events(page: Page) -> Section | None:
     return Section(
         "events",
         "Events",
+        leads={"What is event F1?": MEANING},
         tables={"events": table, "confused_labels": confused, "errors": errors[0]},
         values={
             "hourly": first.hours >= 1,

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, shortened
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, percent
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import EVENT_COLUMNS
@@ -39,6 +39,7 @@ from featurestack.sound_events.scores import (
     SCORE_COLUMNS,
     SHIFTS,
     ScoredFrames,
+    alarms,
     f1_interval,
     f1_of,
     mean_scores,
@@ -69,6 +70,13 @@ class EventF1(MeanAveragePrecision):
         events = counted(int(first.tallies[ALL].counts[1].sum()), "event")
         recordings = counted(first.frames.stretches["file"].nunique(), "recording")
         return f"{events}{classes} in {recordings}"
+
+    def finding(self, run: TestedRun) -> str:
+        whole = mean_scores(run.answers).loc[ALL]
+        if not whole["events"]:
+            return ""
+        wrong = alarms(whole, run.answers[0].frames.seconds.sum())
+        return f"finds {percent(whole['found'])} % of {self.tested(run)}, with {wrong}"
 
     def shown_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str, bool]]:
         """Rates per hour if the recordings last an hour or more, else counts."""

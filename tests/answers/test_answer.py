@@ -130,8 +130,8 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([], "name it with GROUP=."),
-        ([{"kind": "group", "names": ["GROUP=(.*)-"]}], "recording: {typed}."),
+        ([], "recording, name it with GROUP=\n"),
+        ([{"kind": "group", "names": ["GROUP=(.*)-"]}], "recording:\n  {typed}\n"),
     ],
 )
 def test_speakers_are_asked_for_with_the_command_that_groups_them(
@@ -148,10 +148,9 @@ def test_speakers_are_asked_for_with_the_command_that_groups_them(
 @pytest.mark.parametrize(
     ("absent", "said"),
     [
-        (["yamnet"], "networks: make network NETWORK=yamnet fetches one for s"),
-        (["speech", "yamnet"], r"networks: .*\[embeddings\]'? installs one for speech"),
-        (["speech", "yamnet"], "others need; make network NETWORK=yamnet fetches"),
-        ([], "^(?!.*Pretrained)"),
+        (["yamnet"], r"for sounds .*:\n  make network NETWORK=yamnet\nThen repeat"),
+        (["speech", "yamnet"], r"for speech.*:\n  .*\[embeddings\]'?\nA pretrained"),
+        ([], "^(?!.*pretrained)"),
     ],
 )
 def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, said):
@@ -160,10 +159,10 @@ def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, sai
     words = ["DATASET=my sounds"]
     asked = surer(["rms"], cache, words, perfect=False)
     assert re.search(said, asked)
-    assert "Pretrained" not in surer(["rms"], cache, words, perfect=True)
+    assert "pretrained" not in surer(["rms"], cache, words, perfect=True)
     given = surer(["rms"], cache, [*words, "FEATURES=rms"], perfect=False)
     channels = " or ".join(f"embedding@model={name}" for name in absent)
-    assert not absent or f"then add {channels} to FEATURES and repeat" in given
+    assert not absent or f"Then add {channels} to FEATURES and repeat" in given
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(

@@ -34,7 +34,12 @@ def test_the_report_ranks_runs_by_the_f1_of_events(report):
     assert comparison["verdict"].iloc[0] == "best"
     assert comparison["p"].iloc[1] < 1
     assert {"found", "false_alarms", "onset_ms"} <= {*comparison}
-    assert re.search(r"Its event F1 on \d+ events in 8 recordings is", built.headline)
+    assert re.search(
+        r" finds [\d.]+ % of \d+ events in 8 recordings, with \d+ false alarms? and \d+"
+        r" events? under another name in 56 s; event F1 [\d.]+ % \(95 % interval ",
+        built.headline,
+    )
+    assert "overlap for at least half" in built.leads["What is event F1?"]
     assert built.whole
 
 
