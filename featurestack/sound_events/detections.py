@@ -5,7 +5,7 @@
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; only a
         header if it has no detection. The column of labels is called as in the
         annotation tables; boxes have the median frequencies of the class's marks
-    .audio                      the path of AUDIO
+    .audio                      the path of AUDIO, and the run
     counts.csv                  recording, seconds, problem; then the number of
         detections of each class
     scores.csv, errors.csv      only with TABLES: `score_table`, `list_errors`
@@ -74,7 +74,7 @@ from featurestack.storage.own_files import DETECTED, OwnFiles
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
 COUNTS, SCORES, ERRORS = "counts.csv", "scores.csv", "errors.csv"
-OF_AUDIO = ".audio"  # file with the path of AUDIO
+OF_AUDIO = ".audio"  # file with the path of AUDIO, and the run on a second line
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 BATCH = 16  # pieces
 
@@ -143,7 +143,7 @@ def find_detections(
     print(text_table(rows, ["class", "detections", "recordings"]))
     highest = model.sample_rate / 2
     contents = detection_tables(written, files, seconds, rules, highest)
-    contents[OF_AUDIO] = f"{source}\n"
+    contents[OF_AUDIO] = f"{source}\n{model.run.name if model.run else ''}\n"
     remarks = dict.fromkeys(truncated, "truncated") | problems
     counts = count_detections(detections, seconds, remarks, model.classes)
     contents[COUNTS] = counts.to_csv(index=False, lineterminator="\n")
@@ -163,13 +163,20 @@ def find_detections(
 
 def require_same_audio(folder: Path, source: str) -> None:
     """RequestError if the folder has detections in another AUDIO than `source`."""
-    file = folder / OF_AUDIO
-    former = file.read_text("utf-8").strip() if file.is_file() else source
-    if former != source:
+    former, _ = source_and_run(folder)
+    if former not in ("", source):
         raise RequestError(
             f"{folder} holds the detections in {former}: give another folder, for"
             f" instance {quoted(f'OUT={folder}-2')}"
         )
+
+
+def source_and_run(folder: Path) -> tuple[str, str]:
+    """The path of AUDIO and the run of a folder's detections, '' if not known."""
+    file = folder / OF_AUDIO
+    text = file.read_text("utf-8") if file.is_file() else ""
+    source, _, run = text.strip().partition("\n")
+    return source, run
 
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
@@ -177,10 +184,17 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     the last one. A file that the user made or changed stays and is named.
     """
     own = OwnFiles(folder, DETECTED)
+    _, former = source_and_run(folder)
     own.write(contents)
+    _, now = source_and_run(folder)
+    if former not in ("", now):
+        tell(f"the detections of {former} are replaced")
     names = [name for name in contents if not name.startswith((RAVEN, "."))]
     tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))
-    for name in own.remove_others():
+    kept = own.remove_others()
+    if SCORES in own.before.keys() - own.current - {*kept}:
+        tell(f"{SCORES} of the former prediction is removed")
+    for name in kept:
         tell(f"{folder / name}: kept, it is not as predict wrote it")
 
 

@@ -121,10 +121,19 @@ def test_the_tables_of_other_recordings_are_not_replaced(tmp_path):
         require_same_audio(tmp_path, "/field/b")
 
 
-def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path):
+def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, capsys):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
-    write_detection_tables(tmp_path, {"scores.csv": "f1\n1\n", "counts.csv": "b"})
-    write_detection_tables(tmp_path, {"counts.csv": "c"})
+    write_detection_tables(
+        tmp_path, {"scores.csv": "f1\n1\n", ".audio": "/field/a\nmel-frames\n"}
+    )
+    capsys.readouterr()
+    write_detection_tables(tmp_path, {"counts.csv": "c", ".audio": "/field/a\nmfcc\n"})
+    told = capsys.readouterr().err.splitlines()
+    assert "scores.csv of the former prediction is removed" in told
+    assert "the detections of mel-frames are replaced" in told
+    write_detection_tables(tmp_path, {"counts.csv": "d", ".audio": "/field/a\nmfcc\n"})
+    told = capsys.readouterr().err
+    assert "former prediction" not in told and "are replaced" not in told
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
     assert events_of(checked(tmp_path / "raven")) == ["z"]
