@@ -229,8 +229,10 @@ def settle(
     """
     default = vars(RunOptions())
     told = []
-    if asked.model == RunOptions.model and model.name == FOR_VECTORS:
-        told.append(f"every channel is a vector: MODEL={model.name} is trained")
+    if asked.model == RunOptions.model != model.name:
+        vectors = model.name == FOR_VECTORS
+        reason = "every channel is a vector" if vectors else f"TASK={task.name}"
+        told.append(f"{reason}: MODEL={model.name} is trained")
     for given, channel in zip(parse_set(asked.features), features):
         if {*dict(channel.parameters)} - {*dict(given.parameters)}:
             told.append(f"{given}: {channel}, the only one in the cache")

@@ -283,14 +283,19 @@ def of_files(
             f" {answers[0]}; AUDIO_DIR= names the folder of a table's files"
         )
     seconds = pd.Series(length_of)
-    several = rates if len(rates) > 1 else ()
-    notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in several]
+    rate = rate or max(rates, key=lambda rate: (rates[rate], rate))
+    noun = "piece" if all(end for _, end in spans(clips)) else "clip"
+    notes = []
+    for own, number in rates.items() if len(rates) > 1 else ():
+        low = f": nothing is above {own / 2:,.0f} Hz there, so that models may be worse"
+        notes.append(
+            f"{counted(number, noun)} of {own:,} Hz{low if own < rate else ''}"
+        )
     if duration:
         notes.append(shorter_duration(seconds.to_numpy(), duration))
     else:
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
         notes.append(cut_clips(seconds, duration))
-    rate = rate or max(rates, key=lambda rate: (rates[rate], rate))
     return rate, duration, [*filter(None, notes)], unreadable
 
 

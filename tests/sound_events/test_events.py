@@ -41,7 +41,9 @@ def test_overlapping_labels_are_found_side_by_side(tmp_path, capsys):
     field.write_recordings(tmp_path, overlapping=True)
     field.make_dataset(tmp_path)
     run = train(tmp_path, folds=(1, 2))
-    assert re.search(r"event F1 [\d.]+ % at threshold 0.5, ", capsys.readouterr().err)
+    told = capsys.readouterr().err
+    assert re.search(r"event F1 [\d.]+ % at threshold 0.5, ", told)
+    assert "TASK=events: MODEL=frames is trained" in told
     assert score_table(read_tested(run).tallies).loc[ALL, "f1"] > 0.85
 
 

@@ -89,7 +89,10 @@ def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
     with_flac_length(lying, 432 * 3600 * 8_000)
     clips = dataset(tmp_path / "mine", tmp_path)
     assert (clips.sample_rate, clips.duration, clips.samples) == (8_000, 0.75, 6_000)
-    assert "1 clip of 16000 Hz" in clips.notes
+    assert "1 clip of 16,000 Hz" in clips.notes
+    given = dataset(tmp_path / "mine", tmp_path, sample_rate=16_000)
+    low = "clips of 8,000 Hz: nothing is above 4,000 Hz there, so that models may be"
+    assert any(low in note for note in given.notes)
     write(tmp_path / "mine" / "dog" / "long.wav", 60, 8_000)
     assert dataset(tmp_path / "mine", tmp_path).duration == 30
     assert dataset(tmp_path / "mine", tmp_path, duration=60).samples == 480_000
