@@ -2,6 +2,7 @@
 figure of one piece of a recording with its annotated and detected events.
 """
 
+import os
 from pathlib import Path
 
 import matplotlib
@@ -51,6 +52,8 @@ def events(page: Page) -> Section | None:
     table = scores.reset_index()
     errors = [seed.errors for seed in seeds]
     confused = confused_labels(errors)
+    above = os.path.commonpath([Path(n).parent for n in first.frames.stretches["file"]])
+    errors[0]["recording"] = [os.path.relpath(n, above) for n in errors[0]["recording"]]
     return Section(
         "events",
         "Events",

@@ -55,7 +55,9 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
         assert comparison[name][0] == pytest.approx(events.loc["all classes", name])
     assert (events["false_alarms"] % 1 == 0).all()
     assert events.loc["high", "recordings"] == 8
-    kinds = pd.read_csv(folder / "tables" / "errors.csv")["kind"].value_counts()
+    errors = pd.read_csv(folder / "tables" / "errors.csv")
+    assert errors["recording"].isin([f"r{number}.wav" for number in range(8)]).all()
+    kinds = errors["kind"].value_counts()
     assert kinds.get("false alarm", 0) == events.loc["all classes", "false_alarms"]
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
     assert 'id="events"' in page and "events under another name in 56 s" in page
