@@ -85,11 +85,12 @@ def select(
             try:
                 run = fitting(word, known, data)
             except RequestError:
-                meant = closest(wanted, known, ALIKE) if len(words) > 1 else None
+                whole = " ".join(words)
+                meant = closest(whole, known, ALIKE) if " " in whole else None
                 if not meant:
                     raise
                 raise RequestError(
-                    f"unknown run {wanted!r}; did you mean {quoted(f'RUN={meant}')}?"
+                    f"unknown run {whole!r}; did you mean {quoted(f'RUN={meant}')}?"
                 ) from None
         chosen[run.path.resolve()] = run
     for run in of_other_data([*chosen.values()], data):

@@ -123,6 +123,11 @@ def test_a_wrong_name_is_refused(runs, wanted, message):
         selection.select(runs, wanted)
 
 
+def test_the_name_of_a_single_run_is_proposed_with_its_dataset(runs):
+    with refused("did you mean RUN='my sounds/mel-cnn8'?"):
+        selection.select_one(runs, "my sound/mel-cnn8")
+
+
 def test_one_run_is_a_whole_name_also_with_blanks(runs):
     with refused("unknown run 'mel cnn8'; did you mean 'mel-cnn8'"):
         selection.select_one(runs, "mel cnn8")
