@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.row_statistics import (
@@ -126,10 +127,9 @@ class Features(TransformerMixin, BaseEstimator):
             )
         slow = lowest_rate(files) if not cache else rate
         if slow < rate:
-            warnings.warn(
+            tell_once(
                 f"files have {slow} Hz, sample_rate={rate}: the upper bands are empty;"
-                f" give sample_rate={slow}, or cache=",
-                stacklevel=4,
+                f" give sample_rate={slow}, or cache="
             )
         for given in clips:
             path = real(given) if isinstance(given, str | Path) else ""
