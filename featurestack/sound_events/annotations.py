@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -103,6 +104,8 @@ class Annotations:
     events: pd.DataFrame  # MARK_COLUMNS by file and start; NaN: unknown frequencies
     # recordings that have a table, or a row in one, even without an event
     annotated: frozenset[str]
+    # others, whose tables are left out because they are as predict wrote them
+    unchecked: frozenset[str]
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
 
 
@@ -181,11 +184,17 @@ def read_events(
     """
     options = options or LabelOptions()
     noted: Noted = defaultdict(dict)
-    paths = annotation_tables(tables, noted)
+    paths, written = annotation_tables(tables)
     known = Recordings(recordings)
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
     lacking: list[UnknownColumn] = []
-    annotated = set[str]()
+    annotated, predicted = set[str](), set[str]()
+    for name, path in written.items():
+        noted[f"{UNCHECKED}, left out"][name] = None
+        with suppress(RequestError):  # counts and scores are no tables of events
+            of_rows = {*read_rows(path, LabelOptions(), usual).rows["file"]} - {""}
+            files = [known.find(plain_path(file), name) for file in of_rows]
+            predicted |= {known.of_table(path, name), *files} - {""}
     for name, path in [*paths.items()]:
         own = known.of_table(path, name)
         if not own and len(paths) == len(recordings) == 1:
@@ -207,6 +216,8 @@ def read_events(
             noted[UNCHECKED + ", left out" * tables.is_dir()][name] = None
             if tables.is_dir():
                 del paths[name]
+                files = [known.find(plain_path(f), name) for f in {*rows["file"]} if f]
+                predicted |= {own, *files} - {""}
                 continue
         if not own and not rows["file"].any():
             noted["tables that fit no recording"][name] = None
@@ -244,7 +255,8 @@ def read_events(
         for remark, of in noted.items()
         if of
     ]
-    return Annotations(events, frozenset(annotated), tuple(remarks))
+    others = frozenset(predicted - annotated)
+    return Annotations(events, frozenset(annotated), others, tuple(remarks))
 
 
 def events_in(
@@ -296,25 +308,25 @@ def events_in(
     return events.sort_values([*EVENT_COLUMNS], ignore_index=True)[[*MARK_COLUMNS]]
 
 
-def annotation_tables(tables: Path, noted: Noted) -> dict[str, Path]:
-    """The tables of TABLES=, by their names below it; all that predict wrote in a
-    folder below it, and nobody corrected, is left out and named.
+def annotation_tables(tables: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The tables of TABLES=, by their names below it, and apart from them all that
+    predict wrote in a folder below it, and nobody corrected.
     """
     paths = {tables.name: tables}
     if tables.is_dir():
         names = files_below(tables)
         names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
         paths = {name: tables / name for name in names}
+    written = {}
     for record in tables.rglob(DETECTED):
         own = OwnFiles(record.parent, DETECTED)
         unchanged = [own.folder / name for name in filter(own.is_own, own.hashes)]
         for name in [name for name, path in paths.items() if path in unchanged]:
-            noted[f"{UNCHECKED}, left out"][name] = None
-            del paths[name]
+            written[name] = paths.pop(name)
     if not tables.exists():
         hint = beside_hint(tables, DATASET_TABLES)
         raise RequestError(f"TABLES={tables} does not exist{hint}")
-    return paths
+    return paths, written
 
 
 def read_rows(path: Path, options: LabelOptions, usual: str) -> Rows:

@@ -322,7 +322,10 @@ def make_events(options: EventsCommand) -> int:
     )
     notes = [*annotations.notes]
     seconds = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
-    if not options.empty:
+    if options.empty:
+        for name in annotations.unchecked & seconds.keys():
+            del seconds[name]  # its predicted events are not checked
+    else:
         if silent := [name for name in seconds if name not in annotations.annotated]:
             number, named = counted(len(silent), "recording"), ", ".join(silent)
             hint = "EMPTY=1 if they hold no event"

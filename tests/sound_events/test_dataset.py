@@ -152,6 +152,9 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "as predict wrote them, left out: 1, the first detections.csv" in out
     assert "left out, no table: 1 recording, r1.wav" in out
+    make_events(options(tmp_path, tables=tmp_path / "audio", empty=True, name="e"))
+    # r1.wav is not taken as free of events
+    assert capsys.readouterr().out.startswith("1 recording, ")
     (tmp_path / "audio" / "r0.csv").unlink()
     with refused("holds no table of annotations: .* not only tables as predict wrote"):
         make_events(given)
