@@ -29,6 +29,8 @@ from featurestack.analysis.tables import (
     settings,
 )
 from featurestack.commandline.errors import make_command
+from featurestack.commandline.next_step import PROPOSED
+from featurestack.commandline.quantities import listed
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
@@ -221,7 +223,7 @@ def findings(
             why = (
                 f"a set of {parts} of the {tested} features that were tested one by one"
                 f" on these folds; {make_command('answer')} chooses sets without the"
-                " tested fold"
+                f" tested fold, and {listed(PROPOSED)} are always compared"
             )
         apart.append(Problem(own.name, f"not compared: {why}"))
     gains = ablations(main) if main else []

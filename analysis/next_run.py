@@ -82,7 +82,8 @@ def next_run(found: Findings, state: State, *, audio: bool = True) -> tuple[str,
         if len(sets) == 1:
             further = untried[:1] if state.of_clips else []
             sets = [name for one in further for name in (one, f"{sets[0]}+{one}")]
-    if sets:
+    apart = {own.run.features for own in found.others}
+    if sets and not apart & {*sets}:  # what is not compared shows nothing
         words = f"FEATURES={' '.join(sets)}", *own_words(trained[0])
         return make_command("train", *state.given, *words), kind
     if any(run.missing_folds for run in trained[:2]):

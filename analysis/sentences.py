@@ -278,7 +278,8 @@ def sure_of_several(f: Findings) -> str:
     second = f.tied[0] if f.tied else f.ranked[1]
     found = "no clear difference" if f.tied else "clearly worse"
     reaches = f"{second.label} reaches {percent(second.score.value)} %"
-    return f"{reaches}, {by_points(f, second.difference)}: {found}."
+    than = f", compared with {f.best.label}" if len(f.ranked) > 2 else ""
+    return f"{reaches}{than}: {by_points(f, second.difference)}, {found}."
 
 
 def by_points(f: Findings, difference: Estimate) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from featurestack.commandline import DEFINING
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import NAMED_BEFORE, unframed
+from featurestack.commandline.next_step import PROPOSED, unframed
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_set
 from featurestack.results.config import (
@@ -140,7 +140,9 @@ def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
     an interval nor a test corrects such a choice, so a run notes it before it begins.
     """
     parts, alone = {*features}, {*tested}
-    if len(parts) < 2 or {*map(unframed, parts)} in NAMED_BEFORE:
+    if len(parts) < 2 or {*map(unframed, parts)} in [
+        {*own.split("+")} for own in PROPOSED
+    ]:
         return 0
     return len(alone) if parts < alone else 0
 
@@ -162,7 +164,7 @@ def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
         measured = json.loads((runs / IMPORTANCE).read_text("utf-8"))
         channels = [c for each in measured["features"] for c in parse_set(each)]
         if measured["data"] == digest_of_clips(cache.clips[cache.readable(channels)]):
-            alone |= {*measured["features"]}
+            alone |= {name for name in measured["features"] if "+" not in name}
     return alone
 
 

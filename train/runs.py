@@ -52,7 +52,8 @@ def list_runs(options: ListOptions) -> int:
         if any(age for *_, age in rows):
             remedy = make_command("remove", "OLD=1")
             print(
-                f"older: clips, labels or values have changed since; {remedy} deletes"
+                "older: clips, labels, folds or values have changed since;"
+                f" {remedy} deletes"
             )
     elif dataset and runs:
         tell(f"no runs of {dataset} in {options.runs}")

@@ -332,8 +332,20 @@ def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
     kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
     if not kept.exists():
         folder.rename(kept)
-        what = "from other features" if others else "of other data"
+        what = "from other features" if others else "of other clips, labels or folds"
         tell(f"the former {folder.name}, {what}, is kept as {kept.name}")
+    for earlier in folder.parent.glob(f"{folder.name}-*/"):
+        with suppress(RequestError):  # damaged
+            config = RunFolder(earlier).config
+            same = config.choice and config.choice.candidates
+            if (
+                not folder.exists()
+                and same
+                and {*same} == {*choice.candidates}
+                and is_of_today(config, cache)
+            ):
+                earlier.rename(folder)  # it is the answer to this question
+                return
 
 
 def write_choice(

@@ -12,6 +12,7 @@ from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
     FEATURE_COLUMNS,
+    FOLDER,
     NEXT,
     NUMBERS,
     SINGLE,
@@ -41,7 +42,9 @@ NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 def answer(page: Page) -> Section | None:
     """Each feature's choices, and its own score."""
-    run = next((run for run in page.found.runs if run.choice), None)
+    choices = [run for run in page.found.runs if run.choice]
+    choices.sort(key=lambda run: run.name != FOLDER)  # the last answer comes first
+    run = next(iter(choices), None)
     config = run.choice if run else None
     if run is None or config is None:
         return None
@@ -63,7 +66,10 @@ def answer(page: Page) -> Section | None:
     folds = run.config.folds
     tables = {"chosen_features": features}
     if config.classes:
-        tables["chosen_classes"] = pd.DataFrame([*config.classes])
+        by_class = pd.DataFrame([*config.classes])
+        own = page.found.tables[f"{run.name}.classes"].set_index("class")["recall"]
+        by_class.insert(1, "the choice", by_class["class"].map(own))
+        tables["chosen_classes"] = by_class
     return Section(
         "answer",
         "Choice",

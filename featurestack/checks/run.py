@@ -57,6 +57,7 @@ from featurestack.scores.significance import CHOICE_VARIANCE, accuracy_interval
 
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these
+WHERE = "AUDIO_DIR= names the folder where a table's files are"
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
 NEW_VALUES = "speakers, sites or devices"  # of a field of the names
 SPLITS = 5  # random splits whose mean is the accuracy by clip
@@ -255,10 +256,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         dataset = replace(dataset, field=name_field(measured))
     lost, reasons = unreadable["clip_id"].tolist(), unreadable["reason"].tolist()
     what = "cannot be read, every command leaves them out"
-    remedy = (
-        f"convert or replace the files, then {make_command('features')}; if they were"
-        " moved, AUDIO_DIR= names where a table's files are"
-    )
+    repaired = make_command("features")
+    remedy = f"convert or replace the files, then {repaired}; if they moved, {WHERE}"
     findings = [
         source_finding(tested),
         *duplicate_findings(table, fingerprints, dataset),
@@ -318,5 +317,7 @@ def check_dataset(options: SourceOptions) -> int:
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
     print(report(findings))
+    if measured.empty:
+        raise RequestError(f"no clip of {dataset.name} can be read: {WHERE}")
     print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))

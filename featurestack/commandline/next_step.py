@@ -19,7 +19,7 @@ COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 # spectrum, coarse shape and modulation in time: none of them contains another
 COMPLEMENTARY = "mel+mfcc+modulation"
 # sets that are proposed whatever the scores of their features are
-NAMED_BEFORE = frozenset(COMPARED), frozenset(COMPLEMENTARY.split("+"))
+PROPOSED = "+".join(COMPARED), COMPLEMENTARY
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
 OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"

@@ -109,12 +109,14 @@ def percent(share: float, digits: int = 1) -> str:
 
 def points(difference: float, digits: int = 1) -> str:
     """`+3.1` for 0.031, `−0.9` for -0.009: percentage points; only zero has no sign.
-    A smaller number has more digits, `−0.04`, so that no interval ends at `−0.0`.
+    A smaller number has one more digit, `−0.04`, or is `below 0`, so that no interval
+    ends at `−0.0`.
     """
     text = percent(abs(difference), digits)
     if abs(difference) < 1e-10:  # rounding of sums
         return text
-    while not float(text):
-        digits += 1
-        text = percent(abs(difference), digits)
+    if not float(text):
+        text = percent(abs(difference), digits + 1)
+    if not float(text):
+        return "below 0" if difference < 0 else "above 0"
     return f"{'−' if difference < 0 else '+'}{text}"

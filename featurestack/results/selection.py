@@ -77,6 +77,12 @@ def select(
             place = Path(runs, dataset)
             for folder in [place] if dataset else sorted(place.glob("*")):
                 require_readable(folder)
+            others = [folder.name for folder in Path(runs).glob("*/")]
+            if meant := closest(dataset, others) if dataset else None:
+                raise RequestError(
+                    f"there are no runs of {dataset}; did you mean"
+                    f" {quoted(f'DATASET={meant}')}?"
+                )
             raise RequestError(
                 f"RUN={word}: no run folder in {place}: train one first"
                 f" ({make_command('train')})"
@@ -94,7 +100,10 @@ def select(
                 ) from None
         chosen[run.path.resolve()] = run
     for run in of_other_data([*chosen.values()], data):
-        tell_once(f"{run.name} was trained on data that have changed since")
+        tell_once(
+            f"{run.name} was trained on other clips, labels, folds or values than"
+            " today's"
+        )
     return list(chosen.values())
 
 

@@ -255,6 +255,8 @@ def read_events(
         for remark, of in noted.items()
         if of
     ]
+    if f"{UNCHECKED}, left out" in noted:
+        remarks.append(f"write yes into the column {CHECKED} of tables that are right")
     others = frozenset(predicted - annotated)
     return Annotations(events, frozenset(annotated), others, tuple(remarks))
 

@@ -298,8 +298,11 @@ def tell_checked(file: Path, promise: float) -> int:
     answered = checks.dropna(subset="correct")
     rows = precision_above(checks)
     if rows.empty:
+        top = checks[checks["above"] == checks["above"].max()]
+        lacking = [f"{line - 1:03d}" for line in top.index[top["correct"].isna()]]
         raise RequestError(
-            f"{file}: write yes or no into correct, first at the highest scores"
+            f"{file} has {counted(len(answered), 'answer')}, and none of the highest"
+            f" scores: write yes or no into correct of {listed(lacking)} first"
         )
     predicted = answered[answered["predicted"] == 1]
     candidates = answered.drop(predicted.index)
@@ -437,10 +440,10 @@ def sentences(
         command = make_command("predict", *words, f"CHECKED={file}", larger)
         if answers < len(checks):
             page = checks["page"].iloc[0] or f"the page of the {FOLDER}"
-            command = (
-                f"answer the other {len(checks) - answers:,} on {page}, then type the"
-                " command that it shows"
-            )
+            left = f"answer the other {len(checks) - answers:,}"
+            command = f"{left} on {page}, then type the command that it shows"
+            if file.name == TABLE:  # the page does not know answers by hand
+                command = f"{left} in {file}, then type the same command"
         elif few:  # as the line on the intervals says
             command = make_command("predict", *others, "CHECK=100")
         elif enough:

@@ -14,6 +14,7 @@ No torch.
 import itertools
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -47,7 +48,8 @@ from featurestack.sound_events.annotations import (
 from featurestack.sound_events.frames import Frames, are_exclusive
 from featurestack.sound_events.options import EventsCommand
 from featurestack.storage.csv_files import read_csv
-from featurestack.storage.files import replace_file, without_dots
+from featurestack.storage.files import without_dots
+from featurestack.storage.own_files import OwnFiles
 
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
 # recordings shorter than a piece have.
@@ -233,8 +235,9 @@ def write(
     recordings: Mapping[str, Path],
     path: Path,
 ) -> str:
-    """Write the dataset's CSV and events.csv, and replace no other dataset. Tables that
-    differ only in the folder of the recordings stay; that folder, else ''.
+    """Write the dataset's CSV and events.csv, and replace no other dataset that has
+    features or was changed. Tables that differ only in the folder of the recordings
+    stay; that folder, else ''.
     """
     file_of = {name: str(without_dots(file)) for name, file in recordings.items()}
     pieces = pieces.assign(label=label_pieces(pieces, events))
@@ -246,14 +249,17 @@ def write(
         moved = {own: f"{before}{own}" for own in recordings}
         if stored == table_texts(pieces, events, moved, path):
             return before.rstrip("/")
+    own = OwnFiles(path.parent)
+    used = any((path.parent / name).exists() for name in ("features", "folds.csv"))
     for file, text in texts.items():
-        if stored.get(file, text) != text:
+        if stored.get(file, text) != text and (used or not own.is_own(file.name)):
+            tables = " ".join(shlex.quote(str(file)) for file in texts)
             raise RequestError(
                 f"{file} is there with other content: give NAME= for another dataset,"
-                " or move the old one's two tables away, which keeps folds and features"
+                f" or move the old one's two tables away (mv {tables} FOLDER), which"
+                " keeps folds and features"
             )
-    for file, text in texts.items():
-        replace_file(file, text, parents=True)
+    own.write({file.name: text for file, text in texts.items()})
     return ""
 
 
@@ -326,7 +332,8 @@ def make_events(options: EventsCommand) -> int:
         for name in annotations.unchecked & seconds.keys():
             del seconds[name]  # its predicted events are not checked
     else:
-        if silent := [name for name in seconds if name not in annotations.annotated]:
+        known = annotations.annotated | annotations.unchecked
+        if silent := [name for name in seconds if name not in known]:
             number, named = counted(len(silent), "recording"), ", ".join(silent)
             hint = "EMPTY=1 if they hold no event"
             notes.append(f"left out, no table: {number}, {shortened(named)}; {hint}")

@@ -372,12 +372,13 @@ def list_errors(
         alone, wrong = mistakes(detections[name], own, every, known)
         parts.append(rows(detections[name].take(alone), FALSE_ALARM, "", name))
         wrongs, others = detections[name].take(wrong), every.take(names != name)
-        shared = np.minimum.outer(wrongs.end, others.end)
-        shared -= np.maximum.outer(wrongs.start, others.start)
-        if len(wrongs.start):
-            meant = names[names != name][shared.argmax(axis=1)]
-            for other in np.unique(meant):
-                parts.append(rows(wrongs.take(meant == other), WRONG_NAME, other, name))
+        longest = []
+        for start, end in zip(wrongs.start, wrongs.end):
+            shared = np.minimum(end, others.end) - np.maximum(start, others.start)
+            longest.append(shared.argmax())
+        meant = names[names != name][longest]
+        for other in np.unique(meant):
+            parts.append(rows(wrongs.take(meant == other), WRONG_NAME, other, name))
     table = pd.concat(parts).rename(columns={"file": "recording"})
     return table.sort_values(["recording", "start"], ignore_index=True)[[*ERRORS]]
 

@@ -147,6 +147,12 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     both = findings(*load_runs(find(tmp_path / "runs", "d")))
     assert [run.features for run in both.runs] == ["the choice from 2 features"] * 2
     assert not both.others  # the parts of both are counted by their choices
+    capsys.readouterr()
+    answered(tmp_path, features="f1 f0")  # the first question again has its own run
+    names = {run.name for run in find(tmp_path / "runs", "d") if run.config.choice}
+    assert len(names) == 2 and "answer" in names
+    table = pd.read_csv(found.page.parent / "tables" / "chosen_features.csv")
+    assert {*table["feature"]} == {"f0", "f1"}  # that of the last question
 
 
 def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
@@ -172,6 +178,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
     )
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
     recalls = table.set_index("class")
+    assert recalls["the choice"].tolist() == [1, 1, 1]
     assert recalls.loc["k0", "f0"] == 1 == recalls.loc["k1", "f1"]
     assert recalls.loc["k1", "f0"] < 1
 

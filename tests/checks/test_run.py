@@ -3,6 +3,7 @@ one.
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.changing import damage_frame
 from tests.pipeline.datasets.folders import dataset
+from tests.refusal import refused
 
 RATE = 16_000
 SECONDS = 2
@@ -60,6 +62,15 @@ def findings(path, **given):
 
 def test_nothing_is_found_in_a_clean_dataset(tmp_path):
     assert findings(make(tmp_path, CLEAN)) == {}
+
+
+def test_a_dataset_whose_sounds_were_moved_fails_with_the_remedy(tmp_path):
+    path = make(tmp_path, CLEAN)
+    given = SourceOptions(dataset=str(path), data=tmp_path / "data", sample_rate=RATE)
+    for file in tmp_path.glob("*.wav"):
+        file.unlink()
+    with refused("no clip of mine can be read: AUDIO_DIR= names the folder"):
+        check_dataset(replace(given, duration=SECONDS))
 
 
 MOVED = {

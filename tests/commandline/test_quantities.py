@@ -17,7 +17,7 @@ from featurestack.commandline.quantities import count, duration, percent, points
         (count, [0, 2000, 11_175_370, 1.82e9], "0|2,000|11.2 M|1.8 G"),
         (percent, [0.285, 0.1125, 0.0875], "28.5|11.2|8.8"),  # halves go up
         (lambda share: percent(share, 0), [0.285, 1 / 40, 5 / 40], "28|2|12"),
-        (points, [0.031, -0.0085, -0.0004], "+3.1|−0.8|−0.04"),
+        (points, [0.031, -0.0004, -1e-9, 1e-9], "+3.1|−0.04|below 0|above 0"),
     ],
 )
 def test_numbers_read_naturally(shown, values, texts):

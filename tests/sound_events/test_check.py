@@ -356,6 +356,10 @@ def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
         "\nnext: answer the other 60 on o/check/index.html, then type the command that"
         " it shows\n"
     )
+    by_hand = file.rename(tmp_path / TABLE)
+    tell_checked(by_hand, 0.9)
+    said = f"\nnext: answer the other 60 in {by_hand}, then type the same command\n"
+    assert capsys.readouterr().out.endswith(said)
 
 
 def test_candidates_below_the_thresholds_are_counted_apart(tmp_path, capsys):
@@ -410,7 +414,10 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
             "line 3, column correct: 'maybe'; expected yes, no, unsure or nothing",
         ),
         (None, r"is a folder: name the table in it \(my answers.csv\)"),
-        (f"{HEADER}a,owl,0.5,3,1,yes,\n", "write yes or no into correct"),
+        (
+            f"{HEADER}a,owl,0.5,3,1,yes,\nb,owl,0.2,3,1,yes,no\n",
+            "has 1 answer, and none of the highest scores: .* correct of 001 first",
+        ),
         (f"{HEADER}a,owl,high,3,1,yes,no\n", "column above: 'high'; expected a number"),
     ],
 )

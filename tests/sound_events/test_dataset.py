@@ -65,8 +65,18 @@ def test_another_dataset_is_not_replaced(tmp_path, capsys):
     assert make_events(options(folder, name="kept")) == 0
     assert make_events(options(folder, name="kept")) == 0  # the same
     assert "labels exclude each other" in capsys.readouterr().out
-    with refused("is there with other content"):
-        make_events(options(folder, name="kept", label="x", column="file"))
+    # nothing depends on it yet: a repaired label replaces it
+    other = options(folder, name="kept", label="x", column="file")
+    assert make_events(other) == 0 and make_events(options(folder, name="kept")) == 0
+    table = folder / "data" / "kept" / "kept.csv"
+    written = table.read_text()
+    table.write_text(written + "\n")  # the user's change
+    with refused("kept.csv is there with other content: .*mv .*/events.csv .* FOLDER"):
+        make_events(other)
+    table.write_text(written)
+    (table.parent / "features").mkdir()
+    with refused("events.csv is there with other content"):
+        make_events(other)
     with refused("events has another meaning: give NAME="):
         make_events(options(folder, name="events"))
 
@@ -151,7 +161,8 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     make_events(given)
     out = capsys.readouterr().out
     assert "as predict wrote them, left out: 1, the first detections.csv" in out
-    assert "left out, no table: 1 recording, r1.wav" in out
+    assert "left out, no table" not in out  # its table is said to be unchecked
+    assert "write yes into the column Checked of tables that are right" in out
     make_events(options(tmp_path, tables=tmp_path / "audio", empty=True, name="e"))
     # r1.wav is not taken as free of events
     assert capsys.readouterr().out.startswith("1 recording, ")

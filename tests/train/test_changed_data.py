@@ -144,7 +144,7 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     ]
     for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
         assert select(changed.runs, word, **given) == [chosen]
-    said = f"{old.name} was trained on data that have changed since"
+    said = f"{old.name} was trained on other clips, labels, folds or values"
     assert capsys.readouterr().err.count(said) == 1
     assert select(changed.runs, "last", data=tmp_path / "none") == [old]
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))

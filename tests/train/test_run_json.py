@@ -150,6 +150,8 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(tmp_pat
     for place in ("measured", "asked"):
         assert joined(place, "f0+f1+f2") == 0  # all of them: nothing was chosen
     assert joined("measured", "f0+f2") == 3
+    fs.importance("f0+f1 f2", dataset=folder, runs=tmp_path / "sets", quiet=True)
+    assert joined("sets", "f0+f1+f2") == 0  # f0 and f1 have no score of their own
     assert joined("elsewhere", "f0+f2") == 0
     others = {"f0+f1", "f0+f2", "f1+f2"} - {
         run.config.features for run in find(tmp_path / "asked", "d")
