@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -158,6 +158,11 @@ class Recordings:
                 return recording
         return ""
 
+    def named_by(self, path: Path, name: str, rows: pd.DataFrame) -> set[str]:
+        """The recordings of a table, by its name and by its rows."""
+        files = [self.find(plain_path(file), name) for file in {*rows["file"]} if file]
+        return {self.of_table(path, name), *files} - {""}
+
 
 def plain_path(text: str) -> PurePosixPath:
     """A path with all accents and slashes in one form; disks and tables use two."""
@@ -192,9 +197,8 @@ def read_events(
     for name, path in written.items():
         noted[f"{UNCHECKED}, left out"][name] = None
         with suppress(RequestError):  # counts and scores are no tables of events
-            of_rows = {*read_rows(path, LabelOptions(), usual).rows["file"]} - {""}
-            files = [known.find(plain_path(file), name) for file in of_rows]
-            predicted |= {known.of_table(path, name), *files} - {""}
+            rows, _ = read_rows(path, LabelOptions(), usual)
+            predicted |= known.named_by(path, name, rows)
     for name, path in [*paths.items()]:
         own = known.of_table(path, name)
         if not own and len(paths) == len(recordings) == 1:
@@ -216,8 +220,7 @@ def read_events(
             noted[UNCHECKED + ", left out" * tables.is_dir()][name] = None
             if tables.is_dir():
                 del paths[name]
-                files = [known.find(plain_path(f), name) for f in {*rows["file"]} if f]
-                predicted |= {own, *files} - {""}
+                predicted |= known.named_by(path, name, rows)
                 continue
         if not own and not rows["file"].any():
             noted["tables that fit no recording"][name] = None
@@ -231,21 +234,8 @@ def read_events(
         noted[ABSENT] |= dict.fromkeys(missing)
         annotated |= {own, *files} - {""}
         parts.append(rows.assign(file=files)[[file != "" for file in files]])
-    if not paths:
-        raise RequestError(
-            f"TABLES={tables} holds no table of annotations: expected files in"
-            f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them;"
-            f" write yes into the column {CHECKED} of those that are right"
-        )
     if not annotated:
-        first = next(iter(paths))
-        wanted = next(iter(noted[ABSENT]), "no recording")
-        raise RequestError(
-            f"no table of TABLES={tables} fits a recording: the first table is {first},"
-            f" which names {shortened(wanted)}, the first recording"
-            f" {next(iter(recordings))}; expected names as in a.wav and a.txt, or a"
-            " column file"
-        )
+        refuse_tables(tables, paths, recordings, noted)
     rows = pd.concat(parts, ignore_index=True)
     if lacking and not (rows["column"] == options.column).any():
         raise lacking[0]
@@ -259,6 +249,29 @@ def read_events(
         remarks.append(f"write yes into the column {CHECKED} of tables that are right")
     others = frozenset(predicted - annotated)
     return Annotations(events, frozenset(annotated), others, tuple(remarks))
+
+
+def refuse_tables(
+    tables: Path,
+    paths: Mapping[str, Path],
+    recordings: Mapping[str, float],
+    noted: Noted,
+) -> NoReturn:
+    """RequestError for tables that fit no recording, or that nobody has checked."""
+    if not paths:
+        raise RequestError(
+            f"TABLES={tables} holds no table of annotations: expected files in"
+            f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them;"
+            f" write yes into the column {CHECKED} of those that are right"
+        )
+    first = next(iter(paths))
+    wanted = next(iter(noted[ABSENT]), "no recording")
+    raise RequestError(
+        f"no table of TABLES={tables} fits a recording: the first table is {first},"
+        f" which names {shortened(wanted)}, the first recording"
+        f" {next(iter(recordings))}; expected names as in a.wav and a.txt, or a"
+        " column file"
+    )
 
 
 def events_in(
