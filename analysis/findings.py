@@ -37,8 +37,7 @@ from featurestack.results.config import Choice
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
 
-Verdict = Literal["best", "tied", "clearly worse", "not compared"]
-
+Verdict = Literal["best", "no clear difference", "clearly worse", "not compared"]
 HARDEST = 3  # classes with the lowest scores; equal ones all count
 
 
@@ -108,7 +107,9 @@ class Findings:
     gains: Sequence[Gain]
 
     @property
-    def state(self) -> Literal["none", "one", "untested", "chance", "tie", "winner"]:
+    def state(
+        self,
+    ) -> Literal["none", "one", "untested", "chance", "unclear", "winner"]:
         """What can be said of the main ranking."""
         main = self.main
         if main is None:
@@ -119,7 +120,7 @@ class Findings:
             return "one"
         if main.untested:
             return "untested"
-        return "tie" if self.tied else "winner"
+        return "unclear" if self.unclear else "winner"
 
     @property
     def every(self) -> Sequence[Ranked]:
@@ -181,9 +182,9 @@ class Findings:
         return []
 
     @property
-    def tied(self) -> list[Ranked]:
+    def unclear(self) -> list[Ranked]:
         """The others that do not differ clearly from the best."""
-        return [own for own in self.ranked if own.verdict == "tied"]
+        return [own for own in self.ranked if own.verdict == "no clear difference"]
 
 
 def findings(
@@ -285,7 +286,7 @@ def ranked_in(ranking: Ranking) -> list[Ranked]:
     for place, (run, difference) in enumerate(zip(ranking.runs, differences)):
         of_folds, scores = run.metric.of_run(run)
         by_fold = of_folds[ranking.metric.name]
-        verdict: Verdict = "tied"
+        verdict: Verdict = "no clear difference"
         if reason:
             verdict = "not compared"
         elif place == 0:

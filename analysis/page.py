@@ -68,7 +68,7 @@ class Section:
     leads: Mapping[str, str] = field(default_factory=dict)
     # the command to propose next, and its reason, in place of the report's own
     proposal: tuple[str, str] | None = None
-    # name, score, verdict (hollow if tied) and run, '' for none, of each row of a chart
+    # name, score, verdict (hollow if unclear) and run, '' for none, of a chart's rows
     # in the place of the first screen's own
     chart: Sequence[tuple[str, Estimate, str, str]] = ()
 

@@ -99,7 +99,10 @@ def comparison(page: Page) -> Section:
     assert found.main, "runs that are compared have a ranking"
     if page.writer.for_print:
         shown = found.ranked[:SETS_SHOWN]
-        bars = [(own.label, own.score, own.verdict != "tied") for own in shown]
+        bars = [
+            (own.label, own.score, own.verdict != "no clear difference")
+            for own in shown
+        ]
         given = {"line": found.main.chance, "label": f"{found.score}, %"}
         submit_intervals(
             page.writer, "accuracy_by_set", "accuracy_by_set", bars, **given

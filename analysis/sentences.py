@@ -62,7 +62,7 @@ def verdict(f: Findings, own: Ranked) -> str:
         few = f"not compared: too few {plural(f.group)}"
         reasons = {"few recordings": few, "alone": "nothing to compare with"}
         return reasons.get(own.reason, own.verdict)
-    return "best, tied" if own.verdict == "best" and f.tied else own.verdict
+    return "best, not clearly" if own.verdict == "best" and f.unclear else own.verdict
 
 
 # ---- the headline
@@ -90,10 +90,6 @@ def headline(f: Findings, *, advised: bool = True) -> str:
             " ("
         )  # a warning has the scores
         texts.append(f"{lost[0].upper()}{lost[1:]}.")
-    if f.state == "tie" and len(f.tied) == 1:
-        texts.append(f"Tied with {f.tied[0].label}.")
-    elif f.state == "tie":
-        texts.append(f"Tied with {len(f.tied)} others.")
     return " ".join(filter(None, texts))
 
 
@@ -157,6 +153,10 @@ def reached(f: Findings, *, ranked: bool = True) -> str:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
+    if f.state == "unclear":
+        others = [own.label for own in f.unclear]
+        named = others[0] if len(others) == 1 else f"{len(others)} others"
+        text += f", with no clear difference from {named}"
     return f"{text}."
 
 
@@ -215,8 +215,8 @@ def tables_of_predictions(f: Findings) -> list[str]:
         if own.score.bounded:
             text += f" ({own.score.interval})"
         text += f", {verdict(f, own)}"
-        if own.verdict in ("tied", "clearly worse"):
-            than = "with" if own.verdict == "tied" else "than"
+        if own.verdict in ("no clear difference", "clearly worse"):
+            than = "from" if own.verdict == "no clear difference" else "than"
             text += f" {than} {f.best.name}, {by_points(f, own.difference)}"
         texts.append(text)
     return texts
@@ -272,14 +272,13 @@ def sure_of_one(f: Findings) -> str:
 
 
 def sure_of_several(f: Findings) -> str:
-    """The comparison of the best configuration with the first tied one, else with the
-    second.
+    """The comparison of the best configuration with the first that does not differ
+    clearly, else with the second.
     """
-    second = f.tied[0] if f.tied else f.ranked[1]
-    found = "no clear difference" if f.tied else "clearly worse"
+    second = f.unclear[0] if f.unclear else f.ranked[1]
     reaches = f"{second.label} reaches {percent(second.score.value)} %"
     than = f", compared with {f.best.label}" if len(f.ranked) > 2 else ""
-    return f"{reaches}{than}: {by_points(f, second.difference)}, {found}."
+    return f"{reaches}{than}: {by_points(f, second.difference)}, {second.verdict}."
 
 
 def by_points(f: Findings, difference: Estimate) -> str:

@@ -290,7 +290,7 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "difference_high": f"upper end of its {DIFFERENCE_INTERVAL}",
             "error": "its standard error by recording, not corrected",
             "p": "corrected for all comparisons",
-            "verdict": "best, tied, clearly worse, not compared",
+            "verdict": "best, no clear difference, clearly worse, not compared",
             "reason": "why it is not compared",
             "macro_auroc": "mean area under the ROC curve; several labels",
             "found": "of events, as the next ones: the share with a detection of their"

@@ -282,7 +282,7 @@ class Comparison:
     """Models on the same clips, the best first."""
 
     # model, score, low, high, difference (to the best), difference_low, …_high, p,
-    # verdict: best, tied, clearly worse, not compared
+    # verdict: best, no clear difference, clearly worse, not compared
     # reason: what other data or protocol a run has that is not compared
     table: pd.DataFrame
     headline: str  # the finding in one sentence

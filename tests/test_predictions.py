@@ -290,8 +290,8 @@ def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
     assert table["score"].tolist() == ranking.accuracy.tolist()
     assert table[["low", "high"]].to_numpy().tolist() == ranking.interval.tolist()
     assert table["p"][1:].tolist() == [own.p for own in ranking.differences]
-    assert table["verdict"].tolist() == ["best", "tied", "clearly worse"]
-    assert "Tied with mfcc" in repr(compared)
+    assert table["verdict"].tolist() == ["best", "no clear difference", "clearly worse"]
+    assert "no clear difference from mfcc" in repr(compared)
 
 
 def test_predicted_classes_and_frames_are_compared_too():

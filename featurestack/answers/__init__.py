@@ -9,7 +9,7 @@ FOLDER = "answer"  # the run folder of a choice
 # score to the highest with its interval
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
-FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # best, tied, worse, not compared
+FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # verdict: of the report
 
 # headings of the report's first screen, whose sentences the command prints
 LEADS = CHOSEN, NEXT, SINGLE, TOGETHER = (

@@ -400,7 +400,7 @@ def write_choice(
 
 def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
     """A row of FEATURE_COLUMNS for each feature, without unknown numbers: those chosen
-    most often first; ties by their own score.
+    most often first; equally often, the higher score.
 
     The feature with the highest score is compared with each other one as a report
     compares runs: by sign flips of recordings, corrected because it was selected by the
@@ -428,7 +428,7 @@ def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
         tests = gain_tests(leads, groups.to_numpy(), selected=True)
         few = groups.nunique() < FEWEST_RECORDINGS
         for name, test in zip(others, tests.itertuples()):
-            verdict = "worse" if test.significant else "tied"
+            verdict = "clearly worse" if test.significant else "no clear difference"
             rows[name]["verdict"] = "not compared" if few else verdict
             ends = np.clip([test.low, test.high], -1, 1)
             rows[name] |= zip(DIFFERENCE, (test.mean, *ends))

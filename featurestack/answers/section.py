@@ -148,10 +148,9 @@ def singles(features: pd.DataFrame, metric: str) -> str:
     if second.difference_low == second.difference_low:  # not NaN
         low, high = points(second.difference_low), points(second.difference_high)
         difference += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
-    clear = "a clear" if second.verdict == "worse" else "no clear"
     return (
         f"{sentence} {second.feature} compared with {best.feature}: {difference},"
-        f" {clear} difference."
+        f" {second.verdict}."
     )
 
 

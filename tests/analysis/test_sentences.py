@@ -14,7 +14,7 @@ from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ()}
 ARTEFACTS |= {"accuracy": 0.8, "chance": 0.5}
-TIED = of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
+UNCLEAR = of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
 FEW = of_sets(mel_rms=0.9, rms=0.5)
 NOT_BETTER = "No configuration is clearly better than chance, 10.0 %"
 ONE_FOLD = [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr")]
@@ -26,17 +26,23 @@ HEADLINES = {
         "Cross-validation classified 84.0 % of 400 clips correctly",
         "79.5 to 87.7).",
     ),
-    "tie": (
-        TIED,
+    "unclear": (
+        UNCLEAR,
         "Use mel+mfcc with resnet18.",
         "Cross-validation classified 85.0 % of 400 clips correctly",
-        "80.9 to 88.4), the highest of 5 configurations. Tied with 2 others.",
+        (
+            "80.9 to 88.4), the highest of 5 configurations, with no clear difference"
+            " from 2 others."
+        ),
     ),
     "one fold": (
         ONE_FOLD,
         "Use rms with resnet18.",
         "A test of 1 of 5 folds classified 76.2 % of 80 clips correctly",
-        "64.9 to 84.8), the highest of 2 configurations. Tied with zcr.",
+        (
+            "64.9 to 84.8), the highest of 2 configurations, with no clear difference"
+            " from zcr."
+        ),
     ),
     "chance": (
         of_sets(mel=0.1, rms=0.11),

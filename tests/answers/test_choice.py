@@ -130,10 +130,10 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     assert "In the sets of the folds: f1 in 3 of 3 folds" in str(found)
     # the best feature is compared with each other one
     table = pd.read_csv(found.page.parent / "tables" / "chosen_features.csv")
-    assert table["verdict"].tolist() == ["best", "worse"]
+    assert table["verdict"].tolist() == ["best", "clearly worse"]
     assert table["difference_high"].iloc[1] < 0
     assert re.search(
-        r" f0 compared with f1: −.* points \(.*\), a clear difference\.", str(found)
+        r" f0 compared with f1: −.* points \(.*\), clearly worse\.", str(found)
     )
 
 
@@ -173,7 +173,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
     assert own.together["difference"] == pytest.approx(gain)
     assert re.search(
         r"By ridge, the chosen sets reach 100.0 % accuracy, and single features chosen"
-        r" in the same way [\d.]+ %: \+.* points \(.*\), a clear difference\.",
+        r" in the same way [\d.]+ %: \+.* points \(.*\), clearly worse\.",
         str(found),
     )
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")

@@ -112,7 +112,7 @@ def test_a_family_raises_p_values_and_keeps_their_order_and_a_copy_costs_nothing
     assert p_of((14, 3), (14, 3)) == pytest.approx([alone, alone], abs=0.01)
 
 
-def test_runs_that_are_far_worse_do_not_make_the_second_tied():
+def test_runs_that_are_far_worse_do_not_hide_the_second():
     """Once the clearly worse runs are removed, the two that remain are compared as a
     pair.
     """
