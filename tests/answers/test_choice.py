@@ -173,7 +173,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
     assert own.together["difference"] == pytest.approx(gain)
     assert re.search(
         r"By ridge, the chosen sets reach 100.0 % accuracy, and single features chosen"
-        r" in the same way [\d.]+ %: \+.* points \(.*\), clearly worse\.",
+        r" in the same way [\d.]+ %: \+.* points \(.*\), a clear difference\.",
         str(found),
     )
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
