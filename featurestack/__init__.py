@@ -25,10 +25,10 @@ if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from featurestack.commandline import VERSION
+from featurestack.commandline.errors import FUNCTIONS, closest
 from featurestack.commandline.errors import Error as Error
 from featurestack.commandline.errors import Failed as Failed
 from featurestack.commandline.errors import RequestError as RequestError
-from featurestack.commandline.errors import closest
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
@@ -78,8 +78,7 @@ def __getattr__(name: str) -> object:
         return found.complete() if name == "FIGURES" else found
     message = f"module 'featurestack' has no attribute {name!r}"
     if not name.startswith("_"):
-        commands = importlib.import_module("featurestack.commandline.commands")
-        meant = commands.FUNCTIONS.get(name) or closest(name, __all__)
+        meant = FUNCTIONS.get(name) or closest(name, __all__)
         message += f"; did you mean fs.{meant}?" if meant else ""
     raise AttributeError(message)
 

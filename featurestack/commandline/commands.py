@@ -24,13 +24,14 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from featurestack.commandline import HOME, NAME, NAMED, VERSION
 from featurestack.commandline.errors import (
+    FUNCTIONS,
     NOT_WRITABLE,
     SYSTEM_FAILED,
     Error,
     Failed,
     RequestError,
+    in_python,
     nearest,
-    program,
     reason_of,
     shortened,
 )
@@ -40,7 +41,6 @@ from featurestack.commandline.options import (
     fields,
     kind_of,
     own_options,
-    spelling,
     texts,
     unfold,
     value_of,
@@ -148,6 +148,7 @@ def run(
             " count only on the command line"
         )
     default = str(known["dataset"].default) if "dataset" in unset else ""
+    before = in_python.set(False)
     try:
         result = function(options.build(values))
         return result if isinstance(result, int) else 0
@@ -157,6 +158,8 @@ def run(
                 f"{error} (DATASET= was not given, so {default})"
             ) from error
         raise
+    finally:
+        in_python.reset(before)
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -259,9 +262,6 @@ OTHERS = {
 }
 # parameters that take an object with this attribute, such as the samples of a clip
 TAKEN = {"clip": "y", "trained": "predict"}
-# commands whose functions have other names
-FUNCTIONS = {"features": "extract", "train": "fit", "data": "clips"}
-FUNCTIONS |= {"analysis": "report", "predict": "predict_audio"}
 
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -280,26 +280,23 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                 taken = argument(f"fs.{function.__name__}", name, value, kind)
                 bound.arguments[name] = taken
         current_folder()
-        before = spelling.set(str)
+        before = in_python.set(in_python.get(True))  # a command's stays
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*bound.args, **bound.kwargs)
         except (Error, OSError, MemoryError, Warning) as error:
-            for word, name in FUNCTIONS.items():
-                if f"{program()} {word} " in str(error):
-                    error.add_note(f"In Python `{program()} {word}` is fs.{name}.")
             variables = dict.fromkeys(re.findall(r"\b([A-Z_]+)=", str(error)))
             own = [name for name in variables if name.lower() in known]
-            if own and f"{program()} " not in str(error):
+            if own:
                 keywords = ", ".join(f"{name.lower()}=" for name in own)
                 error.add_note(f"In Python {'=, '.join(own)}= is {keywords}.")
             raise
         except Exception as error:
-            writes = function.__name__ in (*COMMANDS, *FUNCTIONS.values())
+            writes = function.__name__ in FUNCTIONS.values()
             text = unforeseen(error) + (f". {WHOLE}" if writes else "")
             raise Failed(text) from error
         finally:
-            spelling.reset(before)
+            in_python.reset(before)
 
     return call
 

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from sysconfig import get_path
@@ -23,6 +24,14 @@ LISTED_NAMES = 60  # a longer list hides the start of the message
 # files of Python and of installed libraries, which are not the user's
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
+# Whether the caller is a Python program: messages have calls in place of commands and
+# keywords in place of variables. Not set outside commands and functions.
+in_python: ContextVar[bool] = ContextVar("in_python")
+# commands that are functions of `featurestack` with the same options
+NAMESAKES = "answer bundle check curve events export importance stress verify"
+FUNCTIONS = {word: word for word in NAMESAKES.split()}
+FUNCTIONS |= {"analysis": "report", "data": "clips", "features": "extract"}
+FUNCTIONS |= {"train": "fit"}
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
     errno.ENOSPC,
@@ -145,6 +154,10 @@ def make_command(word: str, *given: str) -> str:
     >>> make_command("bundle", "RUN=last")
     'make bundle RUN=last'
     """
+    if in_python.get(False) and word in FUNCTIONS:
+        pairs = [own.partition("=") for own in given]
+        keywords = ", ".join(f"{name.lower()}={value!r}" for name, _, value in pairs)
+        return f"fs.{FUNCTIONS[word]}" + (f"({keywords})" if keywords else "")
     return " ".join([program(), word, *map(quoted, [*given, *load_words()])])
 
 

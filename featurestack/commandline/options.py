@@ -16,7 +16,6 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -26,6 +25,7 @@ from featurestack.commandline.errors import (
     ALIKE,
     RequestError,
     closest,
+    in_python,
     nearest,
     quoted,
 )
@@ -46,16 +46,13 @@ SEED = {"least": 0, "most": 2**32 - 1}
 CHANNEL = {"least": 0, "most": 1024}  # libsndfile reads no more
 THREADS = {"least": 1, "most": 1024}
 
-# How messages spell an option's name: as a variable, in functions as a keyword.
-spelling: ContextVar[Callable[[str], str]] = ContextVar("spelling", default=str.upper)
-
 Auto = Literal["auto"]  # a default that is decided by the case
 T = TypeVar("T", bound="Options")
 
 
 def spelt(name: str) -> str:
     """An option's name as the user types it: SEED in a shell, seed in Python."""
-    return spelling.get()(name)
+    return name if in_python.get(False) else name.upper()
 
 
 def option(
