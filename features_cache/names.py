@@ -6,7 +6,6 @@ The pipeline defines the features, their parameters and defaults.
 
 import importlib
 import re
-import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -15,7 +14,13 @@ from pathlib import Path
 from featurestack.commandline import DATA
 from featurestack.commandline import NAMED as NAMED
 from featurestack.commandline import SYNTHETIC as SYNTHETIC
-from featurestack.commandline.errors import RequestError, closest, make_command, nearest
+from featurestack.commandline.errors import (
+    RequestError,
+    closest,
+    make_command,
+    nearest,
+    quoted,
+)
 
 Value = str | int | float | bool
 
@@ -201,7 +206,7 @@ def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
 
 def no_features(folder: Path, data: Path, command: str) -> RequestError:
     """The error for a folder without features, which this command computes."""
-    known = ", ".join(f"DATASET={name}" for name in sorted(cached_in(data)))
+    known = ", ".join(quoted(f"DATASET={name}") for name in sorted(cached_in(data)))
     others = f"; there are features of {known}" if known else ""
     return RequestError(f"there are no features in {folder} yet: run {command}{others}")
 
@@ -231,7 +236,7 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
         there = str(path.with_name(min(blanks)))
         return RequestError(
             f"there is no {dataset!r}, there is {there!r}: a name with blanks needs"
-            f" quotes, DATASET={shlex.quote(there)}"
+            f" quotes, {quoted(f'DATASET={there}')}"
         )
     tables = sorted(name for name in beside if Path(name).suffix in DATASET_TABLES)
     if tables and path.suffix in DATASET_TABLES:  # a file was meant, and no name

@@ -28,7 +28,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command
-from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError, nearest, quoted
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.terminal import progress
@@ -283,7 +283,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
     if name == dataset.name:
         raise RequestError(
             f"NAME={name} is the name of the dataset itself: give the altered one a"
-            f" name of its own, as NAME={name}-altered"
+            f" name of its own, as {quoted(f'NAME={name}-altered')}"
         )
     folder = options.data / name
     clips = originals(dataset.table)

@@ -14,7 +14,13 @@ from functools import partial
 import numpy as np
 from joblib import cpu_count
 
-from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError, needed
+from featurestack.commandline.errors import (
+    NOT_WRITABLE,
+    Failed,
+    RequestError,
+    needed,
+    quoted,
+)
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.quantities import counted, duration, listed, size
 from featurestack.commandline.terminal import progress, tell, text_table
@@ -117,7 +123,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     if asked.read_only and missing(asked).todo[:, of_audio].any():
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
-            f" some of these features: give DATASET={asked.dataset.source}"
+            f" some of these features: give {quoted(f'DATASET={asked.dataset.source}')}"
         )
     done = ExtractionResult()
     with cache_writer(asked, partial(print_work, asked)) as (lacking, made, claim):

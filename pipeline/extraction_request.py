@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.errors import RequestError, quoted, shortened
 from featurestack.commandline.quantities import counted, first_names, whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
@@ -115,8 +115,8 @@ def refuse_outdating(dataset: Dataset) -> None:
     names = ", ".join(first_names(cache.features, NAMED_FEATURES))
     raise RequestError(
         f"{dataset.folder} has {names}, made from {before}; with {now} they are out of"
-        f" date, and so are the runs on them: NAME={dataset.name}2 keeps them and makes"
-        " the new ones next to them, YES=1 replaces them"
+        f" date, and so are the runs on them: {quoted(f'NAME={dataset.name}2')} keeps"
+        " them and makes the new ones next to them, YES=1 replaces them"
     )
 
 

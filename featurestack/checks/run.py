@@ -29,7 +29,12 @@ from featurestack.checks.clips import (
     measure_clips,
     source_finding,
 )
-from featurestack.commandline.errors import NOT_WRITABLE, RequestError, make_command
+from featurestack.commandline.errors import (
+    NOT_WRITABLE,
+    RequestError,
+    make_command,
+    quoted,
+)
 from featurestack.commandline.quantities import percent, plural
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import write_check
@@ -292,7 +297,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
         kind = "group"
         what = (
             "every clip counts as a recording of its own; if the names say otherwise:"
-            f" GROUP='{group}'"
+            f" {quoted(f'GROUP={group}')}"
         )
     else:
         return []

@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import DamagedFile, RequestError, make_command
+from featurestack.commandline.errors import (
+    DamagedFile,
+    RequestError,
+    make_command,
+    quoted,
+)
 from featurestack.commandline.quantities import counted, is_or_are, listed
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.hdf5 import Attributes
@@ -174,7 +179,7 @@ def former_index(
     if former != source and not (moved and ids == {*cached["clip_id"]}):
         raise RequestError(
             f"{folder} holds features of {former}, not of {source}; give this dataset"
-            f" another name: NAME={name}2"
+            f" another name: {quoted(f'NAME={name}2')}"
         )
     return cached, settings
 

@@ -333,7 +333,10 @@ def remedy_of_columns(clips: pd.DataFrame, files: Sequence[str]) -> str:
     if "label" not in clips:
         counts = clips.drop(columns=[*KNOWN_COLUMNS], errors="ignore").nunique()
         classes = counts.index[(counts > 1) & (counts < len(clips))]
-        ways += [f"LABEL={name} takes the classes from {name}" for name in classes[:1]]
+        ways += [
+            f"{quoted(f'LABEL={name}')} takes the classes from {name}"
+            for name in classes[:1]
+        ]
     return f" ({'; '.join(ways)})" if ways else ""
 
 
@@ -407,7 +410,7 @@ def tables_beside(
         if table.is_file() and TIMES.match(table.read_bytes().decode(errors="replace")):
             return f"; {way_of_annotations(folder, table)}"
         if table.suffix.lower() == ".csv":
-            return f"; a class for each file: DATASET={table}"
+            return f"; a class for each file: {quoted(f'DATASET={table}')}"
     return ""
 
 
