@@ -16,6 +16,7 @@ from featurestack.analysis.options import (
 )
 from featurestack.commandline.errors import RequestError, make_command, nearest
 from featurestack.commandline.options import option_words
+from featurestack.commandline.terminal import status_of
 from featurestack.features_cache.names import (
     NAMED,
     cache_folder,
@@ -160,4 +161,4 @@ def analysis(options: AnalysisOptions) -> int:
         if built.next_command:
             print(f"next:   {built.next_command}")
         whole &= built.whole
-    return 0 if whole else 1
+    return status_of(whole)

@@ -24,7 +24,7 @@ from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError, make_command
 from featurestack.commandline.options import option_words, part_of
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import status_of, tell
 from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.hdf5 import FeatureSpec
@@ -218,7 +218,7 @@ def make_answer(options: AnswerOptions) -> int:
     """From a folder of sounds to the report: check, features, a choice, its run."""
     found = find_answer(options)
     print(found)
-    return 0 if found.whole else 1
+    return status_of(found.whole)
 
 
 def find_answer(options: AnswerOptions) -> Answer:

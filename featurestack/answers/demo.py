@@ -21,6 +21,7 @@ from featurestack.commandline.options import (
     option_words,
 )
 from featurestack.commandline.quantities import counted, duration, size
+from featurestack.commandline.terminal import status_of
 from featurestack.interface import clips
 
 DATASET = "synth"
@@ -99,4 +100,4 @@ def demo(options: DemoOptions) -> int:
     print(f"report: {built.place}")
     command, _ = next_step(State((), synthetic=True))
     print(f"next:   {command}{OWN}")
-    return 0 if built.whole else 1
+    return status_of(built.whole)

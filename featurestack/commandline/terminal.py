@@ -171,6 +171,13 @@ def tell(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
+def status_of(whole: bool) -> int:
+    """The exit status of a command that may have left out what failed, and says so."""
+    if not whole:
+        tell("exit status 1: what failed is named above, and the report leaves it out")
+    return 0 if whole else 1
+
+
 @functools.cache
 def tell_once(text: str) -> None:
     """`tell`, but each text once in a process: several runs would repeat it."""
