@@ -39,6 +39,8 @@ def list_runs(options: ListOptions) -> int:
                     continue
                 if run.finished:
                     score = f"{run.task.metric.title} {configuration_score([run])}"
+                    whole = len(run.finished) == len(run.folds)
+                    score += " *" if config.joined_from and whole else ""
                 folds = f"{len(run.finished)} of {len(run.folds)}"
                 age = "older" if run in other else ""
                 rows.append(
@@ -49,6 +51,11 @@ def list_runs(options: ListOptions) -> int:
     if rows:
         print(text_table(sorted(rows), HEADER))
         print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
+        if any(score.endswith("*") for *_, score, _ in rows):
+            print(
+                "*: may be too high, because scores on these folds chose the features;"
+                " the run `answer` has the score of such a choice"
+            )
         if any(age for *_, age in rows):
             remedy = make_command("remove", "OLD=1")
             print(
