@@ -159,13 +159,17 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 
 def what_matters(measured: Importance) -> list[str]:
     """Sentences on the smaller set, and on what is lost without each feature."""
+    losses = measured.tables["features"].query("measure == 'lost'")
     if joined := measured.joined_from:
+        most = losses.nlargest(NAMED, "mean").itertuples()
+        changes = [f"without {own.feature} {points(-own.mean)}" for own in most]
+        changed = f"The score by ridge changes, in points: {', '.join(changes)}."
         text = (
             f"These {len(measured.features)} features are some of {joined} that were"
             " tested one by one on these folds; no interval here corrects that choice,"
             " so no smaller set is named."
         )
-        return [text]
+        return [changed, text]
     every = f"{counted(len(measured.features), 'feature')}, by ridge"
     tables = measured.tables
     if tables["smaller"].empty:
@@ -179,8 +183,8 @@ def what_matters(measured: Importance) -> list[str]:
             )
             return [text]
         return [f"All {every}, are not clearly better than chance."]
-    losses = tables["features"].query("measure == 'lost'").to_dict("records")
-    return [smaller_set(tables["smaller"], every), lost_by_feature(losses)]
+    of_features = lost_by_feature(losses.to_dict("records"))
+    return [smaller_set(tables["smaller"], every), of_features]
 
 
 def smaller_set(table: pd.DataFrame, features: str) -> str:
