@@ -11,6 +11,7 @@ from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.commandline import VERSION
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.quantities import (
     counted,
     either,
@@ -309,8 +310,13 @@ def features(f: Findings) -> str:
     names = first.run.features, second.run.features
     if second.score.value == first.score.value:
         return f"{text}, {names[0]} and {names[1]} have {most}."
-    reached = percent(second.score.value)
-    return f"{text}, {names[0]} has {most}; {names[1]} reaches {reached} %."
+    text += (
+        f", {names[0]} has {most}; {names[1]} reaches {percent(second.score.value)} %"
+    )
+    if first is f.best and second.verdict != "not compared":
+        return f"{text}: {by_points(f, second.difference)}, {second.verdict}."
+    runs = " ".join(f"{own.run.dataset}/{own.name}" for own in (first, second))
+    return f"{text}. {make_command('analysis', f'RUN={runs}')} compares these alone."
 
 
 def combine(f: Findings) -> str:

@@ -20,8 +20,8 @@ from featurestack.answers import (
 )
 from featurestack.commandline.errors import install_command, make_command
 from featurestack.commandline.next_step import without
-from featurestack.commandline.quantities import counted, percent, points
-from featurestack.embeddings.networks import absent_networks
+from featurestack.commandline.quantities import counted, listed, percent, points
+from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
@@ -48,7 +48,10 @@ def answer(page: Page) -> Section | None:
     config = run.choice if run else None
     if run is None or config is None:
         return None
-    later = recommended(config, chance=page.found.state == "chance")
+    chance = page.found.state == "chance"
+    later = recommended(config, chance=chance)
+    if run is not page.found.best.run and not chance:
+        later += " The headline has another run, because its score is the highest."
     leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
     if page.cache:
         perfect = page.found.best.score.value == 1
@@ -173,15 +176,16 @@ def recommended(config: Choice, *, chance: bool) -> str:
     if chance:
         return "No set is recommended: none is clearly better than chance."
     folds = counted(len(config.sets), "fold")
+    use = f"{config.recommended} with {config.recommended_model}"
     if config.decided:
         return (
-            f"For later use: {config.recommended}, chosen from the scores of all folds"
+            f"For later use: {use}, chosen from the scores of all folds"
             f" together ({config.agreeing} of {folds} chose exactly this set). No clip"
             " is left to test it, so it has no score of its own."
         )
     different = counted(len({*config.sets}), "different set")
     return (
-        f"The {folds} chose {different}. For later use: {config.recommended}. Its"
+        f"The {folds} chose {different}. For later use: {use}. Its"
         f" {percent(config.recommended_score)} % by ridge is too high, because the same"
         " clips chose it."
     )
@@ -208,8 +212,10 @@ def surer(
         texts.append(f"{shared}{':' if options else ', name it with GROUP='}")
         texts += [f"  {make_command('answer', *words, own)}" for own in options[:1]]
     has_networks = any(name.startswith("embedding") for name in candidates)
+    given = any(word.startswith("FEATURES=") for word in words)
+    here = choose_networks(cache.sample_rate) if given else []
     absent = absent_networks(cache.sample_rate)
-    if absent and not (has_networks or perfect):
+    if (here or absent) and not (has_networks or perfect):
         ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
             "speech": (
                 "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
@@ -222,9 +228,9 @@ def surer(
         }
         for subject, command in map(ways.__getitem__, absent):
             texts += [f"A pretrained network for {subject}:", f"  {command}"]
-        how = ""
-        if any(word.startswith("FEATURES=") for word in words):
-            channels = " or ".join(f"embedding@model={name}" for name in absent)
-            how = f"add {channels} to FEATURES and "
+        if here:
+            texts.append(f"Pretrained networks that are here: {listed(here)}.")
+        channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
+        how = f"add {channels} to FEATURES and " if given else ""
         texts.append(f"Then {how}repeat this answer.")
     return "\n".join(texts)

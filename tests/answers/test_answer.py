@@ -155,14 +155,17 @@ def test_speakers_are_asked_for_with_the_command_that_groups_them(
 )
 def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, said):
     monkeypatch.setattr(section, "absent_networks", lambda rate: absent)
+    mine = ["embedding@model=mine"]
+    monkeypatch.setattr(section, "choose_networks", lambda rate: mine)
     cache = Cache(whole.place / "data" / "easy" / "features")
     words = ["DATASET=my sounds"]
     asked = surer(["rms"], cache, words, perfect=False)
     assert re.search(said, asked)
     assert "pretrained" not in surer(["rms"], cache, words, perfect=True)
     given = surer(["rms"], cache, [*words, "FEATURES=rms"], perfect=False)
-    channels = " or ".join(f"embedding@model={name}" for name in absent)
-    assert not absent or f"Then add {channels} to FEATURES and repeat" in given
+    channels = " or ".join(f"embedding@model={name}" for name in ["mine", *absent])
+    assert "networks that are here: embedding@model=mine.\n" in given
+    assert f"Then add {channels} to FEATURES and repeat" in given
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(
