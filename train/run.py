@@ -224,7 +224,7 @@ def train_all(
         for name, plan in plans.items():
             try:
                 done.append(train_plan(plan, bar))
-            except Exception as error:
+            except Exception as error:  # as above
                 failures[name] = error
     return done, failures
 

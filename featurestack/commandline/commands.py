@@ -291,7 +291,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                 keywords = ", ".join(f"{name.lower()}=" for name in own)
                 error.add_note(f"In Python {'=, '.join(own)}= is {keywords}.")
             raise
-        except Exception as error:
+        except Exception as error:  # nobody foresaw it
             writes = function.__name__ in FUNCTIONS.values()
             text = unforeseen(error) + (f". {WHOLE}" if writes else "")
             raise Failed(text) from error

@@ -65,8 +65,8 @@ class Registry(dict[str, Entry]):
         self.others = [*others]
         self.special = dict(special)
         self.extensible = extensible
-        # names that a user's script or notebook registered
-        self.of_script: set[str] = set()
+        # name -> module of the user's own that registered it
+        self.owners: dict[str, str] = {}
 
     def __setitem__(self, name: str, entry: Entry) -> None:
         if name in self:
@@ -109,20 +109,17 @@ class Registry(dict[str, Entry]):
         """Decorator: enter `entry(function)` under the function's name or `name`."""
 
         def decorate(function: Registered) -> Registered:
-            key = name or function.__name__
-            if key in self.of_script:  # a notebook's cell runs again
-                del self[key]
-            if not function.__module__.startswith("featurestack."):
-                self.complete()  # a name that the product has is refused now
-                if key in self:
+            key, home = name or function.__name__, function.__module__
+            if not home.startswith("featurestack."):
+                if self.owners.get(key) == home:  # a notebook's cell runs again
+                    self.pop(key, None)  # absent if its last run failed
+                if self.knows(key):
                     raise RequestError(
                         f"there is a {self.subject} {key!r} already: give yours another"
                         " name"
                     )
+                self.owners[key] = home
             self[key] = entry(function)
-            home = function.__module__
-            if home == "__main__":
-                self.of_script.add(key)
             own = [file for file, module in LOADED.items() if module == home]
             if not own and not home.startswith("featurestack."):
                 file = getattr(sys.modules.get(home), "__file__", None)

@@ -93,7 +93,7 @@ class NetworkFile:
             with self.lock:
                 outputs = self.answer(np.ascontiguousarray(x))
             return [np.asarray(y, np.float32).reshape(-1, y.shape[-1]) for y in outputs]
-        except Exception as error:
+        except Exception as error:  # as above
             raise Impossible(
                 f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
             ) from error

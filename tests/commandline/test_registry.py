@@ -55,6 +55,23 @@ def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
     assert others == ["of_dogs", "of_cats", "of_birds"]
 
 
+def test_a_module_of_the_user_replaces_its_own_entry_and_no_other():
+    pets = Registry("pet", special={"unicorn": "of_unicorns"})
+
+    def entered(name, module):
+        def pet():
+            return name
+
+        pet.__module__ = module
+        return pets.register(name)(pet)
+
+    entered("cat", "mine")
+    assert entered("cat", "mine") is pets["cat"]
+    for name, module in (("cat", "another"), ("unicorn", "mine")):
+        with refused(f"there is a pet '{name}' already"):
+            entered(name, module)
+
+
 CODE = """
 import featurestack as fs
 @fs.model("image")  # ours

@@ -237,12 +237,14 @@ def model(
     if callable(kind):
         kinds = ", ".join(f'"{name}"' for name in INPUTS)
         raise TypeError(f"fs.model takes the kind of input, one of {kinds}")
-    if kind not in KINDS:
-        raise RequestError(nearest("input kind", kind, INPUTS))
-    own = KINDS[kind]
-    traits = augment or own.augment, reads_padding or own.reads_padding, bounds or {}
 
     def entry(builder: Builder) -> Architecture:
+        code = code_digest(builder)
+        if kind not in (INPUTS if code else KINDS):
+            unknown = nearest("input kind", kind, INPUTS)
+            raise RequestError(f"{unknown}; the function's name is the model's")
+        own = KINDS[kind]
+        traits = augment or own.augment, reads_padding or own.reads_padding
         parameters = inspect.signature(builder)
         takes_planes = "planes" in parameters.parameters
         given = ["channels", "classes", "shape"]
@@ -255,8 +257,9 @@ def model(
                 f" and shape, and after * of options with defaults ({error})"
             ) from None
         refuse_positional(builder)
-        code = code_digest(builder)
-        return Architecture(builder.__name__, own, builder, takes_planes, *traits, code)
+        return Architecture(
+            builder.__name__, own, builder, takes_planes, *traits, bounds or {}, code
+        )
 
     return MODELS.register(entry=entry)
 
