@@ -82,8 +82,8 @@ def match(events: Spans, detections: Spans) -> tuple[Ints, Ints]:
     return event, partner[event].astype(np.intp)
 
 
-def overlapping(events: Spans, detections: Spans) -> Ints:
-    """(2, P) events and detections with an IoU of at least IOU."""
+def overlapping(events: Spans, detections: Spans, least: float = IOU) -> Ints:
+    """(2, P) events and detections with an IoU of at least `least`."""
     first = np.searchsorted(detections.end, events.start, side="right")
     after = np.searchsorted(detections.start, events.end)
     event, detection = numbers_between(first, after)
@@ -91,7 +91,7 @@ def overlapping(events: Spans, detections: Spans) -> Ints:
     end = events.end[event], detections.end[detection]
     shared = np.minimum(*end) - np.maximum(*start)
     whole = np.maximum(*end) - np.minimum(*start)
-    near = shared >= IOU * whole - ROUNDING
+    near = shared >= least * whole - ROUNDING
     return np.stack([event[near], detection[near]])
 
 

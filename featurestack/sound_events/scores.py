@@ -7,7 +7,10 @@ recordings, and EVENT_F1, the metric by which runs of events are ranked. No torc
                     contains the other's middle
     false alarms    detections that lie on no event
     wrong names     detections that lie on an event of another label only
-    missed          events that no detection lies on
+    missed          events that no detection of their label lies on, nor a wrong name
+    merged          detections that lie on several events of their label
+    split           events that several detections of their label lie on
+    inexact         other events without a partner: IoU below 0.5
     onset error     between the starts of partners, milliseconds
 
 fold1/frames.npz   STRETCHES of each stretch that the fold tested, with stretch_ before
@@ -44,6 +47,7 @@ from featurestack.sound_events.frames import (
     cross_fitted,
     detect_all,
     match,
+    overlapping,
     rule_grid,
     together,
 )
@@ -55,6 +59,7 @@ FRAMES_FILE = "frames.npz"
 SCORE_COLUMNS = ("found", "false_alarms_per_hour", "wrong_names_per_hour", "onset_ms")
 COUNTS = ("events", "recordings", "detections", "false_alarms", "wrong_names")
 FALSE_ALARM, WRONG_NAME, MISSED = "false alarm", "wrong name", "missed"
+MERGED, SPLIT, INEXACT = "merged", "split", "inexact"
 # columns of errors.csv
 ERRORS = ("recording", "start", "end", "annotated", "detected", "kind")
 FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
@@ -357,21 +362,27 @@ def list_errors(
     detections: Mapping[str, Spans],
     unscored: Sequence[Spans] = (),
 ) -> pd.DataFrame:
-    """ERRORS by recording and start, as `tally_all` counts them; a wrong name has the
-    event of another label that it overlaps most.
+    """ERRORS by recording and start: a row for each that the module's text names; a
+    wrong name has the event of another label that it overlaps most.
     """
 
     def rows(spans: Spans, kind: str, annotated: str, detected: str) -> pd.DataFrame:
         table = frames.table({kind: spans}).round(4).rename(columns={"label": "kind"})
         return table.assign(annotated=annotated, detected=detected)
 
-    every, found = (together([*spans.values()]) for spans in (events, detections))
+    every = together([*events.values()])
     known, names, parts = together([every, *unscored]), labels_in_order(events), []
+    alone, under_wrong_name = {}, {}
+    for name, own in detections.items():
+        false, wrong = mistakes(own, events[name], every, known)
+        alone[name], under_wrong_name[name] = own.take(false), own.take(wrong)
     for name, own in events.items():
+        found = together([detections[name], *under_wrong_name.values()])
         parts.append(rows(own.take(~lie_on(own, found)), MISSED, name, ""))
-        alone, wrong = mistakes(detections[name], own, every, known)
-        parts.append(rows(detections[name].take(alone), FALSE_ALARM, "", name))
-        wrongs, others = detections[name].take(wrong), every.take(names != name)
+        parts.append(rows(alone[name], FALSE_ALARM, "", name))
+        for kind, inexact in inexact_spans(own, detections[name]).items():
+            parts.append(rows(inexact, kind, name, name))
+        wrongs, others = under_wrong_name[name], every.take(names != name)
         longest = []
         for start, end in zip(wrongs.start, wrongs.end):
             shared = np.minimum(end, others.end) - np.maximum(start, others.start)
@@ -381,6 +392,23 @@ def list_errors(
             parts.append(rows(wrongs.take(meant == other), WRONG_NAME, other, name))
     table = pd.concat(parts).rename(columns={"file": "recording"})
     return table.sort_values(["recording", "start"], ignore_index=True)[[*ERRORS]]
+
+
+def inexact_spans(events: Spans, detections: Spans) -> dict[str, Spans]:
+    """The MERGED detections, and the SPLIT and INEXACT events, of one label."""
+    event, detection = overlapping(events, detections, least=0.0)
+    apart = np.abs(events.middle[event] - detections.middle[detection])
+    on = apart <= np.maximum(events.lasts[event], detections.lasts[detection]) / 2
+    event, detection = event[on], detection[on]
+    split = np.flatnonzero(np.bincount(event) > 1)
+    merged = np.flatnonzero(np.bincount(detection) > 1)
+    partners, _ = match(events, detections)
+    explained = [*partners, *split, *event[np.isin(detection, merged)]]
+    return {
+        MERGED: detections.take(merged),
+        SPLIT: events.take(split),
+        INEXACT: events.take(np.setdiff1d(event, explained).astype(int)),
+    }
 
 
 def labels_in_order(spans: Mapping[str, Spans]) -> NDArray[np.str_]:

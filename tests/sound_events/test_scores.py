@@ -105,6 +105,18 @@ def test_errors_are_listed_as_they_are_counted_and_events_not_scored_are_no_alar
     assert row["detections"] == 4  # F1 has them all
 
 
+def test_errors_say_why_events_with_a_detection_of_their_label_have_no_partner():
+    events = {"a": spans((0, 1), (1.1, 2), (4, 8), (10, 12)), "b": spans((0.2, 0.4))}
+    detections = {"a": spans((0, 2), (4, 5.9), (6.1, 8), (11, 11.5)), "b": spans()}
+    errors = list_errors(frames(20, classes=("a", "b")), events, detections)
+    assert errors.to_numpy().tolist() == [
+        ["r0", 0, 2, "a", "a", "merged"],
+        ["r0", 0.2, 0.4, "b", "", "missed"],
+        ["r0", 4, 8, "a", "a", "split"],
+        ["r0", 10, 12, "a", "a", "inexact"],
+    ]
+
+
 def test_a_class_in_few_recordings_has_no_interval():
     def row(recordings):
         own = spans_of(*np.arange(14.0).reshape(7, 2).T, np.arange(7) % recordings)
