@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import DatasetOptions, option_words
+from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.registry import object_at
 from featurestack.commandline.terminal import text_table
 from featurestack.features_cache.names import dataset_name
@@ -20,6 +20,7 @@ from featurestack.predict.options import (
     PredictOptions,
     VerifyOptions,
     class_thresholds,
+    same_words,
 )
 from featurestack.results.selection import select_one
 from featurestack.storage.csv_files import as_csv
@@ -130,13 +131,13 @@ def predict_clips(
         text = as_text(table, model.classes, options.out.suffix)
         own.write({options.out.name: text})
     else:
-        tell_next(options, "OUT=answers.csv")
+        tell_next(options, model, "OUT=answers.csv")
     return int(table["file"].nunique() < len(files))
 
 
-def tell_next(options: PredictOptions, *more: str) -> None:
+def tell_next(options: PredictOptions, model: "Model", *more: str) -> None:
     """Print the same command with more words, the next to type."""
-    print(f"next: {make_command('predict', *option_words(options), *more)}")
+    print(f"next: {make_command('predict', *same_words(options, model.run), *more)}")
 
 
 def verify(options: VerifyOptions) -> int:

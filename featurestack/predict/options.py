@@ -1,7 +1,9 @@
 """The options of `make predict`, `make verify` and `make bundle`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import (
@@ -13,9 +15,13 @@ from featurestack.commandline.options import (
     ReportsOptions,
     RunsOptions,
     option,
+    option_words,
 )
 from featurestack.sound_events.options import DetectionOptions
 from featurestack.train.options import parse_number, require_device
+
+if TYPE_CHECKING:
+    from featurestack.results.run_folder import RunFolder
 
 
 class _ChosenRun(RunsOptions, DataOptions):
@@ -114,6 +120,14 @@ def class_thresholds(
     if not thresholds:
         return {}
     return {name: thresholds.get(name, 0.5) for name in classes}
+
+
+def same_words(options: PredictOptions, run: "RunFolder | None") -> list[str]:
+    """The NAME=value words of a command. They name the run, because another one may be
+    the last by then.
+    """
+    path = str(run.path) if run else options.run
+    return option_words(replace(options, run=path))
 
 
 class StressOptions(_ComputingOptions):

@@ -20,9 +20,8 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,11 +35,12 @@ from featurestack.commandline.errors import (
     shortened,
 )
 from featurestack.commandline.next_step import explained, without
-from featurestack.commandline.options import fields, option_words
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, listed, percent
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import parse_set
 from featurestack.pipeline import audio
+from featurestack.predict.options import PredictOptions, same_words
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.scores.metrics import Floats
@@ -59,18 +59,18 @@ from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
-    from featurestack.predict.options import PredictOptions
 
 FOLDER = "check"
 TABLE = "check.csv"
 PAGE = "index.html"
 CONTEXT = 1.0  # seconds before and after a detection in its sound
+SHOWN, LEAST_SHOWN = 2.0, 0.15  # of these, its lengths in the picture, and seconds
 RANGES = 10  # most parts of the scores
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
 CLEARLY_MORE = 1.1  # times the detections, for which other thresholds are proposed
 DOWNLOADS = "~/Downloads"  # where a browser saves the answers
-OF_CHECK = ("check", "checked", "promise")  # options that find no detections
+OF_CHECK = "CHECK", "CHECKED", "PROMISE"  # options that find no detections
 YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
 YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
 ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
@@ -109,76 +109,102 @@ def draw(
     return drawn, ends[own[drawn] // 2], np.bincount(own)[own[drawn]]
 
 
+def draw_table(detections: pd.DataFrame, checks: int) -> pd.DataFrame:
+    """Drawn rows of detections, of which some are `predicted`, with columns of
+    check.csv.
+    """
+    scores, predicted = (detections[name].to_numpy() for name in ("score", "predicted"))
+    rng = np.random.default_rng(0)
+    drawn, above, numbers = draw(scores.astype(float), predicted, checks, rng)
+    highest = detections.groupby("label")["score"].transform("max")
+    words = detections["predicted"].map({True: "yes", False: "no"})
+    table = detections.assign(predicted=words, highest=highest).iloc[drawn]
+    table = table.assign(above=above, detections=numbers)
+    table = table.rename(columns={"file": "recording"})
+    return table.round({"start": 4, "end": 4, "score": 4, "highest": 4})
+
+
+def sound_and_card(
+    row: Any, file: Path, seconds: float, model: "Model"
+) -> tuple[bytes, dict[str, object]]:
+    """The WAV around a drawn detection, and what the page shows of it; its recording
+    lasts so many seconds.
+    """
+    from scipy.signal import spectrogram
+
+    from featurestack.analysis.clips import as_image
+
+    rate = model.sample_rate
+    begin, until = max(0.0, row.start - CONTEXT), min(row.end + CONTEXT, seconds)
+    place = rate, round((until - begin) * rate), (begin, until), model.audio_channel
+    y = audio.load_clip(file, *place)
+    sound = io.BytesIO()
+    soundfile.write(sound, y, rate, format="WAV")
+    around = max(LEAST_SHOWN, SHOWN * (row.end - row.start))
+    left, right = max(begin, row.start - around), min(until, row.end + around)
+    y = y[round((left - begin) * rate) : round((right - begin) * rate)]
+    length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
+    _, _, power = spectrogram(y, nperseg=length, noverlap=length * 7 // 8)
+    picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
+    # the browser knows a sound by this in every check
+    key = digest([hash_of(sound.getvalue()), row.recording, row.label, row.start])
+    about = {"picture": picture, "begin": begin, "left": left, "right": right}
+    return sound.getvalue(), row._asdict() | about | {"key": key}
+
+
+def own_folder(out: Path) -> OwnFiles:
+    """The folder `check` in OUT, or check-2 … if the user has changed it."""
+    own, number = OwnFiles(out / FOLDER, NO_DATA), 1
+    while not (own.is_own(TABLE) and own.is_own(PAGE)):
+        number += 1
+        own = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA)
+    return own
+
+
 def write_check(
     detections: pd.DataFrame,
     files: Mapping[str, Path],
     seconds: Mapping[str, float],
     model: "Model",
-    options: "PredictOptions",
+    options: PredictOptions,
     out: Path,
 ) -> None:
-    """Draw CHECK detections of `candidates`, of which some are `predicted`, and write
-    the folder `check` in OUT, or check-2 … next to one that the user has changed, with
-    the answers of earlier checks and of CHECKED; seconds: how long each recording
-    lasts.
+    """Draw CHECK detections and write the `own_folder` of OUT, with the answers of
+    earlier checks and of CHECKED; seconds: how long each recording lasts.
     """
-    from scipy.signal import spectrogram
-
-    from featurestack.analysis.clips import as_image
     from featurestack.analysis.page import render
 
-    rate, rng = model.sample_rate, np.random.default_rng(0)
-    scores, predicted = (detections[name].to_numpy() for name in ("score", "predicted"))
-    drawn, above, numbers = draw(scores.astype(float), predicted, options.check, rng)
-    highest = detections.groupby("label")["score"].transform("max")
-    table = detections.assign(highest=highest).iloc[drawn]
-    table = table.rename(columns={"file": "recording"})
-    table = table.round({"start": 4, "end": 4, "score": 4, "highest": 4})
+    table = draw_table(detections, options.check)
     content: dict[str, str | bytes] = {}
     cards: list[dict[str, object]] = []
     for number, row in enumerate(table.itertuples(), 1):
-        stem = f"{row.label} {Path(row.recording).stem}".replace("/", "-")
-        name = f"{number:03} {stem}@{row.start:.4g}.wav"
-        begin = max(0.0, row.start - CONTEXT)
-        until = min(row.end + CONTEXT, seconds[row.recording])
-        samples = round((until - begin) * rate)
-        place = rate, samples, (begin, until), model.audio_channel
-        y = audio.load_clip(files[row.recording], *place)
-        sound = io.BytesIO()
-        soundfile.write(sound, y, rate, format="WAV")
-        content[name] = sound.getvalue()
-        length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
-        _, _, power = spectrogram(y, nperseg=length, noverlap=length * 3 // 4)
-        picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
-        about = {"sound": name, "picture": picture, "begin": begin, "until": until}
-        # the browser knows a sound by this in every check
-        key = [hash_of(sound.getvalue()), row.recording, row.label, row.start]
-        cards.append(row._asdict() | about | {"key": digest(key)})
-    table.insert(0, "sound", [*content])
-    words = table["predicted"].map({True: "yes", False: "no"})
-    table = table.assign(predicted=words, above=above, detections=numbers)
-    own, number = OwnFiles(out / FOLDER, NO_DATA), 1
-    while not (own.is_own(TABLE) and own.is_own(PAGE)):
-        number += 1
-        own = OwnFiles(out / f"{FOLDER}-{number}", NO_DATA)
+        name = row.recording
+        sound, card = sound_and_card(row, files[name], seconds[name], model)
+        stem = f"{row.label} {Path(name).stem}".replace("/", "-")
+        wav = f"{number:03} {stem}@{row.start:.4g}.wav"
+        content[wav] = sound
+        cards.append(card | {"sound": wav})
+    own = own_folder(out)
     page = own.folder / PAGE
-    found_by = {"command": command_words(options, model), "page": str(page)}
+    words = without(same_words(options, model.run), *OF_CHECK)
+    found_by = {"command": " ".join(map(quoted, words)), "page": str(page)}
+    table.insert(0, "sound", [*content])
     table = table.assign(**found_by, correct="")
-    text = table.to_csv(index=False, lineterminator="\n")
     given = former_answers(out, table, options.checked)
     folder = Path(os.path.abspath(out)).name  # noqa: PTH100 a link keeps its own name
     stem = re.sub(r"[^\w.]+", "-", folder).strip("-.")
     name = f"{stem}-{len(table)}-answers.csv"
     saved = f"CHECKED={DOWNLOADS}/{name}"
     command = make_command("predict", saved, *option_words(options, ["promise"]))
-    values = {"text": text, "stem": stem, "command": command, "khz": rate / 2000}
+    text = table.to_csv(index=False, lineterminator="\n")
+    values = {"text": text, "stem": stem, "command": command}
+    values["khz"] = model.sample_rate / 2000
     content[PAGE] = render("check.html", cards=cards, given=given, **values)
-    content[TABLE] = table.assign(correct=given).to_csv(
-        index=False, lineterminator="\n"
-    )
+    answered = table.assign(correct=given)
+    content[TABLE] = answered.to_csv(index=False, lineterminator="\n")
     own.write(content)
     own.remove_others()
-    found = int((words == "yes").sum())
+    found = int((table["predicted"] == "yes").sum())
     below = f", {len(table) - found} below the thresholds" * (found < len(table))
     tell(
         f"{page}: {counted(len(table), 'sound')} to listen to,"
@@ -186,7 +212,9 @@ def write_check(
         f" folder of downloads, as {name}; or write yes, no or unsure into the column"
         f" correct of {own.folder / TABLE}"
     )
-    if number > 1:
+    if any(given):
+        tell(f"{len(given) - given.count('')} of your {len(given)} are answered")
+    if own.folder.name != FOLDER:
         tell(
             f"{out / FOLDER} has your own answers and is kept; {own.folder} begins with"
             " them"
@@ -195,15 +223,6 @@ def write_check(
             quoted(saved), quoted(f"CHECKED={own.folder / TABLE}")
         )
     print(f"next: {command}")
-
-
-def command_words(options: "PredictOptions", model: "Model") -> str:
-    """The NAME=value words of `predict` that find the same detections again. They name
-    the run, because another one may be the last by then.
-    """
-    run = str(model.run.path) if model.run else options.run
-    names = [name for name in fields(type(options)) if name not in OF_CHECK]
-    return " ".join(map(quoted, option_words(replace(options, run=run), names)))
 
 
 def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list[str]:
@@ -344,6 +363,8 @@ def tell_checked(file: Path, promise: float) -> int:
     for name, row in shown.items():
         number = f"{row['detections']:,.0f}".replace("nan", "-")
         interval = "{precision:.3f} ({low:.3f} to {high:.3f})".format(**row)
+        if row["checks"] == 1:
+            interval = f"{row['precision']:.0f} of 1"
         table.append([name, number, f"{row['checks']:,}", interval])
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(table, heads))

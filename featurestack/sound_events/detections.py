@@ -17,7 +17,7 @@ of run.json. Memory does not grow with the number of recordings.
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -69,11 +69,13 @@ from featurestack.sound_events.scores import (
     tally_all,
 )
 from featurestack.sound_events.training import FrameModel
+from featurestack.storage.csv_files import read_csv
 from featurestack.storage.own_files import DETECTED, OwnFiles
 
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN = "raven"  # folder
 COUNTS, SCORES, ERRORS = "counts.csv", "scores.csv", "errors.csv"
+DETECTIONS = "detections.csv", COUNTS  # if these are the same, their scores are
 OF_AUDIO = ".audio"  # file with the path of AUDIO, and the run on a second line
 DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 BATCH = 16  # pieces
@@ -87,7 +89,7 @@ def predict_recordings(
     """
     table, problems = find_detections(options, model, files)
     if len(table) and not (options.check or options.tables or options.threshold):
-        tell_next(options, "CHECK=100")
+        tell_next(options, model, "CHECK=100")
     return int(bool(problems))
 
 
@@ -106,7 +108,7 @@ def find_detections(
     default = options.reports / model.config.dataset / dataset_name(str(options.audio))
     folder = options.out or default
     source = os.path.abspath(str(options.audio))  # noqa: PTH100 a link keeps its name
-    require_same_audio(folder, source)
+    require_same_audio(folder, source, files)
     tell_model(model, files, options.data)
     tell(f"the detections go to {folder} (OUT= names the folder)")
     measured = measure_recordings(files, model.audio_channel)
@@ -161,14 +163,21 @@ def find_detections(
     return written, problems
 
 
-def require_same_audio(folder: Path, source: str) -> None:
-    """RequestError if the folder has detections in another AUDIO than `source`."""
+def require_same_audio(folder: Path, source: str, names: Collection[str]) -> None:
+    """RequestError if the folder has detections in another AUDIO than `source`, whose
+    recordings have these names. A folder that was moved since is the same.
+    """
     former, _ = source_and_run(folder)
-    if former not in ("", source):
+    if former in ("", source):
+        return
+    counts = folder / COUNTS
+    moved = counts.is_file() and not os.path.lexists(former)
+    if not moved or {*read_csv(counts, ["recording"])["recording"]} - {*names}:
         raise RequestError(
             f"{folder} holds the detections in {former}: give another folder, for"
             f" instance {quoted(f'OUT={folder}-2')}"
         )
+    tell(f"{former} is no longer there: {source} has its recordings, and replaces it")
 
 
 def source_and_run(folder: Path) -> tuple[str, str]:
@@ -191,9 +200,14 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
         tell(f"the detections of {former} are replaced")
     names = [name for name in contents if not name.startswith((RAVEN, "."))]
     tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))
+    result = "removed, they score other detections"
+    unchanged = [own.before.get(name) == own.hashes.get(name) for name in DETECTIONS]
+    if former == now and all(unchanged):
+        own.keep((SCORES, ERRORS))
+        result = "kept, they score the same detections"
     kept = own.remove_others()
-    if SCORES in own.before.keys() - own.current - {*kept}:
-        tell(f"{SCORES} of the former prediction is removed")
+    if SCORES not in contents and SCORES in own.before.keys() - {*kept}:
+        tell(f"{SCORES} and {ERRORS} of the last TABLES=: {result}")
     for name in kept:
         tell(f"{folder / name}: kept, it is not as predict wrote it")
 

@@ -86,6 +86,15 @@ def test_each_row_has_the_sound_of_its_own_recording(found, folder):
     assert [*find_recordings(folder)] == [*NAMES]  # sounds to check are no recordings
 
 
+def test_a_short_mark_is_seen_in_a_short_part_of_its_sound(found, folder):
+    short = found[:1].assign(end=found["start"] + 0.05)
+    page = (write(short, folder) / "index.html").read_text()
+    (cards,) = re.findall("const cards = (.*);", page)
+    for card in json.loads(cards):
+        assert card["right"] - card["left"] == pytest.approx(0.35)
+        assert card["left"] < card["start"] < card["end"] < card["right"]
+
+
 def test_answers_and_files_of_the_user_are_kept(found, folder):
     check = write(found, folder)
     (check / TABLE).write_text("answers")
@@ -111,9 +120,8 @@ def test_answers_of_the_same_detections_are_copied_into_a_larger_check(
     write(found, folder)
     out, err = capsys.readouterr()
     kept = f"{check} has your own answers and is kept; {check}-2 begins with them\n"
-    assert (
-        err.endswith(kept) and out == f"next: make predict CHECKED={check}-2/{TABLE}\n"
-    )
+    assert err.endswith(f"\n2 of your 6 are answered\n{kept}")
+    assert out == f"next: make predict CHECKED={check}-2/{TABLE}\n"
     page = (folder / "check-2" / "index.html").read_text()
     larger = pd.read_csv(folder / "check-2" / TABLE, dtype=str, keep_default_na=False)
     given = json.dumps(larger["correct"].tolist(), separators=(",", ":"))
@@ -363,10 +371,12 @@ def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
 
 
 def test_candidates_below_the_thresholds_are_counted_apart(tmp_path, capsys):
-    rows = "a,x,0.6,9,1,yes,yes\nb,x,0.6,9,1,yes,yes\nb,x,0.2,30,1,no,no\n"
+    rows = "a,x,0.6,9,1,yes,yes\nb,y,0.6,9,1,yes,yes\nb,x,0.2,30,1,no,no\n"
     (tmp_path / "t.csv").write_text(f"{HEADER}{rows}")
     tell_checked(tmp_path / "t.csv", 0.9)
-    first, second, *_ = capsys.readouterr().out.splitlines()
+    first, second, *others = capsys.readouterr().out.splitlines()
+    # a single answer has no interval
+    assert others[5].split() == ["x,", "as", "predicted", "-", "1", "1", "of", "1"]
     assert first == "2 detections checked in 2 recordings: 2 right, 0 wrong"
     below = "1 candidate below the thresholds checked in 1 recording: 0 right, 1 wrong"
     assert second == below

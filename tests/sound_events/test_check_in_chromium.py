@@ -85,12 +85,12 @@ def test_answers_are_kept_and_saved_as_the_table(check, page, tmp_path):
     page.get((check / "index.html").as_uri())
     table = pd.read_csv(check / TABLE)
     assert text(page, "label") == table["label"][0]
-    assert text(page, "count") == "0 of 6"
+    assert text(page, "count") == "0 of your 6 are answered."
     press(page, "y", "n", "u", "s")
     page.find_element(By.ID, "yes").click()
     press(page, " ")  # plays, and does not press the button again
-    assert text(page, "count") == "3 of 6"
-    show(page, check, "3 of 6")
+    assert text(page, "count") == "3 of your 6 are answered."
+    show(page, check, "3 of your 6 are answered.")
     assert text(page, "label") == table["label"][3]
     assert page.execute_script(LOADED) == pytest.approx(
         soundfile.info(check / table["sound"][3]).duration, abs=0.01
@@ -119,14 +119,14 @@ def test_a_larger_check_shows_the_answers_of_a_smaller_one(
     page.get((smaller / "index.html").as_uri())
     press(page, "n", "y")
     larger = write(found, tmp_path)
-    show(page, larger, "2 of 6")
+    show(page, larger, "2 of your 6 are answered.")
     press(page, "u", "s")  # the last one is answered anew
-    assert text(page, "count") == "2 of 6"
+    assert text(page, "count") == "2 of your 6 are answered."
     table = pd.read_csv(larger / TABLE)
     table["correct"] = ["no", "yes", "", "yes", "", ""]  # corrected by hand
     table.to_csv(larger / TABLE, index=False)
     write(found, tmp_path)
-    show(page, tmp_path / "check-2", "3 of 6")
+    show(page, tmp_path / "check-2", "3 of your 6 are answered.")
     press(page, "n", "n", "n")
     assert text(page, "note") == "All have an answer: save the table."
     file = saved(page, tmp_path, f"{tmp_path.name}-6-answers.csv")

@@ -114,26 +114,38 @@ def test_tables_as_predict_wrote_them_are_no_annotations_wherever_they_lie(tmp_p
 
 
 def test_the_tables_of_other_recordings_are_not_replaced(tmp_path):
-    require_same_audio(tmp_path / "none", "/field/b")
-    write_detection_tables(tmp_path, {".audio": "/field/a\n", "counts.csv": "a"})
-    require_same_audio(tmp_path, "/field/a")
-    with refused(f"the detections in /field/a: .* OUT={tmp_path}-2"):
-        require_same_audio(tmp_path, "/field/b")
+    (tmp_path / "a").mkdir()
+    counts = {"counts.csv": "recording,seconds\nr.wav,1\n"}
+    write_detection_tables(tmp_path, {".audio": f"{tmp_path}/a\n", **counts})
+    require_same_audio(tmp_path / "none", "/field/b", ["r.wav"])
+    require_same_audio(tmp_path, f"{tmp_path}/a", [])
+    with refused(f"the detections in {tmp_path}/a: .* OUT={tmp_path}-2"):
+        require_same_audio(tmp_path, "/field/b", ["r.wav"])
+    (tmp_path / "a").rename(tmp_path / "moved")
+    require_same_audio(tmp_path, f"{tmp_path}/moved", ["r.wav", "new.wav"])
+    with refused("holds the detections in"):
+        require_same_audio(tmp_path, f"{tmp_path}/moved", ["new.wav"])
 
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, capsys):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
-    write_detection_tables(
-        tmp_path, {"scores.csv": "f1\n1\n", ".audio": "/field/a\nmel-frames\n"}
-    )
+    same = {"counts.csv": "c", ".audio": "/field/a\nmel-frames\n"}
+    scored = {"scores.csv": "f1\n1\n", "errors.csv": "kind\n"}
+    write_detection_tables(tmp_path, same | scored)
     capsys.readouterr()
+    of_tables = "scores.csv and errors.csv of the last TABLES="
+    write_detection_tables(tmp_path, same)  # as CHECK= does
+    kept = f"{of_tables}: kept, they score the same detections"
+    assert kept in capsys.readouterr().err.splitlines()
+    assert all((tmp_path / name).is_file() for name in scored)
     write_detection_tables(tmp_path, {"counts.csv": "c", ".audio": "/field/a\nmfcc\n"})
     told = capsys.readouterr().err.splitlines()
-    assert "scores.csv of the former prediction is removed" in told
+    assert f"{of_tables}: removed, they score other detections" in told
     assert "the detections of mel-frames are replaced" in told
+    assert not any((tmp_path / name).exists() for name in scored)
     write_detection_tables(tmp_path, {"counts.csv": "d", ".audio": "/field/a\nmfcc\n"})
     told = capsys.readouterr().err
-    assert "former prediction" not in told and "are replaced" not in told
+    assert "last TABLES=" not in told and "are replaced" not in told
     write(tmp_path, ["b.wav"], ["z"])
     assert [file.name[:5] for file in (tmp_path / "raven").iterdir()] == ["b.wav"]
     assert events_of(checked(tmp_path / "raven")) == ["z"]
