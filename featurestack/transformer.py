@@ -1,9 +1,7 @@
 """`fs.Features`: features of clips as a transformer of scikit-learn."""
 
-import math
 import os
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, product
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +13,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from featurestack.commandline.commands import argument
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.names import Channel, parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
     has_statistics,
@@ -30,7 +28,6 @@ from featurestack.pipeline.audio import Info, checked_rate, file_infos
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES
 
-NO_CLIP = "Features: expected at least one clip, there is none"
 Clips = Sequence[Any] | NDArray[np.generic]
 
 
@@ -75,15 +72,13 @@ class Features(TransformerMixin, BaseEstimator):
         """Find the names of the numbers; nothing is learned from the clips."""
         first = next(self._vectors(X), None)
         if first is None:
-            raise RequestError(NO_CLIP)
+            raise RequestError("Features: expected at least one clip, there is none")
         self.feature_names_out_ = np.array([*first], object)
         return self
 
     def transform(self, X: Clips) -> NDArray[np.float32]:
         """(clips, numbers) from paths of audio files, clips, or samples (N,)."""
         rows = [[*vector.values()] for vector in self._vectors(X)]
-        if not rows and not hasattr(self, "feature_names_out_"):
-            raise RequestError(NO_CLIP)
         width = len(rows[0]) if rows else len(self.get_feature_names_out())
         return np.array(rows, np.float32).reshape(-1, width)
 
@@ -102,13 +97,9 @@ class Features(TransformerMixin, BaseEstimator):
         samples = isinstance(clips, np.ndarray) and clips.dtype.kind in "iuf"
         one = isinstance(clips, str | Path | Clip) or (samples and np.ndim(clips) == 1)
         if one or hasattr(clips, "columns"):
-            got = shortened(" ".join(repr(clips).split()))
-            if hasattr(clips, "columns"):
-                got = f"a {type(clips).__name__}: give its column of paths, table.path"
-            elif samples:
-                got = "one array: give [y]"
             raise RequestError(
-                f"Features: expected a list of clips, as cache.clips.path, got {got}"
+                "Features: expected a list of clips, as table.path or [y], got one"
+                f" {type(clips).__name__}"
             )
         wanted = self.features
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
@@ -118,21 +109,9 @@ class Features(TransformerMixin, BaseEstimator):
         rate = cache.sample_rate if cache else checked_rate(self.sample_rate)
         seconds = cache.duration if cache else None
         ids = ids_by_path(cache) if cache else {}
-        files = [real(given) for given in clips if isinstance(given, str | Path)]
-        if cache and files and not ids.keys() & {*files}:
-            warnings.warn(
-                f"none of the {counted(len(files), 'file')} is in the cache"
-                f" {cache.folder}: features are computed anew",
-                stacklevel=4,
-            )
-        slow = lowest_rate(files) if not cache else rate
-        if slow < rate:
-            tell_once(
-                f"files have {slow} Hz, sample_rate={rate}: the upper bands are empty;"
-                f" give sample_rate={slow}, or cache="
-            )
-        for given in clips:
-            path = real(given) if isinstance(given, str | Path) else ""
+        paths = [real(given) for given in clips]
+        tell_unfit([*filter(None, paths)], cache, ids, rate)
+        for given, path in zip(clips, paths, strict=True):
             clip = None
             vector: dict[str, float] = {}
             for channel in channels:
@@ -143,21 +122,13 @@ class Features(TransformerMixin, BaseEstimator):
                     clip = clip or clip_of(given, rate, seconds)
                     computed = compute(clip, str(channel))
                     values, unit = computed.values, computed.frame_unit
-                rows, frames = values.shape
-                columns: Sequence[object] = ("mean", "sd")
-                numbers = over_time(values[None]).reshape(2, rows).T
-                if not has_statistics(unit, frames):
-                    numbers = values @ column_means(rows, frames)
-                    columns = range(numbers.shape[1])
-                for row, column in product(range(rows), range(len(columns))):
-                    name = f"{channel} {row} {columns[column]}"
-                    vector[name] = float(numbers[row, column])
+                vector |= described(channel, values, unit)
             yield vector
 
 
-def real(path: Path | str) -> str:
-    """The path without links and `..`."""
-    return os.path.realpath(path)
+def real(given: object) -> str:
+    """A path without links and `..`; '' for samples."""
+    return os.path.realpath(given) if isinstance(given, str | Path) else ""
 
 
 def ids_by_path(cache: Cache) -> dict[str, str]:
@@ -166,20 +137,48 @@ def ids_by_path(cache: Cache) -> dict[str, str]:
     return dict(zip(map(real, whole["path"]), whole["clip_id"]))
 
 
-def lowest_rate(files: Sequence[str]) -> float:
-    """The lowest sample rate of files that can be read."""
-    known = [info for info in file_infos(files) if isinstance(info, Info)]
-    return min((info.sample_rate for info in known), default=math.inf)
+def tell_unfit(
+    files: Sequence[str], cache: Cache | None, ids: Mapping[str, str], rate: int
+) -> None:
+    """Say once that no file is in the cache, or that files have a lower rate."""
+    if cache:
+        if files and ids.keys().isdisjoint(files):
+            tell_once(
+                f"none of the {counted(len(files), 'file')} is in the cache"
+                f" {cache.folder}: features are computed anew"
+            )
+        return
+    rates = [info.sample_rate for info in file_infos(files) if isinstance(info, Info)]
+    lowest = min(rates, default=rate)
+    if lowest < rate:
+        tell_once(
+            f"files have {lowest} Hz, sample_rate={rate}: the upper bands are empty;"
+            f" give sample_rate={lowest}, or cache="
+        )
 
 
 def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
     """The clip of a path, or of samples (N,)."""
     if isinstance(given, str | Path):
         return read(given, rate, seconds)
-    if not isinstance(given, Clip):
-        return Clip(given, rate)
-    if given.sample_rate != rate:
+    clip = given if isinstance(given, Clip) else Clip(given, rate)
+    if clip.sample_rate != rate:
         raise RequestError(
-            f"Features: a clip of {given.sample_rate} Hz; expected {rate} Hz"
+            f"Features: a clip of {clip.sample_rate} Hz; expected {rate} Hz"
         )
-    return given
+    return clip
+
+
+def described(
+    channel: Channel, values: NDArray[np.floating], frame_unit: str
+) -> dict[str, float]:
+    """Name -> number of a feature map (rows, frames)."""
+    rows, frames = values.shape
+    columns: Sequence[object] = ("mean", "sd")
+    if has_statistics(frame_unit, frames):
+        numbers = over_time(values[None]).reshape(2, rows).T
+    else:
+        numbers = values @ column_means(rows, frames)
+        columns = range(numbers.shape[1])
+    names = [f"{channel} {row} {own}" for row, own in product(range(rows), columns)]
+    return dict(zip(names, numbers.ravel().tolist(), strict=True))
