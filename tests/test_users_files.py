@@ -152,7 +152,7 @@ NAMED = {
     "train": (LINEAR | {"RUNS": "mine"}, "rms-linear", RUN_FILES),
     "answer": (GIVEN["answer"] | {"RUNS": "mine"}, "answer", RUN_FILES[:1]),
     "analysis": (IMPORTED, "guesses", ["fold1/predictions.csv", "fold1/mine.csv"]),
-    "data": ({"DATASET": "esc50", "DATA": "mine"}, "../esc50", ["download.zip"]),
+    "data": ({"DATASET": "esc50", "DATA": "mine"}, "..", ["esc50.zip"]),
 }
 
 

@@ -69,7 +69,6 @@ def fetch(url: str, part: Path) -> None:
     """
     import requests
 
-    part.parent.mkdir(parents=True, exist_ok=True)
     start = part.stat().st_size if part.is_file() else 0
     rest = {"Range": f"bytes={start}-"} if start else {}
     with requests.get(url, headers=rest, stream=True, timeout=TIMEOUT) as answer:
@@ -83,6 +82,7 @@ def fetch(url: str, part: Path) -> None:
         length = int(answer.headers.get("Content-Length", 0))
         bar = progress(total=length or None, label=url.rpartition("/")[2], unit="B")
         bar.unit_scale = True
+        part.parent.mkdir(parents=True, exist_ok=True)
         with bar, part.open("ab" if goes_on else "wb") as file:
             for block in answer.iter_content(BLOCK):
                 file.write(block)

@@ -252,6 +252,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
     A failure before leaves `folder` as it was. The caller holds `making(folder)`.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder / UNFINISHED, locked=True)
     stage = draft_of(folder / UNFINISHED)
     try:
@@ -277,12 +278,16 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
                 file.replace(place)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):  # it is not empty, or not there
+            folder.rmdir()
 
 
 def making(folder: Path) -> Lock:
-    """The lock for making a dataset; RequestError if nothing may be written."""
+    """The lock for making a dataset, beside its folder, which appears with its files;
+    RequestError if nothing may be written.
+    """
     try:
-        return Lock(folder / ".making.lock")
+        return Lock(folder.with_name(f".{folder.name}.making.lock"))
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
             raise

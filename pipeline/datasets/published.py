@@ -32,7 +32,7 @@ from featurestack.storage.own_files import OwnFiles
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 OTHER_WAYS = "ARCHIVE= takes a zip that is already there"
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
-ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
+ARCHIVE = "esc50.zip"  # in the folder of datasets until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 SAMPLE_RATE = 44_100  # Hz
@@ -72,8 +72,8 @@ def obtain(options: SourceOptions) -> Path:
         if options.archive:
             _install(Path(options.archive).expanduser(), folder)
         else:
-            archive = folder / ARCHIVE
-            own = OwnFiles(folder, ".download.json")
+            archive = options.data / ARCHIVE
+            own = OwnFiles(options.data, ".download.json")
             names = archive.name, part_of(archive).name
             own.claim(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
