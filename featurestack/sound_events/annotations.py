@@ -19,7 +19,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn
 
@@ -109,19 +109,16 @@ class Annotations:
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
 
 
+class UnknownTable(RequestError):
+    """A file that is in no known format."""
+
+
 class Rows(NamedTuple):
     """The content of one table."""
 
     rows: pd.DataFrame  # ROWS
     unchecked: bool = False  # whether it is as predict wrote it
-
-
-class UnknownTable(RequestError):
-    """A file that is in no known format."""
-
-
-class UnknownColumn(RequestError):
-    """A table without COLUMN=, which has a known column of labels."""
+    lacking: str = ""  # the message if its known column was read, as it lacks COLUMN=
 
 
 class Recordings:
@@ -192,12 +189,12 @@ def read_events(
     paths, written = annotation_tables(tables)
     known = Recordings(recordings)
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
-    lacking: list[UnknownColumn] = []
+    lacking: list[str] = []
     annotated, predicted = set[str](), set[str]()
     for name, path in written.items():
         noted[f"{UNCHECKED}, left out"][name] = None
         with suppress(RequestError):  # counts and scores are no tables of events
-            rows, _ = read_rows(path, LabelOptions(), usual)
+            rows = read_rows(path, LabelOptions(), usual).rows
             predicted |= known.named_by(path, name, rows)
     for name, path in [*paths.items()]:
         own = known.of_table(path, name)
@@ -206,16 +203,15 @@ def read_events(
             taken = "a table of another name, taken for the only recording"
             noted[taken][f"{name} for {own}"] = None
         try:
-            rows, unchecked = read_rows(path, options, usual)
-        except UnknownColumn as error:
-            lacking.append(error)
-            rows, unchecked = read_rows(path, replace(options, column=""), usual)
-            without = f"tables without {quoted(f'COLUMN={options.column}')}, read by"
-            noted[f"{without} their known column"][name] = None
+            rows, unchecked, message = read_rows(path, options, usual)
         except UnknownTable:
             if own or len(paths) == 1:
                 raise
-            rows, unchecked = Rows(parts[0])  # any other file of the folder
+            rows, unchecked, message = Rows(parts[0])  # any other file of the folder
+        if message:
+            lacking.append(message)
+            without = f"tables without {quoted(f'COLUMN={options.column}')}, read by"
+            noted[f"{without} their known column"][name] = None
         if unchecked:
             noted[UNCHECKED + ", left out" * tables.is_dir()][name] = None
             if tables.is_dir():
@@ -227,28 +223,41 @@ def read_events(
             continue
         if rows.empty:
             noted["tables without an event"][name] = None
-        rows["where"] = [f"{path}, line {line}" for line in rows.index]
-        named = [*zip(rows["file"], rows["where"])]
-        files = [known.find(plain_path(f), w) if f else own for f, w in named]
-        missing = [f or w for (f, w), found in zip(named, files) if not found]
-        noted[ABSENT] |= dict.fromkeys(missing)
-        annotated |= {own, *files} - {""}
-        parts.append(rows.assign(file=files)[[file != "" for file in files]])
+        parts.append(with_recordings(rows, path, own, known, noted))
+        annotated |= {own, *parts[-1]["file"]} - {""}
     if not annotated:
         refuse_tables(tables, paths, recordings, noted)
     rows = pd.concat(parts, ignore_index=True)
     if lacking and not (rows["column"] == options.column).any():
-        raise lacking[0]
+        raise RequestError(lacking[0])
     events = events_in(rows, recordings, options.label, truncated, noted)
-    remarks = [
+    others = frozenset(predicted - annotated)
+    return Annotations(events, frozenset(annotated), others, remarks(noted))
+
+
+def with_recordings(
+    rows: pd.DataFrame, path: Path, own: str, known: Recordings, noted: Noted
+) -> pd.DataFrame:
+    """The rows of a table, of the recording `own` if they name none, with `where`."""
+    where = [f"{path}, line {line}" for line in rows.index]
+    named = [*zip(rows["file"], where)]
+    files = [known.find(plain_path(name), w) if name else own for name, w in named]
+    missing = [name or w for (name, w), file in zip(named, files) if not file]
+    noted[ABSENT] |= dict.fromkeys(missing)
+    rows = rows.assign(file=files, where=where)
+    return rows[rows["file"] != ""]
+
+
+def remarks(noted: Noted) -> tuple[str, ...]:
+    """The sentences for the user about what was noted."""
+    texts = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
         if of
     ]
     if f"{UNCHECKED}, left out" in noted:
-        remarks.append(f"write yes into the column {CHECKED} of tables that are right")
-    others = frozenset(predicted - annotated)
-    return Annotations(events, frozenset(annotated), others, tuple(remarks))
+        texts.append(f"write yes into the column {CHECKED} of tables that are right")
+    return tuple(texts)
 
 
 def refuse_tables(
@@ -402,7 +411,7 @@ def check_mark(rows: pd.DataFrame) -> str:
 def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
-    of = find_columns(path, list(table), options.column, usual)
+    of, lacking = find_columns(path, list(table), options.column, usual)
     labels = of["label"] not in OF_RAVEN and (of["label"] or options.label)
     if len(table) and not labels:
         others = [name for name in table if name not in {*of.values(), *OF_RAVEN}]
@@ -434,7 +443,7 @@ def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows
     found = rows.assign(column=of["label"])[[*ROWS]]
     marks = rows["checked"].unique()
     empty = rows.empty and NOTHING_FOUND in table
-    return Rows(found, empty or [*marks] == [check_mark(rows)])
+    return Rows(found, empty or [*marks] == [check_mark(rows)], lacking)
 
 
 def plain_name(header: str) -> tuple[str, float]:
@@ -451,8 +460,10 @@ def plain_name(header: str) -> tuple[str, float]:
 
 def find_columns(
     path: Path, header: Sequence[str], column: str, usual: str
-) -> dict[str, str]:
-    """Each key of COLUMNS -> this table's column, '' if it has none."""
+) -> tuple[dict[str, str], str]:
+    """Each key of COLUMNS -> this table's column, '' if it has none; and the message if
+    it lacks `column`, but has a known column of labels.
+    """
     plain = {plain_name(name)[0]: name for name in reversed(header)}
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")
@@ -470,13 +481,13 @@ def find_columns(
     for before, name, after in zip(header, header[1:], header[2:]):
         if (before, after) == OF_PREDICT and usual not in header:
             of["label"] = name
-    if column and column not in header:
-        unknown = UnknownColumn if of["label"] else RequestError
-        raise unknown(
-            f"{path}, line 1: {quoted(f'COLUMN={column}')}:"
-            f" {nearest('column', column, header)}"
-        )
-    return {**of, "label": column or of["label"]}
+    if not column or column in header:
+        return {**of, "label": column or of["label"]}, ""
+    unknown = nearest("column", column, header)
+    lacking = f"{path}, line 1: {quoted(f'COLUMN={column}')}: {unknown}"
+    if not of["label"]:
+        raise RequestError(lacking)
+    return of, lacking
 
 
 def read_marks(cache: Cache) -> pd.DataFrame:

@@ -194,12 +194,12 @@ def write_check(
     folder = Path(os.path.abspath(out)).name  # noqa: PTH100 a link keeps its own name
     stem = re.sub(r"[^\w.]+", "-", folder).strip("-.")
     name = f"{stem}-{len(table)}-answers.csv"
-    saved = f"CHECKED={DOWNLOADS}/{name}"
-    command = make_command("predict", saved, *option_words(options, ["promise"]))
+    promise = option_words(options, ["promise"])
+    command = make_command("predict", f"CHECKED={DOWNLOADS}/{name}", *promise)
     text = table.to_csv(index=False, lineterminator="\n")
-    values = {"text": text, "stem": stem, "command": command}
-    values["khz"] = model.sample_rate / 2000
-    content[PAGE] = render("check.html", cards=cards, given=given, **values)
+    values = {"text": text, "given": given, "stem": stem, "command": command}
+    khz = model.sample_rate / 2000
+    content[PAGE] = render("check.html", cards=cards, khz=khz, **values)
     answered = table.assign(correct=given)
     content[TABLE] = answered.to_csv(index=False, lineterminator="\n")
     own.write(content)
@@ -215,13 +215,8 @@ def write_check(
     if any(given):
         tell(f"{len(given) - given.count('')} of your {len(given)} are answered")
     if own.folder.name != FOLDER:
-        tell(
-            f"{out / FOLDER} has your own answers and is kept; {own.folder} begins with"
-            " them"
-        )
-        command = command.replace(
-            quoted(saved), quoted(f"CHECKED={own.folder / TABLE}")
-        )
+        tell(f"{out / FOLDER} has your own answers and is kept")
+        command = make_command("predict", f"CHECKED={own.folder / TABLE}", *promise)
     print(f"next: {command}")
 
 

@@ -119,7 +119,7 @@ def test_answers_of_the_same_detections_are_copied_into_a_larger_check(
     capsys.readouterr()
     write(found, folder)
     out, err = capsys.readouterr()
-    kept = f"{check} has your own answers and is kept; {check}-2 begins with them\n"
+    kept = f"{check} has your own answers and is kept\n"
     assert err.endswith(f"\n2 of your 6 are answered\n{kept}")
     assert out == f"next: make predict CHECKED={check}-2/{TABLE}\n"
     page = (folder / "check-2" / "index.html").read_text()
