@@ -21,7 +21,7 @@ from featurestack.analysis.next_run import propose
 from featurestack.analysis.options import ReportJob
 from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.analysis.runs import Problem, load_runs
+from featurestack.analysis.runs import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import (
     headline,
@@ -109,6 +109,7 @@ def build_report(job: ReportJob) -> Built:
     elif cache:
         runs = of_today(runs, cache)
     read, problems = load_runs(progress(runs, label="reading", unit="runs"))
+    read = without_copies(read, problems)
     found = findings(
         read,
         [*(Problem("cache", text, "damaged") for text in damage), *problems],

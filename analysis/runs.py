@@ -133,6 +133,24 @@ def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
     return [merge_seeds(seeds, problems) for seeds in families.values()], problems
 
 
+def without_copies(runs: Iterable[Run], problems: list[Problem]) -> list[Run]:
+    """The runs but imported tables with the predictions of an earlier run: each would
+    count as one more comparison.
+    """
+    kept: list[Run] = []
+    for run in runs:
+        predicted = run.checkpoints["last"]
+        for other in kept if run.imported else ():
+            equal = np.array_equal(predicted, other.checkpoints["last"])
+            if equal and same_clips(run, other):
+                text = f"it has the predictions of {other.name}, and is left out"
+                problems.append(Problem(run.name, text))
+                break
+        else:
+            kept.append(run)
+    return kept
+
+
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     """One folder as a run of one seed; None if no fold was tested."""
 
