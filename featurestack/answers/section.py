@@ -54,9 +54,12 @@ def answer(page: Page) -> Section | None:
         later += " The headline has another run, because its score is the highest."
     leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
     if page.cache:
-        perfect = page.found.best.score.value == 1
         leads[NEXT] = surer(
-            config.candidates, page.cache, config.words, perfect=perfect
+            config.candidates,
+            page.cache,
+            config.words,
+            perfect=page.found.best.score.value == 1,
+            grouped=bool(page.found.new_values),
         )
     features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
     features = features.astype(dict.fromkeys(NUMBERS, float))
@@ -192,10 +195,16 @@ def recommended(config: Choice, *, chance: bool) -> str:
 
 
 def surer(
-    candidates: Sequence[str], cache: Cache, words: Sequence[str], *, perfect: bool
+    candidates: Sequence[str],
+    cache: Cache,
+    words: Sequence[str],
+    *,
+    perfect: bool,
+    grouped: bool = False,
 ) -> str:
     """Ways to make the answer surer, in lines: sentences, and indented commands;
-    `words` are the command's. No network betters a score that is `perfect`.
+    `words` are the command's. No network betters a score that is `perfect`, and a next
+    command that is `grouped` is not proposed twice.
     """
     stored = [name for name in candidates if name in cache.features]
     clips = originals(cache.clips[cache.readable(stored)])
@@ -205,7 +214,7 @@ def surer(
     if unit == "group":
         more += " (speakers, sites, recordings)"
     texts = [f"{more} instead of {number:,} would halve the interval."]
-    if not cache.groups and number == len(clips):
+    if not (grouped or cache.groups) and number == len(clips):
         found = read_check(cache.folder, cache.clips) or []
         options = [own["names"][0] for own in found if own["kind"] in NAMING]
         shared = "If clips share a speaker, a site or a recording"
