@@ -390,7 +390,9 @@ def clips_of_arrays(
 ) -> tuple[pd.DataFrame, list[str]]:
     """clip, label, and group and fold if they are given; and the names of classes."""
     if labels is None:
-        raise RequestError("labels= is missing: the true class of each clip")
+        raise RequestError(
+            "labels= is missing: the true class of each clip; runs are given in a list"
+        )
     values = np.asarray(labels)
     if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
         raise RequestError(

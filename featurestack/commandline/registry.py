@@ -32,6 +32,7 @@ from featurestack.commandline import DEFINING, LOADED
 from featurestack.commandline.errors import (
     Error,
     RequestError,
+    in_python,
     nearest,
     quoted,
     reason_of,
@@ -99,7 +100,7 @@ class Registry(dict[str, Entry]):
             return known
         usual = [entry for entry in self if entry not in self.special]
         message = nearest(self.subject, name, usual, self.special)
-        if self.extensible:
+        if self.extensible and not in_python.get(False):
             message += "; LOAD=FILE.py adds your own"
         raise RequestError(message)
 
