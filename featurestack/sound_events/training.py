@@ -159,28 +159,30 @@ class Background:
         places = torch.nonzero(mixed)[:, 0]
         if not len(places):
             return x
-        columns = [  # NORM=feature has one number for all rows
-            (np.broadcast_to(own.centre, rows), np.broadcast_to(own.scale, rows))
-            for own, rows in zip(statistics, self.rows)
-        ]
-        centre, scale = (  # (D, 1)
-            torch.from_numpy(np.concatenate(parts)[:, None]).to(device)
-            for parts in zip(*columns)
-        )
-        power = 10 ** ((x[places, :, 0] * scale + centre) / 10)
-        below = self.draw(len(places), power.shape[2], generator).to(device)
-        inside = events[places].float()
+        centre = self.by_row([own.centre for own in statistics]).to(device)
+        scale = self.by_row([own.scale for own in statistics]).to(device)
+        decibels = x[places, :, 0] * scale + centre
+        power = 10 ** (decibels / 10)
+        background = self.draw(len(places), power.shape[2], generator).to(device)
+        # the mean power of frames with an event; without one, that of the loudest frame
         of_frame = power.sum(dim=1)
-        level = (of_frame * inside).sum(1) / inside.sum(1).clamp(min=1)
-        level = torch.where(inside.any(1), level, of_frame.amax(1))
-        ratio = torch.rand(len(places), generator=generator, device=device)
-        ratio = LOUDEST + (QUIETEST - LOUDEST) * ratio
-        gain = level / below.sum(1).mean(1).clamp(min=SILENCE) / 10 ** (ratio / 10)
-        together = power + gain[:, None, None] * below
+        inside = events[places].float()
+        of_events = (of_frame * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)
+        level = torch.where(inside.any(dim=1), of_events, of_frame.amax(dim=1))
+        of_background = background.sum(dim=1).mean(dim=1).clamp(min=SILENCE)
+        chance = torch.rand(len(places), generator=generator, device=device)
+        below = LOUDEST + (QUIETEST - LOUDEST) * chance  # dB
+        gain = level / of_background / 10 ** (below / 10)
+        together = power + gain[:, None, None] * background
         decibels = 10 * torch.log10(together.clamp(min=SILENCE))
         x = x.clone()
         x[places, :, 0] = (decibels - centre) / scale
         return x
+
+    def by_row(self, values: Sequence[NDArray[np.floating]]) -> Tensor:
+        """(D, 1) of each channel's values; NORM=feature has one for all its rows."""
+        every = [np.broadcast_to(own, rows) for own, rows in zip(values, self.rows)]
+        return torch.from_numpy(np.concatenate(every)[:, None])
 
     def draw(self, number: int, frames: int, generator: torch.Generator) -> Tensor:
         """(number, D, frames) of pieces; a piece that is too short is repeated."""
