@@ -52,6 +52,7 @@ from featurestack.scores.significance import (
 )
 from featurestack.sound_events.dataset import POWERS
 from featurestack.sound_events.frames import STEP
+from featurestack.sound_events.options import DetectionOptions
 from featurestack.sound_events.scores import FEW
 from featurestack.storage.csv_files import cell_number, read_csv
 from featurestack.storage.files import hash_of
@@ -404,6 +405,7 @@ def sentences(
     """
     words, first, answers = words_of(checks), rows.iloc[0], checks["correct"].count()
     others = ["AUDIO=FILE", *without(words, "AUDIO", "OUT")]
+    wanted = option_words(DetectionOptions(promise=promise), ["promise"])
     shares = first[["low", "precision", "high"]]
     low, right, high = shares * first["detections"]
     kept_already = np.isnan(first["above"]) and first["low"] >= promise
@@ -453,7 +455,7 @@ def sentences(
         few = checks.dropna(subset="correct")["recording"].nunique() < FEW
         enough = row["total"] <= whole
         larger = f"CHECK={row['total'] if enough else min(2 * answers, whole):.0f}"
-        command = make_command("predict", *words, f"CHECKED={file}", larger)
+        command = make_command("predict", *words, f"CHECKED={file}", larger, *wanted)
         if answers < len(checks):
             page = checks["page"].iloc[0] or f"the page of the {FOLDER}"
             left = f"answer the other {len(checks) - answers:,}"
@@ -461,13 +463,13 @@ def sentences(
             if file.name == TABLE:  # the page does not know answers by hand
                 command = f"{left} in {file}, then type the same command"
         elif few:  # as the line on the intervals says
-            command = make_command("predict", *others, "CHECK=100")
+            command = make_command("predict", *others, "CHECK=100", *wanted)
         elif enough:
             more = f"about {row['total'] - answers:,.0f} more may be enough"
             yield f"{more}: {larger} begins with the same rows and their answers"
         elif np.isfinite(row["total"]) or answers >= whole:
             yield f"checking all {whole:,.0f} is not enough: predict more recordings"
-            command = make_command("predict", *others, "CHECK=100")
+            command = make_command("predict", *others, "CHECK=100", *wanted)
     highest = checks.groupby("label")["highest"].max()
     if lost := [*highest.index[highest <= row["above"]]]:
         number = f"{len(lost)} of {counted(len(highest), 'class')}"

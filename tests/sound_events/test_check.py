@@ -301,7 +301,8 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             (
                 r"\n100 checks: too few to promise 93 %(; .*)?\nabout [\d,]+ more may"
                 r" be enough: "
-                rf"CHECK=.*\nnext: {TYPED} THRESHOLD=0.4 OUT=o CHECKED=\S+ CHECK=\d+\n"
+                rf"CHECK=.*\nnext: {TYPED} THRESHOLD=0.4 OUT=o CHECKED=\S+ CHECK=\d+ "
+                r"PROMISE=0.93\n"
             ),
         ),
         (
@@ -320,7 +321,7 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             0.97,
             (
                 r"promise 97 %.*\nchecking all 319 is not enough: predict more .*\n.*\n"
-                r"next: make predict AUDIO=FILE RUN='a b/c' .*CHECK=100   \(FILE: a"
+                r"next: make predict AUDIO=FILE RUN='a b/c' .*=100 PROMISE=0.97   \(FI"
             ),
         ),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
