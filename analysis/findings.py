@@ -38,7 +38,6 @@ from featurestack.scores.accuracy import ACCURACY
 from featurestack.scores.metrics import Estimate
 
 Verdict = Literal["best", "no clear difference", "clearly worse", "not compared"]
-HARDEST = 3  # classes with the lowest scores; equal ones all count
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,7 +102,6 @@ class Findings:
     others: Sequence[Ranked]  # configurations outside the main ranking
     tables: Mapping[str, pd.DataFrame]  # those of one run may be empty
     groups: str  # the dataset's word for a group, '' for a source recording
-    hardest: Mapping[str, float]  # the classes with the lowest scores of the best
     gains: Sequence[Gain]
 
     @property
@@ -204,58 +202,59 @@ def findings(
     old_runs  number of runs of other data, which are left out
     unnamed   number of runs that RUN= does not name
     """
-    # the sets that a choice of features trained were joined by scores: the choice
-    # counts each on the folds that had no part in it
-    choices = [run.choice for run in runs if run.choice]
-    members = {name for choice in choices for name in choice.runs}
-    counted = [run for run in runs if not (run.joined_from and run.name in members)]
-    sets = rankings(counted)
+    sets = rankings(without_members(runs))
     main = sets[0] if sets else None
-    ranked = ranked_in(main) if main else []
-    others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
-    shown = main.runs if main else ()
-    chosen = {name for run in shown if run.choice for name in run.choice.runs}
-    behind = [run for run in runs if run.name in chosen and run not in shown]
-    apart = []
-    for own in others:
-        why = f"other {own.reason} than {ranked[0].name}"
-        if own.reason == "joined":
-            parts, tested = len(own.run.channels), own.run.joined_from
-            why = (
-                f"a set of {parts} of the {tested} features that were tested one by one"
-                f" on these folds; {make_command('answer')} chooses sets without the"
-                f" tested fold, and {listed(PROPOSED)} are always compared"
-            )
-        apart.append(Problem(own.name, f"not compared: {why}"))
+    ranked, *apart = [ranked_in(ranking) for ranking in sets] or [[]]
+    others = [own for part in apart for own in part]
     gains = ablations(main) if main else []
     evidence = Evidence(main, cache, checked, old_runs, unnamed)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
-    reports = {own.name: class_report(own.run) for own in [*ranked, *others]}
-    hardest: dict[str, float] = {}
-    if main:
-        report = reports[main.best.name][:-1].query("support > 0")
-        scores = report.set_index("class")[main.metric.class_score]
-        hardest = scores.nsmallest(HARDEST, keep="all").to_dict()
     return Findings(
-        problems=[*problems, *apart],
+        problems=[*problems, *(why_apart(own, ranked[0]) for own in others)],
         warnings={code: text for code, text in sentences.items() if text},
         new_values=evidence.grave("price"),
         main=main,
         ranked=ranked,
-        trained=[run for run in (*shown, *behind) if run.trained],
+        trained=trained_in(main, runs) if main else [],
         others=others,
-        tables=tables_of(main, [*ranked, *others], gains, reports) if main else {},
+        tables=tables_of(main, [*ranked, *others], gains) if main else {},
         groups=cache.groups if cache else "",
-        hardest=hardest,
         gains=gains,
     )
+
+
+def without_members(runs: Sequence[Run]) -> list[Run]:
+    """The runs but sets that were joined by their scores and trained by a choice of
+    features: the choice counts each on the folds that had no part in it.
+    """
+    members = {name for run in runs if run.choice for name in run.choice.runs}
+    return [run for run in runs if not (run.joined_from and run.name in members)]
+
+
+def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
+    """The trained runs of a ranking, and then those of the choices in it."""
+    chosen = {name for run in main.runs if run.choice for name in run.choice.runs}
+    behind = [run for run in runs if run.name in chosen and run not in main.runs]
+    return [run for run in (*main.runs, *behind) if run.trained]
+
+
+def why_apart(own: Ranked, best: Ranked) -> Problem:
+    """Why a run is not compared with the best."""
+    why = f"other {own.reason} than {best.name}"
+    if own.reason == "joined":
+        parts, tested = len(own.run.channels), own.run.joined_from
+        why = (
+            f"a set of {parts} of the {tested} features that were tested one by one"
+            f" on these folds; {make_command('answer')} chooses sets without the"
+            f" tested fold, and {listed(PROPOSED)} are always compared"
+        )
+    return Problem(own.name, f"not compared: {why}")
 
 
 def tables_of(
     main: Ranking,
     every: Sequence[Ranked],
     gains: Sequence[Gain],
-    reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
     """The tables of a report, of all runs and of each."""
     comparison = pd.DataFrame([own.row() for own in every])
@@ -269,7 +268,7 @@ def tables_of(
     if gains:
         tables["ablations"] = pd.DataFrame([gain.row() for gain in gains])
     for own in every:
-        tables[f"{own.name}.classes"] = reports[own.name]
+        tables[f"{own.name}.classes"] = class_report(own.run)
         if own.run.metric.errors == "confusion":
             tables[f"{own.name}.confused"] = confused_pairs(own.run)
     return tables

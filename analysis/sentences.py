@@ -31,6 +31,7 @@ from featurestack.scores.significance import (
 )
 
 PERFECT = 0.9995  # a perfect order with a lower score is said
+HARDEST = 3  # classes with the lowest scores; equal ones all count
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
 NORMS = {
     "row": "input standardised row by row over the training clips",
@@ -344,15 +345,20 @@ def combine(f: Findings) -> str:
 
 def classes(f: Findings) -> str:
     """The classes with the lowest scores."""
-    if f.main is None or not f.hardest:
+    if f.main is None:
+        return ""
+    report = f.tables[f"{f.best.name}.classes"][:-1].query("support > 0")
+    scores = report.set_index("class")[f.main.metric.class_score]
+    hardest = scores.nsmallest(HARDEST, keep="all").to_dict()
+    if not hardest:
         return ""
     heading = f.main.metric.class_heading
     score = heading if heading.isupper() else heading.lower()
-    failing = [name for name, value in f.hardest.items() if value != 1]
+    failing = [name for name, value in hardest.items() if value != 1]
     text = f"The {score} of every class is 100 %."
     if failing:
         texts = []
-        for value, names in groupby(failing, f.hardest.__getitem__):
+        for value, names in groupby(failing, hardest.__getitem__):
             # a class that is a number has quotes
             named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
             texts.append(f"{listed(named)} ({percent(value)} %)")
