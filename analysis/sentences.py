@@ -299,8 +299,10 @@ def seeds(f: Findings) -> str:
     return "With one seed, intervals do not include the variation between trainings."
 
 
-def features(f: Findings) -> str:
-    """The best feature set within one model, if the runs have several."""
+def features(f: Findings, *, advised: bool = True) -> str:
+    """The best feature set within one model, if the runs have several; if `advised`,
+    with the command that compares it where this report does not.
+    """
     alike = f.alike
     if not alike or len(alike) == len(f.ranked):
         return ""
@@ -315,7 +317,9 @@ def features(f: Findings) -> str:
         f", {names[0]} has {most}; {names[1]} reaches {percent(second.score.value)} %"
     )
     if first is f.best and second.verdict != "not compared":
-        return f"{text}: {by_points(f, second.difference)}, {second.verdict}."
+        return f"{text}, {second.verdict}."
+    if not advised:
+        return f"{text}."
     runs = " ".join(f"{own.run.dataset}/{own.name}" for own in (first, second))
     return f"{text}. {make_command('analysis', f'RUN={runs}')} compares these alone."
 
