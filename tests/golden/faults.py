@@ -54,19 +54,6 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{CACHE}test_hdf5.py {CACHE}test_writer.py",
     ),
-    # a clip that is written again keeps its old state word meanwhile
-    "state_word_not_cleared": Fault(
-        """        write_at(descriptor, NOT_DONE, place)
-        write_at(descriptor, values.data, self""",
-        "        write_at(descriptor, values.data, self",
-        f"{CACHE}test_hdf5.py {CACHE}test_writer.py",
-    ),
-    # the CRC is of values before they are rounded to the stored dtype
-    "crc_before_rounding": Fault(
-        "done.append((feature, stored, state_word(fingerprint, stored)))",
-        "done.append((feature, stored, state_word(fingerprint, values)))",
-        "golden:plain",
-    ),
     "crc_not_compared": Fault(  # a damaged clip passes for an intact one
         "np.fromiter(crcs, np.uint64, len(states)) == states & CRC",
         "np.fromiter(crcs, np.uint64, len(states)) >= 0",
@@ -78,26 +65,10 @@ FAULTS: dict[str, Fault] = {
         'covered["parameters"] = ""',
         f"{CACHE}test_hdf5.py {PIPE}test_extract.py",
     ),
-    # values of a file that changed count as up to date
-    "fingerprint_without_source": Fault(
-        'pairs = zip(ids, clips["source_hash"])',
-        "pairs = zip(ids, ids)",
-        f"{CACHE}test_hdf5.py {PIPE}test_extract.py",
-    ),
     "overflow_stored": Fault(  # values beyond the type's range are stored as infinity
         "if largest > np.finfo(dtype).max:",
         "if largest < 0:",
         f"{CACHE}test_hdf5.py {CACHE}test_external.py",
-    ),
-    "not_finite_stored": Fault(  # NaN is stored
-        "if wrong := int((~np.isfinite(values)).sum()):",
-        "if wrong := int((~np.isfinite(values)).all()):",
-        f"{CACHE}test_hdf5.py {CACHE}test_external.py",
-    ),
-    "damage_refused_once": Fault(  # a damaged clip is served when it is read again
-        "self.checked[doubtful] = np.where(status.done, status.states, 0)",
-        "self.checked[doubtful] = status.states",
-        f"{CACHE}test_cache.py",
     ),
     "written_without_a_lock": Fault(  # a file is replaced while its clips are written
         "        own_lock.take(shared=True, wait=True)\n",
@@ -118,12 +89,6 @@ FAULTS: dict[str, Fault] = {
         "return file.is_file()",
         "tests/storage/test_own_files.py tests/test_users_files.py",
     ),
-    # tables of predictions
-    "clip_twice_in_a_table": Fault(  # a clip with two rows counts twice
-        'if (again := frame["clip"].duplicated()).any():',
-        'if (again := frame["clip"].duplicated()).all():',
-        "tests/test_predictions.py",
-    ),
     # features
     "frame_late": Fault(  # slopes stand one frame late
         'np.pad(slopes, ((0, 0), (half, half)), mode="edge")',
@@ -134,19 +99,6 @@ FAULTS: dict[str, Fault] = {
         "mixed = file.channels > 1 and not file.channel",
         "mixed = False",
         f"{PIPE}test_audio.py",
-    ),
-    "another_channel": Fault(  # CHANNEL=2 reads the first one
-        "column = max(0, file.channel - 1)", "column = 0", f"{PIPE}test_audio.py"
-    ),
-    "not_resampled": Fault(  # audio of another rate keeps its samples
-        "return resample(y, rate, sample_rate or rate)",
-        "return y",
-        f"{PIPE}test_audio.py {PREDICT}test_clips.py",
-    ),
-    "too_large_fits": Fault(  # values beyond float16 count as values that fit
-        "fits &= size <= LARGEST",
-        "fits &= size <= np.float32(np.inf)",
-        f"{PIPE}test_kernels.py {PIPE}test_extract.py",
     ),
     # the alterations of a copy do not depend on its clip
     "copies_of_another_clip": Fault(
@@ -166,20 +118,10 @@ FAULTS: dict[str, Fault] = {
         "only_trained = table.drop(clips.index)",
         f"{CACHE}test_table.py",
     ),
-    "copies_tested": Fault(  # altered copies are tested
-        'test = clips[clips["fold"] == fold]',
-        'test = table[table["fold"] == fold]',
-        f"{CACHE}test_table.py",
-    ),
     "validation_trained": Fault(  # validation clips are trained on
         "train = drop_leaking(candidates[~validated], candidates[validated])",
         "train = candidates",
         f"{CACHE}test_table.py",
-    ),
-    "statistics_of_copies": Fault(  # means and deviations are also of altered copies
-        "        statistics=_ids(train),\n",
-        "        statistics=_ids(pd.concat([train, only_trained])),\n",
-        f"{CACHE}test_table.py golden:altered",
     ),
     # means and deviations are also of tested clips
     "statistics_of_tested_clips": Fault(
@@ -188,13 +130,6 @@ FAULTS: dict[str, Fault] = {
         "golden:plain",
     ),
     # training
-    "channels_reversed": Fault(  # the channels of a set are in another order
-        "for channel, how, own in zip(self.channels, statistics, values,"
-        " strict=True):\n",
-        "for channel, how, own in zip(self.channels[::-1], statistics[::-1],"
-        " values[::-1], strict=True):\n",
-        "golden:plain",
-    ),
     # a channel is standardised by another one's statistics
     "statistics_of_another_channel": Fault(
         "for channel, how, own in zip(self.channels, statistics, values,"
@@ -207,16 +142,6 @@ FAULTS: dict[str, Fault] = {
         "own = np.ceil(frames * filled).astype(np.intp)",
         "own = np.floor(frames * filled).astype(np.intp)",
         f"{TRAIN}test_network_input.py golden:drop",
-    ),
-    "seed_ignored": Fault(  # every seed trains in the same order
-        "rng = np.random.default_rng([training.seed, data.fold, epoch])",
-        "rng = np.random.default_rng([data.fold, epoch])",
-        "golden:loss",
-    ),
-    "class_weights_inverted": Fault(  # frequent classes count more with BALANCE
-        "return clips / present / np.maximum(counts, 1)",
-        "return np.maximum(counts, 1) / (clips / present)",
-        f"{TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
         "network, batches, self.compute, self.plan.task, exact=exact",
@@ -231,11 +156,6 @@ FAULTS: dict[str, Fault] = {
         "better = score < self.best",
         "better = score > self.best",
         f"{TRAIN}test_trainer.py",
-    ),
-    "last_for_best": Fault(  # predictions of the best epoch are the last epoch's
-        'load(best)["network"], best)',
-        'load(folder / "last.pt")["network"], best)',
-        f"{TRAIN}test_run.py",
     ),
     "optimiser_forgotten": Fault(  # a run that goes on has lost its momentum
         '        self.optimiser.load_state_dict(unfinished["optimiser"])\n',
@@ -285,27 +205,11 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{SCORES}test_significance.py",
     ),
-    # every interval of features chosen inside the folds is that of one run
-    "choice_as_narrow_as_a_run": Fault(
-        "CHOICE_VARIANCE = 2.25", "CHOICE_VARIANCE = 1.0", f"{ANALYSIS}test_ranking.py"
-    ),
-    "tests_of_clips": Fault(  # signs are flipped by clip instead of by recording
-        """    names, place = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(names), values.shape[1]))""",
-        """    names = place = np.arange(len(groups))
-    sums = np.zeros((len(names), values.shape[1]))""",
-        f"{SCORES}test_significance.py {ANALYSIS}test_ranking.py",
-    ),
     # clips are judged by thresholds that were fitted to them
     "thresholds_of_own_fold": Fault(
         "fit_thresholds(target[others], probabilities[others])",
         "fit_thresholds(target[~others], probabilities[~others])",
         f"{SCORES}test_tags.py",
-    ),
-    "chance_of_the_first_class": Fault(  # the alphabet decides what chance is
-        "accuracy = (worth @ run.labels).max() / worth.sum()",
-        "accuracy = (worth @ run.labels)[0] / worth.sum()",
-        f"{ANALYSIS}test_names.py",
     ),
     "max_without_maximum": Fault(  # p-values of several differences are not adjusted
         """        largest[place] = np.maximum(largest[place], largest[place - 1])
@@ -334,16 +238,6 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{TRAIN}test_run.py",
     ),
-    "last_reported": Fault(  # the last epoch is reported although validation chose one
-        'return "best" if "best" in self.checkpoints else "last"',
-        'return "last"',
-        f"{ANALYSIS}test_runs.py",
-    ),
-    "events_against_nothing": Fault(  # chance of events is that of no detection
-        "seed.by_group(groups, chance=True)",
-        "0 * seed.by_group(groups, chance=True)",
-        "tests/sound_events/test_scores.py",
-    ),
     # a run on events that were corrected since counts as one on those of today
     "corrected_events_unnoticed": Fault(
         "targets = task.digests(cache, config.training, config.channels)\n",
@@ -358,11 +252,6 @@ FAULTS: dict[str, Fault] = {
         raise RequestError(
 """,
         f"{ANALYSIS}test_runs.py",
-    ),
-    "deviation_of_the_population": Fault(  # the deviation over folds divides by n
-        "sd=float(by_fold.std(ddof=1))",
-        "sd=float(by_fold.std(ddof=0))",
-        f"{ANALYSIS}test_findings.py {ANALYSIS}test_tables.py",
     ),
 }
 

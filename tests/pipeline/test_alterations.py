@@ -2,8 +2,6 @@
 says.
 """
 
-from dataclasses import replace
-
 import librosa
 import numpy as np
 import pandas as pd
@@ -181,9 +179,3 @@ def test_the_same_command_writes_the_same_bytes_and_replaces_no_file(asked):
     with refused(r"a1~1.wav is there with other content"):
         make_dataset(asked)
     assert (folder / "audio" / "a1~1.wav").read_bytes() == b"mine"
-
-
-def test_a_list_without_an_alteration_is_refused_before_anything_is_written(asked):
-    with refused("ALTER=, names no alteration"):
-        make_dataset(replace(asked, alter=","))
-    assert not (asked.data / "altered").exists()

@@ -339,9 +339,3 @@ def test_fsd50k_with_all_its_labels(tmp_path):
     assert table["fold"].tolist() == [2, 2, 1, 3, 3]
     assert table["group"].equals(table["clip_id"])
     assert table["path"][4] == str(audio)
-
-
-def test_a_misspelt_column_is_answered_with_the_tables_own(tmp_path):
-    listed = csv(tmp_path / "list.csv", "filename,word,speaker\na.wav,yes,ann\n")
-    with refused("LABEL=words: unknown column 'words'; did you mean 'word'"):
-        dataset(listed, tmp_path, label="words")

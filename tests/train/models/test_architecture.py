@@ -51,19 +51,6 @@ def test_image_models_take_any_grid_and_one_channel(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
-        ("texturenet@weight=0.5", "unknown option of texturenet 'weight'"),
-        ("resnet18+texturenet", r"unknown model 'resnet18\+texturenet'"),
-    ],
-)
-def test_a_wrong_option_and_two_models_are_refused(text, message):
-    with refused(message):
-        resolve(text)
-
-
-@pytest.mark.parametrize(
     ("text", "name"),
     [
         ("cnn8@width=32", "cnn8"),  # the default
