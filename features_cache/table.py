@@ -7,7 +7,6 @@ recording. Clips that the table marks `train_only` are trained on where their gr
 neither validated nor tested.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,7 +73,6 @@ def spans(table: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def refuse_class_names(names: Iterable[str]) -> None:
-    """RequestError if a class has one of NO_CLASS_NAMES."""
     if taken := ", ".join(sorted(set(names) & set(NO_CLASS_NAMES))):
         raise RequestError(
             f"{taken}: no class may have the name of a column of predictions; rename"
@@ -95,7 +93,6 @@ def by_label(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def classes_in(table: pd.DataFrame) -> list[str]:
-    """The sorted classes of these clips."""
     return sorted({*by_label(table)["label"]} - {""})
 
 
@@ -245,7 +242,7 @@ def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     gone = files[[state == "removed" for state in states]]
     if len(gone) == len(files):
         return ""
-    new = moved = 0
+    new = 0
     edited = []
     source = settings["source"]
     place = Path(source)
@@ -255,13 +252,10 @@ def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
             if not new and settings.get("table") not in (None, content_hash(place)):
                 edited = [f"{place.name} was edited"]
     elif source not in NAMED and place.is_dir():
-        found = new_files(place, set(files["path"]))
-        moved = same_content(found, gone)
-        new = len(found) - moved
+        new = new_files(place, set(files["path"]))
     counts = {
-        "moved or renamed": moved,
         "new": max(0, new),
-        "removed": len(gone) - moved + max(0, -new),
+        "removed": len(gone) + max(0, -new),
         "changed": states.count("changed"),
     }
     parts = [
@@ -288,27 +282,16 @@ def audio_state(file: Any) -> str:
     return "same" if same else "changed"
 
 
-def new_files(folder: Path, known: Collection[str]) -> list[Path]:
-    """The unknown files in the folders of known ones, with their endings."""
+def new_files(folder: Path, known: Collection[str]) -> int:
+    """The number of unknown files next to known ones, with their endings."""
     if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
-        return []
+        return 0
     endings = {Path(path).suffix for path in known}
-    new = []
+    new = 0
     for place in {Path(path).parent for path in known}:
         for file in place.glob("[!.]*"):
-            if file.suffix in endings and str(file) not in known:
-                new.append(file)
+            new += file.suffix in endings and str(file) not in known
     return new
-
-
-def same_content(found: Iterable[Path], gone: pd.DataFrame) -> int:
-    """The number of files that have the content of one that is gone."""
-    sizes = {*gone["source_size"]}
-    left = Counter(gone["source_hash"])
-    with suppress(OSError):
-        alike = [file for file in found if file.stat().st_size in sizes]
-        return (left & Counter(map(content_hash, alike))).total()
-    return 0
 
 
 Ids = NDArray[np.object_]

@@ -2,13 +2,10 @@
 processes of this machine.
 
 Workers write their own clips into the cache; no audio and no feature values are sent.
-If a worker dies, Dask gives its batches to others, and clips that it had written stay
-or are written again with the same bytes. The workers need this project's folder on
-their path, its environment, and the cache and the audio at the same paths.
+If a worker dies, Dask gives its batches to others (docs/howto/scale.md).
 
-joblib's own Dask backend was tried: if Dask gives up a batch that killed several
-workers, that backend forgets the batch and the run hangs. So joblib's threads send the
-batches to Dask, as to local workers.
+joblib's own Dask backend forgets a batch that killed several workers, and the run
+hangs. So joblib's threads send the batches to Dask, as to local workers.
 """
 
 import re
@@ -16,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
-from distributed import Client, KilledWorker, Security
+from distributed import Client, KilledWorker
 from distributed.comm import CommClosedError
 
 from featurestack.commandline.errors import Failed, RequestError
@@ -89,14 +86,6 @@ def connected(scheduler: str) -> Iterator[Cluster]:
             " (docs/howto/scale.md)"
         )
     try:
-        if (
-            protocol == "tls"
-            and not Security().get_connection_args("client")["ssl_context"]
-        ):
-            raise RequestError(
-                f"SCHEDULER={scheduler} needs certificates, as docs/howto/scale.md"
-                " shows"
-            )
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         # TLS raises the last two

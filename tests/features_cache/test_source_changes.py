@@ -45,7 +45,7 @@ def test_a_hidden_file_is_no_new_clip(recordings):
     (recordings / "dog" / "3.wav").write_bytes(b"new")
     assert source_changes(cache.sources, cache.settings) == "1 clip new"
     (recordings / "dog" / "1.wav").rename(recordings / "cat" / "3.wav")
-    told = "1 clip moved or renamed, 1 clip new"
+    told = "2 clips new, 1 clip removed"
     assert source_changes(cache.sources, cache.settings) == told
 
 
