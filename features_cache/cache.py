@@ -118,7 +118,6 @@ class StoredFeature(FeatureFile):
                 raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
 
     def map(self, *, state: bool = False) -> NDArray:
-        """The memory map that was made when the file was opened."""
         return self.states if state else self.values
 
 
@@ -154,7 +153,6 @@ class IndexSettings:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the clips were made by this project."""
         return bool(self.settings["synthetic"])
 
     @property
@@ -313,13 +311,6 @@ class Cache(IndexSettings):
         feature = self[wanted]
         return feature.read(self.positions(ids), wanted.kept_rows(feature.rows))
 
-    def batch(
-        self, channels: Sequence[Channel | str], ids: Ids
-    ) -> list[NDArray[np.floating]]:
-        """`read` of several channels for the same clips."""
-        positions = self.positions(ids)
-        return [self.read(channel, positions) for channel in channels]
-
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
         """(N,) whether a clip is done in all of these; reading shows damage."""
         return np.all([self[channel].done() for channel in channels], axis=0)
@@ -353,7 +344,6 @@ class Cache(IndexSettings):
         return pd.Index(self.sources["clip_id"])
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
-        """RequestError for channels that the cache lacks."""
         lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]
         if not lacking:
             return
@@ -398,7 +388,6 @@ class Cache(IndexSettings):
         return source, name
 
     def command(self, features: str) -> str:
-        """The command that extracts these features."""
         dataset, name = self.audio_source
         return extraction(dataset, self.data, name, features)
 

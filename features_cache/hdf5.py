@@ -5,16 +5,9 @@ and attributes are of fixed length, since HDF5 stores others in its global heap,
 has no checksum. HDF5's own locking is off: no open file is ever changed in structure,
 and network file systems often lack locks.
 
-A feature's file:
-
-    /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
-    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: no
-                                word straddles two pages, one call writes it, and a kill
-                                leaves the old word or the new one
-        0                                     not done
-        fingerprint << 32 | crc32 of values   done, made from these inputs
-    /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
-    attributes                  the format's version and the other fields of FeatureSpec
+docs/reference/formats.md has the datasets of a feature's file. The state word of a clip
+is 0 if it is not done, else fingerprint << 32 | crc32 of its values. No word straddles
+two pages: one call writes it, and a kill leaves the old word or the new one.
 
 The fingerprint covers the clip's id, its file's content, a window's place in the file,
 the alteration, the audio settings, the feature with all parameters and its code's
@@ -144,7 +137,6 @@ def created(path: Path, **options: int) -> Iterator[h5py.File]:
 
 
 def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
-    """Write attributes of fixed length."""
     for key, value in attributes.items():
         if isinstance(value, str):
             text = np.bytes_(value.encode())
@@ -297,7 +289,6 @@ class ClipStatus:
 
 
 def now() -> str:
-    """The time to the second, with its zone."""
     return datetime.now().astimezone().isoformat(" ", "seconds")
 
 

@@ -267,7 +267,6 @@ def write_failures(
 def write_check(
     folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]
 ) -> None:
-    """Keep what `make check` found in these clips."""
     content = {
         "format_version": CHECK_FORMAT,
         "clips": _labels_digest(clips),

@@ -187,7 +187,6 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
 
 
 def extraction(dataset: str, data: Path, name: str, features: str) -> str:
-    """The command that extracts these features."""
     values = {
         "DATASET": dataset,
         "FEATURES": features,
@@ -250,5 +249,4 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
 
 
 def cached_in(data: Path) -> set[str]:
-    """The datasets in this folder that have features."""
     return {path.parent.name for path in data.glob("*/features") if is_cache(path)}

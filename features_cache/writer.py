@@ -119,8 +119,7 @@ class Missing:
 
     todo: NDArray[np.bool_]  # (N, F), False outside the part
     sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
-    # lines on files that are made again and on damaged feature maps
-    notes: list[str]
+    notes: list[str]  # lines on files that are made again and on damaged feature maps
 
     @functools.cached_property
     def clips(self) -> NDArray[np.intp]:

@@ -67,7 +67,6 @@ def microphone(rate: int) -> Callable[[int], bytes]:
 
 
 def listen_live(options: ListenOptions) -> int:
-    """Predict until the input ends."""
     model = Model.open(options)
     rate = model.sample_rate
     read = microphone(rate) if sys.stdin.isatty() else sys.stdin.buffer.read

@@ -17,7 +17,6 @@ Before the file is written, onnxruntime's by_fold is compared with the networks.
 """
 
 import json
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -199,31 +198,16 @@ def example_clips(model: RunModel) -> Iterator[Example]:
 
 
 @contextmanager
-def lacking_layer_named(model: RunModel, run: str) -> Iterator[None]:
-    """Name a layer that ONNX lacks in one sentence, instead of torch's graph and
-    traceback.
-    """
+def one_sentence(model: RunModel, run: str) -> Iterator[None]:
+    """Torch's error for a layer that ONNX lacks, without its graph and traceback."""
     try:
         with no_output_of_c():
             yield
     except torch.onnx.OnnxExporterError as error:
-        first = str(error).partition("\n")[0]
-        found = re.search(r"operator '?(?:aten::)?(\w+)", first)
-        operator = found[1] if found else first
-        named = operator.replace("_", "")  # adaptive_avg_pool2d is AdaptiveAvgPool2d
-        network = next(iter(model.networks.values()))
-        layers = [str(part) for part in network.modules()]
-        own = [text for text in layers if text.lower().startswith(named)]
-        layer = own[0] if own else operator
-        reason = f"ONNX lacks the layer {layer}"
-        if "adaptive" in operator:
-            reason = (
-                f"{layer} can be exported only if its output size divides the input's:"
-                " use a pool of a fixed size, or output size 1"
-            )
+        reason = str(error).partition("\n")[0]
         raise RequestError(
-            f"{model.config.model}: {reason}. A bundle needs no change:"
-            f" {make_command('bundle', f'RUN={run}')}"
+            f"{model.config.model} cannot be exported to ONNX ({reason}). A bundle"
+            f" needs no change: {make_command('bundle', f'RUN={run}')}"
         ) from None
 
 
@@ -236,7 +220,7 @@ def onnx_bytes(model: RunModel, names: list[str], run: str) -> bytes:
         if spec.drop_padding and channel.timed and channel.frames > 1:
             axes[name][2] = f"{name}_frames"
     with (
-        lacking_layer_named(model, run),
+        one_sentence(model, run),
         tempfile.TemporaryDirectory() as folder,
         warnings.catch_warnings(),
         torch.inference_mode(),

@@ -18,8 +18,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.storage.own_files import OwnFiles
 
 TEMPLATES = Path(page.__file__).parent / "templates" / "paper"
-# what an author opens first
-DOCUMENTS = "latex/main.tex", "tables/comparison.tex"
+DOCUMENTS = "latex/main.tex", "tables/comparison.tex"  # what an author opens first
 # datasets with a paper of their own -> their name there
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # figures of the document; the best run's come before other runs'

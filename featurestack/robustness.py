@@ -10,7 +10,6 @@ source recordings, all changes of a run as one family.
 """
 
 import json
-import time
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import Auto, option_words
-from featurestack.commandline.quantities import counted, duration, either, percent
+from featurestack.commandline.quantities import counted, either, percent
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.feature_importance.importance import gain_tests
 from featurestack.features_cache.names import dataset_name
@@ -57,7 +56,6 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
     "5 % faster": "stretch(rate=1.05)",
     "1 s of silence in front": "delay(seconds=1)",
 }
-TIMED = 8  # clips from which the time of all is estimated
 BATCH = 32  # clips
 Answers = dict[str, list[Any]]
 Changes = dict[str, Answers]
@@ -95,16 +93,8 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
 
     set_threads(options.threads)
     model = Model(run, device=options.device)
-    for few in clips.head(1), clips.head(TIMED):  # the first one loads libraries
-        begun = time.perf_counter()
-        for name in lacking:
-            answers(model, few, CHANGES[name])
-    seconds = (time.perf_counter() - begun) * len(clips) / len(few)
     kept = f", {len(changes)} are kept" if changes else ""
-    tell(
-        f"{counted(len(clips), 'clip')}, each in {len(lacking)} ways: about"
-        f" {duration(seconds)}{kept}"
-    )
+    tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} ways{kept}")
     for name in progress(lacking, label="stress", unit="changes"):
         changes[name] = answers(model, clips, CHANGES[name])
         content = {"hash": hash_of_run(run), "changes": changes}
@@ -146,7 +136,6 @@ def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
 
 
 def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
-    """The samples of a changed clip."""
     rate, samples = model.sample_rate, model.samples
     span = clip.start, clip.end
     try:
@@ -218,7 +207,6 @@ def make_stress(options: StressOptions) -> None:
 
 
 def stress_section(page: Page) -> Section | None:
-    """The runs of the report that were stressed."""
     folders = [folder for run in page.found.runs for folder in run.folders]
     measured = [(folder, read_stress(folder)) for folder in folders]
     tables = [stress_table(folder, changes) for folder, changes in measured if changes]

@@ -153,7 +153,6 @@ def mp3(y: Samples, sample_rate: int, kbit: float) -> Samples:
 
 
 def writes_mp3() -> bool:
-    """Whether the libsndfile here has an encoder of MP3."""
     return "MP3" in soundfile.available_formats()
 
 

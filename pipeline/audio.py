@@ -455,7 +455,6 @@ def checked_samples(given: ArrayLike, channel: int = 0, several: str = "") -> Sa
 
 
 def _scaled(y: NDArray[Any]) -> Samples:
-    """Samples as float32 of full scale 1."""
     if y.size == 0:
         raise RequestError("the clip is empty: expected at least one sample")
     if y.dtype.name in FULL_SCALE:  # in either order of bytes

@@ -127,8 +127,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         )
     done = ExtractionResult()
     with cache_writer(asked, partial(print_work, asked)) as (lacking, made, claim):
-        # workers need no axes; a waveform's has megabytes
-        none = np.empty(0)
+        none = np.empty(0)  # workers need no axes; a waveform's has megabytes
         files = [replace(each, row_axis=none, frame_axis=none) for each in made]
         of_maps = Cache(asked.folder) if not all(of_audio) else None
         job = Job(asked.variants, tuple(files), of_maps, claim)

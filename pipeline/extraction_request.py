@@ -73,8 +73,7 @@ def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request
     if dataset is None:
         refuse_unknown(options.features)  # before a download
         dataset = load(options)
-        # `all` brings up to date what is there
-        names = feature_names(dataset.folder)
+        names = feature_names(dataset.folder)  # `all` brings up to date what is there
         cached = [name for name in names if FEATURES.knows(parse_channel(name).name)]
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
@@ -169,7 +168,6 @@ def wanted(
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
-    """A feature's description, as its file holds it."""
     feature = variant.feature
     rate, samples = dataset.sample_rate, dataset.samples
     facts = variant.recorded

@@ -177,7 +177,6 @@ Argument = tuple[str, Callable[..., object] | None, Mapping[str, inspect.Paramet
 
 @functools.cache
 def arguments(function: Callable[..., object]) -> list[Argument]:
-    """The keyword-only arguments of a feature's function."""
     found: list[Argument] = []
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:

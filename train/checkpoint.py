@@ -8,8 +8,7 @@ epoch, rows  number of epochs done, and their lines of history.csv
 progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping
 
 The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their
-description. torch.load does not check them. `read_safely` does, in 16 ms for the 45 MB
-of a ResNet-18, so that no flipped bit enters training or prediction.
+description. torch.load does not check them; `read_safely` does, in 16 ms for 45 MB.
 """
 
 import io

@@ -5,14 +5,10 @@ The choice is made once for a run and saved in run.json. A run that continues on
 same kind of device uses it again: another choice gives different values. The way that
 suits the processor is chosen, if it agrees with plain fp32 on the run's own network.
 
-Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some
-shapes (docs/explanation/protocol.md). The check does not need to know which: it
-makes a training step on a real batch in plain fp32 on one thread, and again as the run
-would make it, in memory filled with huge values or NaN. It compares the loss and the
-gradient of every parameter.
-
-On a CUDA card only deterministic kernels are used, without a search for the fastest:
-the same seed gives the same bits there too, and costs nothing (docs/howto/scale.md).
+Some fast kernels are wrong without an error (docs/explanation/protocol.md). So a
+training step on a real batch is made in plain fp32 on one thread, and again as the run
+would make it, in memory filled with huge values or NaN: the loss and the gradient of
+every parameter are compared. On a CUDA card only deterministic kernels are used.
 """
 
 import contextlib
@@ -97,7 +93,6 @@ def layout_of(compute: Compute) -> torch.memory_format:
 
 
 def place(network: nn.Module, compute: Compute) -> nn.Module:
-    """The network on its device, in its memory layout."""
     network = network.to(compute.device)
     layout = layout_of(compute)
     return network.to(memory_format=layout)  # type: ignore[call-overload]

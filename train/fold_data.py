@@ -64,7 +64,6 @@ Moments = Sequence[NDArray[np.floating]]
 def statistics_of(
     measured: Moments, positions: Positions, norm: str
 ) -> list[Statistics]:
-    """Each channel's statistics over these clips."""
     statistics = []
     for moments in measured:
         parts = []
@@ -212,7 +211,7 @@ class FoldData:
     def read(self, positions: Positions) -> Tensor:
         """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
         cache, spec = self.plan.cache, self.plan.input
-        values = cache.batch([own.channel for own in spec.channels], positions)
+        values = [cache.read(own.channel, positions) for own in spec.channels]
         x = spec.prepare(values, self.statistics, cache.filled[positions])
         return x.pin_memory() if self.device == "cuda" else x
 

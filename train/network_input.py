@@ -1,11 +1,7 @@
 """A network's input, made from the stored values of a run's channels.
 
-`InputSpec` describes it for one run. The plan makes it, run.json keeps it, bundles and
-the ONNX export restore it, and training, prediction, listening and own loops call
-`InputSpec.prepare`.
-
-What depends on the kind of input is in `KINDS`: the plan, the command line,
-the export and `models` read it.
+`InputSpec` describes it for one run: the plan makes it, run.json keeps it. What depends
+on the kind of input is in `KINDS`.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
 D, H, W). `filled` (B,) is the share of the duration that each clip fills; the rest is
@@ -70,7 +66,6 @@ def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
 
 
 def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
-    """A channel of a cache, with the feature's properties."""
     feature = cache[channel]
     return StoredChannel(
         stored=feature.stored,

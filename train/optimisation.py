@@ -84,7 +84,6 @@ class Objective:
         return correct.float().mean()
 
     def score(self, observed: Sequence[Tensor]) -> float:
-        """The training score of an epoch."""
         if not self.multilabel:
             return torch.stack([*observed]).mean().item()
         from featurestack.scores import average_precision as ap

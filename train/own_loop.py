@@ -197,7 +197,6 @@ class OwnRun:
         return RunFolder(folder.path)
 
     def _refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:
-        """RequestError for logits and the like."""
         several = self.plan.task.multilabel
         possible = sound(answers, multilabel=several)
         if not possible.all():

@@ -318,7 +318,6 @@ def hashed_content(
 
 
 def hashed_options(training: Training) -> dict[str, Any]:
-    """The options that differ from their defaults."""
     return {
         name: getattr(training, name)
         for name, own in fields(type(training)).items()

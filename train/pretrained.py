@@ -151,23 +151,22 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     from torch import nn
 
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())
-    norms = [
-        layer
-        for name, layer in network.named_modules()
-        if isinstance(layer, nn.BatchNorm2d)
-        and f"{name}.running_var" in loaded
-        and is_identity(layer)
-    ]
-    moments: dict[nn.BatchNorm2d, list[torch.Tensor]] = {norm: [] for norm in norms}
+    moments: dict[nn.BatchNorm2d, list[torch.Tensor]] = {}
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.BatchNorm2d) and f"{name}.running_var" in loaded:
+            deviation = (layer.get_buffer("running_var") + layer.eps).sqrt()
+            centred = not layer.get_buffer("running_mean").any()
+            if centred and torch.allclose(layer.weight, deviation):
+                moments[layer] = []
 
     def measure(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
         (x,) = inputs
         moments[norm].append(torch.stack([x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))]))
 
-    handles = [norm.register_forward_pre_hook(measure) for norm in norms]
+    handles = [norm.register_forward_pre_hook(measure) for norm in moments]
     network.eval()
     with torch.no_grad():
-        for x in batches if norms else ():
+        for x in batches if moments else ():
             network(x)
         for norm, measured in moments.items():
             mean, square = torch.stack(measured).mean(0)
@@ -178,15 +177,6 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
             norm.bias.add_(mean)
     for handle in handles:
         handle.remove()
-
-
-def is_identity(norm: nn.BatchNorm2d) -> bool:
-    """Whether a norm adds its bias and changes nothing else."""
-    import torch
-
-    assert norm.running_mean is not None and norm.running_var is not None
-    spread = (norm.running_var + norm.eps).sqrt()
-    return bool((norm.running_mean == 0).all()) and torch.allclose(norm.weight, spread)
 
 
 # ---- ImageNet's weights

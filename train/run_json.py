@@ -206,7 +206,6 @@ def finish(path: Path, cache: Cache, note: str) -> None:
 
 
 def seconds_of(folder: RunFolder) -> float:
-    """The seconds of all epochs."""
     return float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
 
 

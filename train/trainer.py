@@ -230,7 +230,6 @@ class Trainer:
         return row
 
     def steps(self, batches: Sequence[Positions]) -> int:
-        """The number of steps of an epoch with these batches."""
         return len(batches)
 
     def examples(
@@ -332,7 +331,6 @@ class Trainer:
         return self.weights() | {"progress": unfinished}
 
     def resume(self, file: Path) -> None:
-        """Go on from last.pt."""
         state = load(file)
         load_weights(self.network, state["network"], file)
         self.epoch = state["epoch"]
@@ -386,7 +384,6 @@ class _ExactTrainer(Trainer):
 
 
 def trainer_of(plan: Plan) -> type[Trainer]:
-    """The trainer of the plan's task and model."""
     if not plan.model.kind.in_steps:
         return _ExactTrainer
     own: type[Trainer] = object_at(plan.task.trainer)

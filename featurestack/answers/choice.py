@@ -11,17 +11,14 @@ two, the best three, the same three sets of feature maps only, and COMPLEMENTARY
 scored by ridge. The candidate with the highest score is taken, the smallest if scores
 are equal. A set of maps is trained by `texturenet`: it is expected to have TEXTURE_GAIN
 more, or the share SPARED of what ridge lacks to 1 if that is less. Both have seen the
-test folds of ESC-10 and ESC-50 and of no other dataset. A feature whose removal does
-not lower the score is then removed.
+test folds of ESC-10 and ESC-50 only. A feature whose removal does not lower the score
+is then removed.
 The set for later use is chosen in the same way from the scores of all folds together,
 if most folds chose it too; else it has the features that most folds agree on, without
-those whose removal does not lower the score of all folds. No clip is left to test it,
-so it has no score.
+those whose removal does not lower the score of all folds.
 
-runs/<dataset>/answer/
-    run.json               with its `choice`
-    fold1/predictions.csv  the test clips of a fold, by the run of the set that was
-                           chosen without this fold
+runs/<dataset>/answer/fold1/predictions.csv holds the test clips of a fold, by the run
+of the set that was chosen without this fold.
 """
 
 from collections import Counter
@@ -161,7 +158,6 @@ class Scores:
         return score
 
     def model(self, features: str) -> str:
-        """The model that trains a set."""
         return TEXTURE if {*features.split("+")} <= self.maps else RIDGE
 
     def expected(self, features: str, outer: Outer) -> float:
@@ -221,7 +217,6 @@ def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> str:
 
 
 def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Scores:
-    """Score each single feature, in the fits that choose."""
     names = rankable(cache, features)
     given = {"features": "+".join(names), "model": RIDGE}
     scores = Scores(fits_of(make_plan(part_of(options, RunOptions, **given))))

@@ -108,8 +108,7 @@ def find_near_duplicates(
     clips = np.repeat(np.arange(len(each)), [*map(len, each)]).tolist()
     positions = np.concatenate(each).tolist()
     codes = np.concatenate(codes_of_each)
-    # pair of clips and shift -> equal codes
-    votes = Counter[tuple[int, int, int]]()
+    votes = Counter[tuple[int, int, int]]()  # pair of clips and shift -> equal codes
     for band in range(BANDS):
         order = np.argsort(codes[:, band], kind="stable")
         ordered = codes[order, band]
@@ -182,7 +181,6 @@ def source_finding(table: pd.DataFrame) -> Finding:
 def duplicate_findings(
     table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], dataset: Dataset
 ) -> list[Finding]:
-    """Findings about clips with the same or similar audio."""
     across_folds, in_one_fold, similar, two_labels = (list[str]() for _ in range(4))
     paths = table["path"].tolist()
     places = spans(table)

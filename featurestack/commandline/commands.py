@@ -399,5 +399,4 @@ def options_from(kind: type[T], values: Mapping[str, object]) -> T:
 
 
 def run_command(word: str, options: Options) -> Any:
-    """Run the command of a word; what it returns."""
     return function_of(word)(options)

@@ -8,11 +8,8 @@
     MODELS["texturenet"]  # the function
     MODELS["texturnet"]   # RequestError: unknown model; did you mean 'texturenet'?
 
-If an entry holds more than the function, a decorator for the registry wraps `register`.
-
 LOAD=mine.py adds features and models of the user's own. A file runs once. What it
-defines goes to worker processes by value, as what a script defines does. A run keeps
-the names of the files that its process had loaded.
+defines goes to worker processes by value, as what a script defines does.
 """
 
 import ast

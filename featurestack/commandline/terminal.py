@@ -109,7 +109,6 @@ def progress(
     total: int | None = None,
     label: str,
     unit: str,
-    silent: bool = False,
 ) -> "tqdm[Any]":
     """A tqdm bar after two seconds; one line per minute if stderr is no terminal. Speed
     counts from the end of the first step, which also loads and compiles.
@@ -143,7 +142,7 @@ def progress(
         delay=QUIET_SECONDS,
         leave=False,
         position=0,  # even if an error left another bar open
-        disable=silent or quiet > 0,
+        disable=quiet > 0,
         **bar,
     )
 

@@ -162,7 +162,6 @@ def options_of(word: str) -> type[Options]:
 
 
 def function_of(word: str) -> Callable[[Any], object]:
-    """The function that a command runs with its options."""
     command = COMMANDS[ALIASES.get(word, word)]
     with needed(command.extra, word) if command.extra else nullcontext():
         function: Callable[[Any], object] = object_at(command.run)
@@ -175,5 +174,4 @@ def every_options() -> "dict[str, dict[str, Field[Any]]]":
 
 
 def commands_taking(name: str) -> list[str]:
-    """The words of every command that has this option."""
     return [word for word, options in every_options().items() if name in options]

@@ -41,7 +41,7 @@ from featurestack.embeddings.networks import (
     log_mel,
     require_library,
 )
-from featurestack.pipeline import audio, kernels
+from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
 from featurestack.pipeline.parameters import Impossible
@@ -227,7 +227,6 @@ def spectrogram_tensor(interpreter: Any, start: str) -> int | None:
 
 
 def tensor_of(interpreter: Any, name: str) -> dict[str, Any] | None:
-    """The tensor of this name or number."""
     for tensor in interpreter.get_tensor_details():
         if name in (tensor["name"], str(tensor["index"])):
             return tensor
@@ -265,7 +264,12 @@ class Network:
             parts.append(self.network.run(x))
         if self.card.layers:
             layers = [np.concatenate(layer) for layer in zip(*parts)]
-            moments = [of for rows in layers for of in kernels.spectrum.moments(rows)]
+            moments = []
+            for rows in layers:  # sums in float64, without a copy of the rows
+                mean = rows.mean(axis=0, dtype=np.float64)
+                squares = np.einsum("rc,rc->c", rows, rows, dtype=np.float64)
+                variance = np.maximum(squares / len(rows) - mean**2, 0)
+                moments += [mean, rows.max(axis=0), np.sqrt(variance)]
             return np.concatenate(moments, dtype=np.float32)[:, None]
         vectors = np.concatenate([output for (output,) in parts])
         mean = vectors.mean(axis=0)
@@ -340,7 +344,6 @@ def embedding(clip: Clip, *, model: str = "", layers: str = "") -> np.ndarray:
 
 
 def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
-    """The fingerprint of networks and card."""
     path, card = find_network(model, fetch=True)
     before = front_end_of(path, card)
     digests = [digest_of(each) for each in (path, before) if each]

@@ -9,9 +9,7 @@ NAME, also without audio; new audio's is computed and rounded like it.
 How the map enters was chosen on folds 1 to 3 of ESC-50 at 16 kHz, each tested by the
 linear model of the two others. Fixed numbers standardise decibels (76.0 % for mel; by
 clip 73.1) and cepstra (62.1 % for mfcc; by clip and row 55.8), other maps are
-standardised by clip. Means and maxima over time of stages 2 and 3, row by row, are
-better than stage 3 (75.2 and 73.8 %). By `ridge` stages 2 and 3 have 77.8 % for
-mel, and 77.5 with stage 1 too.
+standardised by clip. Stages 2 and 3 are better than stage 3 (75.2 and 73.8 %).
 """
 
 import functools
@@ -145,8 +143,7 @@ def _opened(path: Path, _: int, __: int) -> "ResNet":
     own = {key: state[key] for key in needed}
     own["conv1.weight"] = adapt(own["conv1.weight"], 1)
     network.load_state_dict(own, strict=False)
-    # a fifth faster than contiguous kernels
-    last = torch.channels_last
+    last = torch.channels_last  # a fifth faster than contiguous kernels
     return network.eval().to(memory_format=last)  # type: ignore[call-overload]
 
 

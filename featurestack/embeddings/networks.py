@@ -61,12 +61,6 @@ CARD = (
 )
 
 
-def is_network_file(name: str) -> bool:
-    """Whether this names a network's file, without a folder."""
-    path = Path(name)
-    return path.name == name and path.suffix in LIBRARIES
-
-
 @dataclass(frozen=True, kw_only=True)
 class FrontEnd:
     """A network before the network: samples (1, samples) to (…, frames, bands).
@@ -84,25 +78,16 @@ class FrontEnd:
     offset: float = 0.0
 
     def __post_init__(self) -> None:
-        sound = is_network_file(self.network) and self.window >= 1 and self.hop >= 0
-        if not (sound and self.scale):
+        path = Path(self.network)
+        is_file = path.name == self.network and path.suffix in LIBRARIES
+        if not (is_file and self.window >= 1 and self.hop >= 0 and self.scale):
             raise ValueError(f"its front_end is {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCard:
     """Facts of a network that its file lacks; docs/howto/bring-features.md explains
-    them.
-
-    front_end    a network before the network; its windows and hop are in frames
-    pooling      how the vectors of all windows and frames become one; none keeps them
-                 in order of time, as a feature map (D, vectors)
-    output       of a .tflite also an inner tensor, or LAST_POINTWISE
-    layers       inner outputs that are read instead of the output: mean, maximum and
-                 deviation of each channel over map and windows
-    spectrogram  the tensor which YAMNet's spectrogram of 96 frames by 64 bands enters,
-                 computed from its definition in float in place of what the file has
-                 before it. A file without such a tensor, or '', keeps its own front end
+    each field. Behind a front end, windows and hop are in frames.
     """
 
     sample_rate: int
@@ -219,7 +204,6 @@ def own_file(name: str) -> Path | None:
 
 
 def read_card(file: Path) -> NetworkCard:
-    """RequestError for a file that is no card."""
     from featurestack.results.config import read_config
     from featurestack.results.run_folder import damage_named
 

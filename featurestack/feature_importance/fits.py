@@ -1,20 +1,13 @@
 """Ridge fitted to feature sets, and its answers to clips that it was not fitted to; and
 `make curve`: the score against the number of training recordings.
 
-Importance, the learning curve and the choice of features all read these answers. Clips
-and folds are those of `make train`, and so are the solutions; no fit uses the clips
-that it answers. The numbers of the features are read once.
+Importance, the learning curve and the choice of features all read these answers. Clips,
+folds and solutions are those of `make train`; no fit uses the clips that it answers.
 
-runs/<dataset>/fits/
-    <digest>.npz  the answers of one feature set, (n, K) float32 for each part. They are
-                  kept set by set, so that a command resumes after a kill.
-
-A digest names the values of the features, the clips with their labels and recordings,
-the task and the solution. A damaged file is made again.
-
-The curve has each feature set fitted on an eighth, a quarter, half and all of the
-training recordings of each fold, and scored on all test clips. If it still rises at its
-end, more recordings help more than another model.
+runs/<dataset>/fits/<digest>.npz holds the answers of one feature set, (n, K) float32
+for each part, so that a command resumes after a kill. A digest names the values of the
+features, the clips with their labels and recordings, the task and the solution. A
+damaged file is made again.
 
 Conventions: N clips of the cache, D numbers of a clip, K classes.
 """
@@ -23,6 +16,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -109,7 +103,6 @@ class Fits:
         return own[0] if len(own) == 1 else np.hstack(own)
 
     def fit(self, features: str, train: Positions) -> ridge.RidgeModel:
-        """The model of a feature set."""
         names = features.split("+")
         blocks = [width for name in names for width in self.blocks[name]]
         groups = self.plan.cache.clips["group"].to_numpy()[train]
@@ -131,7 +124,12 @@ class Fits:
     def answers(self, features: str, parts: Sequence[Part]) -> list[Numbers]:
         """(n, K) each part's answers."""
         file, keys = self.file(features), [self.key(part) for part in parts]
-        kept = read_kept(file)
+        kept = {}
+        with (
+            suppress(OSError, ValueError, EOFError, zipfile.BadZipFile),
+            np.load(io.BytesIO(file.read_bytes())) as found,
+        ):
+            kept = dict(found)
         lacking = {key: part for key, part in zip(keys, parts) if key not in kept}
         if lacking:
             # a fit takes one thread: several are made side by side
@@ -151,7 +149,6 @@ class Fits:
         return [kept[key] for key in keys]
 
     def file(self, features: str) -> Path:
-        """The file of a set's answers."""
         plan = self.plan
         channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
         names = features.split("+") if features else []
@@ -191,15 +188,6 @@ class Fits:
         """(n, K) labels and (n rows) table of the clips that the parts answer."""
         tested = np.concatenate([part.tested for part in parts])
         return self.plan.indicator(tested), self.plan.cache.clips.iloc[tested]
-
-
-def read_kept(file: Path) -> dict[str, Numbers]:
-    """The answers in a file; none if it is not there, or damaged."""
-    try:
-        with np.load(io.BytesIO(file.read_bytes())) as kept:
-            return dict(kept)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return {}
 
 
 def fits_of(plan: Plan) -> Fits:
@@ -310,7 +298,6 @@ def curve_summary(curve: pd.DataFrame) -> str:
 
 
 def make_curve(options: CurveOptions) -> None:
-    """Measure the score against the number of training recordings."""
     print(curve_summary(measure_curve(options)))
     print(report_line(options))
 

@@ -281,7 +281,6 @@ def read_importance(folder: Path) -> Importance:
 
 
 def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
-    """The scores of the fits to all sets."""
     plan = fits.plan
     indicator, clips = fits.tested_clips(fits.parts)
     labels = pd.DataFrame(indicator, columns=plan.names)

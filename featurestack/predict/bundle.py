@@ -8,9 +8,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
     config   run.json with the keys of `BundleConfig`
     folds    {fold: {"network": state dict, "statistics": list}}
 
-`make bundle REFIT=1` trains one model on the clips of all folds. No clip is left to
-test it: the run's cross-validated score and the calibration are those of models trained
-on fewer clips.
+With REFIT=1 the one model has no test clips: score and calibration are the run's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,8 +89,7 @@ class BundleConfig(RunConfig):
         return (fitted.thresholds or {}) if fitted else {}
 
 
-# fold -> state of the network and of the statistics
-Folds = dict[int, Checkpoint]
+Folds = dict[int, Checkpoint]  # fold -> state of the network and of the statistics
 
 
 def bundle_of_run(

@@ -53,7 +53,6 @@ def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
 
 
 def as_text(table: pd.DataFrame, classes: list[str], ending: str) -> str:
-    """Every probability as CSV, or as JSON."""
     if ending == ".csv":
         return as_csv(table)
     probabilities = table[classes].to_dict("records")
@@ -141,7 +140,6 @@ def tell_next(options: PredictOptions, model: "Model", *more: str) -> None:
 
 
 def verify(options: VerifyOptions) -> int:
-    """Check a cache for damage, or what a run's weights predict."""
     if options.run:
         from featurestack.predict.verify import verify_run
 

@@ -314,8 +314,7 @@ def stored_values(
     clip = Clip.decoded(np.pad(y, (0, samples - len(y))), sample_rate)
     stored = []
     for variant, channel in channels:
-        # limit for audio far beyond full scale
-        largest = np.finfo(channel.dtype).max
+        largest = np.finfo(channel.dtype).max  # limit for audio far beyond full scale
         values = np.clip(variant.compute(clip), -largest, largest)
         rounded = to_stored(values, channel.dtype)
         first, last = channel.row_range

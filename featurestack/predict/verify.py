@@ -72,7 +72,6 @@ def verify_run(options: VerifyOptions) -> int:
 def predicted_again(
     run: RunFolder, cache: Cache, models: Models, fold: int
 ) -> pd.DataFrame:
-    """A fold's rows of predictions.csv."""
     config = run.trained_config
     channels = [channel.channel for channel in config.channels]
     table = clips_of_run(config, cache)
@@ -89,7 +88,7 @@ def predicted_again(
             rows.append(clips.assign(split=side, selection=selection, target=target))
             for start in range(0, len(positions), BATCH):
                 batch = positions[start : start + BATCH]
-                values = cache.batch(channels, batch)
+                values = [cache.read(channel, batch) for channel in channels]
                 answers.append(model.answers(fold, values, cache.filled[batch]))
     together = pd.concat(rows)[[*KEYS, "group", "target", *WINDOW_COLUMNS]]
     together = together.reset_index(drop=True)

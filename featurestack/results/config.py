@@ -66,8 +66,7 @@ class StoredChannel:
     stored: str  # the feature's name in the cache
     parameters: Mapping[str, Plain]  # the feature's parameters
     dtype: Literal["float16", "float32"]  # type of the stored values
-    # first and last row, counted from 0, both included
-    row_range: tuple[int, int]
+    row_range: tuple[int, int]  # first and last row, counted from 0, both included
     frames: int  # frames of a feature map
     frame_unit: str  # seconds, or what its columns are
     code_version: str = ""  # of the feature's code
@@ -84,7 +83,6 @@ class StoredChannel:
 
     @cached_property
     def rows(self) -> int:
-        """The number of rows."""
         first, last = self.row_range
         return last - first + 1
 
@@ -111,8 +109,7 @@ class ExtractionCost:
     """Cost of extracting and storing the feature set for all clips."""
 
     megabytes: float  # in the cache
-    # time of one core; None if not measured
-    seconds: float | None = None
+    seconds: float | None = None  # time of one core; None if not measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +207,8 @@ class RunConfig:
     val: Validation | None = None  # None if it is unknown
     tag: str = ""  # TAG=
     note: str = ""  # NOTE=
-    # all folds of the protocol, trained or not
-    folds: tuple[int, ...]
-    # in the order of the network's outputs
-    classes: tuple[SoundClass, ...]
+    folds: tuple[int, ...]  # all folds of the protocol, trained or not
+    classes: tuple[SoundClass, ...]  # in the order of the network's outputs
     sample_rate: int = 0  # Hz; 0 if unknown
     duration: float = 0.0  # s; 0 if unknown
     # the audio files' channel, counted from 1; 0 for the mean of all
@@ -239,8 +234,7 @@ class RunConfig:
     code: str = ""  # digest of the text of an own model
     model_summary: str = ""  # the model in a sentence
     input_grid: str = ""  # rows x frames of the network's input
-    # s, median, if many are padded
-    clip_seconds: float | None = None
+    clip_seconds: float | None = None  # s, median, if many are padded
     channels: tuple[StoredChannel, ...] = ()  # of the network's input, in order
     extraction: ExtractionCost | None = None  # cost of the features of all clips
     # NAME=value words that train it again; None for one's own loop
@@ -286,7 +280,6 @@ class RunConfig:
 
     @property
     def options(self) -> Training:
-        """The options of a trained run."""
         assert self.training, "RunFolder.trained_config refuses the others"
         return self.training
 
@@ -308,7 +301,6 @@ def read_config(
 
 
 def content_of(config: RunConfig) -> dict[str, Any]:
-    """The content of run.json."""
     content = asdict(config)
     for name in OF_EVERY_RUN if config.training else ():
         del content["training"][name]

@@ -1,14 +1,6 @@
 """The run-folder format, written by training and read by analysis. No torch.
 
-    runs/<dataset>/<label>/run.json      the whole configuration; none of it is read
-        from the folder's name
-        fold1/history.csv                one row per epoch, `history_columns`;
-            an empty field was not computed
-        fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of
-            windows (seconds), then one
-                                         probability column per class
-        fold1/last.pt best.pt            weights (see train/checkpoint.py)
-        trackers/                        files of TRACKER=
+docs/reference/formats.md has its files and their columns.
 
 Training writes predictions.csv last and whole: a fold that has one is finished. Files
 are replaced by rename; only history.csv grows by appending, so that a reader, or `tail

@@ -220,10 +220,10 @@ def digests(cache: Cache, stored: Iterable[str], table: pd.DataFrame) -> dict[st
 
 def readable_again(config: RunConfig, cache: Cache) -> bool:
     """Whether a clip that a run left out can be read now."""
-    channels = [channel.channel for channel in config.channels]
     for clip in config.left_out:
         with suppress(RequestError):
-            cache.batch(channels, [clip])
+            for channel in config.channels:
+                cache.read(channel.channel, [clip])
             return True
     return False
 

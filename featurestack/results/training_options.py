@@ -165,7 +165,6 @@ class Training(Options):
 
     @property
     def pretrained(self) -> bool:
-        """Whether training begins with WEIGHTS."""
         return self.weights not in ("auto", "none")
 
     @property

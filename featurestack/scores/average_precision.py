@@ -5,8 +5,7 @@ clip's score; equal scores are one threshold (scikit-learn's `average_precision_
 A random order gives about the prevalence. Classes without a positive clip have NaN and
 are left out of every mean. The folds' models differ in calibration: `fold_ranks` makes
 their scores comparable before clips of all folds are pooled. (The mean of the folds'
-own average precisions is biased upwards for rare classes: 0.37 in a simulation, 0.25
-was true.)
+own average precisions would be too high for rare classes.)
 
 The jackknife attributes mAP to source recordings, so that the tests of differences
 between runs apply; the bootstrap over recordings gives mAP's interval.

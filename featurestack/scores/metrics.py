@@ -119,7 +119,6 @@ def balanced_accuracy(evaluation: Evaluation) -> float:
 
 
 def macro_f1(evaluation: Evaluation) -> float:
-    """Mean F1 over the classes."""
     return evaluation.macro["f1"]
 
 

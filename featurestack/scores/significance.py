@@ -1,38 +1,22 @@
 """How sure a score is, and a difference between runs: intervals by a bootstrap of
-source recordings, one test, sign flips of source recordings.
+source recordings, one test, sign flips of source recordings. For the families of tests,
+their levels and simulations see docs/explanation/statistics.md.
 
-**Intervals of accuracies.** Clips cut from one recording sound alike, so they are drawn
-together: a replicate draws as many recordings as there are, with replacement, and keeps
-all clips of each (a cluster bootstrap; Field and Welsh 2007). The bootstrap's standard
-error gives an effective number of clips, p (1 - p) / error². Wilson's interval is
-computed for that number (Wilson 1927; Korn and Graubard 1998), with a quantile of
+**Intervals of accuracies.** A replicate draws as many recordings as there are, with
+replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007).
+Its standard error gives an effective number of clips, p (1 - p) / error², for which
+Wilson's interval is computed (Wilson 1927; Korn and Graubard 1998), with a quantile of
 Student's t. Its degrees of freedom are the effective number of recordings, (Σn)² / Σn²
 for recordings of n clips, less one: three recordings of 60 clips and sixty of one clip
-count as about five. Coverage stays near 95 % down to five recordings, and a perfect
-score has an interval.
+count as about five.
 
-**The test.** If two runs are equally good, the difference on a source recording favours
-either run equally often. The test draws the signs of all recordings' differences many
-times and counts how often their sum is at least as far from zero as the observed one
-(Fisher's randomisation test). With one seed, and one clip in each recording, this is
-McNemar's exact test. Recordings on which the runs agree do not change p.
+**The test** is Fisher's randomisation test. It draws the signs of all recordings'
+differences many times and counts how often their sum is at least as far from zero as
+the observed one. A family is tested by its largest standardised difference, under signs
+drawn for whole recordings, so that runs that resemble each other cost little.
 
-Several differences are tested as a family by the largest standardised one, under signs
-drawn for whole recordings, so that runs that resemble each other cost little (step-down
-maxT; Westfall and Young 1993). A report has two families, the best run against the
-others and ablations, each at half of 5 %. If all runs are equally good, at most one
-report in twenty claims a difference (`python -m bench.statements`). Only two runs
-are judged at the same level: the same data have one verdict, whatever asked for it.
-
-**The interval of a difference** inverts the test. It holds every value d that is not
-rejected: the test is repeated with d times a recording's share of the clips taken from
-each recording's difference. Few recordings that differ say little about those that have
-not been seen to differ, so two more are counted, a gain and a loss (Bonett and Price
-2012 for one clip in each recording). The interval is corrected as the verdict is, and
-excludes zero exactly if the verdict is clear.
-
-Whether the best of several runs is better than chance is tested in one step, by the
-largest lead of all (`p_of_lead`).
+**The interval of a difference** holds every value d that is not rejected: the test is
+repeated with d times a recording's share of the clips taken from its difference.
 
 Conventions: G recordings; M differences, or columns (runs, classes); B replicates, or
 patterns of signs. A recording's difference is the sum over its clips, weighted as in

@@ -235,8 +235,7 @@ def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
         predicted = np.arange(1, len(order) + 1)
         hits = np.cumsum(target[order, column])
         f1 = 2 * hits / (predicted + hits[-1])
-        # equals are predicted together
-        last_of_equals = np.diff(ordered) < 0
+        last_of_equals = np.diff(ordered) < 0  # equals are predicted together
         best = int(np.where(last_of_equals, f1, -1).argmax())
         thresholds[column] = ordered[best : best + 2].mean()
     return thresholds

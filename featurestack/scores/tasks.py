@@ -75,7 +75,6 @@ class Task(ABC):
 
 
 def task_choices() -> tuple[str, ...]:
-    """The values of the option TASK."""
     return "auto", *TASKS
 
 

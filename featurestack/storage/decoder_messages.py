@@ -16,8 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# of the C library
-VARIABLE = "__stderrp" if sys.platform == "darwin" else "stderr"
+VARIABLE = "__stderrp" if sys.platform == "darwin" else "stderr"  # of the C library
 READ = 2**16  # bytes, at least what a pipe holds
 OURS = re.compile(r"\[src/libmpg123/|Note: |Warning: |$")
 # an error in a frame; what else mpg123 prints is about headers and tags

@@ -71,17 +71,14 @@ class Dataset(IndexSettings):
     folder: Path  # the cache's
     table: pd.DataFrame
     settings: Attributes
-    # clips of the cache, with SOURCE_COLUMNS
-    cached: pd.DataFrame | None
-    # notes for the user, such as ignored files and drawn folds
-    notes: list[str]
+    cached: pd.DataFrame | None  # clips of the cache, with SOURCE_COLUMNS
+    notes: list[str]  # notes for the user, such as ignored files and drawn folds
     # a field of names or a column that may be speakers, if each clip is a group
     field: NameField | None = None
     read_only: bool = False  # a cache that is used as it is
 
     @property
     def has_audio(self) -> bool:
-        """Whether some clip has an audio file."""
         return bool((self.table["path"] != "").any())
 
 

@@ -14,7 +14,6 @@ RATE = 44100  # Hz
 
 
 def main() -> None:
-    """Compute and round every feature of a second of noise."""
     clip = Clip(np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32), RATE)
     for name in FEATURES.complete():
         kernels.spectrum.to_float16(resolve_feature(Channel(name)).compute(clip))

@@ -1,5 +1,5 @@
-"""Filter banks over the spectrogram of a clip, sums over the bins of each frame,
-moments of any columns, and rounding to float16 for storage.
+"""Filter banks over the spectrogram of a clip, sums over the bins of each frame, and
+rounding to float16 for storage.
 """
 
 # mypy: allow-untyped-defs
@@ -21,7 +21,6 @@ from featurestack.pipeline.parameters import (
     mel_edges,
 )
 
-Column = NDArray[np.float64]
 LARGEST = np.float32(65504)  # the largest float16
 SMALLEST_NORMAL = np.float32(2.0**-14)  # below, float16 counts in steps of 2 ** -24
 STEPS = np.float32(2.0**24)
@@ -155,28 +154,6 @@ def first_bin_reaching(spectrogram, part):
             running[t] += spectrogram[k, t]
             below[t] += running[t] < least[t]
     return below
-
-
-def moments(x: NDArray) -> tuple[Column, Column, Column]:
-    """`x.mean(0), x.max(0), x.std(0)` of (rows, columns) in float64, without a copy."""
-    single = x if x.dtype.kind in "iu" else x.astype(np.float32, copy=False)
-    total, squares, most = _sums(single)
-    mean = total / len(x)
-    return mean, most, np.sqrt(np.maximum(squares / len(x) - mean**2, 0))
-
-
-@compiled
-def _sums(x):
-    rows, columns = x.shape
-    total, squares = np.zeros(columns), np.zeros(columns)
-    most = np.full(columns, -np.inf)
-    for row in range(rows):
-        for column in range(columns):
-            value = np.float64(x[row, column])
-            total[column] += value
-            squares[column] += value * value
-            most[column] = max(most[column], value)
-    return total, squares, most
 
 
 def to_float16(values: NDArray) -> NDArray[np.float16] | None:

@@ -344,11 +344,6 @@ def test_weights_in_models_are_listed_and_not_fetched(models, capsys):
     assert capsys.readouterr().out == f"models/{file.name}\n"
 
 
-def test_a_misspelt_name_gets_the_nearest():
-    with refused("mean 'yamnet'"):
-        networks.network(NetworkOptions(network="yament"))
-
-
 class Filters(torch.nn.Module):
     """Random filters, one value each a second (16,000 samples)."""
 

@@ -41,14 +41,6 @@ def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
     assert spectrum.to_float16(np.array([[1, value]], dtype)) is None
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.float32])
-def test_moments_are_numpys(dtype):
-    x = RANDOM.normal(20, 9, (500, 7)).astype(dtype)
-    expected = x.astype(float)
-    known = expected.mean(0), expected.max(0), expected.std(0)
-    np.testing.assert_allclose(spectrum.moments(x), known)
-
-
 def test_no_folder_for_compiled_code_is_reported_with_what_to_set(monkeypatch):
     def refuses(**options):
         raise RuntimeError(

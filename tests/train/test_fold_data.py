@@ -95,7 +95,7 @@ def test_memory_gives_the_same_bits(options, monkeypatch):
     wanted = [data.train[::-1], data.test, data.test[1:2], data.val]
     stream = list(dataclasses.replace(data, values=None).inputs(wanted))
     assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
-    monkeypatch.setattr(Cache, "batch", None)  # nothing more is read
+    monkeypatch.setattr(Cache, "read", None)  # nothing more is read
     assert all(map(torch.equal, data.inputs(wanted), stream))
 
 

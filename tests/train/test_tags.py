@@ -106,7 +106,7 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     model = RunModel(*read_bundle(bundle))
     assert model.config.thresholds == finished.config.calibration["last"].thresholds
     table = finished.scored(1)
-    stored = Cache(mixed).batch(["mel"], table["clip_id"].tolist())
+    stored = [Cache(mixed).read("mel", table["clip_id"].tolist())]
     filled = np.ones(len(table))
     first, *others = model.by_fold(stored, filled)
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)

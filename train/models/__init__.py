@@ -1,10 +1,8 @@
 """Networks and linear models by name: the decorator that enters one, and a model with
 its options, as `cnn8@width=16`.
 
-A model is one decorated function. Yours come from a file that LOAD names; the other
-modules of this folder have the project's networks. A builder imports its network only
-when it is called, so that a run is planned, or a finished one found, without waiting
-for torch.
+A model is one decorated function. A builder imports its network only when it is called,
+so that a run is planned, or a finished one found, without waiting for torch.
 
 A builder takes the number of channels, the number of classes and the (rows, frames) of
 the input. If it has a fourth parameter, `planes`, it gets `InputSpec.planes`: the own

@@ -22,7 +22,6 @@ Stages = list[tuple[str, tuple[int, ...]]]
 
 
 def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
-    """A channel of this shape."""
     return StoredChannel(
         stored=name,
         parameters={},

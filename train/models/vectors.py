@@ -7,12 +7,10 @@ train/network_input.py: a feature of several frames enters by the numbers of
 networks too, so that weights, predictions and run folder are like those of any other
 model.
 
-`texturenet` averages several networks on texture statistics of each channel. McDermott
-and Simoncelli (2011, doi:10.1016/j.neuron.2011.06.032) found that listeners recognise
-rain, waves or engines from statistics of this kind, which do not depend on the order of
-events. A convolutional network would have to learn such statistics from a few hundred
-clips. Patterns along frequency, with their modulation in time, are those of joint
-time-frequency scattering (Andén, Lostanlen and Mallat 2019,
+`texturenet` averages several networks on texture statistics of each channel, which do
+not depend on the order of events (McDermott and Simoncelli 2011,
+doi:10.1016/j.neuron.2011.06.032). Patterns along frequency, with their modulation in
+time, are those of joint time-frequency scattering (Andén, Lostanlen and Mallat 2019,
 doi:10.1109/TSP.2019.2918992), with cosines instead of wavelets.
 """
 
