@@ -142,7 +142,7 @@ def test_a_users_own_feature_and_model_work_with_several_processes(
     lines = printed(tmp_path / "sounds").splitlines()
     assert lines[-1] in CLASSES
     assert any(
-        line.startswith("next: featurestack check DATASET=sounds.csv") for line in lines
+        line.startswith("next: fs.check(dataset='sounds.csv')") for line in lines
     )
 
 
