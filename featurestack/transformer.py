@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import Channel, parse_list
@@ -105,7 +104,11 @@ class Features(TransformerMixin, BaseEstimator):
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
         channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
         place = argument("fs.Features", "cache", self.cache)
-        cache = cache_of(str(place), Path("data")) if place else None
+        try:
+            cache = cache_of(str(place), Path("data")) if place else None
+        except RequestError as error:
+            text = f"cache={str(place)!r}: {error}; fs.extract makes a cache"
+            raise RequestError(text) from None
         rate = cache.sample_rate if cache else checked_rate(self.sample_rate)
         seconds = cache.duration if cache else None
         ids = ids_by_path(cache) if cache else {}
@@ -144,8 +147,8 @@ def tell_unfit(
     if cache:
         if files and ids.keys().isdisjoint(files):
             tell_once(
-                f"none of the {counted(len(files), 'file')} is in the cache"
-                f" {cache.folder}: features are computed anew"
+                f"the cache {cache.folder} has none of these clips: their features are"
+                " computed anew"
             )
         return
     rates = [info.sample_rate for info in file_infos(files) if isinstance(info, Info)]

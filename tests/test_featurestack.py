@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 import featurestack as fs
+from featurestack.commandline.errors import as_typed, in_python, make_command, program
 from featurestack.commandline.options import fields, texts
 from featurestack.commandline.words import COMMANDS, options_of
 from featurestack.features_cache import external
@@ -93,6 +94,19 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
         _ = fs.clip
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         fs.fit(dataset="synth", epoch=3)
+
+
+def test_messages_of_functions_have_keywords_and_commands_have_variables():
+    command = f"{program()} predict AUDIO='a b' RUN=last"
+    text = f"DURATION=2 keeps them, or {command}"
+    assert as_typed(text) == text
+    before = in_python.set(True)
+    try:
+        assert as_typed(text) == f"duration=2 keeps them, or {command}"
+        call = make_command("check", "DATASET=a b", "SAMPLE_RATE=8000")
+        assert call == "fs.check(dataset='a b', sample_rate=8000)"
+    finally:
+        in_python.reset(before)
 
 
 SCRIPT = """
@@ -331,6 +345,5 @@ def test_a_command_is_a_function_that_says_whether_it_worked(tmp_path, capfd):
     remedy = re.escape(f"run fs.extract(dataset={str(table)!r}, features='zcr', data=")
     with pytest.raises(fs.RequestError, match=f"lacks zcr.*{remedy}"):
         fs.fit(features="zcr", **sounds)
-    with pytest.raises(fs.RequestError, match="FOLDS=9: expected some of") as folds:
+    with pytest.raises(fs.RequestError, match=r"^folds=9: expected some of"):
         fs.fit(features="rms", model="linear", folds=9, **sounds)
-    assert folds.value.__notes__ == ["In Python FOLDS= is folds=."]

@@ -11,7 +11,6 @@ import errno
 import functools
 import inspect
 import os
-import re
 import shlex
 import sys
 import traceback
@@ -30,6 +29,7 @@ from featurestack.commandline.errors import (
     Error,
     Failed,
     RequestError,
+    as_typed,
     in_python,
     nearest,
     reason_of,
@@ -285,11 +285,8 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*bound.args, **bound.kwargs)
         except (Error, OSError, MemoryError, Warning) as error:
-            variables = dict.fromkeys(re.findall(r"\b([A-Z_]+)=", str(error)))
-            own = [name for name in variables if name.lower() in known]
-            if own:
-                keywords = ", ".join(f"{name.lower()}=" for name in own)
-                error.add_note(f"In Python {'=, '.join(own)}= is {keywords}.")
+            if isinstance(error, Error):
+                error.args = (as_typed(str(error)), *error.args[1:])
             raise
         except Exception as error:  # nobody foresaw it
             writes = function.__name__ in FUNCTIONS.values()

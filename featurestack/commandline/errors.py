@@ -156,9 +156,26 @@ def make_command(word: str, *given: str) -> str:
     """
     if in_python.get(False) and word in FUNCTIONS:
         pairs = [own.partition("=") for own in given]
-        keywords = ", ".join(f"{name.lower()}={value!r}" for name, _, value in pairs)
-        return f"fs.{FUNCTIONS[word]}" + (f"({keywords})" if keywords else "")
+        keywords = [
+            f"{name.lower()}={value if value.isdecimal() else repr(value)}"
+            for name, _, value in pairs
+        ]
+        return f"fs.{FUNCTIONS[word]}({', '.join(keywords)})".removesuffix("()")
     return " ".join([program(), word, *map(quoted, [*given, *load_words()])])
+
+
+def as_typed(text: str) -> str:
+    """A message with its variables as keywords if the caller is a Python program, but
+    for those of a command: EPOCHS=3 is epochs=3.
+    """
+    if not in_python.get(False):
+        return text
+    shell = rf"{program()} [a-z]+(?: [A-Z_]+=(?:'[^']*'|[^\s;,]+))*"
+    return re.sub(
+        rf"({shell})|\b([A-Z]{{3,}}[A-Z_]*=)",
+        lambda found: found[1] or found[2].lower(),
+        text,
+    )
 
 
 def load_words() -> list[str]:

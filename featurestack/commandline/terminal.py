@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from featurestack.commandline.errors import as_typed
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -167,7 +169,7 @@ def silenced() -> Iterator[None]:
 def tell(text: str) -> None:
     """Print on standard error, control characters as escapes."""
     if not quiet and sys.stderr is not None:
-        print(printable(text), file=sys.stderr, flush=True)
+        print(printable(as_typed(text)), file=sys.stderr, flush=True)
 
 
 def status_of(whole: bool) -> int:
