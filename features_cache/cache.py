@@ -13,7 +13,7 @@ after the values were copied: a clip that was written meanwhile is checked again
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -249,6 +249,9 @@ class Cache(IndexSettings):
         """The published test fold if these clips have it, else all their folds."""
         folds = sorted(int(fold) for fold in clips["fold"].unique())
         return [self.published_test] if self.published_test in folds else folds
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.features)
 
     def __contains__(self, channel: Channel | str) -> bool:
         return self._find(parse_channel(str(channel))) is not None

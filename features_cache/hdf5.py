@@ -55,6 +55,16 @@ BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
+def without_locking(path: Path) -> h5py.File:
+    """The file, open for reading; with locks if this process has it open so."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking" not in str(error):
+            raise
+        return h5py.File(path, "r", locking="best-effort")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The file, open for reading; FileNotFoundError or DamagedFile if that fails."""
@@ -64,7 +74,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         why = "it is no regular file (remove it), or its permissions forbid it (chmod)"
         raise DamagedFile(f"{path.name} cannot be read: {why}")
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with without_locking(path) as file:
             yield file
     except UNREADABLE as error:
         # another file, which is being written meanwhile, failed
@@ -84,7 +94,7 @@ def read_attributes(group: h5py.Group) -> Attributes:
 def is_ours(path: Path) -> bool | None:
     """Whether this program made a file, by its attributes; None if it is no HDF5."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with without_locking(path) as file:
             return MARK in file.attrs
     except UNREADABLE:
         return None

@@ -69,6 +69,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Clips, y: object = None) -> Self:
         """Find the names of the numbers; nothing is learned from the clips."""
+        self.audio_ = self._audio()[1:]
         first = next(self._vectors(X), None)
         if first is None:
             raise RequestError("Features: expected at least one clip, there is none")
@@ -91,6 +92,28 @@ class Features(TransformerMixin, BaseEstimator):
         tags.requires_fit = False
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        cache = self.cache
+        place = cache.folder.absolute() if isinstance(cache, Cache) else cache
+        return {**super().__getstate__(), "cache": place}
+
+    def _audio(self) -> tuple[Cache | None, int, float | None]:
+        """The cache, sample rate and duration; no cache if a fitted estimator is used
+        where there is none.
+        """
+        place = argument("fs.Features", "cache", self.cache, "Path | None")
+        if not place:
+            return None, checked_rate(self.sample_rate), None
+        try:
+            cache = cache_of(str(place), Path("data"))
+        except RequestError as error:
+            text = f"cache={str(place)!r}: {error}"
+            if not hasattr(self, "audio_"):
+                raise RequestError(f"{text}; fs.extract makes a cache") from None
+            tell_once(f"{text}; features are computed anew")
+            return None, *self.audio_
+        return cache, cache.sample_rate, cache.duration
+
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
         samples = isinstance(clips, np.ndarray) and clips.dtype.kind in "iuf"
@@ -103,14 +126,7 @@ class Features(TransformerMixin, BaseEstimator):
         wanted = self.features
         wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
         channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
-        place = argument("fs.Features", "cache", self.cache)
-        try:
-            cache = cache_of(str(place), Path("data")) if place else None
-        except RequestError as error:
-            text = f"cache={str(place)!r}: {error}; fs.extract makes a cache"
-            raise RequestError(text) from None
-        rate = cache.sample_rate if cache else checked_rate(self.sample_rate)
-        seconds = cache.duration if cache else None
+        cache, rate, seconds = self._audio()
         ids = ids_by_path(cache) if cache else {}
         paths = [real(given) for given in clips]
         tell_unfit([*filter(None, paths)], cache, ids, rate)

@@ -1,5 +1,7 @@
 """`fs.Features` in scikit-learn: pipelines, names, the cache, its own checks."""
 
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,9 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     fs.write(fs.tone(440, sample_rate=RATE), other)
     of_cache.fit([other])
     assert "has none of these clips" in capsys.readouterr().err
+    elsewhere, numbers = pickle.dumps(of_cache), of_cache.transform([other])
+    shutil.rmtree(tmp_path / "data")
+    assert (pickle.loads(elsewhere).transform([other]) == numbers).all()
 
 
 def test_files_of_a_lower_rate_are_said_once(tmp_path, capsys):

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from numbers import Number
 from pathlib import Path
-from types import NoneType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from featurestack.commandline import HOME, NAME, NAMED, VERSION
@@ -356,8 +355,10 @@ def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
             if not (file and Path(value, file).is_file()):
                 return Path(value)
             given = f"{kind}, {Path(value)}"
-        elif isinstance(value, str | NoneType) or (
-            isinstance(value, Number) and "Path" not in kind
+        elif (
+            isinstance(value, str)
+            or (value is None and "None" in kind)
+            or (isinstance(value, Number) and "Path" not in kind)
         ):
             return value
         several = "Sequence" in kind and isinstance(value, Iterable)

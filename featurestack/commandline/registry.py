@@ -109,6 +109,8 @@ class Registry(dict[str, Entry]):
         def decorate(function: Registered) -> Registered:
             key, home = name or function.__name__, function.__module__
             if not home.startswith("featurestack."):
+                if key == "<lambda>":
+                    raise RequestError(f"a {self.subject} needs a name: write def")
                 if self.owners.get(key) == home:  # a notebook's cell runs again
                     self.pop(key, None)  # absent if its last run failed
                 if self.knows(key):

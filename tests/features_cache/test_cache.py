@@ -3,6 +3,7 @@
 import pickle
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -27,6 +28,12 @@ def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(
     assert np.array_equal(cache.read(parse_channel("other"), ids), values[[4, 2]] + 1)
     with refused("mine:1-4: it has rows 0 to 3"):
         cache.read("mine:1-4", CLIPS)
+
+
+def test_a_cache_is_read_while_the_caller_has_its_file_open_with_locks(cache, values):
+    with h5py.File(cache.folder / "mine.h5"):
+        assert np.array_equal(Cache(cache.folder).read("mine", CLIPS), values)
+    assert [*cache] == ["mine"]
 
 
 def test_an_opened_cache_reads_on_from_its_file_if_another_takes_its_place(
