@@ -115,7 +115,9 @@ class StoredFeature(FeatureFile):
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
                 ids = self.names[doubtful[~status.done]]
-                raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
+                failed = index.reasons_of(self.path.parent, self.stored)
+                whys = [failed.get(*own) for own in zip(ids, reason.tolist())]
+                raise UnreadableClips(self.stored, dict(zip(ids, whys)))
 
     def map(self, *, state: bool = False) -> NDArray:
         return self.states if state else self.values

@@ -218,6 +218,12 @@ def read_failures(folder: Path) -> list[list[str]]:
     return read_rows(folder / FAILURES)
 
 
+def reasons_of(folder: Path, feature: str) -> dict[str, str]:
+    """Clip id -> why it failed, as a whole or in this feature."""
+    rows = read_failures(folder)
+    return {clip: why for clip, _, failed, why in rows if failed in (feature, WHOLE)}
+
+
 def failed_clips(folder: Path) -> dict[str, set[str]]:
     """Feature, or only WHOLE -> ids of failed clips."""
     rows = read_failures(folder)

@@ -15,7 +15,6 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import command, options_from, run_command
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import Auto
-from featurestack.commandline.quantities import counted
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.predict.options import BundleOptions, ExportOptions, VerifyOptions
 from featurestack.train.options import RunOptions, TrainOptions
@@ -85,7 +84,7 @@ def extract(
     Returns
     -------
     Cache
-        A warning says how many clips failed.
+        A warning names the table of clips that failed.
 
     Examples
     --------
@@ -94,18 +93,15 @@ def extract(
     True
     """
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.index import FAILURES, read_failures
+    from featurestack.features_cache.index import FAILURES
     from featurestack.pipeline.extract import extract_features
 
     options = options_from(FeaturesCommand, locals())
     failed = extract_features(options)
     stored = cache_of(options.dataset, options.data, options.name)
     if failed:
-        lost = {clip for clip, *_ in read_failures(stored.folder)}
-        warnings.warn(
-            f"{counted(len(lost), 'clip')} failed: {stored.folder / FAILURES} says why",
-            stacklevel=3,
-        )
+        text = f"clips failed: {stored.folder / FAILURES} says which, and why"
+        warnings.warn(text, stacklevel=3)
     return stored
 
 

@@ -205,7 +205,7 @@ class UnreadableClips(RequestError):
         first = "; ".join(f"{clip}: {reason}" for clip, reason in named)
         return (
             f"{counted(len(self.reasons), 'clip')} of {self.feature} cannot be read"
-            f" ({first}); {make_command('features')} computes them again"
+            f" ({first}); {make_command('features')} tries them again"
         )
 
 

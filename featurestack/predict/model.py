@@ -19,7 +19,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from featurestack.commandline import DATA, registry
-from featurestack.commandline.commands import argument
+from featurestack.commandline.commands import argument, options_from
 from featurestack.commandline.errors import RequestError, needed
 from featurestack.commandline.options import Auto
 from featurestack.features_cache.hdf5 import to_stored
@@ -115,7 +115,7 @@ class Model:
         data: Path | str = DATA,
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
-        limits = TrainedOptions(reject=reject, gate=gate)  # refuses other numbers
+        limits = options_from(TrainedOptions, {"reject": reject, "gate": gate})
         run: Path | str | RunFolder = trained
         if not isinstance(trained, RunFolder):
             run = argument("fs.Model", "run", trained)
