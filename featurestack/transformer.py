@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, product
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import Channel, parse_list
+from featurestack.features_cache.names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
     has_statistics,
@@ -28,6 +29,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES
 
 Clips = Sequence[Any] | NDArray[np.generic]
+Names = dict[Channel, str]
 
 
 class Features(TransformerMixin, BaseEstimator):
@@ -69,7 +71,7 @@ class Features(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Clips, y: object = None) -> Self:
         """Find the names of the numbers; nothing is learned from the clips."""
-        self.audio_ = self._audio()[1:]
+        self.source_ = self._source(fitted=False)[1:]
         first = next(self._vectors(X), None)
         if first is None:
             raise RequestError("Features: expected at least one clip, there is none")
@@ -97,22 +99,34 @@ class Features(TransformerMixin, BaseEstimator):
         place = cache.folder.absolute() if isinstance(cache, Cache) else cache
         return {**super().__getstate__(), "cache": place}
 
-    def _audio(self) -> tuple[Cache | None, int, float | None]:
-        """The cache, sample rate and duration; no cache if a fitted estimator is used
-        where there is none.
+    @property
+    def _channels(self) -> list[Channel]:
+        given = self.features
+        text = given if isinstance(given, str) else " ".join(given)
+        return [*chain(*parse_list(text, list(FEATURES.complete())))]
+
+    def _source(self, *, fitted: bool) -> tuple[Cache | None, int, float | None, Names]:
+        """The cache, sample rate, duration, and the name by which each feature is
+        computed; without a cache those of the fit.
         """
         place = argument("fs.Features", "cache", self.cache, "Path | None")
-        if not place:
-            return None, checked_rate(self.sample_rate), None
+        cache = None
         try:
-            cache = cache_of(str(place), Path("data"))
+            cache = cache_of(str(place), Path("data")) if place else None
         except RequestError as error:
             text = f"cache={str(place)!r}: {error}"
-            if not hasattr(self, "audio_"):
+            if not fitted:
                 raise RequestError(f"{text}; fs.extract makes a cache") from None
             tell_once(f"{text}; features are computed anew")
-            return None, *self.audio_
-        return cache, cache.sample_rate, cache.duration
+        if cache is None:
+            if fitted:
+                return None, *self.source_
+            return None, checked_rate(self.sample_rate), None, {}
+        names = {}
+        for channel in filter(cache.__contains__, self._channels):
+            stored = parse_channel(cache[channel].stored)  # such as mel@frame=46
+            names[channel] = str(replace(stored, rows=channel.rows))
+        return cache, cache.sample_rate, cache.duration, names
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
@@ -123,23 +137,21 @@ class Features(TransformerMixin, BaseEstimator):
                 "Features: expected a list of clips, as table.path or [y], got one"
                 f" {type(clips).__name__}"
             )
-        wanted = self.features
-        wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
-        channels = [*chain(*parse_list(wanted, list(FEATURES.complete())))]
-        cache, rate, seconds = self._audio()
+        fitted = hasattr(self, "source_")
+        cache, rate, seconds, names = self._source(fitted=fitted)
         ids = ids_by_path(cache) if cache else {}
         paths = [real(given) for given in clips]
         tell_unfit([*filter(None, paths)], cache, ids, rate)
         for given, path in zip(clips, paths, strict=True):
             clip = None
             vector: dict[str, float] = {}
-            for channel in channels:
+            for channel in self._channels:
                 if cache and path in ids and channel in cache:
                     values = cache.read(channel, [ids[path]])[0]
                     unit = cache[channel].frame_unit
                 else:
                     clip = clip or clip_of(given, rate, seconds)
-                    computed = compute(clip, str(channel))
+                    computed = compute(clip, names.get(channel, str(channel)))
                     values, unit = computed.values, computed.frame_unit
                 vector |= described(channel, values, unit)
             yield vector

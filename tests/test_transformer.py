@@ -82,7 +82,7 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     easy_clips(tmp_path / "easy")
     (tmp_path / "link").symlink_to(tmp_path / "easy")
     given = {"dataset": str(tmp_path / "link"), "data": tmp_path / "data"}
-    cache = fs.extract("rms", **given, quiet=True, jobs=1)
+    cache = fs.extract("rms", **given, frame=64, quiet=True, jobs=1)
     files = [Path(file).resolve() for file in cache.clips["path"][:3]]
     of_cache = fs.Features("rms", cache=cache)
     linked = [tmp_path / "link" / ".." / file.relative_to(tmp_path) for file in files]
@@ -91,9 +91,13 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     fs.write(fs.tone(440, sample_rate=RATE), other)
     of_cache.fit([other])
     assert "has none of these clips" in capsys.readouterr().err
-    elsewhere, numbers = pickle.dumps(of_cache), of_cache.transform([other])
+    # what is computed has the cache's frames, also where there is no cache
+    elsewhere, numbers = pickle.dumps(of_cache), of_cache.transform(files)
     shutil.rmtree(tmp_path / "data")
-    assert (pickle.loads(elsewhere).transform([other]) == numbers).all()
+    computed = pickle.loads(elsewhere).transform(files)
+    assert computed == pytest.approx(numbers, rel=2e-3)
+    assert (of_cache.set_params(cache=None).transform(files) == computed).all()
+    assert fs.Features("rms").fit_transform(files) != pytest.approx(numbers, rel=2e-3)
 
 
 def test_files_of_a_lower_rate_are_said_once(tmp_path, capsys):
