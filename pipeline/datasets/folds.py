@@ -25,7 +25,7 @@ from featurestack.features_cache.table import (
     originals,
     with_own_groups,
 )
-from featurestack.pipeline.datasets.readers import whole_folds
+from featurestack.pipeline.datasets.readers import split_labels, whole_folds
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import hash_of, replace_file
@@ -110,12 +110,14 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
 
 
 def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The table with the classes of LABEL=; RequestError if a clip lacks one."""
+    """The table with the classes of LABEL=; RequestError if a pattern gives a clip
+    none.
+    """
     if not label:
         return table
-    found = stated(table, "LABEL", label)
-    lacking = [name for name, value in zip(table["filename"], found) if not value]
-    if lacking:
+    found = split_labels(pd.Series(stated(table, "LABEL", label), table.index))
+    lacking = table["filename"][found == ""].tolist()
+    if lacking and label not in table:
         raise RequestError(
             f"LABEL={label} gives {counted(len(lacking), 'clip')} of {len(table):,} no"
             f" class, {lacking[0]!r} first: expected a column, or a pattern whose"

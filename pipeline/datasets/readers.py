@@ -295,7 +295,8 @@ def read_table(
             way = way_of_annotations(path.parent if near else Path("FOLDER"), path)
             raise RequestError(f"{path} has sounds within recordings; {way}")
         clips = clips.rename(columns={file_column(files): "filename"})
-    if "label" not in clips and label:
+    of_column = label in clips
+    if of_column or (label and "label" not in clips):
         clips["label"] = clips.get(label, "")
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
@@ -312,8 +313,8 @@ def read_table(
     if {*WINDOW_COLUMNS} <= {*clips}:
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
-    may_lack = label or "start" in clips or written.str.contains(SEVERAL).any()
-    if len(unlabelled) and not may_lack:
+    may_lack = "start" in clips or written.str.contains(SEVERAL).any()
+    if len(unlabelled) and not may_lack and (of_column or not label):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes = []
     if has_events(str(path)):

@@ -83,6 +83,14 @@ def test_a_column_of_the_files_is_found_and_label_takes_the_classes(tmp_path):
     assert table["group"].tolist() == ["r", "s", "s"]
 
 
+def test_an_empty_cell_of_the_column_of_label_is_a_clip_without_a_tag(tmp_path):
+    for name in "abc":
+        write(tmp_path / f"{name}.wav")
+    listed = csv(tmp_path / "mine.csv", "file,kind\na.wav,rain; dog\nb.wav,dog\nc.wav,")
+    table = dataset(listed, tmp_path, label="kind").table
+    assert table["label"].tolist() == ["dog;rain", "dog", ""]
+
+
 def test_a_refused_table_gets_the_two_words_that_would_do(tmp_path):
     rows = "a.wav,dog,x\nb.wav,rain,y\nc.wav,dog,y\n"
     remedy = "rename clip to filename; LABEL=sound takes the classes from sound"
