@@ -33,7 +33,7 @@ from featurestack.commandline.errors import (
     quoted,
     shortened,
 )
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import (
     DATASET_TABLES,
@@ -190,7 +190,8 @@ def read_events(
     known = Recordings(recordings)
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
     lacking: list[str] = []
-    annotated, predicted = set[str](), set[str]()
+    tables_of = defaultdict[str, list[str]](list)  # recording -> names
+    predicted = set[str]()
     for name, path in written.items():
         noted[f"{UNCHECKED}, left out"][name] = None
         with suppress(RequestError):  # counts and scores are no tables of events
@@ -224,15 +225,20 @@ def read_events(
         if rows.empty:
             noted["tables without an event"][name] = None
         parts.append(with_recordings(rows, path, own, known, noted))
-        annotated |= {own, *parts[-1]["file"]} - {""}
-    if not annotated:
+        for file in {own, *parts[-1]["file"]} - {""}:
+            tables_of[file].append(name)
+    if not tables_of:
         refuse_tables(tables, paths, recordings, noted)
+    for file, names in tables_of.items():
+        if len(names) > 1:
+            both = f"{file} by {listed(names)}"
+            noted["recordings with several tables, which are all used"][both] = None
     rows = pd.concat(parts, ignore_index=True)
     if lacking and not (rows["column"] == options.column).any():
         raise RequestError(lacking[0])
     events = events_in(rows, recordings, options.label, truncated, noted)
-    others = frozenset(predicted - annotated)
-    return Annotations(events, frozenset(annotated), others, remarks(noted))
+    annotated = frozenset(tables_of)
+    return Annotations(events, annotated, predicted - annotated, remarks(noted))
 
 
 def with_recordings(
@@ -418,7 +424,8 @@ def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows
         typed = [quoted(f"COLUMN={name}") for name in others or ["NAME"]]
         raise RequestError(
             f"{path}, line 1: no column is known to hold labels (label, Annotation,"
-            f" Species, …); give {' or '.join(typed)}, or LABEL=NAME, the same for all"
+            f" Species, …): rename it to label in this table, or give"
+            f" {' or '.join(typed)} for all tables, or LABEL=NAME, the same for all"
             " events"
         )
     cells = {role: table[name] if name else "" for role, name in of.items()}

@@ -32,7 +32,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.quantities import counted, duration, first_names
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import NAMED, dataset_name
@@ -291,25 +291,27 @@ def events_summary(
 def rare_labels(events: pd.DataFrame) -> list[str]:
     """A line for each label that has few events, or that only one of SEVERAL recordings
     has, with a clearly more frequent label that resembles it: note1 is no misspelt
-    note2.
+    note2; and for one that differs from a more frequent label only in case.
     """
-    counts = events.groupby("label")["file"].agg(["size", "nunique"])
+    counts = events.groupby("label")["file"].agg(["size", "nunique", "first"])
     several = events["file"].nunique() >= SEVERAL
     alone = (counts["nunique"] == 1) & several
     rare = (counts["size"] <= FEW_EVENTS) | alone
-    lines = []
-    for label, size, recordings in counts[rare].itertuples():
-        line = (
-            f"{label}: {counted(size, 'event')} in {counted(recordings, 'recording')}"
-        )
-        frequent = several & ~rare & (counts["size"] >= CLEARLY * size)
+    commonest = counts["size"].groupby(counts.index.str.casefold()).idxmax()
+    misspelt, others = [], []
+    for label, size, recordings, first in counts.itertuples():
+        where = first if recordings == 1 else counted(recordings, "recording")
+        line = f"{label}: {counted(size, 'event')} in {where}"
+        clearly = counts["size"] >= CLEARLY * size
+        frequent = rare[label] & several & ~rare & clearly
         bare = DIGIT.sub("", label)
-        others = [n for n in counts.index[frequent] if DIGIT.sub("", n) != bare]
-        meant = closest(label, others, ALIKE)
-        lines.append(f"{line}: misspelt for {meant}?" if meant else line)
-    more = len(lines) - MOST_RARE
-    others = [f"and {counted(more, 'more label')} like these"] if more > 0 else []
-    return lines[:MOST_RARE] + others
+        alike = [n for n in counts.index[frequent] if DIGIT.sub("", n) != bare]
+        same = commonest[label.casefold()]
+        if meant := closest(label, alike, ALIKE) if same == label else same:
+            misspelt.append(f"{line}: misspelt for {meant}?")
+        elif rare[label]:
+            others.append(line)
+    return first_names(misspelt + others, MOST_RARE)
 
 
 def make_events(options: EventsCommand) -> int:
@@ -328,16 +330,15 @@ def make_events(options: EventsCommand) -> int:
     )
     notes = [*annotations.notes]
     seconds = {name: lasts for name, lasts in measured.seconds.items() if lasts > 0}
-    if options.empty:
-        for name in annotations.unchecked & seconds.keys():
-            del seconds[name]  # its predicted events are not checked
-    else:
-        known = annotations.annotated | annotations.unchecked
-        if silent := [name for name in seconds if name not in known]:
-            number, named = counted(len(silent), "recording"), ", ".join(silent)
-            hint = "EMPTY=1 if they hold no event"
-            notes.append(f"left out, no table: {number}, {shortened(named)}; {hint}")
-        seconds = {n: s for n, s in seconds.items() if n in annotations.annotated}
+    used = annotations.annotated
+    known = used | annotations.unchecked
+    if silent := [name for name in seconds if name not in known]:
+        what, hint = "left out, no table", "; EMPTY=1 if they hold no event"
+        if options.empty:
+            used, what, hint = used.union(silent), "no table, used as empty", ""
+        number = counted(len(silent), "recording")
+        notes.append(f"{what}: {number}, {shortened(', '.join(silent))}{hint}")
+    seconds = {name: lasts for name, lasts in seconds.items() if name in used}
     events = annotations.events
     events = events[events["file"].isin([*seconds])].reset_index(drop=True)
     if events.empty:

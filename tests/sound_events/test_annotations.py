@@ -107,7 +107,7 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
     text = "start,end,selec,caller\n1,2,7,dog\n"
     named = events(tmp_path, text, column="caller")
     assert named == events(tmp_path, text, label="dog")
-    some = "line 1: no column .*; give COLUMN=selec or COLUMN=caller, or LABEL=NAME, "
+    some = "line 1: no column .*, or give COLUMN=selec or COLUMN=caller for all"
     with refused(some):
         events(tmp_path, text)
     with refused("no column is known to hold labels"):  # doubled by Raven's two views
@@ -117,7 +117,7 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
         read_events(tmp_path / "season.csv", RECORDINGS)
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
         events(tmp_path, text, column="caler")
-    with refused("give COLUMN='song type', or LABEL="):
+    with refused("give COLUMN='song type' for all tables, or LABEL="):
         events(tmp_path, text.replace("selec,caller", "song type").replace("7,", ""))
 
 

@@ -115,7 +115,7 @@ def test_a_label_of_few_events_is_named_with_a_frequent_one_like_it(tmp_path, ca
     table.to_csv(tmp_path / "events.csv", index=False)
     make_events(options(tmp_path))
     out = capsys.readouterr().out
-    assert "\nhhigh: 1 event in 1 recording: misspelt for high?\n" in out
+    assert "\nhhigh: 1 event in r0.wav: misspelt for high?\n" in out
     assert "low: " not in out
 
 
@@ -126,13 +126,15 @@ def test_labels_that_differ_in_digits_or_are_about_as_frequent_are_not_misspelt(
         events.loc[:11, "file"] = [f"r{place % files}" for place in range(12)]
         return rare_labels(events)
 
-    alone = "in 1 recording"
+    alone = "in r0"
     assert lines("notte6", 2, "note6") == [
         f"notte6: 2 events {alone}: misspelt for note6?"
     ]
     assert lines("note8", 2, "note6") == [f"note8: 2 events {alone}"]
     assert lines("notte6", 4, "note6") == [f"notte6: 4 events {alone}"]
     assert lines("notte6", 2, "note6", files=2) == [f"notte6: 2 events {alone}"]
+    case = [f"Note6: 9 events {alone}: misspelt for note6?"]
+    assert lines("Note6", 9, "note6") == case
 
 
 def test_a_wrong_place_is_answered_with_what_is_beside_it(tmp_path):
