@@ -64,11 +64,12 @@ if TYPE_CHECKING:
 FOLDER = "check"
 TABLE = "check.csv"
 PAGE = "index.html"
-CONTEXT = 1.0  # seconds before and after a detection in its sound
-SHOWN, LEAST_SHOWN = 2.0, 0.15  # of these, its lengths in the picture, and seconds
+# before and after a detection in its sound: two of its lengths, within these seconds
+CONTEXT = 0.4, 1.0
 RANGES = 10  # most parts of the scores
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
+LEAST_ANSWERS = 10  # fewer give no precision while rows of the check are open
 CLEARLY_MORE = 1.1  # times the detections, for which other thresholds are proposed
 DOWNLOADS = "~/Downloads"  # where a browser saves the answers
 OF_CHECK = "CHECK", "CHECKED", "PROMISE"  # options that find no detections
@@ -136,21 +137,19 @@ def sound_and_card(
     from featurestack.analysis.clips import as_image
 
     rate = model.sample_rate
-    begin, until = max(0.0, row.start - CONTEXT), min(row.end + CONTEXT, seconds)
+    around = np.clip(2 * (row.end - row.start), *CONTEXT)
+    begin, until = max(0.0, row.start - around), min(row.end + around, seconds)
     place = rate, round((until - begin) * rate), (begin, until), model.audio_channel
     y = audio.load_clip(file, *place)
     sound = io.BytesIO()
     soundfile.write(sound, y, rate, format="WAV")
-    around = max(LEAST_SHOWN, SHOWN * (row.end - row.start))
-    left, right = max(begin, row.start - around), min(until, row.end + around)
-    y = y[round((left - begin) * rate) : round((right - begin) * rate)]
     length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
     _, _, power = spectrogram(y, nperseg=length, noverlap=length * 7 // 8)
     picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
     # the browser knows a sound by this in every check
     key = digest([hash_of(sound.getvalue()), row.recording, row.label, row.start])
-    about = {"picture": picture, "begin": begin, "left": left, "right": right}
-    return sound.getvalue(), row._asdict() | about | {"key": key}
+    about = {"picture": picture, "begin": begin, "until": until, "key": key}
+    return sound.getvalue(), row._asdict() | about
 
 
 def own_folder(out: Path) -> OwnFiles:
@@ -311,6 +310,11 @@ def tell_checked(file: Path, promise: float) -> int:
     """Print what the answers in a table say about all detections; returns 0."""
     checks = read_checked(file)
     answered = checks.dropna(subset="correct")
+    if len(answered) < min(LEAST_ANSWERS, len(checks)):
+        number = f"{len(answered)} of your {len(checks)} are answered"
+        print(f"{number}: too few for a precision")
+        print(f"next: {other_answers(checks, file)}")
+        return 0
     rows = precision_above(checks)
     if rows.empty:
         top = checks[checks["above"] == checks["above"].max()]
@@ -397,6 +401,15 @@ def training_command(words: list[str]) -> str:
     return f"{before}{make_command('train', *of_run)}"
 
 
+def other_answers(checks: pd.DataFrame, file: Path) -> str:
+    """What the user does with the rows that lack an answer."""
+    left = f"answer the other {checks['correct'].isna().sum():,}"
+    if file.name == TABLE:  # the page does not know answers by hand
+        return f"{left} in {file}, then type the same command"
+    page = checks["page"].iloc[0] or f"the page of the {FOLDER}"
+    return f"{left} on {page}, then type the command that it shows"
+
+
 def sentences(
     rows: pd.DataFrame, promise: float, checks: pd.DataFrame, file: Path
 ) -> Iterator[str]:
@@ -412,8 +425,8 @@ def sentences(
     if kept_already:
         least, share, most = map(percent, shares)
         yield (
-            f"The present thresholds keep the promise: {share} % ({least} to {most})."
-            " counts.csv and raven/ are the results."
+            f"The present thresholds keep PROMISE={promise:g}: {share} %"
+            f" ({least} to {most}) are right. counts.csv and raven/ are the results."
         )
     yield (
         f"about {right:,.0f} of {first['detections']:,.0f} detections are right (95 %"
@@ -448,7 +461,8 @@ def sentences(
         number = counted(round(row["detections"]), "detection")
         yield f"{where} keeps a precision of at least {promised} with {number}"
     else:
-        nearest = f"; {where} comes nearest" if where else ""
+        useful = where and answers >= LEAST_ANSWERS
+        nearest = f"; {where} comes nearest" if useful else ""
         number = counted(answers, "check")
         yield f"{number}: too few to promise {promised}{nearest}"
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
@@ -457,11 +471,7 @@ def sentences(
         larger = f"CHECK={row['total'] if enough else min(2 * answers, whole):.0f}"
         command = make_command("predict", *words, f"CHECKED={file}", larger, *wanted)
         if answers < len(checks):
-            page = checks["page"].iloc[0] or f"the page of the {FOLDER}"
-            left = f"answer the other {len(checks) - answers:,}"
-            command = f"{left} on {page}, then type the command that it shows"
-            if file.name == TABLE:  # the page does not know answers by hand
-                command = f"{left} in {file}, then type the same command"
+            command = other_answers(checks, file)
         elif few:  # as the line on the intervals says
             command = make_command("predict", *others, "CHECK=100", *wanted)
         elif enough:

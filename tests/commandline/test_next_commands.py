@@ -119,7 +119,7 @@ def test_a_check_by_ear_is_carried_to_its_end(desk, monkeypatch):
     pd.read_csv(table).assign(correct="yes").to_csv(saved, index=False)
     assert shlex.split(command)[-1] == f"CHECKED=~/Downloads/{saved.name}"
     (command,) = proposed(typed(f"{command} PROMISE=0.5", desk))
-    # the present thresholds keep the promise: other recordings, which the user names
+    # the present thresholds keep PROMISE: other recordings, which the user names
     assert " AUDIO=FILE RUN=runs/ear/mel-frames" in command
     typed(command.replace("AUDIO=FILE", "AUDIO=easy/bell"), desk)
     typed(f"{words} CHECK=20 CHECKED={saved}", desk)

@@ -86,13 +86,14 @@ def test_each_row_has_the_sound_of_its_own_recording(found, folder):
     assert [*find_recordings(folder)] == [*NAMES]  # sounds to check are no recordings
 
 
-def test_a_short_mark_is_seen_in_a_short_part_of_its_sound(found, folder):
+def test_a_short_mark_is_seen_and_heard_in_a_short_sound(found, folder):
     short = found[:1].assign(end=found["start"] + 0.05)
     page = (write(short, folder) / "index.html").read_text()
     (cards,) = re.findall("const cards = (.*);", page)
     for card in json.loads(cards):
-        assert card["right"] - card["left"] == pytest.approx(0.35)
-        assert card["left"] < card["start"] < card["end"] < card["right"]
+        lasts = soundfile.info(folder / "check" / card["sound"]).duration
+        assert card["until"] - card["begin"] == pytest.approx(lasts) == 0.85
+        assert card["begin"] < card["start"] < card["end"] < card["until"]
 
 
 def test_answers_and_files_of_the_user_are_kept(found, folder):
@@ -344,8 +345,8 @@ def test_kept_thresholds_end_the_check_unless_others_find_clearly_more(
     tell_checked(tmp_path / "t.csv", 0.85)
     kept, about, command = capsys.readouterr().out.splitlines()[-3:]
     assert re.fullmatch(
-        r"The present thresholds keep the promise: 97\.\d % \(8.* to 99\.\d\)\."
-        r" counts\.csv and raven/ are the results\.",
+        r"The present thresholds keep PROMISE=0\.85: 97\.\d %"
+        r" \(8.* to 99\.\d\) are right\. counts\.csv and raven/ are the results\.",
         kept,
     )
     assert "are right" in about
@@ -360,11 +361,14 @@ def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
     table["correct"] = table["correct"].where(table.index < 40, "")
     table.to_csv(file, index=False)
     tell_checked(file, 0.9)
-    printed = capsys.readouterr().out
-    assert printed.endswith(
-        "\nnext: answer the other 60 on o/check/index.html, then type the command that"
-        " it shows\n"
-    )
+    todo = "on o/check/index.html, then type the command that it shows\n"
+    assert capsys.readouterr().out.endswith(f"\nnext: answer the other 60 {todo}")
+    few = table.assign(correct=table["correct"].where(table.index < 9, ""))
+    few.to_csv(file, index=False)
+    tell_checked(file, 0.9)
+    too_few = "9 of your 100 are answered: too few for a precision"
+    assert capsys.readouterr().out == f"{too_few}\nnext: answer the other 91 {todo}"
+    table.to_csv(file, index=False)
     by_hand = file.rename(tmp_path / TABLE)
     tell_checked(by_hand, 0.9)
     said = f"\nnext: answer the other 60 in {by_hand}, then type the same command\n"
@@ -426,8 +430,8 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
         ),
         (None, r"is a folder: name the table in it \(my answers.csv\)"),
         (
-            f"{HEADER}a,owl,0.5,3,1,yes,\nb,owl,0.2,3,1,yes,no\n",
-            "has 1 answer, and none of the highest scores: .* correct of 001 first",
+            HEADER + "a,owl,0.5,3,1,yes,\n" + 10 * "b,owl,0.2,30,1,yes,no\n",
+            "has 10 answers, and none of the highest scores: .* correct of 001 first",
         ),
         (f"{HEADER}a,owl,high,3,1,yes,no\n", "column above: 'high'; expected a number"),
     ],
