@@ -106,13 +106,13 @@ def class_thresholds(
     """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
     no class has one.
 
-    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
+    >>> class_thresholds("0.5, rain=0.3", ["dog", "rain"], {})
     {'dog': 0.5, 'rain': 0.3}
     """
     thresholds = dict(fitted)
     expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
     for part in text.split(",") if text else ():
-        name, _, number = part.rpartition("=")
+        name, _, number = part.strip().rpartition("=")
         if name and name not in classes:
             raise RequestError(nearest("class", name, classes))
         value = parse_number(number, f"THRESHOLD={text}: expected {expected}")

@@ -119,7 +119,7 @@ def wilson_ends(
     centre = (mean + squared / 2) / (1 + squared)
     spread = mean * (1 - mean) + squared / 4
     reach = np.sqrt(squared * spread) / (1 + squared)
-    return np.stack([centre - reach, centre + reach], axis=1)
+    return np.clip(np.stack([centre - reach, centre + reach], axis=1), 0, 1)
 
 
 def effective_recordings(totals: Floats) -> Floats:

@@ -70,6 +70,7 @@ from featurestack.sound_events.scores import (
 )
 from featurestack.sound_events.training import FrameModel
 from featurestack.storage.csv_files import read_csv
+from featurestack.storage.files import without_dots
 from featurestack.storage.own_files import DETECTED, OwnFiles
 
 COLUMNS = ("file", "start", "end", "label", "score")
@@ -152,7 +153,7 @@ def find_detections(
     if annotations:
         tallies, errors = tally_annotated(model, detections, seconds, annotations)
         contents[ERRORS] = errors.to_csv(index=False, lineterminator="\n")
-        contents[SCORES] = score_table(tallies).to_csv(lineterminator="\n")
+        contents[SCORES] = score_table(tallies).round(6).to_csv(lineterminator="\n")
         for line in score_lines(tallies[ALL], "events"):
             tell(line)
     number = counted(len(detections), "detection")
@@ -313,7 +314,7 @@ def detection_tables(
                 "Low Freq (Hz)": [rule.low for rule in boxes],
                 "High Freq (Hz)": [rule.high or top for rule in boxes],
                 "Begin File": Path(name).name,
-                "Begin Path": str(files[name].absolute()),
+                "Begin Path": str(without_dots(files[name])),
                 "File Offset (s)": own["start"],
                 column: own["label"],
                 "Score": own["score"],

@@ -127,7 +127,7 @@ class Tally:
                 "wrong_names": int(wrong_names),
                 "false_alarms_per_hour": false_alarms / hours,
                 "wrong_names_per_hour": wrong_names / hours,
-                "onset_ms": 1000 * self.onsets.median(),
+                "onset_ms": round(1000 * self.onsets.median(), 6),
             }
 
 
