@@ -231,7 +231,7 @@ def read_events(
         refuse_tables(tables, paths, recordings, noted)
     for file, names in tables_of.items():
         if len(names) > 1:
-            both = f"{file} by {listed(names)}"
+            both = f"{file} ({listed(names)})"
             noted["recordings with several tables, which are all used"][both] = None
     rows = pd.concat(parts, ignore_index=True)
     if lacking and not (rows["column"] == options.column).any():

@@ -137,6 +137,7 @@ def test_tables_without_the_named_column_are_read_by_their_known_one(tmp_path):
 def test_what_is_remarked_stands_in_the_notes(tmp_path):
     for name, text in {
         "dawn.Table.1.selections.txt": RAVEN,
+        "dawn.txt": "",
         "noon.txt": "1\t2\tdog\n",
         "README.txt": "Hello",
     }.items():
@@ -145,7 +146,9 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
     assert read.annotated == {"dawn.flac"} and not len(read.events)
     assert read.notes == (
         "tables that fit no recording: 2, the first README.txt",
-        "tables without an event: 1, the first dawn.Table.1.selections.txt",
+        "tables without an event: 2, the first dawn.Table.1.selections.txt",
+        "recordings with several tables, which are all used: 1, the first dawn.flac"
+        " (dawn.Table.1.selections.txt and dawn.txt)",
     )
     alone = tmp_path / "noon.txt"  # the only table is about the only recording
     found = read_events(alone, {"dawn.flac": 10.0})
