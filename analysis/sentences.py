@@ -7,6 +7,9 @@ Templates place them. A sentence that is not needed is empty.
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+import pandas as pd
+
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
@@ -148,7 +151,7 @@ def reached(f: Findings, *, ranked: bool = True) -> str:
     if main.uneven:
         sure += f"; balanced accuracy {percent(f.best.balanced)} %"
     text = f"{counted_clips(f)} ({sure})"
-    perfect = main.metric.perfect(main.best)
+    perfect = float(np.nanmean(main.metric.perfect(main.best)))
     if perfect < PERFECT:
         text += f", where a perfect order gets {percent(perfect)} %"
     if ranked and len(f.ranked) > 1:
@@ -353,20 +356,25 @@ def classes(f: Findings) -> str:
         return ""
     report = f.tables[f"{f.best.name}.classes"][:-1].query("support > 0")
     scores = report.set_index("class")[f.main.metric.class_score]
-    hardest = scores.nsmallest(HARDEST, keep="all").to_dict()
-    if not hardest:
+    if scores.empty:
         return ""
+    order = pd.Series(f.main.metric.perfect(f.main.best), f.main.best.classes)
+    most = order.reindex(scores.index, fill_value=1.0)
+    hardest = scores[scores < most * PERFECT].nsmallest(HARDEST, keep="all")
     heading = f.main.metric.class_heading
     score = heading if heading.isupper() else heading.lower()
-    failing = [name for name, value in hardest.items() if value != 1]
-    text = f"The {score} of every class is 100 %."
-    if failing:
-        texts = []
-        for value, names in groupby(failing, hardest.__getitem__):
-            # a class that is a number has quotes
-            named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
-            texts.append(f"{listed(named)} ({percent(value)} %)")
-        text = f"Lowest {score}: {', '.join(texts)}."
+    texts = []
+    for (value, highest), names in groupby(
+        hardest.index, lambda name: (scores[name], most[name])
+    ):
+        # a class that is a number has quotes
+        named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
+        limit = f", at most {percent(highest)}" if highest < PERFECT else ""
+        texts.append(f"{listed(named)} ({percent(value)} %{limit})")
+    text = f"Lowest {score}: {', '.join(texts)}."
+    if not texts:
+        reached = "100 %" if (most == 1).all() else "that of a perfect order"
+        text = f"The {score} of every class is {reached}."
     best = f.main.best
     absent = len(best.classes) - int(best.labels.any(axis=0).sum())
     if absent:

@@ -350,9 +350,9 @@ class RankingMetric(ABC):
         """(N,) what tests flip the signs of: the clips' recordings."""
         return run.groups
 
-    def perfect(self, run: TestedRun) -> float:
-        """The score of a perfect order of the clips."""
-        return 1.0
+    def perfect(self, run: TestedRun) -> Floats:
+        """(K,) each class's score if the order of the clips is perfect."""
+        return np.ones(len(run.classes))
 
     def epoch_scores(
         self, targets: Ints, probabilities: Probabilities

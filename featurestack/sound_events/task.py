@@ -107,8 +107,8 @@ class EventF1(MeanAveragePrecision):
     def units(self, run: TestedRun) -> NDArray[np.generic]:
         return run.groups
 
-    def perfect(self, run: TestedRun) -> float:
-        return 1.0
+    def perfect(self, run: TestedRun) -> Floats:
+        return np.ones(len(run.classes))
 
     def error_lines(self, run: TestedRun) -> list[str]:
         """In the place of errors, why a fold's score differs from the run's."""
