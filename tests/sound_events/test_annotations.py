@@ -147,8 +147,10 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
     assert read.notes == (
         "tables that fit no recording: 2, the first README.txt",
         "tables without an event: 2, the first dawn.Table.1.selections.txt",
-        "recordings with several tables, which are all used: 1, the first dawn.flac"
-        " (dawn.Table.1.selections.txt and dawn.txt)",
+        (
+            "recordings with several tables, which are all used: 1, the first dawn.flac"
+            " (dawn.Table.1.selections.txt and dawn.txt)"
+        ),
     )
     alone = tmp_path / "noon.txt"  # the only table is about the only recording
     found = read_events(alone, {"dawn.flac": 10.0})
