@@ -241,7 +241,9 @@ def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
 def why_apart(own: Ranked, best: Ranked) -> Problem:
     """Why a run is not compared with the best."""
     why = f"other {own.reason} than {best.name}"
-    if own.reason == "joined":
+    if own.reason == "folds" and own.run.missing_folds and not best.run.missing_folds:
+        why = f"it has {own.n} of {best.n} folds; train its missing folds"
+    elif own.reason == "joined":
         parts, tested = len(own.run.channels), own.run.joined_from
         why = (
             f"a set of {parts} of the {tested} features that were tested one by one"

@@ -67,7 +67,8 @@ def verdict(f: Findings, own: Ranked) -> str:
         few = f"not compared: too few {plural(f.group)}"
         reasons = {"few recordings": few, "alone": "nothing to compare with"}
         return reasons.get(own.reason, own.verdict)
-    return "best, not clearly" if own.verdict == "best" and f.unclear else own.verdict
+    unclear = own.verdict == "best" and f.unclear
+    return "highest, not clearly better" if unclear else own.verdict
 
 
 # ---- the headline
@@ -296,8 +297,9 @@ def by_points(f: Findings, difference: Estimate) -> str:
 
 
 def seeds(f: Findings) -> str:
-    """What intervals leave out, if runs have one seed."""
-    if all(run.exact or len(run.seeds) > 1 for run in ranking_of(f).runs):
+    """What intervals leave out, if one of the two compared runs has one seed."""
+    compared = f.best.run, (f.unclear or f.ranked[1:])[0].run
+    if all(run.exact or len(run.seeds) > 1 for run in compared):
         return ""
     return "With one seed, intervals do not include the variation between trainings."
 
@@ -323,8 +325,8 @@ def features(f: Findings, *, advised: bool = True) -> str:
         return f"{text}, {second.verdict}."
     if not advised:
         return f"{text}."
-    runs = " ".join(f"{own.run.dataset}/{own.name}" for own in (first, second))
-    return f"{text}. {make_command('analysis', f'RUN={runs}')} compares these alone."
+    words = f"DATASET={first.run.dataset}", f"RUN={first.name} {second.name}"
+    return f"{text}. {make_command('analysis', *words)} compares these alone."
 
 
 def combine(f: Findings) -> str:
@@ -480,7 +482,8 @@ def tested(f: Findings) -> str:
     if len(f.gains) > 1:
         text += (
             f". The {len(f.gains)} ablations have the same test, corrected for all of"
-            " them (step-down maxT; Westfall and Young 1993)"
+            " them (step-down maxT; Westfall and Young 1993) and not for the selection"
+            " of the best, so that a pair can be clear in one table only"
         )
     return (
         f"{text}. A difference is clear if p is below {FAMILY_LEVEL}, so that the"

@@ -36,7 +36,7 @@ from featurestack.commandline.errors import (
     quoted,
     shortened,
 )
-from featurestack.commandline.options import part_of
+from featurestack.commandline.options import part_of, written
 from featurestack.commandline.quantities import counted, listed
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import Cache
@@ -209,10 +209,11 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
     sound = ((scores >= 0) & (scores <= 1)).to_numpy()
     if not sound.all():
         row, column = np.argwhere(~sound)[0]
-        cell = shortened(str(frame[classes].iat[row, column]))
+        cell = repr(shortened(str(frame[classes].iat[row, column])))
+        hint = "" if sound[:, column].any() else "; remove it if it is no class"
         raise RequestError(
-            f"{frame.index[row]}, column {classes[column]}: {cell!r} is no probability"
-            " from 0 to 1; remove columns that are no class"
+            f"{frame.index[row]}, column {classes[column]}: {cell} is no probability"
+            f" from 0 to 1{hint}"
         )
     unlabelled = [name for name in classes if name not in labels]
     if unlabelled:
@@ -231,6 +232,12 @@ def write_runs(options: AnalysisOptions) -> str:
     that is called as the first table and has no other runs.
     """
     files = options.predictions
+    absent = [path for path in files if not path.exists()]
+    if absent and len(files) > 1:
+        raise RequestError(
+            f"PREDICTIONS={written(files)}: {absent[0]} does not exist; in a list, a"
+            " path with blanks has quotes, 'my table.csv'"
+        )
     truth = None
     if options.dataset:
         cache = cache_folder(options.dataset, options.data, options.name)

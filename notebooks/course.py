@@ -20,7 +20,7 @@ import featurestack as fs
 
 HERE = Path.cwd()
 FOLDER = HERE.parent if (HERE.parent / "pyproject.toml").exists() else HERE  # a clone
-DATA, RUNS, REPORTS = FOLDER / "data", FOLDER / "runs", FOLDER / "reports"
+DATA, RUNS, REPORTS = FOLDER / "data", FOLDER / "runs" / "course", FOLDER / "reports"
 __all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "check"]
 __all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "np", "pd", "plt"]
 __all__ += ["reveal"]

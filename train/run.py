@@ -31,7 +31,7 @@ from featurestack.scores.tasks import claiming_name, task_of
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
-from featurestack.train.options import RunOptions, TrainOptions
+from featurestack.train.options import RunOptions, TrainOptions, suitable
 from featurestack.train.plan import Plan, make_plan, training_command, validate
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def train(options: TrainOptions) -> int:
         tell(f"failed: {name}: {kind}{error}")
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
-        if note:
-            print(note)
+        for line in filter(None, [short_training(done), note]):
+            print(line)
         if failures:
             print(
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
@@ -246,6 +246,16 @@ def run_summary(run: RunFolder) -> str:
     if run.config.synthetic:
         lines.append("the clips are synthetic")
     return "\n".join(lines)
+
+
+def short_training(done: Sequence[RunFolder]) -> str:
+    """A line on a run of fewer epochs than by default; '' if there is none."""
+    for run in done:
+        epochs = run.config.options.resolved_epochs
+        usual = suitable(run.config.options.weights)["epochs"]
+        if not run.exact and epochs < usual:
+            return f"a short training, {epochs} epochs instead of {usual}"
+    return ""
 
 
 def table(done: Sequence[RunFolder]) -> str:

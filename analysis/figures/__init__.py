@@ -349,7 +349,8 @@ class FigureWriter:
         ending = "webp" if FIGURES[name].pixels else "svg"
         names = [f"{stem}.{ending}", f"{stem}-{PHONE}.{ending}"]
         if self.for_print:
-            names += [f"{stem}.pdf", f"{stem}-85mm.png", f"{stem}-175mm.png"]
+            names += [f"{stem}.pdf", f"{stem}-85mm.pdf"]
+            names += [f"{stem}-85mm.png", f"{stem}-175mm.png"]
         files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.unit)
         caption = caption.replace("Accuracy", self.score)
@@ -381,7 +382,7 @@ def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     size = file.stem.rpartition("-")[2]
     if file.suffix in (".svg", ".webp") and size != PHONE:
         width = min(width, PAGE_WIDTH)
-    elif size in WIDTHS and file.suffix != ".pdf":
+    elif size in WIDTHS:
         wanted = WIDTHS[size]
         # room for panels, which a narrow figure stacks
         if height < width and wanted < width:
@@ -391,7 +392,9 @@ def content_of(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     content = BytesIO()
     with drawing():
         canvas = Canvas(figsize=(width, height), dpi=dpi)
-        figure.draw(canvas.add_subplot(), **data)
+        ax = figure.draw(canvas.add_subplot(), **data)
+        if ax.get_aspect() == 1 and width < height:  # square cells
+            canvas.set_figheight(width)
         ConstrainedLayoutEngine().execute(canvas)
         letters = {
             letter for text in canvas.findobj(Text) for letter in text.get_text()

@@ -63,12 +63,20 @@ def draw_intervals(
         )
     ax.set_yticks(
         rows.index,
-        [shorten(name, 26 if is_narrow(ax) else 48) for name in rows["name"]],
+        [row_label(name, narrow=is_narrow(ax)) for name in rows["name"]],
     )
     ax.set(xlabel=label, ylim=(len(rows) - 0.3, -0.7))
     grid_lines(ax, "x")
     ax.spines["left"].set_visible(False)
     return ax
+
+
+def row_label(name: str, *, narrow: bool) -> str:
+    """The name of a row; a narrow figure has the model on a line of its own."""
+    if not narrow:
+        return shorten(name, 48)
+    lines = name.replace(" (", "\n(").split("\n")
+    return "\n".join(shorten(line, 26) for line in lines)
 
 
 @figure(
@@ -242,7 +250,7 @@ def draw_confusion_matrix(
         rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
     texts = np.vectorize(text)(counts)
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours)
-    ax.set_aspect("auto" if is_narrow(ax) else "equal")
+    ax.set_aspect("equal")
     _box_categories(ax, categories)
     ax.set(xlabel="Predicted", ylabel="Actual")
     return ax

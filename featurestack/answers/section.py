@@ -21,7 +21,7 @@ from featurestack.answers import (
 from featurestack.commandline.errors import install_command, make_command
 from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, listed, percent, points
-from featurestack.embeddings.networks import absent_networks, choose_networks
+from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
@@ -50,6 +50,9 @@ def answer(page: Page) -> Section | None:
         return None
     chance = page.found.state == "chance"
     later = recommended(config, chance=chance)
+    for name, network in KNOWN.items():
+        if f"embedding@model={name}" in config.recommended and not chance:
+            later += f" embedding@model={name} is pretrained: {network.about}."
     if run is not page.found.best.run and not chance:
         later += " The headline has another run, because its score is the highest."
     leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
@@ -183,8 +186,7 @@ def recommended(config: Choice, *, chance: bool) -> str:
     if config.decided:
         return (
             f"For later use: {use}, chosen from the scores of all folds"
-            f" together ({config.agreeing} of {folds} chose exactly this set). No clip"
-            " is left to test it, so it has no score of its own."
+            " together. No clip is left to test it, so it has no score of its own."
         )
     different = counted(len({*config.sets}), "different set")
     return (

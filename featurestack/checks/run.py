@@ -186,11 +186,9 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         return []
     by_clip, by_group = accuracies(values, table, groups)
     lost = is_lost(by_clip, by_group, len(table))
-    said = f"no clear loss with new {new}"
+    said = f"no {'clear ' if by_group < by_clip else ''}loss with new {new}"
     if lost:
         said = f"new {new} score {percent(by_clip - by_group)} points less"
-    elif by_group > by_clip:
-        said = f"new {new} do not score lower"
     metric = "macro AUROC" if has_tags(table) else "accuracy"
     what = (
         f"{said} ({percent(by_clip)} % by clip, {percent(by_group)} % by {unit};"

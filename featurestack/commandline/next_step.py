@@ -106,7 +106,8 @@ def complementary(names: Iterable[str]) -> str:
 def first(state: State) -> str:
     """A few sets by a quick model, or a run of the only feature."""
     compared = first_compared(state.frames)
-    if compared:
+    vectors = [name for name, count in state.frames.items() if count == 1]
+    if len(compared) > (1 if vectors else 0):
         sets = compared
         if state.of_clips:  # models of frames need features of one frame rate
             sets = [*compared, "+".join(compared), complementary(state.frames)]
@@ -115,8 +116,7 @@ def first(state: State) -> str:
         return make_command("train", *state.given, words, quick)
     if not state.frames:
         return state.of_data("features")
-    vectors = [name for name, count in state.frames.items() if count == 1]
-    words = f"FEATURES={next(iter(vectors or state.frames))}"
+    words = f"FEATURES={' '.join([*vectors, *compared]) or next(iter(state.frames))}"
     model = OF_VECTORS if vectors else OF_WAVEFORM
     return make_command("train", *state.given, words, model)
 

@@ -24,6 +24,7 @@ from featurestack.commandline.errors import (
     make_command,
     nearest,
 )
+from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import tell
 from featurestack.storage.download import download
 from featurestack.storage.files import content_hash
@@ -173,7 +174,7 @@ def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
     if not known:
         raise RequestError(
             f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
-            f" .tflite and {card}; {WHERE_FROM}"
+            f" .tflite and {card}; {WHERE_FROM}; known are {listed([*KNOWN])}"
         )
     if known.package:
         if installed := in_package(known):
