@@ -144,12 +144,15 @@ def with_column(name, *values):
         (GOOD.replace("label", "x"), "no column label; its first line should be clip,"),
         (GOOD.replace("b,dog", "b,"), "mine.csv, line 3: the clip has no label"),
         (GOOD.replace("c,dog,1", "a,dog,1"), "line 4: clip a has two rows"),
-        (GOOD.replace("0.2", "-3.1"), "line 3, column cat: '-3.1' is no probability"),
+        (
+            GOOD.replace("0.2", "-3.1"),
+            "column cat: '-3.1' is no probability from 0 to 1$",
+        ),
         (GOOD.replace("0.2", "0,2"), "line 3: the row has 6 cells, the header 5"),
         (GOOD.replace("b,dog", "b,cow"), "the class 'cow' has no column"),
         (with_column("entropy", 0.9, 0.2, 0.3), "no clip has the class 'entropy'"),
         (with_column("correct", 1, 1, 1), "no clip has the class 'correct'"),
-        (with_column("duration", 5, 5, 5), "column duration: '5' is no probability"),
+        (with_column("duration", 5, 5, 5), "'5' is no probability .*; remove it if"),
         (with_column("none", 0, 0, 0), "no clip has the class 'none'"),
     ],
 )

@@ -158,6 +158,7 @@ def draw_learning_curves(
 # If there are more, a confusion matrix shows the classes with the most errors, and the
 # figure of importance the classes in which features differ most.
 MANY_CLASSES = 20
+SQUARE = 12  # classes whose names are readable beside square cells of a narrow figure
 # Each map has one hue that darkens evenly, so that rates read the same on screen, on
 # paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
@@ -250,7 +251,8 @@ def draw_confusion_matrix(
         rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
     texts = np.vectorize(text)(counts)
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours)
-    ax.set_aspect("equal")
+    crowded = is_narrow(ax) and len(classes) > SQUARE  # rows need their height
+    ax.set_aspect("auto" if crowded else "equal")
     _box_categories(ax, categories)
     ax.set(xlabel="Predicted", ylabel="Actual")
     return ax

@@ -168,4 +168,7 @@ def test_without_a_clone_the_folders_are_those_of_the_working_folder(
 ):
     monkeypatch.chdir(tmp_path)
     names = runpy.run_path(course.__file__)
-    assert (names["DATA"], names["RUNS"]) == (tmp_path / "data", tmp_path / "runs")
+    assert (names["DATA"], names["RUNS"]) == (
+        tmp_path / "data",
+        tmp_path / "runs/course",
+    )
