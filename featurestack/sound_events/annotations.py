@@ -238,7 +238,9 @@ def read_events(
         raise RequestError(lacking[0])
     events = events_in(rows, recordings, options.label, truncated, noted)
     annotated = frozenset(tables_of)
-    return Annotations(events, annotated, predicted - annotated, remarks(noted))
+    return Annotations(
+        events, annotated, frozenset(predicted - annotated), remarks(noted)
+    )
 
 
 def with_recordings(

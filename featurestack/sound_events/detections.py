@@ -67,6 +67,7 @@ from featurestack.sound_events.scores import (
     score_lines,
     score_table,
     tally_all,
+    without_unscored,
 )
 from featurestack.sound_events.training import FrameModel
 from featurestack.storage.csv_files import read_csv
@@ -279,10 +280,10 @@ def tally_annotated(
         on_other = int((lie_on(every, own) & ~lie_on(every, known)).sum())
         if on_other:
             number = counted(on_other, "detection")
-            tell(f"{number} on {name}, which is not scored: no false alarms")
-    unscored = [*others.values()]
-    tallies = tally_all(events, found, recordings.seconds, unscored)
-    return tallies, list_errors(recordings, events, found, unscored)
+            tell(f"{number} on {name}, which is not scored: left out")
+    found = without_unscored(found, known, [*others.values()])
+    tallies = tally_all(events, found, recordings.seconds)
+    return tallies, list_errors(recordings, events, found)
 
 
 # ---- tables
@@ -334,12 +335,13 @@ def count_detections(
     classes: Sequence[str],
 ) -> pd.DataFrame:
     """counts.csv: of recordings that last `seconds`, and of those that could not be
-    read.
+    read, whose cells are empty.
     """
     names = [*dict.fromkeys([*seconds, *problems])]
     counts = pd.crosstab(detections["file"], detections["label"])
-    counts = counts.reindex(index=names, columns=[*classes], fill_value=0)
-    counts.insert(0, "seconds", [round(seconds.get(name, 0.0), 3) for name in names])
+    counts = counts.reindex(index=[*seconds], columns=[*classes], fill_value=0)
+    counts = counts.reindex(names).astype("Int64")
+    counts.insert(0, "seconds", [round(seconds.get(name, np.nan), 3) for name in names])
     counts.insert(1, "problem", [problems.get(name, "") for name in names])
     return counts.rename_axis("recording").reset_index()
 

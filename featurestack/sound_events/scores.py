@@ -152,16 +152,11 @@ def tally_all(
     events: Mapping[str, Spans],
     detections: Mapping[str, Spans],
     seconds: Floats,
-    unscored: Sequence[Spans] = (),
 ) -> dict[str, Tally]:
-    """The tally of each label, and of ALL; seconds (S,) of the stretches. A detection
-    on one of the `unscored` events, of other labels, is neither a false alarm nor a
-    wrong name.
-    """
+    """The tally of each label, and of ALL; seconds (S,) of the stretches."""
     every = together([*events.values()])
-    known = together([every, *unscored])
     tallies = {
-        name: tally(own, detections[name], every, known, seconds)
+        name: tally(own, detections[name], every, seconds)
         for name, own in events.items()
     }
     whole = Tally(
@@ -172,22 +167,31 @@ def tally_all(
     return {**tallies, ALL: whole}
 
 
-def mistakes(
-    detections: Spans, events: Spans, every: Spans, known: Spans
-) -> tuple[Mask, Mask]:
+def without_unscored(
+    detections: Mapping[str, Spans], events: Spans, unscored: Sequence[Spans]
+) -> dict[str, Spans]:
+    """The detections but those on an event of a label that is not scored, and on none
+    of the `events`.
+    """
+    if not unscored:
+        return {**detections}
+    others = together(unscored)
+    return {
+        name: own.take(lie_on(own, events) | ~lie_on(own, others))
+        for name, own in detections.items()
+    }
+
+
+def mistakes(detections: Spans, events: Spans, every: Spans) -> tuple[Mask, Mask]:
     """Which detections of one label are false alarms, and which wrong names."""
     own, other = lie_on(detections, events), lie_on(detections, every)
-    return ~lie_on(detections, known), other & ~own
+    return ~other, other & ~own
 
 
-def tally(
-    events: Spans, detections: Spans, every: Spans, known: Spans, seconds: Floats
-) -> Tally:
-    """The tally of one label; `every` are the events of all labels, and `known` has
-    those that are not scored too.
-    """
+def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Tally:
+    """The tally of one label; `every` are the events of all labels."""
     event, detection = match(events, detections)
-    alone, wrong = mistakes(detections, events, every, known)
+    alone, wrong = mistakes(detections, events, every)
     parts = [
         events.take(event),
         events,
@@ -360,7 +364,6 @@ def list_errors(
     frames: Frames,
     events: Mapping[str, Spans],
     detections: Mapping[str, Spans],
-    unscored: Sequence[Spans] = (),
 ) -> pd.DataFrame:
     """ERRORS by recording and start: a row for each that the module's text names; a
     wrong name has the event of another label that it overlaps most.
@@ -371,10 +374,10 @@ def list_errors(
         return table.assign(annotated=annotated, detected=detected)
 
     every = together([*events.values()])
-    known, names, parts = together([every, *unscored]), labels_in_order(events), []
+    names, parts = labels_in_order(events), []
     alone, under_wrong_name = {}, {}
     for name, own in detections.items():
-        false, wrong = mistakes(own, events[name], every, known)
+        false, wrong = mistakes(own, events[name], every)
         alone[name], under_wrong_name[name] = own.take(false), own.take(wrong)
     for name, own in events.items():
         found = together([detections[name], *under_wrong_name.values()])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.sound_events.frames import IOU, Spans, match, overlapping
+from featurestack.sound_events.frames import IOU, Spans, match, overlapping, together
 from featurestack.sound_events.scores import (
     ALL,
     ScoredFrames,
@@ -17,6 +17,7 @@ from featurestack.sound_events.scores import (
     list_errors,
     score_table,
     tally_all,
+    without_unscored,
 )
 from featurestack.sound_events.task import EVENT_F1, EVENTS, jackknife_values
 from tests.refusal import refused
@@ -87,22 +88,22 @@ def test_a_label_found_in_place_of_another_is_counted_once_and_not_if_both_are_r
     assert whole["wrong_names"] == table["number"].sum()
 
 
-def test_errors_are_listed_as_they_are_counted_and_events_not_scored_are_no_alarms():
+def test_errors_are_listed_as_they_are_counted_but_for_events_that_are_not_scored():
     events = {"a": spans((0, 1), (4, 5)), "b": spans((2, 3))}
     detections = {"a": spans((0, 1), (2.1, 3.5), (6, 7), (8, 9)), "b": spans()}
-    given = events, detections
-    unscored = [spans((8, 9))]
+    known = together([*events.values()])
+    given = events, without_unscored(detections, known, [spans((2, 3), (8, 9))])
     of_one = frames(20, classes=("a", "b"))
-    errors = list_errors(of_one, *given, unscored)
+    errors = list_errors(of_one, *given)
     assert errors.to_numpy().tolist() == [
         ["r0", 2.1, 3.5, "b", "a", "wrong name"],
         ["r0", 4, 5, "a", "", "missed"],
         ["r0", 6, 7, "", "a", "false alarm"],
     ]
-    row = tally_all(*given, of_one.seconds, unscored)[ALL].scores()
+    row = tally_all(*given, of_one.seconds)[ALL].scores()
     assert (row["false_alarms"], row["wrong_names"]) == (1, 1)
     assert row["false_alarms_per_hour"] == pytest.approx(180)
-    assert row["detections"] == 4  # F1 has them all
+    assert row["detections"] == 3
 
 
 def test_errors_say_why_events_with_a_detection_of_their_label_have_no_partner():
