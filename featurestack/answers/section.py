@@ -146,10 +146,6 @@ def singles(features: pd.DataFrame, metric: str) -> str:
     sentence = f"Single features, by ridge, {metric}: {', '.join(texts)}."
     if not others:
         return sentence
-    sentence += (
-        f" The first of {len(features)} features is selected by this score, so its"
-        " score is too high."
-    )
     second = others[0]
     if second.verdict == "not compared":
         return f"{sentence} There are too few recordings to test whether they differ."

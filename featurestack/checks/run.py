@@ -186,7 +186,7 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         return []
     by_clip, by_group = accuracies(values, table, groups)
     lost = is_lost(by_clip, by_group, len(table))
-    said = f"no {'clear ' if by_group < by_clip else ''}loss with new {new}"
+    said = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
     if lost:
         said = f"new {new} score {percent(by_clip - by_group)} points less"
     metric = "macro AUROC" if has_tags(table) else "accuracy"
