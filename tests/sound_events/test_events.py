@@ -109,11 +109,10 @@ def test_detections_of_recordings_are_scored_and_read_back(
     counts = pd.read_csv(file, dtype=str, keep_default_na=False)
     assert [*counts][-2:] == ["high", "low"]
     assert counts["problem"].iloc[1] and counts["recording"].iloc[1] == "bad.wav"
-    assert (
-        counts["seconds"].tolist() == [f"{SECONDS}", ""] and counts["low"].iloc[1] == ""
-    )
+    assert counts["seconds"].tolist() == [f"{SECONDS}", ""]
+    assert (counts.loc[1, ["high", "low"]] == "").all()
     found = pd.read_csv(tmp_path / "out" / "detections.csv")["label"]
-    assert counts[["high", "low"]].astype(int).sum().sum() == len(found)
+    assert counts.loc[0, ["high", "low"]].astype(int).sum() == len(found)
     # its own detections as annotations agree with themselves
     given["tables"] = tmp_path / "out" / "detections.csv"
     again = tmp_path / "again"
