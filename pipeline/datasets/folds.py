@@ -90,7 +90,8 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
         return table[words].fillna("").astype(str).tolist()
     own = columns.drop([*KNOWN_COLUMNS], errors="ignore")
     # as a pattern it would fit only itself
-    if words.isidentifier() and (len(own) or closest(words, ["group", "label"])):
+    named = len(own) or closest(words, ["group", "label"])
+    if words.isdecimal() or (words.isidentifier() and named):
         known = [*own, "group", "label"]
         raise RequestError(f"{option}={words}: {nearest('column', words, known)}")
     try:

@@ -115,6 +115,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
         ("label", "makes each class one group"),
         ("clip_id", "fits no file name"),
         ("grop", "unknown column 'grop'; did you mean 'group'"),
+        ("3", "GROUP=3: unknown column '3'"),
     ],
 )
 def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
