@@ -133,16 +133,16 @@ def comparison(page: Page) -> Section:
 
 
 def classes(page: Page) -> Section | None:
-    """The classes of the best run, and each class's score by the feature sets of its
-    model.
+    """The classes of the best run, and each class's score by the best run and the
+    feature sets of one model.
     """
     found = page.found
     assert found.main, "classes are those of a ranking"
     metric = found.main.metric
     if not metric.errors:
         return None
-    model = found.best.run.model
-    compared = [own for own in found.ranked if own.run.model == model][:SETS_IN_CLASSES]
+    others = [own for own in found.alike or found.ranked if own is not found.best]
+    compared = [found.best, *others][:SETS_IN_CLASSES]
     # columns have numbers, because a run may be called as another column
     scores = {}
     columns: list[tuple[int | str, str, str]] = [("class", "Class", "text")]
