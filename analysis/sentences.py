@@ -13,6 +13,7 @@ import pandas as pd
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
+from featurestack.analysis.tables import format_p
 from featurestack.commandline import VERSION
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.quantities import (
@@ -34,6 +35,7 @@ from featurestack.scores.significance import (
 )
 
 PERFECT = 0.9995  # a perfect order with a lower score is said
+SETS_COMPARED = 5  # most sets of a proposed comparison
 HARDEST = 3  # classes with the lowest scores; equal ones all count
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
 NORMS = {
@@ -127,7 +129,9 @@ def advice(f: Findings, *, given: bool = True) -> str:
     if f.state == "chance":
         chance = f"{percent(main.against_chance.chance)} %"
         balanced = " balanced" if main.uneven else ""
-        text = f"No configuration is clearly better than chance, {chance}{balanced}"
+        p = format_p(main.against_chance.p)
+        chance += f"{balanced} (p = {p})"
+        text = f"No configuration is clearly better than chance, {chance}"
         several = len(f.ranked) > 1 and not f.choice
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
     if f.choice:
@@ -325,8 +329,9 @@ def features(f: Findings, *, advised: bool = True) -> str:
         return f"{text}, {second.verdict}."
     if not advised:
         return f"{text}."
-    words = f"DATASET={first.run.dataset}", f"RUN={first.name} {second.name}"
-    return f"{text}. {make_command('analysis', *words)} compares these alone."
+    runs = " ".join(own.name for own in alike[:SETS_COMPARED])
+    command = make_command("analysis", f"DATASET={first.run.dataset}", f"RUN={runs}")
+    return f"{text}. {command} compares these alone."
 
 
 def combine(f: Findings) -> str:
@@ -362,7 +367,8 @@ def classes(f: Findings) -> str:
         return ""
     order = pd.Series(f.main.metric.perfect(f.main.best), f.main.best.classes)
     most = order.reindex(scores.index, fill_value=1.0)
-    hardest = scores[scores < most * PERFECT].nsmallest(HARDEST, keep="all")
+    lacking = (scores - most)[scores < most * PERFECT]
+    hardest = lacking.nsmallest(HARDEST, keep="all")
     heading = f.main.metric.class_heading
     score = heading if heading.isupper() else heading.lower()
     texts = []
@@ -371,9 +377,12 @@ def classes(f: Findings) -> str:
     ):
         # a class that is a number has quotes
         named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
-        limit = f", at most {percent(highest)}" if highest < PERFECT else ""
+        limit = f" of {percent(highest)}" if highest < PERFECT else ""
         texts.append(f"{listed(named)} ({percent(value)} %{limit})")
-    text = f"Lowest {score}: {', '.join(texts)}."
+    lowest = f"Lowest {score}"
+    if (most < PERFECT).any():
+        lowest = f"{score.capitalize()} furthest below that of a perfect order"
+    text = f"{lowest}: {', '.join(texts)}."
     if not texts:
         reached = "100 %" if (most == 1).all() else "that of a perfect order"
         text = f"The {score} of every class is {reached}."

@@ -114,10 +114,10 @@ class Features(TransformerMixin, BaseEstimator):
         try:
             cache = cache_of(str(place), Path("data")) if place else None
         except RequestError as error:
-            text = f"cache={str(place)!r}: {error}"
             if not fitted:
-                raise RequestError(f"{text}; fs.extract makes a cache") from None
-            tell_once(f"{text}; features are computed anew")
+                text = f"cache={str(place)!r}: {error}; fs.extract makes a cache"
+                raise RequestError(text) from None
+            tell_once(f"there is no cache {place} here: features are computed anew")
         if cache is None:
             if fitted:
                 return None, *self.source_
@@ -171,7 +171,14 @@ def ids_by_path(cache: Cache) -> dict[str, str]:
 def tell_unfit(
     files: Sequence[str], cache: Cache | None, ids: Mapping[str, str], rate: int
 ) -> None:
-    """Say once that no file is in the cache, or that files have a lower rate."""
+    """Say once what the user may not have meant: a path several times, files that are
+    not in the cache or have a lower rate.
+    """
+    if len({*files}) < len(files):
+        tell_once(
+            "a path is given several times, and means the whole file: give the samples"
+            " of its parts"
+        )
     if cache:
         if files and ids.keys().isdisjoint(files):
             tell_once(
@@ -189,7 +196,7 @@ def tell_unfit(
 
 
 def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
-    """The clip of a path, or of samples (N,)."""
+    """The clip of a path, or of samples (N,), of so many seconds if they are given."""
     if isinstance(given, str | Path):
         return read(given, rate, seconds)
     clip = given if isinstance(given, Clip) else Clip(given, rate)
@@ -197,6 +204,10 @@ def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
         raise RequestError(
             f"Features: a clip of {clip.sample_rate} Hz; expected {rate} Hz"
         )
+    samples = round(seconds * rate) if seconds else len(clip.y)
+    if len(clip.y) != samples:  # as in a cache
+        y = np.pad(clip.y[:samples], (0, max(0, samples - len(clip.y))))
+        clip = Clip(y, rate)
     return clip
 
 

@@ -18,6 +18,7 @@ from featurestack.commandline.errors import (
     NOT_WRITABLE,
     Failed,
     RequestError,
+    as_typed,
     needed,
     quoted,
 )
@@ -66,7 +67,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
     begun = time.perf_counter()
     asked = known or request(options)
     for note in asked.notes:
-        print(note)
+        print(as_typed(note))
     try:
         result = extract(asked, options)
     except OSError as error:
@@ -185,7 +186,7 @@ def print_work(asked: Request, lacking: Missing) -> None:
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
         others = f"; largest files: {named}" if len(sizes) > 1 else ""
         lines.append(f"  {size(sum(sizes.values()))} on disk{others}")
-    print(*lacking.notes, *lines, sep="\n", flush=True)
+    print(as_typed("\n".join([*lacking.notes, *lines])), flush=True)
 
 
 def extraction_summary(

@@ -73,6 +73,8 @@ def test_the_cache_gives_what_is_computed(tmp_path):
     arrays = [fs.read(file, rate, cache.duration).y for file in files]
     computed = fs.Features("mel rms zcr", sample_rate=rate).fit_transform(arrays)
     assert stored.fit_transform(files) == pytest.approx(computed, rel=2e-3, abs=2e-2)
+    short, padded = arrays[0][:999], np.pad(arrays[0][:999], (0, len(arrays[0]) - 999))
+    assert (stored.transform([short]) == stored.transform([padded])).all()
     names = stored.get_feature_names_out()
     assert len(names) == computed.shape[1] and names[0] == "mel 0 mean"
     assert [*stored.set_output(transform="pandas").transform(files)] == [*names]
@@ -104,8 +106,9 @@ def test_files_of_a_lower_rate_are_said_once(tmp_path, capsys):
     file = tmp_path / "a.wav"
     fs.write(fs.tone(440, sample_rate=RATE), file)
     for _ in range(2):
-        fs.Features("rms").fit([file])
+        fs.Features("rms").fit([file, file])
     told = capsys.readouterr().err
+    assert told.count("a path is given several times") == 1
     assert told.count("have 16000 Hz, sample_rate=44100: the upper bands") == 1
 
 

@@ -425,8 +425,7 @@ def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
         for name, test in zip(others, tests.itertuples()):
             verdict = "clearly worse" if test.significant else "no clear difference"
             rows[name]["verdict"] = "not compared" if few else verdict
-            ends = np.clip([test.low, test.high], -1, 1)
-            rows[name] |= zip(DIFFERENCE, (test.mean, *ends))
+            rows[name] |= zip(DIFFERENCE, (test.mean, test.low, test.high))
     ordered = sorted(rows.values(), key=lambda row: (-row["folds"], -row["alone"]))
     return [{k: v for k, v in row.items() if v == v} for row in ordered]  # but NaN
 

@@ -86,7 +86,8 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     maps = [n for n, count in frames.items() if count != 1 and n != "waveform"]
     stored = by_unframed(maps)
     first = [stored[name] for name in COMPARED if name in stored]
-    return first if len(first) >= 2 else [*dict.fromkeys([*first, *maps])][:3]
+    others = [stored[name] for name in map(unframed, maps)]
+    return first if len(first) >= 2 else [*dict.fromkeys([*first, *others])][:3]
 
 
 def complementary(names: Iterable[str]) -> str:

@@ -108,6 +108,7 @@ class Registry(dict[str, Entry]):
 
         def decorate(function: Registered) -> Registered:
             key, home = name or function.__name__, function.__module__
+            made = entry(function)
             if not home.startswith("featurestack."):
                 if key == "<lambda>":
                     raise RequestError(f"a {self.subject} needs a name: write def")
@@ -119,7 +120,7 @@ class Registry(dict[str, Entry]):
                         " name"
                     )
                 self.owners[key] = home
-            self[key] = entry(function)
+            self[key] = made
             own = [file for file, module in LOADED.items() if module == home]
             if not own and not home.startswith("featurestack."):
                 file = getattr(sys.modules.get(home), "__file__", None)

@@ -156,6 +156,7 @@ def gain_tests(
         sums, sizes / len(gains), FAMILY_LEVEL, selected=selected, unit=unit
     )
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
+    columns[["low", "high"]] = columns[["low", "high"]].clip(-1, 1)
     columns["significant"] = columns["p"] < FAMILY_LEVEL
     return columns
 
@@ -185,7 +186,7 @@ def classes_table(fits: SetScores) -> pd.DataFrame:
         gains = fits.gains(measure)
         cells = weights[:, :, None] * gains.to_numpy()[:, None, :]  # (N, K, F)
         tests = fits.tests(cells.reshape(len(cells), -1), None)
-        table = tests[["mean", "low", "high"]].clip(-1, 1)
+        table = tests[["mean", "low", "high"]].copy()
         table.index = pd.MultiIndex.from_product(
             [fits.labels.columns, gains.columns], names=["class", "feature"]
         )

@@ -107,8 +107,8 @@ def predict_files(
     if longer:
         tell(
             f"only the first {duration(model.seconds)} of"
-            f" {counted(len(longer), 'file')} count; HOP=1 predicts windows through"
-            " all of them"
+            f" {counted(len(longer), 'file')} count; HOP={min(1.0, model.window):g}"
+            " predicts windows through all of them"
         )
     return table
 

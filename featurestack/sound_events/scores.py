@@ -501,11 +501,11 @@ def alarms(scores: Mapping[Any, float], seconds: float) -> str:
     and from an hour on how many there are in one.
 
     >>> alarms({"false_alarms": 2, "wrong_names": 1}, 120)
-    '2 false alarms and 1 event under another name in 2 min 00 s'
+    '2 false alarms and 1 detection under another name in 2 min 00 s'
     """
     unit, where = "", f"in {duration(seconds)}"
     if seconds >= 3600:
         unit, where = "_per_hour", "per hour"
-    wrong = counted(round(scores[f"wrong_names{unit}"]), "event")
+    wrong = counted(round(scores[f"wrong_names{unit}"]), "detection")
     false = counted(round(scores[f"false_alarms{unit}"]), "false alarm")
     return f"{false} and {wrong} under another name {where}"

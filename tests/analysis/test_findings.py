@@ -61,9 +61,9 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
         " 54.0 %; mel reaches 44.0 %."
     )
     assert sentences.features(found).startswith(features)
-    assert sentences.features(found).endswith(
-        " DATASET=made RUN='mel+mfcc-linear mel-linear' compares these alone."
-    )
+    sets = "mel+mfcc-linear mel-linear mfcc-linear chroma-linear"
+    command = f" DATASET=made RUN='{sets}' compares these alone."
+    assert sentences.features(found).endswith(command)
     assert "the highest of 5 configurations." in sentences.headline(found)
     accuracy = [own.score.value for own in found.ranked]
     comparison = found.tables["comparison"]["accuracy"]

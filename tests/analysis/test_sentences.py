@@ -16,7 +16,7 @@ ARTEFACTS = {"kind": "artefacts", "severity": "warning", "names": ()}
 ARTEFACTS |= {"accuracy": 0.8, "chance": 0.5}
 UNCLEAR = of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
 FEW = of_sets(mel_rms=0.9, rms=0.5)
-NOT_BETTER = "No configuration is clearly better than chance, 10.0 %"
+NOT_BETTER = "No configuration is clearly better than chance, 10.0 % (p = 0.482)"
 ONE_FOLD = [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr")]
 # runs, advice, what was counted, what follows the interval
 HEADLINES = {

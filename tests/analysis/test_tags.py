@@ -106,7 +106,7 @@ def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
     built = build(AnalysisOptions(**places, paper=True))
     page = built.page.read_text(encoding="utf-8")
     assert "where a perfect order gets 98.1 %" in built.headline
-    assert "dog (89.5\N{NO-BREAK SPACE}%, at most 97.6)." in page
+    assert "dog (89.5\N{NO-BREAK SPACE}% of 97.6" in page
     assert "Errors by class" in page
     assert "Average precision by class" in page
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]

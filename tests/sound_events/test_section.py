@@ -36,7 +36,7 @@ def test_the_report_ranks_runs_by_the_f1_of_events(report):
     assert {"found", "false_alarms", "onset_ms"} <= {*comparison}
     assert re.search(
         r" finds [\d.]+ % of \d+ events in 8 recordings, with \d+ false alarms? and \d+"
-        r" events? under another name in 56 s; event F1 [\d.]+ % \(95 % interval ",
+        r" detections? under another name in 56 s; event F1 [\d.]+ % \(95 % interval ",
         built.headline,
     )
     assert "overlap for at least half" in built.leads["What is event F1?"]
@@ -60,7 +60,7 @@ def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
     kinds = errors["kind"].value_counts()
     assert kinds.get("false alarm", 0) == events.loc["all classes", "false_alarms"]
     page = " ".join((folder / "index.html").read_text(encoding="utf-8").split())
-    assert 'id="events"' in page and "events under another name in 56 s" in page
+    assert 'id="events"' in page and "detections under another name in 56 s" in page
     assert "False alarms</button>" in page and "an hour</button>" not in page
     assert 'id="classes"' not in page and 'id="tag_errors"' not in page
 

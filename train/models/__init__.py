@@ -304,7 +304,7 @@ def choose_model(
     if task and model.kind.answers != task.answers:
         raise RequestError(
             f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
-            f" needs another model: leave MODEL out, which gives {task.model}"
+            f" needs another model, {task.model} by default"
         )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
     if wrong:
