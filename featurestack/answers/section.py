@@ -233,10 +233,10 @@ def surer(
                 make_command("network", "NETWORK=yamnet"),
             ),
         }
-        for subject, command in map(ways.__getitem__, absent):
-            texts += [f"A pretrained network for {subject}:", f"  {command}"]
         if here:
             texts.append(f"Pretrained networks that are here: {listed(here)}.")
+        for subject, command in map(ways.__getitem__, absent):
+            texts += [f"A pretrained network for {subject}:", f"  {command}"]
         channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
         how = f"add {channels} to FEATURES and " if given else ""
         texts.append(f"Then {how}repeat this answer.")

@@ -148,12 +148,18 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             " so no class is both trained and tested: give a column or a pattern that"
             " differs between source recordings"
         )
+    notes = []
+    by_plain = {name.strip().casefold(): name for name in table["group"]}
+    for name in table["group"].unique():
+        other = by_plain[name.strip().casefold()]
+        if other != name:
+            notes.append(f"GROUP={group}: {name!r} and {other!r} are two groups")
     fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
     if not alone.any():
-        return table, []
+        return table, notes
     others = f"the others, such as {table['clip_id'][alone].iloc[0]}"
     note = f"GROUP={group} fits {fitting}; {others}, are groups of their own"
-    return table, [note]
+    return table, [*notes, note]
 
 
 def draw_folds(

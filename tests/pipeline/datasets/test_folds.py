@@ -106,6 +106,10 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
     table = dataset(listed, tmp_path, group="part").table
     assert table["group"].tolist() == ["0", "0", "0", "1"]
     assert sorted(table["fold"].unique()) == [1, 2]  # no more folds than recordings
+    text = text.replace("dog,0", "dog,Oak").replace("rain,0", "rain,oak")
+    listed = csv(tmp_path / "mine" / "trees.csv", text)
+    notes = dataset(listed, tmp_path, group="part").notes
+    assert "GROUP=part: 'Oak' and 'oak' are two groups" in notes
 
 
 @pytest.mark.parametrize(
