@@ -7,6 +7,7 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any, Self
 
+import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -30,6 +31,7 @@ from featurestack.pipeline.features import FEATURES
 
 Clips = Sequence[Any] | NDArray[np.generic]
 Names = dict[Channel, str]
+Audio = tuple[int, float | None, int]  # sample rate, seconds, channel
 
 
 class Features(TransformerMixin, BaseEstimator):
@@ -97,7 +99,18 @@ class Features(TransformerMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         cache = self.cache
         place = cache.folder.absolute() if isinstance(cache, Cache) else cache
-        return {**super().__getstate__(), "cache": place}
+        known = [FEATURES.find(channel.name) for channel in self._channels]
+        own = cloudpickle.dumps(
+            [feature for feature in known if feature and feature.code]
+        )
+        return {**super().__getstate__(), "cache": place, "own": own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # features of one's own, in another process
+        for feature in cloudpickle.loads(state.pop("own")):
+            if not FEATURES.knows(feature.name):
+                FEATURES[feature.name] = feature
+        super().__setstate__(state)
 
     @property
     def _channels(self) -> list[Channel]:
@@ -105,8 +118,8 @@ class Features(TransformerMixin, BaseEstimator):
         text = given if isinstance(given, str) else " ".join(given)
         return [*chain(*parse_list(text, list(FEATURES.complete())))]
 
-    def _source(self, *, fitted: bool) -> tuple[Cache | None, int, float | None, Names]:
-        """The cache, sample rate, duration, and the name by which each feature is
+    def _source(self, *, fitted: bool) -> tuple[Cache | None, Audio, Names]:
+        """The cache, what is taken of a file, and the name by which each feature is
         computed; without a cache those of the fit.
         """
         place = argument("fs.Features", "cache", self.cache, "Path | None")
@@ -121,12 +134,12 @@ class Features(TransformerMixin, BaseEstimator):
         if cache is None:
             if fitted:
                 return None, *self.source_
-            return None, checked_rate(self.sample_rate), None, {}
+            return None, (checked_rate(self.sample_rate), None, 0), {}
         names = {}
         for channel in filter(cache.__contains__, self._channels):
             stored = parse_channel(cache[channel].stored)  # such as mel@frame=46
             names[channel] = str(replace(stored, rows=channel.rows))
-        return cache, cache.sample_rate, cache.duration, names
+        return cache, (cache.sample_rate, cache.duration, cache.audio_channel), names
 
     def _vectors(self, clips: Clips) -> Iterator[dict[str, float]]:
         """Name -> number of each clip."""
@@ -138,10 +151,10 @@ class Features(TransformerMixin, BaseEstimator):
                 f" {type(clips).__name__}"
             )
         fitted = hasattr(self, "source_")
-        cache, rate, seconds, names = self._source(fitted=fitted)
+        cache, taken, names = self._source(fitted=fitted)
         ids = ids_by_path(cache) if cache else {}
         paths = [real(given) for given in clips]
-        tell_unfit([*filter(None, paths)], cache, ids, rate)
+        tell_unfit([*filter(None, paths)], cache, ids, taken[0])
         for given, path in zip(clips, paths, strict=True):
             clip = None
             vector: dict[str, float] = {}
@@ -150,7 +163,7 @@ class Features(TransformerMixin, BaseEstimator):
                     values = cache.read(channel, [ids[path]])[0]
                     unit = cache[channel].frame_unit
                 else:
-                    clip = clip or clip_of(given, rate, seconds)
+                    clip = clip or clip_of(given, *taken)
                     computed = compute(clip, names.get(channel, str(channel)))
                     values, unit = computed.values, computed.frame_unit
                 vector |= described(channel, values, unit)
@@ -195,10 +208,10 @@ def tell_unfit(
         )
 
 
-def clip_of(given: Any, rate: int, seconds: float | None) -> Clip:
+def clip_of(given: Any, rate: int, seconds: float | None, channel: int) -> Clip:
     """The clip of a path, or of samples (N,), of so many seconds if they are given."""
     if isinstance(given, str | Path):
-        return read(given, rate, seconds)
+        return read(given, rate, seconds, channel)
     clip = given if isinstance(given, Clip) else Clip(given, rate)
     if clip.sample_rate != rate:
         raise RequestError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -16,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import featurestack as fs
 from tests.golden.sounds import RATE, easy_clips
+from tests.processes import python
 from tests.refusal import refused
 
 COLUMNS = "a clip is a path or its samples, of any length: there are no columns"
@@ -100,6 +102,33 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     assert computed == pytest.approx(numbers, rel=2e-3)
     assert (of_cache.set_params(cache=None).transform(files) == computed).all()
     assert fs.Features("rms").fit_transform(files) != pytest.approx(numbers, rel=2e-3)
+
+
+def test_a_new_file_is_read_as_the_cache_reads_its_own(tmp_path):
+    sound = fs.tone(440, sample_rate=RATE).y
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        file = tmp_path / "own" / name / "1.wav"
+        soundfile.write(file, np.stack([sound, 0 * sound], axis=1), RATE)
+    given = {"data": tmp_path / "data", "channel": 2, "quiet": True, "jobs": 1}
+    cache = fs.extract("rms", tmp_path / "own", **given)
+    copy = tmp_path / "copy.wav"
+    shutil.copy(file, copy)
+    assert (fs.Features("rms", cache=cache).fit_transform([file, copy]) == 0).all()
+
+
+def test_a_pickled_pipeline_takes_features_of_ones_own_along(tmp_path):
+    script = (
+        "import pickle; import featurestack as fs; import numpy as np\n"
+        "@fs.feature('', frames=None)\n"
+        "def loudest(clip): return np.abs(clip.y).max().reshape(1, 1)\n"
+        "pickle.dump(fs.Features('loudest'), open('own.pickle', 'wb'))\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    python("script.py", cwd=tmp_path)
+    code = "import pickle; f = pickle.load(open('own.pickle', 'rb'))"
+    shown = python("-c", f"{code}; print(f.transform([[0.5, -0.75]]))", cwd=tmp_path)
+    assert shown.stdout == "[[0.75]]\n"
 
 
 def test_files_of_a_lower_rate_are_said_once(tmp_path, capsys):
