@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from featurestack.commandline import DEFINING
 from featurestack.commandline.terminal import tell_once
 
 # the compiled modules are kept: hundreds of processes would compile them again
@@ -42,6 +43,15 @@ def pytest_configure(config):
     """
     if not config.getoption("numprocesses", None):
         config.pluginmanager.import_plugin("tests.fixtures")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_files():
+    """Runs, which modules share, record no files of another module's own code."""
+    before = dict(DEFINING)
+    yield
+    DEFINING.clear()
+    DEFINING.update(before)
 
 
 @pytest.fixture(scope="session")
