@@ -201,8 +201,8 @@ def surer(
     grouped: bool = False,
 ) -> str:
     """Ways to make the answer surer, in lines: sentences, and indented commands;
-    `words` are the command's. No network betters a score that is `perfect`, and a next
-    command that is `grouped` is not proposed twice.
+    `words` are the command's. No network betters a score that is `perfect`; if it is
+    `grouped`, another command proposes GROUP= already.
     """
     stored = [name for name in candidates if name in cache.features]
     clips = originals(cache.clips[cache.readable(stored)])

@@ -25,7 +25,6 @@ from featurestack.commandline.errors import (
     ALIKE,
     RequestError,
     closest,
-    in_python,
     nearest,
     quoted,
 )
@@ -48,11 +47,6 @@ THREADS = {"least": 1, "most": 1024}
 
 Auto = Literal["auto"]  # a default that is decided by the case
 T = TypeVar("T", bound="Options")
-
-
-def spelt(name: str) -> str:
-    """An option's name as the user types it: SEED in a shell, seed in Python."""
-    return name if in_python.get(False) else name.upper()
 
 
 def option(
@@ -142,7 +136,7 @@ class Options:
                         expected = f"at most {most:.12g}"
                         # somebody meant percent of a share
                         if most <= 1 and least <= value / 100 <= most:
-                            share = f"{spelt(name)}={value / 100:g}"
+                            share = f"{name.upper()}={value / 100:g}"
                             expected += f"; {value:g} % is {share}"
                     else:
                         expected = "a number"
@@ -154,7 +148,7 @@ class Options:
                         many = ONE_ALONE if " " in str(value) else ""
                         expected = f"one of {', '.join(filter(None, choices))}{many}"
                 if expected:
-                    typed = f"{spelt(name)}={written(value)}"
+                    typed = f"{name.upper()}={written(value)}"
                     raise RequestError(f"{typed}: expected {expected}")
 
     @classmethod
@@ -163,12 +157,12 @@ class Options:
         known = fields(cls)
         for name in given:
             if name not in known:
-                every = map(spelt, known)
-                raise RequestError(nearest("variable", spelt(name), every))
+                every = map(str.upper, known)
+                raise RequestError(nearest("variable", name.upper(), every))
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
                 raise RequestError(
-                    f"{spelt(name)} is not given: {field.metadata['meaning']}"
+                    f"{name.upper()}= is not given: {field.metadata['meaning']}"
                 )
         for name, text in given.items():
             # an empty switch is off, an empty default may be given; an empty path would
@@ -178,7 +172,7 @@ class Options:
             blank = isinstance(text, str) and not text.strip()
             if blank and (is_place or not allowed):
                 raise RequestError(
-                    f"{spelt(name)}= is empty, as an unset variable of the shell is:"
+                    f"{name.upper()}= is empty, as an unset variable of the shell is:"
                     " give a value, or leave it out"
                 )
         values = {
@@ -217,7 +211,9 @@ def value_of(
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
         expected = f"auto or {expected}" if "auto" in others else expected
         many = ONE_ALONE if " " in text else ""
-        raise RequestError(f"{spelt(name)}={text}: expected {expected}{many}") from None
+        raise RequestError(
+            f"{name.upper()}={text}: expected {expected}{many}"
+        ) from None
 
 
 class DataOptions(Options):

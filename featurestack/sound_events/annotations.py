@@ -211,8 +211,8 @@ def read_events(
             rows, unchecked, message = Rows(parts[0])  # any other file of the folder
         if message:
             lacking.append(message)
-            without = f"tables without {quoted(f'COLUMN={options.column}')}, read by"
-            noted[f"{without} their known column"][name] = None
+            column = quoted(f"COLUMN={options.column}")
+            noted[f"tables without {column}; their usual column is used"][name] = None
         if unchecked:
             noted[UNCHECKED + ", left out" * tables.is_dir()][name] = None
             if tables.is_dir():
@@ -264,7 +264,7 @@ def remarks(noted: Noted) -> tuple[str, ...]:
         if of
     ]
     if f"{UNCHECKED}, left out" in noted:
-        texts.append(f"write yes into the column {CHECKED} of tables that are right")
+        texts.append(f"write yes in the column {CHECKED} of tables that are correct")
     return tuple(texts)
 
 
@@ -279,7 +279,7 @@ def refuse_tables(
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
             f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them;"
-            f" write yes into the column {CHECKED} of those that are right"
+            f" write yes in the column {CHECKED} of those that are correct"
         )
     first = next(iter(paths))
     wanted = next(iter(noted[ABSENT]), "no recording")

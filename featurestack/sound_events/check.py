@@ -402,7 +402,7 @@ def training_command(words: list[str]) -> str:
 
 
 def other_answers(checks: pd.DataFrame, file: Path) -> str:
-    """What the user does with the rows that lack an answer."""
+    """What to do about the rows without an answer."""
     left = f"answer the other {checks['correct'].isna().sum():,}"
     if file.name == TABLE:  # the page does not know answers by hand
         return f"{left} in {file}, then type the same command"

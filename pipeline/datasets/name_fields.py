@@ -17,7 +17,6 @@ from shlex import quote
 
 import pandas as pd
 
-from featurestack.commandline.options import spelt
 from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
@@ -98,7 +97,7 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     if len(present) < 2:
         return present[0] if present else None
     examples = " or ".join(f"{field.where} ({field.examples})" for field in present)
-    groups = " or ".join(f"{spelt('group')}={quote(field.group)}" for field in present)
+    groups = " or ".join(f"GROUP={quote(field.group)}" for field in present)
     sentence = f"{examples}: which is the speaker, site or device? {groups}"
     return replace(present[0], sentence=sentence)
 
@@ -113,7 +112,7 @@ def recordings(table: pd.DataFrame) -> NameField | None:
     if propose_group(table) != LETTERED or takes.duplicated().mean() > REPEATED:
         return None
     takes_of = counted(groups.nunique(), "source recording")
-    group = f"{spelt('group')}={quote(LETTERED)}"
+    group = f"GROUP={quote(LETTERED)}"
     sentence = f"the names have takes of {takes_of}? {group}"
     values = pd.Series(groups.to_numpy(), table["clip_id"])
     return NameField("source recording", LETTERED, values, sentence)
@@ -186,7 +185,7 @@ def _field(
     field = NameField(where, group, values.set_axis(table["clip_id"]))
     sentence = (
         f"{where} has {counted(len(names), 'value')}, {occur} ({field.examples}):"
-        f" speakers, sites, devices? {spelt('group')}={quote(group)}"
+        f" speakers, sites, devices? GROUP={quote(group)}"
     )
     return replace(field, sentence=sentence)
 

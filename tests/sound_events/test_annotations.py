@@ -128,7 +128,7 @@ def test_tables_without_the_named_column_are_read_by_their_known_one(tmp_path):
     read = read_events(tmp_path, recordings, LabelOptions(column="caller"))
     assert read.events["label"].tolist() == ["dog", "cat"]
     assert read.events["column"].tolist() == ["caller", "label"]
-    without = "tables without COLUMN=caller, read by their known column: 1, the first"
+    without = "tables without COLUMN=caller; their usual column is used: 1, the first"
     assert read.notes == (f"{without} noon.csv",)
     with refused("dawn.csv, line 1: COLUMN=caler: .*did you mean 'caller'"):
         read_events(tmp_path, recordings, LabelOptions(column="caler"))

@@ -165,7 +165,7 @@ def test_detections_of_the_program_are_no_annotations(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "as predict wrote them, left out: 1, the first detections.csv" in out
     assert "left out, no table" not in out  # its table is said to be unchecked
-    assert "write yes into the column Checked of tables that are right" in out
+    assert "write yes in the column Checked of tables that are correct" in out
     make_events(options(tmp_path, tables=tmp_path / "audio", empty=True, name="e"))
     # r1.wav is not taken as free of events
     assert capsys.readouterr().out.startswith("1 recording, ")

@@ -95,7 +95,7 @@ def test_tables_as_predict_wrote_them_are_no_annotations_wherever_they_lie(tmp_p
     (tmp_path / "out" / "detections.csv").rename(tables / "all.csv")
     first, second = sorted(tables.glob("*.txt"))
     saved_by_raven(first)
-    with refused("no table of annotations: .* write yes into the column Checked"):
+    with refused("no table of annotations: .* write yes in the column Checked"):
         events_of(tables)
     notes = read_events(second, {"b.wav": 10.0}).notes
     assert f"tables as predict wrote them: 1, the first {second.name}" in notes
