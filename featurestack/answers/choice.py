@@ -36,7 +36,7 @@ from featurestack.answers import DIFFERENCE, AnswerOptions
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.next_step import complementary
 from featurestack.commandline.options import part_of
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, plural
 from featurestack.commandline.terminal import progress, silenced, tell
 from featurestack.feature_importance.fits import RIDGE, Fits, Part, fits_of
 from featurestack.feature_importance.importance import gain_tests
@@ -456,7 +456,8 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
     found |= zip(DIFFERENCE, (test.mean, test.low, test.high))
     few = len(np.unique(groups)) < FEWEST_RECORDINGS
     verdict = "a clear difference" if test.significant else "no clear difference"
-    found["verdict"] = "too few recordings for a verdict" if few else verdict
+    units = plural(plan.cache.groups or "recording")
+    found["verdict"] = f"too few {units} for a verdict" if few else verdict
     return {key: value for key, value in found.items() if value == value}  # but NaN
 
 

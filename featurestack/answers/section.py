@@ -20,7 +20,7 @@ from featurestack.answers import (
 )
 from featurestack.commandline.errors import install_command, make_command
 from featurestack.commandline.next_step import without
-from featurestack.commandline.quantities import counted, listed, percent, points
+from featurestack.commandline.quantities import counted, listed, percent, plural, points
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
@@ -69,7 +69,7 @@ def answer(page: Page) -> Section | None:
     # of equal scores the one that the others were compared with
     order = ["alone", "difference"]
     ranked = features.sort_values(order, ascending=False, na_position="first")
-    leads[SINGLE] = singles(ranked, page.found.score)
+    leads[SINGLE] = singles(ranked, page.found.score, page.found.group)
     if config.together:
         leads[TOGETHER] = alone_or_together(config, page.found.score)
     folds = run.config.folds
@@ -137,9 +137,9 @@ def chosen(config: Choice) -> str:
     return ", ".join(texts)
 
 
-def singles(features: pd.DataFrame, metric: str) -> str:
+def singles(features: pd.DataFrame, metric: str, group: str) -> str:
     """The single features with the highest scores, the highest first, and whether they
-    differ.
+    differ between groups, called so.
     """
     best, *others = features.itertuples()
     texts = [f"{row.feature} {percent(row.alone)} %" for row in [best, *others][:NAMED]]
@@ -148,7 +148,8 @@ def singles(features: pd.DataFrame, metric: str) -> str:
         return sentence
     second = others[0]
     if second.verdict == "not compared":
-        return f"{sentence} There are too few recordings to test whether they differ."
+        few = f"There are too few {plural(group)} to test whether they differ."
+        return f"{sentence} {few}"
     difference = f"{points(second.difference)} points"
     if second.difference_low == second.difference_low:  # not NaN
         low, high = points(second.difference_low), points(second.difference_high)
