@@ -124,7 +124,7 @@ def job_of(
     names = sorted(run.name for run in runs)
     for name, following in pairwise(names):
         if name == following:
-            raise RequestError(f"RUN names two folders called {name}: rename one")
+            raise RequestError(f"RUN= names two folders called {name}: rename one")
     folder = options.reports / dataset
     if options.run:
         first, *rest = names

@@ -68,5 +68,5 @@ def refuse_users_folder(folder: Path) -> None:
     if {*folder.iterdir()} - ours:
         raise RequestError(
             f"{folder} holds files of yours, and a report is not written among them:"
-            " give another REPORTS"
+            " give another REPORTS="
         )

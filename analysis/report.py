@@ -28,6 +28,7 @@ from featurestack.analysis.sentences import (
     printed,
     tables_of_predictions,
 )
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_check
@@ -38,7 +39,8 @@ from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 PAGE = "index.html"
-SUMMARY = ".report.json"  # digests of a report's figures, and its row of the list
+# digests of a report's figures, its row of the list, and the folder of its runs
+SUMMARY = ".report.json"
 SHOWN_ROWS = 12  # rows of the comparison in a notebook
 LISTED = ".reports.json"  # the record of the list of reports
 COMPARISON = "tables/comparison.csv"
@@ -95,9 +97,17 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def build_report(job: ReportJob) -> Built:
     """Make the report of one dataset."""
     options = job.options
-    figures = read_summary(job.folder).get("figures", {})
+    kept = read_summary(job.folder)
+    figures = kept.get("figures", {})
+    place = os.path.relpath(options.runs, job.folder)  # also of folders that were moved
+    if not job.runs and kept.get("runs", place) != place:
+        raise RequestError(
+            f"RUNS={options.runs} has no run of {job.dataset}, and {job.folder} has a"
+            f" report of those in {os.path.relpath(job.folder / kept['runs'])}: give"
+            " that folder, or another REPORTS="
+        )
     own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
-    own.require(PAGE, "REPORTS or NAME")
+    own.require(PAGE, "REPORTS= or NAME=")
     cache, features, damage = readable_cache(job.cache)
     # findings of `check`; None if it has not examined these clips
     checked = read_check(cache.folder, cache.clips) if cache else None
@@ -139,7 +149,8 @@ def build_report(job: ReportJob) -> Built:
         if score.bounded:
             row |= {"accuracy_low": score.low, "accuracy_high": score.high}
         row |= {"clips": len(found.best.run.clip_ids), "score": found.score}
-    own.write({SUMMARY: json.dumps({"figures": digests, "listed": row})})
+    kept = {"figures": digests, "listed": row} | ({"runs": place} if job.runs else {})
+    own.write({SUMMARY: json.dumps(kept)})
     if not writer.for_print:  # a plain report leaves those files as they are
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
         if "latex/main.tex" in own.hashes and own.hashes.get(COMPARISON) != compared:

@@ -191,7 +191,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     if len(twice):
         raise RequestError(
             f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no"
-            " score can be trusted: train this run again under another TAG"
+            " score can be trusted: train this run again under another TAG="
         )
     history = pd.concat(curves, ignore_index=True).assign(seed=config.seed)
     return run_of(folder, clips, history)

@@ -59,7 +59,7 @@ def claim_names(folder: Path, *names: str) -> None:
     def is_ours(file: Path) -> bool:
         return bool(hdf5.is_ours(file if file.suffix == ".h5" else folder / INDEX))
 
-    remedy = "move it, or give another NAME or DATA"
+    remedy = "move it, or give another NAME= or DATA="
     OwnFiles(folder).claim(names, remedy, is_ours)
     for name in names:
         file = folder / name

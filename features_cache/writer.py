@@ -253,7 +253,7 @@ def cache_writer(
             if needed and needed + RESERVE > free:
                 raise RequestError(
                     f"the features need {size(needed + RESERVE)} in {wanted.folder},"
-                    f" where {size(free)} are free; fewer FEATURES need less, DATA="
+                    f" where {size(free)} are free; fewer FEATURES= need less, DATA="
                     " names another disk"
                 )
             describe(lacking)

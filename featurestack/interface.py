@@ -323,7 +323,7 @@ def show_command(options: ShowOptions) -> int:
 
     path = options.reports / "show" / f"{options.audio.stem}.png"
     own = OwnFiles(path.parent, ".show.json")
-    own.require(path.name, "REPORTS")
+    own.require(path.name, "REPORTS=")
     try:
         rate = options.sample_rate or audio.file_info(options.audio).sample_rate
         clip = read(options.audio, rate, channel=options.channel)

@@ -150,7 +150,7 @@ def export_run(options: ExportOptions) -> Path:
     file = options.out or Path(f"{run.name}.onnx")
     if file.suffix != ".onnx":
         raise RequestError(f"OUT={file}: expected a name that ends in .onnx")
-    own = own_file(file, RECORD, "OUT")
+    own = own_file(file, RECORD, "OUT=")
     model = RunModel(*bundle_of_run(run))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))

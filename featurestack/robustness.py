@@ -75,7 +75,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
             " and takes runs of one label"
         )
     own = OwnFiles(run.path)
-    own.require(FILE, "RUN")
+    own.require(FILE, "RUN=")
     changes = read_stress(run)
     lacking = [name for name in CHANGES if name not in changes]
     if not writes_mp3() and MP3 in lacking:

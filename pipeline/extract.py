@@ -248,7 +248,7 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
     """A Dask cluster, processes of this machine, or this process."""
     if options.scheduler:
-        with needed("scale", "SCHEDULER"):
+        with needed("scale", "SCHEDULER="):
             from featurestack.cluster import connected
         return connected(options.scheduler)
     jobs = options.jobs or cpu_count()

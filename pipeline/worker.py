@@ -26,7 +26,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from featurestack.commandline import HOME
-from featurestack.commandline.errors import Failed, RequestError, reason_of
+from featurestack.commandline.errors import Caller, Failed, RequestError, reason_of
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Claim
@@ -338,6 +338,7 @@ def _script_hidden() -> Iterator[None]:
 def _serve(pipe: Connection) -> None:
     """Take batches, compute them and answer, until the parent closes the pipe."""
     files.become_child()
+    Caller.in_python = False  # the parent spells what it shows
     tell_warnings()
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables

@@ -17,6 +17,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.commands import options_from
+from featurestack.commandline.errors import Caller
 from featurestack.features_cache import external
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
@@ -39,6 +40,12 @@ from tests.train.little import (
     fill_with_tags,
     little_options,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def caller(request):
+    """Messages are those of commands, but where a module says IN_PYTHON."""
+    Caller.in_python = getattr(request.module, "IN_PYTHON", False)
 
 
 @pytest.fixture(scope="session")

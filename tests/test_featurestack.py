@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 import featurestack as fs
-from featurestack.commandline.errors import as_typed, in_python, make_command, program
+from featurestack.commandline.errors import Caller, as_typed, make_command, program
 from featurestack.commandline.options import fields, texts
 from featurestack.commandline.words import COMMANDS, options_of
 from featurestack.features_cache import external
@@ -24,6 +24,8 @@ from tests.golden.commands import ROOT
 from tests.processes import forked, python
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, write_dataset
+
+IN_PYTHON = True
 
 
 def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
@@ -98,17 +100,14 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
         fs.fit(dataset="synth", epoch=3)
 
 
-def test_messages_of_functions_have_keywords_and_commands_have_variables():
+def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeypatch):
     command = f"{program()} predict AUDIO='a b' RUN=last"
     text = f"DURATION=2 keeps them, or {command}"
+    assert as_typed(text) == f"duration=2 keeps them, or {command}"
+    call = make_command("check", "DATASET=a b", "SAMPLE_RATE=8000")
+    assert call == "fs.check(dataset='a b', sample_rate=8000)"
+    monkeypatch.setattr(Caller, "in_python", False)
     assert as_typed(text) == text
-    before = in_python.set(True)
-    try:
-        assert as_typed(text) == f"duration=2 keeps them, or {command}"
-        call = make_command("check", "DATASET=a b", "SAMPLE_RATE=8000")
-        assert call == "fs.check(dataset='a b', sample_rate=8000)"
-    finally:
-        in_python.reset(before)
 
 
 SCRIPT = """
@@ -249,6 +248,27 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         ),
         (lambda *_: fs.write(fs.tone(440), 5), "path is a int, 5; expected a path"),
         (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
+        (
+            lambda cache, run: fs.Model(run, reject=3),
+            "reject=3: expected at most 1; 3 % is reject=0.03",
+        ),
+        (
+            lambda *_: fs.Model("last", "nowhere"),
+            r"run=last: no run folder in nowhere: train one first \(fs.fit\)",
+        ),
+        (lambda cache, run: run.history(9), "rms.zcr-linear has no fold 9; its are"),
+        (
+            lambda *_: fs.Features("rmss").fit([fs.tone(9).y]),
+            "'rmss'; did you mean 'rms'",
+        ),
+        (
+            lambda cache, run: cache.read("mel", ["a"]),
+            "lacks mel, it has rms, zcr: run fs.extract",
+        ),
+        (
+            lambda cache, run: fs.bundle(run, out=run.path / "run.json"),
+            "not written by this command.* or give another out=$",
+        ),
         (lambda cache, run: fs.Model([run]), "fs.Model: run is a list, .* a run as"),
         (
             lambda *_: fs.alter(fs.tone(440), "pitch(semitone=2)"),
@@ -273,8 +293,9 @@ def test_functions_take_what_another_returned(trained, tmp_path):
 def test_an_argument_of_another_kind_is_named_with_what_is_expected(
     trained, call, sentence
 ):
-    with refused(sentence):
+    with refused(sentence) as raised:
         call(*trained)
+    assert not re.search(r"[A-Z]{3,}=|(make|featurestack) [a-z]", str(raised.value))
 
 
 def test_clips_says_once_what_may_be_source_recordings(tmp_path, capsys):

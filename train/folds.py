@@ -176,7 +176,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 raise Failed(
                     f"fold {fold}: out of memory on {device}: BATCH={batch},"
                     f" GRID={rows}x{frames}; try BATCH={max(2, batch // 2)}, or a"
-                    " smaller GRID or MODEL"
+                    " smaller GRID= or MODEL="
                 ) from error
 
 

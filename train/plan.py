@@ -247,7 +247,7 @@ def settle(
         takes = f"VAL={asked.val} only takes training clips from MODEL={model.name}"
         told.append(f"{takes}, which chooses nothing by validation")
     if asked.val == "none" and asked.select != RunOptions.select:
-        told.append("SELECT is ignored without VAL")
+        told.append("SELECT= is ignored without VAL=")
         ignored.append("select")
     elif asked.select not in task.metric.history_columns:
         raise RequestError(

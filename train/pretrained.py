@@ -119,7 +119,7 @@ def fill(
         empty = (layer for layer in layers_around(key) if layer not in kept)
         names.add(next(empty, key))
     tell_once(
-        f"WEIGHTS: {source} fills all layers but {', '.join(sorted(names))}, which"
+        f"WEIGHTS={source} fills all layers but {', '.join(sorted(names))}, which"
         " begin anew"
     )
     return set(chosen)

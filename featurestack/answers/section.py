@@ -239,6 +239,6 @@ def surer(
         for subject, command in map(ways.__getitem__, absent):
             texts += [f"A pretrained network for {subject}:", f"  {command}"]
         channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
-        how = f"add {channels} to FEATURES and " if given else ""
+        how = f"add {channels} to FEATURES= and " if given else ""
         texts.append(f"Then {how}repeat this answer.")
     return "\n".join(texts)

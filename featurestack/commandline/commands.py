@@ -25,11 +25,10 @@ from featurestack.commandline.errors import (
     FUNCTIONS,
     NOT_WRITABLE,
     SYSTEM_FAILED,
+    Caller,
     Error,
     Failed,
     RequestError,
-    as_typed,
-    in_python,
     nearest,
     reason_of,
     shortened,
@@ -74,6 +73,7 @@ def main(function: Callable[[Any], object] | None = None) -> NoReturn:
     a file of a clone has; exit: 0 done, 1 failed, 2 refused, 130 after Ctrl-C.
     """
     words = sys.argv[1:]
+    Caller.in_python = False
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
@@ -147,7 +147,6 @@ def run(
             " count only on the command line"
         )
     default = str(known["dataset"].default) if "dataset" in unset else ""
-    before = in_python.set(False)
     try:
         result = function(options.build(values))
         return result if isinstance(result, int) else 0
@@ -157,8 +156,6 @@ def run(
                 f"{error} (DATASET= was not given, so {default})"
             ) from error
         raise
-    finally:
-        in_python.reset(before)
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -279,20 +276,15 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                 taken = argument(f"fs.{function.__name__}", name, value, kind)
                 bound.arguments[name] = taken
         current_folder()
-        before = in_python.set(in_python.get(True))  # a command's stays
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
                 return function(*bound.args, **bound.kwargs)
-        except (Error, OSError, MemoryError, Warning) as error:
-            if isinstance(error, Error):
-                error.args = (as_typed(str(error)), *error.args[1:])
+        except (Error, OSError, MemoryError, Warning):
             raise
         except Exception as error:  # nobody foresaw it
             writes = function.__name__ in FUNCTIONS.values()
             text = unforeseen(error) + (f". {WHOLE}" if writes else "")
             raise Failed(text) from error
-        finally:
-            in_python.reset(before)
 
     return call
 

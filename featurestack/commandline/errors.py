@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from sysconfig import get_path
@@ -24,9 +23,6 @@ LISTED_NAMES = 60  # a longer list hides the start of the message
 # files of Python and of installed libraries, which are not the user's
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
-# Whether the caller is a Python program: messages have calls in place of commands and
-# keywords in place of variables. Not set outside commands and functions.
-in_python: ContextVar[bool] = ContextVar("in_python")
 # commands that are functions of `featurestack` with the same options
 NAMESAKES = "answer bundle check curve events export importance stress verify"
 FUNCTIONS = {word: word for word in NAMESAKES.split()}
@@ -56,8 +52,19 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 )
 
 
+class Caller:
+    """Who reads this process's messages: a Python program, for which they have calls in
+    place of commands and keywords in place of variables, unless `main` says otherwise.
+    """
+
+    in_python = True
+
+
 class Error(Exception):
     """An error of this project, with one sentence for the user."""
+
+    def __str__(self) -> str:
+        return as_typed(super().__str__())
 
 
 class RequestError(Error):
@@ -154,7 +161,7 @@ def make_command(word: str, *given: str) -> str:
     >>> make_command("bundle", "RUN=last")
     'make bundle RUN=last'
     """
-    if in_python.get(False) and word in FUNCTIONS:
+    if Caller.in_python and word in FUNCTIONS:
         pairs = [own.partition("=") for own in given]
         keywords = [
             f"{name.lower()}={value if value.isdecimal() else repr(value)}"
@@ -168,7 +175,7 @@ def as_typed(text: str) -> str:
     """A message with its variables as keywords if the caller is a Python program, but
     for those of a command: EPOCHS=3 is epochs=3.
     """
-    if not in_python.get(False):
+    if not Caller.in_python:
         return text
     shell = rf"{program()} [a-z]+(?: [A-Z_]+=(?:'[^']*'|[^\s;,]+))*"
     return re.sub(

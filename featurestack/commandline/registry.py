@@ -27,9 +27,9 @@ from typing import Any, TypeVar
 
 from featurestack.commandline import DEFINING, LOADED
 from featurestack.commandline.errors import (
+    Caller,
     Error,
     RequestError,
-    in_python,
     nearest,
     quoted,
     reason_of,
@@ -97,7 +97,7 @@ class Registry(dict[str, Entry]):
             return known
         usual = [entry for entry in self if entry not in self.special]
         message = nearest(self.subject, name, usual, self.special)
-        if self.extensible and not in_python.get(False):
+        if self.extensible and not Caller.in_python:
             message += "; LOAD=FILE.py adds your own"
         raise RequestError(message)
 

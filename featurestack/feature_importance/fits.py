@@ -144,7 +144,7 @@ class Fits:
             arrays: dict[str, Any] = kept
             np.savez(content, **arrays)
             own = OwnFiles(file.parent)
-            own.claim([file.name], "move it, or give another RUNS")
+            own.claim([file.name], "move it, or give another RUNS=")
             replace_file(file, content.getvalue(), durable=False, parents=True)
         return [kept[key] for key in keys]
 

@@ -246,7 +246,7 @@ def measure_importance(options: FitOptions) -> Importance:
     features, fits = read_features(options, least=2)
     plan = fits.plan
     own = OwnFiles(plan.path.with_name(FOLDER))
-    own.require(FILE, "RUNS")
+    own.require(FILE, "RUNS=")
     scores = make_fits(features, fits)
     tested = scored_alone(plan.path.parent, plan.cache, plan.task.name)
     joined = joined_from(features, tested)

@@ -252,7 +252,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
     if run.validated:
         raise RequestError(
             f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
-            " validation clips: train a run without VAL"
+            " validation clips: train a run without VAL="
         )
     require_clips(run.task, run.name)
     if config.command is None:  # one's own loop
@@ -286,7 +286,7 @@ def make_bundle(options: BundleOptions) -> Path:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
     run = select_one(options.runs, options.run, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    own = own_file(file, RECORD, "OUT")
+    own = own_file(file, RECORD, "OUT=")
     if options.refit:
         config, folds = refit(run, options.data)
         made = (

@@ -117,7 +117,7 @@ def predict_clips(
             raise RequestError(
                 f"OUT={options.out}: expected a file ending in .csv or .json"
             )
-        own = own_file(options.out, RECORD, "OUT")
+        own = own_file(options.out, RECORD, "OUT=")
     tell_model(model, files, options.data)
     named = {str(file): file for file in files.values()}
     if options.hop:

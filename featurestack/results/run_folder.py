@@ -49,7 +49,7 @@ OF_FOLD = (
     "best.pt",
     "frames.npz",
 )
-OTHER_RUN = "move it, or give another RUNS or TAG"
+OTHER_RUN = "move it, or give another RUNS= or TAG="
 
 PREDICTIONS_FILE = "predictions.csv"
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")

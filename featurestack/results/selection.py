@@ -65,7 +65,7 @@ def select(
         words = [wanted]
     if not words:
         raise RequestError(
-            "RUN names no run: give a run's name, its path, a unique prefix, or last"
+            "RUN= names no run: give a run's name, its path, a unique prefix, or last"
         )
     chosen = {}
     for word in words:

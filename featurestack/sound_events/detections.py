@@ -101,7 +101,7 @@ def find_detections(
     """The content of detections.csv, and why recordings failed; writes all tables."""
     if options.hop:
         raise RequestError(
-            "HOP is for models of clips, and this run answers each frame: leave it out"
+            "HOP= is for models of clips, and this run answers each frame: leave it out"
         )
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}

@@ -47,8 +47,8 @@ def with_folds(
     kept = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
     if [*kept] != COLUMNS:  # another table of this name would lose its columns
         raise RequestError(
-            f"{path} was not written by this program: move it, or give another NAME or"
-            " DATA"
+            f"{path} was not written by this program: move it, or give another NAME="
+            " or DATA="
         )
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     last = kept["grouped_by"].iloc[-1:].tolist()

@@ -95,8 +95,8 @@ def load(options: SourceOptions) -> Dataset:
     folder = cache_folder(word, options.data, options.name)
     if word not in NAMED and is_cache(Path(word)):
         cache = Cache(folder)
-        ignored = [key for key in OF_AUDIO if getattr(options, key)]
-        note = f"{', '.join(ignored).upper()} ignored: a cache is used as it is"
+        ignored = [f"{key.upper()}=" for key in OF_AUDIO if getattr(options, key)]
+        note = f"{' and '.join(ignored)} ignored: a cache is used as it is"
         kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
         return Dataset(name, folder, *kept, read_only=True)
     beside = OwnFiles(options.data / name)
@@ -118,7 +118,7 @@ def load(options: SourceOptions) -> Dataset:
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listed else "group"
     if label != known:
-        beside.claim([LABEL], "move it, or give another NAME or DATA")
+        beside.claim([LABEL], "move it, or give another NAME= or DATA=")
         replace_file(kept_label, label)
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio

@@ -168,6 +168,14 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     assert not [name for name in there if "mel-linear" in name]
 
 
+def test_a_wrong_folder_of_runs_does_not_empty_a_report(workshop, tmp_path):
+    build(workshop.options(reports=tmp_path))
+    with refused(
+        "RUNS=.*nowhere has no run of tones, .* report of those in .*runs: give"
+    ):
+        build(workshop.options(reports=tmp_path, runs=tmp_path / "nowhere"))
+
+
 def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
     workshop, tmp_path
 ):

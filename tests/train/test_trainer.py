@@ -129,7 +129,7 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(
 
 @pytest.mark.parametrize(
     ("bad", "precision", "advice"),
-    [(math.nan, "fp32", "a lower LR"), (60_000.0, "bf16", "PRECISION=fp32")],
+    [(math.nan, "fp32", "a lower LR="), (60_000.0, "bf16", "PRECISION=fp32")],
 )
 def test_an_absurd_loss_ends_the_epoch_with_advice(fold, bad, precision, advice):
     data = fold()

@@ -190,11 +190,11 @@ class Architecture:
         if not SIZE_AT_FAULT.search(reason):
             return
         if "memory" in reason:
-            remedy = "a smaller MODEL"
+            remedy = "a smaller MODEL="
         elif "grid" in self.kind.uses:
-            remedy = "a larger GRID"
+            remedy = "a larger GRID="
         else:
-            remedy = "longer clips (DURATION, SAMPLE_RATE)"
+            remedy = "longer clips (DURATION=, SAMPLE_RATE=)"
         size = "x".join(map(str, shape))
         raise RequestError(
             f"{self.name} cannot take {size} ({reason}): give {remedy}"
