@@ -135,8 +135,8 @@ class Scores:
         return {name for name, channel in named if channel.frames > 1}
 
     def by_ridge(self, features: str, outer: Outer) -> float:
-        """The mean over the fits that choose for a fold, weighted by their clips; of a
-        set in any order.
+        """The score of the clips that choose for a fold, all fits together; of a set in
+        any order.
         """
         plan, choosing = self.fits.plan, self.choosing[outer]
         names = sorted(features.split("+"), key=plan.channel_names.index)
@@ -144,16 +144,14 @@ class Scores:
         if (features, outer) in self.known:
             return self.known[features, outer]
         answers = self.fits.answers(features, [part for part, _ in choosing])
-        metric = plan.task.metric
-        values, clips = [0.0], [0]
-        for (part, tested), of_part in zip(choosing, answers):
-            own = of_part[np.searchsorted(part.tested, tested)]
-            one_fold = np.zeros(len(tested), np.intp)
-            score = metric.score(plan.indicator(tested), own, one_fold)
-            if np.isfinite(score):
-                values.append(score)
-                clips.append(len(tested))
-        score = float(np.average(values, weights=clips)) if sum(clips) else 0.0
+        own = [
+            of_part[np.searchsorted(part.tested, tested)]
+            for (part, tested), of_part in zip(choosing, answers)
+        ]
+        tested = np.concatenate([tested for _, tested in choosing])
+        folds = np.repeat(np.arange(len(own)), [*map(len, own)])
+        labels = plan.indicator(tested)
+        score = plan.task.metric.score(labels, np.concatenate(own), folds)
         self.known[features, outer] = score
         return score
 

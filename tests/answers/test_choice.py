@@ -107,6 +107,22 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
     assert plain == other
 
 
+def test_a_single_features_map_is_the_measure_of_its_run(tmp_path):
+    """The mean of the folds' own mAP is higher where a class is rare."""
+    rng = np.random.default_rng(0)
+    label = np.where(rng.random(60) < 0.2, "common;rare", "common")
+    label[::4] = ""
+    ids = [f"clip{place}" for place in range(60)]
+    table = {"clip_id": ids, "label": label, "fold": np.arange(60) % 5 + 1}
+    external.create_cache(tmp_path / "d", table)
+    external.write_feature(tmp_path / "d", "f0", rng.normal(size=(60, 4)), ids)
+    by_ridge = scores_of(tmp_path / "d", tmp_path, ["f0"]).by_ridge("f0", None)
+    given = {"dataset": str(tmp_path / "d"), "runs": tmp_path, "model": "ridge"}
+    execute(RunOptions(**given, features="f0"))
+    own = findings(*load_runs(find(tmp_path, "d"))).best.score.value
+    assert by_ridge == pytest.approx(own, abs=1e-3)
+
+
 @pytest.mark.parametrize(("vector", "expected"), [(0.92, "mel"), (0.94, "embedding")])
 def test_a_vector_needs_what_texture_adds_to_a_map(vector, expected):
     """`texturenet`, which takes maps alone, has about as much more than ridge."""
