@@ -46,6 +46,7 @@ from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import LabelOptions
 from featurestack.storage.csv_files import (
     FILE_COLUMNS,
+    SPREADSHEETS,
     cell_number,
     parse_csv,
     read_text,
@@ -85,8 +86,9 @@ COLUMNS = {
 }
 # a unit at the end of a header, in brackets or after a blank or _
 UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
-# columns of a table's rows: '' or NaN for what a row lacks; the index is the line
-ROWS = ("file", "start", "end", "label", "low", "high", "column")
+# columns of a table's rows: '' or NaN for what a row lacks, inf for a time that is no
+# number; `written` has the times as they are in the table, the index is the line
+ROWS = ("file", "start", "end", "label", "low", "high", "column", "written")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
 HALF = 0.5  # of the rows: if more begin too late, the unit may be wrong
@@ -101,7 +103,9 @@ Noted = defaultdict[str, dict[str, None]]  # remark -> tables, lines or files
 class Annotations:
     """The content of annotation tables."""
 
-    events: pd.DataFrame  # MARK_COLUMNS by file and start; NaN: unknown frequencies
+    # MARK_COLUMNS by file and start, and `where`, the file and line; NaN: unknown
+    # frequencies
+    events: pd.DataFrame
     # recordings that have a table, or a row in one, even without an event
     annotated: frozenset[str]
     # others, whose tables are left out because they are as predict wrote them
@@ -186,7 +190,7 @@ def read_events(
     """
     options = options or LabelOptions()
     noted: Noted = defaultdict(dict)
-    paths, written = annotation_tables(tables)
+    paths, written = annotation_tables(tables, noted)
     known = Recordings(recordings)
     parts = [pd.DataFrame(columns=[*ROWS, "where"])]
     lacking: list[str] = []
@@ -301,7 +305,10 @@ def events_in(
     """The MARK_COLUMNS of rows, which have ROWS and `where`, the place of each for
     messages; `unnamed` is the label of events that have none.
     """
-    rows = rows.dropna(subset=["start", "end"], how="all").astype(NUMBERS)
+    timeless = rows["start"].isna() & rows["end"].isna()  # of a silent recording
+    events = timeless & (rows["label"] != "")
+    noted["events without a time, left out"] |= dict.fromkeys(rows["where"][events])
+    rows = rows[~timeless].astype(NUMBERS)
     seconds = rows["file"].map(recordings).astype(float)
     lost = rows["file"].isin([*truncated]) & (rows["start"] >= seconds)
     noted[LOST] |= dict.fromkeys(rows["where"][lost])
@@ -311,44 +318,63 @@ def events_in(
     after = (rows["end"] + POINT / 2).round(DIGITS)
     start = rows["start"].mask(point, np.minimum(rows["start"], before))
     end = rows["end"].mask(point, after)
-    possible = (start >= 0) & (start <= end) & ~(start >= seconds)
+    possible = (start >= 0) & (start <= end) & ~(start >= seconds) & (end < np.inf)
     if not possible.all():
         row = rows[~possible].iloc[0]
-        others = int((~possible).sum()) - 1
-        more = f"; and {counted(others, 'more such line')}" if others else ""
+        first, more = first_and_others(rows["where"][~possible])
         if (start >= seconds).mean() > HALF and not (end > 1000 * seconds).any():
             more += "; if these are milliseconds, call the columns start_ms,end_ms"
         raise RequestError(
-            f"{row['where']}: the event lasts from {row['start']:g} to {row['end']:g}"
-            f" s; expected a start and an end, in seconds, within the"
-            f" {recordings[row['file']]:.6g} s of {row['file']}{more}"
+            f"{first}: the event lasts from {row['written']}; expected a start and an"
+            f" end, in seconds, within the {recordings[row['file']]:.6g} s of"
+            f" {row['file']}{more}"
         )
     longer = (end > seconds) & ~rows["file"].isin([*truncated])
     cut = "events that went on after the end of their recording, cut there"
     noted[cut] |= dict.fromkeys(rows["where"][longer])
+    points = f"events without a length, which last {POINT} s around their time"
+    noted[points] |= dict.fromkeys(rows["where"][point])
     labels = rows["label"].replace("", unnamed).str.split(SEPARATOR)
     rows = rows.assign(start=start, end=np.fmin(end, seconds), label=labels)
     rows = rows.explode("label")
     rows["label"] = rows["label"].str.strip()
     events = rows[rows["label"] != ""]
     if len(unlabelled := rows.index.difference(events.index)):
+        first, more = first_and_others(rows["where"][unlabelled])
         raise RequestError(
-            f"{rows['where'][unlabelled[0]]}: the event has no label; write one, or"
-            " give LABEL= for such events"
+            f"{first}: the event has no label; write one, or give LABEL= for such"
+            f" events{more}"
         )
-    events = events.drop_duplicates([*EVENT_COLUMNS])  # Raven's views of one event
-    return events.sort_values([*EVENT_COLUMNS], ignore_index=True)[[*MARK_COLUMNS]]
+    again = events.duplicated([*EVENT_COLUMNS])
+    noted["events listed again, counted once"] |= dict.fromkeys(events["where"][again])
+    columns = [*MARK_COLUMNS, "where"]
+    return events[~again].sort_values([*EVENT_COLUMNS], ignore_index=True)[columns]
 
 
-def annotation_tables(tables: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+def first_and_others(places: Iterable[str]) -> tuple[str, str]:
+    """The first of these files and lines, and a list of the others that ends a
+    message.
+    """
+    first, *others = places
+    file, _, _ = first.rpartition(",")
+    lines = [place.removeprefix(f"{file}, ") for place in others]
+    more = f"; {counted(len(lines), 'more such line')}: {listed(lines)}"
+    return first, more if lines else ""
+
+
+def annotation_tables(
+    tables: Path, noted: Noted
+) -> tuple[dict[str, Path], dict[str, Path]]:
     """The tables of TABLES=, by their names below it, and apart from them all that
     predict wrote in a folder below it, and nobody corrected.
     """
     paths = {tables.name: tables}
     if tables.is_dir():
         names = files_below(tables)
-        names = [name for name in names if Path(name).suffix.lower() in DATASET_TABLES]
-        paths = {name: tables / name for name in names}
+        endings = {name: Path(name).suffix.lower() for name in names}
+        paths = {n: tables / n for n in names if endings[n] in DATASET_TABLES}
+        sheets = [name for name in names if endings[name] in SPREADSHEETS]
+        noted["spreadsheets, left out: save them as CSV"] |= dict.fromkeys(sheets)
     written = {}
     for record in tables.rglob(DETECTED):
         own = OwnFiles(record.parent, DETECTED)
@@ -366,21 +392,20 @@ def read_rows(path: Path, options: LabelOptions, usual: str) -> Rows:
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
     if cell_number(first.partition("\t")[0]) is not None:
-        return Rows(label_track(path, text))
+        return Rows(label_track(text))
     if text.strip():
         return table_rows(path, text, options, usual)
     return Rows(pd.DataFrame(columns=[*ROWS]))
 
 
-def seconds_of(where: str, column: str, text: str) -> float:
-    """The seconds in a cell, NaN of a blank one."""
+def seconds_of(text: str) -> float:
+    """The seconds in a cell, NaN of a blank one, inf if it is no number."""
     number = cell_number(text) if text else math.nan
-    if number is None:
-        raise RequestError(
-            f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
-            " 12,5"
-        )
-    return number
+    return math.inf if number is None else number
+
+
+def written_times(start: str, end: str) -> str:
+    return f"{shortened(start)!r} to {shortened(end)!r}"
 
 
 def frequency(text: str) -> float:
@@ -389,22 +414,23 @@ def frequency(text: str) -> float:
     return math.nan if number is None or number < 0 else number
 
 
-def label_track(path: Path, text: str) -> pd.DataFrame:
+def label_track(text: str) -> pd.DataFrame:
     """The events of an Audacity track; cells after the label are left out."""
     rows: dict[int, list[object]] = {}
     for line, content in enumerate(text.split("\n"), 1):
         first, *cells = map(str.strip, content.split("\t"))
         if first.startswith("\\") and rows:
-            last = [*rows][-1]
-            rows[last][4:6] = (frequency(cell) for cell in (*cells, "", "")[:2])
+            before = [*rows][-1]
+            rows[before][4:6] = (frequency(cell) for cell in (*cells, "", "")[:2])
         if first.startswith("\\") or not (first or any(cells)):
             continue
-        where = f"{path}, line {line}"
-        start = end = seconds_of(where, "the start", first)
+        last = first
         if cells and (cells[0] == "" or cell_number(cells[0]) is not None):
-            end = seconds_of(where, "the end", cells.pop(0) or first)
+            last = cells.pop(0) or first
         label = cells[0] if cells else ""
-        rows[line] = ["", start, end, label, math.nan, math.nan, ""]
+        times = seconds_of(first), seconds_of(last)
+        written = written_times(first, last)
+        rows[line] = ["", *times, label, math.nan, math.nan, "", written]
     return pd.DataFrame(rows.values(), [*rows], [*ROWS])
 
 
@@ -433,12 +459,10 @@ def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows
     cells = {role: table[name] if name else "" for role, name in of.items()}
     rows = pd.DataFrame(cells, table.index).map(str.strip)
     rows = rows[(rows != "").any(axis=1)]
+    rows["written"] = [*map(written_times, rows["start"], rows["end"])]
     for role in ("start", "end", "file offset"):
         _, unit = plain_name(of[role])
-        rows[role] = [
-            round(seconds_of(f"{path}, line {line}", of[role], cell) * unit, DIGITS)
-            for line, cell in rows[role].items()
-        ]
+        rows[role] = [round(seconds_of(cell) * unit, DIGITS) for cell in rows[role]]
     rows["file"] = [  # Raven's Begin Path may be only a folder
         file if file.endswith(name) else str(PurePosixPath(file, name))
         for file, name in zip(rows["file"], rows["begin file"])
@@ -450,6 +474,8 @@ def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows
     for role in ("low", "high"):
         rows[role] = rows[role].map(frequency)
     found = rows.assign(column=of["label"])[[*ROWS]]
+    if "View" in table:  # an event has a row in each of Raven's views
+        found = found[~found.duplicated([*EVENT_COLUMNS])]
     marks = rows["checked"].unique()
     empty = rows.empty and NOTHING_FOUND in table
     return Rows(found, empty or [*marks] == [check_mark(rows)], lacking)

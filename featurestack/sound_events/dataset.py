@@ -43,9 +43,10 @@ from featurestack.results.config import StoredChannel
 from featurestack.scores.metrics import Floats, Ints
 from featurestack.sound_events.annotations import (
     EVENTS_FILE,
+    MARK_COLUMNS,
     read_events,
 )
-from featurestack.sound_events.frames import Frames, are_exclusive
+from featurestack.sound_events.frames import Frames, are_exclusive, on_one_axis
 from featurestack.sound_events.options import EventsCommand
 from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import without_dots
@@ -218,6 +219,7 @@ def table_texts(
 ) -> dict[Path, str]:
     """The content of events.csv and of the dataset's CSV."""
     clips = pieces.assign(filename=pieces["file"].map(file_of))
+    events = events[[*MARK_COLUMNS]]
     tables = {
         path.with_name(EVENTS_FILE): events.assign(file=events["file"].map(file_of)),
         # written last: a killed command leaves no dataset
@@ -270,9 +272,16 @@ def events_summary(
     lasts = (events["end"] - events["start"]).groupby(events["label"])
     rows = [[label, f"{len(own):,}", f"{own.median():.3f}"] for label, own in lasts]
     length = (pieces["end"] - pieces["start"]).max()
-    exclude = "overlap: each is found on its own"
-    if are_exclusive(events):
-        exclude = "exclude each other: a frame has one at most"
+    exclude = "exclude each other: a frame has one at most"
+    if not are_exclusive(events):
+        ordered = on_one_axis(events)
+        after = np.searchsorted(ordered["start"], ordered["end"])
+        within = after - np.arange(1, len(ordered) + 1)  # events that begin in each
+        begin = "begins" if within.max() == 1 else "begin"
+        exclude = (
+            f"overlap: each is found on its own; {counted(within.max(), 'event')}"
+            f" {begin} within that of {ordered['where'].iloc[within.argmax()]}"
+        )
     whole = duration(sum(seconds.values()))
     recordings = counted(len(seconds), "recording")
     text = (

@@ -227,11 +227,16 @@ class Frames:
         )
 
 
+def on_one_axis(events: pd.DataFrame) -> pd.DataFrame:
+    """The events by start, as if recordings followed each other."""
+    shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
+    table = events.assign(start=events["start"] + shift, end=events["end"] + shift)
+    return table.sort_values("start")
+
+
 def are_exclusive(events: pd.DataFrame) -> bool:
     """Whether labels exclude each other: there are nearly never two at a time."""
-    shift = (events["end"].max() + GAP) * events.groupby("file").ngroup()
-    table = events[["label"]].assign(start=events["start"] + shift)
-    table = table.assign(end=events["end"] + shift).sort_values("start")
+    table = on_one_axis(events)
 
     def covered(spans: pd.DataFrame) -> float:
         before = spans["end"].cummax().shift(fill_value=0.0)

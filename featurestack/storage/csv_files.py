@@ -29,6 +29,9 @@ FILE_COLUMNS = (
     " soundfiles wavfile infile notatedpath audiopath filepath path fname recording"
     " audio"
 )
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+# cells by which R, pandas and spreadsheets write that nothing is known
+MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -63,6 +66,8 @@ def read_text(path: Path) -> str:
         raise RequestError(
             f"{path} is a folder: name the table in it ({listed(tables) or 'no .csv'})"
         )
+    if path.suffix.lower() in SPREADSHEETS:
+        raise RequestError(f"{path} is a spreadsheet: save it as CSV, and name that")
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a table: it is no regular file")
     try:
@@ -85,7 +90,8 @@ def read_text(path: Path) -> str:
 
 def parse_csv(path: Path, text: str) -> pd.DataFrame:
     """The table of a CSV's text, indexed by line; `path` is for errors. A cell that a
-    row lacks is '', one too many, as an unquoted comma makes, is refused.
+    row lacks, or that is MISSING, is '', one too many, as an unquoted comma makes, is
+    refused.
     """
     first, _, rest = text.partition("\n")
     if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is no header
@@ -122,7 +128,8 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
         ) from None
     if not names:
         raise RequestError(f"{path} cannot be read as a CSV: it is empty")
-    return pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
+    table = pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
+    return table.mask(table.isin(MISSING), "")
 
 
 def cell_number(text: str) -> float | None:

@@ -50,6 +50,7 @@ from featurestack.pipeline.datasets.readers import (
     read_table,
 )
 from featurestack.pipeline.options import SourceOptions
+from featurestack.storage.csv_files import SPREADSHEETS
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.storage.own_files import OwnFiles
 
@@ -184,7 +185,7 @@ def former_index(
 def _read(options: SourceOptions, label: str) -> Listing:
     word = options.dataset
     path = Path(word)
-    if path.suffix.lower() in DATASET_TABLES and path.is_file():
+    if path.suffix.lower() in (*DATASET_TABLES, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
         listing = read_table(path, folder, label=label)
         files = listing.table["path"].unique()

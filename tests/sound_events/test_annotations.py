@@ -158,21 +158,45 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
     assert any("taken for the only recording" in note for note in found.notes)
 
 
+def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
+    rows = "1,2,dog\n1,2,dog\n5,5,dog\nNA,NA,dog\n"
+    (tmp_path / "dawn.csv").write_text(f"start,end,label\n{rows}")
+    (tmp_path / "dawn.xlsx").touch()
+    read = read_events(tmp_path, RECORDINGS)
+    assert read.events["start"].tolist() == [1, 4.95]
+    assert [note.split(":")[0] for note in read.notes] == [
+        "spreadsheets, left out",
+        "events without a time, left out",
+        "events without a length, which last 0.1 s around their time",
+        "events listed again, counted once",
+    ]
+    with refused("dawn.xlsx is a spreadsheet: save it as CSV"):
+        read_events(tmp_path / "dawn.xlsx", RECORDINGS)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (
             "1\t2\tdog\n3\t2\tdog\n",
-            r"line 2: the event lasts from 3 to 2 s; .*10 s of dawn\.flac",
+            r"line 2: the event lasts from '3' to '2'; .*10 s of dawn\.flac",
         ),
-        ("11\t12\tdog\n", "line 1: the event lasts from 11 to 12 s"),
-        ("1\t2\tdog\n1:30\t2\tdog\n", "line 2: the start is '1:30'; expected seconds"),
+        ("11\t12\tdog\n", "line 1: the event lasts from '11' to '12'"),
+        (
+            "1\t2\tdog\n1:30\t2\tdog\n3\t2\tdog\n11\t12\tdog\n",
+            "line 2: .* '1:30' .*flac; 2 more such lines: line 3 and line 4$",
+        ),
+        ("start,end,label\n1,x,dog\n", "line 2: .* from '1' to 'x'; expected"),
         (
             "start,end,label\n1070,1154,dog\n9,20,dog\n9000,9100,dog\n",
-            "line 2: .*; and 1 more such line; if these are milli.* start_ms,end_ms$",
+            "line 2: .*; 1 more such line: line 4; .* milli.* start_ms,end_ms$",
         ),
         ("1\t2\tdog\n2\t3\tdog\n11\t12\tdog\n", r"line 3: .* of dawn\.flac$"),
         ("1\t2\n", "line 1: the event has no label"),
+        (
+            "start,end,label\n1,2,NA\n2,3,dog\n3,4,nan\n",
+            "line 2: the event has no label; .*; 1 more such line: line 4$",
+        ),
         (
             "Start (frames),End (frames),label\n1,2,dog\n",
             r"line 1: 'Start \(frames\), End \(frames\), label' is no header of a",

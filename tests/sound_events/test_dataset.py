@@ -1,5 +1,6 @@
 """The command `events`: recordings in pieces, and the events beside them."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +119,17 @@ def test_a_label_of_few_events_is_named_with_a_frequent_one_like_it(tmp_path, ca
     assert "\nno table, used as empty: 1 recording, r3.wav\n" in out
     assert "\nhhigh: 1 event in r0.wav: misspelt for high?\n" in out
     assert "low: " not in out
+
+
+def test_labels_that_overlap_by_a_wrong_end_are_told_its_line(tmp_path, capsys):
+    table = write_recordings(tmp_path, recordings=3)
+    table.loc[1, "end"] = SECONDS
+    table.to_csv(tmp_path / "events.csv", index=False)
+    make_events(options(tmp_path))
+    assert re.search(
+        r"labels overlap: .*; \d+ events begin within that of .*events.csv, line 3;",
+        capsys.readouterr().out,
+    )
 
 
 def test_labels_that_differ_in_digits_or_are_about_as_frequent_are_not_misspelt():
