@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import cloudpickle
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from featurestack.commandline.commands import argument
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import Channel, parse_channel, parse_list
@@ -24,11 +26,13 @@ from featurestack.features_cache.row_statistics import (
     has_statistics,
     over_time,
 )
+from featurestack.features_cache.table import audio_state
 from featurestack.interface import compute, read
 from featurestack.pipeline.audio import Info, checked_rate, file_infos
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.features import FEATURES, resolve_feature
 
+SECONDS = 5.0  # without a cache, `all` and `small` are what clips this long can have
 Clips = Sequence[Any] | NDArray[np.generic]
 Names = dict[Channel, str]
 Audio = tuple[int, float | None, int]  # sample rate, seconds, channel
@@ -99,7 +103,7 @@ class Features(TransformerMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         cache = self.cache
         place = cache.folder.absolute() if isinstance(cache, Cache) else cache
-        known = [FEATURES.find(channel.name) for channel in self._channels]
+        known = [FEATURES.find(channel.name) for channel in self._channels()]
         own = cloudpickle.dumps(
             [feature for feature in known if feature and feature.code]
         )
@@ -112,11 +116,14 @@ class Features(TransformerMixin, BaseEstimator):
                 FEATURES[feature.name] = feature
         super().__setstate__(state)
 
-    @property
-    def _channels(self) -> list[Channel]:
+    def _channels(self, taken: Audio | None = None) -> list[Channel]:
+        """The features, but those of `all` and `small` that such audio cannot have."""
         given = self.features
         text = given if isinstance(given, str) else " ".join(given)
-        return [*chain(*parse_list(text, list(FEATURES.complete())))]
+        singles = list(FEATURES.complete())
+        if taken and {"all", "small"} & {*text.split()}:
+            singles = [name for name in singles if exists(name, taken)]
+        return [*chain(*parse_list(text, singles))]
 
     def _source(self, *, fitted: bool) -> tuple[Cache | None, Audio, Names]:
         """The cache, what is taken of a file, and the name by which each feature is
@@ -136,7 +143,7 @@ class Features(TransformerMixin, BaseEstimator):
                 return None, *self.source_
             return None, (checked_rate(self.sample_rate), None, 0), {}
         names = {}
-        for channel in filter(cache.__contains__, self._channels):
+        for channel in filter(cache.__contains__, self._channels()):
             stored = parse_channel(cache[channel].stored)  # such as mel@frame=46
             names[channel] = str(replace(stored, rows=channel.rows))
         return cache, (cache.sample_rate, cache.duration, cache.audio_channel), names
@@ -153,12 +160,13 @@ class Features(TransformerMixin, BaseEstimator):
         fitted = hasattr(self, "source_")
         cache, taken, names = self._source(fitted=fitted)
         ids = ids_by_path(cache) if cache else {}
+        channels = self._channels(taken)
         paths = [real(given) for given in clips]
         tell_unfit([*filter(None, paths)], cache, ids, taken[0])
         for given, path in zip(clips, paths, strict=True):
             clip = None
             vector: dict[str, float] = {}
-            for channel in self._channels:
+            for channel in channels:
                 if cache and path in ids and channel in cache:
                     values = cache.read(channel, [ids[path]])[0]
                     unit = cache[channel].frame_unit
@@ -170,15 +178,35 @@ class Features(TransformerMixin, BaseEstimator):
             yield vector
 
 
+def exists(name: str, taken: Audio) -> bool:
+    """Whether such clips have the feature; if not, it is told once why."""
+    rate, seconds, _ = taken
+    try:
+        variant = resolve_feature(parse_channel(name), rate)
+        variant.shape(rate, round((seconds or SECONDS) * rate))
+    except RequestError as reason:  # Impossible, or a network is not here
+        tell_once(f"left out: {reason}")
+        return False
+    return True
+
+
 def real(given: object) -> str:
     """A path without links and `..`; '' for samples."""
     return os.path.realpath(given) if isinstance(given, str | Path) else ""
 
 
 def ids_by_path(cache: Cache) -> dict[str, str]:
-    """Real path -> clip id, for clips that are whole files."""
-    whole = cache.clips[cache.clips["end"] == 0]
-    return dict(zip(map(real, whole["path"]), whole["clip_id"]))
+    """Real path -> clip id, for clips that are whole files, as they were extracted."""
+    files = cache.sources[cache.sources["end"] == 0]
+    states = pd.Series([*map(audio_state, files.itertuples())], files.index, dtype=str)
+    changed = states == "changed"
+    if changed.any():
+        tell_once(
+            f"{counted(int(changed.sum()), 'file')} changed after the extraction into"
+            f" {cache.folder}: features of them are computed anew"
+        )
+    same = files[~changed]
+    return dict(zip(map(real, same["path"]), same["clip_id"]))
 
 
 def tell_unfit(

@@ -104,6 +104,16 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     assert fs.Features("rms").fit_transform(files) != pytest.approx(numbers, rel=2e-3)
 
 
+def test_features_of_a_file_that_changed_are_computed_anew(tmp_path, capsys):
+    easy_clips(tmp_path / "easy")
+    given = {"data": tmp_path / "data", "quiet": True, "jobs": 1}
+    cache = fs.extract("rms", tmp_path / "easy", **given)
+    file = cache.clips["path"][0]
+    fs.write(fs.tone(440, seconds=2, sample_rate=RATE, amplitude=0), file)
+    assert (fs.Features("rms", cache=cache).fit_transform([file]) == 0).all()
+    assert "1 file changed after the extraction" in capsys.readouterr().err
+
+
 def test_a_new_file_is_read_as_the_cache_reads_its_own(tmp_path):
     sound = fs.tone(440, sample_rate=RATE).y
     for name in ("a", "b"):
@@ -139,6 +149,16 @@ def test_files_of_a_lower_rate_are_said_once(tmp_path, capsys):
     told = capsys.readouterr().err
     assert told.count("a path is given several times") == 1
     assert told.count("have 16000 Hz, sample_rate=44100: the upper bands") == 1
+
+
+def test_small_leaves_out_what_a_rate_rules_out(capsys):
+    clip = fs.tone(440, sample_rate=8000).y
+    fitted = fs.Features("small", sample_rate=8000).fit([clip])
+    names = {name.split()[0] for name in fitted.get_feature_names_out()}
+    assert "mel" in names and "cqt" not in names
+    assert "left out: cqt cannot exist here" in capsys.readouterr().err
+    with refused("cqt cannot exist here"):
+        fs.Features("cqt", sample_rate=8000).fit([clip])
 
 
 def test_the_mean_of_a_row_is_the_features_own():
