@@ -57,10 +57,12 @@ def with_folds(
     table["grouped_by"] = group
     tested = originals(table)
     groups = tested["group"].nunique()
-    few = groups <= FEW_GROUPS and groups < len(tested)
+    # a clip of unknown group is one by itself, which gets no fold of its own
+    named = tested["group"][tested["group"] != tested["clip_id"]].nunique()
+    few = groups < len(tested) and (groups == 1 or 1 < named <= FEW_GROUPS)
     note = "the dataset's own"
     if (table["fold"] == 0).any() or (group and few):
-        folds = groups if few else min(FOLDS, groups)
+        folds = named if few else min(FOLDS, groups)
         known = dict(zip(kept["group"], fold_of))
         drawn = draw_folds(tested["label"], tested["group"], folds, options.seed, known)
         fold_of_group = dict(zip(tested["group"], drawn))
@@ -129,11 +131,10 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
 
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group, its own for a clip without one, and a note on it."""
-    if not group:
-        return with_own_groups(table), []
-    table = table.assign(group=stated(table, "GROUP", group))
-    alone = table["group"] == ""
-    if alone.all():
+    if group:
+        table = table.assign(group=stated(table, "GROUP", group))
+    alone = table["group"].str.strip() == ""
+    if group and alone.all():
         raise RequestError(
             f"GROUP={group} fits no file name, the first is"
             f" {table['filename'].iloc[0]!r}, and no path within the dataset; expected"
@@ -141,6 +142,14 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             f" {make_command('check')} proposes one"
         )
     table = with_own_groups(table)
+    notes = []
+    if alone.any() and not alone.all():
+        source = f"GROUP={group}" if group else "the column group"
+        fitting = f"{source} fits {(~alone).sum()} of {counted(len(table), 'clip')}"
+        others = f"the others, such as {table['clip_id'][alone].iloc[0]}"
+        notes.append(f"{fitting}; {others}, are groups of their own")
+    if not group:
+        return table, notes
     groups_of_class = by_label(table).groupby("label")["group"].nunique()
     if groups_of_class.max() == 1:
         raise RequestError(
@@ -148,18 +157,12 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             " so no class is both trained and tested: give a column or a pattern that"
             " differs between source recordings"
         )
-    notes = []
     by_plain = {name.strip().casefold(): name for name in table["group"]}
     for name in table["group"].unique():
         other = by_plain[name.strip().casefold()]
         if other != name:
             notes.append(f"GROUP={group}: {name!r} and {other!r} are two groups")
-    fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
-    if not alone.any():
-        return table, notes
-    others = f"the others, such as {table['clip_id'][alone].iloc[0]}"
-    note = f"GROUP={group} fits {fitting}; {others}, are groups of their own"
-    return table, [*notes, note]
+    return table, notes
 
 
 def draw_folds(

@@ -315,7 +315,11 @@ def read_table(
     unlabelled = clips["filename"][clips["label"] == ""]
     may_lack = "start" in clips or written.str.contains(SEVERAL).any()
     if len(unlabelled) and not may_lack and (of_column or not label):
-        raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
+        raise RequestError(
+            f"{path}, line {unlabelled.index[0]}: {unlabelled.iloc[0]} has no label,"
+            f" as {len(unlabelled):,} of {counted(len(clips), 'row')}: write one, or"
+            " remove the rows"
+        )
     notes = []
     if has_events(str(path)):
         notes = [f"recordings with events, in {counted(len(clips), 'piece')}"]

@@ -158,6 +158,22 @@ def test_each_of_few_groups_is_a_fold(tmp_path):
     assert later == first | {"dog/dog00-A": 8}
 
 
+@pytest.mark.parametrize("given", [{}, {"group": "group"}])
+def test_a_clip_without_a_group_gets_no_fold_of_its_own(tmp_path, given):
+    text = "filename,label,group\n"
+    for number in range(12):
+        name = f"{number}.wav"
+        write(tmp_path / name)
+        site = ("", "NA")[number % 2] if number < 2 else "abc"[number % 3]
+        text += f"{name},{('dog', 'rain')[number // 3 % 2]},{site}\n"
+    found = dataset(csv(tmp_path / "mine.csv", text), tmp_path, **given)
+    groups = found.table.groupby("group")["fold"].agg(["nunique", "first"])
+    assert len(groups) == 5 and (groups["nunique"] == 1).all()
+    assert sorted(groups.loc[["a", "b", "c"], "first"]) == [1, 2, 3]
+    assert {*found.table["fold"]} == {1, 2, 3}
+    assert "fits 10 of 12 clips; the others, such as 0, are" in " ".join(found.notes)
+
+
 def test_official_folds_give_way_to_few_groups_that_are_named(tmp_path):
     text = "filename,label,fold,group\n"
     for n in range(6):

@@ -172,7 +172,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
     [
         (
             'filename,fold,category,src_file\na.wav,1," ",77\n',
-            "csv: a.wav has no label",
+            "csv, line 2: a.wav has no label, as 1 of 1 row",
         ),
         (
             "filename,label\na.wav,dog\n,rain\n",
