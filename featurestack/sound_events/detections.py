@@ -216,8 +216,10 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
 
 def predict_frames(
     model: Model, name: str, file: Path, seconds: float
-) -> tuple[Frames, NDArray[np.float32]]:
-    """The frames of one recording, and their probabilities (T, K), mean of folds."""
+) -> tuple[Frames, NDArray[np.float32], bool]:
+    """The frames of one recording, their probabilities (T, K), mean of folds, and
+    whether labels exclude each other.
+    """
     pieces = cut_pieces(cut_blocks({name: seconds}), model.config.duration)
     axis = model.channels[0][0].frame_axis(model.sample_rate, model.samples)
     recording = audio.Recording(file, model.audio_channel)
@@ -246,7 +248,7 @@ def predict_frames(
     clips = pieces.rename(columns={"file": "path"}).assign(fold=0)
     offsets = axis[: probabilities.shape[1]]
     order, own, frames = place(clips, offsets, model.classes)
-    return frames, probabilities[order][own]
+    return frames, probabilities[order][own], bool(trained.exclusive)
 
 
 def tally_annotated(

@@ -305,20 +305,44 @@ def detect_all(
     }
 
 
+def most_probable(probabilities: Numbers) -> Numbers:
+    """The probabilities (T, K) with 0 for all but the highest of each frame, for labels
+    that exclude each other: a threshold below 0.5 would find two at a time.
+    """
+    highest = probabilities.argmax(axis=1)[:, None]
+    return np.where(np.arange(probabilities.shape[1]) == highest, probabilities, 0)
+
+
+def cut_apart(spans: Mapping[str, Spans]) -> dict[str, Spans]:
+    """The spans of labels that exclude each other, each cut where the next one begins:
+    detections of neighbouring frames may share a part of a hop.
+    """
+    starts = np.append(together([*spans.values()]).start, np.inf)
+    following = {n: np.searchsorted(starts, s.start, "right") for n, s in spans.items()}
+    return {
+        name: own._replace(end=np.minimum(own.end, starts[following[name]]))
+        for name, own in spans.items()
+    }
+
+
 def candidates(
     frames: Frames,
     probabilities: Numbers,
+    exclusive: bool,
     rules: Mapping[str, Rule],
     thresholds: Mapping[str, float],
 ) -> dict[str, Spans]:
     """The detections of each class, and runs of frames that score less: above
     LEAST_SHARE of the lowest threshold, or of a class's own in `thresholds`, if lower.
+    No two overlap if labels are `exclusive`.
 
     Those that score above a threshold are among those above a lower one, as they are:
     what THRESHOLD finds is what CHECKED has counted.
     """
     least = LEAST_SHARE * min(rule.threshold for rule in rules.values())
     every = {}
+    if exclusive:
+        probabilities = most_probable(probabilities)
     for number, name in enumerate(frames.classes):
         rule, probability = rules[name], probabilities[:, number]
         given = thresholds.get(name, 1.0)
@@ -326,7 +350,7 @@ def candidates(
         below = detect(frames, probability, replace(rule, threshold=floor, share=1.0))
         less = below.take(below.score <= rule.threshold)
         every[name] = together([detect(frames, probability, rule), less])
-    return every
+    return cut_apart(every) if exclusive else every
 
 
 # ---- rules

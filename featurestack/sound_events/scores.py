@@ -47,6 +47,7 @@ from featurestack.sound_events.frames import (
     cross_fitted,
     detect_all,
     match,
+    most_probable,
     overlapping,
     rule_grid,
     together,
@@ -269,16 +270,22 @@ class ScoredFrames:
         return self.frames.spans(self.events)
 
     @cached_property
+    def decisive(self) -> NDArray[np.floating]:
+        """(T, K) the probabilities that make detections."""
+        exclusive = are_exclusive(self.events)
+        return most_probable(self.probabilities) if exclusive else self.probabilities
+
+    @cached_property
     def rules(self) -> RuleCounts:
         """The counts of each rule in each fold."""
-        return count_rules(self.frames, self.probabilities, self.events)
+        return count_rules(self.frames, self.decisive, self.events)
 
     @cached_property
     def detections(self) -> dict[str, Spans]:
         """The detections by rules of the other folds; with one fold, by default."""
         if self.frames.stretches["fold"].nunique() == 1:
             return self.by_default
-        return cross_fitted(self.frames, self.probabilities, self.rules)
+        return cross_fitted(self.frames, self.decisive, self.rules)
 
     @property
     def by_default(self) -> dict[str, Spans]:
@@ -286,7 +293,7 @@ class ScoredFrames:
         exclusive = are_exclusive(self.events)
         spans = self.spans.items()
         rules = {name: rule_grid(own, exclusive)[0] for name, own in spans}
-        return detect_all(self.frames, self.probabilities, rules)
+        return detect_all(self.frames, self.decisive, rules)
 
     @property
     def errors(self) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def found():
     probabilities[10:15, 0], probabilities[40:45, 1] = 0.9, 0.55
     probabilities[95:, 1] = 0.2
     rules = dict.fromkeys(frames.classes, Rule())
-    table = frames.table(candidates(frames, probabilities, rules, {}))
+    table = frames.table(candidates(frames, probabilities, False, rules, {}))
     return table.assign(predicted=table["score"] > 0.5)
 
 
@@ -178,13 +178,16 @@ def test_a_model_that_is_too_weak_is_trained_with_the_sounds_of_the_check(tmp_pa
     assert other.endswith(" DATASET=NAME FEATURES=mel MODEL=frames@background=FOLDER")
 
 
-def test_what_checked_announces_is_what_predict_finds():
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_what_checked_announces_is_what_predict_finds(exclusive):
     rng = np.random.default_rng(0)
     frames = field.frames(200, classes=("cat", "dog"))
     smooth = np.cumsum(rng.normal(0, 0.3, (2000, 2)), axis=0)
     probabilities = expit(smooth - smooth.mean(axis=0)).astype(np.float32)
     rules = {"cat": Rule(0.5, 0.5, 0.15), "dog": Rule(0.6, 1.0, 0.2)}
-    every = frames.table(candidates(frames, probabilities, rules, {}))
+    every = frames.table(candidates(frames, probabilities, exclusive, rules, {}))
+    overlap = (every["start"] < every["end"].shift() - 1e-9).any()
+    assert overlap != exclusive
     scores = every["score"].to_numpy()
     predicted = scores > every["label"].map({"cat": 0.5, "dog": 0.6})
     checks = checked(scores, np.ones(len(every)), every.index, 100, predicted)
@@ -194,8 +197,9 @@ def test_what_checked_announces_is_what_predict_finds():
     assert of_predicted["detections"] == predicted.sum()
     for row in above.itertuples():
         thresholds = dict.fromkeys(rules, row.above)
-        found = candidates(frames, probabilities, rules, thresholds).values()
-        assert sum((own.score > row.above).sum() for own in found) == row.detections
+        found = candidates(frames, probabilities, exclusive, rules, thresholds)
+        number = sum((own.score > row.above).sum() for own in found.values())
+        assert number == row.detections
 
 
 def test_ranges_of_the_score_are_drawn_evenly_and_more_checks_begin_the_same():
