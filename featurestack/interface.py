@@ -369,7 +369,10 @@ def run(
 
 @command
 def predict_audio(
-    trained: "RunFolder | Model | Path | str", files: Path | str | Sequence[Path | str]
+    trained: "RunFolder | Model | Path | str",
+    files: Path | str | Sequence[Path | str],
+    *,
+    quiet: bool = False,
 ) -> "pd.DataFrame":
     """Predict the classes of audio files.
 
@@ -380,6 +383,8 @@ def predict_audio(
         of a run's folds are averaged.
     files : path, or list of path
         Audio files, or folders of them with their sub-folders.
+    quiet : bool
+        Print nothing; warnings stay.
 
     Returns
     -------

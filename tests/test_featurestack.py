@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 import featurestack as fs
@@ -277,6 +278,14 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         (
             lambda cache, run: fs.Model(run).predict("a.ogg", 44_100),
             "predict takes samples; fs.predict_audio takes paths",
+        ),
+        (
+            lambda cache, run: fs.Model(run).predict_many(np.zeros((9, 2)), 44_100),
+            r"predict_many takes a list of clips, \[y\]; this is one",
+        ),
+        (
+            lambda cache, run: fs.Model(run).predict_many(np.zeros(9), 44_100),
+            r"shape \(\): .*; predict takes one clip, predict_many a list of clips",
         ),
         (lambda cache, run: cache.read("rms", "nope"), "has no clips nope"),
         (lambda cache, run: cache["rmss"], "mean 'rms'. The cache has rms, zcr$"),

@@ -25,7 +25,7 @@ from featurestack.commandline.options import Auto
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline import audio
-from featurestack.pipeline.audio import Samples
+from featurestack.pipeline.audio import MOST_CHANNELS, Samples
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.predict.bundle import (
@@ -108,6 +108,7 @@ class Model:
         self,
         trained: Path | str | RunFolder,
         folder: Path | str = "runs",
+        *,
         device: str = "cpu",
         reject: float = 0.0,
         gate: float | None = None,
@@ -163,11 +164,11 @@ class Model:
         model = cls(
             options.run,
             options.runs,
-            options.device,
-            options.reject,
-            options.gate,
-            dataset_name(options.dataset),
-            options.data,
+            device=options.device,
+            reject=options.reject,
+            gate=options.gate,
+            dataset=dataset_name(options.dataset),
+            data=options.data,
         )
         if isinstance(options, PredictOptions):
             model.thresholds = class_thresholds(
@@ -209,6 +210,9 @@ class Model:
         self, clips: "Iterable[ArrayLike]", sample_rate: float
     ) -> list[Prediction]:
         """The answers for many clips at once, those of `predict` up to rounding."""
+        shape = clips.shape if isinstance(clips, np.ndarray) else ()
+        if isinstance(clips, Clip) or (len(shape) == 2 and shape[1] <= MOST_CHANNELS):
+            raise RequestError("predict_many takes a list of clips, [y]; this is one")
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
         return [
             Prediction(predicted, dict(zip(self.classes, map(float, probabilities))))
@@ -227,7 +231,7 @@ class Model:
         if isinstance(y, str | Path):
             raise RequestError("predict takes samples; fs.predict_audio takes paths")
         rate = audio.checked_rate(sample_rate)
-        several = "; predict_many takes several clips"
+        several = "; predict takes one clip, predict_many a list of clips"
         samples = audio.checked_samples(y, self.audio_channel, several)
         seconds = len(samples) / rate
         if seconds > self.seconds + TOLERANCE:

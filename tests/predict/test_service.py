@@ -42,7 +42,7 @@ REFUSED = {
     r"samples of shape \(100, 160\)": (TONE.reshape(100, 160), RATE),
     "sample_rate=0: expected a whole number of Hz": (TONE, 0),
     "sample_rate='16000': expected a whole number of Hz": (TONE, "16000"),
-    r"shape \(9, 1600\): .*; predict_many takes several": (
+    r"shape \(9, 1600\): .*predict_many a list of clips": (
         TONE[:14400].reshape(9, -1),
         RATE,
     ),

@@ -124,5 +124,5 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
         execute(options, task="classes")
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
         execute(options, select="val_accuracy", val="group")
-    with refused("REJECT withholds one class"):
+    with refused("REJECT= withholds one class"):
         Model(finished, reject=0.5)
