@@ -126,7 +126,7 @@ def product(options: TrainOptions) -> list[RunOptions]:
     for job in kept.values():
         for features in channels:
             try:
-                usual = job.model == RunOptions.model
+                usual = job.model == RunOptions.model and "model" not in options.given
                 name = task.model if task and usual else job.model
                 choose_model(name, channels[features], task)
                 jobs.append(replace(job, features=features))

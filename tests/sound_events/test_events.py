@@ -71,6 +71,8 @@ def test_events_are_trained_on_mel_if_the_cache_lacks_the_usual_default(
     (job,) = product(TrainOptions.build(given))
     assert job.features == "mel"
     assert "FEATURES=mel by default" in capsys.readouterr().err
+    with refused("MODEL=resnet18 answers each clip, and TASK=events needs another"):
+        product(TrainOptions.build({**given, "model": "resnet18"}))
 
 
 def test_a_damaged_table_of_events_is_named(folder, tmp_path):
