@@ -14,7 +14,7 @@ that are no probabilities. Such tables are refused.
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -58,7 +58,11 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.results.config import digest
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.results.selection import digest_of_clips, select_one
+from featurestack.results.selection import (
+    cache_that_trained,
+    digest_of_clips,
+    select_one,
+)
 from featurestack.scores.significance import FAMILY_LEVEL
 from featurestack.storage.csv_files import file_column, read_csv
 
@@ -302,6 +306,7 @@ class Comparison:
 def compare(
     predictions: "Mapping[str, ArrayLike] | Sequence[RunFolder | Path | str]",
     labels: "ArrayLike | None" = None,
+    *,
     groups: "ArrayLike | None" = None,
     folds: "ArrayLike | None" = None,
     classes: "Sequence[str] | None" = None,
@@ -353,7 +358,10 @@ def compare(
             run.path: f"{run.dataset}/{run.name}" if several else run.name
             for run in runs
         }
-        return comparison(findings(*load_runs(runs)), names_of)
+        word = ""
+        with suppress(RequestError):  # its cache is elsewhere
+            word = cache_that_trained(runs[0], "", DATA).groups
+        return comparison(findings(*load_runs(runs)), names_of, word)
     if not isinstance(predictions, Mapping) or not predictions:
         raise RequestError(
             "predictions: expected a dictionary, model -> predictions, or a list of"
@@ -371,11 +379,13 @@ def compare(
                 place = Path(folder, "compared", f"{name}-{len(models)}")
             run = write_imported(predictions_in(frame), place, source=str(model))
             models[run.path] = str(model)
-        return comparison(findings(*load_runs(find(folder))), models)
+        word = "" if groups is None else "group"
+        return comparison(findings(*load_runs(find(folder))), models, word)
 
 
-def comparison(found: Findings, models: Mapping[Path, str]) -> Comparison:
-    """The findings on runs, which stand for these models."""
+def comparison(found: Findings, models: Mapping[Path, str], word: str) -> Comparison:
+    """The findings on runs, which stand for these models; `word` is a group's."""
+    found = replace(found, groups=word)
     if found.main is None:
         raise RequestError("; ".join(problem.text for problem in found.problems))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]

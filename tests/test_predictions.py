@@ -311,11 +311,13 @@ def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
 def test_predicted_classes_and_frames_are_compared_too():
     labels, groups, folds, given = made_arrays(2.0, 0.2)
     frames = {name: pd.DataFrame(own, columns=CLASSES) for name, own in given.items()}
-    of_frames = fs.compare(frames, labels, groups, folds)
+    of_frames = fs.compare(frames, labels, groups=groups, folds=folds)
     classes = {name: np.array(CLASSES)[own.argmax(1)] for name, own in given.items()}
-    of_classes = fs.compare(classes, labels, groups, folds)
+    of_classes = fs.compare(classes, labels, groups=groups, folds=folds)
     assert of_classes.table["score"].tolist() == of_frames.table["score"].tolist()
     assert of_classes.table["p"][1] == of_frames.table["p"][1] < 0.01
+    few = fs.compare({"a": [*"xyxy"], "b": [*"xxxx"]}, [*"xyxy"], groups=[1, 2, 3, 3])
+    assert few.headline.startswith("Too few groups for a verdict")
 
 
 @pytest.mark.parametrize(
@@ -348,7 +350,7 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
 def test_names_of_models_may_be_paths(tmp_path):
     labels, groups, folds, given = made_arrays(2.0, 0.2)
     names = {"models/a": given["m0"], "../../b": given["m1"]}
-    table = fs.compare(names, labels, groups, folds).table
+    table = fs.compare(names, labels, groups=groups, folds=folds).table
     assert table["model"].tolist() == ["models/a", "../../b"]
 
 
@@ -365,7 +367,7 @@ def test_runs_are_compared_as_predictions_are(tmp_path):
     runs = [make_run(tmp_path, made_clips(200, 5), run) for run in made]
     run = RunFolder(runs[0])
     for table in (run, run.predictions()):
-        with refused(r"give run.scored\(\)\[run.classes\]"):
+        with pytest.raises(ValueError, match=r"give run.scored\(\)\[run.classes\]"):
             fs.compare({"mine": table}, run.scored()["target"])
     with refused("runs have their own groups: leave them out"):
         fs.compare(runs, groups=["a"])

@@ -67,9 +67,9 @@ class Error(Exception):
         return as_typed(super().__str__())
 
 
-class RequestError(Error):
+class RequestError(Error, ValueError):
     """The request was wrong: exit status 2, and this one sentence for the user: what
-    was given, what was expected, what to do.
+    was given, what was expected, what to do. Callers in Python may catch ValueError.
     """
 
 
