@@ -4,6 +4,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,7 +51,7 @@ from featurestack.pipeline.datasets.readers import (
     read_table,
 )
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage.csv_files import SPREADSHEETS
+from featurestack.storage.csv_files import SPREADSHEETS, read_csv
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.storage.own_files import OwnFiles
 
@@ -113,7 +114,10 @@ def load(options: SourceOptions) -> Dataset:
         raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name, {*listed["clip_id"]})
-    table, fold_notes = with_folds(listed, beside.folder / "folds.csv", options)
+    folds = beside.folder / "folds.csv"
+    if not (options.group or cached is not None or folds.exists()):
+        options = replace(options, group=group_elsewhere(source, options.data))
+    table, fold_notes = with_folds(listed, folds, options)
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
@@ -180,6 +184,15 @@ def former_index(
             f" another name: {quoted(f'NAME={name}2')}"
         )
     return cached, settings
+
+
+def group_elsewhere(source: str, data: Path) -> str:
+    """The GROUP= of the same clips under another NAME=, '' if there is none."""
+    for folds in data.glob("*/folds.csv"):
+        with suppress(RequestError, KeyError):  # no features, or a user's table
+            if Cache(folds.parent / "features").source == source:
+                return "".join(read_csv(folds)["grouped_by"].iloc[-1:])
+    return ""
 
 
 def _read(options: SourceOptions, label: str) -> Listing:

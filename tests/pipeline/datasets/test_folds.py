@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import featurestack as fs
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.datasets.name_fields import propose_group
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
@@ -90,6 +91,14 @@ def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_command
     assert table.loc["dog/dog3-C"].equals(table.loc["dog/dog3-A"])
     assert table.loc["dog/single", "group"] == "dog/single"
     assert "fits 41 of 42 clips" in " ".join(later.notes)
+
+
+def test_another_name_of_the_same_clips_has_their_groups(tmp_path):
+    folder = class_folders(tmp_path / "mine", takes="AB")
+    given = {"data": tmp_path / "data", "jobs": 1, "quiet": True}
+    fs.extract("rms", folder, group="(.*)-[A-Z]", **given)
+    first, other = (dataset(folder, tmp_path, name=name) for name in ("", "other"))
+    assert other.table.equals(first.table) and first.table["group"].nunique() == 20
 
 
 def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
