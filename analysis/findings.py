@@ -30,7 +30,7 @@ from featurestack.analysis.tables import (
 )
 from featurestack.commandline.errors import make_command
 from featurestack.commandline.next_step import PROPOSED
-from featurestack.commandline.quantities import listed
+from featurestack.commandline.quantities import listed, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
@@ -112,7 +112,8 @@ class Findings:
         main = self.main
         if main is None:
             return "none"
-        if not main.untested and not main.against_chance.clear:
+        judged = not main.untested or main.best.choice  # a choice recommends a set
+        if judged and not main.against_chance.clear:
             return "chance"
         if len(main.runs) == 1:
             return "one"
@@ -243,6 +244,9 @@ def why_apart(own: Ranked, best: Ranked) -> Problem:
     why = f"other {own.reason} than {best.name}"
     if own.reason == "folds" and own.run.missing_folds and not best.run.missing_folds:
         why = f"it has {own.n} of {best.n} folds; train its missing folds"
+    elif own.reason == "answer":
+        score = f"{percent(own.score.value)} %"
+        why = f"it is a former answer, {own.run.features} ({score})"
     elif own.reason == "joined":
         parts, tested = len(own.run.channels), own.run.joined_from
         why = (

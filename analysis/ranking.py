@@ -3,8 +3,9 @@
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
 source recordings, the cache's audio settings and parameters, folds and protocol (the
 validation clips, the epoch that counts). A run whose features were joined after they
-were tested one by one is in no ranking with others: no test corrects this choice. The
-main ranking has runs that finished every fold. If no two comparable runs did, but
+were tested one by one is in no ranking with others: no test corrects this choice. A
+former answer is in no ranking with the latest one, whichever score is higher. The main
+ranking has runs that finished every fold. If no two comparable runs did, but
 several finished the same folds, these are ranked. Accuracy (tags: mAP) is computed over
 all folds together, with a bootstrap interval.
 
@@ -73,16 +74,13 @@ class AgainstChance:
     reached: float
     low: float  # lower end of its 95 % interval, NaN without one
     chance: float
-    p: float
+    p: float  # NaN if nothing can be tested: the interval alone decides
 
     @property
     def clear(self) -> bool:
         """Whether the run is clearly better than chance."""
-        return (
-            self.p < LEVEL
-            and self.reached > self.chance
-            and not (self.low <= self.chance)
-        )
+        worse = self.p >= LEVEL or self.low <= self.chance
+        return self.reached > self.chance and not worse
 
 
 @dataclass(frozen=True)
@@ -204,9 +202,9 @@ class Ranking:
         the run of the highest balanced accuracy, of which every constant answer has one
         over the number of classes.
 
-        p is corrected because the run is the highest of R; NaN for a set that was
-        joined on the tested folds. Clips of different folds train for each other, so
-        that also answers that know nothing scatter more together than clips would.
+        p is corrected because the run is the highest of R; NaN if `untested`. Clips of
+        different folds train for each other, so that also answers that know nothing
+        scatter more together than clips would.
         """
         name, place, chance = self.metric.title, 0, self.chance
         scores, low = self.accuracy, self.interval[0, 0]
@@ -224,7 +222,7 @@ class Ranking:
             of_best = correct[:, [place]]
             ((low, _),) = accuracy_interval(of_best, groups, weights, spread)
         p = np.nan
-        if not self.best.joined_from:
+        if not self.untested:
             variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
             p = p_of_lead(leads, self.shares, place, variance)
         return AgainstChance(name, float(scores[place]), float(low), chance, p)
@@ -298,6 +296,7 @@ def reason_apart(run: Run, other: Run) -> str:
         "folds": run.missing_folds != other.missing_folds
         or (same_ids and not np.array_equal(run.folds, other.folds)),
         "joined": bool(run.joined_from) != bool(other.joined_from),
+        "answer": bool(run.choice and other.choice),
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
         "audio or features": not (imported or (same_values and same_audio)),

@@ -168,9 +168,15 @@ def build_report(job: ReportJob) -> Built:
 
 
 def list_reports(reports: Path) -> None:
-    """Write index.html of the folder: a row for each report, linked to it."""
-    summaries = sorted(reports.glob(f"*/{SUMMARY}"))
-    rows = {file.parent.name: read_summary(file.parent) for file in summaries}
+    """Write index.html of the folder: a row for each report, linked to it; those on
+    chosen runs follow that of their dataset.
+    """
+    summaries = [*reports.glob(f"*/{SUMMARY}"), *reports.glob(f"*/*/{SUMMARY}")]
+    folders = sorted(file.parent for file in summaries)
+    rows = {
+        folder.relative_to(reports).as_posix(): read_summary(folder)
+        for folder in folders
+    }
     listed = {name: kept["listed"] for name, kept in rows.items() if "listed" in kept}
     html = render("reports.html", reports=listed)
     OwnFiles(reports, LISTED).write({PAGE: html})

@@ -129,8 +129,8 @@ def advice(f: Findings, *, given: bool = True) -> str:
     if f.state == "chance":
         chance = f"{percent(main.against_chance.chance)} %"
         balanced = " balanced" if main.uneven else ""
-        p = format_p(main.against_chance.p)
-        chance += f"{balanced} (p = {p})"
+        p = main.against_chance.p
+        chance += balanced + ("" if main.untested else f" (p = {format_p(p)})")
         text = f"No configuration is clearly better than chance, {chance}"
         several = len(f.ranked) > 1 and not f.choice
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
@@ -163,10 +163,13 @@ def reached(f: Findings, *, ranked: bool = True) -> str:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
-    if f.state == "unclear":
-        others = [own.label for own in f.unclear]
+    if f.state in ("unclear", "winner"):
+        others = [own.label for own in f.unclear or f.ranked[1:]]
         named = others[0] if len(others) == 1 else f"{len(others)} others"
-        text += f", with no clear difference from {named}"
+        verdict = (
+            "with no clear difference from" if f.unclear else "clearly better than"
+        )
+        text += f", {verdict} {named}"
     return f"{text}."
 
 

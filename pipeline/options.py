@@ -11,6 +11,7 @@ from featurestack.commandline.options import (
     RunsOptions,
     option,
 )
+from featurestack.features_cache.names import LARGE
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 
@@ -67,7 +68,8 @@ class ComputeOptions(SourceOptions):
 
     features: str = option(
         "all",
-        "feature sets separated by blanks; all (cached variants too), or small",
+        "feature sets separated by blanks; all (cached variants too), or small, all but"
+        f" {', '.join(LARGE)}",
     )
     frame: float | None = option(
         None,

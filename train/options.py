@@ -175,7 +175,7 @@ class ModelsOptions(Options):
 
 
 class ListOptions(DataOptions):
-    """Runs with their scores, and whether they are of the data of today."""
+    """Runs with their scores, the newest last."""
 
     example = 'RUNS="anna ben clara"'
 

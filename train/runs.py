@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.quantities import size
+from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
@@ -22,9 +22,10 @@ HEADER = ("folder", "features", "model", "folds", "test", "data")
 
 def list_runs(options: ListOptions) -> int:
     """The command `runs`; 1 if a run cannot be read: it is named, and the others are
-    listed.
+    listed, the newest last. The runs of an answer's folds count as parts of it.
     """
-    rows: list[tuple[str, ...]] = []
+    rows: list[tuple[float, tuple[str, ...]]] = []
+    recommended, parts, joined = set[str](), set[str](), set[str]()
     problems: dict[str, None] = {}
     dataset = dataset_name(options.dataset)
     for folder in run_folders(options.runs):
@@ -43,20 +44,27 @@ def list_runs(options: ListOptions) -> int:
                     score += " *" if config.joined_from and whole else ""
                 folds = f"{len(run.finished)} of {len(run.folds)}"
                 age = "older" if run in other else ""
-                rows.append(
-                    (str(run.path), config.features, config.model, folds, score, age)
-                )
+                row = str(run.path), config.features, config.model, folds, score, age
+                rows.append(((run.path / "run.json").stat().st_mtime, row))
+                if config.joined_from:
+                    joined.add(row[0])
+                if own := config.choice:
+                    parts |= {str(run.path.with_name(name)) for name in own.runs}
+                    recommended.add(str(run.path.with_name(own.recommended_run)))
             except (RequestError, OSError) as error:
                 problems[str(error)] = None
-    if rows:
-        print(text_table(sorted(rows), HEADER))
+    hidden = parts & joined - recommended
+    if shown := [row for _, row in sorted(rows) if row[0] not in hidden]:
+        print(text_table(shown, HEADER))
         print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
-        if any(score.endswith("*") for *_, score, _ in rows):
+        if hidden:
+            print(f"not listed: {counted(len(hidden), 'run')} of the folds of answers")
+        if any(score.endswith("*") for *_, score, _ in shown):
             print(
                 "*: may be too high, because scores on these folds chose the features;"
-                " the run `answer` has the score of such a choice"
+                " the answer that recommends them has the score of such a choice"
             )
-        if any(age for *_, age in rows):
+        if any(age for *_, age in shown):
             remedy = make_command("remove", "OLD=1")
             print(
                 "older: clips, labels, folds or values have changed since;"

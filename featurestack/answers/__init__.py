@@ -12,11 +12,11 @@ NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
 FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # verdict: of the report
 
 # headings of the report's first screen, whose sentences the command prints
-LEADS = CHOSEN, NEXT, SINGLE, TOGETHER = (
+LEADS = CHOSEN, SINGLE, TOGETHER, NEXT = (
     "What was chosen?",
-    "What next?",
     "Which single feature?",
     "Alone or together?",
+    "What next?",
 )
 
 

@@ -266,10 +266,11 @@ def conclude(
 ) -> Answer:
     """The findings on the dataset `name`, after its report was built."""
     score = configuration_score([run])
-    lines = [f"  {remark}" for remark in remarks]
+    lines = []
     if built.best != run.name:
         lines.append(f"{name}: {run.config.features}: {score}")
     lines.append(f"{name}: {built.headline}")
+    lines += [f"  {remark}" for remark in remarks]
     lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
     lines.append(f"report: {built.place}")
     if built.next_command:

@@ -363,6 +363,7 @@ def write_choice(
     trained = {run.name: run.config for run in (*runs.values(), later)}
     sets = tuple(run.config.features for run in runs.values())
     names = [*choice.candidates]
+    frame = "".join(f", {word}" for word in choice.words if word.startswith("FRAME="))
     hash_ = digest([[own.hash for own in trained.values()], sets, names])
     # features are in the order of the runs
     choice = replace(
@@ -376,7 +377,7 @@ def write_choice(
         **{name: getattr(config, name) for name in SHARED.split()},
         format_version=RUN_FORMAT,
         made_by="choice",
-        features=f"the choice from {counted(len(names), 'feature')}",
+        features=f"the choice from {counted(len(names), 'feature')}{frame}",
         model=" or ".join(sorted({own.model for own in trained.values()})),
         val="none",
         exact=all(own.exact for own in trained.values()),

@@ -12,7 +12,6 @@ from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
     FEATURE_COLUMNS,
-    FOLDER,
     NEXT,
     NUMBERS,
     SINGLE,
@@ -42,9 +41,8 @@ NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 def answer(page: Page) -> Section | None:
     """Each feature's choices, and its own score."""
-    choices = [run for run in page.found.runs if run.choice]
-    choices.sort(key=lambda run: run.name != FOLDER)  # the last answer comes first
-    run = next(iter(choices), None)
+    choices = (run for run in page.found.runs if run.choice)
+    run = next(choices, None)  # the latest: a former one is in no main ranking
     config = run.choice if run else None
     if run is None or config is None:
         return None
@@ -56,14 +54,6 @@ def answer(page: Page) -> Section | None:
     if run is not page.found.best.run and not chance:
         later += " The headline has another run, because its score is the highest."
     leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
-    if page.cache:
-        leads[NEXT] = surer(
-            config.candidates,
-            page.cache,
-            config.words,
-            perfect=page.found.best.score.value == 1,
-            grouped=bool(page.found.new_values),
-        )
     features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
     features = features.astype(dict.fromkeys(NUMBERS, float))
     # of equal scores the one that the others were compared with
@@ -72,6 +62,14 @@ def answer(page: Page) -> Section | None:
     leads[SINGLE] = singles(ranked, page.found.score, page.found.group)
     if config.together:
         leads[TOGETHER] = alone_or_together(config, page.found.score)
+    if page.cache:
+        leads[NEXT] = surer(
+            config.candidates,
+            page.cache,
+            config.words,
+            perfect=page.found.best.score.value == 1,
+            grouped=bool(page.found.new_values),
+        )
     folds = run.config.folds
     tables = {"chosen_features": features}
     if config.classes:
@@ -109,8 +107,8 @@ def proposed(page: Page, config: Choice, clips: int) -> tuple[str, str] | None:
 def chart(
     found: Findings, features: pd.DataFrame
 ) -> list[tuple[str, Estimate, str, str]]:
-    """The first screen's chart: the choice and other runs, then the first single
-    features, each with its interval.
+    """The first screen's chart: the choice, other runs and the first single features,
+    each with its interval, the highest first.
     """
     bars = []
     for own in found.ranked:
@@ -119,7 +117,7 @@ def chart(
     for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
         score = Estimate(row.alone, row.low, row.high)
         bars.append((f"{row.feature} by itself (ridge)", score, "by itself", ""))
-    return bars
+    return sorted(bars, key=lambda bar: -bar[1].value)
 
 
 # ---- sentences

@@ -301,7 +301,9 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
 
 
 def importance_summary(measured: Importance) -> str:
-    """A line for each feature: its own score, points lost without it, and added."""
+    """A line for each feature, the highest by itself first: its own score, points lost
+    without it, and added.
+    """
     tests = measured.tables["features"]
     texts = []
     for test in tests.itertuples():
@@ -314,7 +316,9 @@ def importance_summary(measured: Importance) -> str:
     shown = tests.assign(text=texts).pivot(
         index="feature", columns="measure", values="text"
     )
-    shown = shown.loc[[*measured.features], [*MEASURES]].fillna("the base")
+    alone = tests[tests["measure"] == ALONE].set_index("feature")["score"]
+    order = alone.sort_values(ascending=False, kind="stable").index
+    shown = shown.loc[order, [*MEASURES]].fillna("the base")
     header = (
         "",
         "by itself: above chance",
@@ -328,6 +332,8 @@ def importance_summary(measured: Importance) -> str:
         f"{measured.clips:,} test clips; all features together"
         f" {percent(measured.every)} % {measured.score}, by ridge; {unit}"
     )
+    if len({name.partition("@")[0] for name in order}) < len(order):
+        legend += "; variants of a feature replace each other, so that one is no loss"
     return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
 
 

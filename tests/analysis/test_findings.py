@@ -64,7 +64,10 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     sets = "mel+mfcc-linear mel-linear mfcc-linear chroma-linear"
     command = f" DATASET=made RUN='{sets}' compares these alone."
     assert sentences.features(found).endswith(command)
-    assert "the highest of 5 configurations." in sentences.headline(found)
+    assert (
+        "the highest of 5 configurations, clearly better than 4"
+        in sentences.headline(found)
+    )
     accuracy = [own.score.value for own in found.ranked]
     comparison = found.tables["comparison"]["accuracy"]
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)

@@ -27,9 +27,10 @@ from featurestack.feature_importance.fits import Fits, fits_of
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.train.options import RunOptions
+from featurestack.train.options import ListOptions, RunOptions
 from featurestack.train.plan import make_plan
 from featurestack.train.run import execute
+from featurestack.train.runs import list_runs
 from tests.analysis.made_runs import no_figures
 from tests.refusal import refused
 
@@ -162,8 +163,15 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     assert {*found.alone} == {"f0", "f2"}
     both = findings(*load_runs(find(tmp_path / "runs", "d")))
     assert [run.features for run in both.runs] == ["the choice from 2 features"] * 2
-    assert not both.others  # the parts of both are counted by their choices
+    assert both.best.name == "answer"  # the latest, whichever is higher
+    (former,) = both.others  # the parts of both are counted by their choices
+    assert former.run.choice and former.reason == "answer"
     capsys.readouterr()
+    list_runs(ListOptions(runs=str(tmp_path / "runs")))
+    *runs, last = re.findall("^/.*", capsys.readouterr().out, re.MULTILINE)
+    assert f"{tmp_path}/runs/d/answer " in last  # the newest
+    recommended = {own.run.choice.recommended_run for own in both.every}
+    assert len(runs) == 1 + len(recommended)  # the former answer; no parts of folds
     answered(tmp_path, features="f1 f0")  # the first question again has its own run
     names = {run.name for run in find(tmp_path / "runs", "d") if run.config.choice}
     assert len(names) == 2 and "answer" in names
@@ -219,8 +227,9 @@ def test_no_clips_of_the_choice_are_in_memory_while_sets_are_trained(
     assert answered(tmp_path).whole
 
 
-def test_of_few_clips_that_are_like_chance_nothing_is_proposed(tmp_path):
-    brought(tmp_path / "d" / "features", noise(1, 3), folds=3, clips=12)
+@pytest.mark.parametrize("clips", [6, 12])
+def test_of_few_clips_that_are_like_chance_nothing_is_proposed(tmp_path, clips):
+    brought(tmp_path / "d" / "features", noise(1, 3), folds=3, clips=clips)
     found = answered(tmp_path, features="f0 f1")
     assert (found.recommended, found.built.next_command) == ("", "")
 

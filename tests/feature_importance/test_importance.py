@@ -190,11 +190,11 @@ def test_a_repeated_call_fits_nothing_and_one_more_feature_only_its_sets(
 
 
 def test_the_summary_has_a_line_for_each_feature(asked, capsys):
-    measured = measure_importance(asked("chroma mel blank"))
+    measured = measure_importance(asked("blank chroma mel"))
     lines = importance_summary(measured).splitlines()
     assert [line.split()[0] for line in lines[-4:-1]] == ["chroma", "mel", "blank"]
     assert "added to mel" in lines[0] and "the base" in lines[-3]
-    make_importance(asked("chroma mel blank"))
+    make_importance(asked("blank chroma mel"))
     *_, verdict, proposed = capsys.readouterr().out.splitlines()
     assert verdict == " ".join(what_matters(measured))
     assert proposed.startswith("next: make analysis DATASET=")

@@ -25,6 +25,7 @@ MALFORMED = "mel,mfcc|mel@n|mel@n=1,n=2|mfcc:5|../mel|mel+|mel mfcc"
             for text in MALFORMED.split("|")
         ),
         ("mfcc:5-1", "comes after"),
+        ("-mel", "no word leaves a feature out"),
     ],
 )
 def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets(
