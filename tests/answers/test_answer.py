@@ -165,7 +165,7 @@ def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, sai
     given = surer(["rms"], cache, [*words, "FEATURES=rms"], perfect=False)
     channels = " or ".join(f"embedding@model={name}" for name in ["mine", *absent])
     assert "networks that are here: embedding@model=mine.\n" in given
-    assert f"Then add {channels} to FEATURES and repeat" in given
+    assert f"Then add {channels} to FEATURES= and repeat" in given
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(
