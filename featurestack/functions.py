@@ -256,7 +256,6 @@ def own_run(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
     >>> fs.own_run("mine", dataset="synth", features="rms+zcr").shape
     (2, 64, 216)
     """
@@ -303,8 +302,6 @@ def report(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
@@ -351,9 +348,7 @@ def bundle(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
-    >>> fs.bundle(run, quiet=True).name
+    >>> fs.bundle("last", quiet=True).name
     'rms+zcr-ridge.bundle.pt'
     """
     file: Path = run_command("bundle", options_from(BundleOptions, locals()))
@@ -389,9 +384,7 @@ def export(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
-    >>> fs.export(run, quiet=True).name
+    >>> fs.export("last", quiet=True).name
     'rms+zcr-ridge.onnx'
     """
     file: Path = run_command("export", options_from(ExportOptions, locals()))
@@ -434,9 +427,7 @@ def verify(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
-    >>> fs.verify(run, quiet=True)
+    >>> fs.verify("last", quiet=True)
     True
     """
     return not run_command("verify", options_from(VerifyOptions, locals()))

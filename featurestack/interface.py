@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from featurestack.predict.model import Model
     from featurestack.results.run_folder import RunFolder
 
-RUNS = Path("runs")
 RATE = 44_100  # samples a second, ESC-50's
 DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
 
@@ -101,7 +100,6 @@ def cache(
 
     Examples
     --------
-    >>> extracted = fs.extract("rms", "synth", jobs=1, quiet=True)
     >>> stored = fs.cache("synth")
     >>> stored.read("rms", stored.clips["clip_id"][:8]).shape
     (8, 1, 431)
@@ -115,7 +113,7 @@ def cache(
 @command
 def read(
     path: Path | str,
-    sample_rate: int = RATE,
+    sample_rate: int | None = RATE,
     seconds: float | None = None,
     channel: int = 0,
 ) -> "Clip":
@@ -125,8 +123,8 @@ def read(
     ----------
     path : path
         The file.
-    sample_rate : int
-        Rate in Hz to which it is resampled.
+    sample_rate : int, optional
+        Rate in Hz to which it is resampled; None keeps the file's.
     seconds : float, optional
         Cut or padded with zeros to this duration.
     channel : int
@@ -146,12 +144,14 @@ def read(
     from featurestack.pipeline import audio
     from featurestack.pipeline.clip_spectra import Clip
 
-    sample_rate = audio.checked_rate(sample_rate)
+    if sample_rate is not None:
+        sample_rate = audio.checked_rate(sample_rate)
     if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
         raise RequestError(f"seconds={seconds!r}: expected a number above 0")
     if not (isinstance(channel, Integral) and channel >= 0):
         raise RequestError(f"channel={channel!r}: expected 0 or a channel from 1")
     try:
+        sample_rate = sample_rate or audio.file_info(path).sample_rate
         if seconds is None:
             y = audio.decode(path, sample_rate, channel=channel)
         else:
@@ -318,17 +318,12 @@ def show_command(options: ShowOptions) -> int:
         from featurestack.pipeline import show_features
 
         return show_features.show(options)
-    from featurestack.pipeline import audio
     from featurestack.storage.own_files import OwnFiles
 
     path = options.reports / "show" / f"{options.audio.stem}.png"
     own = OwnFiles(path.parent, ".show.json")
     own.require(path.name, "REPORTS=")
-    try:
-        rate = options.sample_rate or audio.file_info(options.audio).sample_rate
-        clip = read(options.audio, rate, channel=options.channel)
-    except audio.AudioError as error:
-        raise RequestError(f"{options.audio}: {error}") from None
+    clip = read(options.audio, options.sample_rate, channel=options.channel)
     content = io.BytesIO()
     show(clip, options.features or DRAWN).savefig(content, format="png", dpi=150)
     own.write({path.name: content.getvalue()})
@@ -338,7 +333,7 @@ def show_command(options: ShowOptions) -> int:
 
 @command
 def run(
-    name: "str | Path | RunFolder" = "last", folder: Path | str = RUNS
+    name: "str | Path | RunFolder" = "last", folder: Path | str = "runs"
 ) -> "RunFolder":
     """A finished or unfinished run.
 
@@ -357,8 +352,6 @@ def run(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
     >>> fs.run("last").name
     'rms+zcr-ridge'
     """
@@ -393,9 +386,7 @@ def predict_audio(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
-    >>> answers = fs.predict_audio(run, cache.clips["path"][:2])
+    >>> answers = fs.predict_audio("last", fs.cache("synth").clips["path"][:2])
     >>> answers.columns[:2].tolist(), len(answers)
     (['file', 'predicted'], 2)
     """
@@ -438,15 +429,9 @@ def draw(name: str, **data: Any) -> "Figure":
     >>> classes = ["dog", "rain"]
     >>> figure = fs.draw("confusion_matrix", counts=counts, classes=classes)
     """
-    from featurestack.analysis.figures import FIGURES, draw
+    from featurestack.analysis.figures import draw
 
-    if not isinstance(name, str):
-        known = ", ".join(sorted(FIGURES.complete()))
-        raise RequestError(
-            f"fs.draw: name is {name!r}; expected one of {known}, then the data of"
-            " help(fs.FIGURES[name].draw)"
-        )
-    return draw(name, **data)
+    return draw(str(name), **data)
 
 
 @command
@@ -465,9 +450,7 @@ def curves(trained: "RunFolder | Path | str") -> "Figure":
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
-    >>> fs.curves(run).savefig("curves.png")
+    >>> fs.curves("last").savefig("curves.png")
     """
     opened = run(trained)
     history = {fold: opened.history(fold) for fold in opened.finished}
@@ -490,9 +473,7 @@ def confusion(trained: "RunFolder | Path | str") -> "Figure":
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
-    >>> fs.confusion(run).savefig("confusion.png")
+    >>> fs.confusion("last").savefig("confusion.png")
     """
     from featurestack.analysis.runs import load_runs
     from featurestack.analysis.tables import confusion_counts

@@ -29,7 +29,7 @@ from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
 from featurestack.commandline import DATA
-from featurestack.commandline.commands import checked_call
+from featurestack.commandline.commands import command
 from featurestack.commandline.errors import (
     RequestError,
     nearest,
@@ -302,7 +302,7 @@ class Comparison:
         return f"{self.headline}\n{self.table.to_string(index=False)}"
 
 
-@checked_call
+@command
 def compare(
     predictions: "Mapping[str, ArrayLike] | Sequence[RunFolder | Path | str]",
     labels: "ArrayLike | None" = None,

@@ -296,7 +296,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         (lambda *_: fs.model("imag")(refused), "'image'. Known: image, vector, wave;"),
         (lambda *_: fs.model("linear")(refused), "the function's name is the model's$"),
         (lambda *_: fs.draw("gallery", x=1), "gallery: .*; it takes features"),
-        (lambda *_: fs.draw(5), "fs.draw: name is 5; expected one of accuracy_by_set"),
+        (lambda *_: fs.draw(5), "unknown figure '5'. Known: accuracy_by_set"),
     ],
 )
 def test_an_argument_of_another_kind_is_named_with_what_is_expected(

@@ -321,24 +321,11 @@ def bind(
     return bound
 
 
-def checked_call(
-    function: Callable[Parameters, Result],
-) -> Callable[Parameters, Result]:
-    """Decorator: a wrong call raises the error of `bind`."""
-
-    @functools.wraps(function)
-    def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
-        bind(function, args, given)
-        return function(*args, **given)
-
-    return call
-
-
 def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
     """The argument, the path of what has one, such as a run or a cache, also in a list
     if its annotation, `kind`, has one; RequestError for a thing of another kind.
     """
-    if name in TAKEN and hasattr(value, TAKEN[name]):
+    if "ArrayLike" in kind or (name in TAKEN and hasattr(value, TAKEN[name])):
         return value
     given = f"a {type(value).__name__}, {shortened(' '.join(repr(value).split()))}"
     if name != "clip":

@@ -333,8 +333,7 @@ def curve(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
-    >>> fs.curve("rms rms+zcr", dataset=cache, quiet=True).columns[:3].tolist()
+    >>> fs.curve("rms rms+zcr", dataset="synth", quiet=True).columns[:3].tolist()
     ['features', 'part', 'recordings']
     """
     return measure_curve(options_from(CurveOptions, locals()))

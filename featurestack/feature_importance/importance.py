@@ -370,7 +370,6 @@ def importance(
 
     Examples
     --------
-    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
     >>> tables = fs.importance("rms zcr", dataset="synth", quiet=True)
     >>> sorted(tables)
     ['classes', 'features', 'smaller']

@@ -210,7 +210,7 @@ class Model:
         self, clips: "Iterable[ArrayLike]", sample_rate: float
     ) -> list[Prediction]:
         """The answers for many clips at once, those of `predict` up to rounding."""
-        shape = clips.shape if isinstance(clips, np.ndarray) else ()
+        shape = list(clips.shape) if isinstance(clips, np.ndarray) else []
         if isinstance(clips, Clip) or (len(shape) == 2 and shape[1] <= MOST_CHANNELS):
             raise RequestError("predict_many takes a list of clips, [y]; this is one")
         checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
