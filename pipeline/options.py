@@ -20,7 +20,9 @@ class SourceOptions(DatasetOptions, RunsOptions):
     """The origin of clips, labels, folds and groups."""
 
     archive: str = option("", "zip file that is already there, instead of a download")
-    audio_dir: str = option("", "folder of the audio files, if the table is elsewhere")
+    audio_dir: str = option(
+        "", "folder of the audio files, if the table is elsewhere; by default as before"
+    )
     group: str = option(
         "",
         "source recording of a clip: a column of the table, or a pattern with one"

@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ from featurestack.pipeline.datasets.readers import (
 )
 from featurestack.pipeline.options import SourceOptions
 from featurestack.storage.csv_files import SPREADSHEETS, read_csv
-from featurestack.storage.files import content_hash, replace_file
+from featurestack.storage.files import content_hash, replace_file, without_dots
 from featurestack.storage.own_files import OwnFiles
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
@@ -61,7 +62,8 @@ HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
 # options that a cache ignores, with a note
 OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
-LABEL = ".label"  # the file next to the cache that keeps LABEL=
+# options that later commands need not repeat: file .label is next to the cache
+KEPT = ("label", "audio_dir")
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -101,14 +103,26 @@ def load(options: SourceOptions) -> Dataset:
         note = f"{' and '.join(ignored)} ignored: a cache is used as it is"
         kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
         return Dataset(name, folder, *kept, read_only=True)
+    if options.audio_dir:
+        if word in NAMED or Path(word).is_dir():
+            raise RequestError(
+                f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET;"
+                f" DATASET={word} is no CSV"
+            )
+        options = replace(options, audio_dir=str(without_dots(Path(options.audio_dir))))
     beside = OwnFiles(options.data / name)
-    kept_label = beside.folder / LABEL
-    known = ""  # LABEL= of an earlier command
-    if LABEL in beside.hashes and kept_label.is_file():
-        known = kept_label.read_text("utf-8")
-    label = options.label or known
-    listing = _read(options, label)
-    listed = with_labels(listing.table, label)
+    files = {key: beside.folder / f".{key}" for key in KEPT}
+    known = {  # what earlier commands gave
+        key: file.read_text("utf-8")
+        for key, file in files.items()
+        if file.name in beside.hashes and file.is_file()
+    }
+    given: dict[str, Any] = {
+        key: getattr(options, key) or known.get(key, "") for key in KEPT
+    }
+    options = replace(options, **given)
+    listing = _read(options)
+    listed = with_labels(listing.table, options.label)
     refuse_class_names(classes_in(listed))
     if reason := too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
@@ -122,9 +136,12 @@ def load(options: SourceOptions) -> Dataset:
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listed else "group"
-    if label != known:
-        beside.claim([LABEL], "move it, or give another NAME= or DATA=")
-        replace_file(kept_label, label)
+    if not any(map(os.path.exists, listing.table["path"])):
+        del given["audio_dir"]
+    for key, text in given.items():
+        if text != known.get(key, ""):
+            beside.claim([f".{key}"], "move it, or give another NAME= or DATA=")
+            replace_file(files[key], text)
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
@@ -195,23 +212,18 @@ def group_elsewhere(source: str, data: Path) -> str:
     return ""
 
 
-def _read(options: SourceOptions, label: str) -> Listing:
+def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
     if path.suffix.lower() in (*DATASET_TABLES, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
-        listing = read_table(path, folder, label=label)
+        listing = read_table(path, folder, label=options.label)
         files = listing.table["path"].unique()
         if options.audio_dir and not any(map(os.path.exists, files)):
             first = Path(files[0]).name
             note = f"{folder} holds no file of {path.name}: {first} is not in it"
             listing = listing._replace(notes=[*listing.notes, f"AUDIO_DIR={note}"])
         return listing
-    if options.audio_dir and (word in NAMED or path.exists()):
-        raise RequestError(
-            f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is"
-            " no CSV"
-        )
     folder, rate = path, None
     if word in ("esc50", "esc10"):
         from featurestack.pipeline.datasets import published

@@ -102,7 +102,7 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
 
 
 # words of the commands that read a dataset's audio, in addition to PLACES
-OF_AUDIO = ("audio_dir", "sample_rate", "duration", "channel")
+OF_AUDIO = ("sample_rate", "duration", "channel")
 PLACES = ("name", "data", "runs")
 OF_LEAK = "duplicates_across_folds"  # kind of finding
 

@@ -148,6 +148,7 @@ def test_a_csv_brings_fold_group_and_category(tmp_path):
     brought = clips.table[["fold", "group", "category"]]
     assert brought.to_numpy().tolist() == [[3, "g", "null"], [1, "b", "day"]]
     assert clips.table["path"].tolist() == list(map(str, paths))
+    assert dataset(listed, tmp_path).table.equals(clips.table)  # AUDIO_DIR is kept
 
 
 def test_paths_of_windows_are_found_by_audio_dir(tmp_path):
