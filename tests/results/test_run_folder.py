@@ -150,6 +150,12 @@ def test_damaged_predictions_are_named(run, change, message):
         run.predictions()
 
 
+def test_a_pipe_in_the_place_of_run_json_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "run.json")
+    with refused("no run folder: it has no run.json"):
+        _ = RunFolder(tmp_path).config
+
+
 def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
     runs, monkeypatch
 ):
