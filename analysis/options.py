@@ -27,7 +27,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     run: tuple[str, ...] = option(
         (),
         "only these runs, in a report of their own: each a name, a path, a unique"
-        " prefix or last",
+        " prefix or last, with all seeds of its configuration",
     )
     predictions: tuple[Path, ...] = option(
         (),

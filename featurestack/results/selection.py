@@ -107,6 +107,22 @@ def select(
     return list(chosen.values())
 
 
+def with_seeds(
+    runs: Sequence[RunFolder], every: Iterable[RunFolder]
+) -> list[RunFolder]:
+    """The runs, and those of `every` that differ from one of them by the seed alone."""
+    kept = {run.path.resolve(): run for run in runs}
+    families = set()
+    for run in [*runs, *every]:
+        with suppress(RequestError, OSError):  # whoever reads it names the damage
+            family = run.config.family
+            if run.path.resolve() in kept:
+                families.add(family)
+            elif family in families:
+                kept[run.path.resolve()] = run
+    return list(kept.values())
+
+
 def last_run(runs: Sequence[RunFolder], predicting: bool) -> RunFolder:
     """The run whose run.json was written last, if `predicting` of those of which a
     finished fold has its weights.

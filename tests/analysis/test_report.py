@@ -27,7 +27,14 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.storage.own_files import DETECTED, NO_DATA
-from tests.analysis.made_runs import MadeRun, draw_nothing, made_clips, make_run
+from tests.analysis.made_runs import (
+    MadeRun,
+    draw_nothing,
+    made_clips,
+    make_run,
+    make_runs,
+    of_sets,
+)
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -231,6 +238,15 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
     assert not built.whole
     headline = "One configuration so far: mel with resnet18. Cross-validation"
     assert built.headline.startswith(f"{headline} classified 80")
+
+
+def test_a_named_run_is_reported_with_all_seeds_of_its_configuration(
+    workshop, tmp_path
+):
+    make_runs(tmp_path, workshop.table, of_sets(2, mel=0.8, rms=0.6), "tones")
+    built = build(workshop.options(runs=tmp_path, run=("mel-resnet18",)))
+    assert "clips correctly, a mean of 2 seeds" in built.headline
+    assert any("RUN= leaves out 2 other runs" in text for text in built.remarks)
 
 
 def test_chosen_runs_have_a_report_of_their_own(workshop):
