@@ -438,13 +438,11 @@ def read_folder(folder: Path) -> Listing:
                 any(AUDIO_FILE.fullmatch(path.name) for path in below.glob("[!.]*"))
                 for below in folder.parent.glob("[!.]*/")
             )
-            if beside > 1:  # this is the folder of one class
-                meant = quoted(f"DATASET={folder.parent}")
-                raise RequestError(
-                    f"did you mean {meant}? It has {counted(beside, 'sub-folder')} of"
-                    f" sounds; {wrong}"
-                )
             way = f"; {way_of_annotations(folder, Path('TABLES'))}"
+            if beside > 1:
+                meant = quoted(f"DATASET={folder.parent}")
+                folders = counted(beside, "sub-folder")
+                way = f"; if it is one class, {meant} has {folders} of sounds{way}"
         raise RequestError(
             f"{wrong}; expected one sub-folder per class, as in"
             f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV{way}"

@@ -120,6 +120,14 @@ def test_the_same_audio_of_one_group_or_in_one_fold_is_no_leak_of_audio(tmp_path
     assert "duplicates_across_folds" not in found
 
 
+def test_shifted_cuts_of_a_recording_may_have_different_tags(tmp_path):
+    y = noise(50)
+    shifted = np.append(y[800:], noise(60)[:800])
+    rows = [f"{n}.wav,{'a;b' if n else 'a'},{1 + n % 2},g{n}" for n in range(8)]
+    found = findings(make(tmp_path, CLEAN | {"0.wav": y, "1.wav": shifted}, rows))
+    assert "two_labels" not in found and "duplicates_across_folds" in found
+
+
 def test_damage_is_named(tmp_path):
     spectrum = np.fft.rfft(noise(7))
     spectrum[len(spectrum) // 2 :] = 0  # a recording at half the rate has nothing there
