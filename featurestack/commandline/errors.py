@@ -67,9 +67,9 @@ class Error(Exception):
         return as_typed(super().__str__())
 
 
-class RequestError(Error, ValueError):
+class RequestError(Error):
     """The request was wrong: exit status 2, and this one sentence for the user: what
-    was given, what was expected, what to do. Callers in Python may catch ValueError.
+    was given, what was expected, what to do.
     """
 
 

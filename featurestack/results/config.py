@@ -296,7 +296,7 @@ def read_config(
             if version != RUN_FORMAT:
                 raise ValueError(f"its format_version is {version}, not {RUN_FORMAT}")
         return _value(content, kind, "")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RequestError) as error:
         raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
 
 
