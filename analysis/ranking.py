@@ -296,7 +296,7 @@ def reason_apart(run: Run, other: Run) -> str:
         "folds": run.missing_folds != other.missing_folds
         or (same_ids and not np.array_equal(run.folds, other.folds)),
         "joined": bool(run.joined_from) != bool(other.joined_from),
-        "answer": bool(run.choice and other.choice),
+        "answer": bool(run.choice and other.choice) and run is not other,
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
         "audio or features": not (imported or (same_values and same_audio)),

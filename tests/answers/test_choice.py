@@ -164,6 +164,7 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     both = findings(*load_runs(find(tmp_path / "runs", "d")))
     assert [run.features for run in both.runs] == ["the choice from 2 features"] * 2
     assert both.best.name == "answer"  # the latest, whichever is higher
+    assert not both.best.reason
     (former,) = both.others  # the parts of both are counted by their choices
     assert former.run.choice and former.reason == "answer"
     capsys.readouterr()
