@@ -148,6 +148,11 @@ def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_pa
     # the best feature is compared with each other one
     table = pd.read_csv(found.page.parent / "tables" / "chosen_features.csv")
     assert table["verdict"].tolist() == ["best", "clearly worse"]
+    # and the answer with a run of one of them
+    given = {"runs": tmp_path / "runs", "features": "f0", "model": "ridge"}
+    run = execute(RunOptions(dataset=str(tmp_path / "d" / "features"), **given))
+    beside = findings(*load_runs([RunFolder(found.runs / "d" / "answer"), run]))
+    assert [own.verdict for own in beside.every] == ["best", "clearly worse"]
     assert table["difference_high"].iloc[1] < 0
     assert re.search(
         r" f0 compared with f1: −.* points \(.*\), clearly worse\.", str(found)
@@ -164,7 +169,6 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     both = findings(*load_runs(find(tmp_path / "runs", "d")))
     assert [run.features for run in both.runs] == ["the choice from 2 features"] * 2
     assert both.best.name == "answer"  # the latest, whichever is higher
-    assert not both.best.reason
     (former,) = both.others  # the parts of both are counted by their choices
     assert former.run.choice and former.reason == "answer"
     capsys.readouterr()
