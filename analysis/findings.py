@@ -28,9 +28,8 @@ from featurestack.analysis.tables import (
     cost_of,
     settings,
 )
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.next_step import PROPOSED
-from featurestack.commandline.quantities import listed, percent
+from featurestack.commandline.next_step import PICKED
+from featurestack.commandline.quantities import percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
@@ -245,16 +244,11 @@ def why_apart(own: Ranked, best: Ranked) -> Problem:
     if own.reason == "folds" and own.run.missing_folds and not best.run.missing_folds:
         why = f"it has {own.n} of {best.n} folds; train its missing folds"
     elif own.reason == "answer":
-        score = f"{percent(own.score.value)} %"
-        why = f"it is a former answer, {own.run.features} ({score})"
+        why = f"it is a former answer, {own.run.features}"
     elif own.reason == "joined":
-        parts, tested = len(own.run.channels), own.run.joined_from
-        why = (
-            f"a set of {parts} of the {tested} features that were tested one by one"
-            f" on these folds; {make_command('answer')} chooses sets without the"
-            f" tested fold, and {listed(PROPOSED)} are always compared"
-        )
-    return Problem(own.name, f"not compared: {why}")
+        why = PICKED
+    score = f"{percent(own.score.value)} %"
+    return Problem(own.name, f"{score}, not compared: {why}")
 
 
 def tables_of(

@@ -143,6 +143,8 @@ def advice(f: Findings, *, given: bool = True) -> str:
         return f"{use} had the highest {f.score} of {of}."
     if f.state == "one":  # what it finds says more
         finding = main.metric.finding(main.best)
+        if f.others and not finding:
+            return f"One configuration can be compared: {use}."
         return "" if finding else f"One configuration so far: {use}."
     return f"Use {use}."
 

@@ -58,7 +58,9 @@ def list_runs(options: ListOptions) -> int:
         print(text_table(shown, HEADER))
         print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
         if hidden:
-            print(f"not listed: {counted(len(hidden), 'run')} of the folds of answers")
+            older = sum(bool(age) for _, (name, *_, age) in rows if name in hidden)
+            of_folds = f"{counted(len(hidden), 'run')} of the folds of answers"
+            print(f"not listed: {of_folds}" + f", {older} older" * bool(older))
         if any(score.endswith("*") for *_, score, _ in shown):
             print(
                 "*: may be too high, because scores on these folds chose the features;"

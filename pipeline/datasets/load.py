@@ -128,10 +128,16 @@ def load(options: SourceOptions) -> Dataset:
         raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name, {*listed["clip_id"]})
-    folds = beside.folder / "folds.csv"
+    folds, of_name = beside.folder / "folds.csv", ""
     if not (options.group or cached is not None or folds.exists()):
         options = replace(options, group=group_elsewhere(source, options.data))
+        if options.group:
+            of_name = (
+                f"GROUP={options.group!r} as under another name of these clips;"
+                " GROUP='(.*)' takes each file as its own group"
+            )
     table, fold_notes = with_folds(listed, folds, options)
+    fold_notes = [*filter(None, [of_name]), *fold_notes]
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:

@@ -128,7 +128,9 @@ def test_a_set_of_some_features_that_were_scored_alone_is_joined(tmp_path):
         assert joined_from(features.split(), many) == 0
 
 
-def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(tmp_path):
+def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
+    tmp_path, capsys
+):
     folder = tmp_path / "d" / "features"
     table = {"clip_id": list("abcdefgh"), "label": list("xyxyxyxy")}
     table["fold"] = [1, 1, 2, 2] * 2
@@ -149,7 +151,9 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(tmp_pat
         fs.answer(folder, runs=tmp_path / "asked", **places, quiet=True)
     for place in ("measured", "asked"):
         assert joined(place, "f0+f1+f2") == 0  # all of them: nothing was chosen
+    assert "no verdict" not in capsys.readouterr().err
     assert joined("measured", "f0+f2") == 3
+    assert "f0+f2: no verdict in a report, because" in capsys.readouterr().err
     fs.importance("f0+f1 f2", dataset=folder, runs=tmp_path / "sets", quiet=True)
     assert joined("sets", "f0+f1+f2") == 0  # f0 and f1 have no score of their own
     assert joined("elsewhere", "f0+f2") == 0

@@ -99,6 +99,7 @@ def test_another_name_of_the_same_clips_has_their_groups(tmp_path):
     fs.extract("rms", folder, group="(.*)-[A-Z]", **given)
     first, other = (dataset(folder, tmp_path, name=name) for name in ("", "other"))
     assert other.table.equals(first.table) and first.table["group"].nunique() == 20
+    assert "GROUP='(.*)-[A-Z]' as under another name" in " ".join(other.notes)
 
 
 def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
