@@ -11,7 +11,6 @@ What would flatter: a clip that is counted twice, a column that is no class, num
 that are no probabilities. Such tables are refused.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from featurestack.analysis.findings import Findings, findings
+from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import printed
@@ -318,9 +317,11 @@ def compare(
     ----------
     predictions : mapping, or sequence of runs
         Model -> probabilities (N, K), an array or a data frame whose columns are the
-        classes, or predicted classes (N,). Or runs, their names or paths.
+        classes, or predicted classes (N,), or a run. Or a list of runs, their names or
+        paths.
     labels : array (N,) or (N, K), optional
-        True classes; of several labels per clip 0 and 1. Runs have theirs.
+        True classes; of several labels per clip 0 and 1. A list of runs has its own.
+        If labels have an index, as of clip ids, frames and runs are put in its order.
     groups : array (N,), optional
         Source recordings, speakers or sites, which are drawn together. By default each
         clip is its own.
@@ -361,35 +362,41 @@ def compare(
         word = ""
         with suppress(RequestError):  # its cache is elsewhere
             word = cache_that_trained(runs[0], "", DATA).groups
-        return comparison(findings(*load_runs(runs)), names_of, word)
+        return comparison(runs, names_of, word)
     if not isinstance(predictions, Mapping) or not predictions:
         raise RequestError(
             "predictions: expected a dictionary, model -> predictions, or a list of"
             " runs, as in fs.compare([one, other])"
         )
+    groups, folds = in_order("groups", groups, labels), in_order("folds", folds, labels)
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
         models: dict[Path, str] = {}
-        for model, given in predictions.items():
-            frame = clips.join(columns_of(str(model), given, names, len(clips)))
+        for number, (model, given) in enumerate(predictions.items()):
+            own = in_order(str(model), given, labels)
+            frame = clips.join(columns_of(str(model), own, names, len(clips)))
             frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
-            name = re.sub(r"[^\w+@=-]", "-", str(model)).strip("-") or "model"
-            place = Path(folder, "compared", name)
-            if place in models:
-                place = Path(folder, "compared", f"{name}-{len(models)}")
+            place = Path(folder, "compared", str(number))
             run = write_imported(predictions_in(frame), place, source=str(model))
             models[run.path] = str(model)
         word = "" if groups is None else "group"
-        return comparison(findings(*load_runs(find(folder))), models, word)
+        return comparison([*map(RunFolder, models)], models, word)
 
 
-def comparison(found: Findings, models: Mapping[Path, str], word: str) -> Comparison:
-    """The findings on runs, which stand for these models; `word` is a group's."""
-    found = replace(found, groups=word)
+def comparison(
+    folders: Sequence[RunFolder], names: Mapping[Path, str], word: str
+) -> Comparison:
+    """The comparison of runs by these names; `word` is a group's."""
+    runs, problems = load_runs(folders)
+    for place, run in enumerate(runs):
+        if run.imported:  # whose sentences have its name
+            name = names[run.folders[0].path]
+            runs[place] = replace(run, name=name, features=name)
+    found = replace(findings(runs, problems), groups=word)
     if found.main is None:
         raise RequestError("; ".join(problem.text for problem in found.problems))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
-    table["run"] = [models[own.run.folders[0].path] for own in found.every]
+    table["run"] = [names[own.run.folders[0].path] for own in found.every]
     table["level"] = FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")
     headline = printed(found)
@@ -400,6 +407,35 @@ def comparison(found: Findings, models: Mapping[Path, str], word: str) -> Compar
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
         headline=headline,
     )
+
+
+def in_order(name: str, given: Any, labels: Any) -> Any:
+    """The rows in the order of `labels`, if both have an index that is more than
+    their number; of a run, the index is the clip's id.
+    """
+    if is_run := isinstance(given, RunFolder):
+        given = given.scored().set_index("clip_id")[given.classes]
+    frames = [
+        own for own in (given, labels) if isinstance(own, pd.Series | pd.DataFrame)
+    ]
+    indexes = [
+        own.index for own in frames if not own.index.equals(pd.RangeIndex(len(own)))
+    ]
+    if is_run and len(indexes) < 2:
+        raise RequestError(
+            f"{name} is a run: expected labels whose index has the clips' ids, as"
+            " fs.clips(DATASET).set_index('clip_id')['label'], or a list of runs"
+            " instead of a dictionary"
+        )
+    if len(indexes) < 2 or indexes[0].equals(indexes[1]):
+        return given
+    shared = len(indexes[0].intersection(indexes[1]))
+    if not len(indexes[0]) == len(indexes[1]) == shared:
+        raise RequestError(
+            f"{name} has other rows than labels: {len(indexes[0])} and"
+            f" {len(indexes[1])}, of which {shared} have the same index"
+        )
+    return given.loc[indexes[1]]
 
 
 def clips_of_arrays(
@@ -440,7 +476,7 @@ def columns_of(
     model: str, given: Any, classes: Sequence[str], clips: int
 ) -> pd.DataFrame:
     """A model's columns of a table; RequestError for another shape."""
-    values = np.asarray(() if isinstance(given, RunFolder) else given)
+    values = np.asarray(given)
     if values.shape == (clips,):  # predicted classes
         chosen = pd.get_dummies(values.astype(str), dtype=float)
         if values.dtype.kind == "f" and (values != np.rint(values)).any():
@@ -457,10 +493,9 @@ def columns_of(
                 )
         return chosen.reindex(columns=[*classes], fill_value=0.0).astype(str)
     names = [*map(str, getattr(given, "columns", classes))]
-    if isinstance(given, RunFolder) or "clip_id" in names:
+    if "clip_id" in names:
         raise RequestError(
-            f"{model} is a run, or its table, with columns that are no classes: give"
-            " run.scored()[run.classes], or a list of runs instead of a dictionary"
+            f"{model} is a table of clips: give its columns of classes, or the run"
         )
     if values.shape != (clips, len(names)) or {*names} & {*KNOWN}:
         raise RequestError(

@@ -350,8 +350,9 @@ def test_arrays_that_do_not_fit_are_refused(change, message):
 def test_names_of_models_may_be_paths(tmp_path):
     labels, groups, folds, given = made_arrays(2.0, 0.2)
     names = {"models/a": given["m0"], "../../b": given["m1"]}
-    table = fs.compare(names, labels, groups=groups, folds=folds).table
-    assert table["model"].tolist() == ["models/a", "../../b"]
+    found = fs.compare(names, labels, groups=groups, folds=folds)
+    assert found.table["model"].tolist() == ["models/a", "../../b"]
+    assert found.headline.startswith("Use models/a.")
 
 
 def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
@@ -366,15 +367,31 @@ def test_runs_are_compared_as_predictions_are(tmp_path):
     made = [MadeRun(skill=0.8), MadeRun(features="rms", skill=0.5)]
     runs = [make_run(tmp_path, made_clips(200, 5), run) for run in made]
     run = RunFolder(runs[0])
-    for table in (run, run.predictions()):
-        with refused(r"give run.scored\(\)\[run.classes\]"):
-            fs.compare({"mine": table}, run.scored()["target"])
+    with refused("its columns of classes, or the run"):
+        fs.compare({"mine": run.predictions()}, run.scored()["target"])
     with refused("runs have their own groups: leave them out"):
         fs.compare(runs, groups=["a"])
     found = fs.compare(runs)
     assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
     assert found.table["verdict"].tolist() == ["best", "clearly worse"]
     assert found.headline.startswith("Use mel with resnet18.")
+
+
+def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
+    run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
+    rows = run.scored().set_index("clip_id")
+    labels, groups = rows["target"].sample(frac=1, random_state=0), rows["group"]
+    values = rows[run.classes].to_numpy()
+    by_place = fs.compare(
+        {"m": values}, rows["target"].tolist(), groups=groups.tolist()
+    )
+    for given in (run, rows[run.classes]):
+        found = fs.compare({"m": given}, labels, groups=groups)
+        assert found.headline == by_place.headline
+    with refused("my run has other rows than labels: 200 and 50, of which 50"):
+        fs.compare({"my run": run}, labels[:50])
+    with refused("my run is a run: expected labels whose index has the clips' ids"):
+        fs.compare({"my run": run}, labels.tolist())
 
 
 def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
