@@ -4,6 +4,7 @@ loaded.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ from featurestack.predict.options import (
     class_thresholds,
     same_words,
 )
-from featurestack.results.selection import select_one
+from featurestack.results.run_folder import find
+from featurestack.results.selection import last_run, select_one
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import own_file
 
@@ -107,9 +109,18 @@ def predict_clips(
     )
 
     if options.tables or options.check:
+        finding = []
+        for run in find(options.runs):
+            with suppress(RequestError, OSError):  # a damaged one
+                finding += [run] if run.task.name == "events" else []
+        way = f"train one on a dataset of {make_command('events')}"
+        if finding:
+            words = same_words(options, last_run(finding, predicting=True))
+            way = make_command("predict", *words)
         raise RequestError(
-            "TABLES and CHECK are about detections, which a run of events finds: train"
-            f" one on a dataset of {make_command('events')}"
+            f"RUN={options.run} is {model.run.path if model.run else 'a file'}, a model"
+            f" of clips: TABLES and CHECK are about detections, which a run of events"
+            f" finds: {way}"
         )
     own = None
     if options.out:

@@ -348,7 +348,7 @@ def tell_checked(file: Path, promise: float) -> int:
     if len(predicted) and np.isfinite(checks["weight"]).all():
         first = {"above": np.nan, **precision(predicted)}  # each class's own threshold
         weighted, share = first["precision"], predicted["correct"].mean()
-        if abs(weighted - share) >= 0.0005:
+        if abs(weighted - share) >= 0.02:
             print(
                 f"precision is {weighted:.3f}, not {share:.3f}: checks are drawn by"
                 " range of scores, and each stands for the detections of its range"
@@ -426,7 +426,8 @@ def sentences(
         least, share, most = map(percent, shares)
         yield (
             f"The present thresholds keep PROMISE={promise:g}: {share} %"
-            f" ({least} to {most}) are right. counts.csv and raven/ are the results."
+            f" ({least} to {most}) are right. counts.csv has the results, raven/ also"
+            " your corrections."
         )
     yield (
         f"about {right:,.0f} of {first['detections']:,.0f} detections are right (95 %"

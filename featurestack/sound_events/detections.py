@@ -28,14 +28,14 @@ import torch
 from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command, options_from
-from featurestack.commandline.errors import RequestError, quoted
+from featurestack.commandline.errors import RequestError, make_command, quoted
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.bundle import RunModel
-from featurestack.predict.command import tell_next
+from featurestack.predict.command import ENDINGS, tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions, class_thresholds
@@ -103,6 +103,9 @@ def find_detections(
         raise RequestError(
             "HOP= is for models of clips, and this run answers each frame: leave it out"
         )
+    if options.out and options.out.suffix in ENDINGS:
+        folder = quoted(f"OUT={options.out.with_suffix('')}")
+        raise RequestError(f"OUT={options.out}: detections go to a folder, as {folder}")
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}
@@ -197,7 +200,7 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     own = OwnFiles(folder, DETECTED)
     _, former = source_and_run(folder)
     own.write(contents)
-    _, now = source_and_run(folder)
+    source, now = source_and_run(folder)
     if former not in ("", now):
         tell(f"the detections of {former} are replaced")
     names = [name for name in contents if not name.startswith((RAVEN, "."))]
@@ -210,7 +213,15 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     kept = own.remove_others()
     if SCORES not in contents and SCORES in own.before.keys() - {*kept}:
         tell(f"{SCORES} and {ERRORS} of the last TABLES=: {result}")
-    for name in kept:
+    corrected = [name for name in kept if name.startswith(f"{RAVEN}/")]
+    if corrected:
+        words = f"AUDIO={source}", f"TABLES={folder / RAVEN}"
+        tell(
+            f"{folder / RAVEN}: {counted(len(corrected), 'table')} with your"
+            " corrections kept; counts.csv and detections.csv lack these:"
+            f" {make_command('events', *words)} writes them to events.csv"
+        )
+    for name in [name for name in kept if name not in corrected]:
         tell(f"{folder / name}: kept, it is not as predict wrote it")
 
 

@@ -350,7 +350,8 @@ def test_kept_thresholds_end_the_check_unless_others_find_clearly_more(
     kept, about, command = capsys.readouterr().out.splitlines()[-3:]
     assert re.fullmatch(
         r"The present thresholds keep PROMISE=0\.85: 97\.\d %"
-        r" \(8.* to 99\.\d\) are right\. counts\.csv and raven/ are the results\.",
+        r" \(8.* to 99\.\d\) are right\. counts\.csv has the results, raven/ also your"
+        r" corrections\.",
         kept,
     )
     assert "are right" in about
@@ -402,6 +403,10 @@ def test_why_the_precision_is_no_share_of_answers_and_its_interval_wide(
     assert f"\n{wide} checks\n" in printed
     assert "\nnext: make predict AUDIO=FILE CHECK=100 " in printed
     assert "\nprecision is 0.875, not 0.667: checks are drawn by range of" in printed
+    alike = rows.replace("0.2,30", "0.2,170")  # 0.673
+    (tmp_path / "t.csv").write_text(f"{HEADER}{alike}")
+    tell_checked(tmp_path / "t.csv", 0.9)
+    assert "precision is" not in capsys.readouterr().out
     write_answers(tmp_path / "t.csv", np.ones(100, bool))
     tell_checked(tmp_path / "t.csv", 0.9)
     printed = capsys.readouterr().out

@@ -78,7 +78,7 @@ def test_corrected_tables_and_files_of_the_user_are_kept_and_named(tmp_path, cap
     for names in (["a.wav", "b.wav"], ["b.wav"]):
         write(tmp_path, names, ["new"] * len(names))
         assert events_of(tmp_path / "raven") == ["corrected"]
-    assert f"{corrected.name}: kept" in capsys.readouterr().err
+    assert "raven: 1 table with your corrections kept" in capsys.readouterr().err
     assert (tmp_path / "scores.csv").read_text() == "mine"
     assert (tmp_path / "detections.csv").read_text() == "and mine"
 
@@ -125,6 +125,22 @@ def test_the_tables_of_other_recordings_are_not_replaced(tmp_path):
     require_same_audio(tmp_path, f"{tmp_path}/moved", ["r.wav", "new.wav"])
     with refused("holds the detections in"):
         require_same_audio(tmp_path, f"{tmp_path}/moved", ["new.wav"])
+
+
+def test_tables_with_corrections_stay_and_one_line_says_how_to_count_them(
+    tmp_path, capsys
+):
+    tables = {"raven/a.txt": "a", "raven/b.txt": "b", "counts.csv": "c"}
+    contents = {".audio": "/field/a\nmel-frames\n", **tables}
+    write_detection_tables(tmp_path, contents)
+    for name in tables:
+        (tmp_path / name).write_text("mine")
+    capsys.readouterr()
+    write_detection_tables(tmp_path, contents)
+    _, of_raven, of_counts = capsys.readouterr().err.splitlines()
+    assert of_raven.startswith(f"{tmp_path}/raven: 2 tables with your corrections kept")
+    assert f"events AUDIO=/field/a TABLES={tmp_path}/raven writes" in of_raven
+    assert of_counts.startswith(f"{tmp_path}/counts.csv: kept")
 
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, capsys):

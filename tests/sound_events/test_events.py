@@ -2,6 +2,8 @@
 
 import os
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import soundfile
 import featurestack as fs
 from featurestack.commandline.commands import options_from
 from featurestack.predict.bundle import refit
-from featurestack.predict.command import predict_audio
+from featurestack.predict.command import predict_audio, predict_clips
 from featurestack.predict.options import PredictOptions, VerifyOptions
 from featurestack.predict.verify import verify_run
 from featurestack.sound_events.scores import ALL, read_tested, score_table
@@ -157,6 +159,7 @@ def test_what_a_run_of_frames_refuses(folder, trained, monkeypatch):
         lambda: fs.Model(trained).warm(),
         lambda: refit(trained, folder / "data"),
         lambda: verify_run(VerifyOptions(dataset=table, **given)),
+        lambda: fs.importance("mfcc chroma", dataset=table, data=folder / "data"),
         lambda: live.listen_live(live.ListenOptions(**given)),
         lambda: onnx.export_run(onnx.ExportOptions(**given)),
     ]
@@ -165,6 +168,13 @@ def test_what_a_run_of_frames_refuses(folder, trained, monkeypatch):
             command()
     with refused("HOP=? is for models of clips"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)
+    asked = options_from(PredictOptions, {**given, "run": "m.pt", "check": 3})
+    with refused(
+        f"is a file, a model of clips: .* CHECK=3 .*RUN={trained.path.parent}"
+    ):
+        predict_clips(asked, SimpleNamespace(run=None), {})
+    with refused("go to a folder, as OUT=res$"):
+        predict(trained, folder, audio=folder / "audio", out=Path("res.csv"))
     monkeypatch.setattr("featurestack.predict.model.Model.open", None)  # at the door
     for given, said in (
         ({"tables": folder / "none.txt"}, "none.txt does not exist"),
