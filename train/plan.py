@@ -33,7 +33,7 @@ from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
 from featurestack.scores.metrics import indicator
-from featurestack.scores.tasks import Task, claiming_name, task_of
+from featurestack.scores.tasks import Task, known_task, task_of
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import FOR_VECTORS, Architecture, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
@@ -369,10 +369,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
             "TASK=classes needs one label per clip, and clips have several labels or"
             " none: give TASK=tags"
         )
-    wanted = asked.task
-    if wanted == "auto":
-        wanted = claiming_name(cache.source) or fitting
-    task = task_of(wanted)
+    task = known_task(asked.task, cache.source) or task_of(fitting)
     name = task.model if asked.model == RunOptions.model else asked.model
     model = choose_model(name, channels, task)
     task.refuse(table, channels)

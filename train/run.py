@@ -27,7 +27,7 @@ from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import readable_again
 from featurestack.scores.metrics import by_unit, tested_run
 from featurestack.scores.significance import FEWEST_RECORDINGS
-from featurestack.scores.tasks import claiming_name, task_of
+from featurestack.scores.tasks import known_task
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
@@ -107,8 +107,7 @@ def product(options: TrainOptions) -> list[RunOptions]:
         tell("an exact solution does not depend on the seed: one SEED is trained")
     first = asked[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
-    claimed = claiming_name(cache.source) if first.task == "auto" else None
-    task = task_of(claimed) if claimed else None
+    task = known_task(first.task, cache.source)
     wanted = first.features
     lacking = sorted({*wanted.split("+")} - {*cache.features})
     is_default = wanted == RunOptions.features

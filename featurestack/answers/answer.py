@@ -117,10 +117,9 @@ def ask(options: AnswerOptions) -> _Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
     """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.scores.tasks import claiming_name, require_clips, task_of
+    from featurestack.scores.tasks import known_task, require_clips
 
-    asked = claiming_name(source) if options.task == "auto" else options.task
-    task = task_of(asked) if asked else None
+    task = known_task(options.task, source)
     if task:
         require_clips(task, options.dataset)
     table = originals(table)

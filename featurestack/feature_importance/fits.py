@@ -42,7 +42,7 @@ from featurestack.linear import ridge
 from featurestack.results.config import digest
 from featurestack.scores.metrics import Estimate, Floats
 from featurestack.scores.significance import accuracy_interval
-from featurestack.scores.tasks import require_clips
+from featurestack.scores.tasks import known_task, require_clips
 from featurestack.storage.files import replace_file
 from featurestack.storage.own_files import OwnFiles
 from featurestack.train.fold_data import chunked, read_usable
@@ -213,11 +213,12 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Fit
     RequestError if there are fewer than `least`.
     """
     cache = cache_of(options.dataset, options.data, options.name, options.features)
+    if task := known_task(options.task, cache.source):
+        require_clips(task, options.dataset)
     groups = parse_list(options.features, cache.features)
     words = [str(channel) for group in groups for channel in group]
     given = {"features": "+".join(words), "model": RIDGE}
     plan = make_plan(part_of(options, RunOptions, **given))
-    require_clips(plan.task, options.dataset)
     # the cache's names: mel@n_mels=128 is mel
     channels = iter(plan.channel_names)
     names = tuple("+".join(next(channels) for _ in group) for group in groups)

@@ -78,17 +78,19 @@ def task_choices() -> tuple[str, ...]:
     return "auto", *TASKS
 
 
-def claiming_name(source: str) -> str | None:
-    """The task that TASK=auto means for this source, if it is no task of clips."""
-    return "events" if has_events(source) else None
-
-
 def task_of(name: str) -> Task:
     """The task that a run's option TASK names; RequestError for an unknown one."""
     if name not in TASKS:
         raise RequestError(nearest("task", name, TASKS))
     task: Task = object_at(TASKS[name])
     return task
+
+
+def known_task(name: str, source: str) -> Task | None:
+    """The task that TASK names for this source; None if auto leaves it to the clips."""
+    if name == "auto":
+        return task_of("events") if has_events(source) else None
+    return task_of(name)
 
 
 def require_clips(task: Task, name: str) -> None:
