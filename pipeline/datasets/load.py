@@ -246,7 +246,14 @@ def _read(options: SourceOptions) -> Listing:
     if path.is_dir():
         from featurestack.pipeline.datasets import published
 
-        return published.read_published(path) or read_folder(path)
+        try:
+            return published.read_published(path) or read_folder(path)
+        except RequestError as error:
+            table = options.data / path.name / f"{path.name}.csv"
+            if not table.is_file():
+                raise
+            own = quoted(f"DATASET={table}")
+            raise RequestError(f"{error}; {own} is the dataset of this name") from None
     if path.is_file():
         predict = make_command("predict", f"AUDIO={path}", "RUN=last")
         raise RequestError(

@@ -278,6 +278,11 @@ def test_of_the_folder_of_one_class_the_folder_above_is_proposed(tmp_path):
     csv(place / "dog" / "labels.csv", "x")
     with refused("a class for each file: DATASET="):
         dataset(place / "dog", tmp_path)
+    table = tmp_path / "data" / "dog" / "dog.csv"
+    table.parent.mkdir(parents=True)
+    table.touch()
+    with refused(f"; DATASET={table} is the dataset of this name$"):
+        dataset(place / "dog", tmp_path)
 
 
 @pytest.mark.parametrize(
