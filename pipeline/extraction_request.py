@@ -15,7 +15,12 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from featurestack.commandline.errors import RequestError, quoted, shortened
+from featurestack.commandline.errors import (
+    RequestError,
+    make_command,
+    quoted,
+    shortened,
+)
 from featurestack.commandline.quantities import counted, first_names, whole_number
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
@@ -38,7 +43,8 @@ from featurestack.pipeline.features import (
     refuse_unknown,
     resolve_feature,
 )
-from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.options import FeaturesCommand, ShowOptions
+from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
@@ -133,7 +139,8 @@ def wanted(
     has_audio = dataset.has_audio
     variants = {}
     named = set()
-    left_out = []
+    left_out = list[str]()
+    impossible = list[str]()
     for word in features.split():
         by_name = word not in ("all", "small")
         singles = [] if by_name else [*FEATURES.complete(), *cached]
@@ -151,7 +158,10 @@ def wanted(
             except RequestError as reason:  # Impossible, or a network is not here
                 if by_name:
                     raise
-                left_out.append(f"left out: {reason}")
+                if isinstance(reason, Impossible):
+                    impossible.append(variant.stored)
+                else:
+                    left_out.append(f"left out: {reason}")
                 continue
             channel.kept_rows(rows)
             read = variant.read_map() if has_audio else None
@@ -163,6 +173,14 @@ def wanted(
         parse_list(features)  # an empty list has its own message
         raise RequestError(
             f"no feature can exist at {rate} Hz and {dataset.duration:g} s"
+        )
+    if impossible:
+        seconds = min(dataset.duration, ShowOptions.duration)
+        words = f"SAMPLE_RATE={rate}", f"DURATION={seconds:g}"
+        left_out.append(
+            f"{counted(len(impossible), 'feature')} left out, for a higher rate or"
+            f" longer clips: {', '.join(impossible)}; {make_command('show', *words)}"
+            " says why"
         )
     return tuple(variants.values()), frozenset(variants.keys() - named), left_out
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.hdf5 import lock
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline import extract, extraction_request
-from featurestack.pipeline.extraction_request import with_frame
+from featurestack.pipeline.extraction_request import request, with_frame
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.options import RunOptions
@@ -232,6 +233,16 @@ def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, caps
     plan = make_plan(RunOptions(features="mel", model="linear", **given))
     told = f"mel: {made.features[0]}, the only one in the cache"
     assert told in plan.told and plan.training.features == made.features[0]
+
+
+def test_what_a_rate_rules_out_of_all_is_one_line(tmp_path):
+    given = {"dataset": at_16_khz(tmp_path / "sounds"), "data": tmp_path / "data"}
+    asked = FeaturesCommand(features="all", sample_rate=8000, **given)
+    (note,) = [note for note in request(asked).notes if "left out" in note]
+    assert note.startswith("10 features left out, for a higher rate or longer")
+    assert note.endswith("make show SAMPLE_RATE=8000 DURATION=0.5 says why")
+    with refused("cqt cannot exist here: its highest band"):
+        request(replace(asked, features="cqt"))
 
 
 def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):
