@@ -114,9 +114,11 @@ def chart(
     for own in found.ranked:
         name = f"{own.run.features} ({own.run.model})"
         bars.append((name, own.score, str(own.verdict), own.name))
+    trained = {name for name, *_ in bars}
     for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
-        score = Estimate(row.alone, row.low, row.high)
-        bars.append((f"{row.feature} by itself (ridge)", score, "by itself", ""))
+        score, name = Estimate(row.alone, row.low, row.high), f"{row.feature} (ridge)"
+        if name not in trained:
+            bars.append((name, score, "by itself", ""))
     return sorted(bars, key=lambda bar: -bar[1].value)
 
 
