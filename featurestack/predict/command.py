@@ -115,8 +115,8 @@ def predict_clips(
                 finding += [run] if run.task.name == "events" else []
         way = f"train one on a dataset of {make_command('events')}"
         if finding:
-            words = same_words(options, last_run(finding, predicting=True))
-            way = make_command("predict", *words)
+            newest = last_run(finding, predicting=True)
+            way = make_command("predict", *same_words(options, newest))
         raise RequestError(
             f"RUN={options.run} is {model.run.path if model.run else 'a file'}, a model"
             f" of clips: TABLES and CHECK are about detections, which a run of events"

@@ -104,8 +104,8 @@ def find_detections(
             "HOP= is for models of clips, and this run answers each frame: leave it out"
         )
     if options.out and options.out.suffix in ENDINGS:
-        folder = quoted(f"OUT={options.out.with_suffix('')}")
-        raise RequestError(f"OUT={options.out}: detections go to a folder, as {folder}")
+        typed = quoted(f"OUT={options.out.with_suffix('')}")
+        raise RequestError(f"OUT={options.out}: detections go to a folder, as {typed}")
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}

@@ -230,10 +230,10 @@ def _read(options: SourceOptions) -> Listing:
             note = f"{folder} holds no file of {path.name}: {first} is not in it"
             listing = listing._replace(notes=[*listing.notes, f"AUDIO_DIR={note}"])
         return listing
+    from featurestack.pipeline.datasets import published
+
     folder, rate = path, None
     if word in ("esc50", "esc10"):
-        from featurestack.pipeline.datasets import published
-
         folder, rate = published.obtain(options), published.SAMPLE_RATE
     elif word in SYNTHETIC:
         from featurestack.pipeline import synth
@@ -244,8 +244,6 @@ def _read(options: SourceOptions) -> Listing:
         listing = read_esc_layout(folder, "esc10" if word == "esc10" else "")
         return listing._replace(sample_rate=rate, duration=ESC_DURATION)
     if path.is_dir():
-        from featurestack.pipeline.datasets import published
-
         try:
             return published.read_published(path) or read_folder(path)
         except RequestError as error:
