@@ -103,12 +103,18 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
             f"{option}={words} is not a valid regular expression: {error}; expected one"
             f" as {option}='(.*)-[A-Z]'"
         ) from None
+    if not pattern.groups:
+        kind = "source recording" if option == "GROUP" else "class"
+        raise RequestError(
+            f"{option}={words} has no parentheses, which hold the {kind}, as in"
+            f" {option}='(.*)-[A-Z]'"
+        )
     values = list[str]()
     stems = [PurePath(path).stem for path in table["path"]]
     for texts in (stems, table["filename"]):
         if not any(values):
             found = map(pattern.search, texts)
-            values = ["-".join(m.groups("") or [m[0]]) if m else "" for m in found]
+            values = ["-".join(m.groups("")) if m else "" for m in found]
     return values
 
 

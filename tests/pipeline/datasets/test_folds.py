@@ -127,7 +127,8 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
     [
         ("(-)", "makes each class one group, as '-'"),
         ("label", "makes each class one group"),
-        ("clip_id", "fits no file name"),
+        ("(clip_id)", "fits no file name"),
+        (".*-", "GROUP=.*- has no parentheses, which hold the source recording"),
         ("grop", "unknown column 'grop'; did you mean 'group'"),
         ("3", "GROUP=3: unknown column '3'"),
     ],

@@ -204,7 +204,7 @@ def sites(tmp_path):
 
 
 def test_the_pattern_gives_the_classes_and_later_commands_need_none(sites, tmp_path):
-    given = dataset(sites, tmp_path, label="(.+?)__", group=".*/")
+    given = dataset(sites, tmp_path, label="(.+?)__", group="(.*)/")
     assert {*given.table["label"]} == {"wren", "robin", "song-thrush"}
     assert given.table["group"].nunique() == 3
     later = dataset(sites, tmp_path)
