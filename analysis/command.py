@@ -155,10 +155,6 @@ def analysis(options: AnalysisOptions) -> int:
         for remark in built.remarks:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.headline}")
-        print(f"report: {built.place}")
-        if built.paper:
-            print(f"paper:  {' and '.join(built.paper)}")
-        if built.next_command:
-            print(f"next:   {built.next_command}")
+        print("\n".join(built.lines))
         whole &= built.whole
     return status_of(whole)

@@ -38,7 +38,7 @@ NEXT = {
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
     "different": "tries other features: none of these is clearly better than chance",
-    "predict": f"predicts new recordings; {PLACEHOLDERS['AUDIO=FILE']}",
+    "predict": f"predicts new recordings; {PLACEHOLDERS['=FILE']}",
 }
 
 
@@ -92,9 +92,9 @@ def next_run(found: Findings, state: State, *, audio: bool = True) -> tuple[str,
         return "", ""
     recommended = found.choice.recommended_run if found.choice else trained[0].name
     # with its dataset: others may have a run of that name
-    run = f"{found.main.best.dataset}/{recommended}"
-    places = without(state.given, "DATASET", "NAME", "DATA")
-    return make_command("predict", "AUDIO=FILE", f"RUN={run}", *places), "predict"
+    runs = [word.partition("=")[2] for word in state.given if word.startswith("RUNS=")]
+    run = "/".join([*runs, found.main.best.dataset, recommended])
+    return make_command("predict", "AUDIO=FILE", f"RUN={run}"), "predict"
 
 
 def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ from featurestack.analysis.sentences import (
     tables_of_predictions,
 )
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.next_step import with_note
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_check
@@ -63,10 +64,16 @@ class Built:
     of_check: int = 0  # number of the first remarks, which `check` prints too
 
     @property
-    def place(self) -> str:
-        """The page's path as printed: relative if it lies below the current folder."""
+    def lines(self) -> list[str]:
+        """Page, document and next command; a path below the current folder is short."""
         page, here = self.page.resolve(), Path.cwd()
-        return str(page.relative_to(here) if page.is_relative_to(here) else page)
+        place = page.relative_to(here) if page.is_relative_to(here) else page
+        paper = " and ".join(self.paper)
+        lines = {"report: ": place, "paper:  ": paper, "next:   ": self.next_command}
+        return [f"{word}{text}" for word, text in lines.items() if text]
+
+    def __repr__(self) -> str:
+        return "\n".join([self.headline, *self.remarks, *self.lines])
 
     def _repr_html_(self) -> str:
         """The finding, its limits, the comparison and a link, for a notebook."""
@@ -203,7 +210,7 @@ def write(page: Page) -> Built:
         page=page.job.folder / PAGE,
         headline=printed(found),
         remarks=remarks,
-        next_command=f"{command}   ({page.reason})" if command else "",
+        next_command=with_note(command, page.reason) if command else "",
         whole=not any(problem.kind == "damaged" for problem in page.problems),
         state=found.state,
         best=found.best.name if found.ranked else "",

@@ -14,6 +14,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.commandline.errors import Caller, as_typed, make_command, program
+from featurestack.commandline.next_step import explained
 from featurestack.commandline.options import fields, texts
 from featurestack.commandline.words import COMMANDS, options_of
 from featurestack.features_cache import external
@@ -107,6 +108,11 @@ def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeyp
     assert as_typed(text) == f"duration=2 keeps them, or {command}"
     call = make_command("check", "DATASET=a b", "SAMPLE_RATE=8000")
     assert call == "fs.check(dataset='a b', sample_rate=8000)"
+    call = make_command("predict", "AUDIO=FILE", "RUN=r/a")
+    assert explained(call).startswith(
+        "fs.predict_audio(files='FILE', trained='r/a')  # "
+    )
+    assert make_command("predict", "RUN=last", "CHECK=9").endswith("RUN=last CHECK=9")
     monkeypatch.setattr(Caller, "in_python", False)
     assert as_typed(text) == text
 

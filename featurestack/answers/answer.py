@@ -177,7 +177,7 @@ def tell_time(question: _Question) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """The findings; `print` shows them in lines.
+    """The findings; a notebook and `print` show them in lines.
 
     score        the procedure's: each fold tested by the set chosen without it
     chosen       tested fold -> the set that was chosen without it
@@ -212,7 +212,7 @@ class Answer:
         """The report's finding, in one sentence."""
         return self.built.headline
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(self.lines)
 
 
@@ -271,9 +271,7 @@ def conclude(
     lines.append(f"{name}: {built.headline}")
     lines += [f"  {remark}" for remark in remarks]
     lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
-    lines.append(f"report: {built.place}")
-    if built.next_command:
-        lines.append(f"next:   {built.next_command}")
+    lines += built.lines
     of_choice = run.config.choice
     own = of_choice.recommended_run if of_choice else run.name
     chance = built.state == "chance"

@@ -97,7 +97,7 @@ def demo(options: DemoOptions) -> int:
     for remark in built.remarks:
         print(f"  {remark}")
     print(f"{DATASET}: {built.headline}")
-    print(f"report: {built.place}")
+    print(built.lines[0])
     command, _ = next_step(State((), synthetic=True))
     print(f"next:   {command}{OWN}")
     return status_of(built.whole)

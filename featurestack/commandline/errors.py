@@ -27,7 +27,8 @@ ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was 
 NAMESAKES = "answer bundle check curve events export importance stress verify"
 FUNCTIONS = {word: word for word in NAMESAKES.split()}
 FUNCTIONS |= {"analysis": "report", "data": "clips", "features": "extract"}
-FUNCTIONS |= {"train": "fit"}
+FUNCTIONS |= {"train": "fit", "predict": "predict_audio"}
+KEYWORDS = {"predict": {"RUN": "trained", "AUDIO": "files"}}  # all that it takes
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
     errno.ENOSPC,
@@ -161,11 +162,12 @@ def make_command(word: str, *given: str) -> str:
     >>> make_command("bundle", "RUN=last")
     'make bundle RUN=last'
     """
-    if Caller.in_python and word in FUNCTIONS:
-        pairs = [own.partition("=") for own in given]
+    values = dict(own.partition("=")[::2] for own in given)
+    known = KEYWORDS.get(word, {name: name.lower() for name in values})
+    if Caller.in_python and word in FUNCTIONS and values.keys() <= known.keys():
         keywords = [
-            f"{name.lower()}={value if value.isdecimal() else repr(value)}"
-            for name, _, value in pairs
+            f"{known[name]}={value if value.isdecimal() else repr(value)}"
+            for name, value in values.items()
         ]
         return f"fs.{FUNCTIONS[word]}({', '.join(keywords)})".removesuffix("()")
     return " ".join([program(), word, *map(quoted, [*given, *load_words()])])

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from featurestack.commandline.errors import make_command
+from featurestack.commandline.errors import Caller, make_command
 from featurestack.commandline.options import Options, option_words
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
@@ -33,7 +33,7 @@ OF_FRAMES = "MODEL=frames"  # events
 MOST_NAMED = 12  # features; of more a command computes `all`
 # Words of a proposed command whose values only the user knows -> what to type instead
 PLACEHOLDERS = {
-    "AUDIO=FILE": "FILE: a new recording, or a folder of them",
+    "=FILE": "FILE: a new recording, or a folder of them",
     "AUDIO=FOLDER": "FOLDER: the recordings",
     "DATASET=NAME": "NAME: the dataset of the run",
     "TABLES=TABLES": "TABLES: their annotation tables",
@@ -158,9 +158,15 @@ def report_line(options: Options) -> str:
 
 
 def explained(command: str) -> str:
-    """A command, and in brackets what to type in the place of its PLACEHOLDERS."""
-    values = [value for word, value in PLACEHOLDERS.items() if word in command]
-    return f"{command}   ({'; '.join(values)})" if values else command
+    """A command, and after it what to type in the place of its PLACEHOLDERS."""
+    plain = command.replace("'", "")
+    values = [value for word, value in PLACEHOLDERS.items() if word in plain]
+    return with_note(command, "; ".join(values)) if values else command
+
+
+def with_note(command: str, note: str) -> str:
+    """A command with a note in brackets; in Python a comment, so that the line runs."""
+    return f"{command}  # {note}" if Caller.in_python else f"{command}   ({note})"
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

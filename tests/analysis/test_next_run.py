@@ -32,7 +32,7 @@ def proposed(results, *, audio=True, **situation):
 
 
 ONE_FOLD = [MadeRun(folds=(1,)), MadeRun(features="mfcc", skill=0.8, folds=(1,))]
-USED = "make predict AUDIO=FILE RUN=made/mel+mfcc-resnet18 RUNS=elsewhere"
+USED = "make predict AUDIO=FILE RUN=elsewhere/made/mel+mfcc-resnet18"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):
 @pytest.mark.parametrize(
     ("skill", "audio", "command"),
     [
-        (0.8, True, "make predict AUDIO=FILE RUN=made/mel-linear RUNS=elsewhere"),
+        (0.8, True, "make predict AUDIO=FILE RUN=elsewhere/made/mel-linear"),
         (0.8, False, ""),
         (0.02, True, ""),
     ],

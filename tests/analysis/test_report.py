@@ -301,7 +301,7 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
     assert page == "report: reports/made/index.html"
     monkeypatch.chdir("runs")
     built = build(AnalysisOptions(**within(tmp_path)))
-    assert built.place == f"{tmp_path}/reports/made/index.html"
+    assert built.lines[0] == f"report: {tmp_path}/reports/made/index.html"
     assert following.startswith("next:   ")
     listed = (tmp_path / "reports" / "index.html").read_text()
     assert '<a href="made/index.html"><b>made</b></a>' in listed

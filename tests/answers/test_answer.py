@@ -113,7 +113,9 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.value <= found.score.high
     assert fs.run(found).config.features == found.recommended
-    assert f"predict AUDIO=FILE RUN={found.run}" in found.built.next_command
+    assert (
+        f"predict AUDIO=FILE RUN={found.runs / found.run}" in found.built.next_command
+    )
     assert "about 1 minute. Run the same command again to resume." in whole.told
 
 

@@ -19,7 +19,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
         "headline": "mel",
         "page": Path("p"),
         "whole": True,
-        "place": "p",
+        "lines": ["report: p"],
     }
 
     def fit(**given):
