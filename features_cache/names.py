@@ -20,6 +20,7 @@ from featurestack.commandline.errors import (
     make_command,
     nearest,
     quoted,
+    unquoted,
 )
 
 Value = str | int | float | bool
@@ -129,7 +130,7 @@ def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ..
     small = [name for name in singles if parse_channel(name).name not in LARGE]
     words = {"all": singles, "small": small}
     sets = [
-        parse_set(name) for word in text.split() for name in words.get(word, [word])
+        parse_set(name) for word in unquoted(text) for name in words.get(word, [word])
     ]
     if not sets:
         raise RequestError(

@@ -10,7 +10,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from sysconfig import get_path
@@ -196,6 +196,14 @@ def quoted(word: str) -> str:
     """The word as a shell reads it, NAME='a value'."""
     name, equals, value = word.partition("=")
     return f"{name}={shlex.quote(value)}" if equals and value else shlex.quote(word)
+
+
+def unquoted(text: str) -> list[str]:
+    """The words of a list in a text; one in quotes may hold blanks."""
+    if "'" in text:
+        with suppress(ValueError):
+            return shlex.split(text)
+    return text.split()
 
 
 class OutdatedFeature(RequestError):

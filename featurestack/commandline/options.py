@@ -15,7 +15,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -27,6 +26,7 @@ from featurestack.commandline.errors import (
     closest,
     nearest,
     quoted,
+    unquoted,
 )
 from featurestack.commandline.quantities import number_of
 from featurestack.commandline.terminal import tell
@@ -192,9 +192,8 @@ def value_of(
         words = (text.replace(",", " ") if kind in (int, float) else text).split()
         if kind is Path and os.path.lexists(os.path.expanduser(text)):  # noqa: PTH111
             words = [text]  # one path may hold blanks
-        elif kind is Path and "'" in text:  # a list of such paths, as a shell has it
-            with suppress(ValueError):
-                words = shlex.split(text)
+        elif kind is Path:
+            words = unquoted(text)
         return tuple(value_of(name, word, kind) for word in words)
     for other in others:
         if text == str(other):

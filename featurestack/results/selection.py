@@ -23,6 +23,7 @@ from featurestack.commandline.errors import (
     make_command,
     nearest,
     quoted,
+    unquoted,
 )
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache
@@ -57,10 +58,7 @@ def select(
     """
     found = find(runs, dataset)
     known = {f"{run.path.parent.name}/{run.name}": run for run in found}
-    words = wanted.split()
-    if "'" in wanted:  # a list of paths with blanks, as a shell has it
-        with suppress(ValueError):
-            words = shlex.split(wanted)
+    words = unquoted(wanted)
     if wanted in known or _is_run(wanted):
         words = [wanted]
     if not words:

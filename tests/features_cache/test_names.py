@@ -45,6 +45,8 @@ def test_a_list_holds_each_set_once_and_knows_all_and_small():
     assert parse_list("small", singles) == small
     with refused("no features given"):
         parse_list("  ")
+    with refused("'mel mfcc' is not the name of a feature"):
+        parse_list("'mel mfcc' rms")
 
 
 def test_a_channel_is_written_out_with_its_parameters_sorted():
