@@ -1,6 +1,7 @@
 """`make runs` and `make remove`: the runs of some folders, and their removal."""
 
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +25,7 @@ def list_runs(options: ListOptions) -> int:
     """The command `runs`; 1 if a run cannot be read: it is named, and the others are
     listed, the newest last. The runs of an answer's folds count as parts of it.
     """
-    rows: list[tuple[float, tuple[str, ...]]] = []
-    recommended, parts, joined = set[str](), set[str](), set[str]()
+    rows: dict[RunFolder, tuple[float, tuple[str, ...]]] = {}
     problems: dict[str, None] = {}
     dataset = dataset_name(options.dataset)
     for folder in run_folders(options.runs):
@@ -35,48 +35,62 @@ def list_runs(options: ListOptions) -> int:
         other = of_other_data(runs, options.data)
         for run in runs:
             try:
-                config, score = run.config, ""
-                if dataset not in ("", config.dataset):
-                    continue
-                if run.finished:
-                    score = f"{run.task.metric.title} {configuration_score([run])}"
-                    whole = len(run.finished) == len(run.folds)
-                    score += " *" if config.joined_from and whole else ""
-                folds = f"{len(run.finished)} of {len(run.folds)}"
-                age = "older" if run in other else ""
-                row = str(run.path), config.features, config.model, folds, score, age
-                rows.append(((run.path / "run.json").stat().st_mtime, row))
-                if config.joined_from:
-                    joined.add(row[0])
-                if own := config.choice:
-                    parts |= {str(run.path.with_name(name)) for name in own.runs}
-                    recommended.add(str(run.path.with_name(own.recommended_run)))
+                if dataset in ("", run.config.dataset):
+                    written = (run.path / "run.json").stat().st_mtime
+                    rows[run] = written, row_of(run, older=run in other)
             except (RequestError, OSError) as error:
                 problems[str(error)] = None
-    hidden = parts & joined - recommended
-    if shown := [row for _, row in sorted(rows) if row[0] not in hidden]:
+    hidden = [rows[run][1] for run in only_of_folds([*rows])]
+    if shown := [row for _, row in sorted(rows.values()) if row not in hidden]:
         print(text_table(shown, HEADER))
-        print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
-        if hidden:
-            older = sum(bool(age) for _, (name, *_, age) in rows if name in hidden)
-            of_folds = f"{counted(len(hidden), 'run')} of the folds of answers"
-            print(f"not listed: {of_folds}" + f", {older} older" * bool(older))
-        if any(score.endswith("*") for *_, score, _ in shown):
-            print(
-                "*: may be too high, because scores on these folds chose the features;"
-                " the answer that recommends them has the score of such a choice"
-            )
-        if any(age for *_, age in shown):
-            remedy = make_command("remove", "OLD=1")
-            print(
-                "older: clips, labels, folds or values have changed since;"
-                f" {remedy} deletes"
-            )
+        tell_about(shown, hidden)
     elif dataset and runs:
         tell(f"no runs of {dataset} in {options.runs}")
     for problem in problems:
         tell(problem)
     return int(bool(problems))
+
+
+def row_of(run: RunFolder, *, older: bool) -> tuple[str, ...]:
+    """The cells of a run; RequestError if it cannot be read."""
+    config, score = run.config, ""
+    if run.finished:
+        score = f"{run.task.metric.title} {configuration_score([run])}"
+        whole = len(run.finished) == len(run.folds)
+        score += " *" if config.joined_from and whole else ""
+    folds = f"{len(run.finished)} of {len(run.folds)}"
+    age = "older" if older else ""
+    return str(run.path), config.features, config.model, folds, score, age
+
+
+def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """The runs that were trained for folds of answers, and that none recommends."""
+    parts, recommended = set[Path](), set[Path]()
+    for run in runs:
+        if own := run.config.choice:
+            parts |= {run.path.with_name(name) for name in own.runs}
+            recommended.add(run.path.with_name(own.recommended_run))
+    apart = parts - recommended
+    return [run for run in runs if run.path in apart and run.config.joined_from]
+
+
+def tell_about(
+    shown: Sequence[tuple[str, ...]], hidden: Sequence[tuple[str, ...]]
+) -> None:
+    """Explain the rows, and count those that are not shown."""
+    print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
+    if hidden:
+        older = sum(bool(age) for *_, age in hidden)
+        of_folds = f"{counted(len(hidden), 'run')} of the folds of answers"
+        print(f"not listed: {of_folds}" + f", {older} older" * bool(older))
+    if any(score.endswith("*") for *_, score, _ in shown):
+        print(
+            "*: may be too high, because scores on these folds chose the features;"
+            " the answer that recommends them has the score of such a choice"
+        )
+    if any(age for *_, age in shown):
+        remedy = make_command("remove", "OLD=1")
+        print(f"older: clips, labels, folds or values have changed; {remedy} deletes")
 
 
 def run_folders(text: str) -> list[Path]:

@@ -3,11 +3,10 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,6 +63,10 @@ MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shor
 OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
 # options that later commands need not repeat: file .label is next to the cache
 KEPT = ("label", "audio_dir")
+OF_OTHER_NAME = (
+    "GROUP={!r} as under another name of these clips; GROUP='(.*)' takes each file as"
+    " its own group"
+)
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -103,24 +106,9 @@ def load(options: SourceOptions) -> Dataset:
         note = f"{' and '.join(ignored)} ignored: a cache is used as it is"
         kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
         return Dataset(name, folder, *kept, read_only=True)
-    if options.audio_dir:
-        if word in NAMED or Path(word).is_dir():
-            raise RequestError(
-                f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET;"
-                f" DATASET={word} is no CSV"
-            )
-        options = replace(options, audio_dir=str(without_dots(Path(options.audio_dir))))
     beside = OwnFiles(options.data / name)
-    files = {key: beside.folder / f".{key}" for key in KEPT}
-    known = {  # what earlier commands gave
-        key: file.read_text("utf-8")
-        for key, file in files.items()
-        if file.name in beside.hashes and file.is_file()
-    }
-    given: dict[str, Any] = {
-        key: getattr(options, key) or known.get(key, "") for key in KEPT
-    }
-    options = replace(options, **given)
+    known = known_options(beside)
+    options = with_known(options, known)
     listing = _read(options)
     listed = with_labels(listing.table, options.label)
     refuse_class_names(classes_in(listed))
@@ -128,32 +116,24 @@ def load(options: SourceOptions) -> Dataset:
         raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name, {*listed["clip_id"]})
-    folds, of_name = beside.folder / "folds.csv", ""
+    folds, notes = beside.folder / "folds.csv", [*folder_notes, *listing.notes]
     if not (options.group or cached is not None or folds.exists()):
         options = replace(options, group=group_elsewhere(source, options.data))
-        if options.group:
-            of_name = (
-                f"GROUP={options.group!r} as under another name of these clips;"
-                " GROUP='(.*)' takes each file as its own group"
-            )
+        notes += [OF_OTHER_NAME.format(options.group)] * bool(options.group)
     table, fold_notes = with_folds(listed, folds, options)
-    fold_notes = [*filter(None, [of_name]), *fold_notes]
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listed else "group"
     if not any(map(os.path.exists, listing.table["path"])):
-        del given["audio_dir"]
-    for key, text in given.items():
-        if text != known.get(key, ""):
-            beside.claim([f".{key}"], "move it, or give another NAME= or DATA=")
-            replace_file(files[key], text)
+        options = replace(options, audio_dir=known["audio_dir"])
+    keep_options(beside, options, known)
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = originals(table[~table["clip_id"].isin(unreadable)])
     field = None if word in NAMED else name_field(readable)
-    sentences = [field.sentence] if field else []
+    notes += [*fold_notes, *audio_notes, *([field.sentence] if field else [])]
     attributes = {
         "dataset": name,
         "source": source,
@@ -164,7 +144,6 @@ def load(options: SourceOptions) -> Dataset:
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
     }
     known_settings = {key: own for key, own in attributes.items() if own is not None}
-    notes = [*folder_notes, *listing.notes, *fold_notes, *audio_notes, *sentences]
     return Dataset(name, folder, complete(table), known_settings, cached, notes, field)
 
 
@@ -189,6 +168,38 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
             f" {cache.source}: give DATASET= where it is now, with NAME={word}"
         )
     return replace(options, dataset=sounds, name=options.name or name), ()
+
+
+def known_options(beside: OwnFiles) -> dict[str, str]:
+    """KEPT -> what an earlier command gave, '' if none did."""
+    files = {key: beside.folder / f".{key}" for key in KEPT}
+    return {
+        key: file.read_text("utf-8")
+        if file.name in beside.hashes and file.is_file()
+        else ""
+        for key, file in files.items()
+    }
+
+
+def with_known(options: SourceOptions, known: Mapping[str, str]) -> SourceOptions:
+    """The options, and what is `known` of those that are not given."""
+    word, folder = options.dataset, options.audio_dir
+    if folder and (word in NAMED or Path(word).is_dir()):
+        raise RequestError(
+            f"AUDIO_DIR={folder} needs a CSV as DATASET; DATASET={word} is no CSV"
+        )
+    folder = str(without_dots(Path(folder))) if folder else known["audio_dir"]
+    return replace(options, audio_dir=folder, label=options.label or known["label"])
+
+
+def keep_options(
+    beside: OwnFiles, options: SourceOptions, known: Mapping[str, str]
+) -> None:
+    """Keep KEPT of the options for later commands."""
+    for key in KEPT:
+        if (text := getattr(options, key)) != known[key]:
+            beside.claim([f".{key}"], "move it, or give another NAME= or DATA=")
+            replace_file(beside.folder / f".{key}", text)
 
 
 def former_index(
