@@ -47,7 +47,9 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module", autouse=True)
 def own_files():
-    """Runs, which modules share, record no files of another module's own code."""
+    """Forget the files of a module's own features and models when it ends: modules
+    share runs, and a run records such files.
+    """
     before = dict(DEFINING)
     yield
     DEFINING.clear()

@@ -118,6 +118,8 @@ def job_of(
     """
     from featurestack.features_cache.cache import Cache
     from featurestack.results.config import digest, label
+    from featurestack.results.run_folder import find
+    from featurestack.results.selection import with_seeds
 
     given = options.dataset or options.name
     runs = [run for run in folders if given or run.path.parent.name == dataset]
@@ -130,6 +132,7 @@ def job_of(
         first, *rest = names
         more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
         folder /= label("only", first, more, digest([first]))
+        runs = with_seeds(runs, find(options.runs, dataset))
     refuse_users_folder(folder)
     named, name = given or dataset, options.name
     if cache and named not in NAMED and not is_cache(Path(named)):

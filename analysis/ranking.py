@@ -79,8 +79,8 @@ class AgainstChance:
     @property
     def clear(self) -> bool:
         """Whether the run is clearly better than chance."""
-        worse = self.p >= LEVEL or self.low <= self.chance
-        return self.reached > self.chance and not worse
+        unsure = self.p >= LEVEL or self.low <= self.chance
+        return self.reached > self.chance and not unsure
 
 
 @dataclass(frozen=True)

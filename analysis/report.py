@@ -34,7 +34,7 @@ from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.index import read_check
 from featurestack.results.run_folder import find
-from featurestack.results.selection import of_today, with_seeds
+from featurestack.results.selection import of_today
 from featurestack.scores.accuracy import ACCURACY
 from featurestack.storage.csv_files import as_csv
 from featurestack.storage.own_files import NO_DATA, OwnFiles
@@ -122,7 +122,6 @@ def build_report(job: ReportJob) -> Built:
     unnamed = 0
     if options.run:
         every = find(options.runs, job.dataset)
-        runs = with_seeds(runs, every)
         unnamed = len(of_today(every, cache) if cache else every) - len(runs)
     elif cache:
         runs = of_today(runs, cache)
@@ -133,7 +132,7 @@ def build_report(job: ReportJob) -> Built:
         [*(Problem("cache", text, "damaged") for text in damage), *problems],
         cache=cache,
         checked=checked or [],
-        old_runs=max(len(job.runs) - len(runs), 0),
+        old_runs=len(job.runs) - len(runs),
         unnamed=max(unnamed, 0),
     )
     heading = found.main.metric.heading if found.main else ACCURACY.heading

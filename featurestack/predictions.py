@@ -410,8 +410,8 @@ def comparison(
 
 
 def in_order(name: str, given: Any, labels: Any) -> Any:
-    """The rows in the order of `labels`, if both have an index that is more than
-    their number; of a run, the index is the clip's id.
+    """The rows in the order of `labels`, if both have an index other than 0 to N - 1.
+    The index of a run is its clips' ids.
     """
     if is_run := isinstance(given, RunFolder):
         given = given.scored().set_index("clip_id")[given.classes]

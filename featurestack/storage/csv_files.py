@@ -35,9 +35,13 @@ MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
-def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The table of a CSV as text, indexed by line; RequestError without `columns`."""
-    frame = parse_csv(path, read_text(path))
+def read_csv(
+    path: Path, columns: Sequence[str] = (), missing: Sequence[str] = MISSING
+) -> pd.DataFrame:
+    """The table of a CSV as text, indexed by line; RequestError without `columns`.
+    Cells that are `missing` are ''; a table of this program has none.
+    """
+    frame = parse_csv(path, read_text(path), missing)
     if not set(columns) <= set(frame):
         raise RequestError(
             f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
@@ -88,9 +92,9 @@ def read_text(path: Path) -> str:
     raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
 
 
-def parse_csv(path: Path, text: str) -> pd.DataFrame:
+def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.DataFrame:
     """The table of a CSV's text, indexed by line; `path` is for errors. A cell that a
-    row lacks, or that is MISSING, is '', one too many, as an unquoted comma makes, is
+    row lacks, or that is `missing`, is '', one too many, as an unquoted comma makes, is
     refused.
     """
     first, _, rest = text.partition("\n")
@@ -129,7 +133,7 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     if not names:
         raise RequestError(f"{path} cannot be read as a CSV: it is empty")
     table = pd.DataFrame([*rows.values()], [*rows], names, dtype=str)
-    return table.mask(table.isin(MISSING), "")
+    return table.mask(table.isin(missing), "")
 
 
 def cell_number(text: str) -> float | None:

@@ -44,7 +44,9 @@ def with_folds(
     them; otherwise the source's folds are kept, or drawn by group. `path` is the
     dataset's folds.csv, which keeps them, also of clips that are missing for a while.
     """
-    kept = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    kept = pd.DataFrame(columns=COLUMNS)
+    if path.exists():  # a group may be called NA
+        kept = read_csv(path, missing=())
     if [*kept] != COLUMNS:  # another table of this name would lose its columns
         raise RequestError(
             f"{path} was not written by this program: move it, or give another NAME="

@@ -93,6 +93,25 @@ def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_command
     assert "fits 41 of 42 clips" in " ".join(later.notes)
 
 
+def test_the_fold_of_a_group_that_is_called_na_is_kept(tmp_path):
+    """Elsewhere a cell NA, as R writes it, is an empty one."""
+    for number in range(12):
+        for label in ("dog", "rain"):
+            site = "NA" if number == 0 else f"s{number}"
+            write(tmp_path / "mine" / label / f"{number}-{site}.wav")
+    table = dataset(tmp_path / "mine", tmp_path, group="-(.*)").table
+    own = table["group"] == "NA"
+    fold = table["fold"][own].iloc[0]
+    (kept,) = tmp_path.rglob("folds.csv")
+    moved = [
+        line.replace(f",NA,{fold},", f",NA,{fold % 5 + 1},")
+        for line in kept.read_text().splitlines(keepends=True)
+    ]
+    kept.write_text("".join(moved))
+    again = dataset(tmp_path / "mine", tmp_path).table
+    assert (again["fold"][own] == fold % 5 + 1).all()
+
+
 def test_another_name_of_the_same_clips_has_their_groups(tmp_path):
     folder = class_folders(tmp_path / "mine", takes="AB")
     given = {"data": tmp_path / "data", "jobs": 1, "quiet": True}
