@@ -120,7 +120,7 @@ def fill(
         names.add(next(empty, key))
     tell_once(
         f"WEIGHTS={source} fills all layers but {', '.join(sorted(names))}, which"
-        " begin anew"
+        " start from random weights"
     )
     return set(chosen)
 

@@ -301,8 +301,8 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
 
 
 def importance_summary(measured: Importance) -> str:
-    """A line for each feature, the highest by itself first: its own score, points lost
-    without it, and added.
+    """One line per feature, sorted by its own score: this score, the points lost
+    without the feature, and the points that it adds.
     """
     tests = measured.tables["features"]
     texts = []
