@@ -194,7 +194,9 @@ def counted_clips(f: Findings) -> str:
     if tested < protocol or protocol == 1:
         what = f"A test of {folds(f)}"
     if f.choice:
-        what = f"In {what[0].lower()}{what[1:]} the whole procedure"
+        what = (
+            f"In {what[0].lower()}{what[1:]}, features chosen without the tested clips"
+        )
     return f"{what} classified {clips} correctly{seeds}"
 
 
@@ -213,6 +215,8 @@ def protocol(f: Findings) -> str:
 
 def printed(f: Findings) -> str:
     """What the terminal says: the headline, the protocol, features within one model."""
+    if f.choice:  # whose headline has the protocol
+        return headline(f)
     return " ".join(filter(None, (headline(f), protocol(f), features(f))))
 
 

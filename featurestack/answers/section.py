@@ -175,22 +175,17 @@ def alone_or_together(config: Choice, metric: str) -> str:
 
 
 def recommended(config: Choice, *, chance: bool) -> str:
-    """The set for later use, how sure its choice is, and that it has no score."""
+    """How sure the choice of the recommended set is, and that its score is none."""
     if chance:
         return "No set is recommended: none is clearly better than chance."
-    folds = counted(len(config.sets), "fold")
-    use = f"{config.recommended} with {config.recommended_model}"
-    if config.decided:
-        return (
-            f"For later use: {use}, chosen from the scores of all folds"
-            " together. No clip is left to test it, so it has no score of its own."
-        )
-    different = counted(len({*config.sets}), "different set")
-    return (
-        f"The {folds} chose {different}. For later use: {use}. Its"
-        f" {percent(config.recommended_score)} % by ridge is too high, because the same"
-        " clips chose it."
+    text = (
+        f"By ridge the recommended set has {percent(config.recommended_score)} %, which"
+        " may be too high, because the same clips chose it."
     )
+    different = len({*config.sets})
+    if different > 1:
+        text = f"The folds chose {counted(different, 'different set')}. {text}"
+    return text
 
 
 def surer(

@@ -186,11 +186,6 @@ class Choice:
         """The number of folds that chose exactly the recommended set."""
         return self.sets.count(self.recommended)
 
-    @property
-    def decided(self) -> bool:
-        """Whether most folds chose the recommended set."""
-        return 2 * self.agreeing > len(self.sets)
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
