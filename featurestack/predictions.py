@@ -321,7 +321,8 @@ def compare(
         paths.
     labels : array (N,) or (N, K), optional
         True classes; of several labels per clip 0 and 1. A list of runs has its own.
-        If labels have an index, as of clip ids, frames and runs are put in its order.
+        If labels have an index, as `clips.set_index("clip_id").label`, frames with one
+        and runs are put in its order.
     groups : array (N,), optional
         Source recordings, speakers or sites, which are drawn together. By default each
         clip is its own.
@@ -410,32 +411,36 @@ def comparison(
 
 
 def in_order(name: str, given: Any, labels: Any) -> Any:
-    """The rows in the order of `labels`, if both have an index other than 0 to N - 1.
-    The index of a run is its clips' ids.
+    """The rows in the order of `labels` by their index; without an index they are in
+    this order.
     """
-    if is_run := isinstance(given, RunFolder):
-        given = given.scored().set_index("clip_id")[given.classes]
-    frames = [
-        own for own in (given, labels) if isinstance(own, pd.Series | pd.DataFrame)
-    ]
-    indexes = [
-        own.index for own in frames if not own.index.equals(pd.RangeIndex(len(own)))
-    ]
-    if is_run and len(indexes) < 2:
-        raise RequestError(
-            f"{name} is a run: expected labels whose index has the clips' ids, as"
-            " fs.clips(DATASET).set_index('clip_id')['label'], or a list of runs"
-            " instead of a dictionary"
-        )
-    if len(indexes) < 2 or indexes[0].equals(indexes[1]):
+    remedy = "or these rows in the order of labels as an array, by .to_numpy()"
+    if isinstance(given, RunFolder):
+        given = given.scored()[given.classes]
+        remedy = "or a list of runs instead of a dictionary"
+    own, wanted = index_of(given), index_of(labels)
+    if own is None or (wanted is not None and own.equals(wanted)):
         return given
-    shared = len(indexes[0].intersection(indexes[1]))
-    if not len(indexes[0]) == len(indexes[1]) == shared:
+    if wanted is None:
         raise RequestError(
-            f"{name} has other rows than labels: {len(indexes[0])} and"
-            f" {len(indexes[1])}, of which {shared} have the same index"
+            f"{name} has an index, as {own[0]}, and labels have none: give labels with"
+            f" the same, as clips.set_index('clip_id').label, {remedy}"
         )
-    return given.loc[indexes[1]]
+    shared = len(own.intersection(wanted))
+    if not len(own) == len(wanted) == shared:
+        raise RequestError(
+            f"{name} has other rows than labels: {len(own)} and {len(wanted)}, of which"
+            f" {shared} have the same index"
+        )
+    return given.loc[wanted]
+
+
+def index_of(given: Any) -> "pd.Index[Any] | None":
+    """The index of a pandas object, None for rows that are only counted, 0 to N - 1."""
+    index = getattr(given, "index", None)
+    if not isinstance(index, pd.Index) or index.equals(pd.RangeIndex(len(index))):
+        return None
+    return index
 
 
 def clips_of_arrays(

@@ -20,6 +20,7 @@ import pandas as pd
 from featurestack.analysis.page import Page, Section
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.help import documented
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import Auto, option_words
 from featurestack.commandline.quantities import counted, either, percent
@@ -104,7 +105,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
 
 def hash_of_run(run: RunFolder) -> str:
     """The digest of the predictions, which follow from the weights, and of CHANGES."""
-    return digest([run.scored().to_csv(), CHANGES])
+    return digest([run.scored().reset_index(drop=True).to_csv(), CHANGES])
 
 
 def read_stress(run: RunFolder) -> Changes:
@@ -222,6 +223,7 @@ def stress_section(page: Page) -> Section | None:
 
 
 @command
+@documented(StressOptions)
 def stress(
     run: str = "last",
     *,
@@ -239,11 +241,6 @@ def stress(
     ----------
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`.
-
-    Other Parameters
-    ----------------
-    The options of `make stress`, explained by `make help stress`, or where there is
-    no clone by `featurestack help stress`.
 
     Returns
     -------

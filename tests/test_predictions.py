@@ -385,13 +385,15 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
     by_place = fs.compare(
         {"m": values}, rows["target"].tolist(), groups=groups.tolist()
     )
-    for given in (run, rows[run.classes]):
+    for given in (run, rows[run.classes], run.scored()[run.classes]):
         found = fs.compare({"m": given}, labels, groups=groups)
         assert found.headline == by_place.headline
     with refused("my run has other rows than labels: 200 and 50, of which 50"):
         fs.compare({"my run": run}, labels[:50])
-    with refused("my run is a run: expected labels whose index has the clips' ids"):
-        fs.compare({"my run": run}, labels.tolist())
+    for given in (run, run.scored()[run.classes]):  # fold by fold, unlike the labels
+        for counted in (labels.tolist(), labels.reset_index(drop=True)):
+            with refused("my run has an index, .* with the same, as clips.set_index"):
+                fs.compare({"my run": given}, counted)
 
 
 def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):

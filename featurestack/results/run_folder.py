@@ -227,7 +227,8 @@ class RunFolder:
     def scored(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> pd.DataFrame:
-        """The rows of one split and selection; RequestError if there are none.
+        """The rows of one split and selection, fold by fold, with the clips' ids as
+        index; RequestError if there are none.
 
         split      "test", or "val" for the clips of validation
         selection  "last" or "best" epoch; "auto" is best if validation chose one
@@ -237,7 +238,7 @@ class RunFolder:
         rows = table[(table["split"] == split) & (table["selection"] == chosen)]
         if rows.empty:
             raise RequestError(f"{self.name} has no predictions of its {split} clips")
-        return rows
+        return rows.set_index("clip_id", drop=False).rename_axis(index=None)
 
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
