@@ -27,7 +27,7 @@ from featurestack.features_cache.row_statistics import (
     over_time,
 )
 from featurestack.features_cache.table import audio_state
-from featurestack.interface import compute, read
+from featurestack.interface import RATE, compute, read
 from featurestack.pipeline.audio import Info, checked_rate, file_infos
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature
@@ -46,11 +46,12 @@ class Features(TransformerMixin, BaseEstimator):
     ----------
     features : str, default "mel mfcc chroma"
         Features separated by blanks, as in FEATURES=; `all` and `small` too.
-    sample_rate : int, default 44100
-        Rate in Hz to which files are resampled, and the rate of arrays.
+    sample_rate : int, optional
+        Rate in Hz to which files are resampled, and the rate of arrays; by default the
+        cache's, else 44100.
     cache : Cache or path, optional
-        A feature cache, or its folder. Features of its clips are read from it; its
-        sample rate and duration are used.
+        A feature cache, or its folder. Features of its clips are read from it, and
+        others are computed at its sample rate and duration.
 
     Examples
     --------
@@ -68,7 +69,7 @@ class Features(TransformerMixin, BaseEstimator):
         self,
         features: str | Sequence[str] = "mel mfcc chroma",
         *,
-        sample_rate: int = 44_100,
+        sample_rate: int | None = None,
         cache: Cache | Path | str | None = None,
     ) -> None:
         self.features = features
@@ -129,6 +130,7 @@ class Features(TransformerMixin, BaseEstimator):
         """The cache, what is taken of a file, and the name by which each feature is
         computed; without a cache those of the fit.
         """
+        rate = None if self.sample_rate is None else checked_rate(self.sample_rate)
         place = argument("fs.Features", "cache", self.cache, "Path | None")
         cache = None
         try:
@@ -141,7 +143,12 @@ class Features(TransformerMixin, BaseEstimator):
         if cache is None:
             if fitted:
                 return None, *self.source_
-            return None, (checked_rate(self.sample_rate), None, 0), {}
+            return None, (rate or RATE, None, 0), {}
+        if rate not in (None, cache.sample_rate):
+            raise RequestError(
+                f"sample_rate={rate}: the features of {cache.folder} have"
+                f" {cache.sample_rate} Hz; leave sample_rate= or cache= out"
+            )
         names = {}
         for channel in filter(cache.__contains__, self._channels()):
             stored = parse_channel(cache[channel].stored)  # such as mel@frame=46

@@ -80,6 +80,9 @@ def test_the_cache_gives_what_is_computed(tmp_path):
     names = stored.get_feature_names_out()
     assert len(names) == computed.shape[1] and names[0] == "mel 0 mean"
     assert [*stored.set_output(transform="pandas").transform(files)] == [*names]
+    assert fs.Features("rms", cache=cache, sample_rate=rate).fit(files)
+    with refused(f"sample_rate=44100: the features of .* have {rate} Hz; leave"):
+        fs.Features("rms", cache=cache, sample_rate=44_100).fit(files)
 
 
 def test_the_cache_is_found_through_a_link(tmp_path, capsys):
