@@ -152,6 +152,8 @@ def fit(
         A name, a folder, a CSV, or the cache that `fs.extract` returns.
     features : str
         Names joined by +, each a channel, such as "mel+mfcc+chroma".
+    runs, data, name
+        Folders of runs and caches; another name for the dataset's folders.
     model : str
         A network, or "linear" or "ridge", which are solved in seconds; `make models`
         lists all.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from featurestack.commandline import DATA
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.help import documented
 from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import tell_once
 from featurestack.pipeline.options import ShowOptions, SourceOptions
@@ -33,6 +34,7 @@ DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
 
 
 @command
+@documented(SourceOptions)
 def clips(
     dataset: str = "esc50",
     data: Path | str = "data",
@@ -56,8 +58,6 @@ def clips(
     dataset : str
         `synth` (made if it is missing), `esc50` and `esc10` (downloaded), a folder of
         audio files, a CSV.
-    **options
-        The options of `make data`, by their names.
 
     Returns
     -------

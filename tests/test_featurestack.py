@@ -69,6 +69,9 @@ def test_the_keywords_of_a_function_are_its_commands_options(name):
             is_path = isinstance(field.default, Path)
             expected = str(field.default) if is_path else field.default
         assert shown[key].default == expected, key
+    document, *_ = inspect.getdoc(getattr(fs, name)).partition("\nReturns\n")
+    explained = re.findall(r"^([\w, ]+)(?: : .*)?\n    ", document, re.MULTILINE)
+    assert {*", ".join(explained).split(", ")} >= {*shown}
 
 
 @pytest.mark.parametrize("name", [name for name in fs.__all__ if name.islower()])

@@ -22,6 +22,7 @@ from featurestack import functions
 from featurestack.answers import FOLDER, LEADS, AnswerOptions
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.help import documented
 from featurestack.commandline.options import option_words, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import status_of, tell
@@ -291,6 +292,7 @@ def conclude(
 
 
 @command
+@documented(AnswerOptions)
 def answer(
     dataset: str = "",
     data: Path | str = "data",
@@ -322,11 +324,6 @@ def answer(
         A folder of sounds, a table, or a cache folder.
     data : path
         Folder of datasets.
-
-    Other Parameters
-    ----------------
-    The options of `make answer`, explained by `make help answer`, or where there is
-    no clone by `featurestack help answer`.
 
     Returns
     -------

@@ -1,17 +1,17 @@
-"""The texts of help: the program's words, a command's variables, all variables.
-
-A command that runs needs none of this.
+"""The texts of help: the program's words, a command's variables, all variables, the
+keywords of a function.
 """
 
 import dataclasses
 import inspect
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from featurestack.commandline import registry
 from featurestack.commandline.errors import ALIKE, RequestError, closest, program
-from featurestack.commandline.options import PLACES, fields, written
+from featurestack.commandline.options import PLACES, Options, fields, written
 from featurestack.commandline.registry import Registry
 from featurestack.commandline.words import (
     ALIASES,
@@ -20,6 +20,7 @@ from featurestack.commandline.words import (
     options_of,
 )
 
+Function = TypeVar("Function", bound=Callable[..., object])
 # words of the Makefile only
 OF_CLONE = {
     "setup": "Make or update the environment, .venv.",
@@ -122,6 +123,29 @@ def meanings(known: Mapping[str, "dataclasses.Field[Any]"]) -> dict[str, str]:
 
 def _indented(text: str) -> str:
     return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def documented(options: type[Options]) -> Callable[[Function], Function]:
+    """Decorator: the docstring also explains those keywords that it does not name, by
+    the meanings of these options.
+    """
+    known = {name: field.metadata["meaning"] for name, field in fields(options).items()}
+    variable = re.compile(rf"\b({'|'.join(known).upper()})\b")
+
+    def decorate(function: Function) -> Function:
+        text = inspect.getdoc(function) or ""
+        lines = ["Other Parameters", "----------------"]
+        for name in inspect.signature(function).parameters:
+            if f"\n{name} : " not in text:
+                meaning = known.get(name, QUIET)
+                meaning = variable.sub(lambda word: f"`{word[0].lower()}`", meaning)
+                lines += [name, textwrap.indent(textwrap.fill(meaning, 84), " " * 4)]
+        before, heading, after = text.partition("Returns\n-------\n")
+        section = "\n".join(lines)
+        function.__doc__ = f"{before}{section}\n\n{heading}{after}"
+        return function
+
+    return decorate
 
 
 def help_of(word: str) -> str:

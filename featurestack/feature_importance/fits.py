@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.help import documented
 from featurestack.commandline.next_step import report_line
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import percent, points
@@ -304,6 +305,7 @@ def make_curve(options: CurveOptions) -> None:
 
 
 @command
+@documented(CurveOptions)
 def curve(
     features: str | Sequence[str] = "mel",
     *,
@@ -321,11 +323,6 @@ def curve(
     ----------
     features : str
         Feature sets separated by blanks.
-
-    Other Parameters
-    ----------------
-    The options of `make curve`, explained by `make help curve`, or where there is
-    no clone by `featurestack help curve`.
 
     Returns
     -------

@@ -31,6 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command, options_from
+from featurestack.commandline.help import documented
 from featurestack.commandline.quantities import percent, points
 from featurestack.commandline.terminal import progress, text_table
 from featurestack.feature_importance import FitOptions, ImportanceOptions
@@ -338,6 +339,7 @@ def importance_summary(measured: Importance) -> str:
 
 
 @command
+@documented(ImportanceOptions)
 def importance(
     features: str | Sequence[str] = "mel mfcc chroma",
     *,
@@ -355,11 +357,6 @@ def importance(
     ----------
     features : str
         Features, or sets joined by + that count as one, separated by blanks.
-
-    Other Parameters
-    ----------------
-    The options of `make importance`, explained by `make help importance`, or where
-    there is no clone by `featurestack help importance`.
 
     Returns
     -------

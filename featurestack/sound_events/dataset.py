@@ -30,6 +30,7 @@ from featurestack.commandline.errors import (
     closest,
     shortened,
 )
+from featurestack.commandline.help import documented
 from featurestack.commandline.next_step import State, next_line
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration, first_names
@@ -372,6 +373,7 @@ def make_events(options: EventsCommand) -> int:
 
 
 @command
+@documented(EventsCommand)
 def events(
     audio: Path | str,
     tables: Path | str,
@@ -391,11 +393,6 @@ def events(
         Recordings: a folder, or one file.
     tables : path
         Annotation tables of Raven or Audacity, or CSV.
-
-    Other Parameters
-    ----------------
-    The options of `make events`, explained by `make help events`, or where there is
-    no clone by `featurestack help events`.
 
     Returns
     -------

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import RequestError, make_command, quoted
+from featurestack.commandline.help import documented
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.names import dataset_name
@@ -360,6 +361,7 @@ def count_detections(
 
 
 @command
+@documented(PredictOptions)
 def detections(
     audio: Path | str | None = None,
     *,
@@ -391,11 +393,6 @@ def detections(
     ----------
     audio : path
         A recording, or a folder of them.
-
-    Other Parameters
-    ----------------
-    The options of `make predict`, explained by `make help predict`, or where there is
-    no clone by `featurestack help predict`.
 
     Returns
     -------
