@@ -13,9 +13,15 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.commandline.errors import Caller, as_typed, make_command, program
+from featurestack.commandline.errors import (
+    FLAGS,
+    Caller,
+    as_typed,
+    make_command,
+    program,
+)
 from featurestack.commandline.next_step import explained
-from featurestack.commandline.options import fields, texts
+from featurestack.commandline.options import fields, kind_of, texts
 from featurestack.commandline.words import COMMANDS, options_of
 from featurestack.features_cache import external
 from featurestack.pipeline.options import SourceOptions
@@ -101,8 +107,10 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
         fs.extract("my sounds", "mel")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
-    with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
+    with refused("unknown keyword 'epoch'; did you mean 'epochs'.*help.fs.fit. expl"):
         fs.fit(dataset="synth", epoch=3)
+    with refused("unknown keyword 'learning_rate'; did you mean 'lr'"):
+        fs.fit(dataset="synth", learning_rate=0.01)
 
 
 def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeypatch):
@@ -116,8 +124,17 @@ def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeyp
         "fs.predict_audio(files='FILE', trained='r/a')  # "
     )
     assert make_command("predict", "RUN=last", "CHECK=9").endswith("RUN=last CHECK=9")
+    text = "YES=1 replaces them, SEED=1 does not"
+    assert as_typed(text) == "yes=True replaces them, seed=1 does not"
+    assert make_command("bundle", "REFIT=1") == "fs.bundle(refit=True)"
+    assert as_typed(f"{program()} bundle REFIT=1").endswith(" REFIT=1")
     monkeypatch.setattr(Caller, "in_python", False)
     assert as_typed(text) == text
+
+
+def test_the_flags_in_messages_are_the_options_that_are_true_or_false():
+    options = [own for word in COMMANDS for own in fields(options_of(word)).values()]
+    assert {own.name for own in options if kind_of(own)[0] is bool} == {*FLAGS}
 
 
 SCRIPT = """

@@ -302,7 +302,9 @@ def bind(
     except TypeError as error:
         for name in given:
             if name not in known:
-                raise RequestError(nearest("keyword", name, known)) from None
+                unknown = nearest("keyword", name, known)
+                explained = f"; help(fs.{function.__name__}) explains them"
+                raise RequestError(unknown + explained) from None
         named = [*known]
         for place, parameter in enumerate(known.values()):
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:

@@ -19,7 +19,10 @@ from featurestack.commandline import CLONE, HOME, LOADED, NAME
 from featurestack.commandline.quantities import counted
 
 MOST_QUOTED = 80  # characters of a cell in a message
-LISTED_NAMES = 60  # a longer list hides the start of the message
+LISTED_NAMES = 8  # of a longer list a message has those most like the unknown name
+# kind of a name -> the command that lists all
+LISTS = {"feature": "show", "model": "models", "network": "network", "run": "runs"}
+LISTS |= {"variable": "help", "option": "help"}
 # files of Python and of installed libraries, which are not the user's
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
@@ -29,6 +32,27 @@ FUNCTIONS = {word: word for word in NAMESAKES.split()}
 FUNCTIONS |= {"analysis": "report", "data": "clips", "features": "extract"}
 FUNCTIONS |= {"train": "fit", "predict": "predict_audio"}
 KEYWORDS = {"predict": {"RUN": "trained", "AUDIO": "files"}}  # all that it takes
+FLAGS = ("empty", "old", "paper", "refit", "yes")  # options that are True or False
+# what other programs call an option -> its name here
+SYNONYMS = {
+    "amp": "precision",
+    "arch": "model",
+    "architecture": "model",
+    "class_weight": "balance",
+    "cuda": "device",
+    "cv": "folds",
+    "early_stopping": "patience",
+    "gpu": "device",
+    "learning_rate": "lr",
+    "normalization": "norm",
+    "num_workers": "jobs",
+    "path": "dataset",
+    "pretrained": "weights",
+    "random_state": "seed",
+    "rate": "sample_rate",
+    "target": "label",
+    "validation": "val",
+}
 # the work ran, and the disk or a limit ended it: exit status 1
 SYSTEM_FAILED = (
     errno.ENOSPC,
@@ -98,17 +122,21 @@ def reason_of(error: BaseException) -> str:
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known name that is most like the word, whatever its case, or None: the first
-    that begins with it, or of which it has the initials, else one as similar as
-    `cutoff` (difflib's, 0 to 1), or whose part before a hyphen is.
+    """The known name that is most like the word, whatever its case, or None: what other
+    programs call so, the first that begins with it, or of which it has the initials,
+    else one as similar as `cutoff` (difflib's, 0 to 1), or whose part before a hyphen
+    is.
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
     """
-    by_folded = {name.casefold(): name for name in known}
-    wanted = word.casefold()
+    by_folded = {name.casefold().lstrip("-"): name for name in known}
+    wanted = word.casefold().lstrip("-")
+    synonym = SYNONYMS.get(wanted.replace("-", "_"))
+    if synonym in by_folded:
+        return by_folded[synonym]
     close = [name for name in sorted(by_folded) if name.startswith(wanted)]
-    if len(word) < 3 or not close:
+    if len(wanted) < 3 or not close:
         close = [name for name in sorted(by_folded) if initials(name) == wanted]
     if not close:
         parts = {name.partition("-")[0]: name for name in sorted(by_folded)[::-1]}
@@ -131,8 +159,9 @@ def initials(name: str) -> str:
 def nearest(
     kind: str, word: str, known: Iterable[str], special: Iterable[str] = ()
 ) -> str:
-    """The message for an unknown name: the nearest known one, then the list. A special
-    name, which few need, is proposed only if it is very much alike.
+    """The message for an unknown name: the nearest known one, then the list, or its
+    names that are most alike. A special name, which few need, is proposed only if it is
+    very much alike.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
@@ -141,9 +170,13 @@ def nearest(
     close = closest(word, usual) or closest(word, special, ALIKE)
     names = sorted({*usual, *special})
     hint = f"; did you mean {close!r}?" if close else "."
-    shown = ", ".join(names[:LISTED_NAMES]) or "none"
-    more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
-    return f"unknown {kind} {word!r}{hint} Known: {shown}{more}"
+    more = ""
+    if len(names) > LISTED_NAMES:
+        more = f" and {len(names) - LISTED_NAMES} more"
+        if kind in LISTS and not Caller.in_python:
+            more += f" ({make_command(LISTS[kind])} lists all)"
+        names = difflib.get_close_matches(word, names, LISTED_NAMES, cutoff=0.0)
+    return f"unknown {kind} {word!r}{hint} Known: {', '.join(names) or 'none'}{more}"
 
 
 def program() -> str:
@@ -165,21 +198,35 @@ def make_command(word: str, *given: str) -> str:
     values = dict(own.partition("=")[::2] for own in given)
     known = KEYWORDS.get(word, {name: name.lower() for name in values})
     if Caller.in_python and word in FUNCTIONS and values.keys() <= known.keys():
-        keywords = [
-            f"{known[name]}={value if value.isdecimal() else repr(value)}"
-            for name, value in values.items()
-        ]
+        keywords = [keyword(known[name], value) for name, value in values.items()]
         return f"fs.{FUNCTIONS[word]}({', '.join(keywords)})".removesuffix("()")
     return " ".join([program(), word, *map(quoted, [*given, *load_words()])])
 
 
+def keyword(name: str, value: str) -> str:
+    """An option as Python has it.
+
+    >>> keyword("jobs", "2"), keyword("run", "last"), keyword("yes", "1")
+    ('jobs=2', "run='last'", 'yes=True')
+    """
+    if name in FLAGS:
+        return f"{name}={value == '1'}"
+    return f"{name}={value if value.isdecimal() else repr(value)}"
+
+
 def as_typed(text: str) -> str:
     """A message with its variables as keywords if the caller is a Python program, but
-    for those of a command: EPOCHS=3 is epochs=3.
+    for those of a command: EPOCHS=3 is epochs=3, YES=1 is yes=True.
     """
     if not Caller.in_python:
         return text
     shell = rf"{program()} [a-z]+(?: [A-Z_]+=(?:'[^']*'|[^\s;,]+))*"
+    flags = "|".join(FLAGS).upper()
+    text = re.sub(
+        rf"({shell})|\b({flags})=([01])\b",
+        lambda found: found[1] or keyword(found[2].lower(), found[3]),
+        text,
+    )
     return re.sub(
         rf"({shell})|\b([A-Z]{{3,}}[A-Z_]*=)",
         lambda found: found[1] or found[2].lower(),

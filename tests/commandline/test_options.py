@@ -149,7 +149,7 @@ def fails(options: Some):
         (fails, f"FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this"),
         (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
-        (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA"),
+        (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: FEAT"),
         (fine, "PART=x", 2, "it is one of features"),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
     ],

@@ -7,14 +7,14 @@ from functools import partial
 import pytest
 
 from featurestack.commandline import registry
-from featurestack.commandline.errors import closest
+from featurestack.commandline.errors import Caller, closest
 from featurestack.commandline.registry import Registry
 from tests.golden.sounds import easy_clips
 from tests.processes import forked, python
 from tests.refusal import refused
 
 
-def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
+def test_a_registry_takes_a_name_once_and_proposes_the_nearest(monkeypatch):
     models = Registry("model", {"resnet18": 18})
 
     @models.register(entry=lambda builder: builder())
@@ -29,6 +29,19 @@ def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
     ):
         models["ResNet8"]
     assert models.get("resnet8") is None and closest("xyz", models) is None
+    many = Registry("model", {f"net{number}": number for number in range(40)})
+    with refused(r"Known: (net\d+, ){7}net\d+ and 32 more \(make models lists all\)$"):
+        many["net400"]
+    monkeypatch.setattr(Caller, "in_python", True)
+    with refused("and 32 more$"):
+        many["net400"]
+
+
+def test_the_name_that_other_programs_have_for_an_option_is_known():
+    known = ["LR", "LABEL", "SEED"]
+    assert closest("LEARNING_RATE", known) == "LR"
+    assert closest("random_state", ["lr", "seed"]) == "seed"
+    assert closest("--learning-rate", ["--lr", "--label"]) == "--lr"
 
 
 def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
