@@ -57,9 +57,15 @@ from featurestack.storage.own_files import DETECTED, OwnFiles
 EVENTS_FILE = "events.csv"
 OF_PREDICT = "File Offset (s)", "Score"  # the column of labels is between them there
 # The last column of predict's tables. All its cells are `check_mark`, so that a change
-# by any program is seen; NOTHING_FOUND is the column of a table without a detection.
+# by any program is seen; detections.csv has its two words in two columns, and a label
+# track after each label. NOTHING_FOUND is the column of a table without a detection.
 CHECKED, NOTHING_FOUND = "Checked", "Not checked"
 UNCHECKED = "tables as predict wrote them"
+MARK_THEM = (
+    f"write yes in the column {CHECKED} of tables that are correct, or export a label"
+    " track from Audacity"
+)
+CORRECTED = "tables corrected from detections; scores by them are optimistic"
 # its columns: frequencies in Hz, and the column of the label in its table
 MARK_COLUMNS = (*EVENT_COLUMNS, "low", "high", "column")
 # Column -> its names in tables, in lower case, without units in brackets and
@@ -83,6 +89,7 @@ COLUMNS = {
     "low": "lowfreq lowfrequency freqlow minfreq fmin low",
     "high": "highfreq highfrequency freqhigh maxfreq fmax high",
     "checked": "checked",
+    "rows code": "rowscode",
 }
 # a unit at the end of a header, in brackets or after a blank or _
 UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
@@ -122,6 +129,7 @@ class Rows(NamedTuple):
 
     rows: pd.DataFrame  # ROWS
     unchecked: bool = False  # whether it is as predict wrote it
+    corrected: bool = False  # whether predict wrote it, and a person changed it
     lacking: str = ""  # the message if its known column was read, as it lacks COLUMN=
 
 
@@ -208,11 +216,12 @@ def read_events(
             taken = "a table of another name, taken for the only recording"
             noted[taken][f"{name} for {own}"] = None
         try:
-            rows, unchecked, message = read_rows(path, options, usual)
+            rows, unchecked, corrected, message = read_rows(path, options, usual)
         except UnknownTable:
             if own or len(paths) == 1:
                 raise
-            rows, unchecked, message = Rows(parts[0])  # any other file of the folder
+            # any other file of the folder
+            rows, unchecked, corrected, message = Rows(parts[0])
         if message:
             lacking.append(message)
             column = quoted(f"COLUMN={options.column}")
@@ -228,6 +237,8 @@ def read_events(
             continue
         if rows.empty:
             noted["tables without an event"][name] = None
+        if corrected:
+            noted[CORRECTED][name] = None
         parts.append(with_recordings(rows, path, own, known, noted))
         for file in {own, *parts[-1]["file"]} - {""}:
             tables_of[file].append(name)
@@ -268,7 +279,7 @@ def remarks(noted: Noted) -> tuple[str, ...]:
         if of
     ]
     if f"{UNCHECKED}, left out" in noted:
-        texts.append(f"write yes in the column {CHECKED} of tables that are correct")
+        texts.append(MARK_THEM)
     return tuple(texts)
 
 
@@ -283,7 +294,7 @@ def refuse_tables(
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
             f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them;"
-            f" write yes in the column {CHECKED} of those that are correct"
+            f" {MARK_THEM}"
         )
     first = next(iter(paths))
     wanted = next(iter(noted[ABSENT]), "no recording")
@@ -334,6 +345,9 @@ def events_in(
     noted[cut] |= dict.fromkeys(rows["where"][longer])
     points = f"events without a length, which last {POINT} s around their time"
     noted[points] |= dict.fromkeys(rows["where"][point])
+    several = rows["label"].str.contains(SEPARATOR, regex=False)
+    separated = f"labels with {SEPARATOR}, read as several labels of one event"
+    noted[separated] |= dict.fromkeys(rows["where"][several])
     labels = rows["label"].replace("", unnamed).str.split(SEPARATOR)
     rows = rows.assign(start=start, end=np.fmin(end, seconds), label=labels)
     rows = rows.explode("label")
@@ -392,7 +406,7 @@ def read_rows(path: Path, options: LabelOptions, usual: str) -> Rows:
     text = read_text(path)
     first = text.lstrip("\n").partition("\n")[0]
     if cell_number(first.partition("\t")[0]) is not None:
-        return Rows(label_track(text))
+        return label_track(text)
     if text.strip():
         return table_rows(path, text, options, usual)
     return Rows(pd.DataFrame(columns=[*ROWS]))
@@ -414,9 +428,12 @@ def frequency(text: str) -> float:
     return math.nan if number is None or number < 0 else number
 
 
-def label_track(text: str) -> pd.DataFrame:
-    """The events of an Audacity track; cells after the label are left out."""
+def label_track(text: str) -> Rows:
+    """The events of an Audacity track; other cells after the label than predict's are
+    left out.
+    """
     rows: dict[int, list[object]] = {}
+    marks = set[str]()
     for line, content in enumerate(text.split("\n"), 1):
         first, *cells = map(str.strip, content.split("\t"))
         if first.startswith("\\") and rows:
@@ -427,15 +444,19 @@ def label_track(text: str) -> pd.DataFrame:
         last = first
         if cells and (cells[0] == "" or cell_number(cells[0]) is not None):
             last = cells.pop(0) or first
-        label = cells[0] if cells else ""
+        label, mark = (*cells, "", "")[:2]
+        marks.add(mark)
         times = seconds_of(first), seconds_of(last)
         written = written_times(first, last)
         rows[line] = ["", *times, label, math.nan, math.nan, "", written]
-    return pd.DataFrame(rows.values(), [*rows], [*ROWS])
+    events = pd.DataFrame(rows.values(), [*rows], [*ROWS])
+    return Rows(events, marks == {check_mark(events)})
 
 
 def check_mark(rows: pd.DataFrame) -> str:
-    """The cells of CHECKED in a table with these rows (start, end, label)."""
+    """The cells of CHECKED in a table with these rows (start, end, label): no, and a
+    code of the rows.
+    """
     times = rows[["start", "end"]].map("{:.4f}".format)
     events = {*zip(times["start"], times["end"], rows["label"])}  # Raven has two views
     text = "\n".join(map("\t".join, sorted(events)))
@@ -476,9 +497,11 @@ def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows
     found = rows.assign(column=of["label"])[[*ROWS]]
     if "View" in table:  # an event has a row in each of Raven's views
         found = found[~found.duplicated([*EVENT_COLUMNS])]
-    marks = rows["checked"].unique()
+    marks = (rows["checked"] + " " + rows["rows code"]).str.strip().unique()
     empty = rows.empty and NOTHING_FOUND in table
-    return Rows(found, empty or [*marks] == [check_mark(rows)], lacking)
+    unchecked = empty or [*marks] == [check_mark(rows)]
+    of_predict = of["checked"] != "" and "score" in map(str.lower, table)
+    return Rows(found, unchecked, of_predict and not unchecked, lacking)
 
 
 def plain_name(header: str) -> tuple[str, float]:

@@ -161,6 +161,11 @@ def own_folder(out: Path) -> OwnFiles:
     return own
 
 
+def checks_in(out: Path) -> list[Path]:
+    """The tables of the checks below OUT."""
+    return sorted(out.glob(f"{FOLDER}*/{TABLE}"))
+
+
 def write_check(
     detections: pd.DataFrame,
     files: Mapping[str, Path],
@@ -227,7 +232,7 @@ def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list
     former: dict[tuple[object, ...], str] = {}
     if checked:
         read_checked(checked)  # refuses a wrong table
-    for file in [*sorted(out.glob(f"{FOLDER}*/{TABLE}")), *filter(None, [checked])]:
+    for file in [*checks_in(out), *filter(None, [checked])]:
         with suppress(RequestError):  # a user's own file
             known = read_csv(file, ["recording", "label", "start", "correct"])
             known = known[known["correct"] != ""]

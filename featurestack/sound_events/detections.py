@@ -1,13 +1,15 @@
 """Detections in new recordings: `make predict` with a run of events, or
 `fs.detections(...)`.
 
-    detections.csv              file, start, end, label, score, checked
+    detections.csv              file, start, end, label, score, checked, rows_code
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; only a
         header if it has no detection. The column of labels is called as in the
         annotation tables; boxes have the median frequencies of the class's marks
+    audacity/<recording>.txt    label tracks: start, end, label and the check mark,
+        which Audacity drops; none if there is no detection
     .audio                      the path of AUDIO, and the run
-    counts.csv                  recording, seconds, problem; then the number of
-        detections of each class
+    counts.csv                  recording, seconds, problem, source; then the number of
+        detections of each class, or of events in tables that a person has corrected
     scores.csv, errors.csv      only with TABLES: `score_table`, `list_errors`
 
 A recording is cut into pieces as the training recordings were, and the models of all
@@ -34,7 +36,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress, tell, text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.readers import find_recordings
+from featurestack.pipeline.datasets.readers import files_below, find_recordings
 from featurestack.predict.bundle import RunModel
 from featurestack.predict.command import ENDINGS, tell_next
 from featurestack.predict.files import tell_failures, tell_low_rates, tell_model
@@ -48,6 +50,7 @@ from featurestack.sound_events.annotations import (
     read_events,
 )
 from featurestack.sound_events.check import (
+    checks_in,
     precision_above,
     read_checked,
     tell_checked,
@@ -60,6 +63,7 @@ from featurestack.sound_events.dataset import (
     place,
 )
 from featurestack.sound_events.frames import Frames, Rule, candidates, together
+from featurestack.sound_events.options import LabelOptions
 from featurestack.sound_events.scores import (
     ALL,
     Tally,
@@ -76,7 +80,7 @@ from featurestack.storage.files import without_dots
 from featurestack.storage.own_files import DETECTED, OwnFiles
 
 COLUMNS = ("file", "start", "end", "label", "score")
-RAVEN = "raven"  # folder
+RAVEN, AUDACITY = "raven", "audacity"  # folders of tables that a person may correct
 COUNTS, SCORES, ERRORS = "counts.csv", "scores.csv", "errors.csv"
 DETECTIONS = "detections.csv", COUNTS  # if these are the same, their scores are
 OF_AUDIO = ".audio"  # file with the path of AUDIO, and the run on a second line
@@ -91,9 +95,15 @@ def predict_recordings(
     TABLES also gives scores.csv there. Returns 1 if a recording could not be read.
     """
     table, problems = find_detections(options, model, files)
-    if len(table) and not (options.check or options.tables or options.threshold):
+    checked = options.check or checks_in(output_folder(options, model))
+    if len(table) and not (checked or options.tables):
         tell_next(options, model, "CHECK=100")
     return int(bool(problems))
+
+
+def output_folder(options: PredictOptions, model: Model) -> Path:
+    name = dataset_name(str(options.audio))
+    return options.out or options.reports / model.config.dataset / name
 
 
 def find_detections(
@@ -111,8 +121,7 @@ def find_detections(
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}
     thresholds = class_thresholds(options.threshold, model.classes, own)
-    default = options.reports / model.config.dataset / dataset_name(str(options.audio))
-    folder = options.out or default
+    folder = output_folder(options, model)
     source = os.path.abspath(str(options.audio))  # noqa: PTH100 a link keeps its name
     require_same_audio(folder, source, files)
     tell_model(model, files, options.data)
@@ -122,8 +131,8 @@ def find_detections(
     tell_low_rates(rates, model.sample_rate)
     # a wrong table is refused before the work
     annotations = None
+    column = next(iter(rules.values())).column
     if options.tables and seconds:
-        column = next(iter(rules.values())).column
         annotations = read_events(
             options.tables, measured.of_all, options, column, truncated
         )
@@ -153,7 +162,9 @@ def find_detections(
     contents = detection_tables(written, files, seconds, rules, highest)
     contents[OF_AUDIO] = f"{source}\n{model.run.name if model.run else ''}\n"
     remarks = dict.fromkeys(truncated, "truncated") | problems
-    counts = count_detections(detections, seconds, remarks, model.classes)
+    labels = LabelOptions(label=options.label)
+    corrected = corrected_events(folder, seconds, labels, column, truncated)
+    counts = count_events(detections, corrected, seconds, remarks, model.classes)
     contents[COUNTS] = counts.to_csv(index=False, lineterminator="\n")
     if annotations:
         tallies, errors = tally_annotated(model, detections, seconds, annotations)
@@ -204,9 +215,9 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     source, now = source_and_run(folder)
     if former not in ("", now):
         tell(f"the detections of {former} are replaced")
-    names = [name for name in contents if not name.startswith((RAVEN, "."))]
-    tell(", ".join(str(folder / name) for name in (*names, f"{RAVEN}/")))
-    result = "removed, they score other detections"
+    names = dict.fromkeys(name.partition("/")[0] for name in contents)
+    tell(", ".join(str(folder / name) for name in names if name != OF_AUDIO))
+    result = "removed, they belong to other detections or counts"
     unchanged = [own.before.get(name) == own.hashes.get(name) for name in DETECTIONS]
     if former == now and all(unchanged):
         own.keep((SCORES, ERRORS))
@@ -214,15 +225,17 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     kept = own.remove_others()
     if SCORES not in contents and SCORES in own.before.keys() - {*kept}:
         tell(f"{SCORES} and {ERRORS} of the last TABLES=: {result}")
-    corrected = [name for name in kept if name.startswith(f"{RAVEN}/")]
-    if corrected:
-        words = f"AUDIO={source}", f"TABLES={folder / RAVEN}"
-        tell(
-            f"{folder / RAVEN}: {counted(len(corrected), 'table')} with your"
-            " corrections kept; counts.csv and detections.csv lack these:"
-            f" {make_command('events', *words)} writes them to events.csv"
-        )
-    for name in [name for name in kept if name not in corrected]:
+    for tables in (RAVEN, AUDACITY):
+        corrected = [name for name in kept if name.startswith(f"{tables}/")]
+        kept = [name for name in kept if name not in corrected]
+        if corrected:
+            words = f"AUDIO={source}", f"TABLES={folder / tables}"
+            tell(
+                f"{folder / tables}: {counted(len(corrected), 'table')} with your"
+                " corrections kept; detections.csv lacks these:"
+                f" {make_command('events', *words)} writes them to events.csv"
+            )
+    for name in kept:
         tell(f"{folder / name}: kept, it is not as predict wrote it")
 
 
@@ -313,12 +326,13 @@ def detection_tables(
     """Name of each table of detections (COLUMNS) -> its content; boxes of unknown
     frequencies end at `top` (Hz).
     """
-    every = detections.assign(**{CHECKED.lower(): check_mark(detections)})
+    no, code = check_mark(detections).split()
+    every = detections.assign(checked=no, rows_code=code)
     tables = {"detections.csv": every.to_csv(index=False, lineterminator="\n")}
     column = next(iter(rules.values())).column
     for name in seconds:
         own = detections[detections["file"] == name]
-        boxes = [rules[label] for label in own["label"]]
+        mark, boxes = check_mark(own), [rules[label] for label in own["label"]]
         raven = pd.DataFrame(
             {
                 "Selection": range(1, len(own) + 1),
@@ -333,31 +347,74 @@ def detection_tables(
                 "File Offset (s)": own["start"],
                 column: own["label"],
                 "Score": own["score"],
-                CHECKED if len(own) else NOTHING_FOUND: check_mark(own),
+                CHECKED if len(own) else NOTHING_FOUND: mark,
             }
         )
         base = f"{Path(name).name}.Table.1.selections.txt"
         place = (Path(RAVEN) / name).with_name(base).as_posix()
         tables[place] = raven.to_csv(sep="\t", index=False, lineterminator="\n")
+        if len(own):  # an empty track would say that there is no event
+            cells = zip(own["start"], own["end"], own["label"])
+            rows = [f"{start}\t{end}\t{label}\t{mark}\n" for start, end, label in cells]
+            tables[f"{AUDACITY}/{name}.txt"] = "".join(rows)
     return tables
 
 
-def count_detections(
+def corrected_events(
+    folder: Path,
+    seconds: Mapping[str, float],
+    labels: LabelOptions,
+    column: str,
+    truncated: Collection[str],
+) -> dict[str, pd.DataFrame]:
+    """Recording -> file and label of each event in its table below `folder`, of those
+    that a person has corrected.
+    """
+    own = OwnFiles(folder, DETECTED)
+    corrected: dict[str, pd.DataFrame] = {}
+    for tables in filter(Path.is_dir, (folder / RAVEN, folder / AUDACITY)):
+        if all(own.is_own(f"{tables.name}/{name}") for name in files_below(tables)):
+            continue
+        try:
+            read = read_events(tables, seconds, labels, column, truncated)
+        except RequestError as error:
+            tell(f"{COUNTS} counts the detections: {error}")
+            continue
+        for name in read.annotated:
+            events = read.events[["file", "label"]]
+            corrected[name] = events[events["file"] == name]
+    if corrected:
+        number = counted(len(corrected), "recording")
+        tell(f"{COUNTS} counts {number} by your corrected tables")
+    return corrected
+
+
+def count_events(
     detections: pd.DataFrame,
+    corrected: Mapping[str, pd.DataFrame],
     seconds: Mapping[str, float],
     problems: Mapping[str, str],
     classes: Sequence[str],
 ) -> pd.DataFrame:
     """counts.csv: of recordings that last `seconds`, and of those that could not be
-    read, whose cells are empty.
+    read, whose cells are empty; labels that only `corrected` tables have come last.
     """
     names = [*dict.fromkeys([*seconds, *problems])]
-    counts = pd.crosstab(detections["file"], detections["label"])
-    counts = counts.reindex(index=[*seconds], columns=[*classes], fill_value=0)
-    counts = counts.reindex(names).astype("Int64")
-    counts.insert(0, "seconds", [round(seconds.get(name, np.nan), 3) for name in names])
-    counts.insert(1, "problem", [problems.get(name, "") for name in names])
-    return counts.rename_axis("recording").reset_index()
+    others = detections.loc[~detections["file"].isin([*corrected]), ["file", "label"]]
+    every = pd.concat([others, *corrected.values()])
+    columns = dict.fromkeys([*classes, *sorted(every["label"])])
+    counts = pd.crosstab(every["file"], every["label"])
+    counts = counts.reindex(index=[*seconds], columns=[*columns], fill_value=0)
+    source = dict.fromkeys(seconds, "detections")
+    source |= dict.fromkeys(corrected, "corrected")
+    about = {
+        "seconds": [round(seconds.get(name, np.nan), 3) for name in names],
+        "problem": [problems.get(name, "") for name in names],
+        "source": [source.get(name, "") for name in names],
+    }
+    parts = pd.DataFrame(about, names), counts.reindex(names).astype("Int64")
+    table = pd.concat(parts, axis=1).rename_axis(index="recording")
+    return table.reset_index(allow_duplicates=True)  # a class may be called problem
 
 
 @command

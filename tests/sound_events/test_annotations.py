@@ -159,15 +159,16 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
 
 
 def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
-    rows = "1,2,dog\n1,2,dog\n5,5,dog\nNA,NA,dog\n"
+    rows = "1,2,dog\n1,2,dog\n5,5,dog\nNA,NA,dog\n6,7,cat;owl\n"
     (tmp_path / "dawn.csv").write_text(f"start,end,label\n{rows}")
     (tmp_path / "dawn.xlsx").touch()
     read = read_events(tmp_path, RECORDINGS)
-    assert read.events["start"].tolist() == [1, 4.95]
+    assert read.events["start"].tolist() == [1, 4.95, 6, 6]
     assert [note.split(":")[0] for note in read.notes] == [
         "spreadsheets, left out",
         "events without a time, left out",
         "events without a length, which last 0.1 s around their time",
+        "labels with ;, read as several labels of one event",
         "events listed again, counted once",
     ]
     with refused("dawn.xlsx is a spreadsheet: save it as CSV"):

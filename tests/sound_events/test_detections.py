@@ -1,18 +1,24 @@
 """Tables of detections read back the same, and replace only what predict wrote."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from featurestack.features_cache.names import EVENT_COLUMNS
+from featurestack.predict.options import PredictOptions
+from featurestack.sound_events import detections
 from featurestack.sound_events.annotations import read_events
 from featurestack.sound_events.detections import (
+    corrected_events,
+    count_events,
     detection_tables,
     require_same_audio,
     write_detection_tables,
 )
 from featurestack.sound_events.frames import Rule
+from featurestack.sound_events.options import LabelOptions
 from tests.refusal import refused
 
 NAMES = ("-12dB.wav", "=a.wav", "deep/@b.wav", "+c.wav")
@@ -44,7 +50,8 @@ def checked(folder):
 def test_names_that_a_spreadsheet_would_compute_read_back_the_same(tmp_path):
     detections, seconds = write(tmp_path, NAMES, LABELS)
     read = pd.read_csv(tmp_path / "detections.csv", keep_default_na=False)
-    pd.testing.assert_frame_equal(read.drop(columns="checked"), detections)
+    pd.testing.assert_frame_equal(read[[*detections]], detections)
+    assert {*read["checked"]} == {"no"}
     events = detections.sort_values("file")[[*EVENT_COLUMNS]].to_numpy().tolist()
     for table in ("detections.csv", checked(tmp_path / "raven")):
         read = read_events(tmp_path / table, seconds).events[[*EVENT_COLUMNS]]
@@ -107,10 +114,65 @@ def test_tables_as_predict_wrote_them_are_no_annotations_wherever_they_lie(tmp_p
     for before, after in (("0.75", "0.7"), ("\tx\t", "\ty\t"), ("no ", "yes ")):
         text = first.read_text()
         first.write_text(text.replace(before, after))
-        assert read_events(first, {"a.wav": 10.0}).notes == ()
+        (note,) = read_events(first, {"a.wav": 10.0}).notes
+        assert note.startswith("tables corrected from detections; scores by them are")
         first.write_text(text)
     first.write_text(first.read_text().split("\n")[0])  # all were false alarms
     assert "a.wav" in read_events(tables, {"a.wav": 10.0, "b.wav": 10.0}).annotated
+
+
+def test_a_label_track_counts_as_checked_once_audacity_has_saved_it(tmp_path):
+    write(tmp_path, ["a.wav", "b.wav"], ["x", "y"], others=["c.wav"])
+    tracks = (tmp_path / "audacity").rename(tmp_path / "tracks")
+    first = tracks / "a.wav.txt"
+    assert not (tracks / "c.wav.txt").exists()  # it would say that there is no event
+    with refused("no table of annotations"):
+        events_of(tracks)
+    text = first.read_text()
+    assert text.startswith("0.5\t0.75\tx\t")
+    for saved in ("0.500000\t0.750000\tx\n", text.replace("0.5\t", "0.6\t")):
+        first.write_text(saved)
+        assert events_of(tracks) == ["x"]
+
+
+def test_recordings_are_counted_by_their_corrected_tables(tmp_path, capsys):
+    detections, seconds = write(tmp_path, ["a.wav", "b.wav", "c.wav"], ["x", "x", "y"])
+    labels = LabelOptions()
+
+    def counts():
+        corrected = corrected_events(tmp_path, seconds, labels, "Species", [])
+        remarks = {"bad.wav": "no sound"}
+        return count_events(detections, corrected, seconds, remarks, ["x", "problem"])
+
+    assert capsys.readouterr() and counts()["source"].iloc[:3].eq("detections").all()
+    assert capsys.readouterr().err == ""
+    table = tmp_path / "raven" / "a.wav.Table.1.selections.txt"
+    table.write_text(table.read_text().replace("\tx\t", "\towl\t"))
+    (tmp_path / "audacity" / "b.wav.txt").write_text("1\t2\tx\n3\t4\tx\n")
+    table = counts()
+    assert "counts 2 recordings by your corrected tables" in capsys.readouterr().err
+    of_recording = ["recording", "seconds", "problem", "source"]
+    assert [*table] == [*of_recording, "x", "problem", "owl", "y"]
+    assert table["source"].tolist() == ["corrected", "corrected", "detections", ""]
+    assert table["x"].tolist()[:3] == [0, 2, 0]
+    assert table["owl"].tolist()[:3] == [1, 0, 0]
+    (tmp_path / "audacity" / "b.wav.txt").write_text("1\t2\tx\n30\t4\tx\n")
+    assert counts()["x"].tolist()[:3] == [0, 1, 0]
+    assert "counts.csv counts the detections: " in capsys.readouterr().err
+
+
+def test_a_check_is_proposed_until_there_is_one(tmp_path, monkeypatch, capsys):
+    found = pd.DataFrame({"file": ["a.wav"]}), {}
+    monkeypatch.setattr(detections, "find_detections", lambda *given: found)
+    options = PredictOptions(audio=tmp_path, out=tmp_path, threshold="0.4")
+    given = options, SimpleNamespace(run=None), {}
+    detections.predict_recordings(*given)
+    assert "THRESHOLD=0.4" in (out := capsys.readouterr().out)
+    assert out.endswith("CHECK=100\n")
+    (tmp_path / "check").mkdir()
+    (tmp_path / "check" / "check.csv").touch()
+    detections.predict_recordings(*given)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_tables_of_other_recordings_are_not_replaced(tmp_path):
@@ -156,7 +218,8 @@ def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, ca
     assert all((tmp_path / name).is_file() for name in scored)
     write_detection_tables(tmp_path, {"counts.csv": "c", ".audio": "/field/a\nmfcc\n"})
     told = capsys.readouterr().err.splitlines()
-    assert f"{of_tables}: removed, they score other detections" in told
+    gone = f"{of_tables}: removed, they belong to other detections or counts"
+    assert gone in told
     assert "the detections of mel-frames are replaced" in told
     assert not any((tmp_path / name).exists() for name in scored)
     write_detection_tables(tmp_path, {"counts.csv": "d", ".audio": "/field/a\nmfcc\n"})
