@@ -121,9 +121,8 @@ def draw_table(detections: pd.DataFrame, checks: int) -> pd.DataFrame:
     highest = detections.groupby("label")["score"].transform("max")
     words = detections["predicted"].map({True: "yes", False: "no"})
     table = detections.assign(predicted=words, highest=highest).iloc[drawn]
-    table = table.assign(above=above, detections=numbers)
-    table = table.rename(columns={"file": "recording"})
-    return table.round({"start": 4, "end": 4, "score": 4, "highest": 4})
+    table = table.assign(above=above, detections=numbers).round(4)
+    return table.rename(columns={"file": "recording"})
 
 
 def sound_and_card(

@@ -84,7 +84,6 @@ RAVEN, AUDACITY = "raven", "audacity"  # folders of tables that a person may cor
 COUNTS, SCORES, ERRORS = "counts.csv", "scores.csv", "errors.csv"
 DETECTIONS = "detections.csv", COUNTS  # if these are the same, their scores are
 OF_AUDIO = ".audio"  # file with the path of AUDIO, and the run on a second line
-DIGITS = {"start": 4, "end": 4, "score": 4}  # decimals
 BATCH = 16  # pieces
 
 
@@ -154,7 +153,7 @@ def find_detections(
         return pd.DataFrame(columns=[*COLUMNS]), problems
     every = pd.concat(parts, ignore_index=True)
     detections = every.loc[every["predicted"], [*COLUMNS]].reset_index(drop=True)
-    written = detections.round(DIGITS)
+    written = detections.round(4)
     of_class = written.groupby("label")["file"].agg(["size", "nunique"])
     rows = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
     print(text_table(rows, ["class", "detections", "recordings"]))
