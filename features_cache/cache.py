@@ -29,6 +29,7 @@ from featurestack.commandline.errors import (
     UnreadableClips,
     closest,
     make_command,
+    most_alike,
 )
 from featurestack.features_cache import index
 from featurestack.features_cache.hdf5 import (
@@ -360,7 +361,7 @@ class Cache(IndexSettings):
             hint = f" (did you mean {meant}?)"
         raise RequestError(
             f"the cache {self.folder} lacks {names}{hint}, it has"
-            f" {', '.join(self.features) or 'no feature'}: {self.remedy(names)}"
+            f" {most_alike(lacking[0], self.features)}: {self.remedy(names)}"
         )
 
     def named(self, features: str) -> list[str]:

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,13 +170,22 @@ def nearest(
     close = closest(word, usual) or closest(word, special, ALIKE)
     names = sorted({*usual, *special})
     hint = f"; did you mean {close!r}?" if close else "."
-    more = ""
-    if len(names) > LISTED_NAMES:
-        more = f" and {len(names) - LISTED_NAMES} more"
-        if kind in LISTS and not Caller.in_python:
-            more += f" ({make_command(LISTS[kind])} lists all)"
-        names = difflib.get_close_matches(word, names, LISTED_NAMES, cutoff=0.0)
-    return f"unknown {kind} {word!r}{hint} Known: {', '.join(names) or 'none'}{more}"
+    every = ""
+    if len(names) > LISTED_NAMES and kind in LISTS and not Caller.in_python:
+        every = f" ({make_command(LISTS[kind])} lists all)"
+    return f"unknown {kind} {word!r}{hint} Known: {most_alike(word, names)}{every}"
+
+
+def most_alike(word: str, names: Sequence[str]) -> str:
+    """The names for a message; of many only those that are most like the word.
+
+    >>> most_alike("mel", ["mel", "mfcc"]), most_alike("c", "abcdefghij")
+    ('mel, mfcc', 'c, j, i, h, g, f, e, d and 2 more')
+    """
+    if len(names) <= LISTED_NAMES:
+        return ", ".join(names) or "none"
+    near = difflib.get_close_matches(word, names, LISTED_NAMES, cutoff=0.0)
+    return f"{', '.join(near)} and {len(names) - LISTED_NAMES} more"
 
 
 def program() -> str:

@@ -20,7 +20,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.commandline.errors import (
+    RequestError,
+    most_alike,
+    nearest,
+    shortened,
+)
 from featurestack.commandline.registry import Registry, code_digest, refuse_positional
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
@@ -293,7 +298,7 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
                 usual = {*FEATURES.complete(), *own, "all", "small"}
                 text = nearest("feature", channel.name, usual, FEATURES.special)
                 if own:
-                    listed = ", ".join(stored)
+                    listed = most_alike(channel.name, [*stored])
                     text = text.partition("Known: ")[0] + f"The cache has {listed}"
                 raise RequestError(text)
             resolve_feature(channel, USUAL_RATE)

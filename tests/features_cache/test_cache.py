@@ -62,6 +62,13 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     assert Cache(cache.folder).remedy("mel mfcc") == typed
 
 
+def test_of_many_features_the_most_alike_are_named(cache, values):
+    for number in range(10):
+        external.write_feature(cache.folder, f"f{number}", values, CLIPS)
+    with refused(r"lacks xyz, it has ([^,]+, ){7}\S+ and 3 more: "):
+        Cache(cache.folder).named("xyz")
+
+
 def test_a_variant_is_found_by_its_parameters(cache, values):
     given = {"n_mels": 128, "fmin": 0.0}
     external.write_feature(cache.folder, "mel", values, CLIPS, parameters=given)
