@@ -6,7 +6,6 @@ train`, or where there is no clone `featurestack help train`, explains them. Fol
 nothing; warnings stay. A function loads its libraries when it is called.
 """
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +14,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import command, options_from, run_command
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import Auto
+from featurestack.commandline.terminal import warn
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.predict.options import BundleOptions, ExportOptions, VerifyOptions
 from featurestack.train.options import RunOptions, TrainOptions
@@ -100,8 +100,7 @@ def extract(
     failed = extract_features(options)
     stored = cache_of(options.dataset, options.data, options.name)
     if failed:
-        text = f"clips failed: {stored.folder / FAILURES} says which, and why"
-        warnings.warn(text, stacklevel=3)
+        warn(f"clips failed: {stored.folder / FAILURES} says which, and why")
     return stored
 
 

@@ -40,8 +40,9 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
     table = write_dataset(tmp_path / "sounds")
     (tmp_path / "sounds" / "tone-1-0.wav").write_bytes(b"no sound")
     given = {"data": str(tmp_path / "data"), "name": "other", "jobs": 1}
-    with pytest.warns(UserWarning, match=r"clips failed: .*failures\.csv says"):
+    with pytest.warns(UserWarning, match=r"clips failed: .*failures\.csv") as said:
         cache = fs.extract("rms", str(table), **given)
+    assert said[0].filename == __file__
     assert cache.readable(["rms"]).sum() == len(cache.clips) - 1
     with refused(r"1 clip of rms cannot be read \(tone-1-0: not audio"):
         cache.read("rms", ["tone-1-0"])

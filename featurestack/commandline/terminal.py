@@ -7,10 +7,12 @@ import os
 import re
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from featurestack.commandline import NAME
 from featurestack.commandline.errors import as_typed
 
 if TYPE_CHECKING:
@@ -183,6 +185,16 @@ def status_of(whole: bool) -> int:
 def tell_once(text: str) -> None:
     """`tell`, but each text once in a process: several runs would repeat it."""
     tell(text)
+
+
+def warn(text: str) -> None:
+    """A warning that names the line of the user's code that called this project."""
+    level = 2  # of the line that calls this function
+    for frame, _ in traceback.walk_stack(sys._getframe(1)):
+        if not frame.f_globals.get("__name__", "").startswith(f"{NAME}."):
+            break
+        level += 1
+    warnings.warn(text, stacklevel=level)
 
 
 def tell_warnings() -> None:

@@ -7,7 +7,6 @@ answers everything, noise and overflown integers too, and most of it with confid
 """
 
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from featurestack.commandline import DATA, registry
 from featurestack.commandline.commands import argument, options_from
 from featurestack.commandline.errors import RequestError, needed
 from featurestack.commandline.options import Auto
+from featurestack.commandline.terminal import warn
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline import audio
@@ -240,10 +240,9 @@ class Model:
                 f" {self.seconds:g} s; cut them, and predict_many answers all parts"
             )
         if rate < self.sample_rate:
-            warnings.warn(
+            warn(
                 f"audio of {rate:,} Hz has nothing above {rate / 2:,.0f} Hz; the model"
-                f" was trained at {self.sample_rate:,} Hz",
-                stacklevel=3,
+                f" was trained at {self.sample_rate:,} Hz"
             )
         samples = audio.resample(samples, rate, self.sample_rate)
         return samples[: self.samples]

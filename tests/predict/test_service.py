@@ -102,9 +102,14 @@ def test_an_array_has_the_answer_of_its_file(model, sounding, tmp_path):
 
 
 def test_a_lower_rate_is_said(model):
-    with pytest.warns(UserWarning, match="8,000 Hz has nothing above 4,000 Hz"):
-        answer = model.predict(sound("tone", 7, rate=8_000), 8_000)
-    assert answer.predicted == "tone"
+    low = sound("tone", 7, rate=8_000)
+    for predict, given in ((model.predict, low), (model.predict_many, [low, low])):
+        with pytest.warns(
+            UserWarning, match="8,000 Hz has nothing above 4,000 Hz"
+        ) as said:
+            answer = predict(given, 8_000)
+        assert {warning.filename for warning in said} == {__file__}
+    assert [own.predicted for own in answer] == ["tone", "tone"]
 
 
 def test_a_service_withholds_what_predict_withholds(model, sounding):
