@@ -430,8 +430,8 @@ def sentences(
         least, share, most = map(percent, shares)
         yield (
             f"The present thresholds keep PROMISE={promise:g}: {share} %"
-            f" ({least} to {most}) are right. counts.csv has the results, raven/ also"
-            " your corrections."
+            f" ({least} to {most}) are right. counts.csv has the results, with your"
+            " corrected tables once predict has run again."
         )
     yield (
         f"about {right:,.0f} of {first['detections']:,.0f} detections are right (95 %"

@@ -350,8 +350,8 @@ def test_kept_thresholds_end_the_check_unless_others_find_clearly_more(
     kept, about, command = capsys.readouterr().out.splitlines()[-3:]
     assert re.fullmatch(
         r"The present thresholds keep PROMISE=0\.85: 97\.\d %"
-        r" \(8.* to 99\.\d\) are right\. counts\.csv has the results, raven/ also your"
-        r" corrections\.",
+        r" \(8.* to 99\.\d\) are right\. counts\.csv has the results, with your"
+        r" corrected tables once predict has run again\.",
         kept,
     )
     assert "are right" in about
