@@ -161,13 +161,14 @@ def reached(f: Findings, *, ranked: bool = True) -> str:
     perfect = float(np.nanmean(main.metric.perfect(main.best)))
     if perfect < PERFECT:
         text += f", where a perfect order gets {percent(perfect)} %"
-    if ranked and len(f.ranked) > 1:
+    if ranked and len(f.ranked) > 1 and not f.choice:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
     if f.state in ("unclear", "winner"):
         others = [own.label for own in f.unclear or f.ranked[1:]]
-        named = others[0] if len(others) == 1 else f"{len(others)} others"
+        several = "other configurations" if f.choice else "others"
+        named = others[0] if len(others) == 1 else f"{len(others)} {several}"
         verdict = (
             "with no clear difference from" if f.unclear else "clearly better than"
         )
@@ -325,6 +326,8 @@ def features(f: Findings, *, advised: bool = True) -> str:
     if not alike or len(alike) == len(f.ranked):
         return ""
     first, second, *_ = alike
+    if f.choice and first.run.exact:
+        return ""  # a choice has the scores of every single feature by such a model
     model = setting(first.run, ranking_of(f).runs, {"tag"})
     text = f"Of the {len(alike)} feature sets trained with {model}"
     most = f"the highest {f.score}, {percent(first.score.value)} %"
