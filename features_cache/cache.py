@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from featurestack.commandline.errors import (
     ALIKE,
@@ -66,6 +67,17 @@ def in_words(audio: "FeatureFile | IndexSettings") -> str:
     """The audio that features are made from: length, rate and channel."""
     of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
     return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
+
+
+def one_channel(given: Channel | str) -> Channel:
+    """The channel that is given by name; RequestError for several."""
+    if isinstance(given, Channel):
+        return given
+    if isinstance(given, str):
+        return parse_channel(given)
+    raise RequestError(
+        f"a cache reads one feature at a time, such as 'mel'; given was {given!r}"
+    )
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,28 @@ class StoredFeature(FeatureFile):
 
     def map(self, *, state: bool = False) -> NDArray:
         return self.states if state else self.values
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Clips of the cache, rows and frames."""
+        return len(self), self.rows, self.frames
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, clips: Any) -> NDArray[np.floating]:
+        """The values of these rows of the clip table: a number, a slice, or an array,
+        also of true and false.
+        """
+        positions = np.arange(len(self))[clips]
+        values = self.read(np.atleast_1d(positions))
+        return values if np.ndim(positions) else values[0]
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        """All clips in the order of the clip table, as numpy asks for them."""
+        return self[:].astype(dtype or self.dtype, copy=False)
 
 
 class IndexSettings:
@@ -261,7 +295,7 @@ class Cache(IndexSettings):
 
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
         """The feature behind a name or channel; RequestError if it cannot be read."""
-        wanted = parse_channel(channel) if isinstance(channel, str) else channel
+        wanted = one_channel(channel)
         name = wanted.stored
         if name not in self._open:
             stored = self._find(wanted)
@@ -309,11 +343,11 @@ class Cache(IndexSettings):
         """(B, rows, frames) of these clips in the stored dtype.
 
         channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a Channel
-        ids      clip ids, or rows of `clips`
+        ids      clip ids, or rows of `clips`, or for each row whether it is wanted
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
-        wanted = parse_channel(channel) if isinstance(channel, str) else channel
+        wanted = one_channel(channel)
         feature = self[wanted]
         return feature.read(self.positions(ids), wanted.kept_rows(feature.rows))
 
@@ -333,8 +367,12 @@ class Cache(IndexSettings):
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
-        """Rows of `clips` for ids or rows; RequestError for an unknown id."""
+        """Rows of `clips` for ids, rows or a mask of all; RequestError for an unknown
+        id.
+        """
         given = np.atleast_1d(ids)
+        if given.dtype == bool:
+            return np.arange(len(self.clips))[given]
         if given.dtype.kind in "iu":
             return given.astype(np.intp, copy=False)
         rows = self._rows_by_id.get_indexer(pd.Index(given.astype(str)))

@@ -7,6 +7,7 @@ The pipeline defines the features, their parameters and defaults.
 import importlib
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -248,6 +249,10 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
         listed = ", ".join(tables[:LISTED_TABLES])
         folder = path.parent if path.name != dataset else "this folder"
         return RequestError(f"there is no file {dataset}; {folder} has {listed}")
+    with suppress(RequestError):
+        refuse_unknown("+".join(map(str, parse_set(dataset))))
+        given = quoted(f"FEATURES={dataset}")
+        return RequestError(f"{dataset!r} is a feature set, and no dataset: {given}")
     message = nearest("dataset", dataset, {*NAMED, *cached})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""

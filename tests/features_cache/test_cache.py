@@ -51,6 +51,8 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
         cache.read("mine", ["clip1", "who"])
     with refused(r"lacks mines \(did you mean mine\?\), .*external\.write_fea"):
         cache.read("mines", CLIPS)
+    with refused(r"one feature at a time, such as 'mel'; given was \['mine'\]"):
+        cache.read(["mine"], CLIPS)
     clips, settings = read_index(cache.folder)
     settings |= {"source": "/sounds/birds", "dataset": "finches"}
     refresh(cache.folder, clips, settings)
@@ -85,6 +87,13 @@ def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
     opened = Cache(cache.folder)
     assert opened.clips["clip_id"].tolist() == [CLIPS[row] for row in order]
     assert np.array_equal(opened.read("mine", np.arange(6)), values[order])
+    wanted = opened.clips["clip_id"] == "clip7"
+    assert np.array_equal(opened.read("mine", wanted), values[[7]])
+    mine = opened["mine"]
+    assert np.array_equal(np.asarray(mine), values[order])
+    assert mine.shape == np.shape(mine) == (6, 4, 5) and len(mine) == 6
+    assert np.array_equal(mine[1], values[7])
+    assert np.array_equal(mine[wanted], mine[1:2])
     assert opened["mine"].done().all()
     sent = pickle.dumps(opened)  # to another process
     assert len(sent) < 1000  # no values
