@@ -263,10 +263,11 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     from featurestack.features_cache.names import parse_channel
     from featurestack.pipeline.features import resolve_feature
 
-    if "+" in name or " " in name.strip():
+    each = name.replace("+", " ").split()
+    if len(each) > 1:
         raise RequestError(
-            f"{name!r} names several features, fs.compute takes one: mel, or mfcc:1-19;"
-            " fs.show draws several"
+            f"{name!r} names several features, fs.compute takes one:"
+            f" {' or '.join(map(repr, each))}; fs.show draws several"
         )
     channel = parse_channel(name)
     variant = resolve_feature(channel, clip.sample_rate)

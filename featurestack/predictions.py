@@ -14,7 +14,7 @@ that are no probabilities. Such tables are refused.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -317,8 +317,8 @@ def compare(
     ----------
     predictions : mapping, or sequence of runs
         Model -> probabilities (N, K), an array or a data frame whose columns are the
-        classes, or predicted classes (N,), or a run. Or a list of runs, their names or
-        paths.
+        classes, or predicted classes (N,), or a run or its name. Or a list of runs,
+        their names or paths.
     labels : array (N,) or (N, K), optional
         True classes; of several labels per clip 0 and 1. A list of runs has its own.
         If labels have an index, as `clips.set_index("clip_id").label`, frames with one
@@ -354,7 +354,7 @@ def compare(
         of_arrays = ("labels", labels), ("groups", groups), ("folds", folds)
         if own := [name for name, value in of_arrays if value is not None]:
             raise RequestError(f"runs have their own {listed(own)}: leave them out")
-        runs = [select_one("runs", str(own), predicting=False) for own in predictions]
+        runs = [*map(opened, predictions)]
         several = len({run.dataset for run in runs}) > 1
         names_of = {
             run.path: f"{run.dataset}/{run.name}" if several else run.name
@@ -410,13 +410,19 @@ def comparison(
     )
 
 
+def opened(run: "RunFolder | PathLike[str] | str") -> RunFolder:
+    """A run by what has its path, or by its name."""
+    return select_one("runs", fspath(run), predicting=False)
+
+
 def in_order(name: str, given: Any, labels: Any) -> Any:
     """The rows in the order of `labels` by their index; without an index they are in
     this order.
     """
     remedy = "or these rows in the order of labels as an array, by .to_numpy()"
-    if isinstance(given, RunFolder):
-        given = given.scored()[given.classes]
+    if isinstance(given, str | PathLike):
+        run = opened(given)
+        given = run.scored()[run.classes]
         remedy = "or a list of runs instead of a dictionary"
     own, wanted = index_of(given), index_of(labels)
     if own is None or (wanted is not None and own.equals(wanted)):

@@ -14,6 +14,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
+from featurestack.answers.answer import Answer
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.table import complete
 from featurestack.predictions import predictions_in, read_table, write_runs
@@ -371,7 +372,11 @@ def test_runs_are_compared_as_predictions_are(tmp_path):
         fs.compare({"mine": run.predictions()}, run.scored()["target"])
     with refused("runs have their own groups: leave them out"):
         fs.compare(runs, groups=["a"])
-    found = fs.compare(runs)
+    unused = dict.fromkeys(Answer.__annotations__)
+    answer = Answer(
+        **unused | {"runs": tmp_path, "run": run.path.relative_to(tmp_path)}
+    )
+    found = fs.compare([answer, runs[1]])
     assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
     assert found.table["verdict"].tolist() == ["best", "clearly worse"]
     assert found.headline.startswith("Use mel with resnet18.")
@@ -385,7 +390,8 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
     by_place = fs.compare(
         {"m": values}, rows["target"].tolist(), groups=groups.tolist()
     )
-    for given in (run, rows[run.classes], run.scored()[run.classes]):
+    by_path = str(run.path)
+    for given in (run, by_path, rows[run.classes], run.scored()[run.classes]):
         found = fs.compare({"m": given}, labels, groups=groups)
         assert found.headline == by_place.headline
     with refused("my run has other rows than labels: 200 and 50, of which 50"):

@@ -330,8 +330,9 @@ def answer(
     Answer
         `.score` is that of the procedure: each fold is tested by the set in `.chosen`,
         which was chosen without this fold. `.recommended` is the set for later use and
-        `.run` its run, `.alone` each feature's own score, `.page` the HTML file,
-        `.headline` its finding in one sentence.
+        `.run` the name of its run, which `fs.run(found)` opens. `.alone` has each
+        feature's own score, `.page` is the HTML file, `.headline` its finding in one
+        sentence.
 
     Examples
     --------

@@ -181,15 +181,19 @@ class RunFolder:
         """The folder of a fold's files."""
         return self.path / f"fold{fold}"
 
+    def require_fold(self, fold: int) -> None:
+        """RequestError for a fold that the protocol does not have."""
+        if fold not in self.folds:
+            folds = ", ".join(map(str, self.folds))
+            raise RequestError(f"{self.name}: fold {fold!r}: expected one of {folds}")
+
     def history(self, fold: int) -> pd.DataFrame:
         """The task's history_columns as numbers, NaN if empty; no rows before the
         fold's first epoch has ended.
         """
+        self.require_fold(fold)
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
-            if fold not in self.config.folds:
-                folds = ", ".join(map(str, self.config.folds))
-                raise RequestError(f"{self.name} has no fold {fold!r}; its are {folds}")
             return pd.DataFrame(columns=self.task.metric.history_columns, dtype=float)
         remedy = (
             f"remove {file} and repeat the training's command, which writes it anew"
@@ -218,6 +222,7 @@ class RunFolder:
             together = pd.concat(parts, names=["fold"])
             return together.reset_index("fold").reset_index(drop=True)
         if fold not in self._tables:
+            self.require_fold(fold)
             file = self.fold(fold) / PREDICTIONS_FILE
             remedy = f"remove {file} and train again, the other folds are kept"
             with damage_named(file, remedy):
