@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.commandline.errors import RequestError, quoted
+from featurestack.commandline.errors import RequestError, as_typed, quoted
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
@@ -223,7 +223,7 @@ def only_some(evidence: Evidence) -> str:
     if not evidence.unnamed:
         return ""
     others = counted(evidence.unnamed, "other run")
-    return (
+    return as_typed(
         f"RUN= leaves out {others} of this dataset: p and intervals are corrected only"
         " for the runs that it names."
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import featurestack as fs
+from featurestack.commandline import HOME
 from featurestack.commandline.errors import (
     FLAGS,
     Caller,
@@ -108,6 +109,8 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
         fs.extract("my sounds", "mel")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
+    with refused("paper=maybe: expected True or False"):
+        fs.report("synth", paper="maybe")
     with refused("unknown keyword 'epoch'; did you mean 'epochs'.*help.fs.fit. expl"):
         fs.fit(dataset="synth", epoch=3)
     with refused("unknown keyword 'learning_rate'; did you mean 'lr'"):
@@ -125,12 +128,24 @@ def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeyp
         "fs.predict_audio(files='FILE', trained='r/a')  # "
     )
     assert make_command("predict", "RUN=last", "CHECK=9").endswith("RUN=last CHECK=9")
+    call = make_command("predict", "RUN=m.pt", "LOAD=own.py")
+    assert call == "import own; fs.predict_audio(trained='m.pt')"
+    assert make_command("network", "NETWORK=a") == f"{program()} network NETWORK=a"
+    assert as_typed("LR=-1: expected more") == "lr=-1: expected more"
     text = "YES=1 replaces them, SEED=1 does not"
     assert as_typed(text) == "yes=True replaces them, seed=1 does not"
     assert make_command("bundle", "REFIT=1") == "fs.bundle(refit=True)"
     assert as_typed(f"{program()} bundle REFIT=1").endswith(" REFIT=1")
     monkeypatch.setattr(Caller, "in_python", False)
     assert as_typed(text) == text
+
+
+def test_make_is_proposed_only_where_a_clone_has_its_makefile(tmp_path, monkeypatch):
+    monkeypatch.chdir(HOME)
+    assert program() == "make"
+    for folder in (HOME / "docs", tmp_path):
+        monkeypatch.chdir(folder)
+        assert program() == "featurestack"
 
 
 def test_the_flags_in_messages_are_the_options_that_are_true_or_false():
@@ -274,6 +289,14 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             lambda *_: fs.read(["a.wav"]),
             r"path is a list, \['a.wav'\]; expected a path",
         ),
+        (
+            lambda *_: fs.fit("mel+mfcc"),
+            r"'mel\+mfcc' is a feature set, and no dataset: features=mel\+mfcc",
+        ),
+        (
+            lambda *_: fs.compute(fs.tone(440), "mel chroma"),
+            "fs.compute takes one: 'mel' or 'chroma'; fs.show",
+        ),
         (lambda *_: fs.write(fs.tone(440), 5), "path is a int, 5; expected a path"),
         (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
         (
@@ -284,7 +307,8 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             lambda *_: fs.Model("last", "nowhere"),
             r"run=last: no run folder in nowhere: train one first \(fs.fit\)",
         ),
-        (lambda cache, run: run.history(9), "rms.zcr-linear has no fold 9; its are"),
+        (lambda cache, run: run.history(9), "zcr-linear: fold 9: expected one of 1, 2"),
+        (lambda cache, run: run.scored("train"), "fold 'train': expected one of 1, 2"),
         (
             lambda *_: fs.Features("rmss").fit([fs.tone(9).y]),
             "'rmss'; did you mean 'rms'",

@@ -96,7 +96,7 @@ def parse_grid(text: str) -> tuple[int, int]:
 def require_device(text: str) -> None:
     """RequestError for a DEVICE that names no kind of device; several may be given."""
     if not text.split():
-        raise RequestError(f"DEVICE is empty: give auto, {', '.join(DEVICES)}")
+        raise RequestError(f"DEVICE= is empty: give auto, {', '.join(DEVICES)}")
     for word in text.split():
         if word.partition(":")[0] not in ("auto", *DEVICES):
             raise RequestError(

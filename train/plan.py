@@ -241,7 +241,7 @@ def settle(
     ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
     if ignored:
         have = "has" if len(ignored) == 1 else "have"
-        named_options = ", ".join(ignored).upper()
+        named_options = ", ".join(f"{name.upper()}=" for name in ignored)
         told.append(f"{named_options} {have} no effect on MODEL={model.name}")
     if asked.val != "none" and not model.kind.in_steps:
         takes = f"VAL={asked.val} only takes training clips from MODEL={model.name}"

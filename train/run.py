@@ -104,7 +104,7 @@ def product(options: TrainOptions) -> list[RunOptions]:
         exact = not resolve(job.model).kind.in_steps and job.val == "none"
         kept.setdefault(replace(job, seed=0) if exact else job, job)
     if len(kept) < len(asked):
-        tell("an exact solution does not depend on the seed: one SEED is trained")
+        tell("an exact solution does not depend on the seed: one seed is trained")
     first = asked[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
     task = known_task(first.task, cache.source)
@@ -362,7 +362,7 @@ def is_run_of(place: Path, plan: Plan) -> bool:
         return not readable_again(known, plan.cache)
     theirs = vars(known.options)
     own = vars(plan.training).items()
-    changed = [name.upper() for name, value in own if theirs.get(name) != value]
+    changed = [f"{name.upper()}=" for name, value in own if theirs.get(name) != value]
     if not changed and (known.data, known.code) != (plan.data, plan.model.code):
         return False
     different = ", ".join(changed) or "the content of a file, or the program's version"

@@ -17,7 +17,7 @@ from featurestack.answers import (
     SINGLE,
     TOGETHER,
 )
-from featurestack.commandline.errors import install_command, make_command
+from featurestack.commandline.errors import as_typed, install_command, make_command
 from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, listed, percent, plural, points
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
@@ -236,4 +236,4 @@ def surer(
         channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
         how = f"add {channels} to FEATURES= and " if given else ""
         texts.append(f"Then {how}repeat this answer.")
-    return "\n".join(texts)
+    return as_typed("\n".join(texts))

@@ -189,11 +189,13 @@ def most_alike(word: str, names: Sequence[str]) -> str:
 
 
 def program() -> str:
-    """The program as it is typed here: make in a clone, else featurestack."""
+    """The program as it is typed here: make where a clone's Makefile is, else
+    featurestack.
+    """
     if Path(sys.argv[0]).name == NAME:
         return NAME
     try:
-        return "make" if CLONE and Path.cwd().is_relative_to(HOME) else NAME
+        return "make" if CLONE and Path.cwd() == HOME else NAME
     except FileNotFoundError:  # the current folder was removed
         return NAME
 
@@ -205,11 +207,23 @@ def make_command(word: str, *given: str) -> str:
     'make bundle RUN=last'
     """
     values = dict(own.partition("=")[::2] for own in given)
+    own_code = imports(values.pop("LOAD", "").split())
     known = KEYWORDS.get(word, {name: name.lower() for name in values})
     if Caller.in_python and word in FUNCTIONS and values.keys() <= known.keys():
         keywords = [keyword(known[name], value) for name, value in values.items()]
-        return f"fs.{FUNCTIONS[word]}({', '.join(keywords)})".removesuffix("()")
+        call = f"fs.{FUNCTIONS[word]}({', '.join(keywords)})".removesuffix("()")
+        return f"{own_code}; {call}" if own_code else call
     return " ".join([program(), word, *map(quoted, [*given, *load_words()])])
+
+
+def imports(files: Iterable[str]) -> str:
+    """The statement that loads Python files of the user's, or ''.
+
+    >>> imports(["own.py", "lib/more.py"])
+    'import own, more'
+    """
+    modules = ", ".join(Path(file).stem for file in files)
+    return f"import {modules}" if modules else ""
 
 
 def keyword(name: str, value: str) -> str:
@@ -237,7 +251,7 @@ def as_typed(text: str) -> str:
         text,
     )
     return re.sub(
-        rf"({shell})|\b([A-Z]{{3,}}[A-Z_]*=)",
+        rf"({shell})|\b([A-Z]{{2,}}[A-Z_]*=)",
         lambda found: found[1] or found[2].lower(),
         text,
     )

@@ -22,6 +22,7 @@ from typing import Any, Literal, Self, TypeVar
 from featurestack.commandline import DATA
 from featurestack.commandline.errors import (
     ALIKE,
+    Caller,
     RequestError,
     closest,
     nearest,
@@ -207,7 +208,8 @@ def value_of(
             text = os.path.expanduser(text)  # noqa: PTH111 keeps one of no user
         return text if typing.get_origin(kind) is Literal else kind(text)
     except (KeyError, ValueError):
-        expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
+        flag = "True or False" if Caller.in_python else "1 or 0"
+        expected = {bool: flag, float: "a number"}.get(kind, "a whole number")
         expected = f"auto or {expected}" if "auto" in others else expected
         many = ONE_ALONE if " " in text else ""
         raise RequestError(

@@ -30,6 +30,7 @@ from featurestack.commandline.errors import (
     Caller,
     Error,
     RequestError,
+    imports,
     nearest,
     quoted,
     reason_of,
@@ -239,8 +240,7 @@ def defined_in(files: Sequence[str], wanted: str) -> Iterator[None]:
         absent = [file for file in files if file not in DEFINING]
         if not absent:
             raise
-        load_words = quoted(f"LOAD={' '.join(absent)}")
-        modules = ", ".join(Path(file).stem for file in absent)
-        raise RequestError(
-            f"this run needs {wanted}: {load_words}, or in Python import {modules}"
-        ) from None
+        way = quoted(f"LOAD={' '.join(absent)}")
+        if Caller.in_python:
+            way = f"{imports(absent)} first"
+        raise RequestError(f"this run needs {wanted}: {way}") from None

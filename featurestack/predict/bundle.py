@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline import LOADED, registry
-from featurestack.commandline.errors import RequestError, make_command
+from featurestack.commandline.errors import Caller, RequestError, make_command
 from featurestack.commandline.next_step import explained
 from featurestack.commandline.options import texts
 from featurestack.commandline.quantities import counted, size
@@ -105,7 +105,8 @@ def bundle_of_run(
         )
     if config.made_by == "own loop":
         raise RequestError(
-            f"{run.name} was trained by a loop of its own, which keeps no weights here"
+            f"{run.name} was trained by a loop of its own, which keeps no weights here:"
+            " enter the network with @fs.model, and fs.fit keeps its own"
         )
     folds = {}
     selection = run.selection(selection)
@@ -300,7 +301,8 @@ def make_bundle(options: BundleOptions) -> Path:
     own.write({file.name: as_bytes(content)})
     words = [f"RUN={file}", "AUDIO=FILE"]
     if config.needs_code and not LOADED:  # a script or a notebook defined it
-        words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
+        unknown = "" if Caller.in_python else "FILE.py"
+        words.append(f"LOAD={' '.join(config.own_code) or unknown}")
     command = make_command("predict", *words)
     print(f"{file}: {made}, {size(file.stat().st_size)}; used by {explained(command)}")
     return file

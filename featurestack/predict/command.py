@@ -119,7 +119,7 @@ def predict_clips(
             way = make_command("predict", *same_words(options, newest))
         raise RequestError(
             f"RUN={options.run} is {model.run.path if model.run else 'a file'}, a model"
-            " of clips: TABLES and CHECK are about detections, which a run of events"
+            " of clips: TABLES= and CHECK= are about detections, which a run of events"
             f" finds: {way}"
         )
     own = None

@@ -19,7 +19,7 @@ from featurestack.answers import AnswerOptions, section
 from featurestack.answers.answer import ask, find_answer, make_answer, tell_time
 from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
-from featurestack.commandline.errors import make_command
+from featurestack.commandline.errors import Caller, make_command
 from featurestack.embeddings import networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
@@ -169,6 +169,9 @@ def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, sai
     channels = " or ".join(f"embedding@model={name}" for name in ["mine", *absent])
     assert "networks that are here: embedding@model=mine.\n" in given
     assert f"Then add {channels} to FEATURES= and repeat" in given
+    monkeypatch.setattr(Caller, "in_python", True)
+    given = surer(["rms"], cache, [*words, "FEATURES=rms"], perfect=False)
+    assert "to features= and repeat" in given
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(

@@ -179,7 +179,7 @@ def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
     words = ["predict", f"AUDIO={clip}", f"RUN={run}"]
     refusal = call(studio, *words, check=False)
     assert refusal.returncode == 2
-    remedy = f"this run needs the model means: {LOAD}, or in Python import mine"
+    remedy = f"this run needs the model means: {LOAD}"
     assert refusal.stderr.endswith(f"{remedy}\n")
     assert "siren " in call(studio, *words, LOAD).stdout
 

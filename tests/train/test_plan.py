@@ -107,7 +107,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
 ):
     plain = execute(options, model="linear", select="val_f1")
     told = capsys.readouterr().err
-    assert "AUGMENT, BATCH, " in told and " have no effect on MODEL=linear" in told
+    assert "AUGMENT=, BATCH=, " in told and " have no effect on MODEL=linear" in told
     assert "SELECT= is ignored without VAL=" in told
     assert plain.name == "mel-linear" and plain.finished == plain.folds
     places = {"dataset": options.dataset, "runs": options.runs}
