@@ -162,14 +162,14 @@ def what_matters(measured: Importance) -> list[str]:
     losses = measured.tables["features"].query("measure == 'lost'")
     if joined := measured.joined_from:
         most = losses.nlargest(NAMED, "mean").itertuples()
-        changes = [f"without {own.feature} {points(-own.mean)}" for own in most]
-        changed = f"The score by ridge changes, in points: {', '.join(changes)}."
+        losses = [f"without {own.feature} {points(own.mean)}" for own in most]
+        lost = f"Points of the score that are lost, by ridge: {', '.join(losses)}."
         text = (
             f"These {len(measured.features)} features are some of {joined} that were"
             " tested one by one on these folds; no interval here corrects that choice,"
             " so no smaller set is named."
         )
-        return [changed, text]
+        return [lost, text]
     every = f"{counted(len(measured.features), 'feature')}, by ridge"
     tables = measured.tables
     if tables["smaller"].empty:

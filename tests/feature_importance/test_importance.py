@@ -134,7 +134,10 @@ def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
     tables = {"features": measures_table(made())}
     chosen = SimpleNamespace(features=FEATURES, joined_from=9, tables=tables)
     first, said = what_matters(chosen)
-    assert "without mel −40.0, without rms −20.0, without noise 0.0." in first
+    assert (
+        "lost, by ridge: without mel +40.0, without rms +20.0, without noise 0.0."
+        in first
+    )
     assert "3 features are some of 9 that were tested one by one" in said
 
 
