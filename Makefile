@@ -14,7 +14,7 @@ base := python3
 endif
 for_tests = -c constraints.txt -e '.[test]'
 pip = -m pip install --quiet --disable-pip-version-check
-ready = the environment is ready in $(python); next: make demo   (three minutes, synthetic sounds)
+ready = the environment is ready in $(python); next: make demo   (some minutes, synthetic sounds)
 quote := '
 define newline
 

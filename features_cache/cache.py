@@ -432,7 +432,7 @@ class Cache(IndexSettings):
         return source, name
 
     def command(self, features: str) -> str:
-        dataset, name = self.audio_source
+        dataset, name = self.sounds if self.sounds[0] else self.audio_source
         return extraction(dataset, self.data, name, features)
 
     def remedy(self, features: str) -> str:

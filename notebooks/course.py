@@ -177,6 +177,7 @@ def of_tone(answer: Any, pitch: float) -> Any:
 
 def digest(answer: Any) -> str:
     """A set of names as a fingerprint, from which nobody can read it."""
+    need(isinstance(answer, set), "give a set of names")
     return hashlib.sha256(" ".join(sorted(answer)).encode()).hexdigest()[:16]
 
 
@@ -257,8 +258,8 @@ QUESTIONS: dict[str, Question] = {
         [((PARTS[0], 3 * PARTS[0]), 0.1), ((PARTS[0], 0 * PARTS[1]), 1.0)],
     ),
     "loudness": Question(
-        "compute each of the five features again, before and after; give a set of"
-        " names",
+        "a name is missing or wrong: compute each of the five features again, before"
+        " and after",
         [((), "a9076784578ddf5c")],
         value=digest,
     ),

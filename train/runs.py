@@ -80,17 +80,19 @@ def tell_about(
     """Explain the rows, and count those that are not shown."""
     print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
     if hidden:
-        older = sum(bool(age) for *_, age in hidden)
-        of_folds = f"{counted(len(hidden), 'run')} of the folds of answers"
-        print(f"not listed: {of_folds}" + f", {older} older" * bool(older))
+        listed = f"{len(shown)} of {counted(len(shown) + len(hidden), 'run')}"
+        print(f"{listed}; the other {len(hidden)} are of the folds of answers")
     if any(score.endswith("*") for *_, score, _ in shown):
         print(
             "*: may be too high, because scores on these folds chose the features;"
             " the answer that recommends them has the score of such a choice"
         )
-    if any(age for *_, age in shown):
-        remedy = make_command("remove", "OLD=1")
-        print(f"older: clips, labels, folds or values have changed; {remedy} deletes")
+    older = sum(bool(age) for *_, age in (*shown, *hidden))
+    if older:
+        print(
+            f"older, {counted(older, 'run')} in all: clips, labels, folds or values"
+            f" have changed; {make_command('remove', 'OLD=1')} deletes"
+        )
 
 
 def run_folders(text: str) -> list[Path]:

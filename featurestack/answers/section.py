@@ -26,13 +26,14 @@ from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import Choice
 from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import DIFFERENCE_INTERVAL
+from featurestack.scores.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
 # clips from which other features are worth a try where nothing is better than chance:
 # of fewer, even two right of three may be chance
 FEWEST_FOR_OTHERS = 30
+FEWEST_FRAMES = 4  # in a clip; of fewer, shorter ones are worth a try
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 
@@ -207,13 +208,22 @@ def surer(
     more = counted(4 * number, unit)
     if unit == "group":
         more += " (speakers, sites, recordings)"
-    texts = [f"{more} instead of {number:,} would halve the interval."]
+    verdict = ""
+    if number < FEWEST_RECORDINGS:
+        verdict = f"; from {FEWEST_RECORDINGS} on there are verdicts"
+    texts = [f"{more} instead of {number:,} would halve the interval{verdict}."]
     if not (grouped or cache.groups) and number == len(clips):
         found = read_check(cache.folder, cache.clips) or []
         options = [own["names"][0] for own in found if own["kind"] in NAMING]
         shared = "If clips share a speaker, a site or a recording"
         texts.append(f"{shared}{':' if options else ', name it with GROUP='}")
         texts += [f"  {make_command('answer', *words, own)}" for own in options[:1]]
+    longest = max(int(cache[name].parameters.get("n_fft") or 0) for name in stored)
+    if 0 < cache.samples < FEWEST_FRAMES * longest:
+        texts.append(
+            f"A frame lasts {longest / cache.sample_rate:.2g} of {cache.duration:g} s:"
+            " add FRAME=23 (ms) to try shorter ones."
+        )
     has_networks = any(name.startswith("embedding") for name in candidates)
     given = any(word.startswith("FEATURES=") for word in words)
     here = choose_networks(cache.sample_rate) if given else []

@@ -113,6 +113,14 @@ def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):
     assert 'class="wide not-compared"' in page
 
 
+@pytest.mark.parametrize(("lower", "seen"), [(0.9, True), (1.0, False)])
+def test_the_legend_names_a_band_that_is_seen(tmp_path, lower, seen):
+    make_runs(tmp_path / "runs", made_clips(40, 4), of_sets(mel=1.0, rms=lower))
+    page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
+    assert "no clear difference from the best" in page
+    assert ('class="forest-band"' in page) == ("band spans" in page) == seen
+
+
 def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
     workshop, tmp_path
 ):

@@ -21,6 +21,7 @@ from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
 from featurestack.commandline.errors import Caller, make_command
 from featurestack.embeddings import networks
+from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
 from featurestack.results.run_folder import find
@@ -146,6 +147,23 @@ def test_speakers_are_asked_for_with_the_command_that_groups_them(
     typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
     asked = surer(["rms"], cache, ["DATASET=my sounds"], perfect=False)
     assert said.format(typed=typed) in asked
+
+
+def test_few_groups_and_long_frames_are_named_with_what_helps(tmp_path):
+    table = {"clip_id": list("abcdefgh"), "label": list("xyxyxyxy")}
+    table |= {"fold": [1, 1, 2, 2] * 2, "group": list("ppqqrrss")}
+    folder = tmp_path / "d" / "features"
+    external.create_cache(folder, table, sample_rate=8000, duration=0.65)
+    for name, length in (("long", 2048), ("short", 1024)):
+        values = np.zeros((8, 4, 2), np.float32)
+        about = {"parameters": {"n_fft": length}}
+        external.write_feature(folder, name, values, table["clip_id"], **about)
+    asked = surer(["long", "short"], Cache(folder), [], perfect=True).splitlines()
+    assert asked[0].endswith(
+        "instead of 4 would halve the interval; from 7 on there are verdicts."
+    )
+    assert asked[1].startswith("A frame lasts 0.26 of 0.65 s: add FRAME=23 (ms)")
+    assert "FRAME" not in surer(["short"], Cache(folder), [], perfect=True)
 
 
 @pytest.mark.parametrize(

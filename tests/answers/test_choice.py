@@ -173,10 +173,14 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     assert former.run.choice and former.reason == "answer"
     capsys.readouterr()
     list_runs(ListOptions(runs=str(tmp_path / "runs")))
-    *runs, last = re.findall("^/.*", capsys.readouterr().out, re.MULTILINE)
+    printed = capsys.readouterr().out
+    *runs, last = re.findall("^/.*", printed, re.MULTILINE)
     assert f"{tmp_path}/runs/d/answer " in last  # the newest
     recommended = {own.run.choice.recommended_run for own in both.every}
     assert len(runs) == 1 + len(recommended)  # the former answer; no parts of folds
+    every = len(find(tmp_path / "runs", "d"))
+    if every > len(runs) + 1:
+        assert f"{len(runs) + 1} of {every} runs; the other" in printed
     answered(tmp_path, features="f1 f0")  # the first question again has its own run
     names = {run.name for run in find(tmp_path / "runs", "d") if run.config.choice}
     assert len(names) == 2 and "answer" in names
@@ -237,6 +241,9 @@ def test_of_few_clips_that_are_like_chance_nothing_is_proposed(tmp_path, clips):
     brought(tmp_path / "d" / "features", noise(1, 3), folds=3, clips=clips)
     found = answered(tmp_path, features="f0 f1")
     assert (found.recommended, found.built.next_command) == ("", "")
+    html = found.page.read_text("utf-8")  # a verdict needs seven recordings
+    assert ("sign flips of recordings" in html) == (clips == 12)
+    assert ("<button>Verdict</button>" in html) == (clips == 12)
 
 
 def answered(place, **given):

@@ -68,6 +68,15 @@ def test_a_wrong_answer_is_refused(name, answer):
         check(name, answer)
 
 
+def test_a_set_that_lacks_a_name_is_told_from_what_is_no_set():
+    for answer, said in (
+        ({"zcr"}, "a name is missing or wrong"),
+        ("zcr", "give a set"),
+    ):
+        with pytest.raises(NotYet, match=said):
+            check("loudness", answer)
+
+
 def test_a_prediction_is_asked_for_and_a_wrong_one_is_no_error(capsys):
     for missing in (..., [..., "a"], {"x": ...}, {..., "b"}):
         with pytest.raises(NotYet, match="prediction"):

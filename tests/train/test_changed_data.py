@@ -14,6 +14,7 @@ from torch import nn
 from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.commandline.errors import make_command
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
@@ -142,6 +143,7 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     assert [line.split()[0] for line in listed if line.endswith("older")] == [
         str(old.path)
     ]
+    assert listed[-1].startswith("older, 1 run in all: clips, labels, folds or")
     for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
         assert select(changed.runs, word, **given) == [chosen]
     said = f"{old.name} was trained on other clips, labels, folds or values"
@@ -168,8 +170,9 @@ def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
 
 @pytest.mark.parametrize("unreadable", [False, True])
 def test_training_says_that_the_clips_changed_and_whether_scores_may(
-    tmp_path, capsys, unreadable
+    tmp_path, monkeypatch, capsys, unreadable
 ):
+    monkeypatch.chdir(tmp_path)
     table = write_dataset(tmp_path / "sounds")
     *kept, last = table.read_text().splitlines()
     removed = table.with_name(last.split(",")[0])
@@ -186,7 +189,9 @@ def test_training_says_that_the_clips_changed_and_whether_scores_may(
     capsys.readouterr()
     train(RunOptions(features="zcr", model="linear", **given))
     printed = capsys.readouterr()
-    remedy = f"make features DATASET={table} FEATURES=zcr DATA={given['data']}"
+    place = table.relative_to(tmp_path)  # as one types it
+    words = f"DATASET={place}", "FEATURES=zcr", f"DATA={given['data']}"
+    remedy = make_command("features", *words)
     assert (
         f"has changed since its features were extracted (1 clip removed): run {remedy}"
         in printed.err
