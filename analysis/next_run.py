@@ -29,11 +29,12 @@ from featurestack.storage.files import is_file, may_write
 # kind of a proposal -> what its command does
 NEXT = {
     "extract": "extracts the features of the present clips",
+    "group": "keeps clips of one speaker, site or device on one side of every test",
     "first": "a first run",
     "untrainable": "lists classes and folds; training needs two of each",
     "check": (
-        "looks for the same audio in different folds, and for recording conditions that"
-        " predict the class"
+        "looks for the same audio or speaker in different folds, and for recording"
+        " conditions that predict the class"
     ),
     "folds": "trains the missing folds",
     "combine": "shows what combining gains",
@@ -126,6 +127,8 @@ def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str]
             and any(is_file(path) for path in paths.head(20))
             and not has_events(cache.source),
             incomplete=changed,
+            source=found.new_values["names"][1:] if found.new_values else (),
+            split_by_clip=bool(found.new_values),
             of_clips=not has_events(cache.source),
         )
     command, kind = next_step(state)

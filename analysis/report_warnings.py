@@ -189,7 +189,10 @@ def changed_audio(evidence: Evidence) -> str:
     extracted from. Extract again, then train again.
     """
     cache = evidence.cache
-    changes = source_changes(cache.sources, cache.settings) if cache else ""
+    if not cache:
+        return ""
+    folds = cache.folder.parent / "folds.csv"
+    changes = source_changes(cache.sources, cache.settings, folds)
     if not changes:
         return ""
     return (

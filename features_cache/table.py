@@ -228,8 +228,11 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
     return table.assign(**columns)
 
 
-def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+def source_changes(
+    clips: pd.DataFrame, settings: Mapping[str, Any], folds: Path
+) -> str:
     """Changes of the files since extraction, as `3 clips new`; '' if no audio is there.
+    `folds` is the dataset's folds.csv.
 
     Audio files are compared by size and time, those of another time by content; a table
     by its number of rows, or if that is the same by content: labels, folds and groups
@@ -263,7 +266,24 @@ def source_changes(clips: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         for what, count in counts.items()
         if count
     ]
+    if has_other_folds(clips, folds):
+        edited.append(f"{folds.name} has other groups or folds")
     return ", ".join(parts + edited)
+
+
+def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
+    """Whether folds.csv gives one of these clips another group or fold; another table
+    of this name gives none.
+    """
+    columns = ["group", "fold"]
+    try:
+        given = read_csv(folds, missing=()).set_index("clip_id")[columns]
+    except (OSError, KeyError, RequestError):
+        return False
+    own = clips.set_index("clip_id")[columns].astype(str)
+    given = given[~given.index.duplicated()]
+    known = own.index.intersection(given.index)
+    return not own.loc[known].equals(given.loc[known].astype(str))
 
 
 def audio_state(file: Any) -> str:

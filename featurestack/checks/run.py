@@ -187,14 +187,19 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         return []
     by_clip, by_group = accuracies(values, table, groups)
     lost = is_lost(by_clip, by_group, len(table))
-    said = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
-    if lost:
-        said = f"new {new} score {percent(by_clip - by_group)} points less"
     metric = "macro AUROC" if has_tags(table) else "accuracy"
-    what = (
-        f"{said} ({percent(by_clip)} % by clip, {percent(by_group)} % by {unit};"
-        f" {metric} of ridge on {'+'.join(PRICED)})"
-    )
+    model = f"ridge on {'+'.join(PRICED)}"
+    scores = f"{percent(by_clip)} % by clip, {percent(by_group)} % by {unit}"
+    what = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
+    what += f" ({scores}; {metric} of {model})"
+    if lost:
+        less = f"{percent(by_clip - by_group)} points"
+        what = f"new {new} score {less} less with {model} ({metric} {scores})"
+        if not field:
+            what = (
+                f"{plural(unit)} are kept apart; otherwise {model} would score {less}"
+                f" too high ({metric} {scores})"
+            )
     severity = WARNING if field and lost else NOTE
     return [Finding("price", severity, what, names, about="the folds")]
 
@@ -256,7 +261,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     unreadable = table[table["reason"] != ""]
     tested = originals(table)
     measured = tested[tested["reason"] == ""].reset_index(drop=True)
-    if len(unreadable) and dataset.source not in NAMED:
+    if len(unreadable) and dataset.source not in NAMED and not dataset.groups:
         dataset = replace(dataset, field=name_field(measured))
     lost, reasons = unreadable["clip_id"].tolist(), unreadable["reason"].tolist()
     what = "cannot be read, every command leaves them out"
@@ -292,7 +297,11 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     field = dataset.field
     if field:
         kind, what, group = "field", field.sentence, field.group
-    elif table["group"].is_unique and (group := propose_group(table)):
+    elif (
+        table["group"].is_unique
+        and not dataset.groups
+        and (group := propose_group(table))
+    ):
         kind = "group"
         what = (
             "every clip counts as a recording of its own; if the names say otherwise:"

@@ -132,7 +132,7 @@ def load(options: SourceOptions) -> Dataset:
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
     readable = originals(table[~table["clip_id"].isin(unreadable)])
-    field = None if word in NAMED else name_field(readable)
+    field = None if word in NAMED or groups else name_field(readable)
     notes += [*fold_notes, *audio_notes, *([field.sentence] if field else [])]
     attributes = {
         "dataset": name,

@@ -104,7 +104,9 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
 # words of the commands that read a dataset's audio, in addition to PLACES
 OF_AUDIO = ("sample_rate", "duration", "channel")
 PLACES = ("name", "data", "runs")
-OF_LEAK = "duplicates_across_folds"  # kind of finding
+# kinds of findings
+OF_LEAK = "duplicates_across_folds"
+OF_PRICE = "price"
 
 
 def state_of(
@@ -130,7 +132,7 @@ def state_of(
         ]
         state = replace(state, frames={name: cache[name].frames for name in computed})
         features = features or cache.features
-        same = {*dataset.table["clip_id"]} == {*cache.clips["clip_id"]}
+        same = told_of(dataset.table).equals(told_of(cache.clips))
         done = same and features and not missing_clips(cache, features).any()
         if dataset.read_only or done:
             frames = {name: cache[name].frames for name in features}
@@ -140,9 +142,21 @@ def state_of(
         return state
     findings = read_check(dataset.folder, dataset.table)
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
+    priced = [f for f in findings or () if f["kind"] == OF_PRICE]
+    split_by_clip = any(found["severity"] == "warning" for found in priced)
     # findings that cannot be kept would be asked for again and again
     missing = findings is None and may_write(dataset.folder)
-    return replace(state, unchecked=missing and state.of_clips, leak=leak)
+    return replace(
+        state,
+        unchecked=missing and state.of_clips,
+        leak=leak,
+        split_by_clip=split_by_clip,
+    )
+
+
+def told_of(clips: pd.DataFrame) -> pd.DataFrame:
+    """What a dataset says of its clips and a cache keeps."""
+    return clips.set_index("clip_id")[["label", "group", "fold"]].sort_index()
 
 
 def next_lines(state: State, dataset: Dataset) -> str:

@@ -226,7 +226,8 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         given = {"DATASET": "my sounds", "FEATURES": "mfcc rms", "JOBS": "1"}
         first = done("answer", **given).out
         lost = (
-            r" this set\. New speakers, sites or devices score \d\d\.\d points less\.\n"
+            r" this set\. New speakers, sites or devices score \d\d\.\d points less"
+            r" with ridge on mel\+mfcc\.\n"
         )
         assert re.search(lost, first)
         for out in (first, done("answer", **given).out):  # a second time says the same
@@ -241,6 +242,31 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         assert runs[0] == "answer" and runs[1].startswith("answer-")
         page = page_text(Path("reports/my sounds/index.html"))
         assert "each fold tested, trained on the others" in page
+
+
+def test_each_stage_leads_to_speakers_who_were_not_trained_on(tmp_path, quick):
+    sounds = {"DATASET": "my sounds"}
+    with inside(tmp_path):
+        write_speakers(Path("my sounds"))
+        done("features", **sounds, FEATURES="mfcc", JOBS="1")
+        first = done("check", **sounds).out
+        assert re.search(r"next: \S+ features .* GROUP='_\(\.\*\)_' ", first)
+        done("train", **sounds, FEATURES="mfcc", MODEL="linear")
+        report = done("analysis", DATASET="my sounds").out
+        grouping = re.search(r"next:   \S+ (features .*)   \(keeps", report)[1]
+        assert "GROUP='_(.*)_'" in grouping and "less with ridge on mel+mfcc" in report
+        # folds.csv has speakers, and the cache not yet
+        grouped = done("check", **sounds, GROUP="_(.*)_").out
+        assert re.search(r"next: \S+ features ", grouped)
+        trained = done("train", **sounds, FEATURES="mfcc", MODEL="linear")
+        assert "(folds.csv has other groups or folds): " in trained.err
+        done(grouping)
+        apart = done("check", **sounds).out
+        assert "groups are kept apart; otherwise ridge on mel+mfcc" in apart
+        assert re.search(r"next: \S+ train ", apart)
+        # a user who says that each clip is a group is not asked again
+        alone = done("check", **sounds, GROUP="(.*)").out
+        assert "file names" not in alone and "points less" not in alone
 
 
 def write_sounds(folder, classes, number):

@@ -38,15 +38,19 @@ def cache_of(recordings, source):
     return Cache(folder)
 
 
+def changes_of(cache, settings):
+    return source_changes(cache.sources, settings, cache.folder.parent / "folds.csv")
+
+
 def test_a_hidden_file_is_no_new_clip(recordings):
     cache = cache_of(recordings, recordings)
     (recordings / "dog" / "._1.wav").write_bytes(b"as macOS writes")
-    assert source_changes(cache.sources, cache.settings) == ""
+    assert changes_of(cache, cache.settings) == ""
     (recordings / "dog" / "3.wav").write_bytes(b"new")
-    assert source_changes(cache.sources, cache.settings) == "1 clip new"
+    assert changes_of(cache, cache.settings) == "1 clip new"
     (recordings / "dog" / "1.wav").rename(recordings / "cat" / "3.wav")
     told = "2 clips new, 1 clip removed"
-    assert source_changes(cache.sources, cache.settings) == told
+    assert changes_of(cache, cache.settings) == told
 
 
 def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
@@ -55,12 +59,12 @@ def test_a_line_break_in_a_cell_is_no_new_clip(recordings):
     lines += ["dog/2.wav,dog,", "", "cat/1.wav,cat,", "cat/2.wav,cat,"]
     table.write_text("\n".join(lines))
     cache = cache_of(recordings, table)
-    assert source_changes(cache.sources, cache.settings) == ""
+    assert changes_of(cache, cache.settings) == ""
     table.write_text("\n".join(lines[:-1]))
-    assert source_changes(cache.sources, cache.settings) == "1 clip removed"
+    assert changes_of(cache, cache.settings) == "1 clip removed"
     table.write_text("filename,label\na,b,c,d\n")
     # the table is broken: `make features` says so
-    assert source_changes(cache.sources, cache.settings) == ""
+    assert changes_of(cache, cache.settings) == ""
 
 
 def test_a_label_that_was_corrected_in_the_table_is_a_change(recordings):
@@ -69,6 +73,6 @@ def test_a_label_that_was_corrected_in_the_table_is_a_change(recordings):
     table.write_text("\n".join(["filename,label", *rows]))
     cache = cache_of(recordings, table)
     settings = cache.settings | {"table": content_hash(table)}
-    assert source_changes(cache.sources, settings) == ""
+    assert changes_of(cache, settings) == ""
     table.write_text(table.read_text().replace("cat/2.wav,cat", "cat/2.wav,dog"))
-    assert source_changes(cache.sources, settings) == "sounds.csv was edited"
+    assert changes_of(cache, settings) == "sounds.csv was edited"
