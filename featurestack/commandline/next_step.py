@@ -140,9 +140,8 @@ def next_step(state: State) -> tuple[str, str]:
         return state.of_data("check"), "check"
     if state.untrainable:
         return state.of_data("data"), "untrainable"
-    if (
-        state.incomplete or state.split_by_clip
-    ):  # the cached features, or all if these are many
+    if state.incomplete or state.split_by_clip:
+        # the cached features, or all if these are many
         named = [*state.frames] or ([] if state.of_clips else ["mel"])
         words = [f"FEATURES={' '.join(named)}"] if 0 < len(named) <= MOST_NAMED else []
         words += [f"PART={state.part}"] if state.part else []
