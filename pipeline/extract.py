@@ -217,9 +217,12 @@ def extraction_summary(
         lines.append(
             f"{counted(len(failed), asked.noun)} failed ({asked.folder / FAILURES}):"
         )
-    for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
-        named = "" if feature == WHOLE else f" {feature}:"
-        lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
+    alike: dict[str, list[str]] = {}  # what is wrong -> clips
+    for row, feature, reason in sorted(result.failures):
+        wrong = reason if feature == WHOLE else f"{feature}: {reason}"
+        alike.setdefault(wrong, []).append(asked.clips["clip_id"].iloc[row])
+    for wrong, ids in [*alike.items()][:SHOWN_FAILURES]:
+        lines.append(f"  {listed(ids)}: {wrong}")
     return lines
 
 
