@@ -208,7 +208,8 @@ class RunFolder:
 
     def predictions(self, fold: int | None = None) -> pd.DataFrame:
         """clip_id, group, split, selection and target as text, start and end if clips
-        are windows, then a column of floats per class, in the order of `classes`.
+        are windows, then a column of floats per class, in the order of `classes`; the
+        clips' ids are also the index.
 
         Without `fold`, all finished folds follow each other, with another first
         column `fold`. RequestError if no fold is finished, or a file is damaged.
@@ -219,8 +220,7 @@ class RunFolder:
                 raise RequestError(
                     f"{self.path} has no finished fold yet: continue its training"
                 )
-            together = pd.concat(parts, names=["fold"])
-            return together.reset_index("fold").reset_index(drop=True)
+            return pd.concat(parts, names=["fold"]).reset_index("fold")
         if fold not in self._tables:
             self.require_fold(fold)
             file = self.fold(fold) / PREDICTIONS_FILE
@@ -232,8 +232,8 @@ class RunFolder:
     def scored(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> pd.DataFrame:
-        """The rows of one split and selection, fold by fold, with the clips' ids as
-        index; RequestError if there are none.
+        """The rows of one split and selection, fold by fold; RequestError if there are
+        none.
 
         split      "test", or "val" for the clips of validation
         selection  "last" or "best" epoch; "auto" is best if validation chose one
@@ -243,7 +243,7 @@ class RunFolder:
         rows = table[(table["split"] == split) & (table["selection"] == chosen)]
         if rows.empty:
             raise RequestError(f"{self.name} has no predictions of its {split} clips")
-        return rows.set_index("clip_id", drop=False).rename_axis(index=None)
+        return rows
 
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
@@ -291,7 +291,7 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         tested.any() or table.empty
     ):
         raise ValueError("it holds no test predictions of the last epoch")
-    return table
+    return table.set_index("clip_id", drop=False).rename_axis(index=None)
 
 
 def configuration_score(seeds: Sequence[RunFolder]) -> Score:

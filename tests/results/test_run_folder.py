@@ -49,6 +49,7 @@ def test_predictions_come_back_exactly_and_are_read_once(run):
     table = run.predictions()
     assert list(table.columns) == ["fold", *run_folder.PREDICTION_COLUMNS, *NAMES]
     assert table["group"].tolist() == ["007", "NA"]
+    assert table.index.tolist() == table["clip_id"].tolist()
     assert table["target"].tolist() == ["nan"] * 2
     probabilities, targets = run.answers()
     assert (probabilities == np.float32([0.1, 0.9])).all()
