@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from distributed import Client, KilledWorker
 from distributed.comm import CommClosedError
 
-from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.errors import Failed, RequestError, see
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline.extraction_request import libraries
@@ -83,7 +83,7 @@ def connected(scheduler: str) -> Iterator[Cluster]:
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
         tell(
             "Dask without TLS is not authenticated: for trusted networks only"
-            " (docs/howto/scale.md)"
+            + see("howto/scale.md")
         )
     try:
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
@@ -91,7 +91,7 @@ def connected(scheduler: str) -> Iterator[Cluster]:
         # TLS raises the last two
         raise RequestError(
             f"no Dask scheduler answers at SCHEDULER={scheduler}: {error}"
-            " (docs/howto/scale.md)"
+            + see("howto/scale.md")
         ) from error
     with client:
         refuse_unfit(client, scheduler)

@@ -19,6 +19,7 @@ from featurestack.commandline.errors import (
     RequestError,
     make_command,
     quoted,
+    see,
     shortened,
 )
 from featurestack.commandline.quantities import counted, first_names, whole_number
@@ -320,6 +321,6 @@ def long_frames_notes(variants: Iterable[Variant], sample_rate: int) -> list[str
     lasts = 1000 * samples / sample_rate
     note = (
         f"a frame of {samples} samples lasts {lasts:.0f} ms at {sample_rate} Hz:"
-        f" FRAME={TRIED:g} asks for frames of {TRIED:g} ms (docs/howto/datasets.md)"
+        f" FRAME={TRIED:g} asks for frames of {TRIED:g} ms"
     )
-    return [note]
+    return [note + see("howto/datasets.md")]

@@ -20,6 +20,7 @@ from featurestack.commandline.errors import (
     as_typed,
     make_command,
     program,
+    see,
 )
 from featurestack.commandline.next_step import explained
 from featurestack.commandline.options import fields, kind_of, texts
@@ -140,12 +141,12 @@ def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeyp
     assert as_typed(text) == text
 
 
-def test_make_is_proposed_only_where_a_clone_has_its_makefile(tmp_path, monkeypatch):
+def test_make_and_pages_are_named_only_where_a_clone_has_them(tmp_path, monkeypatch):
     monkeypatch.chdir(HOME)
-    assert program() == "make"
+    assert program() == "make" and see("index.md") == " (docs/index.md)"
     for folder in (HOME / "docs", tmp_path):
         monkeypatch.chdir(folder)
-        assert program() == "featurestack"
+        assert program() == "featurestack" and see("index.md") == ""
 
 
 def test_the_flags_in_messages_are_the_options_that_are_true_or_false():

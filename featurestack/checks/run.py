@@ -35,6 +35,7 @@ from featurestack.commandline.errors import (
     as_typed,
     make_command,
     quoted,
+    see,
 )
 from featurestack.commandline.quantities import percent, plural
 from featurestack.commandline.terminal import progress, tell
@@ -61,7 +62,7 @@ from featurestack.scores.average_precision import fold_ranks
 from featurestack.scores.metrics import Floats
 from featurestack.scores.significance import CHOICE_VARIANCE, accuracy_interval
 
-ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
+ARTEFACT_HELP = "make them the same in all classes"
 PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these
 WHERE = "AUDIO_DIR= names the folder where a table's files are"
 MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
@@ -161,7 +162,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     first, *others = sorted(alone, key=lambda name: -alone[name][0])
     predicting = [first, *(name for name in others if alone[name][1] > chance)]
     names = [f"{name} {percent(alone[name][0])} %" for name in predicting]
-    about = names, ARTEFACT_HELP, "measure", mean, chance
+    about = names, ARTEFACT_HELP + see("howto/datasets.md"), "measure", mean, chance
     return [Finding("artefacts", WARNING, what, *about)]
 
 

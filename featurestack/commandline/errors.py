@@ -200,6 +200,12 @@ def program() -> str:
         return NAME
 
 
+def see(page: str) -> str:
+    """The place of a page of the documentation, in brackets, '' where it is not."""
+    place = Path("docs", page)
+    return f" ({place})" if place.is_file() else ""
+
+
 def make_command(word: str, *given: str) -> str:
     """A command with its NAME=value words as the user types it, in a message.
 

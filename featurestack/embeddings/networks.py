@@ -23,6 +23,7 @@ from featurestack.commandline.errors import (
     install_command,
     make_command,
     nearest,
+    see,
 )
 from featurestack.commandline.quantities import listed
 from featurestack.commandline.terminal import tell
@@ -47,7 +48,6 @@ RESNET_ABOUT = (
 )
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
-WHERE_FROM = "docs/howto/bring-features.md says how to get one"
 # words for layers: only the card's output, every pointwise convolution's output
 LAST, POINTWISE = "last", "pointwise"
 LAST_POINTWISE = "last pointwise"
@@ -174,7 +174,8 @@ def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
     if not known:
         raise RequestError(
             f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
-            f" .tflite and {card}; {WHERE_FROM}; known are {listed([*KNOWN])}"
+            f" .tflite and {card}; known are {listed([*KNOWN])}"
+            + see("howto/bring-features.md")
         )
     if known.package:
         if installed := in_package(known):

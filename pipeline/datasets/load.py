@@ -17,6 +17,7 @@ from featurestack.commandline.errors import (
     RequestError,
     make_command,
     quoted,
+    see,
 )
 from featurestack.commandline.quantities import counted, is_or_are, listed
 from featurestack.features_cache.cache import Cache, IndexSettings
@@ -373,7 +374,7 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
         f"{len(cut)} of {counted(len(seconds), 'clip')} {is_or_are(len(cut))} cut to"
         f" {duration:.4g} s: {listed(names)}; DURATION={longest:g} keeps them whole,"
         f" with {padding(seconds.to_numpy(), longest):.0%} padding"
-        " (docs/howto/datasets.md)"
+        f"{see('howto/datasets.md')}"
     )
 
 
@@ -386,5 +387,5 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
         f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
         f" DURATION={shorter:g} leaves {padding(seconds, shorter):.0%} and cuts"
         f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
-        " (docs/howto/datasets.md)"
+        f"{see('howto/datasets.md')}"
     )

@@ -113,7 +113,7 @@ def test_a_wrong_card_is_refused(card, message):
 
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
-    with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; docs/howto"):
+    with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; known are"):
         embedded(name="mine")
     (networks.FOLDER / "net.onnx").write_bytes(b"no network")
     with refused("no network that onnxruntime opens"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from featurestack.checks.run import check_dataset as check
+from featurestack.commandline.errors import see
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
 from featurestack.pipeline.datasets.load import held_whole, load
@@ -171,12 +172,12 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
     assert note == (
         "4 of 100 clips are cut to 0.1 s: dog/long1 (2 s), dog/long0 (0.5 s),"
         " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 keeps them whole, with"
-        " 94% padding (docs/howto/datasets.md)"
+        f" 94% padding{see('howto/datasets.md')}"
     )
     kept = dataset(folder, tmp_path, duration=2)
     assert (
         "94% of 2 s is padding: DURATION=0.1 leaves 0% and cuts 4 of 100 clips"
-        " (docs/howto/datasets.md)"
+        + see("howto/datasets.md")
     ) in kept.notes
 
 
