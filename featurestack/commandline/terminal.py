@@ -96,14 +96,15 @@ class _LogLines:
             print(printable(line), file=sys.stderr)
 
 
-# Arguments of tqdm, `mininterval` in seconds.
+# Arguments of tqdm, `mininterval` in seconds, `miniters` in steps.
 ON_A_TERMINAL = dict[str, Any](
     bar_format=BAR_FORMAT, mininterval=0.2, dynamic_ncols=True
 )
 IN_A_LOG = dict[str, Any](
     file=_LogLines(),
     bar_format=LOG_FORMAT,
-    **dict.fromkeys(("mininterval", "maxinterval"), LOG_SECONDS),
+    mininterval=LOG_SECONDS,
+    miniters=1,  # of more, tqdm's monitor prints a state that the next update repeats
 )
 
 
