@@ -20,11 +20,11 @@ COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 COMPLEMENTARY = "mel+mfcc+modulation"
 # sets that are proposed whatever the scores of their features are
 PROPOSED = "+".join(COMPARED), COMPLEMENTARY
-# why a set gets no verdict whose features were tested one by one
+# why a set gets no verdict whose features were tested one by one, and what gets one
 PICKED = (
     "the features were tested one by one on these clips before, and the best of many"
-    f" sets wins by luck; {' and '.join(PROPOSED)} are always compared, and answer"
-    " chooses sets without the tested fold"
+    f" sets wins by luck. A verdict needs other clips; {' and '.join(PROPOSED)} are"
+    " always compared, and answer chooses sets without the tested fold"
 )
 QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
 OF_VECTORS = "MODEL=ridge"

@@ -5,6 +5,7 @@ Figures are stubs here, except in the session's report.
 
 import re
 import shutil
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from featurestack.analysis.report import (
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
+from featurestack.results.run_folder import write_config
 from featurestack.storage.own_files import DETECTED, NO_DATA
 from tests.analysis.made_runs import (
     MadeRun,
@@ -119,6 +121,17 @@ def test_the_legend_names_a_band_that_is_seen(tmp_path, lower, seen):
     page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
     assert "no clear difference from the best" in page
     assert ('class="forest-band"' in page) == ("band spans" in page) == seen
+
+
+def test_a_joined_set_is_grey_in_the_chart(tmp_path):
+    sets = of_sets(mel_rms=1.0, mel=0.9, rms=0.5)
+    made = make_runs(tmp_path / "runs", made_clips(40, 4), sets)
+    (both,) = (run.folders[0] for run in made if run.features == "mel+rms")
+    write_config(both.path, replace(both.config, joined_from=3))
+    page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
+    assert page.count('class="forest-row ') == 3
+    assert page.count('class="forest-row no-verdict"') == 1
+    assert "no verdict, because its features" in page
 
 
 def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
