@@ -91,7 +91,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         usable = counted(int(cache.readable(asked.names).sum()), asked.noun)
         failed = len({row for row, *_ in result.failures})
         lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
-    print(*lines, sep="\n")
+    print(as_typed("\n".join(lines)))
     return int(bool(result.failures))
 
 

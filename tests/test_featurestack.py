@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import featurestack as fs
+from featurestack.checks import NOTE, Finding, report
 from featurestack.commandline import HOME
 from featurestack.commandline.errors import (
     FLAGS,
@@ -139,6 +140,11 @@ def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeyp
     assert as_typed(f"{program()} bundle REFIT=1").endswith(" REFIT=1")
     monkeypatch.setattr(Caller, "in_python", False)
     assert as_typed(text) == text
+
+
+def test_findings_of_a_dataset_have_keywords():
+    found = Finding("equal", NOTE, "equal clips", ["a = b"], "GROUP= or a CSV's column")
+    assert report([found]).endswith("what to do: group= or a CSV's column")
 
 
 def test_make_and_pages_are_named_only_where_a_clone_has_them(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from featurestack.commandline.errors import as_typed
 from featurestack.commandline.quantities import counted, first_names
 from featurestack.commandline.terminal import text_table
 
@@ -53,4 +54,4 @@ def report(findings: Sequence[Finding]) -> str:
             ]
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
-    return "\n".join(lines)
+    return as_typed("\n".join(lines))

@@ -32,7 +32,6 @@ from featurestack.checks.clips import (
 from featurestack.commandline.errors import (
     NOT_WRITABLE,
     RequestError,
-    as_typed,
     make_command,
     quoted,
     see,
@@ -330,7 +329,7 @@ def check_dataset(options: SourceOptions) -> int:
     dataset = load(options)
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
-    print(as_typed(report(findings)))
+    print(report(findings))
     if measured.empty:
         raise RequestError(f"no clip of {dataset.name} can be read: {WHERE}")
     print(f"\n{next_lines(state_of(options, dataset), dataset)}")

@@ -27,6 +27,7 @@ from featurestack.commandline.commands import command, options_from
 from featurestack.commandline.errors import (
     ALIKE,
     RequestError,
+    as_typed,
     closest,
     shortened,
 )
@@ -366,7 +367,7 @@ def make_events(options: EventsCommand) -> int:
             f" recordings that are no longer there from {folder}"
         )
     notes += rare_labels(events)
-    print("\n".join([events_summary(seconds, events, pieces), *notes]))
+    print(as_typed("\n".join([events_summary(seconds, events, pieces), *notes])))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
     print(next_line(State(given, incomplete=True, of_clips=False)))
     return int(bool(measured.problems))
