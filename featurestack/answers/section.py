@@ -176,7 +176,7 @@ def alone_or_together(config: Choice, metric: str) -> str:
 
 
 def recommended(config: Choice, *, chance: bool) -> str:
-    """How sure the choice of the recommended set is, and that its score is none."""
+    """Whether the folds agree on a set, and the recommended set's own score."""
     if chance:
         return "No set is recommended: none is clearly better than chance."
     text = (
