@@ -252,7 +252,7 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
     with suppress(RequestError):
         refuse_unknown("+".join(map(str, parse_set(dataset))))
         given = quoted(f"FEATURES={dataset}")
-        return RequestError(f"{dataset!r} is a feature set, and no dataset: {given}")
+        return RequestError(f"{dataset!r} is a feature set: give it as {given}")
     message = nearest("dataset", dataset, {*NAMED, *cached})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""

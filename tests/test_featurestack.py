@@ -298,7 +298,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         ),
         (
             lambda *_: fs.fit("mel+mfcc"),
-            r"'mel\+mfcc' is a feature set, and no dataset: features=mel\+mfcc",
+            r"'mel\+mfcc' is a feature set: give it as features=mel\+mfcc",
         ),
         (
             lambda *_: fs.compute(fs.tone(440), "mel chroma"),
