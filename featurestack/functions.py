@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import command, options_from, run_command
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.help import documented
 from featurestack.commandline.options import Auto
 from featurestack.commandline.terminal import warn
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 @command
+@documented(FeaturesCommand)
 def extract(
     features: str | Sequence[str] = "all",
     dataset: str = "esc50",
@@ -58,28 +60,6 @@ def extract(
         Features separated by blanks, or `all` or `small`.
     dataset : str
         A name, a folder or a CSV.
-    data, runs, name
-        Folders of caches and runs; another name for the dataset's folders.
-    archive, audio_dir, group, label
-        Where the audio is; the table's columns of recordings and of classes.
-    sample_rate, duration, channel
-        Rate in Hz, seconds and channel of each clip.
-    seed : int
-        Of the folds, if the dataset has none.
-    frame : float, optional
-        Length of the frames of every feature in milliseconds.
-    jobs : int, optional
-        Worker processes; by default all cores.
-    part : str
-        "2/5" computes the second of five parts of the clips, for several machines.
-    dtype : str
-        "float16" or "float32", of stored values.
-    scheduler : str
-        Address of a Dask scheduler whose workers compute.
-    yes : bool
-        Put features out of date without a question.
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
@@ -105,6 +85,7 @@ def extract(
 
 
 @command
+@documented(TrainOptions)
 def fit(
     dataset: str = "esc50",
     features: str | Sequence[str] = "mel+mfcc+chroma",
@@ -151,37 +132,9 @@ def fit(
         A name, a folder, a CSV, or the cache that `fs.extract` returns.
     features : str
         Names joined by +, each a channel, such as "mel+mfcc+chroma".
-    runs, data, name
-        Folders of runs and caches; another name for the dataset's folders.
     model : str
         A network, or "linear" or "ridge", which are solved in seconds; `make models`
         lists all.
-    task : str
-        "classes", "categories" or "tags"; "auto" looks at the labels.
-    seed, epochs, batch : int
-        Seed of all random numbers, passes over the training clips, clips in a step.
-    grid, padding, norm : str
-        The network's input: rows x frames, zeros after short clips, standardisation.
-    augment, balance : str
-        Random changes of each batch, weight of rare classes.
-    optimizer, lr, schedule, warmup, clip
-        "adamw" or "sgd", its highest rate, how the rate changes, epochs of warm-up,
-        largest norm of a gradient.
-    val, select, patience
-        Validation clips ("next" fold or 15 % of the "group"s), the score that picks the
-        best epoch, and the epochs without a better one that end the training.
-    weights : str
-        "imagenet", a file or "none".
-    device, precision, threads
-        How to compute; "auto" looks at the machine.
-    folds : list of int
-        Test folds to train, all by default.
-    curve : int
-        How often the test fold is scored for the learning curve.
-    tag, note, tracker : str
-        Suffix of the run's name, a sentence for the report, "tensorboard" or "wandb".
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
@@ -266,6 +219,7 @@ def own_run(
 
 
 @command
+@documented(AnalysisOptions)
 def report(
     dataset: str = "",
     data: Path | str = "data",
@@ -284,16 +238,10 @@ def report(
     ----------
     dataset : str
         By default the only dataset that has runs or a cache.
-    data, runs, reports, name
-        Folders; another name for the dataset's folders.
     run : str, or list of str
         Runs by name, path or unique prefix; by default all of the dataset.
     predictions : path, or list of path
         Tables of other programs' predictions, which become runs.
-    paper : bool
-        Also write figures and a document for print.
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
@@ -318,6 +266,7 @@ def report(
 
 
 @command
+@documented(BundleOptions)
 def bundle(
     run: str = "last",
     *,
@@ -333,14 +282,8 @@ def bundle(
     ----------
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`.
-    data, runs
-        Folders of datasets and of runs.
-    refit : bool
-        Train once more on the clips of all folds, without a score of its own.
     out : path, optional
         The file; by default the run's name and .bundle.pt.
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
@@ -357,6 +300,7 @@ def bundle(
 
 
 @command
+@documented(ExportOptions)
 def export(
     run: str = "last",
     *,
@@ -371,12 +315,8 @@ def export(
     ----------
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`.
-    data, runs
-        Folders of datasets and of runs.
     out : path, optional
         The file, .onnx; by default the run's name.
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
@@ -393,6 +333,7 @@ def export(
 
 
 @command
+@documented(VerifyOptions)
 def verify(
     run: str = "",
     *,
@@ -412,14 +353,8 @@ def verify(
     run : str
         From `fs.fit`, or its name, path or unique prefix, or `last`; by default the
         cache of `dataset` is read.
-    data, dataset, name, runs
-        Which cache, and the folder of runs.
-    device, threads
-        How the run's networks are computed again.
     features : str, or list of str
         Features of the cache to read.
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
@@ -435,6 +370,7 @@ def verify(
 
 
 @command
+@documented(SourceOptions)
 def check(
     dataset: str = "esc50",
     *,
@@ -457,16 +393,6 @@ def check(
     ----------
     dataset : str
         A name, a folder or a CSV.
-    runs, data, name
-        Folders; another name for the dataset's folders.
-    archive, audio_dir, group, label
-        Where the audio is; the table's columns of recordings and of classes.
-    sample_rate, duration, channel
-        Rate in Hz, seconds and channel of each clip.
-    seed : int
-        Of the folds, if the dataset has none.
-    quiet : bool
-        Print nothing; warnings stay.
 
     Returns
     -------
