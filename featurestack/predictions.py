@@ -346,24 +346,8 @@ def compare(
     [1.0, 0.5]
     """
     if isinstance(predictions, list | tuple) and predictions:
-        if not all(isinstance(own, str | PathLike) for own in predictions):
-            raise RequestError(
-                "a list holds runs, their names or paths; predictions need names:"
-                " {'A': predictions, 'B': others}"
-            )
         of_arrays = ("labels", labels), ("groups", groups), ("folds", folds)
-        if own := [name for name, value in of_arrays if value is not None]:
-            raise RequestError(f"runs have their own {listed(own)}: leave them out")
-        runs = [*map(opened, predictions)]
-        several = len({run.dataset for run in runs}) > 1
-        names_of = {
-            run.path: f"{run.dataset}/{run.name}" if several else run.name
-            for run in runs
-        }
-        word = ""
-        with suppress(RequestError):  # its cache is elsewhere
-            word = cache_that_trained(runs[0], "", DATA).groups
-        return comparison(runs, names_of, word)
+        return compare_runs(predictions, [n for n, own in of_arrays if own is not None])
     if not isinstance(predictions, Mapping) or not predictions:
         raise RequestError(
             "predictions: expected a dictionary, model -> predictions, or a list of"
@@ -382,6 +366,28 @@ def compare(
             models[run.path] = str(model)
         word = "" if groups is None else "group"
         return comparison([*map(RunFolder, models)], models, word)
+
+
+def compare_runs(
+    given: "Sequence[RunFolder | Path | str]", unwanted: Sequence[str]
+) -> Comparison:
+    """The comparison of runs; `unwanted` are given arguments that runs have."""
+    if not all(isinstance(own, str | PathLike) for own in given):
+        raise RequestError(
+            "a list holds runs, their names or paths; predictions need names: {'A':"
+            " predictions, 'B': others}"
+        )
+    if unwanted:
+        raise RequestError(f"runs have their own {listed(unwanted)}: leave them out")
+    runs = [*map(opened, given)]
+    several = len({run.dataset for run in runs}) > 1
+    names = {
+        run.path: f"{run.dataset}/{run.name}" if several else run.name for run in runs
+    }
+    word = ""
+    with suppress(RequestError):  # its cache is elsewhere
+        word = cache_that_trained(runs[0], "", DATA).groups
+    return comparison(runs, names, word)
 
 
 def comparison(

