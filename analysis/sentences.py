@@ -115,7 +115,7 @@ def recommended(f: Findings) -> str:
 def advice(f: Findings, *, given: bool = True) -> str:
     """`Use mel with linear.`, or why there is none; the result if none is `given`.
 
-    `Recommended: mel with ridge; 3 of 5 folds chose exactly this set.` of a choice.
+    `Recommended: mel with ridge, the choice of 3 of 5 folds.` of a choice.
     """
     main, use = ranking_of(f), recommended(f)
     if f.state == "untested" and not f.choice:
@@ -135,9 +135,12 @@ def advice(f: Findings, *, given: bool = True) -> str:
         several = len(f.ranked) > 1 and not f.choice
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
     if f.choice:
-        folds = counted(len(f.choice.sets), "fold")
-        agreeing = f.choice.agreeing or "none"
-        return f"Recommended: {use}; {agreeing} of {folds} chose exactly this set."
+        agreeing, folds = f.choice.agreeing, len(f.choice.sets)
+        text = f"{agreeing or 'none'} of {counted(folds, 'fold')}"
+        text = f"Recommended: {use}, the choice of {text}"
+        if 2 * agreeing <= folds:
+            text += "; other folds may recommend another set"
+        return f"{text}."
     if not given and f.state != "one":
         of = counted(len(f.ranked), "configuration")
         return f"{use} had the highest {f.score} of {of}."

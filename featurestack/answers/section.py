@@ -168,10 +168,13 @@ def alone_or_together(config: Choice, metric: str) -> str:
     interval = ""
     if low is not None:
         interval = f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
+    others = ""
+    if named := sorted({*config.models} - {"ridge"}):
+        others = f" The headline has the score of the sets with {listed(named)}."
     return (
         f"By ridge, the chosen sets reach {percent(found['together'])} % {metric}, and"
         f" single features chosen in the same way {percent(found['alone'])} %:"
-        f" {points(difference)} points{interval}, {found['verdict']}."
+        f" {points(difference)} points{interval}, {found['verdict']}.{others}"
     )
 
 

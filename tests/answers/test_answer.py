@@ -108,7 +108,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
         r"easy: In cross-validation, features chosen without the tested clips"
         r" classified \d+\.\d % of 48 clips correctly \(95 % interval \d+\.\d to"
         r" \d+\.\d\)\. Recommended:"
-        rf" {re.escape(found.recommended)} with \w+; (\d|none) of 3 folds chose exactly"
+        rf" {re.escape(found.recommended)} with \w+, the choice of (\d|none) of 3"
     )
     assert re.search(advice, str(found))
     assert str(found).count("95 %") == 1
@@ -226,7 +226,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         given = {"DATASET": "my sounds", "FEATURES": "mfcc rms", "JOBS": "1"}
         first = done("answer", **given).out
         lost = (
-            r" this set\. New speakers, sites or devices score \d\d\.\d points less"
+            r"\. New speakers, sites or devices score \d\d\.\d points less"
             r" with ridge on mel\+mfcc\.\n"
         )
         assert re.search(lost, first)

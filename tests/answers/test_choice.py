@@ -2,6 +2,7 @@
 
 import re
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from featurestack.answers.choice import (
     run_options,
     write_choice,
 )
+from featurestack.answers.section import alone_or_together
 from featurestack.feature_importance.fits import Fits, fits_of
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
@@ -209,6 +211,10 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
         r" in the same way [\d.]+ %: \+.* points \(.*\), a clear difference\.",
         str(found),
     )
+    assert "The headline has the score" not in str(found)  # its model is ridge, too
+    textured = replace(own, models=("texturenet", "ridge", "ridge"))
+    told = alone_or_together(textured, "accuracy")
+    assert told.endswith("The headline has the score of the sets with texturenet.")
     table = pd.read_csv(found.page.parent / "tables" / "chosen_classes.csv")
     recalls = table.set_index("class")
     assert recalls["the choice"].tolist() == [1, 1, 1]
