@@ -149,8 +149,7 @@ def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
 
 def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
     """The features of which the runs in a folder, `answer` or `importance` know a score
-    of their own, in all folds of a task on the data that the cache has today. Runs
-    count also if a few labels or clips have changed since.
+    of their own, in all folds of a task on the data that the cache has today.
     """
     alone = set()
     for run in find(runs.parent, runs.name):
@@ -159,11 +158,7 @@ def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
             features = config.choice.candidates if config.choice else [config.features]
             known = config.choice or (config.training and "+" not in config.features)
             finished = config.task == task and run.finished == run.folds
-            if (
-                known
-                and finished
-                and (is_of_today(config, cache) or shares_clips(run, cache))
-            ):
+            if known and finished and is_of_today(config, cache):
                 alone |= {*features}
     with suppress(RequestError, OSError, ValueError, LookupError):  # none, or damaged
         measured = json.loads((runs / IMPORTANCE).read_text("utf-8"))
@@ -171,12 +166,6 @@ def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
         if measured["data"] == digest_of_clips(cache.clips[cache.readable(channels)]):
             alone |= {name for name in measured["features"] if "+" not in name}
     return alone
-
-
-def shares_clips(run: RunFolder, cache: Cache) -> bool:
-    """Whether a run tested most clips of today, by their ids."""
-    tested = run.predictions()["clip_id"]
-    return bool(cache.clips["clip_id"].isin(tested).mean() > 1 / 2)
 
 
 def record(plan: Plan, network: "nn.Module", compute: Compute) -> None:
