@@ -206,7 +206,11 @@ def train_all(
                 of = plan.path.parent, plan.cache, plan.task.name
                 tested = run_json.scored_alone(*of)
             joined = run_json.joined_from(plan.channel_names, tested)
-            plans[name] = placed(replace(plan, joined_from=joined_from or joined))
+            plan = placed(replace(plan, joined_from=joined_from or joined))
+            if (plan.path / "run.json").exists():  # it keeps what it began with
+                begun = RunFolder(plan.path).config
+                plan = replace(plan, joined_from=begun.joined_from)
+            plans[name] = plan
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     if first_process():

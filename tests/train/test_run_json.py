@@ -154,6 +154,10 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
     assert "no verdict" not in capsys.readouterr().err
     assert joined("measured", "f0+f2") == 3
     assert "f0+f2: no verdict in a report, because" in capsys.readouterr().err
+    named = {"dataset": folder, "runs": tmp_path / "named", "model": "ridge"}
+    for features in (["f0", "f1", "f0+f1"], "f2", ["f0", "f1", "f0+f1"]):
+        fs.fit(features=features, **named)  # f0+f1 was named before the tests
+    assert "no verdict" not in capsys.readouterr().err
     fs.importance("f0+f1 f2", dataset=folder, runs=tmp_path / "sets", quiet=True)
     assert joined("sets", "f0+f1+f2") == 0  # f0 and f1 have no score of their own
     assert joined("elsewhere", "f0+f2") == 0
