@@ -359,7 +359,12 @@ def tell_checked(file: Path, promise: float) -> int:
             )
         rows = pd.concat([pd.DataFrame([first]), rows], ignore_index=True)
         of_class = {
-            f"{name}, as predicted": precision(own) | {"detections": np.nan}
+            f"{name}, as predicted": precision(own)
+            | {
+                "detections": np.nan,
+                "recordings": own["recording"].nunique(),
+                "right": own["correct"].sum(),
+            }
             for name, own in predicted.groupby("label")
         }
         shown = {"as predicted": first, **shown, **of_class}
@@ -369,6 +374,9 @@ def tell_checked(file: Path, promise: float) -> int:
         interval = "{precision:.3f} ({low:.3f} to {high:.3f})".format(**row)
         if row["checks"] == 1:
             interval = f"{row['precision']:.0f} of 1"
+        elif row.get("recordings", FEW) < FEW:
+            where = counted(row["recordings"], "recording")
+            interval = f"{row['right']:.0f} of {row['checks']:,}, in {where}"
         table.append([name, number, f"{row['checks']:,}", interval])
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
     print(text_table(table, heads))
@@ -414,6 +422,26 @@ def other_answers(checks: pd.DataFrame, file: Path) -> str:
     return f"{left} on {page}, then type the command that it shows"
 
 
+def where_results_are(checks: pd.DataFrame, words: list[str], number: int) -> str:
+    """A sentence on the tables in the folder of a check of this number of detections,
+    which may be those of other thresholds, or older than corrections.
+    """
+    folder = Path(checks["page"].iloc[0]).parent.parent
+    detections, counts = folder / "detections.csv", folder / "counts.csv"
+    found = len(read_csv(detections, ["file"])) if detections.is_file() else number
+    again = make_command("predict", *words)
+    if found != number:
+        return (
+            f"But {detections} has {found:,} detections, and the check was drawn from"
+            f" {number:,}: {again} finds these again."
+        )
+    tables = [*folder.glob("raven/**/*.txt"), *folder.glob("audacity/**/*.txt")]
+    times = [file.stat().st_mtime for file in tables if counts.is_file()]
+    if times and max(times) > counts.stat().st_mtime:
+        return f"{counts} has the results, with your corrected tables after {again}."
+    return f"{counts} has the results."
+
+
 def sentences(
     rows: pd.DataFrame, promise: float, checks: pd.DataFrame, file: Path
 ) -> Iterator[str]:
@@ -429,9 +457,9 @@ def sentences(
     if kept_already:
         least, share, most = map(percent, shares)
         yield (
-            f"The present thresholds keep PROMISE={promise:g}: {share} %"
-            f" ({least} to {most}) are right. counts.csv has the results, with your"
-            " corrected tables once predict has run again."
+            f"The thresholds of the check keep PROMISE={promise:g}: {share} %"
+            f" ({least} to {most}) are right."
+            f" {where_results_are(checks, words, round(first['detections']))}"
         )
     yield (
         f"about {right:,.0f} of {first['detections']:,.0f} detections are right (95 %"
@@ -462,12 +490,16 @@ def sentences(
         threshold = f"THRESHOLD={row['above']:.3f}"
         command = make_command("predict", *without(words, "THRESHOLD"), threshold)
         where = f"{threshold}, one for all classes,"
+    highest, but = checks.groupby("label")["highest"].max(), ""
+    if lost := [*highest.index[highest <= row["above"]]]:
+        number = f"{len(lost)} of {counted(len(highest), 'class')}"
+        but = f", but {number} have no detection above it: {listed(lost)}"
     if len(kept):
         number = counted(round(row["detections"]), "detection")
-        yield f"{where} keeps a precision of at least {promised} with {number}"
+        yield f"{where} keeps a precision of at least {promised} with {number}{but}"
     else:
         useful = where and answers >= LEAST_ANSWERS
-        nearest = f"; {where} comes nearest" if useful else ""
+        nearest = f"; {where} comes nearest{but}" if useful else ""
         number = counted(answers, "check")
         yield f"{number}: too few to promise {promised}{nearest}"
         whole = checks.drop_duplicates(["above", "predicted"])["detections"].sum()
@@ -483,10 +515,9 @@ def sentences(
             more = f"about {row['total'] - answers:,.0f} more may be enough"
             yield f"{more}: {larger} begins with the same rows and their answers"
         elif np.isfinite(row["total"]) or answers >= whole:
-            yield f"checking all {whole:,.0f} is not enough: predict more recordings"
+            yield (
+                f"PROMISE is for future recordings like these, and checking all"
+                f" {whole:,.0f} is not enough: predict more recordings"
+            )
             command = make_command("predict", *others, "CHECK=100", *wanted)
-    highest = checks.groupby("label")["highest"].max()
-    if lost := [*highest.index[highest <= row["above"]]]:
-        number = f"{len(lost)} of {counted(len(highest), 'class')}"
-        yield f"{number} have no detection above it: {listed(lost)}"
     yield f"next: {explained(command)}"

@@ -1,6 +1,7 @@
 """The detections to listen to, and the statements on all detections."""
 
 import json
+import os
 import re
 import shlex
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 from scipy.special import expit
 
+from featurestack.commandline.errors import make_command
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import write_config
@@ -295,8 +297,8 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             FORTY_NINE_OF_FIFTY,
             0.85,
             (
-                r"\nThe present thresholds keep .*\n.*\nTHRESHOLD=0.600, one for all "
-                r"classes, keeps a precision of at least 85 % with 319 detections\n"
+                r"\nThe thresholds of the check keep .*\n.*\nTHRESHOLD=0.600, one for "
+                r"all classes, keeps a precision of at least 85 % with 319 detections\n"
                 rf"next: {TYPED} OUT=o THRESHOLD=0.600\n"
             ),
         ),
@@ -325,7 +327,8 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             FORTY_NINE_OF_FIFTY,
             0.97,
             (
-                r"promise 97 %.*\nchecking all 319 is not enough: predict more .*\n.*\n"
+                r"promise 97 %.*, but 1 of 2 classes have no detection above it: jay\n"
+                r"PROMISE is for future .* checking all 319 is not enough: predict .*\n"
                 r"next: make predict AUDIO=FILE RUN='a b/c' .*=100 PROMISE=0.97   \(FI"
             ),
         ),
@@ -349,14 +352,58 @@ def test_kept_thresholds_end_the_check_unless_others_find_clearly_more(
     tell_checked(tmp_path / "t.csv", 0.85)
     kept, about, command = capsys.readouterr().out.splitlines()[-3:]
     assert re.fullmatch(
-        r"The present thresholds keep PROMISE=0\.85: 97\.\d %"
-        r" \(8.* to 99\.\d\) are right\. counts\.csv has the results, with your"
-        r" corrected tables once predict has run again\.",
+        r"The thresholds of the check keep PROMISE=0\.85: 97\.\d %"
+        r" \(8.* to 99\.\d\) are right\. o/counts\.csv has the results\.",
         kept,
     )
     assert "are right" in about
     next_one = "next: make predict AUDIO=FILE RUN='a b/c' THRESHOLD=0.4   (FILE: "
     assert command.startswith(next_one)
+
+
+def test_tables_of_other_thresholds_and_later_corrections_are_named(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_answers(tmp_path / "t.csv", FORTY_NINE_OF_FIFTY, threshold=0.61)
+    table = pd.read_csv("t.csv")
+    ranges = table[table["predicted"] == 1].drop_duplicates("above")
+    number = ranges["detections"].sum()
+    tables = tmp_path / "o"
+    (tables / "raven").mkdir(parents=True)
+
+    def said(detections):
+        rows = "a.wav,1\n" * detections
+        (tables / "detections.csv").write_text(f"file,start\n{rows}")
+        tell_checked(tmp_path / "t.csv", 0.85)
+        return re.search(r"are right\. (.*)\n", capsys.readouterr().out)[1]
+
+    again = make_command("predict", *shlex.split(WORDS))
+    for other in (0, number + 4):
+        assert said(other) == (
+            f"But o/detections.csv has {other} detections, and the check was drawn from"
+            f" {number}: {again} finds these again."
+        )
+    corrected = tables / "raven" / "a.Table.1.selections.txt"
+    for name in (corrected, tables / "counts.csv"):
+        name.touch()
+        os.utime(name, (10, 10))
+    assert said(number) == "o/counts.csv has the results."
+    os.utime(corrected, (20, 20))
+    later = f"with your corrected tables after {again}."
+    assert said(number) == f"o/counts.csv has the results, {later}"
+
+
+def test_a_class_of_few_recordings_has_no_interval(tmp_path, capsys):
+    rows = "".join(
+        f"{number % 5},x,0.6,12,1,yes,yes\n{number},y,0.6,12,1,yes,yes\n"
+        for number in range(6)
+    )
+    (tmp_path / "t.csv").write_text(f"{HEADER}{rows}")
+    tell_checked(tmp_path / "t.csv", 0.9)
+    printed = capsys.readouterr().out
+    assert re.search(r"x, as predicted +- +6 +6 of 6, in 5 recordings\n", printed)
+    assert re.search(r"y, as predicted +- +6 +1\.000 \(.* to 1\.000\)", printed)
 
 
 def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
@@ -426,7 +473,7 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
     assert re.search(
         r"\nTHRESHOLD=0.8\d+, one for all classes, keeps a .* 90 %", printed
     )
-    assert "1 of 2 classes have no detection above it: jay" in printed
+    assert ", but 1 of 2 classes have no detection above it: jay\n" in printed
 
 
 @pytest.mark.parametrize(
