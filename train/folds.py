@@ -9,7 +9,7 @@ are finished, although another one may have failed.
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,8 +136,14 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     plan = replace(plan, left_out=tuple(sorted(unusable)))
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     lines = clip_remarks(plan, unusable)
+    lone = lone_classes(plan)
+    if lone:
+        lines.append(
+            f"{', '.join(lone)}: all clips are of one group, so that no fold both"
+            " learns and tests them; add recordings"
+        )
     for fold, split in splits.items():
-        lines += fold_remarks(plan, fold, split)
+        lines += fold_remarks(plan, fold, split, lone)
     for line in lines:
         tell_once(line)
     trainer = trainer_of(plan)
@@ -381,8 +387,19 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
-    """Messages about a fold's clips; RequestError if there is nothing to learn."""
+def lone_classes(plan: Plan) -> list[str]:
+    """The classes whose clips are all of one group."""
+    has, groups = plan.indicator(plan.table.index.to_numpy()), plan.table["group"]
+    of_class = zip(plan.names, has.T)
+    return [name for name, own in of_class if groups[own].nunique() == 1]
+
+
+def fold_remarks(
+    plan: Plan, fold: int, split: Split, lone: Collection[str]
+) -> list[str]:
+    """Messages about a fold's clips, but for the `lone_classes`; RequestError if there
+    is nothing to learn.
+    """
     lines = []
     for verb, clips in (("trained on", split.train), ("tested", split.test)):
         counts = plan.indicator(plan.cache.positions(clips)).sum(axis=0)
@@ -392,8 +409,8 @@ def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
                 f"fold {fold} has training clips of only one class, and leaves out "
                 f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
             )
-        lacking = [name for name, count in zip(plan.names, counts) if not count]
-        if lacking:
+        absent = [name for name, count in zip(plan.names, counts) if not count]
+        if lacking := [name for name in absent if name not in lone]:
             lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
     if len(split.left_out):
         number = counted(len(split.left_out), "clip")

@@ -96,7 +96,7 @@ COMMANDS |= {
     "predict": _Command(
         "featurestack.predict.command:predict_audio",
         "featurestack.predict.options:PredictOptions",
-        "Predict the classes of new audio by a trained run.",
+        "Predict the classes of new audio, or find its events, by a trained run.",
     ),
     "stress": _Command(
         "featurestack.robustness:make_stress",

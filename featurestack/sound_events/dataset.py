@@ -321,7 +321,10 @@ def rare_labels(events: pd.DataFrame) -> list[str]:
         if meant := closest(label, alike, ALIKE) if same == label else same:
             misspelt.append(f"{line}: misspelt for {meant}?")
         elif rare[label]:
-            others.append(line)
+            of_one = (
+                "no other recording has it" if alone[label] else "few to learn from"
+            )
+            others.append(f"{line}: {of_one}")
     return first_names(misspelt + others, MOST_RARE)
 
 

@@ -263,7 +263,8 @@ def _read(options: SourceOptions) -> Listing:
             if not table.is_file():
                 raise
             own = quoted(f"DATASET={table}")
-            raise RequestError(f"{error}; {own} is the dataset of this name") from None
+            text = f"{own} is the dataset of this name, and {error}"
+            raise RequestError(text) from None
     if path.is_file():
         predict = make_command("predict", f"AUDIO={path}", "RUN=last")
         raise RequestError(

@@ -209,3 +209,11 @@ def test_clips_that_no_group_takes_are_named(tmp_path, groups, said):
     external.create_cache(tmp_path, table)
     external.write_feature(tmp_path, "mel", np.zeros((6, 4, 5)), ids)
     assert data_facts(Cache(tmp_path))["Source recordings"].startswith(said)
+
+
+def test_pieces_of_recordings_are_no_clips_of_their_own(tmp_path):
+    ids = [f"c{place}" for place in range(6)]
+    table = {"clip_id": ids, "label": [*"xyxyxy"], "fold": [1, 2] * 3}
+    windows = {"path": [*"aaabbb"], "start": [0, 1, 2] * 2, "end": [1, 2, 3] * 2}
+    external.create_cache(tmp_path, table | windows)
+    assert data_facts(Cache(tmp_path))["Clips"] == "6 pieces of 2 recordings"

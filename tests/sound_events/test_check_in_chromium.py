@@ -128,8 +128,10 @@ def test_a_larger_check_shows_the_answers_of_a_smaller_one(
     write(found, tmp_path)
     show(page, tmp_path / "check-2", "3 of your 6 are answered.")
     press(page, "n", "n", "n")
-    assert text(page, "note") == "All have an answer: save the table."
-    file = saved(page, tmp_path, f"{tmp_path.name}-6-answers.csv")
+    assert text(page, "note") == "All have an answer: save the table, then type:"
+    name = f"{tmp_path.name}-6-answers.csv"
+    assert text(page, "command") == f"make predict CHECKED='~/Downloads/{name}'"
+    file = saved(page, tmp_path, name)
     assert read_checked(file)["correct"].tolist() == [0, 1, 0, 1, 0, 0]
 
 
@@ -145,6 +147,9 @@ def test_only_the_mark_is_played_and_that_of_the_surest_of_the_class(check, page
                 source, end = page.execute_script(PLAYED)
                 assert source.endswith(quote(sound["sound"]))
                 assert reference.is_displayed() == (key == "c")
+                if key == "c":
+                    named = f"highest score: {surest['recording']}"
+                    assert reference.text.endswith(named)
                 marked = sound["end"] - max(0, sound["start"] - 1)
                 assert marked <= end < marked + 0.2
         press(page, "y")

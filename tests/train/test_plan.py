@@ -88,6 +88,15 @@ def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     assert "fold 2: no clip of cat is tested" in told
 
 
+def test_a_class_of_one_group_is_told_once(options, tmp_path, capsys):
+    table = clip_table().query("label != 'cat' or group == 'cat10'")
+    dataset = str(fill(tmp_path / "lone", table))
+    execute(options, dataset=dataset, model="linear")
+    told = capsys.readouterr().err
+    assert "\ncat: all clips are of one group, so that no fold both learns" in told
+    assert "no clip of cat" not in told
+
+
 def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
     cache = fill(tmp_path / "listed", clip_table())
     clips, settings = read_index(cache)

@@ -281,7 +281,7 @@ def test_of_the_folder_of_one_class_the_folder_above_is_proposed(tmp_path):
     table = tmp_path / "data" / "dog" / "dog.csv"
     table.parent.mkdir(parents=True)
     table.touch()
-    with refused(f"; DATASET={table} is the dataset of this name$"):
+    with refused(f"^DATASET={table} is the dataset of this name, and {place}/dog"):
         dataset(place / "dog", tmp_path)
 
 
