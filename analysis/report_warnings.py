@@ -140,7 +140,8 @@ def artefacts(evidence: Evidence) -> str:
     score, what = f"{percent(finding['accuracy'])} %", "class"
     if evidence.main and evidence.main.best.task.multilabel:
         score, what = f"macro AUROC {score}", "tags"
-    above_all = f": above all {listed(named)}" if named else ""
+    best = "the best single ones are" if len(named) > 1 else "the best single one is"
+    above_all = f": {best} {listed(named)}" if named else ""
     return (
         "Level, padding, bandwidth and other traces of recording predict the"
         f" {what} ({score}, chance is {percent(finding['chance'])} %)"

@@ -93,12 +93,25 @@ def headline(f: Findings, *, advised: bool = True) -> str:
     texts = [advice(f, given=advised), reached(f, ranked=advised)]
     if f.choice and f.state != "chance":
         texts.reverse()  # the procedure has the score, and recommends a set
+    texts.append(higher_without_verdict(f))
     if f.new_values:
         lost, _, _ = str(f.new_values["what"]).partition(
             " ("
         )  # a warning has the scores
         texts.append(f"{lost[0].upper()}{lost[1:]}.")
     return " ".join(filter(None, texts))
+
+
+def higher_without_verdict(f: Findings) -> str:
+    """The joined set whose score is above that of the best; '' if there is none."""
+    joined = [own for own in f.others if own.reason == "joined"]
+    highest = max(joined, key=lambda own: own.score.value, default=f.best)
+    if highest.score.value <= f.best.score.value:
+        return ""
+    return (
+        f"{highest.label} has {percent(highest.score.value)} % without a verdict,"
+        " because its features were tested one by one before."
+    )
 
 
 def recommended(f: Findings) -> str:

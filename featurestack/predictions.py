@@ -11,7 +11,7 @@ What would flatter: a clip that is counted twice, a column that is no class, num
 that are no probabilities. Such tables are refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from featurestack.analysis.findings import findings
+from featurestack.analysis.findings import Findings, findings
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.analysis.runs import load_runs
-from featurestack.analysis.sentences import printed
+from featurestack.analysis.sentences import headline, printed
 from featurestack.commandline import DATA
 from featurestack.commandline.commands import command
 from featurestack.commandline.errors import (
@@ -365,7 +365,8 @@ def compare(
             run = write_imported(predictions_in(frame), place, source=str(model))
             models[run.path] = str(model)
         word = "" if groups is None else "group"
-        return comparison([*map(RunFolder, models)], models, word)
+        # of arrays the protocol is not known
+        return comparison([*map(RunFolder, models)], models, word, headline)
 
 
 def compare_runs(
@@ -387,13 +388,18 @@ def compare_runs(
     word = ""
     with suppress(RequestError):  # its cache is elsewhere
         word = cache_that_trained(runs[0], "", DATA).groups
-    return comparison(runs, names, word)
+    return comparison(runs, names, word, printed)
 
 
 def comparison(
-    folders: Sequence[RunFolder], names: Mapping[Path, str], word: str
+    folders: Sequence[RunFolder],
+    names: Mapping[Path, str],
+    word: str,
+    say: Callable[[Findings], str],
 ) -> Comparison:
-    """The comparison of runs by these names; `word` is a group's."""
+    """The comparison of runs by these names; `word` is a group's, and `say` says what
+    is found.
+    """
     runs, problems = load_runs(folders)
     for place, run in enumerate(runs):
         if run.imported:  # whose sentences have its name
@@ -404,15 +410,17 @@ def comparison(
         raise RequestError("; ".join(problem.text for problem in found.problems))
     table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
     table["run"] = [names[own.run.folders[0].path] for own in found.every]
+    apart = {problem.run: problem.text for problem in found.problems}
+    reasons = [apart.get(own.name, own.reason) for own in found.every]
+    table["reason"] = [text.rpartition("not compared: ")[2] for text in reasons]
     table["level"] = FAMILY_LEVEL
     table.columns = table.columns.str.replace("accuracy_", "")
-    headline = printed(found)
+    told = say(found)
     if len(found.ranked) == 1 and found.others:
-        apart = [f"{own.run}: {own.text}" for own in found.problems]
-        headline = "; ".join(apart)
+        told = "; ".join(f"{own.run}: {own.text}" for own in found.problems)
     return Comparison(
         table=table.rename(columns={"run": "model", "accuracy": "score"}),
-        headline=headline,
+        headline=told,
     )
 
 

@@ -407,5 +407,5 @@ def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
     runs = [make_run(tmp_path, clips, MadeRun(), dataset=name) for name in "ab"]
     found = fs.compare(runs)
     assert found.table["model"].tolist() == ["a/mel-resnet18", "b/mel-resnet18"]
-    assert found.table["reason"].tolist()[1] == "dataset"
+    assert found.table["reason"].tolist()[1] == "other dataset than mel-resnet18"
     assert "not compared: other dataset than" in found.headline

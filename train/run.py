@@ -14,10 +14,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import Error, RequestError
+from featurestack.commandline.errors import Caller, Error, RequestError
 from featurestack.commandline.next_step import PICKED, report_line
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
-from featurestack.commandline.terminal import progress, tell, text_table
+from featurestack.commandline.terminal import progress, tell, text_table, warn
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.names import parse_list
@@ -221,7 +221,8 @@ def train_all(
         of_choice = [plan for plan in plans.values() if plan.joined_from]
         if of_choice and not joined_from:
             sets = dict.fromkeys("+".join(plan.channel_names) for plan in of_choice)
-            tell(f"{listed([*sets])}: no verdict in a report, because {PICKED}")
+            grave = warn if Caller.in_python else tell  # also with quiet=True
+            grave(f"{listed([*sets])}: no verdict in a report, because {PICKED}")
     left = {name: waiting(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)

@@ -84,8 +84,8 @@ def tell_about(
         print(f"{listed}; the other {len(hidden)} are of the folds of answers")
     if any(score.endswith("*") for *_, score, _ in shown):
         print(
-            "*: may be too high, because scores on these folds chose the features;"
-            " the answer that recommends them has the score of such a choice"
+            "*: may be too high, because the features were tested one by one on these"
+            " folds before"
         )
     older = sum(bool(age) for *_, age in (*shown, *hidden))
     if older:

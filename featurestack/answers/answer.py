@@ -172,7 +172,7 @@ def tell_time(question: _Question) -> None:
     tell(
         f"{counted(number, 'clip')}, {known}: about"
         f" {counted(max(1, round(seconds / 60)), 'minute')}. Run the same command again"
-        " to resume."
+        " to resume. Sets of your own get a verdict only if they are trained before."
     )
 
 

@@ -137,8 +137,9 @@ def run(
     values, known = texts(options, words), fields(options)
     for name in values:
         if name not in known and (users := commands_taking(name)):
-            unknown = nearest("variable", name.upper(), map(str.upper, known))
-            raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
+            raise RequestError(
+                f"{name.upper()} is no variable here; it is one of {', '.join(users)}"
+            )
     unset = known.keys() - values.keys()
     exported = os.environ.keys() & {name.upper() for name in unset - SHELL}
     if exported:

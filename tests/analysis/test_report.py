@@ -239,7 +239,7 @@ def test_own_sounds_are_checked_first_and_a_leak_is_told(workshop, tmp_path):
     write_check(cache, complete(workshop.table), found)
     built = build(options)
     assert built.remarks[1].startswith("Level, padding, bandwidth and other")
-    told = "predict the class (62.0 %, chance is 25.0 %): above all level (60.0 %"
+    told = "(62.0 %, chance is 25.0 %): the best single one is level (60.0 %"
     assert told in built.remarks[1]
     assert built.next_command.startswith(check)
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
@@ -335,7 +335,7 @@ def test_what_check_measured_is_a_warning(made):
     found = findings(made(MadeRun()), checked=checked)
     assert found.warnings.keys() == {"W2", "W3"}
     first, second = found.warnings.values()
-    assert "class (62.0 %" in first and "above all level" in first
+    assert "class (62.0 %" in first and "single one is level" in first
     assert "measured: by clip 83 %. GROUP=" in second
     assert WARNINGS["W3"].page.startswith("A field of the file names")
 

@@ -118,7 +118,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert (
         f"predict AUDIO=FILE RUN={found.runs / found.run}" in found.built.next_command
     )
-    assert "about 1 minute. Run the same command again to resume." in whole.told
+    assert "about 1 minute. Run the same command again to resume. Sets" in whole.told
 
 
 def test_a_repeated_command_does_nothing_again_and_proposes_one_command(

@@ -7,9 +7,11 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from torch import nn
 
 import featurestack as fs
+from featurestack.commandline.errors import Caller
 from featurestack.features_cache import external
 from featurestack.results.config import (
     OF_EVERY_RUN,
@@ -129,7 +131,7 @@ def test_a_set_of_some_features_that_were_scored_alone_is_joined(tmp_path):
 
 
 def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
-    tmp_path, capsys
+    tmp_path, capsys, monkeypatch
 ):
     folder = tmp_path / "d" / "features"
     table = {"clip_id": list("abcdefgh"), "label": list("xyxyxyxy")}
@@ -158,6 +160,9 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
     for features in (["f0", "f1", "f0+f1"], "f2", ["f0", "f1", "f0+f1"]):
         fs.fit(features=features, **named)  # f0+f1 was named before the tests
     assert "no verdict" not in capsys.readouterr().err
+    monkeypatch.setattr(Caller, "in_python", True)
+    with pytest.warns(UserWarning, match=r"f0\+f2: no verdict in a report, because"):
+        fs.fit(features="f0+f2", **named, quiet=True)
     fs.importance("f0+f1 f2", dataset=folder, runs=tmp_path / "sets", quiet=True)
     assert joined("sets", "f0+f1+f2") == 0  # f0 and f1 have no score of their own
     assert joined("elsewhere", "f0+f2") == 0
