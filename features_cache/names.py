@@ -159,7 +159,11 @@ def is_cache(folder: Path) -> bool:
 
 
 def has_events(source: str) -> bool:
-    """Whether a table of events is next to the dataset's: models label frames."""
+    """Whether a table of events is next to the dataset's: models label frames. A folder
+    of clips has none, whatever is next to it.
+    """
+    if not source.endswith(".csv"):
+        return False
     try:
         with Path(source).with_name(EVENTS).open(errors="replace") as lines:
             return lines.readline().startswith(",".join(EVENT_COLUMNS))
