@@ -160,9 +160,6 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
     for features in (["f0", "f1", "f0+f1"], "f2", ["f0", "f1", "f0+f1"]):
         fs.fit(features=features, **named)  # f0+f1 was named before the tests
     assert "no verdict" not in capsys.readouterr().err
-    monkeypatch.setattr(Caller, "in_python", True)
-    with pytest.warns(UserWarning, match=r"f0\+f2: no verdict in a report, because"):
-        fs.fit(features="f0+f2", **named, quiet=True)
     fs.importance("f0+f1 f2", dataset=folder, runs=tmp_path / "sets", quiet=True)
     assert joined("sets", "f0+f1+f2") == 0  # f0 and f1 have no score of their own
     assert joined("elsewhere", "f0+f2") == 0
@@ -170,3 +167,6 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
         run.config.features for run in find(tmp_path / "asked", "d")
     }
     assert joined("asked", min(others)) == 3
+    monkeypatch.setattr(Caller, "in_python", True)
+    with pytest.warns(UserWarning, match=r"f0\+f2: no verdict in a report, because"):
+        fs.fit(features="f0+f2", **named, quiet=True)
