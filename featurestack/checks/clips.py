@@ -26,7 +26,7 @@ from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import by_label, has_tags, spans
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
-from featurestack.pipeline.datasets.load import Dataset, shorter_duration
+from featurestack.pipeline.datasets.load import Dataset, is_cut, shorter_duration
 
 # seconds, the most that DURATION allows; the rest of a clip is not read
 LONGEST_DURATION = 3600
@@ -342,7 +342,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         Finding("damaged", WARNING, frames, [*damaged], again, reasons=reasons),
         Finding("missing_class", WARNING, absent, missing, add, "class"),
         Finding("padded", NOTE, half, [*clips[(sound < end / 2) & ~silent]]),
-        Finding("cut", NOTE, longer, [*clips[seconds > end * 1.01]]),
+        Finding("cut", NOTE, longer, [*clips[is_cut(seconds, end)]]),
         Finding("narrow", NOTE, coded, [*clips[low & ~silent]]),
         Finding("length", NOTE, shorter, proposed, about="length"),
     ]

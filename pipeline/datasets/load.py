@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -364,9 +365,14 @@ def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
     return min(longest, round(STEP * math.ceil(round(most / STEP, 6)), 2))
 
 
+def is_cut(seconds: Any, duration: float) -> Any:
+    """For each clip whether more than a hundredth of `duration` is cut off."""
+    return seconds > duration * 1.01
+
+
 def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
     """A note that names the clips longer than `duration`, and says how to keep them."""
-    cut = seconds[seconds > duration].sort_values(ascending=False, kind="stable")
+    cut = seconds[is_cut(seconds, duration)].sort_values(ascending=False, kind="stable")
     if cut.empty:
         return ""
     names = [f"{clip} ({length:.4g} s)" for clip, length in cut.items()]
@@ -387,6 +393,6 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
     return (
         f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
         f" DURATION={shorter:g} leaves {padding(seconds, shorter):.0%} and cuts"
-        f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
+        f" {is_cut(seconds, shorter).sum()} of {counted(len(seconds), 'clip')}"
         f"{see('howto/datasets.md')}"
     )

@@ -5,13 +5,14 @@ and the command that follows from a dataset's state.
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from featurestack.checks.run import check_dataset as check
 from featurestack.commandline.errors import see
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
-from featurestack.pipeline.datasets.load import held_whole, load
+from featurestack.pipeline.datasets.load import cut_clips, held_whole, load
 from featurestack.pipeline.datasets.name_fields import NameField
 from featurestack.pipeline.datasets.summary import (
     next_lines,
@@ -179,6 +180,12 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
         "94% of 2 s is padding: DURATION=0.1 leaves 0% and cuts 4 of 100 clips"
         + see("howto/datasets.md")
     ) in kept.notes
+
+
+def test_clips_are_cut_if_they_are_a_hundredth_longer_as_the_check_says():
+    seconds = pd.Series({"a": 1.0, "b": 1.005, "c": 1.02})
+    assert cut_clips(seconds[:2], 1.0) == ""
+    assert cut_clips(seconds, 1.0).startswith("1 of 3 clips is cut to 1 s: c (1.02 s);")
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
