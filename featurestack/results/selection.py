@@ -156,6 +156,9 @@ def fitting(
     if len(names) > 1:
         current = current_runs({name: known[name] for name in names}, data)
         names = [*current]
+        # of mel-linear and mel+mfcc-linear, mel is the first
+        ended = [name for name in names if f"/{word}-" in f"/{name}"]
+        names = ended if len(ended) == 1 else names
     if len(names) > 1:
         listed = ", ".join(map(quoted, names))
         raise RequestError(f"RUN={word} fits {len(names)} runs: give one of {listed}")

@@ -39,7 +39,8 @@ def run(tmp_path):
 @pytest.fixture
 def runs(tmp_path):
     """A folder of runs that have not begun."""
-    for name in ("mel-resnet18", "mel-resnet18-s1", "mel-cnn8", "mfcc-resnet18"):
+    mel = ("mel-resnet18", "mel-resnet18-s1", "mel-cnn8")
+    for name in (*mel, "mfcc-resnet18", "rms-cnn8", "rms+zcr-cnn8"):
         run_folder.write_config(tmp_path / "my sounds" / name, run_config())
     run_folder.write_config(tmp_path / "two" / "mel-cnn8", run_config())
     return tmp_path
@@ -83,6 +84,7 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     [
         ("mel-resnet18", ["mel-resnet18"]),  # a whole name, though it begins another
         ("mfcc", ["mfcc-resnet18"]),
+        ("rms", ["rms-cnn8"]),  # and not another feature set that begins so
         ("mfcc mel-resnet18-s1", ["mfcc-resnet18", "mel-resnet18-s1"]),
         ("mfcc mfcc-resnet18", ["mfcc-resnet18"]),
         ("my sounds/mel-resnet18-s1", ["mel-resnet18-s1"]),
