@@ -246,7 +246,7 @@ T = TypeVar("T", bound=Options)
 RUN = "a run as fs.fit, fs.run or fs.answer returns it, or its name or path"
 # parameters that take what another function returns
 EXPECTED = {
-    "clip": "a clip, as fs.read(path) or fs.tone(hertz) returns it",
+    "clip": "a clip, as fs.read(path) or fs.Clip(y, sample_rate) returns it",
     "dataset": "the name or path of a dataset, or a cache, as fs.extract returns it",
     "files": "paths of audio files; fs.Model(run).predict takes samples",
     "run": RUN,
@@ -307,6 +307,12 @@ def bind(
                 explained = f"; help(fs.{function.__name__}) explains them"
                 raise RequestError(unknown + explained) from None
         named = [*known]
+        for name, value in zip(named, args):
+            if name in given:
+                what = f"{name} is given twice, {value!r} and {given[name]!r}"
+                if name == "features" and "dataset" in known:
+                    what += f": a dataset is given as dataset={value!r}"
+                raise RequestError(f"fs.{function.__name__}: {what}") from None
         for place, parameter in enumerate(known.values()):
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 named.insert(place, "*")
@@ -347,7 +353,8 @@ def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
         # a table would be a list of its columns
         if several and not (isinstance(value, Mapping) or hasattr(value, "columns")):
             return [argument(function, name, item, kind) for item in value]
-    expected = EXPECTED.get(name, "a path" if "Path" in kind else "text or a number")
+    usual = "a path" if "Path" in kind else "text or a number"
+    expected = EXPECTED.get(name, "text" if "'str'" in kind else usual)
     raise RequestError(f"{function}: {name} is {given}; expected {expected}")
 
 

@@ -170,6 +170,8 @@ def nearest(
     close = closest(word, usual) or closest(word, special, ALIKE)
     names = sorted({*usual, *special})
     hint = f"; did you mean {close!r}?" if close else "."
+    if kind == "feature" and Path(word).exists():
+        hint = f"; a dataset is given as {quoted(f'DATASET={word}')}."
     every = ""
     if len(names) > LISTED_NAMES and kind in LISTS and not Caller.in_python:
         every = f" ({make_command(LISTS[kind])} lists all)"
