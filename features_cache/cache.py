@@ -147,7 +147,15 @@ class StoredFeature(FeatureFile):
         """The values of these rows of the clip table: a number, a slice, or an array,
         also of true and false.
         """
-        positions = np.arange(len(self))[clips]
+        try:
+            positions = np.arange(len(self))[clips]
+        except IndexError:
+            if np.asarray(clips).dtype.kind in "biu":  # beyond the end
+                raise
+            raise RequestError(
+                f"cache[{self.stored!r}] takes rows of the clip table;"
+                f" cache.read({self.stored!r}, ids) takes clip ids"
+            ) from None
         values = self.read(np.atleast_1d(positions))
         return values if np.ndim(positions) else values[0]
 

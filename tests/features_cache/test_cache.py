@@ -53,6 +53,12 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
         cache.read("mines", CLIPS)
     with refused(r"one feature at a time, such as 'mel'; given was \['mine'\]"):
         cache.read(["mine"], CLIPS)
+    with refused(
+        r"cache.'mine'. takes rows of .*; cache.read\('mine', ids\) takes clip"
+    ):
+        cache["mine"][CLIPS[0]]
+    with pytest.raises(IndexError, match="out of bounds"):
+        cache["mine"][len(CLIPS)]
     clips, settings = read_index(cache.folder)
     settings |= {"source": "/sounds/birds", "dataset": "finches"}
     refresh(cache.folder, clips, settings)
