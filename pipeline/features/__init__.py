@@ -207,12 +207,14 @@ class Variant:
             raise ValueError(f"{name} returned {given}, expected the shape {expected}")
         if shape != expected:
             remedy = ""
-            if self.feature.frames is parameters.centred_frames and len(shape) == 2:
-                hop = "hop_length: int = 512"
+            if len(shape) == 2 and shape[0] != expected[0]:
+                remedy = f": for {shape[0]} rows write @fs.feature(…, rows={shape[0]})"
+            elif self.feature.frames is parameters.centred_frames and len(shape) == 2:
+                hop = hop_of(shape[1], len(clip.y))
                 if "hop_length" not in self.parameters:
                     remedy = (
-                        f": for {shape[1]} frames write def {name}(clip, *, {hop}), or"
-                        " frames=None for one column"
+                        f": for {shape[1]} frames write def {name}(clip, *, hop_length:"
+                        f" int = {hop}), or frames=None for one column"
                     )
             raise ValueError(
                 f"{name} returned the shape {shape}, expected {expected} by the"
@@ -254,6 +256,17 @@ class Variant:
         if self.feature.frames is None:
             return np.zeros(1)
         return self.feature.frames(sample_rate, samples, **self.parameters)
+
+
+def hop_of(frames: int, samples: int) -> int:
+    """A hop that gives so many centred frames, a power of two if one does.
+
+    >>> hop_of(44, 44_100), hop_of(101, 44_100)
+    (1024, 441)
+    """
+    longest = max(1, samples // max(1, frames - 1))
+    power = 1 << (longest.bit_length() - 1)
+    return power if 1 + samples // power == frames else longest
 
 
 def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:

@@ -286,7 +286,7 @@ def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_i
 def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
     monkeypatch,
 ):
-    for name in ("mine", "framed"):
+    for name in ("mine", "framed", "five"):
         monkeypatch.setitem(FEATURES, name, FEATURES["mel"])  # gone after the test
         del FEATURES[name]
 
@@ -298,12 +298,18 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
     def framed(clip):
         return np.zeros((1, 3))
 
+    @feature(units="")
+    def five(clip):
+        return np.zeros((5, 800))
+
     clip = Clip(np.zeros(800, np.float32), 8000)
     assert variant("mine@q=0.25").compute(clip).tolist() == [[0.25], [0.25]]
     assert re.fullmatch("1, [0-9a-f]{12}", FEATURES["mine"].code_version)
     assert FEATURES["mel"].code == ""
-    with pytest.raises(ValueError, match="for 3 frames write def framed"):
+    with pytest.raises(ValueError, match=r"for 3 frames write def framed.* = 400"):
         variant("framed").compute(clip)
+    with pytest.raises(ValueError, match=r"for 5 rows write @fs.feature.*rows=5"):
+        variant("five").compute(clip)
     with refused("its keyword q needs a default"):
         feature(units="")(lambda clip, *, q: None)
     with refused(r"an option follows \*: def .*\(…, \*, q=0.5\)"):
