@@ -45,6 +45,7 @@ from featurestack.features_cache.names import (
     EXTERNAL,
     FRAMING,
     NAMED,
+    OWN_CODE,
     Channel,
     cache_folder,
     cached_in,
@@ -362,6 +363,12 @@ class Cache(IndexSettings):
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
         """(N,) whether a clip is done in all of these; reading shows damage."""
         return np.all([self[channel].done() for channel in channels], axis=0)
+
+    def has_other_code(self, channel: Channel | str) -> bool:
+        """Whether this process defines the feature, and by other code."""
+        stored = self[channel]
+        code = str(stored.code_version)
+        return OWN_CODE.get(stored.feature, code) != code
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and if known seconds, of these features for all clips."""

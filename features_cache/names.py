@@ -47,6 +47,8 @@ FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}
 
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
+# feature that a file or cell of the user's defines -> version of its code
+OWN_CODE: dict[str, str] = {}
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
 LISTED_TABLES = 8  # most in a message

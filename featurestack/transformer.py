@@ -20,7 +20,12 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import Channel, parse_channel, parse_list
+from featurestack.features_cache.names import (
+    OWN_CODE,
+    Channel,
+    parse_channel,
+    parse_list,
+)
 from featurestack.features_cache.row_statistics import (
     column_means,
     has_statistics,
@@ -115,6 +120,7 @@ class Features(TransformerMixin, BaseEstimator):
         for feature in cloudpickle.loads(state.pop("own")):
             if not FEATURES.knows(feature.name):
                 FEATURES[feature.name] = feature
+                OWN_CODE[feature.name] = str(feature.code_version)
         super().__setstate__(state)
 
     def _channels(self, taken: Audio | None = None) -> list[Channel]:
@@ -168,13 +174,14 @@ class Features(TransformerMixin, BaseEstimator):
         cache, taken, names = self._source(fitted=fitted)
         ids = ids_by_path(cache) if cache else {}
         channels = self._channels(taken)
+        cached = cached_of(channels, cache) if cache else set()
         paths = [real(given) for given in clips]
         tell_unfit([*filter(None, paths)], cache, ids, taken[0])
         for given, path in zip(clips, paths, strict=True):
             clip = None
             vector: dict[str, float] = {}
             for channel in channels:
-                if cache and path in ids and channel in cache:
+                if cache and path in ids and channel in cached:
                     values = cache.read(channel, [ids[path]])[0]
                     unit = cache[channel].frame_unit
                 else:
@@ -183,6 +190,18 @@ class Features(TransformerMixin, BaseEstimator):
                     values, unit = computed.values, computed.frame_unit
                 vector |= described(channel, values, unit)
             yield vector
+
+
+def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
+    """The features that the cache has, but those of other code."""
+    found = {channel for channel in channels if channel in cache}
+    other = {channel for channel in found if cache.has_other_code(channel)}
+    for channel in sorted(map(str, other)):
+        tell_once(
+            f"the cache {cache.folder} holds {channel} of other code: it is computed"
+            f" anew; {cache.remedy(channel)}"
+        )
+    return found - other
 
 
 def exists(name: str, taken: Audio) -> bool:

@@ -1,6 +1,7 @@
 """`fs.Features` in scikit-learn: pipelines, names, the cache, its own checks."""
 
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -142,6 +143,48 @@ def test_a_pickled_pipeline_takes_features_of_ones_own_along(tmp_path):
     code = "import pickle; f = pickle.load(open('own.pickle', 'rb'))"
     shown = python("-c", f"{code}; print(f.transform([[0.5, -0.75]]))", cwd=tmp_path)
     assert shown.stdout == "[[0.75]]\n"
+
+
+EDITED = """
+import featurestack as fs
+import numpy as np
+
+def define(value):
+    def zc(clip): return np.full((1, 1), value)
+    def zc_of_other_code(clip): return np.full((1, 1), value + 0)
+    edited = zc_of_other_code if value > 1 else zc
+    edited.__name__ = "zc"
+    fs.feature("", frames=None)(edited)
+
+places = dict(data="data", quiet=True)
+define(1)
+cache = fs.extract("zc rms", "easy", jobs=1, **places)
+paths = cache.clips.path[:2].tolist()
+asked = dict(dataset="easy", features="zc+rms", model="ridge", runs="runs")
+run = fs.fit(**asked, **places)
+define(2)
+print(fs.Features("zc", cache=cache).fit_transform(paths).ravel())
+try:
+    fs.fit(**asked, **places)
+except fs.RequestError as error:
+    print(error)
+fs.Model(run)
+fs.extract("zc", "easy", jobs=1, **places)
+print(fs.fit(**asked, **places).name, fs.Features("zc", cache=cache).transform(paths))
+"""
+
+
+def test_values_of_an_own_feature_that_was_edited_since_are_not_used(tmp_path):
+    easy_clips(tmp_path / "easy")
+    (tmp_path / "script.py").write_text(EDITED)
+    done = python("script.py", cwd=tmp_path)
+    computed, refusal, again = done.stdout.splitlines()[:3]
+    assert computed == "[2. 2.]" and again.startswith("zc+rms-ridge-")
+    command = r"run fs.extract\('zc', 'easy'.*\)|run fs.extract\(.*features='zc'.*\)"
+    assert re.search(f"data/easy/features holds zc of other code: ({command})", refusal)
+    assert "holds zc of other code: it is computed anew; run" in done.stderr
+    assert "or extract and train again" in done.stderr
+    assert done.stdout.rstrip().endswith("[[2.]\n [2.]]")
 
 
 def test_files_of_a_lower_rate_are_said_once(tmp_path, capsys):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
@@ -61,6 +62,11 @@ def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
     for channel in asked:
         cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
         stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
+        if cache.has_other_code(channel):
+            raise RequestError(
+                f"the cache {cache.folder} holds {stored} of other code:"
+                f" {cache.remedy(stored.stored)}"
+            )
         features.append(replace(stored, rows=channel.rows))
     return tuple(features)
 

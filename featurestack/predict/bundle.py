@@ -211,11 +211,11 @@ class RunModel(FoldModels):
         return answers_of(self.networks[fold], batches, self.compute, self.task)
 
 
-def tell_other_code(defined: str) -> None:
+def tell_other_code(defined: str, again: str = "train again") -> None:
     """Say that what a user defined has changed since training, and what to do."""
-    text = f"{defined} has other code than when this run was trained"
+    text = f"{defined} has other code than this run was trained with"
     verify = f"{make_command('verify', 'RUN=NAME')} says whether it matters"
-    tell_once(f"{text}: bring back the code, or train again; {verify}")
+    tell_once(f"{text}: bring back the code, or {again}; {verify}")
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes

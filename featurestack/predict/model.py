@@ -347,7 +347,7 @@ def refuse_other_values(
     """
     own = variant.feature
     if own.code and trained.code_version not in ("", str(own.code_version)):
-        tell_other_code(f"the feature {own.name}")
+        tell_other_code(f"the feature {own.name}", "extract and train again")
     frames = variant.shape(sample_rate, samples)[1]
     now = {**variant.recorded, "frames": frames}
     now["frame_unit"] = variant.feature.frame_unit
