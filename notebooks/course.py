@@ -8,6 +8,7 @@ it returns; the right functions are in answers.py, which students do not get.
 
 import hashlib
 import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,15 @@ def called(answer: Any, *arguments: Any) -> Any:
     return given
 
 
+def failure(error: Exception, answer: Any) -> str:
+    """An error in words, and the line of the answer's own code where it was raised."""
+    module = getattr(answer, "__module__", None)
+    frames = traceback.walk_tb(error.__traceback__)
+    own = [pair for pair in frames if pair[0].f_globals.get("__name__") == module]
+    lines = [f" in `{frame.line}`" for frame in traceback.StackSummary.extract(own)]
+    return f"{type(error).__name__}: {error}{''.join(lines[-1:])}"
+
+
 class Question(NamedTuple):
     hint: str  # the sentence after a wrong answer
     tried: list[tuple[tuple[Any, ...], Any]]  # arguments -> what is right for them
@@ -48,7 +58,12 @@ class Question(NamedTuple):
 
     def compare(self, answer: Any) -> None:
         for arguments, right in self.tried:
-            given = self.value(answer, *arguments)
+            try:
+                given = self.value(answer, *arguments)
+            except NotYet:
+                raise
+            except Exception as error:
+                raise NotYet(f"your answer failed: {failure(error, answer)}") from error
             need(same(given, right, self.within), self.hint)
 
 

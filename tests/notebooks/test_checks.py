@@ -68,6 +68,25 @@ def test_a_wrong_answer_is_refused(name, answer):
         check(name, answer)
 
 
+def test_an_answer_that_fails_is_told_with_its_own_line():
+    def forward(x):
+        return x[:, 9:].sum(axis=7)
+
+    class Block(nn.Module):
+        def forward(self, x):
+            return forward(x)
+
+    blamed = r"answer failed: AxisError: .* in `return x\[:, 9:\]\.sum\(axis=7\)`"
+    for name, answer, said in (
+        ("accuracy", lambda rows, classes: forward(rows.to_numpy()), blamed),
+        ("block", lambda channels: Block(), r"in `return x\[:, 9:\]"),
+        ("frames", lambda samples: 0, "failed: TypeError: .* takes 1 positional"),
+        ("groups", "[a-z", "failed: .*unterminated character set"),
+    ):
+        with pytest.raises(NotYet, match=said):
+            check(name, answer)
+
+
 def test_a_set_that_lacks_a_name_is_told_from_what_is_no_set():
     for answer, said in (
         ({"zcr"}, "a name is missing or wrong"),
