@@ -123,7 +123,7 @@ def execute(notebook: NotebookNode, folder: Path = FOLDER) -> None:
     )
     try:
         client.execute(env=inline)
-    except CellTimeoutError:  # a kernel's reply may be lost; the second try gets it
+    except CellTimeoutError:  # nbclient may miss the reply to a cell of sliders
         client.timeout = SECONDS[1]
         client.execute(env=inline)
 
