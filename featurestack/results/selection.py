@@ -160,7 +160,7 @@ def fitting(
         ended = [name for name in names if f"/{word}-" in f"/{name}"]
         names = ended if len(ended) == 1 else names
     if len(names) > 1:
-        listed = ", ".join(map(quoted, names))
+        listed = ", ".join(map(shlex.quote, names))
         raise RequestError(f"RUN={word} fits {len(names)} runs: give one of {listed}")
     return known[names[0]]
 

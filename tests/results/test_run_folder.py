@@ -4,6 +4,7 @@ harm.
 
 import math
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -129,6 +130,13 @@ def test_a_wrong_name_is_refused(runs, wanted, message):
 def test_the_name_of_a_single_run_is_proposed_with_its_dataset(runs):
     with refused("did you mean RUN='my sounds/mel-cnn8'?"):
         selection.select_one(runs, "my sound/mel-cnn8")
+
+
+def test_a_listed_name_with_blanks_is_quoted_also_if_it_has_an_equals_sign(runs):
+    name = "my sounds/mel+embedding@model=speech-ridge"
+    run_folder.write_config(runs / name, run_config())
+    with refused(re.escape(f"one of '{name}', 'my sounds/mel-cnn8'")):
+        selection.select(runs, "mel")
 
 
 def test_one_run_is_a_whole_name_also_with_blanks(runs):
