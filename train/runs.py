@@ -1,6 +1,7 @@
 """`make runs` and `make remove`: the runs of some folders, and their removal."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -125,7 +126,7 @@ def runs_in(folder: Path) -> list[RunFolder]:
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """Name the files, ask, and delete; 1 if nothing was deleted."""
+    """Name the files, ask, and delete; 1 if a script does not say yes."""
     dataset = dataset_name(options.dataset)
     runs: list[RunFolder] = []
     if options.old:
@@ -159,7 +160,7 @@ def remove_runs(options: RemoveOptions) -> int:
             answer = answer or input("remove? [y/N] ")
         if answer.strip().lower() != "y":
             print("nothing was removed: the answer y, or YES=1, removes them")
-            return 1
+            return int(not sys.stdin.isatty())
         for folder in folders:
             for file in OwnFiles(folder).remove():
                 print(f"{file} stays: it is not of the run")

@@ -23,6 +23,10 @@ def test_says_what_goes_and_removes_it_if_told_to_and_not_in_training(
         remove_runs(options)
     assert remove_runs(options) == 1 and find(runs) == [finished]
     assert f"{finished.path}: " in capsys.readouterr().out
+    terminal = io.StringIO("n\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert remove_runs(options) == 0 and find(runs) == [finished]
     notes = finished.fold(1) / "notes.txt"
     notes.touch()
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
