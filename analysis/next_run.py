@@ -128,7 +128,7 @@ def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str]
             and not has_events(cache.source),
             incomplete=changed,
             source=found.new_values["names"][1:] if found.new_values else (),
-            split_by_clip=bool(found.new_values),
+            split_by_clip=audio and bool(found.new_values),
             of_clips=not has_events(cache.source),
         )
     command, kind = next_step(state)

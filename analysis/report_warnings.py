@@ -186,14 +186,13 @@ def failed_ones(evidence: Evidence) -> str:
 
 @warning("W5", "Clips changed since their features were extracted")
 def changed_audio(evidence: Evidence) -> str:
-    """Audio files or rows of the table of clips are not those that the features were
-    extracted from. Extract again, then train again.
+    """Audio files, rows of the table of clips, or groups and folds in folds.csv are not
+    those of the features. Extract again, then train again.
     """
     cache = evidence.cache
     if not cache:
         return ""
-    folds = cache.folder.parent / "folds.csv"
-    changes = source_changes(cache.sources, cache.settings, folds)
+    changes = source_changes(cache.sources, cache.settings, cache.folds_csv)
     if not changes:
         return ""
     return (

@@ -232,7 +232,7 @@ def protocol(f: Findings) -> str:
 
 def printed(f: Findings) -> str:
     """What the terminal says: the headline, the protocol, features within one model."""
-    if f.choice:  # whose headline has the protocol
+    if f.choice and f.score == ACCURACY.title:  # whose headline has the protocol
         return headline(f)
     return " ".join(filter(None, (headline(f), protocol(f), features(f))))
 

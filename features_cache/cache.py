@@ -364,6 +364,11 @@ class Cache(IndexSettings):
         """(N,) whether a clip is done in all of these; reading shows damage."""
         return np.all([self[channel].done() for channel in channels], axis=0)
 
+    @property
+    def folds_csv(self) -> Path:
+        """The file that keeps the dataset's groups and folds, if they were drawn."""
+        return self.folder.parent / "folds.csv"
+
     def has_other_code(self, channel: Channel | str) -> bool:
         """Whether this process defines the feature, and by other code."""
         stored = self[channel]

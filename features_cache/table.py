@@ -236,8 +236,8 @@ def source_changes(
 
     Audio files are compared by size and time, those of another time by content; a table
     by its number of rows, or if that is the same by content: labels, folds and groups
-    may be others. New files are looked for next to known ones, but not in a folder with
-    a CSV table, which may leave files out on purpose.
+    may be others, also in `folds`. New files are looked for next to known ones, but not
+    in a folder with a CSV table, which may leave files out on purpose.
     """
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")

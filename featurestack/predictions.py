@@ -287,6 +287,9 @@ def dataset_of(clips: pd.DataFrame, data: Path) -> str:
     return " ".join(quoted(f"{word}={text}") for word, text in words.items() if text)
 
 
+AS_ARRAY = "or these rows in the order of labels as an array, by .to_numpy()"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Models on the same clips, the best first."""
@@ -358,7 +361,12 @@ def compare(
     with TemporaryDirectory() as folder:
         models: dict[Path, str] = {}
         for number, (model, given) in enumerate(predictions.items()):
-            own = in_order(str(model), given, labels)
+            remedy = AS_ARRAY
+            if isinstance(given, str | PathLike):
+                run = opened(given)
+                given = run.scored()[run.classes]
+                remedy = "or a list of runs instead of a dictionary"
+            own = in_order(str(model), given, labels, remedy)
             frame = clips.join(columns_of(str(model), own, names, len(clips)))
             frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
             place = Path(folder, "compared", str(number))
@@ -429,15 +437,10 @@ def opened(run: "RunFolder | PathLike[str] | str") -> RunFolder:
     return select_one("runs", fspath(run), predicting=False)
 
 
-def in_order(name: str, given: Any, labels: Any) -> Any:
+def in_order(name: str, given: Any, labels: Any, remedy: str = AS_ARRAY) -> Any:
     """The rows in the order of `labels` by their index; without an index they are in
     this order.
     """
-    remedy = "or these rows in the order of labels as an array, by .to_numpy()"
-    if isinstance(given, str | PathLike):
-        run = opened(given)
-        given = run.scored()[run.classes]
-        remedy = "or a list of runs instead of a dictionary"
     own, wanted = index_of(given), index_of(labels)
     if own is None or (wanted is not None and own.equals(wanted)):
         return given

@@ -394,6 +394,8 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
     for given in (run, by_path, rows[run.classes], run.scored()[run.classes]):
         found = fs.compare({"m": given}, labels, groups=groups)
         assert found.headline == by_place.headline
+    with refused("group has the shape ()"):  # a name is no run there
+        fs.compare({"m": values}, labels.tolist(), groups="speaker")
     with refused("my run has other rows than labels: 200 and 50, of which 50"):
         fs.compare({"my run": run}, labels[:50])
     for given in (run, run.scored()[run.classes]):  # fold by fold, unlike the labels

@@ -164,8 +164,7 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
             f" verdict needs {FEWEST_RECORDINGS}"
         )
     sources = cache.sources.copy()
-    folds_csv = cache.folder.parent / "folds.csv"
-    changes = source_changes(sources, cache.settings, folds_csv)
+    changes = source_changes(sources, cache.settings, cache.folds_csv)
     if not changes:
         return "", ""
     features = " ".join(
@@ -179,7 +178,7 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
     gone = unreadable & ~sources["path"].map(os.path.exists)
     sources.loc[gone, ["source_size", "source_time_ns"]] = 0  # as if never there
     note = ""
-    if source_changes(sources, cache.settings, folds_csv):
+    if source_changes(sources, cache.settings, cache.folds_csv):
         note = "Note: these scores are for the clips before this change"
     return cache.command(features), note
 

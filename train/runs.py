@@ -82,7 +82,7 @@ def tell_about(
     print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
     if hidden:
         listed = f"{len(shown)} of {counted(len(shown) + len(hidden), 'run')}"
-        print(f"{listed}; the other {len(hidden)} are of the folds of answers")
+        print(f"{listed}; folds of answers have {len(hidden)} more")
     if any(score.endswith("*") for *_, score, _ in shown):
         print(
             "*: may be too high, because the features were tested one by one on these"
@@ -92,7 +92,7 @@ def tell_about(
     if older:
         print(
             f"older, {counted(older, 'run')} in all: clips, labels, folds or values"
-            f" have changed; {make_command('remove', 'OLD=1')} deletes"
+            f" have changed; {make_command('remove', 'OLD=1')} deletes them"
         )
 
 

@@ -5,9 +5,9 @@ rate and the layers of every installed network, rank the features, train the cho
 sets, report. Everything finished is kept, so the same command resumes where the last
 one ended.
 
-The score measures the whole procedure: each fold is tested by the set that was chosen
-without this fold (`choice`). The set for later use is chosen from the scores of all
-folds together and has no score of its own.
+The score is that of the choice: each fold is tested by the set that was chosen without
+this fold (`choice`). The recommended set is chosen from the scores of all folds
+together, so that its own score may be too high.
 """
 
 from collections.abc import Sequence
@@ -180,10 +180,10 @@ def tell_time(question: _Question) -> None:
 class Answer:
     """The findings; a notebook and `print` show them in lines.
 
-    score        the procedure's: each fold tested by the set chosen without it
+    score        the choice's: each fold tested by the set chosen without it
     chosen       tested fold -> the set that was chosen without it
     recommended  the set for later use, chosen from all folds; '' if nothing is better
-                 than chance. It has no score, unless it is the only feature
+                 than chance. Its own score may be too high
     run          the run of the recommended set, as dataset/name, in `runs`
     alone        feature -> its own score by ridge, the best first
     whole        False if a clip, a run or a part of the report failed
@@ -328,7 +328,7 @@ def answer(
     Returns
     -------
     Answer
-        `.score` is that of the procedure: each fold is tested by the set in `.chosen`,
+        `.score` is that of the choice: each fold is tested by the set in `.chosen`,
         which was chosen without this fold. `.recommended` is the set for later use and
         `.run` the name of its run, which `fs.run(found)` opens. `.alone` has each
         feature's own score, `.page` is the HTML file, `.headline` its finding in one

@@ -223,7 +223,8 @@ def surer(
         texts += [f"  {make_command('answer', *words, own)}" for own in options[:1]]
     lengths = [cache[name].parameters.get("n_fft") or 0 for name in stored]
     longest = max(map(int, lengths), default=0)
-    if 0 < cache.samples < FEWEST_FRAMES * longest:
+    framed = any(word.startswith("FRAME=") for word in words)
+    if not framed and 0 < cache.samples < FEWEST_FRAMES * longest:
         texts.append(
             f"A frame lasts {longest / cache.sample_rate:.2g} of {cache.duration:g} s:"
             " add FRAME=23 (ms) to try shorter ones."

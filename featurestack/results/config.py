@@ -164,7 +164,7 @@ class Choice:
     sets: tuple[str, ...]
     models: tuple[str, ...]  # the model of each of these sets
     runs: tuple[str, ...]  # names of the runs of these sets
-    # the set for later use, chosen from the scores of all folds: nothing tests it
+    # the set for later use, chosen from the scores of all folds: its own is too high
     recommended: str
     recommended_run: str  # the name of its run
     recommended_model: str  # the model of its run

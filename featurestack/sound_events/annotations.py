@@ -124,6 +124,10 @@ class UnknownTable(RequestError):
     """A file that is in no known format."""
 
 
+class NoTable(RequestError):
+    """No table of annotations, or only tables that nobody has checked."""
+
+
 class Rows(NamedTuple):
     """The content of one table."""
 
@@ -291,7 +295,7 @@ def refuse_tables(
 ) -> NoReturn:
     """RequestError for tables that fit no recording, or that nobody has checked."""
     if not paths:
-        raise RequestError(
+        raise NoTable(
             f"TABLES={tables} holds no table of annotations: expected files in"
             f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them;"
             f" {MARK_THEM}"

@@ -432,13 +432,13 @@ def where_results_are(checks: pd.DataFrame, words: list[str], number: int) -> st
     again = make_command("predict", *words)
     if found != number:
         return (
-            f"But {detections} has {found:,} detections, and the check was drawn from"
-            f" {number:,}: {again} finds these again."
+            f"But {detections} has {counted(found, 'detection')}, and the check was"
+            f" drawn from {number:,}: {again} finds these again."
         )
     tables = [*folder.glob("raven/**/*.txt"), *folder.glob("audacity/**/*.txt")]
     times = [file.stat().st_mtime for file in tables if counts.is_file()]
     if times and max(times) > counts.stat().st_mtime:
-        return f"{counts} has the results, with your corrected tables after {again}."
+        return f"{counts} has the results; {again} also counts your corrected tables."
     return f"{counts} has the results."
 
 
@@ -492,8 +492,8 @@ def sentences(
         where = f"{threshold}, one for all classes,"
     highest, but = checks.groupby("label")["highest"].max(), ""
     if lost := [*highest.index[highest <= row["above"]]]:
-        number = f"{len(lost)} of {counted(len(highest), 'class')}"
-        but = f", but {number} have no detection above it: {listed(lost)}"
+        number = f"of {len(lost)} of {counted(len(highest), 'class')}"
+        but = f", but no detection {number} is above it: {listed(lost)}"
     if len(kept):
         number = counted(round(row["detections"]), "detection")
         yield f"{where} keeps a precision of at least {promised} with {number}{but}"
@@ -516,7 +516,7 @@ def sentences(
             yield f"{more}: {larger} begins with the same rows and their answers"
         elif np.isfinite(row["total"]) or answers >= whole:
             yield (
-                f"PROMISE is for future recordings like these, and checking all"
+                f"the promise is for future recordings like these, and checking all"
                 f" {whole:,.0f} is not enough: predict more recordings"
             )
             command = make_command("predict", *others, "CHECK=100", *wanted)

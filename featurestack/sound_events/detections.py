@@ -20,6 +20,7 @@ of run.json. Memory does not grow with the number of recordings.
 import itertools
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +47,7 @@ from featurestack.sound_events.annotations import (
     CHECKED,
     NOTHING_FOUND,
     Annotations,
+    NoTable,
     check_mark,
     read_events,
 )
@@ -82,7 +84,7 @@ from featurestack.storage.own_files import DETECTED, OwnFiles
 COLUMNS = ("file", "start", "end", "label", "score")
 RAVEN, AUDACITY = "raven", "audacity"  # folders of tables that a person may correct
 COUNTS, SCORES, ERRORS = "counts.csv", "scores.csv", "errors.csv"
-DETECTIONS = "detections.csv", COUNTS  # if these are the same, their scores are
+FOUND = "detections.csv"
 OF_AUDIO = ".audio"  # file with the path of AUDIO, and the run on a second line
 BATCH = 16  # pieces
 
@@ -210,15 +212,16 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
     """
     own = OwnFiles(folder, DETECTED)
     _, former = source_and_run(folder)
+    measured = measured_in(folder)
     own.write(contents)
     source, now = source_and_run(folder)
     if former not in ("", now):
         tell(f"the detections of {former} are replaced")
     names = dict.fromkeys(name.partition("/")[0] for name in contents)
     tell(", ".join(str(folder / name) for name in names if name != OF_AUDIO))
-    result = "removed, they belong to other detections or counts"
-    unchanged = [own.before.get(name) == own.hashes.get(name) for name in DETECTIONS]
-    if former == now and all(unchanged):
+    result = "removed, they belong to other detections"
+    same = own.before.get(FOUND) == own.hashes.get(FOUND)
+    if former == now and same and measured.equals(measured_in(folder)):
         own.keep((SCORES, ERRORS))
         result = "kept, they score the same detections"
     kept = own.remove_others()
@@ -236,6 +239,14 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
             )
     for name in kept:
         tell(f"{folder / name}: kept, it is not as predict wrote it")
+
+
+def measured_in(folder: Path) -> pd.DataFrame:
+    """What counts.csv says of the recordings themselves; no row without it."""
+    columns = ["recording", "seconds", "problem"]
+    with suppress(RequestError, OSError):
+        return read_csv(folder / COUNTS, columns)[columns]
+    return pd.DataFrame(columns=columns)
 
 
 def predict_frames(
@@ -327,7 +338,7 @@ def detection_tables(
     """
     no, code = check_mark(detections).split()
     every = detections.assign(checked=no, rows_code=code)
-    tables = {"detections.csv": every.to_csv(index=False, lineterminator="\n")}
+    tables = {FOUND: every.to_csv(index=False, lineterminator="\n")}
     column = next(iter(rules.values())).column
     for name in seconds:
         own = detections[detections["file"] == name]
@@ -376,6 +387,8 @@ def corrected_events(
             continue
         try:
             read = read_events(tables, seconds, labels, column, truncated)
+        except NoTable:  # a table was saved again, with the same rows
+            continue
         except RequestError as error:
             tell(f"{COUNTS} counts the detections: {error}")
             continue

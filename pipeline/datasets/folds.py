@@ -74,7 +74,7 @@ def with_folds(
         if tested["group"].is_unique:
             by = "clip (GROUP= keeps clips of one recording together)"
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by {by}"
-    elif not group:
+    elif not group and not path.exists():  # else it may have other folds
         return table, notes
     # missing clips stay listed: they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]

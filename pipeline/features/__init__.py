@@ -227,10 +227,12 @@ class Variant:
             elif self.feature.frames is parameters.centred_frames and len(shape) == 2:
                 hop = hop_of(shape[1], len(clip.y))
                 if "hop_length" not in self.parameters:
-                    remedy = (
-                        f": for {shape[1]} frames write def {name}(clip, *, hop_length:"
-                        f" int = {hop}), or frames=None for one column"
-                    )
+                    remedy = ": for one column write frames=None"
+                    if hop:
+                        remedy += (
+                            f", for {shape[1]} frames def {name}(clip, *, hop_length:"
+                            f" int = {hop})"
+                        )
             raise ValueError(
                 f"{name} returned the shape {shape}, expected {expected} by the"
                 f" decorator's rows= and frames=, or by a parameter hop_length{remedy}"
@@ -274,14 +276,15 @@ class Variant:
 
 
 def hop_of(frames: int, samples: int) -> int:
-    """A hop that gives so many centred frames, a power of two if one does.
+    """A hop that gives so many centred frames, a power of two if one does; 0 for none.
 
     >>> hop_of(44, 44_100), hop_of(101, 44_100)
     (1024, 441)
     """
     longest = max(1, samples // max(1, frames - 1))
     power = 1 << (longest.bit_length() - 1)
-    return power if 1 + samples // power == frames else longest
+    hops = (hop for hop in (power, longest) if 1 + samples // hop == frames)
+    return next(hops, 0)
 
 
 def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:

@@ -11,9 +11,11 @@ from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.features_cache.table import label_indicator
+from featurestack.results.run_folder import RunFolder
 from featurestack.scores.average_precision import fold_ranks, random_rank_precision
 from featurestack.scores.tags import error_table
 from tests.analysis.test_report import build, within
+from tests.run_configs import choice_of
 
 CLASSES = ("bird", "dog", "rain", "wind")
 CLIPS, FOLDS, CLIPS_A_RECORDING = 240, 4, 4
@@ -113,3 +115,10 @@ def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
     comparison = built.page.parent / "tables" / "comparison.csv"
     assert ",map," in comparison.read_text()
     assert "mAP" in (built.page.parent / "latex" / "main.tex").read_text()
+
+
+def test_the_answer_of_a_choice_has_its_protocol(loaded):
+    folder = RunFolder(loaded[0].folders[0].path)
+    vars(folder)["config"] = choice_of(loaded[0].folders[0].config)
+    found = findings([replace(loaded[0], folders=(folder,))])
+    assert found.choice and sentences.protocol(found) in sentences.printed(found)

@@ -182,7 +182,7 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     assert len(runs) == 1 + len(recommended)  # the former answer; no parts of folds
     every = len(find(tmp_path / "runs", "d"))
     if every > len(runs) + 1:
-        assert f"{len(runs) + 1} of {every} runs; the other" in printed
+        assert f"{len(runs) + 1} of {every} runs; folds of answers" in printed
     answered(tmp_path, features="f1 f0")  # the first question again has its own run
     names = {run.name for run in find(tmp_path / "runs", "d") if run.config.choice}
     assert len(names) == 2 and "answer" in names

@@ -39,7 +39,7 @@ def cache_of(recordings, source):
 
 
 def changes_of(cache, settings):
-    return source_changes(cache.sources, settings, cache.folder.parent / "folds.csv")
+    return source_changes(cache.sources, settings, cache.folds_csv)
 
 
 def test_a_hidden_file_is_no_new_clip(recordings):

@@ -306,7 +306,7 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
     assert variant("mine@q=0.25").compute(clip).tolist() == [[0.25], [0.25]]
     assert re.fullmatch("1, [0-9a-f]{12}", FEATURES["mine"].code_version)
     assert FEATURES["mel"].code == ""
-    with pytest.raises(ValueError, match=r"for 3 frames write def framed.* = 400"):
+    with pytest.raises(ValueError, match=r"for 3 frames def framed.* = 400"):
         variant("framed").compute(clip)
     with pytest.raises(ValueError, match=r"for 5 rows write @fs.feature.*rows=5"):
         variant("five").compute(clip)

@@ -327,8 +327,8 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             FORTY_NINE_OF_FIFTY,
             0.97,
             (
-                r"promise 97 %.*, but 1 of 2 classes have no detection above it: jay\n"
-                r"PROMISE is for future .* checking all 319 is not enough: predict .*\n"
+                r"promise 97 %.*, but no detection of 1 of 2 classes is above it: jay\n"
+                r"the promise is for future .* all 319 is not enough: predict .*\n"
                 r"next: make predict AUDIO=FILE RUN='a b/c' .*=100 PROMISE=0.97   \(FI"
             ),
         ),
@@ -390,8 +390,8 @@ def test_tables_of_other_thresholds_and_later_corrections_are_named(
         os.utime(name, (10, 10))
     assert said(number) == "o/counts.csv has the results."
     os.utime(corrected, (20, 20))
-    later = f"with your corrected tables after {again}."
-    assert said(number) == f"o/counts.csv has the results, {later}"
+    later = f"{again} also counts your corrected tables."
+    assert said(number) == f"o/counts.csv has the results; {later}"
 
 
 def test_a_class_of_few_recordings_has_no_interval(tmp_path, capsys):
@@ -473,7 +473,7 @@ def test_classes_that_lose_all_detections_are_named(tmp_path, capsys):
     assert re.search(
         r"\nTHRESHOLD=0.8\d+, one for all classes, keeps a .* 90 %", printed
     )
-    assert ", but 1 of 2 classes have no detection above it: jay\n" in printed
+    assert ", but no detection of 1 of 2 classes is above it: jay\n" in printed
 
 
 @pytest.mark.parametrize(

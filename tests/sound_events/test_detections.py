@@ -207,18 +207,23 @@ def test_tables_with_corrections_stay_and_one_line_says_how_to_count_them(
 
 def test_the_tables_of_the_last_call_are_replaced_and_its_scores_go(tmp_path, capsys):
     write(tmp_path, ["a.wav", "b.wav"], ["x", "y"])
-    same = {"counts.csv": "c", ".audio": "/field/a\nmel-frames\n"}
+    counts = "recording,seconds,problem,source,x\na.wav,9,,detections,1\n"
+    same = {"counts.csv": counts, ".audio": "/field/a\nmel-frames\n"}
     scored = {"scores.csv": "f1\n1\n", "errors.csv": "kind\n"}
     write_detection_tables(tmp_path, same | scored)
     capsys.readouterr()
     of_tables = "scores.csv and errors.csv of the last TABLES="
+    corrected = {"counts.csv": counts.replace("detections,1", "corrected,2")}
+    write_detection_tables(tmp_path, same | corrected)  # as after a correction
+    assert all((tmp_path / name).is_file() for name in scored)
+    capsys.readouterr()
     write_detection_tables(tmp_path, same)  # as CHECK= does
     kept = f"{of_tables}: kept, they score the same detections"
     assert kept in capsys.readouterr().err.splitlines()
     assert all((tmp_path / name).is_file() for name in scored)
     write_detection_tables(tmp_path, {"counts.csv": "c", ".audio": "/field/a\nmfcc\n"})
     told = capsys.readouterr().err.splitlines()
-    gone = f"{of_tables}: removed, they belong to other detections or counts"
+    gone = f"{of_tables}: removed, they belong to other detections"
     assert gone in told
     assert "the detections of mel-frames are replaced" in told
     assert not any((tmp_path / name).exists() for name in scored)

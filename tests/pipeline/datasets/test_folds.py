@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import featurestack as fs
+from featurestack.features_cache.table import has_other_folds
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.datasets.name_fields import propose_group
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
@@ -110,6 +111,23 @@ def test_the_fold_of_a_group_that_is_called_na_is_kept(tmp_path):
     kept.write_text("".join(moved))
     again = dataset(tmp_path / "mine", tmp_path).table
     assert (again["fold"][own] == fold % 5 + 1).all()
+
+
+def test_folds_that_a_table_brings_later_replace_the_drawn_ones(tmp_path):
+    """Else they would be a change of the dataset that no extraction ends."""
+    rows = [f"{number}.wav,{'xy'[number % 2]}" for number in range(10)]
+    for number in range(10):
+        write(tmp_path / f"{number}.wav")
+    table = csv(tmp_path / "t.csv", "\n".join(["filename,label", *rows]))
+    dataset(table, tmp_path)
+    rows = [f"{row},{1 + number // 5}" for number, row in enumerate(rows)]
+    csv(tmp_path / "t.csv", "\n".join(["filename,label,fold", *rows]))
+    own = dataset(table, tmp_path).table
+    assert own["fold"].tolist() == [1] * 5 + [2] * 5
+    (kept,) = tmp_path.rglob("folds.csv")
+    assert not has_other_folds(own, kept)
+    own.loc[0, "fold"] = 2
+    assert has_other_folds(own, kept)
 
 
 def test_another_name_of_the_same_clips_has_their_groups(tmp_path):
