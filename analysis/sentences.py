@@ -95,10 +95,8 @@ def headline(f: Findings, *, advised: bool = True) -> str:
         texts.reverse()  # the procedure has the score, and recommends a set
     texts.append(higher_without_verdict(f))
     if f.new_values:
-        lost, _, _ = str(f.new_values["what"]).partition(
-            " ("
-        )  # a warning has the scores
-        texts.append(f"{lost[0].upper()}{lost[1:]}.")
+        what = str(f.new_values["what"]).partition(" (")[0]  # a warning has the scores
+        texts.append(f"{what[0].upper()}{what[1:]}.")
     return " ".join(filter(None, texts))
 
 

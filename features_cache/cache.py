@@ -45,7 +45,6 @@ from featurestack.features_cache.names import (
     EXTERNAL,
     FRAMING,
     NAMED,
-    OWN_CODE,
     Channel,
     cache_folder,
     cached_in,
@@ -53,6 +52,7 @@ from featurestack.features_cache.names import (
     extraction,
     is_cache,
     no_features,
+    own_code,
     parse_channel,
     parse_list,
     refuse_unknown,
@@ -366,14 +366,13 @@ class Cache(IndexSettings):
 
     @property
     def folds_csv(self) -> Path:
-        """The file that keeps the dataset's groups and folds, if they were drawn."""
+        """The dataset's folds.csv; folds that the dataset itself has are not in it."""
         return self.folder.parent / "folds.csv"
 
     def has_other_code(self, channel: Channel | str) -> bool:
-        """Whether this process defines the feature, and by other code."""
+        """Whether the user has defined the feature anew since its extraction."""
         stored = self[channel]
-        code = str(stored.code_version)
-        return OWN_CODE.get(stored.feature, code) != code
+        return own_code(stored.feature) not in ("", str(stored.code_version))
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and if known seconds, of these features for all clips."""

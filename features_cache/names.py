@@ -6,6 +6,7 @@ The pipeline defines the features, their parameters and defaults.
 
 import importlib
 import re
+import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,8 +48,6 @@ FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}
 
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
-# feature that a file or cell of the user's defines -> version of its code
-OWN_CODE: dict[str, str] = {}
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
 LISTED_TABLES = 8  # most in a message
@@ -214,6 +213,15 @@ def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
     """RequestError for the first name that is no feature, after loading them all."""
     known = importlib.import_module("featurestack.pipeline.features")
     known.refuse_unknown(features, stored)
+
+
+def own_code(feature: str) -> str:
+    """The code version of a feature that the user has defined in this process, else
+    ''.
+    """
+    pipeline = sys.modules.get("featurestack.pipeline.features")
+    own = pipeline.FEATURES.get(feature) if pipeline else None
+    return str(own.code_version) if own and own.code else ""
 
 
 def no_features(folder: Path, data: Path, command: str) -> RequestError:

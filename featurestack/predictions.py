@@ -405,8 +405,11 @@ def comparison(
     word: str,
     say: Callable[[Findings], str],
 ) -> Comparison:
-    """The comparison of runs by these names; `word` is a group's, and `say` says what
-    is found.
+    """Compare runs.
+
+    names  the folder of each run -> its name in the comparison
+    word   the dataset's word for a group
+    say    makes the sentence on what was found
     """
     runs, problems = load_runs(folders)
     for place, run in enumerate(runs):

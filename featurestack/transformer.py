@@ -20,12 +20,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import tell_once
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import (
-    OWN_CODE,
-    Channel,
-    parse_channel,
-    parse_list,
-)
+from featurestack.features_cache.names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
     has_statistics,
@@ -120,7 +115,6 @@ class Features(TransformerMixin, BaseEstimator):
         for feature in cloudpickle.loads(state.pop("own")):
             if not FEATURES.knows(feature.name):
                 FEATURES[feature.name] = feature
-                OWN_CODE[feature.name] = str(feature.code_version)
         super().__setstate__(state)
 
     def _channels(self, taken: Audio | None = None) -> list[Channel]:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import Caller, Error, RequestError
+from featurestack.commandline.errors import Error, RequestError
 from featurestack.commandline.next_step import PICKED, report_line
 from featurestack.commandline.quantities import counted, is_or_are, listed, percent
 from featurestack.commandline.terminal import progress, tell, text_table, warn
@@ -205,11 +205,7 @@ def train_all(
                 of = plan.path.parent, plan.cache, plan.task.name
                 tested = run_json.scored_alone(*of)
             joined = run_json.joined_from(plan.channel_names, tested)
-            plan = placed(replace(plan, joined_from=joined_from or joined))
-            if (plan.path / "run.json").exists():  # it keeps what it began with
-                begun = RunFolder(plan.path).config
-                plan = replace(plan, joined_from=begun.joined_from)
-            plans[name] = plan
+            plans[name] = placed(replace(plan, joined_from=joined_from or joined))
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     if first_process():
@@ -220,8 +216,7 @@ def train_all(
         of_choice = [plan for plan in plans.values() if plan.joined_from]
         if of_choice and not joined_from:
             sets = dict.fromkeys("+".join(plan.channel_names) for plan in of_choice)
-            grave = warn if Caller.in_python else tell  # also with quiet=True
-            grave(f"{listed([*sets])}: no verdict in a report, because {PICKED}")
+            warn(f"{listed([*sets])}: no verdict in a report, because {PICKED}")
     left = {name: waiting(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)
@@ -339,7 +334,8 @@ def placed(plan: Plan) -> Plan:
             if name != plan.path.name:
                 break
         elif is_run_of(place, plan):
-            return replace(plan, path=place)
+            begun = RunFolder(place).config
+            return replace(plan, path=place, joined_from=begun.joined_from)
         else:
             taken.append(name)
     assert free

@@ -161,8 +161,8 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
     first, *others = sorted(alone, key=lambda name: -alone[name][0])
     predicting = [first, *(name for name in others if alone[name][1] > chance)]
     names = [f"{name} {percent(alone[name][0])} %" for name in predicting]
-    about = names, ARTEFACT_HELP + see("howto/datasets.md"), "measure", mean, chance
-    return [Finding("artefacts", WARNING, what, *about)]
+    remedy = ARTEFACT_HELP + see("howto/datasets.md#artefacts")
+    return [Finding("artefacts", WARNING, what, names, remedy, "measure", mean, chance)]
 
 
 def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
@@ -193,13 +193,12 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     what = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
     what += f" ({scores}; {metric} of {model})"
     if lost:
-        less = f"{percent(by_clip - by_group)} points"
-        what = f"new {new} score {less} less with {model} ({metric} {scores})"
+        points = f"{percent(by_clip - by_group)} points"
+        what = f"{model} scores {points} lower on new {new}"
         if not field:
-            what = (
-                f"{plural(unit)} are kept apart; otherwise {model} would score {less}"
-                f" too high ({metric} {scores})"
-            )
+            apart = f"{plural(unit)} are kept apart"
+            what = f"{apart}; otherwise {model} would score {points} too high"
+        what += f" ({metric} {scores})"
     severity = WARNING if field and lost else NOTE
     return [Finding("price", severity, what, names, about="the folds")]
 

@@ -204,8 +204,8 @@ def program() -> str:
 
 def see(page: str) -> str:
     """The place of a page of the documentation, in brackets, '' where it is not."""
-    place = Path("docs", page)
-    return f" ({place})" if place.is_file() else ""
+    file, _, _ = page.partition("#")
+    return f" (docs/{page})" if Path("docs", file).is_file() else ""
 
 
 def make_command(word: str, *given: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from featurestack.commandline import NAME
-from featurestack.commandline.errors import as_typed
+from featurestack.commandline.errors import Caller, as_typed
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -189,7 +189,12 @@ def tell_once(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """A warning that names the line of the user's code that called this project."""
+    """Tell what a program must not miss: in Python a warning, which `quiet` does not
+    silence, at the line of the user's code that called this project.
+    """
+    if not Caller.in_python:
+        tell(text)
+        return
     level = 2  # of the line that calls this function
     for frame, _ in traceback.walk_stack(sys._getframe(1)):
         if not frame.f_globals.get("__name__", "").startswith(f"{NAME}."):

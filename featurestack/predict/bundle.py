@@ -105,8 +105,8 @@ def bundle_of_run(
         )
     if config.made_by == "own loop":
         raise RequestError(
-            f"{run.name} was trained by a loop of its own, which keeps no weights here:"
-            " enter the network with @fs.model, and fs.fit keeps its own"
+            f"{run.name} was trained by its own loop, which keeps no weights here:"
+            " define the network with @fs.model and train it with fs.fit"
         )
     folds = {}
     selection = run.selection(selection)

@@ -164,7 +164,8 @@ class Choice:
     sets: tuple[str, ...]
     models: tuple[str, ...]  # the model of each of these sets
     runs: tuple[str, ...]  # names of the runs of these sets
-    # the set for later use, chosen from the scores of all folds: its own is too high
+    # the set for later use, chosen from the scores of all folds; its own score may be
+    # too high
     recommended: str
     recommended_run: str  # the name of its run
     recommended_model: str  # the model of its run

@@ -321,10 +321,8 @@ def rare_labels(events: pd.DataFrame) -> list[str]:
         if meant := closest(label, alike, ALIKE) if same == label else same:
             misspelt.append(f"{line}: misspelt for {meant}?")
         elif rare[label]:
-            of_one = (
-                "no other recording has it" if alone[label] else "few to learn from"
-            )
-            others.append(f"{line}: {of_one}")
+            why = "no other recording has it" if alone[label] else "too few to learn"
+            others.append(f"{line}: {why}")
     return first_names(misspelt + others, MOST_RARE)
 
 

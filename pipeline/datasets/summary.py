@@ -132,7 +132,7 @@ def state_of(
         ]
         state = replace(state, frames={name: cache[name].frames for name in computed})
         features = features or cache.features
-        same = told_of(dataset.table).equals(told_of(cache.clips))
+        same = assigned(dataset.table).equals(assigned(cache.clips))
         done = same and features and not missing_clips(cache, features).any()
         if dataset.read_only or done:
             frames = {name: cache[name].frames for name in features}
@@ -154,8 +154,8 @@ def state_of(
     )
 
 
-def told_of(clips: pd.DataFrame) -> pd.DataFrame:
-    """What a dataset says of its clips and a cache keeps."""
+def assigned(clips: pd.DataFrame) -> pd.DataFrame:
+    """Each clip's label, group and fold."""
     return clips.set_index("clip_id")[["label", "group", "fold"]].sort_index()
 
 

@@ -28,13 +28,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.registry import Registry, code_digest, refuse_positional
 from featurestack.features_cache.hdf5 import to_stored
-from featurestack.features_cache.names import (
-    FRAMING,
-    OWN_CODE,
-    Channel,
-    parse_channel,
-    parse_set,
-)
+from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (
@@ -162,16 +156,7 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
             _ = own.parameters  # refuses a keyword without a default
         return own
 
-    register = FEATURES.register(entry=entry)
-
-    def decorate(function: Defined) -> Defined:
-        registered = register(function)
-        own = FEATURES[function.__name__]
-        if own.code:
-            OWN_CODE[own.name] = str(own.code_version)
-        return registered
-
-    return decorate
+    return FEATURES.register(entry=entry)
 
 
 @dataclass(frozen=True)

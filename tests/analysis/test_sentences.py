@@ -97,12 +97,12 @@ def test_without_a_run_that_can_be_read_the_headline_says_so():
 
 
 def test_the_headline_ends_with_what_new_speakers_lose(made):
-    less = "new speakers score 30.7 points less (84.0 % by clip, 53.3 % by speaker)"
+    less = "ridge scores 30.7 points lower on new speakers (accuracy 84.0 % by clip)"
     price = {"kind": "price", "severity": "warning", "what": less, "names": ["field"]}
     found = findings(made(MadeRun(skill=0.84)), checked=[price])
     assert headline(found).endswith(
-        "classified 84.0 % of 400 clips correctly (95 % interval 79.5 to 87.7). New"
-        " speakers score 30.7 points less."
+        "classified 84.0 % of 400 clips correctly (95 % interval 79.5 to 87.7). Ridge"
+        " scores 30.7 points lower on new speakers."
     )
 
 

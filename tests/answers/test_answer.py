@@ -226,8 +226,8 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         given = {"DATASET": "my sounds", "FEATURES": "mfcc rms", "JOBS": "1"}
         first = done("answer", **given).out
         lost = (
-            r"\. New speakers, sites or devices score \d\d\.\d points less"
-            r" with ridge on mel\+mfcc\.\n"
+            r"\. Ridge on mel\+mfcc scores \d\d\.\d points lower on new speakers,"
+            r" sites or devices\.\n"
         )
         assert re.search(lost, first)
         for out in (first, done("answer", **given).out):  # a second time says the same
@@ -237,7 +237,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
             assert proposed.endswith("GROUP='_(.*)_'")
         second = done(proposed).out
         assert "32 groups (speakers, sites, recordings) instead of 8 would" in second
-        assert "New speakers" not in second and "next:   " in second
+        assert "new speakers" not in second and "next:   " in second
         runs = [run.name for run in find("runs", "my sounds") if run.config.choice]
         assert runs[0] == "answer" and runs[1].startswith("answer-")
         page = page_text(Path("reports/my sounds/index.html"))
@@ -254,7 +254,7 @@ def test_each_stage_leads_to_speakers_who_were_not_trained_on(tmp_path, quick):
         done("train", **sounds, FEATURES="mfcc", MODEL="linear")
         report = done("analysis", DATASET="my sounds").out
         grouping = re.search(r"next:   \S+ (features .*)   \(keeps", report)[1]
-        assert "GROUP='_(.*)_'" in grouping and "less with ridge on mel+mfcc" in report
+        assert "GROUP='_(.*)_'" in grouping and "Ridge on mel+mfcc scores" in report
         # folds.csv has speakers, and the cache not yet
         grouped = done("check", **sounds, GROUP="_(.*)_").out
         assert re.search(r"next: \S+ features ", grouped)
@@ -266,7 +266,7 @@ def test_each_stage_leads_to_speakers_who_were_not_trained_on(tmp_path, quick):
         assert re.search(r"next: \S+ train ", apart)
         # a user who says that each clip is a group is not asked again
         alone = done("check", **sounds, GROUP="(.*)").out
-        assert "file names" not in alone and "points less" not in alone
+        assert "file names" not in alone and "points lower" not in alone
 
 
 def write_sounds(folder, classes, number):

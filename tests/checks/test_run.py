@@ -229,8 +229,8 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
     found = findings(path)
     assert found["field"].what.startswith("field 2 of the names has 3 values")
     said = (
-        r"new speakers, sites or devices score \d+\.\d points less with ridge on"
-        r" mel\+mfcc \(accuracy 100\.0 % by clip, "
+        r"ridge on mel\+mfcc scores \d+\.\d points lower on new speakers, sites or"
+        r" devices \(accuracy 100\.0 % by clip, "
     )
     assert re.match(said + r"\d+\.\d % by field 2 of the names", found["price"].what)
     assert found["price"].names[1:] == ["GROUP=_(.*)_"]

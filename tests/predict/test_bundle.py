@@ -41,7 +41,7 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
     table = replace(own, made_by="import", training=None, source="birdnet.csv")
     for config, said in (
         (table, "holds predictions of birdnet.csv, and no model"),
-        (own, "was trained by a loop of its own, .*: enter the network with @fs.model"),
+        (own, "was trained by its own loop, .*: define the network with @fs.model"),
         (choice, "is a choice of features: give the run that it recommends, mel-lin"),
     ):
         write_config(run.path, config)

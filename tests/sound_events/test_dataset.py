@@ -146,7 +146,7 @@ def test_labels_that_differ_in_digits_or_are_about_as_frequent_are_not_misspelt(
     rare = f"events {alone}: no other recording has it"
     assert lines("note8", 2, "note6") == [f"note8: 2 {rare}"]
     assert lines("notte6", 4, "note6") == [f"notte6: 4 {rare}"]
-    few = [f"notte6: 2 events {alone}: few to learn from"]
+    few = [f"notte6: 2 events {alone}: too few to learn"]
     assert lines("notte6", 2, "note6", files=2) == few
     case = [f"Note6: 9 events {alone}: misspelt for note6?"]
     assert lines("Note6", 9, "note6") == case
