@@ -33,27 +33,27 @@ CHANCE = " (chance: 50 % for a pair)"  # said once, above the table
 
 INTRODUCTION = """# Features
 
-The table says what each feature is. Its name leads to a card: what changes the feature,
-what it ignores and how it is computed (`make show FEATURES=NAME` prints one). If
-you do not know where to begin, take `mel`, then add `mfcc` and `modulation`.
+Each name in the table links to a card, which says what changes the feature, what it
+ignores and how it is computed (`make show FEATURES=NAME` prints one). If you are unsure
+where to begin, take `mel`, then add `mfcc` and `modulation`.
 
-Rows and frames belong to a clip of 5 s at 44.1 kHz, which has 431 frames unless a
+Rows and frames are counted for a clip of 5 s at 44.1 kHz, which has 431 frames unless a
 card says otherwise. A name with parameters, `mel@n_mels=64`, is a variant that is
 stored next to the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" names the
-pairs of ESC-10's classes that the feature separates best and worst: the accuracy of a
-linear classifier on the mean and deviation of each row, over the five official folds
+pairs of ESC-10 classes that the feature separates best and worst, with the accuracy of
+a linear classifier on the mean and deviation of each row over the five official folds
 (`python -m docs.cards DATASET=esc10`; 80 clips per pair, chance is 50 %).
 
-Six features are not librosa's: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
+Six features are not from librosa: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
 `lfcc`. Every value of the others agrees with plain librosa 0.11 and 1.0
 (`tests/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
 it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
 pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
-follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips. The
-[last table](#differences-from-librosa) has the differences on five clips. `python -m
+follow an estimated tuning or tempo and agree in all values for 99.5 % of the clips. The
+[last table](#differences-from-librosa) lists the differences for five clips. `python -m
 docs.cards` writes this page from the code.
 
-`embedding@model=speech` is a feature too. It is not in the table because it needs a
+`embedding@model=speech` is also a feature. It is not in the table because it needs a
 [pretrained network](../howto/bring-features.md#pretrained-networks).
 
 | name | rows | what it is |
@@ -61,9 +61,9 @@ docs.cards` writes this page from the code.
 
 DIFFERENCES = """## Differences from librosa
 
-Largest difference of a value, in millionths of the largest value of its row, over five
-clips of ESC-10 (`docs/tables/librosas.csv`). The tolerance is 100 millionths. The last
-column compares librosa 1.0 with librosa 0.11.
+The table shows the largest difference over five clips of ESC-10, in millionths of the
+largest value of its row (`docs/tables/librosas.csv`). The tolerance is 100 millionths.
+The last column compares librosa 1.0 with librosa 0.11.
 
 | feature | from librosa 0.11 | from librosa 1.0 | between both |
 |---|---|---|---|"""
