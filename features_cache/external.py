@@ -109,7 +109,7 @@ def write_feature(
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """
     if not is_cache(Path(folder)):
-        raise RequestError(f"{folder} is no cache: external.create_cache makes one")
+        raise RequestError(f"{folder} is not a cache: external.create_cache makes one")
     cache = Cache(folder)
     clips = cache.sources
     if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:

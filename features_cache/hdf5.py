@@ -71,7 +71,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (is_file(path) and os.access(path, os.R_OK)):
-        why = "it is no regular file (remove it), or its permissions forbid it (chmod)"
+        why = "not a regular file (remove it), or no permission to read it (chmod)"
         raise DamagedFile(f"{path.name} cannot be read: {why}")
     try:
         with without_locking(path) as file:
@@ -92,7 +92,7 @@ def read_attributes(group: h5py.Group) -> Attributes:
 
 
 def is_ours(path: Path) -> bool | None:
-    """Whether this program made a file, by its attributes; None if it is no HDF5."""
+    """Whether this program made a file, by its attributes; None if it is not HDF5."""
     try:
         with without_locking(path) as file:
             return MARK in file.attrs

@@ -168,7 +168,7 @@ def has_events(source: str) -> bool:
     try:
         with Path(source).with_name(EVENTS).open(errors="replace") as lines:
             return lines.readline().startswith(",".join(EVENT_COLUMNS))
-    except (OSError, ValueError):  # a dataset's name, which is no file
+    except (OSError, ValueError):  # a dataset's name, which is not a file
         return False
 
 
@@ -210,7 +210,7 @@ def extraction(dataset: str, data: Path, name: str, features: str) -> str:
 
 
 def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
-    """RequestError for the first name that is no feature, after loading them all."""
+    """RequestError for the first name that is not a feature, after loading them all."""
     known = importlib.import_module("featurestack.pipeline.features")
     known.refuse_unknown(features, stored)
 

@@ -65,7 +65,7 @@ class ExportedModel(FoldModels):
         except Exception as error:  # onnxruntime's errors have no common class
             reason = str(error).splitlines()[0]
             raise RequestError(
-                f"{file} is no ONNX file of this project's runs ({reason})"
+                f"{file} is not an ONNX file of this project's runs ({reason})"
             ) from None
         config = read_config(content, BundleConfig, str(file), AGAIN)
         super().__init__(config, json.loads(metadata["folds"]))

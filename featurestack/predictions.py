@@ -7,7 +7,7 @@ A table has a row for each tested clip:
     fold, group  the fold that tested the clip, and its source recording, if known
     then         a column of probabilities for each class, or one of predicted classes
 
-What would flatter: a clip that is counted twice, a column that is no class, numbers
+What would flatter: a clip that is counted twice, a column that is not a class, numbers
 that are no probabilities. Such tables are refused.
 """
 
@@ -213,9 +213,9 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
     if not sound.all():
         row, column = np.argwhere(~sound)[0]
         cell = repr(shortened(str(frame[classes].iat[row, column])))
-        hint = "" if sound[:, column].any() else "; remove it if it is no class"
+        hint = "" if sound[:, column].any() else "; remove it if it is not a class"
         raise RequestError(
-            f"{frame.index[row]}, column {classes[column]}: {cell} is no probability"
+            f"{frame.index[row]}, column {classes[column]}: {cell} is not a probability"
             f" from 0 to 1{hint}"
         )
     unlabelled = [name for name in classes if name not in labels]

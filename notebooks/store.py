@@ -96,7 +96,7 @@ def answers(notebook: NotebookNode) -> dict[str, str]:
             sources[cell.id] = f"prediction = {PREDICTIONS[subject]!r}"
         if kind == "check":
             call = re.match(r'check\("([^"]+)", (\w+)', cell.source)
-            assert call, f"{cell.id} is no call of check"
+            assert call, f"{cell.id} is not a call of check"
             name, variable = call.groups()
             right = f"{variable} = ANSWERS[{name!r}]"
             sources[f"question-{subject}"] = f"from answers import ANSWERS\n{right}"

@@ -429,7 +429,7 @@ def checked_rate(sample_rate: Any) -> int:
 
 def checked_samples(given: ArrayLike, channel: int = 0, several: str = "") -> Samples:
     """Samples as mono float32 (n,) of full scale 1: a channel, counted from 1 in the
-    shorter axis, or their mean (0); RequestError for what is no audio.
+    shorter axis, or their mean (0); RequestError for what is not audio.
 
     several  what the message on other shapes says of several clips
     """

@@ -356,7 +356,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         (lambda cache, run: cache["rmss"], "mean 'rms'. The cache has rms, zcr$"),
         (
             lambda *_: external.write_feature("nope", "a", [1.0], ["x"]),
-            "nope is no cache: external.create_cache makes one",
+            "nope is not a cache: external.create_cache makes one",
         ),
         (lambda *_: fs.model("imag")(refused), "'image'. Known: image, vector, wave;"),
         (lambda *_: fs.model("linear")(refused), "the function's name is the model's$"),

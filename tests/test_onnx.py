@@ -166,14 +166,14 @@ def test_an_onnx_file_needs_no_code_of_its_model_and_a_bundle_names_its_file(
 def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):
     exported = tmp_path / "model.onnx"
     exported.write_bytes(b"no network")
-    with refused("model.onnx is no ONNX file of this project's runs"):
+    with refused("model.onnx is not an ONNX file of this project's runs"):
         fs.Model(exported)
     exported.unlink()
     onnx_export.export_run(ExportOptions(run=str(sounding.path), out=exported))
     proto = onnx.load(str(exported))
     del proto.metadata_props[:]
     onnx.save(proto, str(exported))
-    with refused("model.onnx is no ONNX file of this project's runs .*config"):
+    with refused("model.onnx is not an ONNX file of this project's runs .*config"):
         fs.Model(exported)
 
 

@@ -147,13 +147,13 @@ def with_column(name, *values):
         (GOOD.replace("c,dog,1", "a,dog,1"), "line 4: clip a has two rows"),
         (
             GOOD.replace("0.2", "-3.1"),
-            "column cat: '-3.1' is no probability from 0 to 1$",
+            "column cat: '-3.1' is not a probability from 0 to 1$",
         ),
         (GOOD.replace("0.2", "0,2"), "line 3: the row has 6 cells, the header 5"),
         (GOOD.replace("b,dog", "b,cow"), "the class 'cow' has no column"),
         (with_column("entropy", 0.9, 0.2, 0.3), "no clip has the class 'entropy'"),
         (with_column("correct", 1, 1, 1), "no clip has the class 'correct'"),
-        (with_column("duration", 5, 5, 5), "'5' is no probability .*; remove it if"),
+        (with_column("duration", 5, 5, 5), "'5' is not a probability .*; remove it if"),
         (with_column("none", 0, 0, 0), "no clip has the class 'none'"),
     ],
 )
@@ -394,7 +394,7 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
     for given in (run, by_path, rows[run.classes], run.scored()[run.classes]):
         found = fs.compare({"m": given}, labels, groups=groups)
         assert found.headline == by_place.headline
-    with refused("group has the shape ()"):  # a name is no run there
+    with refused("group has the shape ()"):  # a name is not a run there
         fs.compare({"m": values}, labels.tolist(), groups="speaker")
     with refused("my run has other rows than labels: 200 and 50, of which 50"):
         fs.compare({"my run": run}, labels[:50])

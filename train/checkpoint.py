@@ -78,7 +78,7 @@ def load(file: Path) -> Checkpoint:
     try:
         state = read_safely(file)
         if not isinstance(state, dict) or not state.keys() >= KEYS:
-            raise ValueError("it is no checkpoint of a fold")
+            raise ValueError("it is not a checkpoint of a fold")
         if broken := not_finite(state["network"]):
             raise ValueError(f"'{broken}' holds numbers that are not finite")
     except (ValueError, AttributeError, TypeError) as reason:

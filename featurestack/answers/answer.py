@@ -147,7 +147,7 @@ def without_samples(
     if features and not ranked:
         words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
         raise RequestError(
-            "FEATURES=waveform is no feature to rank, its samples mean nothing by"
+            "FEATURES=waveform is not a feature to rank, its samples mean nothing by"
             f" themselves: {make_command('train', *words)} trains on them"
         )
     return ranked

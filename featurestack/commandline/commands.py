@@ -138,7 +138,8 @@ def run(
     for name in values:
         if name not in known and (users := commands_taking(name)):
             raise RequestError(
-                f"{name.upper()} is no variable here; it is one of {', '.join(users)}"
+                f"{name.upper()} is not a variable of this command, but of"
+                f" {', '.join(users)}"
             )
     unset = known.keys() - values.keys()
     exported = os.environ.keys() & {name.upper() for name in unset - SHELL}

@@ -45,7 +45,7 @@ def whole_number(text: str) -> int:
 def number_of(text: str, kind: type[Number]) -> Number:
     """The number that decimal digits state; ValueError for others, such as `1_0`."""
     if not DECIMAL.fullmatch(text.strip()):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a number")
     return kind(text)
 
 

@@ -115,8 +115,8 @@ def progress(
     label: str,
     unit: str,
 ) -> "tqdm[Any]":
-    """A tqdm bar after two seconds; one line per minute if stderr is no terminal. Speed
-    counts from the end of the first step, which also loads and compiles.
+    """A tqdm bar after two seconds; one line per minute if stderr is not a terminal.
+    Speed counts from the end of the first step, which also loads and compiles.
     """
     from tqdm import tqdm
 

@@ -81,7 +81,7 @@ class NetworkFile:
             self.answer, self.axes = opener(path, outputs, start)
         except Exception as error:  # the libraries' errors have no common base class
             raise RequestError(
-                f"{path} is no network that {LIBRARIES[path.suffix]} opens:"
+                f"{path} is not a network that {LIBRARIES[path.suffix]} opens:"
                 f" {one_line(error)}"
             ) from error
 

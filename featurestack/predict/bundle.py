@@ -131,7 +131,7 @@ def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
         version = content["format"]
     except (ValueError, LookupError, TypeError) as reason:
         raise RequestError(
-            f"{file} is no bundle that can be read safely ({reason}): {made}"
+            f"{file} is not a bundle that can be read safely ({reason}): {made}"
         ) from None
     again = "make it again from its run"
     if type(version) is not int or version != BUNDLE_FORMAT:

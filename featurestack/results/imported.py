@@ -34,7 +34,7 @@ class Predictions:
 
     # clip_id, target, group, fold (text), and WINDOW_COLUMNS if clips are windows
     clips: pd.DataFrame
-    scores: pd.DataFrame  # a column for each class; a row of zeros is no prediction
+    scores: pd.DataFrame  # a column for each class; a row of zeros is not a prediction
     task: str  # classes, categories or tags
     remarks: tuple[str, ...] = ()
     table: str = ""  # digest of the dataset's table, if it has the labels

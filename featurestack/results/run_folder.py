@@ -102,7 +102,7 @@ class RunFolder:
         file = self.path / "run.json"
         require_readable(self.path)
         if not file.is_file():  # a named pipe is never read to its end
-            raise RequestError(f"{self.path} is no run folder: it has no run.json")
+            raise RequestError(f"{self.path} is not a run folder: it has no run.json")
         with damage_named(file, TRAIN_AGAIN):
             content = json.loads(file.read_text(encoding="utf-8"))
         return read_config(content, RunConfig, str(file))

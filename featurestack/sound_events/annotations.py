@@ -417,7 +417,7 @@ def read_rows(path: Path, options: LabelOptions, usual: str) -> Rows:
 
 
 def seconds_of(text: str) -> float:
-    """The seconds in a cell, NaN of a blank one, inf if it is no number."""
+    """The seconds in a cell, NaN of a blank one, inf if it is not a number."""
     number = cell_number(text) if text else math.nan
     return math.inf if number is None else number
 
@@ -533,7 +533,7 @@ def find_columns(
     }
     if not (of["start"] and of["end"]):
         raise UnknownTable(
-            f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known"
+            f"{path}, line 1: {', '.join(header)[:200]!r} is not a header of a known"
             " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
             " start,end,label in s or ms, or an Audacity label track, which has none:"
             " rename its columns to file,start,end,label (COLUMN= names only labels)"

@@ -73,7 +73,7 @@ def read_text(path: Path) -> str:
     if path.suffix.lower() in SPREADSHEETS:
         raise RequestError(f"{path} is a spreadsheet: save it as CSV, and name that")
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
-        raise RequestError(f"{path} cannot be read as a table: it is no regular file")
+        raise RequestError(f"{path} cannot be read as a table: not a regular file")
     try:
         content = path.read_bytes()
     except PermissionError:
@@ -98,7 +98,7 @@ def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.Dat
     refused.
     """
     first, _, rest = text.partition("\n")
-    if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is no header
+    if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is not a header
         text = "\n" + rest
     header = text.lstrip("\n").partition("\n")[0]
     separator = max(",;\t", key=header.count)
@@ -137,7 +137,7 @@ def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.Dat
 
 
 def cell_number(text: str) -> float | None:
-    """The number in `1.5` or `1,5`; None if the text is no finite number."""
+    """The number in `1.5` or `1,5`; None if the text is not a finite number."""
     try:
         number = float(text.replace(",", ".").replace("_", "?"))
     except ValueError:

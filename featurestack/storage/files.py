@@ -107,7 +107,7 @@ def replace_file(
 
 
 def refuse_special(path: Path) -> None:
-    """RequestError if `path` is no regular file, or its folder is missing."""
+    """RequestError if `path` is not a regular file, or its folder is missing."""
     if not path.parent.is_dir():
         raise RequestError(
             f"{path}: there is no folder {path.parent}, make it or give another"
@@ -118,7 +118,7 @@ def refuse_special(path: Path) -> None:
     of_system = any(name.startswith(("/proc/", "/sys/")) for name in names)
     if of_system or (path.exists() and not path.is_file()):
         raise RequestError(
-            f"{path} is no ordinary file and is not replaced by one: give another name"
+            f"{path} is not a regular file and is not replaced: give another name"
         )
 
 

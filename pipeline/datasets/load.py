@@ -188,7 +188,7 @@ def with_known(options: SourceOptions, known: Mapping[str, str]) -> SourceOption
     word, folder = options.dataset, options.audio_dir
     if folder and (word in NAMED or Path(word).is_dir()):
         raise RequestError(
-            f"AUDIO_DIR={folder} needs a CSV as dataset; DATASET={word} is no CSV"
+            f"AUDIO_DIR={folder} needs a CSV as dataset; DATASET={word} is not a CSV"
         )
     folder = str(without_dots(Path(folder))) if folder else known["audio_dir"]
     return replace(options, audio_dir=folder, label=options.label or known["label"])

@@ -58,7 +58,7 @@ def unpack(archive: Path, into: Path) -> None:
             for entry in progress(zipped.infolist(), label="unpack", unit="files"):
                 zipped.extract(entry, into)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise _Refused(f"{archive} is no whole zip archive: {error}") from None
+        raise _Refused(f"{archive} is not a whole zip archive: {error}") from None
 
 
 def obtain(options: SourceOptions) -> Path:

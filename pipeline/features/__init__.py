@@ -305,7 +305,7 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
-    """RequestError for the first name of a list that is no feature or variant."""
+    """RequestError for the first name of a list that is not a feature or variant."""
     for word in features.split():
         channels = () if word in ("all", "small") else parse_set(word)
         for channel in channels:

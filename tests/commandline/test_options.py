@@ -150,7 +150,7 @@ def fails(options: Some):
         (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
         (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: FEAT"),
-        (fine, "PART=x", 2, "it is one of features"),
+        (fine, "PART=x", 2, "PART is not a variable of this command, but of features"),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
     ],
 )

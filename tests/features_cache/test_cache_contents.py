@@ -84,7 +84,7 @@ def of_another_format(cache):
 
 DAMAGES = {
     "holds no clip of this cache": of_other_clips,
-    "it is no regular file": linked,
+    "not a regular file": linked,
     "has format 99, expected 1": of_another_format,
 }
 
@@ -101,7 +101,7 @@ def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatc
     # stands for another user: root may read all files
     with monkeypatch.context() as other:
         other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
-        assert "its permissions forbid it" in verdict(cache)[0]
+        assert "no permission to read it" in verdict(cache)[0]
     path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
     said = f"{path.name} holds mine, expected mine@n_mels=64"
     assert said in verdict(cache, path.stem)[0]

@@ -57,8 +57,11 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
     ("change", "message"),
     [
         (lambda made: made | {"format": 2}, "another bundle format than 1: make it"),
-        (lambda made: made | {"folds": Harmful()}, "no bundle that can be read safely"),
-        (lambda made: made["config"], "is no bundle .* bundle RUN=NAME makes one"),
+        (
+            lambda made: made | {"folds": Harmful()},
+            "not a bundle that can be read safely",
+        ),
+        (lambda made: made["config"], "is not a bundle .* bundle RUN=NAME makes one"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused(

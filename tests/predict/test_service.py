@@ -1,4 +1,4 @@
-"""A model in a service: input that is no audio gets a sentence, every form of the same
+"""A model in a service: input that is not audio gets a sentence, every form of the same
 audio the same answer, threads the answers of one.
 """
 

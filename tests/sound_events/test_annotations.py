@@ -200,13 +200,13 @@ def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
         ),
         (
             "Start (frames),End (frames),label\n1,2,dog\n",
-            r"line 1: 'Start \(frames\), End \(frames\), label' is no header of a",
+            r"line 1: 'Start \(frames\), End \(frames\), label' is not a header of a",
         ),
         *(
-            (f"{start},end,label\n1,2,dog\n", "line 1: .* is no header of a known")
+            (f"{start},end,label\n1,2,dog\n", "line 1: .* is not a header of a known")
             for start in ("Start (µs)", "start_us", "Start (m:s)")
         ),
-        ("Hello\n", r"line 1: 'Hello' is no header of a known table"),
+        ("Hello\n", r"line 1: 'Hello' is not a header of a known table"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, text, words):

@@ -59,7 +59,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("fifo")
     before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
-    with refused("no ordinary file"), replaced(tmp_path / name):
+    with refused("not a regular file"), replaced(tmp_path / name):
         pytest.fail("a draft was handed out")
     assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
     with pytest.raises(OSError, match="no regular file"):  # and not waited for

@@ -1,5 +1,5 @@
 """CSV files, ESC-50's layout, folders of classes, splits, published datasets: the ids
-of clips, the forms that are read; what is no dataset is refused.
+of clips, the forms that are read; what is not a dataset is refused.
 """
 
 from pathlib import Path
