@@ -38,7 +38,8 @@ from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.training_options import STRENGTH
 from featurestack.scores.metrics import Floats, Ints
-from featurestack.sound_events.check import draw, precision, precision_above
+from featurestack.sound_events.check import draw
+from featurestack.sound_events.checked import precision, precision_above
 from tests.analysis.simulated import (
     claims,
     interval_holds,

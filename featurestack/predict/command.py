@@ -67,7 +67,7 @@ def predict_audio(options: PredictOptions) -> int:
     dataset; 1 if a file could not be read.
     """
     if options.checked and not options.check:
-        from featurestack.sound_events.check import tell_checked
+        from featurestack.sound_events.checked import tell_checked
 
         return tell_checked(options.checked, options.promise)
     elsewhere = options.audio is None  # DATASET is another dataset

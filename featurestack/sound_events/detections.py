@@ -53,11 +53,10 @@ from featurestack.sound_events.annotations import (
 )
 from featurestack.sound_events.check import (
     checks_in,
-    precision_above,
     read_checked,
-    tell_checked,
     write_check,
 )
+from featurestack.sound_events.checked import precision_above, tell_checked
 from featurestack.sound_events.dataset import (
     cut_blocks,
     cut_pieces,

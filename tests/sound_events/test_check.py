@@ -19,12 +19,14 @@ from featurestack.results.run_folder import write_config
 from featurestack.sound_events.check import (
     TABLE,
     draw,
+    read_checked,
+    write_check,
+)
+from featurestack.sound_events.checked import (
     precision,
     precision_above,
-    read_checked,
     tell_checked,
     training_command,
-    write_check,
 )
 from featurestack.sound_events.frames import Rule, candidates
 from featurestack.sound_events.options import DetectionOptions
