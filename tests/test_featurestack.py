@@ -124,6 +124,8 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
         fs.fit(dataset="synth", epoch=3)
     with refused("unknown keyword 'learning_rate'; did you mean 'lr'"):
         fs.fit(dataset="synth", learning_rate=0.01)
+    with refused("'cv': the dataset's folds are used, and folds= selects some of them"):
+        fs.fit(dataset="synth", cv=5)
 
 
 def test_messages_of_functions_have_keywords_and_commands_have_variables(monkeypatch):

@@ -170,6 +170,8 @@ def nearest(
     close = closest(word, usual) or closest(word, special, ALIKE)
     names = sorted({*usual, *special})
     hint = f"; did you mean {close!r}?" if close else "."
+    if close and [word.lower(), close.lower()] == ["cv", "folds"]:
+        hint = ": the dataset's folds are used, and FOLDS= selects some of them."
     if kind == "feature" and Path(word).exists():
         hint = f"; a dataset is given as {quoted(f'DATASET={word}')}."
     every = ""
