@@ -32,6 +32,7 @@ from featurestack.commandline.errors import (
     make_command,
     most_alike,
 )
+from featurestack.commandline.terminal import warn
 from featurestack.features_cache import index
 from featurestack.features_cache.hdf5 import (
     Attributes,
@@ -111,6 +112,11 @@ class StoredFeature(FeatureFile):
         """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
         rows of the feature. UnreadableClips if clips are missing, outdated or damaged.
         """
+        if self.has_other_code:
+            warn(
+                f"{self.path} holds values of other code than {self.feature} has now:"
+                " extract it again"
+            )
         places = self.row_of[positions]
         while True:
             checked = self.checked[positions]
@@ -135,6 +141,11 @@ class StoredFeature(FeatureFile):
 
     def map(self, *, state: bool = False) -> NDArray:
         return self.states if state else self.values
+
+    @property
+    def has_other_code(self) -> bool:
+        """Whether the user has defined the feature anew since its extraction."""
+        return own_code(self.feature) not in ("", str(self.code_version))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -368,11 +379,6 @@ class Cache(IndexSettings):
     def folds_csv(self) -> Path:
         """The dataset's folds.csv; folds that the dataset itself has are not in it."""
         return self.folder.parent / "folds.csv"
-
-    def has_other_code(self, channel: Channel | str) -> bool:
-        """Whether the user has defined the feature anew since its extraction."""
-        stored = self[channel]
-        return own_code(stored.feature) not in ("", str(stored.code_version))
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and if known seconds, of these features for all clips."""

@@ -287,6 +287,7 @@ def dataset_of(clips: pd.DataFrame, data: Path) -> str:
     return " ".join(quoted(f"{word}={text}") for word, text in words.items() if text)
 
 
+PANDAS = pd.Series | pd.DataFrame
 AS_ARRAY = "or these rows in the order of labels as an array, by .to_numpy()"
 
 
@@ -445,12 +446,17 @@ def in_order(name: str, given: Any, labels: Any, remedy: str = AS_ARRAY) -> Any:
     this order.
     """
     own, wanted = index_of(given), index_of(labels)
-    if own is None or (wanted is not None and own.equals(wanted)):
+    if (own is None and wanted is None) or not isinstance(given, PANDAS):
         return given
     if wanted is None:
         raise RequestError(
             f"{name} has an index, as {own[0]}, and labels have none: give labels with"
             f" the same, as clips.set_index('clip_id').label, {remedy}"
+        )
+    if own is None:
+        raise RequestError(
+            f"labels have an index, as {wanted[0]}, and {name} only counts its rows:"
+            f" give {name} with the same index, {remedy}"
         )
     shared = len(own.intersection(wanted))
     if not len(own) == len(wanted) == shared:
@@ -463,10 +469,9 @@ def in_order(name: str, given: Any, labels: Any, remedy: str = AS_ARRAY) -> Any:
 
 def index_of(given: Any) -> "pd.Index[Any] | None":
     """The index of a pandas object, None for rows that are only counted, 0 to N - 1."""
-    index = getattr(given, "index", None)
-    if not isinstance(index, pd.Index) or index.equals(pd.RangeIndex(len(index))):
-        return None
-    return index
+    if isinstance(given, PANDAS) and not given.index.equals(pd.RangeIndex(len(given))):
+        return given.index
+    return None
 
 
 def clips_of_arrays(

@@ -189,7 +189,7 @@ class Features(TransformerMixin, BaseEstimator):
 def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
     """The features that the cache has, but those of other code."""
     found = {channel for channel in channels if channel in cache}
-    other = {channel for channel in found if cache.has_other_code(channel)}
+    other = {channel for channel in found if cache[channel].has_other_code}
     for channel in sorted(map(str, other)):
         tell_once(
             f"the cache {cache.folder} holds {channel} of other code: it is computed"

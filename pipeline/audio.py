@@ -472,7 +472,7 @@ def _scaled(y: NDArray[Any]) -> Samples:
     # integers that were only cast to floats are whole, however quiet they are
     if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
         raise RequestError(
-            f"samples reach {peak:,.0f}, and full scale is 1: divide 16-bit samples"
-            " by 32768, or give them as int16"
+            f"samples reach {peak:,.6g}; at most {LOUDEST:g} is accepted, and full"
+            " scale is 1: divide 16-bit samples by 32768, or give them as int16"
         )
     return y.astype(np.float32, copy=False)

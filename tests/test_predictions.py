@@ -394,6 +394,10 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
     for given in (run, by_path, rows[run.classes], run.scored()[run.classes]):
         found = fs.compare({"m": given}, labels, groups=groups)
         assert found.headline == by_place.headline
+    for name in ("groups", "folds"):  # would be taken by place
+        other = {name: groups.reset_index(drop=True)}
+        with refused(f"labels have an index, as .*, and {name} only counts its rows"):
+            fs.compare({"m": rows[run.classes]}, labels, **other)
     with refused("group has the shape ()"):  # a name is not a run there
         fs.compare({"m": values}, labels.tolist(), groups="speaker")
     with refused("my run has other rows than labels: 200 and 50, of which 50"):

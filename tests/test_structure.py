@@ -140,7 +140,7 @@ FORBIDDEN = {
 # What the cache and storage take of the command line: errors, progress, names.
 OF_THE_ROOF = (
     r"commandline\.(DATA|NAMED|SYNTHETIC|errors\.\w+|quantities\.\w+"
-    r"|terminal\.(tell|tell_once|progress))"
+    r"|terminal\.(tell|tell_once|warn|progress))"
 )
 # Modules that import by a computed name: commands, sections, a folder's own modules.
 BY_NAME = {

@@ -193,7 +193,7 @@ def warn(text: str) -> None:
     silence, at the line of the user's code that called this project.
     """
     if not Caller.in_python:
-        tell(text)
+        tell_once(text)
         return
     level = 2  # of the line that calls this function
     for frame, _ in traceback.walk_stack(sys._getframe(1)):

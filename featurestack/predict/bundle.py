@@ -26,7 +26,7 @@ from featurestack.commandline.errors import Caller, RequestError, make_command
 from featurestack.commandline.next_step import explained
 from featurestack.commandline.options import texts
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import progress, tell_once
+from featurestack.commandline.terminal import progress, warn
 from featurestack.features_cache.table import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -177,7 +177,8 @@ class RunModel(FoldModels):
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
         if config.code and self.architecture.code != config.code:
-            tell_other_code(f"the model {config.model}")
+            verify = f"{make_command('verify', 'RUN=NAME')} says whether it matters"
+            warn_of_other_code(f"the model {config.model}", f"train again; {verify}")
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)
         # channels last is a sixth faster for images on a CPU; vectors have no such
@@ -211,11 +212,12 @@ class RunModel(FoldModels):
         return answers_of(self.networks[fold], batches, self.compute, self.task)
 
 
-def tell_other_code(defined: str, again: str = "train again") -> None:
+def warn_of_other_code(defined: str, remedy: str) -> None:
     """Say that what a user defined has changed since training, and what to do."""
-    text = f"{defined} has other code than this run was trained with"
-    verify = f"{make_command('verify', 'RUN=NAME')} says whether it matters"
-    tell_once(f"{text}: bring back the code, or {again}; {verify}")
+    warn(
+        f"{defined} has other code than this run was trained with: bring back the code,"
+        f" or {remedy}"
+    )
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes

@@ -37,7 +37,7 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
     read_bundle,
-    tell_other_code,
+    warn_of_other_code,
 )
 from featurestack.predict.options import (
     PredictOptions,
@@ -201,7 +201,7 @@ class Model:
 
         A shorter clip than `seconds` is padded with zeros like a short training clip.
         RequestError for a longer one, an empty one, another type, NaN, and samples
-        beyond full scale.
+        beyond ±4.
         """
         (answer,) = self.predict_many([y], sample_rate)
         return answer
@@ -347,7 +347,7 @@ def refuse_other_values(
     """
     own = variant.feature
     if own.code and trained.code_version not in ("", str(own.code_version)):
-        tell_other_code(f"the feature {own.name}", "extract and train again")
+        warn_of_other_code(f"the feature {own.name}", "extract and train again")
     frames = variant.shape(sample_rate, samples)[1]
     now = {**variant.recorded, "frames": frames}
     now["frame_unit"] = variant.feature.frame_unit
