@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestack.commandline import DATA
 from featurestack.commandline.commands import command, options_from
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import Failed, RequestError, reason_of
 from featurestack.commandline.help import documented
 from featurestack.commandline.options import DatasetOptions
 from featurestack.commandline.terminal import tell_once
@@ -271,7 +271,11 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
         )
     channel = parse_channel(name)
     variant = resolve_feature(channel, clip.sample_rate)
-    values = variant.stored_values(clip, "float32")
+    try:
+        values = variant.stored_values(clip, "float32")
+    except ValueError as error:
+        reason = reason_of(error).removeprefix(f"{channel.name} ")
+        raise Failed(f"{channel.name}: {reason}") from error
     kept = channel.kept_rows(len(values))
     described = variant.feature
     return FeatureMap(

@@ -53,7 +53,7 @@ class Feature:
     name: str
     function: Function
     units: str
-    rows: int | np.ndarray | Function = 1
+    rows: int | np.ndarray | Callable[..., int | np.ndarray] = 1
     row_unit: str = "index"
     frames: Function | None = parameters.centred_frames  # None: one column, a vector
     frame_unit: str = "s"
@@ -118,7 +118,7 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         ("Hz", "dB/frame", ...) stay.
     rows : int, array or function
         Number of rows (1 by default), or the row axis (rows,), or a function
-        (sample_rate, **parameters) of it.
+        (sample_rate, **parameters) of either.
     row_unit : str
         Unit of the row axis.
     frames : function, optional
@@ -207,8 +207,14 @@ class Variant:
             raise ValueError(f"{name} returned {given}, expected the shape {expected}")
         if shape != expected:
             remedy = ""
-            if len(shape) == 2 and shape[0] != expected[0]:
+            if shape[::-1] == expected:
+                remedy = ": return the transpose"
+            elif len(shape) == 2 and shape[0] != expected[0]:
                 remedy = f": for {shape[0]} rows write @fs.feature(…, rows={shape[0]})"
+                if self.parameters.keys() - FRAMING:
+                    remedy += (
+                        ", or a function, rows=lambda sample_rate, **parameters: …"
+                    )
             elif self.feature.frames is parameters.centred_frames and len(shape) == 2:
                 hop = hop_of(shape[1], len(clip.y))
                 if "hop_length" not in self.parameters:
@@ -250,7 +256,7 @@ class Variant:
         """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
         rows = self.feature.rows
         if callable(rows):
-            return rows(sample_rate, **self.parameters)
+            rows = rows(sample_rate, **self.parameters)
         return np.arange(float(rows)) if isinstance(rows, int) else rows
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:

@@ -323,14 +323,38 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
     [
         (
             np.full((1, 87), 1j),
-            "returned complex128, expected real numbers: take",
+            "^rms: returned complex128, expected real numbers: take",
         ),
         (None, r"returned None, expected the shape \(1, 87\)"),
         ("dB", r"returned 'dB', expected the shape \(1, 87\)"),
-        (np.full((1, 87), np.nan), "87 values NaN"),
+        (np.full((1, 87), np.nan), "^rms: 87 values NaN"),
     ],
 )
 def test_what_is_no_array_of_real_numbers_is_refused(monkeypatch, returned, said):
     monkeypatch.setitem(vars(FEATURES["rms"]), "function", lambda *_, **__: returned)
     with pytest.raises(Failed, match=said):
         fs.compute(fs.tone(440), "rms")
+
+
+def test_the_rows_of_a_users_own_feature_follow_its_parameters(monkeypatch):
+    for name in ("bands", "turned"):
+        monkeypatch.setitem(FEATURES, name, FEATURES["mel"])  # gone after the test
+        del FEATURES[name]
+
+    @feature(units="", rows=lambda sample_rate, *, n_bands, **_: n_bands + 1)
+    def bands(clip, *, n_bands=4, extra=1, hop_length=400):
+        return np.zeros((n_bands + extra, 3))
+
+    @feature(units="", rows=2)
+    def turned(clip, *, hop_length=400):
+        return np.zeros((3, 2))
+
+    clip = Clip(np.zeros(800, np.float32), 8000)
+    assert variant("bands").compute(clip).shape == (5, 3)
+    assert variant("bands@n_bands=7").row_axis(8000).tolist() == [*range(8)]
+    with pytest.raises(ValueError, match=r"for 7 rows write .*rows=lambda sample_rate"):
+        variant("bands@extra=3").compute(clip)
+    with pytest.raises(
+        ValueError, match=r"\(3, 2\), expected \(2, 3\) .*the transpose$"
+    ):
+        variant("turned").compute(clip)
