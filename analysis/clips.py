@@ -77,7 +77,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
     if outdated:
         names = ", ".join(outdated)
         problems.append(
-            f"{names}: another rate, duration or channel than the clips have:"
+            f"{names}: the rate, duration or channel is not that of the clips:"
             f" {cache.remedy(' '.join(outdated))}"
         )
     return cache, usable, problems
@@ -104,7 +104,7 @@ def read_batches(
 THUMBNAIL = 56, 144
 WEBP_QUALITY = 42  # blocks begin to show below 30
 FEATURES_SHOWN = 3
-# about 1.2 kB each: a page of thirty runs, fifty classes and thirty features has 6 MB
+# about 1.2 kB each: a page of thirty runs, fifty classes and thirty features takes 6 MB
 IMAGES = 500
 
 
@@ -112,7 +112,7 @@ def features_to_show(
     cache: Cache, usable: Sequence[str], sets: Sequence[str]
 ) -> list[str]:
     """Up to FEATURES_SHOWN features with several rows and frames from the runs' `sets`,
-    the first set's first.
+    beginning with the first set.
 
     If there are none, mel or another usable map is shown.
     """
@@ -140,7 +140,7 @@ def thumbnails(
 
 
 def as_image(values: NDArray[np.floating], most: tuple[int, int]) -> str:
-    """WebP as base64 of up to `most` pixels, in a colour scale of its own."""
+    """A base64 WebP image of up to `most` pixels, in a colour scale of its own."""
     small = shrink(values, most)
     low, high = np.percentile(small, VISIBLE)
     content = BytesIO()
@@ -182,7 +182,7 @@ EMBEDDED = "data:audio/mpeg;base64,"  # begins the address of embedded audio
 
 
 def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
-    """A part of an audio file as mono MP3: of a channel, or of their mean (0)."""
+    """A part of an audio file as mono MP3: one channel, or the mean of all (0)."""
     from featurestack.storage.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:
@@ -307,7 +307,7 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"
         + (f", channel {cache.audio_channel}" if cache.audio_channel else ""),
         "Features cached": f"{len(cache.features)}, {size(stored)}",
-        # the name alone: the page is passed on, its machine's folders are not
+        # only the name: the page may be passed on, but not this machine's folders
         "Source": Path(str(cache.settings.get("source", ""))).name,
     }
 
@@ -339,14 +339,14 @@ def clips_by_fold(cache: Cache) -> pd.DataFrame:
 #            mean probabilities
 
 TOP = 3
-# in the confusion matrix; if there are more, those with the most frequent errors: the
-# cells of 2,000 classes would be 140 MB
+# most classes in the confusion matrix, chosen by the most frequent errors: the cells of
+# 2,000 classes would take 140 MB
 MATRIX_CLASSES = 100
 
 
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
-    """The tested clips by id, hardest first: group; wrong, the share of seeds that are;
-    doubt, 1 minus the probability of the true class; means over the runs.
+    """The tested clips by id, hardest first, with means over the runs: group; wrong,
+    the share of wrong seeds; doubt, 1 minus the probability of the true class.
     """
     parts = []
     for run in runs:
@@ -370,7 +370,7 @@ def browser_data(
     features: Sequence[str],
     players: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The object above without `group`; `players` as `clip_audio` makes them."""
+    """The object above without `group`; `clip_audio` makes the `players`."""
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []

@@ -41,9 +41,9 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     """A job for the dataset in DATASET, else for each dataset of the runs in RUN, else
     for all that have runs or a cache.
 
-    A run is written of each table in PREDICTIONS first. A report on chosen runs (RUN=)
+    First, each table in PREDICTIONS is written as a run. A report on chosen runs (RUN=)
     has a folder of its own, so that the full report stays. RequestError if there is
-    nothing to report on, or if two runs of RUN have one name.
+    nothing to report on, or if two runs of RUN have the same name.
     """
     from featurestack.results.run_folder import find
 
@@ -79,7 +79,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 
 def all_caches(data: Path) -> dict[str, Path]:
-    """Dataset -> its cache, for each below `data`."""
+    """The cache of each dataset below `data`, by the dataset's name."""
     require_readable(data)
     caches = [dataset / "features" for dataset in data.glob("*")]
     return {cache.parent.name: cache for cache in caches if is_cache(cache)}
@@ -112,9 +112,9 @@ def job_of(
     folders: "Iterable[RunFolder]",
     cache: Path | None,
 ) -> ReportJob:
-    """The report on one dataset; RequestError if two runs have one name.
+    """The report on one dataset; RequestError if two runs have the same name.
 
-    Its words name the source of a cache: a folder of its name may have other sounds.
+    Its words name the cache's source, since a folder of its name may hold other sounds.
     """
     from featurestack.features_cache.cache import Cache
     from featurestack.results.config import digest, label
@@ -146,7 +146,7 @@ def job_of(
 
 
 def analysis(options: AnalysisOptions) -> int:
-    """Write a report for each dataset; 1 if one leaves out something damaged."""
+    """Write a report for each dataset; return 1 if one leaves out something damaged."""
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas and matplotlib.

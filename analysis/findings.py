@@ -5,7 +5,7 @@ that a report states.
 `Findings`; sentences and templates say its results.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
-difference to the best run is zero or below. A known interval excludes zero exactly if
+difference from the best run is zero or below. A known interval excludes zero exactly if
 the verdict is clear.
 """
 
@@ -44,12 +44,12 @@ class Ranked:
     """A configuration among the others."""
 
     run: Run
-    label: str  # which no other run of its ranking has
-    score: Estimate  # by which it is ranked
-    sd: float  # sample standard deviation of the folds' own scores, NaN of one fold
-    n: int  # folds
+    label: str  # unique in its ranking
+    score: Estimate  # the score that it is ranked by
+    sd: float  # sample standard deviation of the folds' own scores, NaN for one fold
+    n: int  # number of folds
     scores: Mapping[str, float]  # every other metric
-    difference: Difference  # to the best of the main ranking
+    difference: Difference  # from the best of the main ranking
     verdict: Verdict
     reason: str  # why it is not compared
     cost: Mapping[str, Any]  # `tables.cost_of`
@@ -90,16 +90,16 @@ class Ranked:
 class Findings:
     """The facts that a report states about runs."""
 
-    # those of reading first, then runs outside the main ranking
+    # problems met while reading, then runs outside the main ranking
     problems: Sequence[Problem]
     warnings: Mapping[str, str]  # code in WARNINGS -> sentence
-    # what `check` found that new speakers, sites or devices lose
+    # the loss on new speakers, sites or devices that `check` found
     new_values: Attributes | None
     main: Ranking | None
     ranked: Sequence[Ranked]  # the main ranking in its order
-    trained: Sequence[Run]  # its runs that were trained, and those of a choice in it
+    trained: Sequence[Run]  # its trained runs, and the runs behind a choice in it
     others: Sequence[Ranked]  # configurations outside the main ranking
-    tables: Mapping[str, pd.DataFrame]  # those of one run may be empty
+    tables: Mapping[str, pd.DataFrame]  # a single run's tables may be empty
     groups: str  # the dataset's word for a group, '' for a source recording
     gains: Sequence[Gain]
 
@@ -136,7 +136,7 @@ class Findings:
 
     @property
     def drawn(self) -> str:
-        """The metric's word for a group, or '' to use that of the dataset."""
+        """The metric's word for a group, or '' to use the dataset's."""
         main = self.main
         if main and self.groups in ("", "group"):
             return main.metric.drawn_unit(main.best)
@@ -224,15 +224,15 @@ def findings(
 
 
 def without_members(runs: Sequence[Run]) -> list[Run]:
-    """The runs but sets that were joined by their scores and trained by a choice of
-    features: the choice counts each on the folds that had no part in it.
+    """The runs without sets that a choice of features joined by their scores: the
+    choice counts each of them on the folds that had no part in it.
     """
     members = {name for run in runs if run.choice for name in run.choice.runs}
     return [run for run in runs if not (run.joined_from and run.name in members)]
 
 
 def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
-    """The trained runs of a ranking, and then those of the choices in it."""
+    """The trained runs of a ranking, and then the runs behind the choices in it."""
     chosen = {name for run in main.runs if run.choice for name in run.choice.runs}
     behind = [run for run in runs if run.name in chosen and run not in main.runs]
     return [run for run in (*main.runs, *behind) if run.trained]
@@ -275,7 +275,7 @@ def tables_of(
 
 
 def ranked_in(ranking: Ranking) -> list[Ranked]:
-    """The runs of a ranking in its order; outside the main one without differences."""
+    """The runs of a ranking in its order, with differences only in the main ranking."""
     none = Difference(*[np.nan] * 5)
     differences = [none] * len(ranking.runs)
     if not ranking.reason:

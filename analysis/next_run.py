@@ -1,5 +1,5 @@
-"""The command that a report proposes: what the data needs, then what the runs that it
-ranks leave to do.
+"""The command that a report proposes: first what the data needs, then what is left to
+do for the ranked runs.
 
 A proposal changes no number: a report corrects its verdicts for every run that was
 trained, so that following one does not flatter the result. A command keeps the words
@@ -84,7 +84,7 @@ def next_run(found: Findings, state: State, *, audio: bool = True) -> tuple[str,
             further = untried[:1] if state.of_clips else []
             sets = [name for one in further for name in (one, f"{sets[0]}+{one}")]
     apart = {own.run.features for own in found.others}
-    if sets and not apart & {*sets}:  # what is not compared shows nothing
+    if sets and not apart & {*sets}:  # a set that is not compared shows nothing
         words = f"FEATURES={' '.join(sets)}", *own_words(trained[0])
         return make_command("train", *state.given, *words), kind
     if any(run.missing_folds for run in trained[:2]):

@@ -58,15 +58,15 @@ class ReportJob:
 
 
 def refuse_users_folder(folder: Path) -> None:
-    """RequestError if a report's folder is there with other files, as sounds are."""
+    """RequestError if a report's folder holds other files, such as sounds."""
     if not folder.is_dir() or (folder / NO_DATA).is_file():
         return
-    # reports on chosen runs and detections are folders of their own in it
+    # reports on chosen runs and detections have folders of their own in it
     ours = {
         file.parent for name in (NO_DATA, DETECTED) for file in folder.glob(f"*/{name}")
     }
     if {*folder.iterdir()} - ours:
         raise RequestError(
-            f"{folder} holds files of yours, and a report is not written among them:"
+            f"{folder} holds files of yours, so no report is written there:"
             " give another REPORTS="
         )

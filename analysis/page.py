@@ -29,7 +29,7 @@ from featurestack.scores.metrics import Estimate
 from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 UNKNOWN = "–"
-# a sign that a line may end with: figures as 0.5 and 1-19 stay whole
+# signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
 # the sentences that templates place
 PLACED = (
@@ -57,7 +57,7 @@ def imprint() -> str:
 class Section:
     """A section of the page."""
 
-    # its name without .html, and the section's id; '' if nothing of it is on the page
+    # name without .html, also the section's id; '' if the section is not on the page
     template: str
     title: str  # in the page's navigation
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -68,14 +68,14 @@ class Section:
     leads: Mapping[str, str] = field(default_factory=dict)
     # the command to propose next, and its reason, in place of the report's own
     proposal: tuple[str, str] | None = None
-    # name, score, verdict (hollow if unclear) and run, '' for none, of a chart's rows
-    # in the place of the first screen's own
+    # rows of a chart that replaces the first screen's own: name, score, verdict (hollow
+    # if unclear) and run ('' for none)
     chart: Sequence[tuple[str, Estimate, str, str]] = ()
 
 
 @dataclass(eq=False)
 class Page:
-    """A report's page: what its sections are made from, and then the sections."""
+    """A report's page: what its sections are made from, and the sections."""
 
     job: ReportJob
     writer: FigureWriter
@@ -84,7 +84,7 @@ class Page:
     features: Sequence[str]  # cached and readable
     sections: list[Section] = field(default_factory=list)
     next_command: str = ""  # '' if nothing is left to do
-    reason: str = ""  # what it does
+    reason: str = ""  # what the command does
     methods: str = ""  # a paragraph for a paper, '' without one
 
     @property
@@ -116,7 +116,7 @@ class Page:
 
     @property
     def linked(self) -> set[str]:
-        """The runs that the page has a part of."""
+        """The runs that have a part of their own on the page."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
 
     def has(self, template: str) -> bool:
@@ -143,7 +143,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {
         **CELLS,
-        # The sort key of a number: '' if it is unknown, which stays last.
+        # The sort key of a number: '' if it is unknown, so that it stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": quantities.counted,
         "several": quantities.plural,
@@ -197,5 +197,5 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
 
 
 def slug(text: str) -> str:
-    """An element's id: characters but A-Z, a-z, 0-9, . and - by code point."""
+    """An element's id: all but A-Z, a-z, 0-9, . and - are replaced by code points."""
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)

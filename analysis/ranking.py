@@ -10,9 +10,9 @@ several finished the same folds, these are ranked. Accuracy (tags: mAP) is compu
 all folds together, with a bootstrap interval.
 
 The best run is the most accurate one, whatever its model. Features are compared within
-one model with one set of options: of those with several feature sets, the one whose
-best set is highest (`Findings.alike`). Sign flips compare the best run with each other
-run, and with chance (`scores.significance`).
+one setting, a model with its options: of the settings with several feature sets, the
+one whose best set is highest (`Findings.alike`). Sign flips compare the best run with
+each other run, and with chance (`scores.significance`).
 
 Conventions: R runs, the best first; N clips; F folds; G source recordings.
 """
@@ -70,7 +70,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 class AgainstChance:
     """The score of a run against a prediction that knows nothing."""
 
-    score: str  # its name
+    score: str  # the score's name
     reached: float
     low: float  # lower end of its 95 % interval, NaN without one
     chance: float
@@ -85,7 +85,7 @@ class AgainstChance:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """The score of a run less that of another, its interval corrected for a family."""
+    """One run's score minus another's, with an interval corrected for a family."""
 
     error: float  # standard error
     p: float  # corrected for the family; NaN if nothing can be tested
@@ -98,7 +98,8 @@ class Ranking:
     runs: tuple[Run, ...]  # (R,)
     accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
     interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
-    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
+    # (G, R) sums by recording, integers if folds are equally large; tags: jackknife
+    # values
     by_recording: Floats
     worth: Floats  # (N,) a correctly predicted clip adds this to the sums
     # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
@@ -139,11 +140,11 @@ class Ranking:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Run name -> its label, which no other run has.
+        """The unique label of each run, by the run's name.
 
-        The label is the features (`mel+mfcc`); if trained runs have several models, or
-        runs the same features, with the model and the options that differ
-        (`mel+mfcc (texturenet, tag second)`).
+        The label is the features (`mel+mfcc`). If trained runs have several models, or
+        runs have the same features, the model and the options that differ follow:
+        `mel+mfcc (texturenet, tag second)`.
         """
         models = {run.model for run in self.runs if run.trained}
         labels = {}
@@ -156,14 +157,14 @@ class Ranking:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """The difference of each other run to the best."""
+        """The difference of each other run from the best."""
         pairs = [(0, other) for other in range(1, len(self.runs))]
         return self.compare(pairs, selected=True)
 
     def compare(
         self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
     ) -> list[Difference]:
-        """Differences of each pair's second run to its first, tested as one family."""
+        """Differences of each pair's second run from its first, tested as a family."""
         if not pairs:
             return []
         first, second = np.array(pairs).T
@@ -182,8 +183,8 @@ class Ranking:
 
     @cached_property
     def uneven(self) -> tuple[int, int] | None:
-        """The clips of the smallest and of the largest class that has any, if a
-        prediction that knows nothing gains by the commonest class.
+        """The numbers of clips of the smallest and the largest class with test clips,
+        if a prediction that knows nothing gains by the commonest class; else None.
         """
         sizes = self.best.labels.sum(axis=0)
         fewest, most = int(sizes[sizes > 0].min(initial=len(self.worth))), sizes.max()
@@ -199,12 +200,12 @@ class Ranking:
     @cached_property
     def against_chance(self) -> AgainstChance:
         """The best run against a prediction that knows nothing; if classes are uneven,
-        the run of the highest balanced accuracy, of which every constant answer has one
-        over the number of classes.
+        the run with the highest balanced accuracy, which is one over the number of
+        classes for every constant answer.
 
         p is corrected because the run is the highest of R; NaN if `untested`. Clips of
-        different folds train for each other, so that also answers that know nothing
-        scatter more together than clips would.
+        one fold train the models of others, so that even answers that know nothing
+        vary more together than independent clips would.
         """
         name, place, chance = self.metric.title, 0, self.chance
         scores, low = self.accuracy, self.interval[0, 0]
@@ -283,7 +284,7 @@ def reason_apart(run: Run, other: Run) -> str:
     same_ids = np.array_equal(run.clip_ids, other.clip_ids)
     a, b = run.trained, other.trained
     same_values = True
-    # a digest covers the whole table of clips, so equal tables have comparable ones
+    # a digest covers the whole table of clips, so only equal tables can be compared
     if a and b and a.clips == b.clips:
         shared = a.cache.keys() & b.cache.keys()
         same_values = all(a.cache[name] == b.cache[name] for name in shared)

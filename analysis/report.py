@@ -106,11 +106,11 @@ def build_report(job: ReportJob) -> Built:
     options = job.options
     kept = read_summary(job.folder)
     figures = kept.get("figures", {})
-    place = os.path.relpath(options.runs, job.folder)  # also of folders that were moved
+    place = os.path.relpath(options.runs, job.folder)  # holds if both are moved
     if not job.runs and kept.get("runs", place) != place:
         raise RequestError(
-            f"RUNS={options.runs} has no run of {job.dataset}, and {job.folder} has a"
-            f" report of those in {os.path.relpath(job.folder / kept['runs'])}: give"
+            f"RUNS={options.runs} has no run of {job.dataset}, but {job.folder} has a"
+            f" report on those in {os.path.relpath(job.folder / kept['runs'])}: give"
             " that folder, or another REPORTS="
         )
     own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
@@ -149,7 +149,7 @@ def build_report(job: ReportJob) -> Built:
         page.methods = methods_text(found, cache)
     compared = own.hashes.get(COMPARISON)
     built = write(page)
-    row: dict[str, Any] = {"finding": headline(found)}  # of the list of reports
+    row: dict[str, Any] = {"finding": headline(found)}  # in the list of reports
     if found.main:
         score = found.best.score
         row["accuracy"] = score.value
@@ -162,21 +162,21 @@ def build_report(job: ReportJob) -> Built:
         own.keep(name for name in own.hashes if name.endswith(OF_PRINT))
         if "latex/main.tex" in own.hashes and own.hashes.get(COMPARISON) != compared:
             tell(
-                f"{job.folder / 'latex'} is of an earlier report than the page: PAPER=1"
-                " writes it again"
+                f"{job.folder / 'latex'} is from an earlier report than the page:"
+                " PAPER=1 writes it again"
             )
     for name in own.remove_others():
         tell(
-            f"{job.folder / name}: kept, it is not as analysis wrote it; move it to"
-            " have the new one"
+            f"{job.folder / name}: kept because you changed it; move it away to get"
+            " the new one"
         )
     list_reports(options.reports)
     return built
 
 
 def list_reports(reports: Path) -> None:
-    """Write index.html of the folder: a row for each report, linked to it; those on
-    chosen runs follow that of their dataset.
+    """Write index.html of the folder, which has a row with a link for each report;
+    reports on chosen runs follow their dataset's full report.
     """
     summaries = [*reports.glob(f"*/{SUMMARY}"), *reports.glob(f"*/*/{SUMMARY}")]
     folders = sorted(file.parent for file in summaries)

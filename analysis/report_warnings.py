@@ -1,4 +1,4 @@
-"""Warnings of what may make a report's result wrong, a function for each.
+"""Warnings of what may make a report's result wrong, one function for each.
 
 A function takes the Evidence and returns its warning as a sentence, or '' if there is
 no reason to warn. `@warning` enters it in WARNINGS, and so in every report. Its
@@ -33,7 +33,7 @@ MEASURES = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What warnings are found in."""
+    """The facts that warnings are found in."""
 
     main: Ranking | None  # None without a run
     cache: Cache | None = None
@@ -42,7 +42,7 @@ class Evidence:
     unnamed: int = 0  # number of runs that RUN= does not name
 
     def grave(self, kind: str) -> Attributes | None:
-        """The first finding of a kind that `check` warns of."""
+        """The first finding of this kind that `check` warns about."""
         for found in self.checked:
             if found["kind"] == kind and found["severity"] == "warning":
                 return found
@@ -50,7 +50,7 @@ class Evidence:
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
-    """Feature, or WHOLE for the clip itself -> ids of originals that failed."""
+    """The ids of originals that failed, by feature, or WHOLE for the clip itself."""
     tested = set(originals(cache.clips)["clip_id"])
     by_feature = failed_clips(cache.folder).items()
     failed = {name: clips & tested for name, clips in by_feature}
@@ -107,7 +107,7 @@ def warning(code: str, title: str, *, of_check: bool = False) -> Callable[[Find]
 
 @warning("W1", "The same audio in different folds", of_check=True)
 def duplicates(evidence: Evidence) -> str:
-    """`check` finds the same audio in two clips by its landmarks, also cut or
+    """`check` finds the same audio in two clips by its landmarks, even if it was cut or
     resampled. If one clip is trained on and the other tested, the model only has to
     remember it. Keep one clip of each pair, or give both one group, and train again.
     """
@@ -186,8 +186,8 @@ def failed_ones(evidence: Evidence) -> str:
 
 @warning("W5", "Clips changed since their features were extracted")
 def changed_audio(evidence: Evidence) -> str:
-    """Audio files, rows of the table of clips, or groups and folds in folds.csv are not
-    those of the features. Extract again, then train again.
+    """Audio files, rows of the table of clips, or groups and folds in folds.csv have
+    changed since the features were extracted. Extract again, then train again.
     """
     cache = evidence.cache
     if not cache:

@@ -31,7 +31,7 @@ CODE_SHOWN = 4  # digits of the digest of an own model's code
 
 @dataclass(frozen=True)
 class Problem:
-    """A fact on a run, cache or folder that a report's reader must know."""
+    """A fact about a run, cache or folder that a report's reader must know."""
 
     run: str
     text: str
@@ -61,7 +61,7 @@ class Run(TestedRun):
 
     @property
     def class_order(self) -> Ints:
-        """The classes, those of one category side by side."""
+        """The classes, with each category's classes side by side."""
         first = [self.categories.index(category) for category in self.categories]
         return np.argsort(first, kind="stable")
 
@@ -105,7 +105,7 @@ class Run(TestedRun):
 
     @property
     def joined_from(self) -> int:
-        """The number of sets that its own was joined from by their scores."""
+        """The number of sets from which its own was joined by their scores."""
         return max(folder.config.joined_from for folder in self.folders)
 
     @property
@@ -114,7 +114,7 @@ class Run(TestedRun):
 
     @property
     def missing_folds(self) -> tuple[int, ...]:
-        """Folds of the protocol of which this run has no predictions."""
+        """The folds of the protocol for which this run has no predictions."""
         tested = {*self.folds.tolist()}
         return tuple(fold for fold in self.config.folds if fold not in tested)
 
@@ -134,8 +134,8 @@ def load_runs(folders: Iterable[RunFolder]) -> tuple[list[Run], list[Problem]]:
 
 
 def without_copies(runs: Iterable[Run], problems: list[Problem]) -> list[Run]:
-    """The runs but imported tables with the predictions of an earlier run: each would
-    count as one more comparison.
+    """The runs without imported tables that repeat the predictions of an earlier run:
+    each would count as one more comparison.
     """
     kept: list[Run] = []
     for run in runs:
@@ -143,7 +143,7 @@ def without_copies(runs: Iterable[Run], problems: list[Problem]) -> list[Run]:
         for other in kept if run.imported else ():
             equal = np.array_equal(predicted, other.checkpoints["last"])
             if equal and same_clips(run, other):
-                text = f"it has the predictions of {other.name}, and is left out"
+                text = f"left out, because its predictions are those of {other.name}"
                 problems.append(Problem(run.name, text))
                 break
         else:

@@ -42,7 +42,7 @@ from featurestack.commandline.quantities import (
 from featurestack.commandline.registry import object_at
 from featurestack.scores.metrics import Estimate
 
-# columns of the comparison: of the cost, heading, kind of cell
+# columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
     ("parameters", "Parameters", "count"),
     ("fold_seconds", "Training, per fold", "seconds"),
@@ -50,7 +50,7 @@ COSTS = (
     ("extraction_seconds", "Extraction", "seconds"),
     ("extraction_megabytes", "Cache MB", "count"),
 )
-# a group with fewer says little: the page folds these
+# a group with fewer clips says little, so the page folds it away
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 SETS_IN_CLASSES = 6  # columns of the table of classes
@@ -149,7 +149,7 @@ def classes(page: Page) -> Section | None:
         return None
     others = [own for own in found.alike or found.ranked if own is not found.best]
     compared = [found.best, *others][:SETS_IN_CLASSES]
-    # columns have numbers, because a run may be called as another column
+    # columns are numbered, because a run may have the name of another column
     scores = {}
     columns: list[tuple[int | str, str, str]] = [("class", "Class", "text")]
     for place, own in enumerate(compared):
@@ -315,8 +315,8 @@ def data(page: Page) -> Section | None:
     )
 
 
-# section, or the task whose runs it is of -> its function, loaded for a page that has
-# such runs or such files below the dataset's runs
+# section or task -> its function, loaded for a page that has runs of the task, or such
+# files below the dataset's runs
 SUBJECTS = {
     "answer": ("featurestack.answers.section:answer", "answer/*.json"),
     "importance": (

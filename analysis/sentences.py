@@ -34,9 +34,9 @@ from featurestack.scores.significance import (
     FEWEST_RECORDINGS,
 )
 
-PERFECT = 0.9995  # a perfect order with a lower score is said
+PERFECT = 0.9995  # a perfect order that scores less is mentioned
 SETS_COMPARED = 5  # most sets of a proposed comparison
-HARDEST = 3  # classes with the lowest scores; equal ones all count
+HARDEST = 3  # classes with the lowest scores; ties are all named
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
 NORMS = {
     "row": "input standardised row by row over the training clips",
@@ -77,7 +77,7 @@ def verdict(f: Findings, own: Ranked) -> str:
 
 
 def headline(f: Findings, *, advised: bool = True) -> str:
-    """What was counted, of how many clips, by what protocol; or why nothing was.
+    """The best score, on how many clips and by what protocol; or why there is none.
 
     `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly (95
     % interval 91.0 to 97.3), the highest of 6 configurations.` If not `advised`, `mel
@@ -101,19 +101,19 @@ def headline(f: Findings, *, advised: bool = True) -> str:
 
 
 def higher_without_verdict(f: Findings) -> str:
-    """The joined set whose score is above that of the best; '' if there is none."""
+    """The joined set that scores higher than the best; '' if there is none."""
     joined = [own for own in f.others if own.reason == "joined"]
     highest = max(joined, key=lambda own: own.score.value, default=f.best)
     if highest.score.value <= f.best.score.value:
         return ""
     return (
-        f"{highest.label} has {percent(highest.score.value)} % without a verdict,"
+        f"{highest.label} reaches {percent(highest.score.value)} % without a verdict,"
         " because its features were tested one by one before."
     )
 
 
 def recommended(f: Findings) -> str:
-    """`mel with linear`: the best configuration, or that of a choice."""
+    """`mel with linear`: the best configuration, or what a choice recommends."""
     main = ranking_of(f)
     if f.choice:  # of all folds together
         return f"{f.choice.recommended} with {f.choice.recommended_model}"
@@ -126,7 +126,7 @@ def recommended(f: Findings) -> str:
 def advice(f: Findings, *, given: bool = True) -> str:
     """`Use mel with linear.`, or why there is none; the result if none is `given`.
 
-    `Recommended: mel with ridge, the choice of 3 of 5 folds.` of a choice.
+    `Recommended: mel with ridge, the choice of 3 of 5 folds.` for a choice.
     """
     main, use = ranking_of(f), recommended(f)
     if f.state == "untested" and not f.choice:
@@ -236,7 +236,7 @@ def printed(f: Findings) -> str:
 
 
 def tables_of_predictions(f: Findings) -> list[str]:
-    """A sentence for each table of predictions that has other runs beside it.
+    """A sentence for each table of predictions, if there are other runs.
 
     `svc: 82.0 % (77.0 to 86.0), clearly worse than mel-ridge, −4.5 points (97.5 %
     interval −8.7 to −0.4)`.
@@ -357,11 +357,11 @@ def features(f: Findings, *, advised: bool = True) -> str:
         return f"{text}."
     runs = " ".join(own.name for own in alike[:SETS_COMPARED])
     command = make_command("analysis", f"DATASET={first.run.dataset}", f"RUN={runs}")
-    return f"{text}. {command} compares these alone."
+    return f"{text}. {command} compares only these."
 
 
 def combine(f: Findings) -> str:
-    """The gain of the best set by one of its features, or of another by one more, with
+    """What one feature of the best set adds to it, or else what one more would, with
     every model that was trained on both sets.
     """
     if not f.gains:
@@ -401,16 +401,16 @@ def classes(f: Findings) -> str:
     for (value, highest), names in groupby(
         hardest.index, lambda name: (scores[name], most[name])
     ):
-        # a class that is a number has quotes
+        # a class whose name begins with a digit gets quotes
         named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
         limit = f" of {percent(highest)}" if highest < PERFECT else ""
         texts.append(f"{listed(named)} ({percent(value)} %{limit})")
     lowest = f"Lowest {score}"
     if (most < PERFECT).any():
-        lowest = f"{score.capitalize()} furthest below that of a perfect order"
+        lowest = f"{score.capitalize()} furthest below a perfect order’s"
     text = f"{lowest}: {', '.join(texts)}."
     if not texts:
-        reached = "100 %" if (most == 1).all() else "that of a perfect order"
+        reached = "100 %" if (most == 1).all() else "what a perfect order gets"
         text = f"The {score} of every class is {reached}."
     best = f.main.best
     absent = len(best.classes) - int(best.labels.any(axis=0).sum())
@@ -430,7 +430,7 @@ LEADS = {
 
 
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
-    """The number of clips that a run got wrong and whose audio the page holds."""
+    """How many of the wrongly predicted clips have their audio in the page."""
     if not audio:
         return (
             "The clips’ audio files are not on this machine, so there are no players."
@@ -448,7 +448,7 @@ def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
 
 
 def chance(f: Findings) -> str:
-    """What a prediction that knows nothing gets."""
+    """The score of a prediction that knows nothing."""
     main = ranking_of(f)
     text = f"Chance, {percent(main.chance)} %, is {main.metric.chance_meaning}"
     if main.uneven:
@@ -533,7 +533,7 @@ def tested(f: Findings) -> str:
 
 
 def models(f: Findings) -> dict[str, str]:
-    """Model -> what it is and how the runs of it were trained."""
+    """Model -> what it is and how its runs were trained."""
     by_model: dict[str, list[Run]] = {}
     for run in f.trained:
         by_model.setdefault(run.model, []).append(run)
@@ -594,7 +594,7 @@ def grid_of(run: Run) -> str:
 
 
 def software(f: Findings) -> str:
-    """The versions of this program and of what trained the runs, and the processors."""
+    """The versions of the software behind the report and the runs, and processors."""
     configs = [run.config for run in f.trained]
     versions = [own.versions.items() for own in configs]
     texts = [f"{name} {number}" for own in versions for name, number in own]

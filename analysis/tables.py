@@ -1,7 +1,7 @@
 """The tables of a report about runs, unrounded: settings, classes, errors, ablations.
 
-Every score is averaged over the seeds of a configuration, and is that of the test clips
-of all folds together.
+Every score is computed on the test clips of all folds together and averaged over the
+seeds of a configuration.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from featurestack.scores.significance import FAMILY_LEVEL
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "padding", "val"
-# in the small confusion matrix; if there are more, those with the most frequent errors
+# most classes in the small confusion matrix, chosen by the most frequent errors
 CLASSES_SHOWN = 12
 
 
@@ -87,7 +87,7 @@ def confusion_counts(run: Run) -> Floats:
 
 
 def confusion_by_category(run: Run) -> dict[str, Any]:
-    """`confusion_counts`, classes and categories, the classes of one side by side."""
+    """`confusion_counts`, classes and categories; each category's are side by side."""
     order = run.class_order
     return {
         "counts": confusion_counts(run)[np.ix_(order, order)],
@@ -135,8 +135,8 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 
 
 def format_p(value: float) -> str:
-    """A p-value with three decimals, such as `0.012`, or with four if three would show
-    the level of the tests; `< 0.001` for a smaller one.
+    """A p-value with three decimals, such as `0.012`, or with four if it would be
+    rounded to the level of the tests; `< 0.001` if it is smaller than that.
     """
     if value < 0.001:
         return "< 0.001"
@@ -154,8 +154,8 @@ def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
 def common_mistake(run: Run) -> dict[str, Any] | None:
     """The most frequent error: true and predicted class, count (a mean over seeds), of
     (the clips of the true class), equals (other errors with the same count), wrong and
-    right (the surest clips with it and of the predicted class, '' for none). None if
-    the run predicts everything correctly.
+    right (the surest clip with this error, and the surest correct clip of the predicted
+    class; '' for none). None if the run predicts everything correctly.
     """
     pairs = confused_pairs(run, len(run.classes) ** 2)
     if pairs.empty:
@@ -190,7 +190,7 @@ class Gain:
     added: str  # the added channels
     less: Run
     more: Run  # the run that has them too
-    difference: Difference  # its score less that of the other
+    difference: Difference  # its score minus the other's
     verdict: str
 
     @property

@@ -197,7 +197,8 @@ def test_a_table_that_is_imported_twice_counts_once(tmp_path):
     for file in files:
         file.write_text("\n".join(["clip,label,a,b", *rows]) + "\n")
     report = fs.report(predictions=files, name="d", **folders, quiet=True)
-    assert "two: it has the predictions of one, and is left out" in report.remarks
+    wanted = "two: left out, because its predictions are those of one"
+    assert wanted in report.remarks
     assert report.headline.count("configuration") == 1
 
 

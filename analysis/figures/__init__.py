@@ -94,7 +94,7 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
     "legend.frameon": False,
     "figure.facecolor": PAPER,
-    # text stays text: any script shows in a browser, and can be searched
+    # text stays text, so that a browser shows any script and can search it
     "svg.fonttype": "none",
 }
 # Fonts in the order in which they are tried; only those that are installed are given to
@@ -159,7 +159,7 @@ def figure(
 def row_height(
     of: str, base: float, step: float, columns: int = 1
 ) -> Callable[..., float]:
-    """A `height`: `base`, plus `step` for each row of `columns` items of `of`."""
+    """A `height`: `base`, plus `step` for each row of `columns` items of data[of]."""
     return lambda **data: base + step * -(-len(data[of]) // columns)
 
 
@@ -207,7 +207,7 @@ def shorten(text: str, longest: int = 28) -> str:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Use the project's style, silent if fonts lack characters: browsers have them."""
+    """Use the project's style, without warnings about characters that browsers have."""
     present = {"DejaVu Sans", *(e.name for e in font_manager.fontManager.ttflist)}
     chosen: Any = {**STYLE, "font.family": [face for face in FACES if face in present]}
     with matplotlib.rc_context(chosen), warnings.catch_warnings():
@@ -245,8 +245,8 @@ def draw(name: str, **data: Any) -> _NotebookFigure:
 
 SCREEN_DPI, PAPER_DPI = 150, 300
 CSS_PER_INCH = 96
-# Inches: of a figure on the page, of which two are side by side on a wide screen; on a
-# phone's; and of the images for papers. None is scaled, so that type stays readable.
+# Widths in inches: on the page, where a wide screen shows two side by side; on a phone;
+# and of the images for papers. No figure is scaled, so that text stays readable.
 PAGE_WIDTH = 580 / CSS_PER_INCH
 PHONE = "phone"
 WIDTHS = {PHONE: 350 / CSS_PER_INCH, "85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
@@ -267,14 +267,14 @@ TRUETYPE, TYPE3 = 42, 3
 # Fonts for characters from this one on may have PostScript outlines, which cannot be
 # embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
-# a figure is drawn again by other ones
+# a figure is drawn again if one of them changes
 VERSIONS = [VERSION, version("matplotlib")]
 FOLDER = "figures"
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report; `stem` names its files, the page shows the first two."""
+    """A figure of a report; `stem` names its files; the page shows the first two."""
 
     name: str
     caption: str
@@ -285,7 +285,7 @@ class SavedFigure:
 
     @property
     def html(self) -> str:
-        """Two elements, of which the page shows one by its width; once it is drawn."""
+        """Two elements, of which the page shows one by its width; draw it first."""
         page, phone, *_ = self.files
         return self._element(page, "page") + self._element(phone, PHONE)
 
@@ -343,7 +343,7 @@ class FigureWriter:
         self.saved: dict[str, SavedFigure] = {}  # stem -> figure
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> None:
-        """Enter the figure `name`; `stem` names its files, else its name does."""
+        """Submit the figure `name`; its files are called `stem`, by default `name`."""
         stem = stem or name
         digest = joblib.hash((name, VERSIONS, PAGE_WIDTH, WIDTHS, data))
         ending = "webp" if FIGURES[name].pixels else "svg"
@@ -357,8 +357,8 @@ class FigureWriter:
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
 
     def close(self) -> dict[str, str]:
-        """Draw and write every file that changed or is missing; name -> digest of each,
-        also of those that are kept for papers.
+        """Draw and write every file that changed or is missing; return the digest of
+        each file by name, including files that are kept for papers.
         """
         digests = {n: d for n, d in self.kept.items() if is_file(self.folder / n)}
         for figure in progress(

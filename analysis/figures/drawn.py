@@ -181,7 +181,7 @@ def heat_map(
     texts: pd.DataFrame,  # (rows, columns); '' or NaN for an empty cell
     colours: np.ndarray,  # (rows, columns, 4)
 ) -> Axes:
-    """Draw a table of coloured cells; column names are turned."""
+    """Draw a table of coloured cells; column names are rotated."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     filled = texts.astype(object).fillna("")
     for (row, column), words in np.ndenumerate(filled):
@@ -271,7 +271,7 @@ def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
 
 
 GALLERY_COLUMNS = 3
-SHARP = 64  # rows that an image has at least: few would blur into each other
+SHARP = 64  # fewest rows of an image: fewer would blur into each other
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model
     )
     assert sentences.features(found).startswith(features)
     sets = "mel+mfcc-linear mel-linear mfcc-linear chroma-linear"
-    command = f" DATASET=made RUN='{sets}' compares these alone."
+    command = f" DATASET=made RUN='{sets}' compares only these."
     assert sentences.features(found).endswith(command)
     assert (
         "the highest of 5 configurations, clearly better than 4"

@@ -142,7 +142,7 @@ def test_joined_sets_alone_have_no_verdict(made):
 def test_a_joined_set_that_is_higher_than_the_best_is_in_the_headline(made):
     both, *others = made(*of_sets(mel_mfcc=0.8, mel=0.7, mfcc=0.6))
     higher = sentences.headline(findings([joined(both, 2), *others]))
-    assert "mel+mfcc has 80.0 % without a verdict, because its features" in higher
+    assert "mel+mfcc reaches 80.0 % without a verdict, because its features" in higher
     lower = findings([both, *others[1:], joined(others[0], 2)])
     assert "without a verdict" not in sentences.headline(lower)
 

@@ -139,7 +139,7 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
 ):
     sounds = tmp_path / "tones"
     (sounds / "class").mkdir(parents=True)
-    with refused("tones holds files of yours, .* give another REPORTS"):
+    with refused("tones holds files of yours, so .* give another REPORTS"):
         jobs(workshop.options(reports=tmp_path))
     (job,) = jobs(workshop.options(reports=sounds))
     assert job.folder == sounds / "tones"
@@ -199,7 +199,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
 def test_a_wrong_folder_of_runs_does_not_empty_a_report(workshop, tmp_path):
     build(workshop.options(reports=tmp_path))
     with refused(
-        "RUNS=.*nowhere has no run of tones, .* report of those in .*runs: give"
+        "RUNS=.*nowhere has no run of tones, .* report on those in .*runs: give"
     ):
         build(workshop.options(reports=tmp_path, runs=tmp_path / "nowhere"))
 

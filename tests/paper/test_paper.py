@@ -65,7 +65,7 @@ def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
     assert "of an earlier report" not in capsys.readouterr().err  # of the same runs
     build(options)
     assert main.read_text().endswith("% my own\n")
-    assert f"{main}: kept, it is not as analysis wrote it" in capsys.readouterr().err
+    assert f"{main}: kept because you changed it" in capsys.readouterr().err
 
 
 def document(found, folder, figures=(), methods=""):
