@@ -22,6 +22,7 @@ from featurestack.features_cache.names import (
     cache_folder,
     dataset_name,
     is_cache,
+    known_in,
 )
 from featurestack.storage.files import require_readable
 
@@ -92,7 +93,7 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     from featurestack.results.run_folder import find
 
     runs = {run.path.parent.name for run in find(options.runs)}
-    known = {*NAMED, *all_caches(options.data), *runs}
+    known = {*NAMED, *known_in(options.data), *runs}
     if name and not (name in known or Path(options.dataset or name).exists()):
         return RequestError(nearest("dataset", name, known))
     dataset = options.dataset or NAMED[0]

@@ -245,7 +245,6 @@ def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
 
 def unknown_dataset(dataset: str, data: Path) -> RequestError:
     """The error for a dataset that is not there, with similar names and paths."""
-    cached = cached_in(data)
     path = Path(dataset)
     beside = []
     for entry in path.parent.glob("[!.]*"):
@@ -267,10 +266,22 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
         refuse_unknown("+".join(map(str, parse_set(dataset))))
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
-    message = nearest("dataset", dataset, {*NAMED, *cached})
+    message = nearest("dataset", dataset, {*NAMED, *known_in(data)})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
     return RequestError(f"{message}{there}")
+
+
+def events_table(name: str, data: Path) -> Path | None:
+    """The table of the dataset of events that has this name, if there is one."""
+    table = data / name / f"{name}.csv"
+    return table if table.is_file() and has_events(str(table)) else None
+
+
+def known_in(data: Path) -> set[str]:
+    """The names of datasets with features, or of events, which need none yet."""
+    names = {path.parent.name for path in data.glob(f"*/{EVENTS}")}
+    return cached_in(data) | {name for name in names if events_table(name, data)}
 
 
 def cached_in(data: Path) -> set[str]:

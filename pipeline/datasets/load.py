@@ -31,6 +31,7 @@ from featurestack.features_cache.names import (
     cache_folder,
     cached_in,
     dataset_name,
+    events_table,
     is_cache,
     unknown_dataset,
 )
@@ -151,7 +152,8 @@ def load(options: SourceOptions) -> Dataset:
 
 def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
     """The options with the place of the sounds as DATASET=, also for the name of their
-    cache; a note if it names a download and a folder here, which is taken.
+    cache or of their events; a note if it names a download and a folder here, which is
+    taken.
     """
     word, data = options.dataset, options.data
     if word in ("esc50", "esc10") and not is_esc_layout(data / "esc50"):
@@ -160,7 +162,11 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
         for place in beside + of_data:
             note = f"the folder {Path.cwd() / place} is read, nothing is fetched"
             return replace(options, dataset=place), (note,)
-    if word in NAMED or Path(word).exists() or word not in cached_in(data):
+    path, name = Path(word), dataset_name(word, options.name)
+    table = events_table(name, data) if str(path) == name else None
+    if table and not holds_clips(path):
+        return replace(options, dataset=str(table)), ()
+    if word in NAMED or path.exists() or word not in cached_in(data):
         return options, ()
     cache = Cache(cache_folder(word, data))
     sounds, name = cache.sounds
@@ -170,6 +176,17 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
             f" {cache.source}: give DATASET= where it is now, with NAME={word}"
         )
     return replace(options, dataset=sounds, name=options.name or name), ()
+
+
+def holds_clips(folder: Path) -> bool:
+    """Whether a folder is a dataset of clips; that of recordings has no classes."""
+    from featurestack.pipeline.datasets import published
+
+    if is_cache(folder) or is_esc_layout(folder):
+        return True
+    with suppress(RequestError, FileNotFoundError):
+        return bool(published.read_published(folder) or read_folder(folder))
+    return False
 
 
 def known_options(beside: OwnFiles) -> dict[str, str]:
@@ -260,7 +277,8 @@ def _read(options: SourceOptions) -> Listing:
         try:
             return published.read_published(path) or read_folder(path)
         except RequestError as error:
-            table = options.data / path.name / f"{path.name}.csv"
+            name = dataset_name(word, options.name)
+            table = options.data / name / f"{name}.csv"
             if not table.is_file():
                 raise
             own = quoted(f"DATASET={table}")

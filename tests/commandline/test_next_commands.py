@@ -13,6 +13,7 @@ import soundfile
 from featurestack.commandline.next_step import PLACEHOLDERS
 from tests.golden.sounds import easy_clips, easy_tables
 from tests.processes import python
+from tests.sound_events.field import write_recordings
 
 TYPED = {"AUDIO=FILE": "AUDIO=new.wav"}  # what a user types for a placeholder
 PROPOSED = re.compile(
@@ -81,6 +82,24 @@ def test_the_remedy_of_a_refusal_lets_the_command_work(words, desk):
     typed(remedy, desk)
     again = python("-m", "featurestack", *shlex.split(words), cwd=desk, check=False)
     assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize("name", ["audio", "calls"])
+def test_a_dataset_of_events_is_known_by_its_name(tmp_path, name):
+    write_recordings(tmp_path, recordings=3)
+    words = f"AUDIO=audio TABLES=events.csv{' NAME=calls' * (name == 'calls')}"
+    typed(f"featurestack events {words}", tmp_path)
+
+    asked = f"train DATASET={name} FEATURES=rms MODEL=frames".split()
+    refusal = python("-m", "featurestack", *asked, cwd=tmp_path, check=False)
+    (remedy,) = proposed(refusal.stderr)
+    assert remedy == f"featurestack features DATASET={name} FEATURES=rms"
+    asked = f"analysis DATASET={name}".split()
+    refusal = python("-m", "featurestack", *asked, cwd=tmp_path, check=False)
+    assert f"(featurestack features DATASET={name})" in refusal.stderr
+    (then,) = proposed(typed(remedy, tmp_path))
+    assert then.startswith(f"featurestack train DATASET={name} ")
+    typed(f"{remedy} FRAME=23", tmp_path)
 
 
 @pytest.mark.slow

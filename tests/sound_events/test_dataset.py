@@ -110,6 +110,22 @@ def test_recordings_that_were_moved_are_found_by_audio_dir(tmp_path, capsys):
     assert stored_marks(cache).equals(before)
 
 
+def test_a_folder_of_clips_is_read_and_not_events_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recordings(tmp_path, recordings=4)
+    make_events(options(tmp_path))
+    table = str(tmp_path / "data" / "audio" / "audio.csv")
+    given = SourceOptions(dataset="audio", data=tmp_path / "data")
+    assert load(given).source == load(replace(given, dataset="audio/")).source == table
+    for number in range(4):  # now they are clips of two classes
+        recording = tmp_path / "audio" / f"r{number}.wav"
+        recording.parent.joinpath(f"c{number % 2}").mkdir(exist_ok=True)
+        recording.rename(recording.parent / f"c{number % 2}" / recording.name)
+    assert load(given).source == str(tmp_path / "audio")
+    with refused("no audio files in sub-folders"):  # not its name
+        load(replace(given, dataset="audio/c0"))
+
+
 def test_a_label_of_few_events_is_named_with_a_frequent_one_like_it(tmp_path, capsys):
     table = write_recordings(tmp_path, recordings=4)
     table.loc[0, "label"] = "hhigh"
