@@ -275,7 +275,7 @@ def _read(options: SourceOptions) -> Listing:
         return listing._replace(sample_rate=rate, duration=ESC_DURATION)
     if path.is_dir():
         try:
-            return published.read_published(path) or read_folder(path)
+            return published.read_published(path) or read_folder(path, options.label)
         except RequestError as error:
             name = dataset_name(word, options.name)
             table = options.data / name / f"{name}.csv"

@@ -24,7 +24,7 @@ from featurestack.commandline.errors import (
     shortened,
 )
 from featurestack.commandline.next_step import explained
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.names import (
     DATASET_TABLES,
     beside_hint,
@@ -419,15 +419,29 @@ def tables_beside(
     return ""
 
 
-def read_folder(folder: Path) -> Listing:
-    """The clips of class folders, perhaps within a split."""
+def class_in_names(files: Iterable[str]) -> str:
+    """The end of a message on files whose names begin with their class, else ''."""
+    stems = [PurePath(file).stem for file in files]
+    found = [re.match(r"(.+?)([_-])", stem) for stem in stems]
+    words = sorted({m[1] for m in found if m})
+    separators = {m[2] for m in found if m}
+    if not all(found) or len(separators) > 1 or not 1 < len(words) <= len(stems) / 2:
+        return ""
+    example = f"LABEL='(.+?){separators.pop()}'"
+    return f"; if the names begin with the class ({listed(words)}), add {example}"
+
+
+def read_folder(folder: Path, label: str = "") -> Listing:
+    """The clips of class folders, perhaps within a split. LABEL= takes the classes from
+    names, so that clips need no class folder.
+    """
     files = pd.Series(files_below(folder), dtype=str)
     audio = files[files.str.fullmatch(AUDIO_FILE)]
     parts = audio.str.split("/")
     depth, tops, inner = parts.str.len(), parts.str[0], parts.str[1]
     above = sorted({*tops[depth > 1]})
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in above}
-    if not folds:
+    if not (folds or (label and len(audio))):
         wrong = (
             f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
             f" {counted(len(files), 'file')} in all)"
@@ -445,7 +459,8 @@ def read_folder(folder: Path) -> Listing:
                 way = f"; if it is one class, {meant} has {folders} of sounds{way}"
         raise RequestError(
             f"{wrong}; expected one sub-folder per class, as in"
-            f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV{way}"
+            f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
+            f"{class_in_names(audio)}{way}"
         )
     # classes in every folder
     folders_with_class = tops[depth > 2].groupby(inner).nunique()
@@ -453,7 +468,7 @@ def read_folder(folder: Path) -> Listing:
     sides_known = 0 not in folds.values() and len({*folds.values()}) > 1
     split = sides_known and shared > 1
     clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})
-    clips = clips[depth > 1 + split]
+    clips = clips[depth > split if label else depth > 1 + split]
     several = clips["label"][clips["label"].str.contains(SEPARATOR)]
     if len(several):
         raise RequestError(
@@ -461,8 +476,13 @@ def read_folder(folder: Path) -> Listing:
             " of a clip; rename the folder"
         )
     first = clips["label"].iloc[0]
-    if (clips["label"] == first).all() and (way := tables_beside(folder, files, audio)):
-        raise RequestError(f"{folder}: one class only ({first}), beside a table{way}")
+    if (clips["label"] == first).all() and not label:
+        table, way = tables_beside(folder, files, audio), class_in_names(audio)
+        if table or way:
+            beside = ", beside a table" if table else ""
+            raise RequestError(
+                f"{folder}: one class only ({first}){beside}{table or way}"
+            )
     notes = []
     if other := len(files) - len(audio):
         notes.append(f"left out, not audio by name: {counted(other, 'file')}")

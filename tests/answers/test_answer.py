@@ -328,7 +328,9 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, clips, options, tmp_
 
 
 def test_samples_alone_are_refused_with_the_command_that_trains_on_them(options):
-    with refused("no feature to rank.* train DATASET=.* MODEL=aclnet trains on them"):
+    with refused(
+        "not a feature to rank.* train DATASET=.* MODEL=aclnet trains on them"
+    ):
         find_answer(options(features="waveform"))
 
 

@@ -116,7 +116,7 @@ def test_what_is_not_there_says_what_to_do():
     with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; known are"):
         embedded(name="mine")
     (networks.FOLDER / "net.onnx").write_bytes(b"no network")
-    with refused("no network that onnxruntime opens"):
+    with refused("not a network that onnxruntime opens"):
         embedded()
     with refused("embedding@model=NAME"):
         compute("embedding", RAMP)
@@ -191,7 +191,7 @@ def test_weights_in_another_file_are_refused(here):
         { y = Mul (x, factor) }"""
     onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
     (networks.FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
-    with refused("no network that onnxruntime opens"):
+    with refused("not a network that onnxruntime opens"):
         embedded()
 
 

@@ -163,7 +163,7 @@ def test_damaged_predictions_are_named(run, change, message):
 
 def test_a_pipe_in_the_place_of_run_json_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "run.json")
-    with refused("no run folder: it has no run.json"):
+    with refused("not a run folder: it has no run.json"):
         _ = RunFolder(tmp_path).config
 
 

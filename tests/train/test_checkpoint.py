@@ -56,7 +56,7 @@ REFUSED = {
         b"# notes",
         b"PK\x03\x04 and no more",
     ),
-    "no checkpoint of a fold": (
+    "not a checkpoint of a fold": (
         [],
         {"layer.weight": torch.zeros(1)},
         {"network": {}, "rows": []},

@@ -147,7 +147,7 @@ def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     [
         ("gone", "404.* ARCHIVE=", 1),
         ("breaks-off", "cannot be fetched", 3),
-        ("page", "no whole zip archive", 1),
+        ("page", "not a whole zip archive", 1),
     ],
 )
 def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
@@ -188,8 +188,8 @@ def overwritten(archive):
 
 REFUSED = [
     (zipped({k: v for k, v in files().items() if k != FIRST}), "missing: "),
-    (WHOLE[: len(WHOLE) // 2], "no whole zip"),
-    (overwritten(zipped(files(), zipfile.ZIP_DEFLATED)), "no whole zip archive"),
+    (WHOLE[: len(WHOLE) // 2], "not a whole zip"),
+    (overwritten(zipped(files(), zipfile.ZIP_DEFLATED)), "not a whole zip archive"),
 ]
 
 

@@ -254,6 +254,14 @@ def test_links_are_followed_once(tmp_path):
         ("a.wav dog/readme.txt", "expected one sub-folder per class"),
         ("a.wav b.wav labels.csv", "a class for each file: DATASET=.*/labels.csv$"),
         ("dog/1.wav dog/2.wav", r"one class only \(dog\), and training needs two"),
+        (
+            "0_a.wav 0_b.wav 1_a.wav 1_b.wav",
+            r"with the class \(0 .* 1\), add LABEL='\(\.",
+        ),
+        (
+            "all/0-a.wav all/0-b.wav all/1-a.wav all/1-b.wav",
+            "one class only .*, add LA",
+        ),
         ("c;d/1.wav e/2.wav", "the class folder c;d: ; separates .* rename the f"),
         ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
     ],
@@ -268,6 +276,13 @@ def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(
     with refused(reason):
         dataset(tmp_path / "mine", tmp_path)
     assert not (tmp_path / "data").exists()
+
+
+def test_classes_of_names_need_no_class_folders(tmp_path):
+    for name in ("0_a", "0_b", "1_a", "more/1_b"):
+        write(tmp_path / "flat" / f"{name}.wav")
+    table = dataset(tmp_path / "flat", tmp_path, label="(.+?)_").table
+    assert table["label"].tolist() == ["0", "0", "1", "1"]
 
 
 def test_of_the_folder_of_one_class_the_folder_above_is_proposed(tmp_path):
