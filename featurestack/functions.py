@@ -269,11 +269,11 @@ def report(
 @documented(BundleOptions)
 def bundle(
     run: str = "last",
+    out: Path | str | None = None,
     *,
     data: Path | str = "data",
     runs: Path | str = "runs",
     refit: bool = False,
-    out: Path | str | None = None,
     quiet: bool = False,
 ) -> Path:
     """Write one file with all that prediction needs, as `make bundle` does.
@@ -303,10 +303,10 @@ def bundle(
 @documented(ExportOptions)
 def export(
     run: str = "last",
+    out: Path | str | None = None,
     *,
     data: Path | str = "data",
     runs: Path | str = "runs",
-    out: Path | str | None = None,
     quiet: bool = False,
 ) -> Path:
     """Write the networks of a run as one ONNX file, as `make export` does.

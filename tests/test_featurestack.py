@@ -250,7 +250,7 @@ def test_a_cache_is_shown_as_a_table_and_a_run_with_its_score(trained):
 def test_functions_take_what_another_returned(trained, tmp_path):
     cache, run = trained
     folders = {"runs": run.path.parents[1], "data": cache.data, "quiet": True}
-    bundle = fs.bundle(run, out=tmp_path / "run.pt", quiet=True)
+    bundle = fs.bundle(run, tmp_path / "run.pt", quiet=True)
     assert bundle == tmp_path / "run.pt"
     file = cache.clips["path"][0]
     predicted = fs.predict_audio(run, file)
@@ -259,6 +259,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
     again = fs.fit(cache, "rms+zcr", model="linear", **folders)
     assert fs.run(again) == again and fs.curves(again) and fs.confusion(again.path)
     assert fs.cache(cache).folder == cache.folder
+    assert "rms" in fs.curve("rms", cache, **folders)["features"].to_list()
     report = fs.report("sounds", run=[run], reports=tmp_path, **folders)
     assert report.page.exists()
     with pytest.raises(TypeError, match="too many positional arguments"):
@@ -268,6 +269,18 @@ def test_functions_take_what_another_returned(trained, tmp_path):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
+        (
+            lambda cache, run: fs.importance(cache, "rms zcr"),
+            r"features' is a dataset: fs.importance\(features, dataset\)$",
+        ),
+        (
+            lambda cache, run: fs.curve(cache, features="rms"),
+            r"features' is a dataset: fs.curve\(features, dataset\)$",
+        ),
+        (
+            lambda cache, run: fs.curve("rms " * 99, features="rms"),
+            r"fs.curve: features is given twice, .{80} and 'rms': .* dataset=.{80}$",
+        ),
         (
             lambda cache, run: fs.fit(cache.clips),
             "fs.fit: dataset is a DataFrame, .*; expected the name or path of a data",

@@ -310,9 +310,11 @@ def bind(
         named = [*known]
         for name, value in zip(named, args):
             if name in given:
-                what = f"{name} is given twice, {value!r} and {given[name]!r}"
+                refuse_dataset_as_features(function, known, value)
+                both = f"{in_short(value)} and {in_short(given[name])}"
+                what = f"{name} is given twice, {both}"
                 if name == "features" and "dataset" in known:
-                    what += f": a dataset is given as dataset={value!r}"
+                    what += f": a dataset is given as dataset={in_short(value)}"
                 raise RequestError(f"fs.{function.__name__}: {what}") from None
         for place, parameter in enumerate(known.values()):
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -320,15 +322,28 @@ def bind(
                 break
         listed = ", ".join(named)
         raise TypeError(f"fs.{function.__name__}({listed}): {error}") from None
-    features = bound.arguments.get("features")
-    if isinstance(features, str) and "dataset" in known:
-        is_path = {*"/. "} & {*features} and Path(features).exists()
-        if features in NAMED or is_path:
-            order = [name for name in known if name in ("dataset", "features")]
-            raise RequestError(
-                f"{features!r} is a dataset: fs.{function.__name__}({', '.join(order)})"
-            )
+    refuse_dataset_as_features(function, known, bound.arguments.get("features"))
     return bound
+
+
+def refuse_dataset_as_features(
+    function: Callable[..., object], known: Iterable[str], given: Any
+) -> None:
+    """RequestError if the features are a dataset: the order of arguments is wrong."""
+    order = [name for name in known if name in ("dataset", "features")]
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
+    is_path = path != given or (
+        # Path.exists fails for a long list
+        {*"/. "} & {*path} and os.path.exists(path)  # noqa: PTH110
+    )
+    if path and len(order) == 2 and (path in NAMED or is_path):
+        call = f"fs.{function.__name__}({', '.join(order)})"
+        raise RequestError(f"{in_short(path)} is a dataset: {call}")
+
+
+def in_short(value: object) -> str:
+    """The beginning of a value's text in Python."""
+    return shortened(" ".join(repr(value).split()))
 
 
 def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
@@ -337,7 +352,7 @@ def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
     """
     if "ArrayLike" in kind or (name in TAKEN and hasattr(value, TAKEN[name])):
         return value
-    given = f"a {type(value).__name__}, {shortened(' '.join(repr(value).split()))}"
+    given = f"a {type(value).__name__}, {in_short(value)}"
     if name != "clip":
         if isinstance(value, os.PathLike):
             file, kind = OTHERS.get(name, ("", ""))

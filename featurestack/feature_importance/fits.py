@@ -308,10 +308,10 @@ def make_curve(options: CurveOptions) -> None:
 @documented(CurveOptions)
 def curve(
     features: str | Sequence[str] = "mel",
+    dataset: str = "esc50",
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",
-    dataset: str = "esc50",
     name: str = "",
     task: str = "auto",
     seed: int = 0,
@@ -331,7 +331,7 @@ def curve(
 
     Examples
     --------
-    >>> fs.curve("rms rms+zcr", dataset="synth", quiet=True).columns[:3].tolist()
+    >>> fs.curve("rms rms+zcr", "synth", quiet=True).columns[:3].tolist()
     ['features', 'part', 'recordings']
     """
     return measure_curve(options_from(CurveOptions, locals()))

@@ -342,10 +342,10 @@ def importance_summary(measured: Importance) -> str:
 @documented(ImportanceOptions)
 def importance(
     features: str | Sequence[str] = "mel mfcc chroma",
+    dataset: str = "esc50",
     *,
     runs: Path | str = "runs",
     data: Path | str = "data",
-    dataset: str = "esc50",
     name: str = "",
     task: str = "auto",
     quiet: bool = False,
@@ -367,7 +367,7 @@ def importance(
 
     Examples
     --------
-    >>> tables = fs.importance("rms zcr", dataset="synth", quiet=True)
+    >>> tables = fs.importance("rms zcr", "synth", quiet=True)
     >>> sorted(tables)
     ['classes', 'features', 'smaller']
     """
