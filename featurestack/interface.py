@@ -79,6 +79,7 @@ def clips(
 
 
 @command
+@documented(DatasetOptions)
 def cache(
     dataset: str = "esc50",
     data: Path | str = "data",
@@ -90,8 +91,8 @@ def cache(
 
     Parameters
     ----------
-    dataset, data, name
-        As in `make features`.
+    dataset : str
+        A name, a folder, a CSV, or the folder of a cache.
 
     Returns
     -------
@@ -247,7 +248,8 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     clip : Clip
         From `read` or `tone`.
     name : str
-        As in FEATURES=: `mel`, `mel@n_mels=64`, `mfcc:1-19`.
+        A feature, with other parameters or with some of its rows: `mel`,
+        `mel@n_mels=64`, `mfcc:1-19`.
 
     Returns
     -------

@@ -45,7 +45,7 @@ class Features(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     features : str, default "mel mfcc chroma"
-        Features separated by blanks, as in FEATURES=; `all` and `small` too.
+        Features separated by blanks, or `all` or `small`.
     sample_rate : int, optional
         Rate in Hz to which files are resampled, and the rate of arrays; by default the
         cache's, else 44100.

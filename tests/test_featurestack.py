@@ -92,6 +92,12 @@ def test_every_function_has_numpydoc_sections_with_an_example(name):
     assert "Parameters\n" in document or not {*parameters} - {"quiet"}
 
 
+def test_no_parameter_is_explained_by_a_command_or_its_variable():
+    documents = {name: inspect.getdoc(getattr(fs, name)) or "" for name in fs.__all__}
+    referring = re.compile(r"\bAs in `make |\b[Aa]s (in )?[A-Z]+=")
+    assert [name for name in documents if referring.search(documents[name])] == []
+
+
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
     tmp_path, monkeypatch
 ):

@@ -80,11 +80,12 @@ class Model:
     folder : path
         The runs that a name is looked for in.
     device : str
-        As DEVICE=.
+        "cpu", "cuda", "mps", or "auto" for the best available.
     reject : float
-        As REJECT=: less probable answers are withheld.
+        Probability, 0 to 1, below which there is no answer.
     gate : float, optional
-        As GATE=: dB of full scale; clips that are never louder get no answer.
+        Level in dB of full scale, such as -50; a clip that is never louder gets no
+        answer.
     dataset : str
         Dataset of the runs that a name is looked for in; by default all.
     data : path
