@@ -345,7 +345,6 @@ class Cache(IndexSettings):
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
-        of_other_frames = []
         for other in map(parse_channel, self.features):
             if other.name != channel.name:
                 continue
@@ -354,10 +353,17 @@ class Cache(IndexSettings):
                 recorded = {**header.parameters, **dict(other.parameters)}
                 if wanted <= recorded.items():
                     return other.stored
+        variants = self._of_other_frames(channel)
+        return variants[0] if len(variants) == 1 else None
+
+    def _of_other_frames(self, channel: Channel) -> list[str]:
+        """The stored names of the channel's variants of other frames."""
+        variants = []
+        for other in map(parse_channel, self.features):
             unframed = [pair for pair in other.parameters if pair[0] not in FRAMING]
-            if tuple(unframed) == channel.parameters:
-                of_other_frames.append(other.stored)
-        return of_other_frames[0] if len(of_other_frames) == 1 else None
+            if (other.name, tuple(unframed)) == (channel.name, channel.parameters):
+                variants.append(other.stored)
+        return variants
 
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.
@@ -416,6 +422,12 @@ class Cache(IndexSettings):
         lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]
         if not lacking:
             return
+        for name in lacking:
+            if variants := self._of_other_frames(parse_channel(name)):
+                raise RequestError(
+                    f"the cache {self.folder} has {' and '.join(variants)}: give the"
+                    f" name of one, as in FEATURES={variants[-1]}"
+                )
         names = " ".join(lacking)
         hint = ""
         if self.audio_source[0]:

@@ -86,6 +86,16 @@ def test_a_variant_is_found_by_its_parameters(cache, values):
         cache["mel@n_mels=64"]
 
 
+def test_of_several_variants_of_other_frames_one_is_to_be_named(cache, file):
+    shutil.copy(file.path, cache.folder / "mel@frame=23.h5")
+    assert "mel" in cache
+    shutil.copy(file.path, cache.folder / "mel@frame=64.h5")
+    both = "has mel@frame=23 and mel@frame=64: .* as in FEATURES=mel@frame=64$"
+    for asked in ("mel", "mine+mel chroma"):
+        with refused(both):
+            cache.named(asked)
+
+
 def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
     clips, settings = read_index(cache.folder)
     order = [3, 7, 0, 1, 2, 6]
