@@ -18,7 +18,6 @@ from joblib import Parallel, delayed
 from featurestack.commandline.errors import (
     RequestError,
     make_command,
-    quoted,
     see,
     shortened,
 )
@@ -37,7 +36,7 @@ from featurestack.features_cache.names import (
 from featurestack.features_cache.table import SOURCE_COLUMNS, untrainable, with_sources
 from featurestack.features_cache.writer import Wanted
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.datasets.load import Dataset, another_name, load
 from featurestack.pipeline.features import (
     FEATURES,
     Variant,
@@ -121,7 +120,7 @@ def refuse_outdating(dataset: Dataset) -> None:
     names = ", ".join(first_names(cache.features, NAMED_FEATURES))
     raise RequestError(
         f"{dataset.folder} has {names}, made from {before}; with {now} they are out of"
-        f" date, and so are the runs on them: {quoted(f'NAME={dataset.name}2')} keeps"
+        f" date, and so are the runs on them: {another_name(dataset.name)} keeps"
         " them and makes the new ones next to them, YES=1 replaces them"
     )
 

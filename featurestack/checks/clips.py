@@ -26,7 +26,12 @@ from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import by_label, has_tags, spans
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
-from featurestack.pipeline.datasets.load import Dataset, is_cut, shorter_duration
+from featurestack.pipeline.datasets.load import (
+    Dataset,
+    another_name,
+    is_cut,
+    shorter_duration,
+)
 
 # seconds, the most that DURATION allows; the rest of a clip is not read
 LONGEST_DURATION = 3600
@@ -319,10 +324,12 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     errors = table["damaged"][table["damaged"] != ""]
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
     low = table["bandwidth"] < NARROW * table["sample_rate"] / 2
-    shorter = shorter_duration(seconds.to_numpy(), end) if len(table) else ""
+    other = another_name(dataset.name)
+    shorter = shorter_duration(seconds.to_numpy(), end, other) if len(table) else ""
     listen = "listen to them, and remove empty clips"
     if (table.loc[silent, "channels"] > 1).any():
-        listen += "; if channels in antiphase cancel, CHANNEL=1 takes only the first"
+        first = f"CHANNEL=1 {other} takes only the first"
+        listen += f"; if channels in antiphase cancel, {first}"
     never = "silent: never above -60 dB"
     flat = f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops"
     softer = "record at a lower level, or give each class as many clipped clips"

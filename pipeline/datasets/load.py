@@ -234,9 +234,14 @@ def former_index(
     if former != source and not (moved and ids == {*cached["clip_id"]}):
         raise RequestError(
             f"{folder} holds features of {former}, not of {source}; give this dataset"
-            f" another name: {quoted(f'NAME={name}2')}"
+            f" another name: {another_name(name)}"
         )
     return cached, settings
+
+
+def another_name(name: str) -> str:
+    """The word for a second cache of these sounds, next to the first."""
+    return quoted(f"NAME={name}2")
 
 
 def group_elsewhere(source: str, data: Path) -> str:
@@ -312,13 +317,16 @@ def settings_of_audio(
         channel = settings.get("audio_channel", 0)
     notes = list[str]()
     unreadable = set[str]()
+    # the cache keeps its rate and duration, also the one that this command makes
+    other = another_name(dataset_name(options.dataset, options.name))
     if not (rate and duration):
-        rate, duration, notes, unreadable = of_files(listing.table, rate, duration)
+        found = of_files(listing.table, rate, duration, other)
+        rate, duration, notes, unreadable = found
     elif (rate, duration) == known != (listing.sample_rate, listing.duration):
         of_channel = f" of channel {channel}" if channel else ""
         note = (
             f"{duration:.4g} s at {rate} Hz{of_channel}, as in the cache: DURATION=,"
-            " SAMPLE_RATE= and CHANNEL= set others"
+            f" SAMPLE_RATE= and CHANNEL= set others, with {other}"
         )
         notes = [note]
     samples = round(duration * rate)
@@ -327,14 +335,16 @@ def settings_of_audio(
             f"a clip of {duration:g} s at {rate} Hz has no sample: set DURATION= or"
             " SAMPLE_RATE="
         )
-    found = {"sample_rate": rate, "samples": samples, "audio_channel": channel or None}
-    return found, notes, unreadable
+    made = {"sample_rate": rate, "samples": samples, "audio_channel": channel or None}
+    return made, notes, unreadable
 
 
 def of_files(
-    table: pd.DataFrame, rate: int | None, duration: float | None
+    table: pd.DataFrame, rate: int | None, duration: float | None, other: str
 ) -> tuple[int, float, list[str], set[str]]:
-    """The files' commonest rate, the longest clip's duration, notes, unreadable ids."""
+    """The files' commonest rate, the longest clip's duration, notes, unreadable ids;
+    `other` is the NAME= for another duration.
+    """
     clips = originals(table)
     paths = clips["path"].tolist()
     # files that cannot be opened are reported when they are decoded
@@ -363,10 +373,10 @@ def of_files(
             f"{counted(number, noun)} of {own:,} Hz{low if own < rate else ''}"
         )
     if duration:
-        notes.append(shorter_duration(seconds.to_numpy(), duration))
+        notes.append(shorter_duration(seconds.to_numpy(), duration, other))
     else:
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
-        notes.append(cut_clips(seconds, duration))
+        notes.append(cut_clips(seconds, duration, other))
     return rate, duration, [*filter(None, notes)], unreadable
 
 
@@ -388,7 +398,7 @@ def is_cut(seconds: Any, duration: float) -> Any:
     return seconds > duration * 1.01
 
 
-def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
+def cut_clips(seconds: "pd.Series[float]", duration: float, other: str) -> str:
     """A note that names the clips longer than `duration`, and says how to keep them."""
     cut = seconds[is_cut(seconds, duration)].sort_values(ascending=False, kind="stable")
     if cut.empty:
@@ -397,20 +407,20 @@ def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
     longest = math.ceil(1000 * float(cut.iloc[0])) / 1000
     return (
         f"{len(cut)} of {counted(len(seconds), 'clip')} {is_or_are(len(cut))} cut to"
-        f" {duration:.4g} s: {listed(names)}; DURATION={longest:g} keeps them whole,"
-        f" with {padding(seconds.to_numpy(), longest):.0%} padding"
+        f" {duration:.4g} s: {listed(names)}; DURATION={longest:g} {other} keeps them"
+        f" whole, with {padding(seconds.to_numpy(), longest):.0%} padding"
         f"{see('howto/datasets.md')}"
     )
 
 
-def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
+def shorter_duration(seconds: NDArray[np.floating], duration: float, other: str) -> str:
     """A note that proposes the duration of `held_whole`; '' if it is not shorter."""
     shorter = held_whole(seconds, duration)
     if shorter >= duration:
         return ""
     return (
         f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
-        f" DURATION={shorter:g} leaves {padding(seconds, shorter):.0%} and cuts"
-        f" {is_cut(seconds, shorter).sum()} of {counted(len(seconds), 'clip')}"
+        f" DURATION={shorter:g} {other} leaves {padding(seconds, shorter):.0%} and"
+        f" cuts {is_cut(seconds, shorter).sum()} of {counted(len(seconds), 'clip')}"
         f"{see('howto/datasets.md')}"
     )

@@ -2,6 +2,8 @@
 and the command that follows from a dataset's state.
 """
 
+import re
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -172,20 +174,36 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
     (note,) = [note for note in clips.notes if "cut" in note]
     assert note == (
         "4 of 100 clips are cut to 0.1 s: dog/long1 (2 s), dog/long0 (0.5 s),"
-        " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 keeps them whole, with"
-        f" 94% padding{see('howto/datasets.md')}"
+        " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 NAME=mine2 keeps them"
+        f" whole, with 94% padding{see('howto/datasets.md')}"
     )
     kept = dataset(folder, tmp_path, duration=2)
     assert (
-        "94% of 2 s is padding: DURATION=0.1 leaves 0% and cuts 4 of 100 clips"
-        + see("howto/datasets.md")
+        "94% of 2 s is padding: DURATION=0.1 NAME=mine2 leaves 0% and cuts 4 of 100"
+        " clips" + see("howto/datasets.md")
     ) in kept.notes
+
+
+def test_the_words_that_keep_clips_whole_work_in_the_command_that_printed_them(
+    tmp_path, capsys
+):
+    folder = class_folders(tmp_path / "my sounds", each=48)
+    write(folder / "dog" / "long.wav", 0.5, 8_000)
+    given = {"dataset": str(folder), "data": str(tmp_path / "data"), "features": "rms"}
+    assert extract.extract_features(FeaturesCommand.build(given)) == 0
+    told = re.search(r"; (DURATION=\S+ NAME=.*) keeps them", capsys.readouterr().out)
+    words = dict(word.split("=") for word in shlex.split(told[1]))
+    typed = {name.lower(): value for name, value in words.items()}
+    assert extract.extract_features(FeaturesCommand.build(given | typed)) == 0
+    assert "cut to" not in capsys.readouterr().out
 
 
 def test_clips_are_cut_if_they_are_a_hundredth_longer_as_the_check_says():
     seconds = pd.Series({"a": 1.0, "b": 1.005, "c": 1.02})
-    assert cut_clips(seconds[:2], 1.0) == ""
-    assert cut_clips(seconds, 1.0).startswith("1 of 3 clips is cut to 1 s: c (1.02 s);")
+    assert cut_clips(seconds[:2], 1.0, "NAME=b") == ""
+    assert cut_clips(seconds, 1.0, "NAME=b").startswith(
+        "1 of 3 clips is cut to 1 s: c (1.02 s);"
+    )
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
