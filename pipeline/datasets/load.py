@@ -126,7 +126,8 @@ def load(options: SourceOptions) -> Dataset:
     table, fold_notes = with_folds(listed, folds, options)
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
-    if grouped_by := table["grouped_by"].iloc[0]:
+    grouped_by = table["grouped_by"].iloc[0]
+    if grouped_by and not originals(table)["group"].is_unique:  # GROUP='(.*)' is none
         groups = grouped_by if grouped_by in listed else "group"
     if not any(map(os.path.exists, listing.table["path"])):
         options = replace(options, audio_dir=known["audio_dir"])
