@@ -261,7 +261,8 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
     if tables and path.suffix in DATASET_TABLES:  # a file was meant, and no name
         listed = ", ".join(tables[:LISTED_TABLES])
         folder = path.parent if path.name != dataset else "this folder"
-        return RequestError(f"there is no file {dataset}; {folder} has {listed}")
+        hint = beside_hint(path, DATASET_TABLES)
+        return RequestError(f"there is no file {dataset}; {folder} has {listed}{hint}")
     with suppress(RequestError):
         refuse_unknown("+".join(map(str, parse_set(dataset))))
         given = quoted(f"FEATURES={dataset}")

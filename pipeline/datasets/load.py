@@ -299,8 +299,8 @@ def _read(options: SourceOptions) -> Listing:
         )
     message = unknown_dataset(word, options.data)
     raise RequestError(
-        f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
-        f" {Path.cwd()}"
+        f"{message} (DATASET= is a name, or the path of a folder of clips, a CSV or a"
+        f" cache, relative to {Path.cwd()})"
     )
 
 

@@ -39,7 +39,10 @@ from tests.refusal import refused
     ("word", "told"),
     [
         ("my sond", "'my sounds'"),
-        ("clip.csv", "there is no file clip.csv; this folder has clips.csv"),
+        (
+            "clip.csv",
+            r"this folder has clips.csv; did you mean 'clips.csv'\? \(DATASET= is a",
+        ),
         ("my", "a name with blanks needs quotes, DATASET='my sounds'"),
         ("a.wav", "a.wav is one file, and no table"),
     ],
