@@ -17,7 +17,7 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -41,6 +41,7 @@ from featurestack.features_cache.names import (
     beside_hint,
 )
 from featurestack.features_cache.table import SEPARATOR
+from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import files_below, read_table
 from featurestack.results.run_folder import damage_named
 from featurestack.sound_events.options import LabelOptions
@@ -470,7 +471,13 @@ def check_mark(rows: pd.DataFrame) -> str:
 def table_rows(path: Path, text: str, options: LabelOptions, usual: str) -> Rows:
     """The rows below a header; a row without times is about a silent recording."""
     table = parse_csv(path, text)
-    of, lacking = find_columns(path, list(table), options.column, usual)
+    of, lacking = find_columns(path, table, options.column, usual)
+    if options.label in table and not options.column:
+        column = quoted(f"COLUMN={options.label}")
+        raise RequestError(
+            f"{quoted(f'LABEL={options.label}')} labels events that have no label,"
+            f" and {path} has a column {options.label}: {column} takes labels from it"
+        )
     labels = of["label"] not in OF_RAVEN and (of["label"] or options.label)
     if len(table) and not labels:
         others = [name for name in table if name not in {*of.values(), *OF_RAVEN}]
@@ -520,12 +527,24 @@ def plain_name(header: str) -> tuple[str, float]:
     return re.sub(r"[\W_]+", "", bare).casefold(), seconds
 
 
+def renaming(table: pd.DataFrame) -> str:
+    """The new names of four columns whose cells show what they are, else of all."""
+    numbers = table.map(cell_number).dropna(axis=1).sum().sort_values(kind="stable")
+    names = [name for name in table if table[name].str.fullmatch(AUDIO_FILE).all()]
+    labels = [name for name in table if name not in {*numbers.index, *names}]
+    if len(table) == 0 or (len(names), len(numbers), len(labels)) != (1, 2, 1):
+        return f"its columns to {','.join(EVENT_COLUMNS)}"
+    pairs = zip([*names, *numbers.index, *labels], EVENT_COLUMNS)
+    return ", ".join(f"{name} to {new}" for name, new in pairs if name != new)
+
+
 def find_columns(
-    path: Path, header: Sequence[str], column: str, usual: str
+    path: Path, table: pd.DataFrame, column: str, usual: str
 ) -> tuple[dict[str, str], str]:
     """Each key of COLUMNS -> this table's column, '' if it has none; and the message if
     it lacks `column`, but has a known column of labels.
     """
+    header = [*table]
     plain = {plain_name(name)[0]: name for name in reversed(header)}
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")
@@ -536,7 +555,7 @@ def find_columns(
             f"{path}, line 1: {', '.join(header)[:200]!r} is not a header of a known"
             " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
             " start,end,label in s or ms, or an Audacity label track, which has none:"
-            " rename its columns to file,start,end,label (COLUMN= names only labels)"
+            f" rename {renaming(table)} (COLUMN= names only labels)"
         )
     if usual in header:
         of["label"] = usual

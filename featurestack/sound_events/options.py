@@ -14,7 +14,7 @@ class LabelOptions(Options):
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"
     )
-    label: str = option("", "label of events that have none")
+    label: str = option("", "label of events that have none; COLUMN names a column")
 
 
 class EventsCommand(DataOptions, LabelOptions):

@@ -117,6 +117,9 @@ def test_the_column_of_labels_is_known_or_named(tmp_path):
         read_events(tmp_path / "season.csv", RECORDINGS)
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
         events(tmp_path, text, column="caler")
+    with refused("LABEL=caller labels .* has a column caller: COLUMN=caller"):
+        events(tmp_path, text, label="caller")
+    assert {*events(tmp_path, text, column="selec", label="caller")}
     with refused("give COLUMN='song type' for all tables, or LABEL="):
         events(tmp_path, text.replace("selec,caller", "song type").replace("7,", ""))
 
@@ -206,6 +209,11 @@ def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
             (f"{start},end,label\n1,2,dog\n", "line 1: .* is not a header of a known")
             for start in ("Start (µs)", "start_us", "Start (m:s)")
         ),
+        (
+            'Laut,bis,von,wavs\nnote,1.5,1,dawn.flac\nhum,"2,5",2,dawn.flac\n',
+            "line 1: .* rename wavs to file, von to start, bis to end, Laut to label ",
+        ),
+        ("von,bis,wavs\n1,2,dawn.flac\n", "line 1: .* rename its columns to file,st"),
         ("Hello\n", r"line 1: 'Hello' is not a header of a known table"),
     ],
 )
