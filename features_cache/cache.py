@@ -66,7 +66,7 @@ Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 
 def in_words(audio: "FeatureFile | IndexSettings") -> str:
-    """The audio that features are made from: length, rate and channel."""
+    """The length, rate and channel of the audio behind features, in words."""
     of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
     return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
 
@@ -84,9 +84,9 @@ def one_channel(given: Channel | str) -> Channel:
 
 @dataclass(frozen=True)
 class StoredFeature(FeatureFile):
-    """One feature of an opened cache, `cache["mel"]`, even if its file is replaced."""
+    """One feature, `cache["mel"]`; it stays readable when its file is replaced."""
 
-    # not the cache itself: in a circle neither would free its memory maps
+    # not the cache itself: a reference cycle would keep the memory maps alive
     names: NDArray[np.object_]  # (N,) the cache's clips
     keys: NDArray[np.uint64]  # (N,) the clips' part of each fingerprint
     row_of: NDArray[np.intp]  # (N,) each clip's row in this file, -1 if it has none
@@ -156,8 +156,8 @@ class StoredFeature(FeatureFile):
         return len(self.names)
 
     def __getitem__(self, clips: Any) -> NDArray[np.floating]:
-        """The values of these rows of the clip table: a number, a slice, or an array,
-        also of true and false.
+        """The values of these rows of the clip table, given as a number, a slice, an
+        array or a mask.
         """
         try:
             positions = np.arange(len(self))[clips]
@@ -179,13 +179,13 @@ class StoredFeature(FeatureFile):
 
 
 class IndexSettings:
-    """The attributes of an index, `settings`: a cache's, or those of one to make."""
+    """The attributes of the index, `settings`, of a cache or of one to be made."""
 
     settings: Attributes  # dataset, source, samples and others
 
     @property
     def source(self) -> str:
-        """Distinguishes datasets of one name: a known name, a path, or EXTERNAL."""
+        """A known name, a path or EXTERNAL, which tells apart datasets of one name."""
         return self.settings["source"]
 
     @property
@@ -219,7 +219,7 @@ class IndexSettings:
 
     @property
     def groups(self) -> str:
-        """The dataset's word for a group, as `speaker`; '' for source recording."""
+        """The dataset's word for a group, as `speaker`; '' means source recording."""
         return self.settings.get("groups", "")
 
 
@@ -255,7 +255,7 @@ class Cache(IndexSettings):
 
     @property
     def data(self) -> Path:
-        """The folder of datasets in which this one lies."""
+        """The folder of all datasets, which this one is in."""
         return self.folder.parent.parent
 
     @cached_property
@@ -289,7 +289,7 @@ class Cache(IndexSettings):
 
     @property
     def features(self) -> list[str]:
-        """Stored names of the feature files that are there."""
+        """Stored names of the feature files in the cache."""
         return index.feature_names(self.folder)
 
     @cached_property
@@ -341,7 +341,7 @@ class Cache(IndexSettings):
         return self._open[name]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of a channel's file, or its only variant of other frames."""
+        """The stored name of a channel's file, or of its only variant by framing."""
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
@@ -369,7 +369,7 @@ class Cache(IndexSettings):
         """(B, rows, frames) of these clips in the stored dtype.
 
         channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a Channel
-        ids      clip ids, or rows of `clips`, or for each row whether it is wanted
+        ids      clip ids, rows of `clips`, or a mask of all rows
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
@@ -387,7 +387,7 @@ class Cache(IndexSettings):
         return self.folder.parent / "folds.csv"
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
-        """Megabytes, and if known seconds, of these features for all clips."""
+        """Megabytes, and seconds if known, of these features for all clips."""
         stored = {self[channel].stored: self[channel] for channel in channels}
         clip_bytes = sum(feature.clip_bytes for feature in stored.values())
         clips = len(self.clips)
@@ -398,9 +398,7 @@ class Cache(IndexSettings):
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
-        """Rows of `clips` for ids, rows or a mask of all; RequestError for an unknown
-        id.
-        """
+        """Rows of `clips` for ids, rows or a mask; RequestError for an unknown id."""
         given = np.atleast_1d(ids)
         if given.dtype == bool:
             return np.arange(len(self.clips))[given]
@@ -455,8 +453,8 @@ class Cache(IndexSettings):
 
     @property
     def sounds(self) -> tuple[str, str]:
-        """The DATASET= and NAME= of the sounds where they lie now, as one types them;
-        '' and '' if they are gone. A cache without audio is itself.
+        """The DATASET= and NAME= to type for the sounds where they lie now; '' and ''
+        if they are gone. A cache without audio is given by its own folder.
         """
         source, name = self.audio_source
         if not source or source in NAMED:
@@ -473,15 +471,15 @@ class Cache(IndexSettings):
         return extraction(dataset, self.data, name, features)
 
     def remedy(self, features: str) -> str:
-        """The words that say how missing or outdated features are made."""
+        """What to do to make missing or outdated features, in words."""
         if self.audio_source[0]:
             return f"run {self.command(features)}"
         return "it has no audio; features_cache.external.write_feature adds a feature"
 
 
 def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Cache:
-    """The cache of a dataset; RequestError if the dataset is unknown, or has no
-    features yet, which says how these are computed.
+    """The cache of a dataset; RequestError if the dataset is unknown, or if it has no
+    features yet, with the command that computes them.
     """
     folder = cache_folder(dataset, data, name)
     path = Path(dataset)

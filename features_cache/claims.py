@@ -4,7 +4,7 @@ A claim is a small JSON file that its run keeps locked until it ends. On a file 
 with locks it has three purposes:
 
 * Two runs never write the same clips of the same feature. A run whose claim overlaps a
-  living one says which, and waits.
+  living one names that one and waits.
 * Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it
   writes a clip, and first checks that the claim is still locked. Whoever removes a dead
   claim locks `.writing` exclusively first: a worker that outlived its parent, on any
@@ -50,8 +50,8 @@ class RunIsGone(Failed):
 
 @dataclass(frozen=True)
 class Claim:
-    """Rows `first` to `last` (not included) of the clip table, in these features: what
-    a run has claimed, as its workers get it.
+    """What a run has claimed, as its workers receive it: rows `first` to `last`
+    (exclusive) of the clip table in these features.
     """
 
     marker: Path  # the claim's file
@@ -93,7 +93,7 @@ def claims(folder: Path) -> list[tuple[Claim, bool]]:
 def claimed(
     folder: Path, features: Sequence[str], rows: tuple[int, int]
 ) -> Iterator[Claim]:
-    """Admit this run when no other writes its clips; at its end sync its files."""
+    """Admit this run once no other writes its clips; sync its files at the end."""
     host, process = socket.gethostname(), os.getpid()
     # absolute, since workers on other machines have other working folders
     name = f"run-{host}-{process}-{secrets.token_hex(4)}.json"

@@ -52,9 +52,8 @@ def create_cache(
     """Create a cache without features; `write_feature` adds them.
 
     folder       the new cache; RequestError if it is a cache already
-    table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (by
-                 default every clip is its own), `category`, `path`,
-                 `train_only`
+    table        one row per clip: `clip_id`, `label`, `fold`, and optionally `group`
+                 (by default every clip is its own), `category`, `path`, `train_only`
     dataset      the name in run folders and reports; by default the folder's name
     sample_rate  Hz, of the audio behind the features; 0 if there is none
     duration     seconds of a clip; 0 if there is none
@@ -96,15 +95,15 @@ def write_feature(
 
     folder    the cache
     name      the new feature's name, one word
-    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; several planes
-              are one feature each, which FEATURES=a+b+c joins
+    values    (B,), (B, rows) or (B, rows, frames), one entry per clip id; write several
+              planes as one feature each, which FEATURES=a+b+c joins
     clip_ids  (B,) ids of the cache's clips; training leaves out the others
     dtype     float16 or float32, the type of the stored values
     about     fields of FeatureSpec: `units`, `row_axis` (rows,), `frame_axis` (frames,)
               and their units, and `parameters`, part of every fingerprint
 
     RequestError for a bad or existing name, another shape, unknown or repeated ids,
-    NaN, infinity, overflow; OSError for a full disk; the cache then stays as it was.
+    NaN, infinity or overflow, OSError for a full disk; the cache is then unchanged.
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """
@@ -134,7 +133,7 @@ def write_feature(
     if (twice := ids[ids.duplicated()]).size:
         raise RequestError(f"{name}: clip ids that occur twice: {', '.join(twice[:5])}")
     parameters = dict(about.pop("parameters", {}))
-    # runs of other values under the same name are other runs
+    # so that runs on other values of the same name are other runs
     parameters[VALUES_HASH] = values_hash(array, ids)
     spec = FeatureSpec(
         stored=name,

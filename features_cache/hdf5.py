@@ -1,4 +1,4 @@
-"""HDF5 with a checksum on all but feature values and their state words, which hold one.
+"""HDF5 with checksums; each clip's feature values have theirs in its state word.
 
 Every small dataset is chunked with fletcher32 and has its CRC as an attribute. Texts
 and attributes are of fixed length, since HDF5 stores others in its global heap, which
@@ -14,7 +14,7 @@ the alteration, the audio settings, the feature with all parameters and its code
 version, and the type of the stored values. The cache holds all of these: a reader
 needs no pipeline, and values made from anything else do not count as done.
 
-After creation nothing writes through HDF5, but at clips' offsets, see writer.py.
+After creation, clips are written at their offsets, not through HDF5; see writer.py.
 """
 
 import errno
@@ -49,14 +49,14 @@ UNREADABLE = (  # h5py's errors for a damaged file
     AttributeError,
     MemoryError,
 )
-MARK = "format_version"  # the attribute by which our files are known
+MARK = "format_version"  # the attribute that all of our files have
 CHUNK = 1 << 16  # elements in a chunk of a small dataset
 BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def without_locking(path: Path) -> h5py.File:
-    """The file, open for reading; with locks if this process has it open so."""
+    """The file, open for reading; with locks if this process opened it with locks."""
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
@@ -77,7 +77,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with without_locking(path) as file:
             yield file
     except UNREADABLE as error:
-        # another file, which is being written meanwhile, failed
+        # the caller was writing another file, and that failed
         if getattr(error, "filename", None):
             raise
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
@@ -110,7 +110,7 @@ def read_column(group: h5py.Group, name: str) -> NDArray:
 
 
 def as_stored(column: NDArray) -> NDArray:
-    """Numbers unchanged; texts as UTF-8 of the longest one's length."""
+    """A column as HDF5 stores it: numbers unchanged, texts as UTF-8 of one length."""
     if column.dtype.kind not in "SOUT":
         return np.ascontiguousarray(column)
     texts = [text if isinstance(text, bytes) else str(text).encode() for text in column]
@@ -136,7 +136,7 @@ class _Drafted(io.FileIO):
 
 @contextmanager
 def created(path: Path, **options: int) -> Iterator[h5py.File]:
-    """A new file of HDF5 1.10, whose indexes have checksums; OSError if full."""
+    """A new HDF5 1.10 file, whose indexes have checksums; OSError on a full disk."""
     with _Drafted(path, "w+b") as draft:
         try:
             with h5py.File(draft, "w", libver=("v110", "v110"), **options) as file:
@@ -191,10 +191,10 @@ def reserve_space(path: Path) -> None:
         try:
             os.posix_fallocate(file.fileno(), 0, length)
         except (AttributeError, OSError) as error:
-            # macOS, or a file system, lacks the call
+            # macOS and some file systems lack the call
             if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
                 raise
-            # writing what was read fills the holes
+            # rewriting the content fills the holes
             for start in range(0, length, BLOCK):
                 file.seek(start)
                 write_at(file.fileno(), file.read(BLOCK), start)
@@ -260,7 +260,7 @@ def _hash(text: str) -> int:
 
 
 def to_stored(values: NDArray, dtype: DTypeLike) -> NDArray:
-    """The values cast to the stored type; ValueError for one not finite or too big."""
+    """The values in the stored type; ValueError if one is not finite or too big."""
     if wrong := int((~np.isfinite(values)).sum()):
         what = "value" if wrong == 1 else "values"
         raise ValueError(f"{wrong:,} {what} NaN or infinite")
@@ -385,7 +385,7 @@ class FeatureFile(FeatureSpec):
     def write_clip(
         self, descriptor: int, row: int, values: NDArray, state: int
     ) -> None:
-        """Write 0, the values, the state word: until then the clip is not done."""
+        """Write 0, the values, then the state word; only then is the clip done."""
         place = self.state_offset + row * STATE.itemsize
         write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self.values_offset + row * values.nbytes)
@@ -426,8 +426,8 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
         state = file["state"]
         if None in (values.id.get_offset(), state.id.get_offset()):
             raise DamagedFile(
-                f"{path.name} was compressed or cut into chunks, and values are read at"
-                " their places"
+                f"{path.name} was compressed or chunked, but values are read at fixed"
+                " offsets"
             )
         header = FeatureFile(
             **described,

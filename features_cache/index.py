@@ -1,14 +1,14 @@
 """index.h5: the clip table, the audio's source, and a link to each feature's values.
 
-All but that of a cache without audio can be made again. It is replaced whole, by
-rename, under a lock, so that a reader sees the old file or the new one.
+It can be made again, except in a cache without audio. It is replaced whole, by rename,
+under a lock, so that a reader sees the old file or the new one.
 
-The cache's small files, without which it works, are replaced whole too:
+The cache also works without its small files, which are replaced whole too:
 
 verified.csv  size and time of each feature's file when all its clips were intact: an
               unchanged file is not read to look for damage
-costs.csv     seconds of one core that a feature took for a clip, and on how many clips
-              they were measured; features divide the time of a shared spectrum
+costs.csv     core seconds per clip of each feature, and the number of clips measured;
+              the time of a shared spectrum is divided among its features
 failures.csv  clips that failed, and why; they keep their rows, with state 0
 check.json    the findings of `make check`
 """
@@ -42,7 +42,7 @@ CLIPS = "clips"  # the table's group; every other name is a feature's link
 
 
 def feature_names(folder: Path) -> list[str]:
-    """Stored names of the feature files that are there; mel-old.h5 is none."""
+    """Stored names of the feature files in a folder; mel-old.h5 is not one."""
     stems = [path.stem for path in sorted(folder.glob("*.h5"))]
     return [
         name
@@ -52,8 +52,8 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def claim_names(folder: Path, *names: str) -> None:
-    """Take these names in a cache; RequestError if the user has a file of one. Features
-    that were copied from another cache are ours, by their attributes.
+    """Claim these file names in a cache; RequestError if a file of the user has one.
+    Features copied from another cache are ours, as their attributes show.
     """
 
     def is_ours(file: Path) -> bool:
@@ -70,7 +70,7 @@ def claim_names(folder: Path, *names: str) -> None:
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
-    """(clips, attributes) of a cache; as `hdf5.opened` if that fails."""
+    """(clips, attributes) of a cache; raises what `hdf5.opened` raises."""
     with hdf5.opened(folder / INDEX) as file:
         columns: dict[str, list[str] | NDArray] = {}
         for name in INDEX_COLUMNS:
@@ -109,7 +109,7 @@ def refresh(
 def updated(
     folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice
 ) -> tuple[pd.DataFrame, bool]:
-    """The clip table that `refresh` would write, and whether the index has it all."""
+    """The clip table that `refresh` would write, and whether the index is current."""
     try:
         before, made = read_index(folder)
         known = with_sources(clips, before)
@@ -151,7 +151,7 @@ def read_rows(file: Path) -> list[list[str]]:
 
 
 def write_rows(file: Path, rows: Iterable[Iterable[object]]) -> None:
-    """Replace a CSV file; the caller holds the cache's lock of the index."""
+    """Replace a CSV file; the caller holds the lock of the index."""
     with (
         replaced(file) as draft,
         draft.open("w", newline="", encoding="utf-8") as opened,
@@ -185,7 +185,7 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
 
 
 def forget_verified(folder: Path) -> None:
-    """Remove verified.csv after damage was found: the next run looks for more."""
+    """Remove verified.csv when damage is found, so that the next run looks for more."""
     with suppress(OSError):
         if OwnFiles(folder).is_own(VERIFIED):
             (folder / VERIFIED).unlink(missing_ok=True)
@@ -225,7 +225,7 @@ def reasons_of(folder: Path, feature: str) -> dict[str, str]:
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
-    """Feature, or only WHOLE -> ids of failed clips."""
+    """Feature or WHOLE -> ids of failed clips; one in WHOLE is in no feature's set."""
     rows = read_failures(folder)
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed = defaultdict(set)
@@ -251,7 +251,7 @@ def write_failures(
     features: Iterable[str],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Replace the tried clips' failures, as a whole or in the features asked for.
+    """Replace the noted failures of the tried clips, as a whole or in these features.
 
     tried     rows of the clips
     failures  (row, feature or WHOLE, reason)
@@ -285,8 +285,8 @@ def write_check(
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
-    """The findings of `make check`, leaks first; None without any, and if
-    clips or audio files, unless none is here, have changed since.
+    """The findings of `make check`, leaks first; None if it has not been run, or if
+    clips or audio files have changed since. Audio files count only if one is here.
     """
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8"))

@@ -1,5 +1,5 @@
-"""The names that a user gives: features, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`,
-and a DATASET with the folder of its cache, one rule for every stage.
+"""The names that a user gives, read by one rule in every stage: features such as
+`mel@n_mels=64`, `mfcc:1-19` and `mel+mfcc:1-19`, and a DATASET and its cache's folder.
 
 The pipeline defines the features, their parameters and defaults.
 """
@@ -50,7 +50,7 @@ PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
-LISTED_TABLES = 8  # most in a message
+LISTED_TABLES = 8  # that a message lists, at most
 EVENTS = "events.csv"  # next to the table of a dataset whose models label frames
 EVENT_COLUMNS = ("file", "start", "end", "label")
 
@@ -76,7 +76,7 @@ class Channel:
         return f"{self.name}@{','.join(texts)}" if texts else self.name
 
     def kept_rows(self, count: int) -> slice:
-        """The rows taken of a feature's `count` rows; RequestError for others."""
+        """The selected rows of a feature with `count` rows, or RequestError."""
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -160,8 +160,8 @@ def is_cache(folder: Path) -> bool:
 
 
 def has_events(source: str) -> bool:
-    """Whether a table of events is next to the dataset's: models label frames. A folder
-    of clips has none, whatever is next to it.
+    """Whether the dataset's table has a table of events next to it, so that models
+    label frames; False for a folder of clips.
     """
     if not source.endswith(".csv"):
         return False
@@ -173,7 +173,7 @@ def has_events(source: str) -> bool:
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
-    """`name`, or a NAMED dataset's, else that of the folder, the file or the cache."""
+    """`name` if given, else that of a NAMED dataset, a folder, a file or a cache."""
     if name:
         if Path(name).name != name or name.startswith("."):
             raise RequestError(
@@ -216,9 +216,7 @@ def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
 
 
 def own_code(feature: str) -> str:
-    """The code version of a feature that the user has defined in this process, else
-    ''.
-    """
+    """The code version of a feature that the user defined in this process, or ''."""
     pipeline = sys.modules.get("featurestack.pipeline.features")
     own = pipeline.FEATURES.get(feature) if pipeline else None
     return str(own.code_version) if own and own.code else ""
@@ -232,8 +230,8 @@ def no_features(folder: Path, data: Path, command: str) -> RequestError:
 
 
 def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
-    """`; did you mean …?` of a path that is not there: a folder, or a file with one of
-    these endings, beside it; or ''.
+    """`; did you mean …?` with the folder, or file with one of these endings, that is
+    most similar to a missing path and next to it; '' if none is similar.
     """
     beside = []
     for entry in path.parent.glob("[!.]*"):
@@ -258,7 +256,7 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
             f" quotes, {quoted(f'DATASET={there}')}"
         )
     tables = sorted(name for name in beside if Path(name).suffix in DATASET_TABLES)
-    if tables and path.suffix in DATASET_TABLES:  # a file was meant, and no name
+    if tables and path.suffix in DATASET_TABLES:  # a file was meant, not a name
         listed = ", ".join(tables[:LISTED_TABLES])
         folder = path.parent if path.name != dataset else "this folder"
         hint = beside_hint(path, DATASET_TABLES)

@@ -1,5 +1,5 @@
 """The numbers that describe a feature map: mean and deviation of each row over time;
-if columns are not time all values, or if there are many, local means.
+all values if columns are not time, or local means if there are too many values.
 
 Statistics over time describe a mel spectrogram. They would average away a modulation
 spectrum, whose columns are modulation frequencies.
@@ -8,12 +8,12 @@ spectrum, whose columns are modulation frequencies.
 import numpy as np
 from numpy.typing import NDArray
 
-# a channel with more values has neighbouring columns averaged, if need be all into one
+# in a channel with more values, neighbouring columns are averaged, if need be all
 MOST_VALUES = 4096
 
 
 def is_time(frame_unit: str) -> bool:
-    """Whether frames of this unit are time; those of an index count as time.
+    """Whether frames of this unit are time; the unit index counts as time.
 
     >>> [is_time(unit) for unit in ("s", "index", "Hz")]
     [True, True, False]
@@ -22,7 +22,7 @@ def is_time(frame_unit: str) -> bool:
 
 
 def has_statistics(frame_unit: str, frames: int) -> bool:
-    """Whether mean and deviation over time describe a map of so many frames."""
+    """Whether mean and deviation over time describe a map of this many frames."""
     return is_time(frame_unit) and frames > 1
 
 
@@ -36,7 +36,7 @@ def kept_columns(rows: int, frames: int) -> int:
 
 
 def over_time(maps: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(B, 2 rows): means and deviations of maps (B, rows, frames), by float64 sums."""
+    """(B, 2 rows): means and deviations of maps (B, rows, frames), in float64."""
     values = maps.astype(np.float64)
     means = values.mean(axis=2)
     values -= means[:, :, None]

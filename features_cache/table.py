@@ -1,10 +1,10 @@
 """The clip table: one row per clip, CLIP_COLUMNS in every stage.
 
 `complete` checks and completes a table, `untrainable` says why it cannot be trained on,
-`source_changes` what has happened to its files since extraction, `fold_split` each
-fold's train, validation and test clips. No two sides of a split share a group, a source
-recording. Clips that the table marks `train_only` are trained on where their group is
-neither validated nor tested.
+`source_changes` how its files have changed since extraction, and `fold_split` gives
+each fold's train, validation and test clips. No two sides of a split share a group,
+which is a source recording. Clips that the table marks `train_only` are trained on if
+their group is neither validated nor tested.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ SOURCE_COLUMNS = {
     "source_hash": str,
     "source_seconds": np.float64,  # duration of the audio; 0 if unknown
 }
-# columns of sources' tables and of folds.csv that are no property of a recording
+# columns of sources' tables and of folds.csv that do not describe a recording
 SOURCE_TABLE_COLUMNS = (
     "filename",
     "alteration",
@@ -87,7 +87,7 @@ def has_tags(table: pd.DataFrame) -> bool:
 
 
 def by_label(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a row for each label of each clip; one labelled '' for none."""
+    """The table with a row for each label of a clip; a clip with none has a row ''."""
     labels = table["label"].str.split(SEPARATOR)
     return table.assign(label=labels).explode("label")
 
@@ -109,7 +109,7 @@ def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np
 
 def marked(clips: pd.DataFrame, names: str = "clip_id") -> pd.DataFrame:
     """The clips with the column `train_only`: 1 for a clip that is only ever trained
-    on, else ''. RequestError for another cell, with what the column `names` holds.
+    on, else ''. RequestError for any other cell names its clip by the column `names`.
     """
     absent = pd.Series("", clips.index)
     given = clips.get("train_only", absent).astype(object)
@@ -130,8 +130,8 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_own_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """The table in which a clip without a group is one of its own; RequestError if the
-    clip is marked `train_only`, since what it was made of may be tested.
+    """The table in which a clip without a group is its own group; RequestError if the
+    clip is marked `train_only`, since the recording it was made of may be tested.
     """
     blank = table["group"].str.strip() == ""
     if (unknown := blank & (table["train_only"] != "")).any():
@@ -163,11 +163,11 @@ def untrainable(clips: pd.DataFrame) -> str:
         return ""
     groups = clips["group"].nunique()
     if has_windows(clips):
-        way = "give parts of a recording, as each two minutes, groups of their own"
+        way = "give parts of a recording, such as every two minutes, their own groups"
     elif groups == 1:
         way = "add clips of a second source recording, or distinguish them by GROUP="
     else:
-        way = "without the column fold in the table, folds are drawn"
+        way = "folds are drawn if the table has no column fold"
     return f"one fold only, and testing needs two: {way}"
 
 
@@ -178,8 +178,8 @@ def too_few_classes(clips: pd.DataFrame) -> str:
         return ""
     named = ", ".join(labels) or "no label"
     return (
-        f"one class only ({named}), and training needs two: a sub-folder each, or a CSV"
-        " with a label for each file as DATASET="
+        f"one class only ({named}), and training needs two: give each a sub-folder, or"
+        " give DATASET= a CSV with a label for each file"
     )
 
 
@@ -231,13 +231,13 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
 def source_changes(
     clips: pd.DataFrame, settings: Mapping[str, Any], folds: Path
 ) -> str:
-    """Changes of the files since extraction, as `3 clips new`; '' if no audio is there.
-    `folds` is the dataset's folds.csv.
+    """How the files have changed since extraction, such as `3 clips new`; '' if no
+    audio is there. `folds` is the dataset's folds.csv.
 
-    Audio files are compared by size and time, those of another time by content; a table
-    by its number of rows, or if that is the same by content: labels, folds and groups
-    may be others, also in `folds`. New files are looked for next to known ones, but not
-    in a folder with a CSV table, which may leave files out on purpose.
+    Audio files are compared by size and time, and by content if the time differs; a
+    table by its number of rows, and by content if that is equal. Labels, folds and
+    groups may have changed, also in `folds`. New files are looked for next to known
+    ones, but not in a folder with a CSV table, which may leave files out on purpose.
     """
     clips = clips[clips["path"] != ""]
     files = clips.drop_duplicates("path")
@@ -272,8 +272,8 @@ def source_changes(
 
 
 def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
-    """Whether folds.csv gives one of these clips another group or fold; another table
-    of this name gives none.
+    """Whether folds.csv gives one of these clips another group or fold; False if the
+    file has no such columns.
     """
     columns = ["group", "fold"]
     try:
@@ -287,7 +287,7 @@ def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
 
 
 def audio_state(file: Any) -> str:
-    """`same`, `changed` or `removed`; a file missing at extraction is the same."""
+    """`same`, `changed` or `removed`; `same` for a file not found at extraction."""
     if not (file.source_size or file.source_time_ns):
         return "same"
     path = Path(file.path)
@@ -303,7 +303,7 @@ def audio_state(file: Any) -> str:
 
 
 def new_files(folder: Path, known: Collection[str]) -> int:
-    """The number of unknown files next to known ones, with their endings."""
+    """The number of unknown files next to known ones and with the same endings."""
     if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
         return 0
     endings = {Path(path).suffix for path in known}
@@ -398,7 +398,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 def draw_groups(
     clips: pd.DataFrame, share: float, rng: np.random.Generator
 ) -> set[str]:
-    """Draw a share of the groups by commonest class, never all of a class."""
+    """Draw a share of the groups of each commonest class, never all of a class."""
     counts = by_label(clips).groupby(["group", "label"]).size()
     # by group, then by name of the label: the first of equally common classes counts
     commonest = counts.sort_values(ascending=False, kind="stable")

@@ -1,4 +1,4 @@
-"""Writing: the clips and features wanted, those that the cache lacks, their files.
+"""Write to a cache: compare what a run wants with its files, and make what they lack.
 
 The order of writing, and why a kill between any two steps is harmless:
 
@@ -95,7 +95,7 @@ class Wanted:
 
     @property
     def files(self) -> list[Path]:
-        """(F,) the features' files, also those that are not there."""
+        """(F,) the features' files, whether or not they exist."""
         return [self.folder / f"{stored}.h5" for stored in self.names]
 
     @property
@@ -146,8 +146,8 @@ def missing(wanted: Wanted) -> Missing:
 def _compared(
     wanted: Wanted, spec: FeatureSpec
 ) -> tuple[NDArray[np.bool_], bool, list[str]]:
-    """(N,) the clips that the file of `spec` holds; whether the file has exactly these
-    clips, in this order; notes. CRCs of the part are compared unless the file is
+    """(N,) whether the file of `spec` holds each clip; whether the file has exactly
+    these clips, in this order; notes. CRCs of the part are compared unless the file is
     verified.
     """
     done = np.zeros(len(wanted.ids), bool)
@@ -163,7 +163,7 @@ def _compared(
     checked[wanted.part] = not is_verified(file.path)
     status = file.status(row_of, wanted.keys, checked)
     done = status.done
-    if wanted.read_only:  # clips that failed stay missing
+    if wanted.read_only:  # clips that failed are not computed again
         done = done | has_failed(wanted.folder, wanted.clips, [spec.stored])
     fits = np.array_equal(file.clip_ids, wanted.ids)
     notes = []
@@ -190,7 +190,7 @@ def _stored(wanted: Wanted, spec: FeatureSpec) -> tuple[FeatureFile, NDArray[np.
 
 
 def nothing_missing(wanted: Wanted) -> Missing | None:
-    """The empty Missing of a run without work, which needs no lock; else None."""
+    """An empty Missing if the run has no work and so needs no lock, else None."""
     if not wanted.read_only:
         _, current = updated(wanted.folder, wanted.clips, wanted.settings, wanted.part)
         if not current or claims(wanted.folder):
@@ -238,11 +238,11 @@ def write_batch(
 def cache_writer(
     wanted: Wanted, describe: Callable[[Missing], None]
 ) -> Iterator[tuple[Missing, list[FeatureFile], Claim]]:
-    """Admit a run to a cache and make the files that it lacks, where no other does so
-    meanwhile, after the runs that write the same clips or files; RequestError if the
-    disk has no space. `describe` is called before anything is made.
+    """Admit a run to a cache, once no other run writes the same clips or files, and
+    make the files that the cache lacks; RequestError if the disk has no space.
+    `describe` is called before anything is made.
 
-    Gives what is missing, the files (F,), under shared locks, and the run's claim.
+    Yields what is missing, the files (F,) under shared locks, and the run's claim.
     """
     claim_names(wanted.folder, INDEX, *HEADERS, *(file.name for file in wanted.files))
     rows = wanted.part.start, wanted.part.stop
@@ -277,11 +277,11 @@ def note_results(
     clips: Mapping[str, int],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Note costs and failures; remove files without a single clip after failures.
+    """Note costs and failures; remove the files in which every clip failed.
 
     seconds_a_clip  core seconds by feature, measured on `clips`
     failures        (row, feature or WHOLE, reason); a clip that has other features
-                    failed only in those that it lacks
+                    is noted as failed only in those that it lacks
     """
     tried, names = lacking.clips, wanted.names
     if len(tried):
@@ -345,7 +345,7 @@ def written_to(folder: Path, stored: str) -> str:
 
 @contextmanager
 def _ready(wanted: Wanted, spec: FeatureSpec, anew: bool) -> Iterator[FeatureFile]:
-    """The feature's file under a shared lock, made before that if it is `anew`."""
+    """The feature's file under a shared lock; `anew` makes the file first."""
     path = wanted.folder / f"{spec.stored}.h5"
     own_lock = lock(wanted.folder, spec.stored)
     try:
@@ -353,7 +353,7 @@ def _ready(wanted: Wanted, spec: FeatureSpec, anew: bool) -> Iterator[FeatureFil
             own_lock.take(wait=True)
             _make(path, spec, wanted.ids, _kept(wanted, spec))
         own_lock.take(shared=True, wait=True)
-        # a killed run left it: drafting needs the exclusive lock
+        # a killed run left them: drafting needs the exclusive lock
         remove_drafts(path, locked=True)
         yield read_header(path.absolute())
     finally:
@@ -361,8 +361,8 @@ def _ready(wanted: Wanted, spec: FeatureSpec, anew: bool) -> Iterator[FeatureFil
 
 
 def _kept(wanted: Wanted, spec: FeatureSpec) -> Clips:
-    """The finished clips of a file that is made again; CRCs are not compared, so that
-    damage stays visible.
+    """The finished clips of a file that is made again, copied without a check of their
+    CRCs, so that damage stays visible.
     """
     try:
         file, row_of = _stored(wanted, spec)
@@ -391,7 +391,7 @@ def install(
 def _make(
     path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
 ) -> None:
-    """Draft the file, reserve its space, copy the clips, rename it, under its lock."""
+    """Draft the file, reserve its space, copy the clips, rename it; under its lock."""
     place = f"{path}, {len(clip_ids) * spec.clip_bytes / 1e6:g} MB"
     try:
         with named_errors(place), replaced(path) as draft:
