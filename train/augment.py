@@ -1,13 +1,13 @@
-"""Augmentations: random changes of whole batches, on the batch's device.
+"""Augmentations: random changes to whole batches, on the batch's device.
 
 `parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies the three in
-that order. A new augmentation is a function under the decorator `augment`: the command
-line, `make models` and tests find it.
+that order. A new augmentation is a function with the decorator `augment`; the command
+line, `make models` and the tests then find it.
 
 Conventions. A batch is x (B, C, H, W), float: feature maps, waveforms (B, C, 1,
 samples) or vectors (B, D, 1, 1), standardised unless NORM=none. y (B, K) holds soft
-targets: class probabilities that sum to 1, with tags an independent probability for
-each class. `channels` describes each channel (`Channels`). Its rows have one of these
+targets: class probabilities that sum to 1, or with tags an independent probability for
+each class. `channels` describes each channel (`Channels`), whose rows have one of these
 meanings:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
@@ -16,10 +16,10 @@ meanings:
     "none"       anything else (mfcc, tonnetz, few rows): rows are neither moved nor
                  masked
 
-The channels of a clip whose columns are time move together; a channel with other
-columns (modulation frequencies) stays. Random numbers come from the batch's generator,
-on the generator's device. A strength of 0 changes nothing. torch is imported only when
-a batch is changed: AUGMENT= is parsed without it.
+All channels of a clip whose columns are time move together; a channel with other
+columns, such as modulation frequencies, stays. Random numbers come from the batch's
+generator, on the generator's device. A strength of 0 changes nothing. torch is imported
+only when a batch is changed, so that AUGMENT= is parsed without it.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Channels(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), soft targets y (B, K), their channels, random numbers."""
+    """Clips x (B, C, H, W), soft targets y (B, K), their channels, and a generator."""
 
     x: Tensor
     y: Tensor
@@ -77,7 +77,7 @@ class Batch(NamedTuple):
 
     @property
     def source(self) -> dict[str, Any]:
-        """The arguments by which torch draws from the batch's generator."""
+        """The arguments with which torch draws from the batch's generator."""
         return {"generator": self.generator, "device": self.generator.device}
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -110,7 +110,7 @@ class Batch(NamedTuple):
         return _where(self.channels.axes, axes, self.x.device)
 
     def in_time(self, x: Tensor) -> Tensor:
-        """`x`, but the batch's own values in channels whose columns are not time."""
+        """`x`, with the batch's own values in channels whose columns are not time."""
         timed = self.channels.timed
         if all(timed):
             return x
@@ -143,13 +143,13 @@ class Augmentation:
     transform: Transform
     default: float  # strength
     maximum: float  # strength
-    kinds: tuple[str, ...] = ("image", "wave")  # the models' that it serves
+    kinds: tuple[str, ...] = ("image", "wave")  # of the models that can use it
 
 
 def augment(
     *, default: float, maximum: float, **traits: Any
 ) -> Callable[[Transform], Transform]:
-    """Decorator: register a transform under its name; `traits` are fields of it."""
+    """Decorator: register a transform under its name; `traits` are other fields."""
 
     def entry(transform: Transform) -> Augmentation:
         name = transform.__name__
@@ -169,8 +169,9 @@ def shift(batch: Batch, strength: float) -> Batch:
 
 
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
-    """Frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L). `gather`
-    reads the expanded index without a copy, in a third of an index's time on a CPU.
+    """The frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L).
+    `gather` reads the expanded index without a copy, three times as fast as indexing on
+    a CPU.
     """
     clips, channels, rows, _ = x.shape
     index = index[:, None, None, :]
@@ -244,8 +245,8 @@ def pitch(batch: Batch, strength: float) -> Batch:
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
-    """Rows of x (B, C, H, W) at each clip's and channel's own places (B, C, L): (B, C,
-    L, W). Whole rows are copied: `gather` takes five times as long on a CPU.
+    """The rows of x (B, C, H, W) at the places (B, C, L) of each clip and channel: (B,
+    C, L, W). Whole rows are copied, five times as fast as `gather` on a CPU.
     """
     import torch
 
@@ -315,8 +316,8 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
 def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
-    Drawing a normal number costs fifty times as much as adding it: the clips share one
-    row of numbers, and each takes a window of it at random.
+    Drawing a normal number costs fifty times as much as adding it, so the clips share
+    one row of numbers, and each takes a random window of it.
     """
     import torch
 
@@ -379,8 +380,8 @@ class Augmenter:
 
 
 def parse_augment(text: str, kind: str = "image") -> Augmenter:
-    """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none"
-    give an empty one. Without a kind every augmentation is taken.
+    """The Augmenter for a text such as `mask,shift,mixup=0.4` and a model of this kind;
+    "" and "none" give an empty one. Without a kind every augmentation is accepted.
 
     >>> str(parse_augment("mask,mixup=0.4"))
     'mask=0.15,mixup=0.4'
@@ -394,7 +395,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         if kind and kind not in entry.kinds:
             raise RequestError(
                 f"AUGMENT={name} is not for this model: {make_command('models')}"
-                " shows which are"
+                " lists those that are"
             )
         strength = entry.default
         if given:

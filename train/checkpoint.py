@@ -1,5 +1,5 @@
-"""last.pt and best.pt: plain tensors, numbers and text, which `weights_only=True`
-reads: a damaged file is refused, and no code in it is run.
+"""last.pt and best.pt hold only tensors, numbers and text, and are read with
+`weights_only=True`: a damaged file is refused, and no code in it is run.
 
 network      state dict
 statistics   standardisation of each channel (train/network_input.py)
@@ -7,8 +7,8 @@ fold         the tested fold
 epoch, rows  number of epochs done, and their lines of history.csv
 progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping
 
-The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their
-description. torch.load does not check them; `read_safely` does, in 16 ms for 45 MB.
+torch.save writes a zip archive with a CRC-32 for each tensor and for their description.
+torch.load does not check them; `read_safely` does, in 16 ms for 45 MB.
 """
 
 import io
@@ -28,7 +28,7 @@ from featurestack.storage.files import replace_file
 Checkpoint = dict[str, Any]
 KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # keys of every checkpoint
 ZIP = b"PK\x03\x04"
-LISTED = 160  # characters of torch's reason that are printed
+LISTED = 160  # characters of torch's message that are printed
 
 
 def as_bytes(state: Checkpoint) -> bytes:
@@ -44,8 +44,8 @@ def save(file: Path, state: Checkpoint) -> None:
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
     """The name of the first tensor with NaN or infinity; empty if there is none."""
     floating = {name: t for name, t in weights.items() if t.is_floating_point()}
-    # finite sums have finite terms; summing takes a tenth of the time, and a card is
-    # waited for once
+    # finite sums have finite terms; summing takes a tenth of the time and waits for a
+    # card only once
     sums = [tensor.sum().float() for tensor in floating.values()]
     if not sums or torch.stack(sums).isfinite().all():
         return ""
@@ -56,7 +56,7 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 def write_epochs(
     folder: Path, states: Mapping[str, Checkpoint], rows: Sequence[str]
 ) -> None:
-    """Write the last epoch's files, then append the rows of all to history.csv."""
+    """Write the last epoch's files, then append all epochs' rows to history.csv."""
     for name, state in states.items():
         save(folder / name, state)
     append_history(folder, rows)
@@ -78,7 +78,7 @@ def load(file: Path) -> Checkpoint:
     try:
         state = read_safely(file)
         if not isinstance(state, dict) or not state.keys() >= KEYS:
-            raise ValueError("it is not a checkpoint of a fold")
+            raise ValueError("it is not a fold's checkpoint")
         if broken := not_finite(state["network"]):
             raise ValueError(f"'{broken}' holds numbers that are not finite")
     except (ValueError, AttributeError, TypeError) as reason:
@@ -89,12 +89,12 @@ def load(file: Path) -> Checkpoint:
 
 
 def read_safely(file: Path) -> Any:
-    """The content of torch.save; ValueError if it is damaged or more than data."""
+    """What torch.save wrote; ValueError if it is damaged or holds more than data."""
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     reason = ""
     try:
-        # files of torch before 1.6 are no zip; torchvision still publishes one
+        # files of torch before 1.6 are not zips; torchvision still publishes one
         if start == ZIP:
             with zipfile.ZipFile(file) as archive:
                 damaged = archive.testzip()
@@ -102,8 +102,8 @@ def read_safely(file: Path) -> Any:
         if not reason:
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception:
-        # random bytes raise any error; torch's own message says how to run code in the
-        # file
+        # random bytes may raise any error; torch's own message tells how to run code in
+        # the file
         reason = "it is damaged, of another kind, or holds more than data"
     raise ValueError(reason)
 

@@ -1,14 +1,14 @@
-"""The computation of a network: device, number format, memory layout, threads,
+"""Choose how a network computes: device, number format, memory layout, threads,
 allocation.
 
-The choice is made once for a run and saved in run.json. A run that continues on the
-same kind of device uses it again: another choice gives different values. The way that
-suits the processor is chosen, if it agrees with plain fp32 on the run's own network.
+The choice is made once per run and saved in run.json. A run that resumes on the same
+kind of device keeps it, because another choice gives different values. What suits the
+processor is chosen if it agrees with plain fp32 on the run's own network.
 
-Some fast kernels are wrong without an error (docs/explanation/protocol.md). So a
-training step on a real batch is made in plain fp32 on one thread, and again as the run
-would make it, in memory filled with huge values or NaN: the loss and the gradient of
-every parameter are compared. On a CUDA card only deterministic kernels are used.
+Some fast kernels give wrong results without an error (docs/explanation/protocol.md). So
+a training step on a real batch is made in plain fp32 on one thread, and again as the
+run would make it, in memory filled with huge values or NaN; the loss and the gradient
+of every parameter are compared. On a CUDA card only deterministic kernels are used.
 """
 
 import contextlib
@@ -41,8 +41,8 @@ NEVER = -1
 # glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
 POISON = 0x80
 
-# Texts of errors for lack of RAM: torch has a class only for a GPU's memory. The last
-# text is oneDNN's.
+# Texts of errors for lack of RAM: torch has an error class only for a GPU's memory. The
+# last text is oneDNN's.
 SHORTAGE = (
     "can't allocate memory",
     "not enough memory",
@@ -65,7 +65,7 @@ NEGLIGIBLE = 1e-3
 
 # clips of the compared step on a card, whose kernels are loaded one by one
 CARD_CLIPS = 8
-# cuBLAS has one workspace a stream, which makes its sums deterministic
+# one cuBLAS workspace per stream makes its sums deterministic
 WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 NO_KERNEL = " does not have a deterministic implementation"  # torch's warning
 
@@ -76,12 +76,14 @@ Examples = tuple[torch.Tensor, torch.Tensor]
 
 
 def prepare(compute: Compute) -> None:
-    """Apply what is global in the process: threads, allocation, TF32, cuDNN."""
+    """Apply the settings that are global to the process: threads, allocation, TF32,
+    cuDNN.
+    """
     torch.set_num_threads(compute.threads)
     keep_freed_memory()
     if compute.device == "cuda":
-        # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed with
-        # bf16 and fp16
+        # TF32 rounds inputs to a mantissa of ten bits, as fp16 does, so it is allowed
+        # with bf16 and fp16
         rounded = compute.precision != "fp32"
         torch.backends.cuda.matmul.allow_tf32 = rounded
         torch.backends.cudnn.allow_tf32 = rounded
@@ -139,14 +141,14 @@ def answers_of(
 
 def device_of(text: str) -> str:
     """The kind of device that DEVICE names; `auto` is the machine's accelerator, or cpu
-    without one. A GPU that it names becomes the process's current one.
+    without one. A named GPU becomes the current one of the process.
     """
     kind = text.partition(":")[0]
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
         kind = best.type if best and best.type in DEVICES else "cpu"
     if kind == "cuda":
-        os.environ.update(WORKSPACE)  # it is read when CUDA starts
+        os.environ.update(WORKSPACE)  # CUDA reads it when it starts
     if text == "auto":
         return kind
     try:
@@ -162,8 +164,8 @@ def device_of(text: str) -> str:
 
 
 def use_deterministic_kernels() -> None:
-    """Let CUDA give the same bits each time; torch warns of what cannot."""
-    # a search for the fastest kernel may find another one each time
+    """Make CUDA give the same bits each time; torch warns of operations that cannot."""
+    # a search for the fastest kernel may find a different one each time
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     # torch.use_deterministic_algorithms would import the compiler, a second
@@ -173,8 +175,8 @@ def use_deterministic_kernels() -> None:
 
 @contextlib.contextmanager
 def named_operations() -> Iterator[None]:
-    """Tell once which operations in it have no deterministic kernel: torch warns of
-    each, in the forward pass or the backward pass.
+    """Name once the operations in this context that have no deterministic kernel; torch
+    warns of each, in the forward or the backward pass.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -197,7 +199,7 @@ def named_operations() -> Iterator[None]:
 
 
 def threads_of(number: int | Auto) -> int:
-    """The number of THREADS; auto is torch's own, at most the cores one may use."""
+    """The number that THREADS gives; auto is torch's own, at most the usable cores."""
     if number == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
     return number
@@ -216,7 +218,7 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def poisoned_memory(device: str) -> Iterator[None]:
-    """New memory holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
+    """Fill new memory with 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
     if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)
         torch.cuda.empty_cache()
@@ -240,8 +242,8 @@ def is_shortage(error: RuntimeError | MemoryError) -> bool:
 def trial_step(
     network: nn.Module, objective: Objective, compute: Compute, batch: Examples
 ) -> tuple[float, dict[str, torch.Tensor]]:
-    """The loss and each parameter's gradient (fp32) of one training step, without
-    dropout, of a copy of the network.
+    """The loss and each parameter's gradient (fp32) in one training step of a copy of
+    the network, without dropout.
     """
     prepare(compute)
     trial = place(copy.deepcopy(network), compute).train()
@@ -265,11 +267,11 @@ def trial_step(
 
 
 def preferred(training: Training, device: str, shape: Sequence[int]) -> Compute:
-    """The way to compute by PRECISION and THREADS, or by the processor's features.
+    """How to compute, by PRECISION and THREADS or else by the processor's abilities.
 
-    A GPU computes in bf16, else in fp16; a processor in bf16 if it has instructions for
-    it, on all cores. Kernels for images are fastest channels last. A network on vectors
-    (H and W are 1) is too small to gain by any of these.
+    A GPU computes in bf16 if it can, else in fp16; a processor in bf16 if it has
+    instructions for it, on all cores. Kernels for images are fastest with channels
+    last. A network on vectors (H = W = 1) is too small to gain from any of these.
     """
     vectors = tuple(shape[2:]) == (1, 1)
     precision = "fp32"
@@ -298,13 +300,13 @@ def disagreement(
     network: nn.Module, compute: Compute, batch: Examples, objective: Objective
 ) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
-    if they agree.
+    if it agrees.
     """
     plain = Compute(device=compute.device)
     exact_loss, exact = trial_step(network, objective, plain, batch)
     rounded = exact
     if compute.precision != "fp32":
-        # weights and batch rounded to it, the step in fp32
+        # weights and batch are rounded to that format, the step is in fp32
         kind = TYPES[compute.precision]
         coarse = copy.deepcopy(network)
         for weight in coarse.parameters():
@@ -328,9 +330,9 @@ def gradient_difference(
     gradient: torch.Tensor, rounded: torch.Tensor, expected: torch.Tensor, floor: float
 ) -> str:
     """How one parameter's gradient differs from the `expected` one in plain fp32, in
-    words; '' if they agree.
+    words; '' if it agrees.
 
-    rounded  the gradient in fp32 of weights and batch that were rounded first
+    rounded  the gradient in fp32 for weights and a batch that were rounded first
     floor    the length below which a gradient is rounding noise
     """
     if not gradient.isfinite().all():
@@ -358,8 +360,8 @@ def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
 def agreed(
     proposed: Compute, network: nn.Module, batch: Examples, objective: Objective
 ) -> Compute:
-    """The first way that agrees with plain fp32, of `proposed` and fp32 on its threads;
-    says why another is not used.
+    """`proposed` if it agrees with plain fp32 on one thread, else fp32 on its threads
+    if that does, else plain fp32; say why a choice is not used.
     """
     if proposed.device == "cuda":
         x, y = batch

@@ -1,10 +1,10 @@
-"""The clips of one fold as batches: (B, D, H, W), from the GPU, from RAM, or streamed
+"""The clips of one fold in batches (B, D, H, W), from the GPU, from RAM, or streamed
 from the cache.
 
 One pass over the cache measures each clip's rows and finds clips that cannot be used;
-the statistics of every fold come from these measurements. GPU, RAM and stream give the
-same numbers. Two alternatives were slower: workers of DataLoader (4 to 20 ms a batch),
-and resizing with many threads next to a busy network (48 ms instead of 2).
+the statistics of every fold come from these measurements. All three sources give the
+same numbers. Two alternatives were slower: DataLoader workers (4 to 20 ms a batch), and
+resizing with many threads next to a busy network (48 ms instead of 2).
 """
 
 import math
@@ -39,14 +39,14 @@ from featurestack.train.optimisation import Objective
 from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
-# smallest deviation of a row as a share of the feature's: constant values become 0
+# smallest deviation of a row, as a share of the feature's, so that constants become 0
 FLOOR = 1e-3
 TINY = 1e-12  # smallest deviation of a whole feature
-ROWS = 1_024  # rows whose moments are averaged at once: a vector has 20,000
+ROWS = 1_024  # rows whose moments are averaged at once; a vector may have 20,000
 # share of the free memory that resident features may take
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6
 AHEAD = 2  # batches that are read in advance
-# a channel with fewer has no frequency axis: contrast has seven bands of unequal width
+# with fewer rows a channel has no frequency axis: contrast has seven unequal bands
 FEWEST_ROWS = 12
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
@@ -56,8 +56,8 @@ LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
 
-# Mean and mean square of each clip's rows, (N, 2, rows) a channel; of one frame its
-# values (N, rows), a quarter of the memory.
+# For each channel the mean and mean square of each clip's rows, (N, 2, rows); for one
+# frame its values (N, rows), in a quarter of the memory.
 Moments = Sequence[NDArray[np.floating]]
 
 
@@ -88,8 +88,8 @@ def statistics_of(
 
 
 def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
-    """Measure the rows of its clips in one pass; and those that cannot be read, clip id
-    -> reason.
+    """The moments of the plan's clips, measured in one pass, and the clips that cannot
+    be read: clip id -> reason.
     """
     cache = plan.cache
     spec = plan.input
@@ -117,9 +117,7 @@ def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
 def read_usable(
     cache: Cache, channel: StoredChannel, clips: Positions, unusable: dict[str, str]
 ) -> tuple[Positions, Numbers]:
-    """Those of the clips that can be read, and their values; the others are added to
-    `unusable`.
-    """
+    """The clips that can be read, and their values; the others go to `unusable`."""
     try:
         return clips, cache.read(channel.channel, clips)
     except UnreadableClips as refusal:
@@ -140,7 +138,7 @@ def row_moments(values: Numbers) -> Floats:
 def describe_channels(
     plan: Plan, statistics: Sequence[Statistics], device: str = "cpu"
 ) -> Channels:
-    """Properties of the standardised and resized channels, for augmentations."""
+    """Describe the standardised and resized channels for augmentations."""
     spec = plan.input
     height, _ = spec.grid
     axes = []
@@ -173,12 +171,12 @@ def describe_channels(
     return Channels(tuple(axes), stacked.to(device), spec.timed)
 
 
-# Batches: (B, D, H, W) float32 on the network's device, for clips given by position.
+# Batches are (B, D, H, W) float32 on the network's device, of clips given by position.
 
 
 def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
-    """The tensor on the device. A GPU continues to work meanwhile, which a copy from
-    memory that is not pinned would wait for.
+    """The tensor on the device. It is pinned first: a copy from other memory would wait
+    for the work of the GPU.
     """
     if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
@@ -189,8 +187,8 @@ def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
 class FoldData:
     """The clips of one fold; positions are rows of the cache's clip table.
 
-    They come from memory if they are `kept` there, else from the cache's memory map,
-    prepared in a thread.
+    They come from memory if they are `kept` there; otherwise a thread prepares them
+    from the cache's memory map.
     """
 
     plan: Plan
@@ -216,8 +214,8 @@ class FoldData:
         return x.pin_memory() if self.device == "cuda" else x
 
     def kept(self, parts: Iterable[Tensor], where: str) -> "FoldData":
-        """The fold with all its clips, which `parts` hold, in the memory of `where`; a
-        batch is one gather then.
+        """The fold with all its clips, given by `parts`, in the memory of `where`, so
+        that a batch is one gather.
         """
         start, values = 0, None
         for part in parts:
@@ -267,9 +265,11 @@ class FoldData:
 
     @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
-        """The clips as statistics (B, numbers, 1, 1), which no augmentation changes."""
-        # one part at a time: a list would hold all statistics a second time, between
-        # the buffers of their computation, which the heap could then not give back
+        """The fold with its clips as statistics (B, numbers, 1, 1), which are computed
+        once because no augmentation changes them.
+        """
+        # one part at a time: a list would hold all statistics a second time, in between
+        # the buffers of their computation, which the heap then could not give back
         batches = self.inputs(chunked(self.every.to_numpy()))
         parts = (statistics(x)[..., None, None] for x in batches)
         # a shift in time changes no statistic
@@ -286,10 +286,10 @@ def load_fold(
     *,
     streamed: bool = False,
 ) -> FoldData:
-    """The clips of `split`, standardised by those of its training originals.
+    """The clips of `split`, standardised by its training originals.
 
-    They are read from the cache again and again if `streamed`, or if they would take
-    too much of the memory.
+    They are read from the cache for every batch if `streamed`, or if they would take
+    too much memory.
     """
     measured = plan.cache.positions(split.statistics)
     statistics = statistics_of(moments, measured, plan.training.norm)
@@ -312,7 +312,7 @@ def load_fold(
 
 
 def chunked(positions: Positions) -> list[Positions]:
-    """Parts of at most CHUNK clips; sizes differ by one at most."""
+    """Parts of at most CHUNK clips, whose sizes differ by at most one."""
     return np.array_split(positions, math.ceil(len(positions) / CHUNK))
 
 
@@ -324,8 +324,8 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
 
 
 def draw_batches(data: FoldData, epoch: int) -> list[Positions]:
-    """The training clips in this epoch's order, in batches whose sizes differ by one at
-    most; each has at least two clips, which batch norm needs.
+    """The training clips in this epoch's order, in batches whose sizes differ by at
+    most one; each has at least two clips, as batch norm requires.
     """
     training = data.plan.training
     rng = np.random.default_rng([training.seed, data.fold, epoch])

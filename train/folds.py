@@ -1,9 +1,9 @@
-"""The folds of a run: trained one after the other, or side by side on several devices.
+"""Train the folds of a run, one after the other or side by side on several devices.
 
-Each of several DEVICEs has a process of its own; torchrun starts such processes too. A
-process trains its share of the folds. Then it goes on to those that no other process
-has finished, and waits for those that are being trained: when a process ends, all folds
-are finished, although another one may have failed.
+Each of several DEVICEs has its own process; torchrun starts such processes too. A
+process trains its share of the folds, then those that no other process has finished; it
+waits for those in training. So when a process ends, all folds are finished, even if
+another process has failed.
 """
 
 import os
@@ -53,9 +53,9 @@ from featurestack.train.trainer import Trainer, trainer_of
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-NORMED_CLIPS = 128  # training clips that set norms which WEIGHTS lack
-IDLE = 0.9  # share of free memory of a card that nothing else uses
-MOST_BESIDE = 5  # folds side by side on one card: so many were measured
+NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
+IDLE = 0.9  # share of a card's memory that is free if nothing else uses the card
+MOST_BESIDE = 5  # folds side by side on one card, the largest number measured
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED = "recording occurs in the part that is tested or validated"
 
@@ -64,9 +64,7 @@ SHARED = "recording occurs in the part that is tested or validated"
 
 
 def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
-    """Train these folds on the devices of the options; an exact model is fitted on the
-    CPU.
-    """
+    """Train these folds on the devices of the options, an exact model on the CPU."""
     named = plan.options.device if plan.model.kind.in_steps else "cpu"
     devices = list(map(device_of, named.split()))
     if len(devices) > 1:
@@ -74,13 +72,13 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
         return
     if named == "auto" and devices == ["cuda"] and "WORLD_SIZE" not in os.environ:
         tell_idle_card(len(folds))
-    if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # torchrun's, of the GPU
+    if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # the GPU, by torchrun
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     train_run(plan, share_of(folds), devices[0], bar)
 
 
 def tell_idle_card(folds: int) -> None:
-    """Say how to train folds side by side on a card that nothing else uses."""
+    """If nothing else uses the card, say how to train folds on it side by side."""
     free, total = torch.cuda.mem_get_info()
     if folds > 1 and free > IDLE * total:
         words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
@@ -91,14 +89,14 @@ def tell_idle_card(folds: int) -> None:
 
 
 def share_of(folds: Sequence[int]) -> Sequence[int]:
-    """The folds in the order of this process, if torchrun or `train_side_by_side`
-    started it as the number RANK of WORLD_SIZE.
+    """The folds in the order in which this process trains them: its share first, if
+    torchrun or `train_side_by_side` started it as number RANK of WORLD_SIZE.
     """
     if "WORLD_SIZE" not in os.environ:
         return folds
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     share = folds[rank::size]
-    # backwards, because the others begin with the first ones
+    # backwards, because other processes begin with the first ones
     return [*share, *(fold for fold in reversed(folds) if fold not in share)]
 
 
@@ -139,15 +137,15 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     lone = lone_classes(plan)
     if lone:
         lines.append(
-            f"{', '.join(lone)}: all clips are of one group, so that no fold both"
-            " learns and tests them; add recordings"
+            f"{', '.join(lone)}: all clips are of one group, so no fold both trains"
+            " and tests on the class; add recordings"
         )
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split, lone)
     for line in lines:
         tell_once(line)
     trainer = trainer_of(plan)
-    # the bar's total falls by what is not trained: first by damaged clips
+    # what is not trained is taken off the bar's total, here the damaged clips
     trained = sum(len(split.train) for split in splits.values())
     bar.total -= plan.steps(folds) - plan.training.resolved_epochs * trained
     compute: Compute | None = None
@@ -187,12 +185,12 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
 
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
-    """RequestError if the plan's WEIGHTS come from a fold of this project that trained
-    on test clips of one of `folds`.
+    """RequestError if the plan's WEIGHTS come from a fold of this project that was
+    trained on test clips of one of `folds`.
 
     A checkpoint names the fold that it left out, and the run.json above it names the
     dataset. If clips or folds of the dataset have changed since, the fold's number
-    means other clips, and the weights are refused for every fold.
+    stands for other clips, and the weights are refused for every fold.
     """
     weights, dataset = plan.training.weights, plan.path.parent.name
     file = Path(weights).resolve()
@@ -223,8 +221,8 @@ def load_data(
     moments: Moments,
     device: str,
 ) -> FoldData:
-    """A fold's clips, as the network's statistics if every view has the same ones.
-    Training clips set the norms that WEIGHTS lack in the network.
+    """The fold's clips, or their statistics if augmentations do not change those. Also
+    set the network's norms that WEIGHTS lack, from training clips.
     """
     front_end = None
     if not plan.augmenter.steps:
@@ -243,7 +241,7 @@ def load_data(
 
 
 def first_network(plan: Plan, fold: int) -> nn.Module:
-    """The first fold's network, run once; RequestError for an unfit input."""
+    """The first fold's network, run once; RequestError if it cannot take the input."""
     try:
         network = draw_network(plan, fold)
         with torch.inference_mode():
@@ -271,7 +269,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
 
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
-    """The plan's network with the weights that this fold starts from, on the CPU."""
+    """The plan's network on the CPU, with the weights from which this fold starts."""
     channels, rows, frames = plan.input.shape
     generator = seeded("cpu", plan.training.seed, fold)
     network = plan.model.build(
@@ -285,8 +283,8 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:
-    """Begin or continue one fold. Write its predictions by the last weights and, if
-    validation chose a best epoch, by those of that epoch; print the scores of both.
+    """Begin or resume one fold. Write the predictions of the last epoch and, if
+    validation chose one, of the best epoch; print the scores of both.
     """
     plan, data = trainer.plan, trainer.data
     run = RunFolder(plan.path)
@@ -351,7 +349,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
         damaged = [clip for clip in plan.left_out if clip not in known]
         if damaged:
             raise RequestError(
-                f"{plan.path.name} has begun with {counted(len(damaged), 'clip')}"
+                f"{plan.path.name} began with {counted(len(damaged), 'clip')}"
                 f" ({', '.join(damaged[:NAMED_CLIPS])}) that cannot be read now:"
                 f" {plan.cache.remedy(' '.join(stored))}, or give TAG=… for a run"
                 " without them"
@@ -381,8 +379,8 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     if plan.input.drop_padding:
         share = 1 - plan.cache.filled[plan.table.index].mean()
         lines.append(
-            f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
-            " keeps it)"
+            f"{100 * share:.0f} % of the clips' time is padding and is left out"
+            " (PADDING=keep keeps it)"
         )
     return lines
 
@@ -397,8 +395,8 @@ def lone_classes(plan: Plan) -> list[str]:
 def fold_remarks(
     plan: Plan, fold: int, split: Split, lone: Collection[str]
 ) -> list[str]:
-    """Messages about a fold's clips, but for the `lone_classes`; RequestError if there
-    is nothing to learn.
+    """Messages about a fold's clips, except those of the `lone` classes; RequestError
+    if there is nothing to learn.
     """
     lines = []
     for verb, clips in (("trained on", split.train), ("tested", split.test)):

@@ -1,12 +1,12 @@
-"""A network's input, made from the stored values of a run's channels.
+"""Make a network's input from the stored values of a run's channels.
 
-`InputSpec` describes it for one run: the plan makes it, run.json keeps it. What depends
-on the kind of input is in `KINDS`.
+`InputSpec` describes the input of one run: the plan makes it, run.json keeps it. What
+depends on the kind of input is in `KINDS`.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
 D, H, W). `filled` (B,) is the share of the duration that each clip fills; the rest is
-padding after its end. torch is imported only when values are prepared: a run is planned
-without it.
+padding after its end. torch is imported only when values are prepared, so that a run is
+planned without it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Numbers = NDArray[np.floating]  # any precision
 
 
 class Plane(NamedTuple):
-    """A channel of an image by its own size, at most that of the grid."""
+    """The size of an image's channel before resizing, at most that of the grid."""
 
     rows: int
     columns: int
@@ -55,7 +55,9 @@ Planes = tuple[Plane, ...]
 
 
 def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
-    """A feature set by the cache's names; RequestError if a part is missing."""
+    """The channels of a feature set, named as in the cache; RequestError if one is
+    missing.
+    """
     asked = parse_set(text)
     cache.refuse_missing(asked)
     features = []
@@ -63,7 +65,7 @@ def find_features(cache: Cache, text: str) -> tuple[Channel, ...]:
         stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
         if cache[channel].has_other_code:
             raise RequestError(
-                f"the cache {cache.folder} holds {stored} of other code:"
+                f"the cache {cache.folder} holds {stored} from other code:"
                 f" {cache.remedy(stored.stored)}"
             )
         cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
@@ -97,30 +99,30 @@ def one_plane(channel: StoredChannel) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class InputKind:
-    """The way in which models of one kind read channels.
+    """How models of one kind read channels.
 
-    `uses`: steps of training (without them it has an exact solution), grid (channels
-    are resized to GRID), padding (it can be left out), balance (classes have weights).
-    Options that need others are ignored.
+    `uses` names what the kind has: steps of training (else an exact solution), grid
+    (channels are resized to GRID), padding (it can be left out), balance (classes can
+    be weighted). Options that need anything else are ignored.
     """
 
     name: str
     uses: tuple[Needs, ...]
-    # a channel's (B, rows, frames) float32 as (B, width, *grid), by operations of torch
+    # a channel's (B, rows, frames) float32 as (B, width, *grid), by torch operations
     # that ONNX has
     prepare: Callable[[Tensor, StoredChannel, Shape], Tensor]
-    takes: str = "every feature"  # its channels in words
+    takes: str = "every feature"  # the channels that it accepts, in words
     accepts: Callable[[StoredChannel], bool] = every_feature
-    # the number of the input's planes that a channel gives
+    # number of input planes from a channel
     width: Callable[[StoredChannel], int] = one_plane
     # rows x frames without GRID; `native`: of the largest channel, `frames`: one row
     grid: str = ""
-    standardised: bool = True  # and rounded to float16 last; else float32
-    summarised: bool = False  # several columns enter by the numbers of `over_columns`
-    answers: str = Task.answers  # each of these has an answer of its models
-    reads_padding: bool = False  # how long a clip is; PADDING=auto then keeps it
+    standardised: bool = True  # and finally rounded to float16; else float32
+    summarised: bool = False  # several columns enter as the numbers of `over_columns`
+    answers: str = Task.answers  # what its models give one answer for
+    reads_padding: bool = False  # for a clip's length; PADDING=auto then keeps padding
     augment: str = "none"  # the meaning of AUGMENT=auto
-    augmented_as: str = ""  # image, wave or vector, whose augmentations it shares
+    augmented_as: str = ""  # the kind whose augmentations it takes: image, wave, vector
 
     @property
     def in_steps(self) -> bool:
@@ -140,7 +142,7 @@ class InputKind:
 
 
 def is_map(channel: StoredChannel) -> bool:
-    # a vector would be stripes
+    # a vector would become stripes
     return channel.name != "waveform" and channel.frames > 1
 
 
@@ -157,7 +159,7 @@ def wave_plane(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 
 def vector_planes(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-    """The numbers of `over_columns`: of a vector its own."""
+    """The numbers of `over_columns`, which for a vector are its own."""
     return over_columns(values, channel)[..., None]
 
 
@@ -191,7 +193,7 @@ KINDS["vector"] = InputKind(
     reads_padding=True,
     augmented_as="vector",
 )
-# networks that standardise the numbers themselves
+# for networks that standardise the numbers themselves
 KINDS["linear"] = replace(
     KINDS["vector"],
     name="linear",
@@ -205,9 +207,9 @@ def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
     """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row
     over time.
 
-    Of a single column, or if the columns are not time, the numbers are all values, with
-    neighbouring columns of a large feature map averaged. Sums over time are in float64:
-    in float32 a long row would lose its deviation.
+    For a single column, or columns that are not time, the statistics are all values,
+    with neighbouring columns of a large feature map averaged. Sums over time are in
+    float64: in float32 a long row would lose its deviation.
     """
     import torch
 
@@ -222,10 +224,12 @@ def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
 
 
 def resize(values: Tensor, grid: Shape) -> Tensor:
-    """(B, rows, frames) to (B, *grid): linear, averaged on a coarser grid."""
+    """(B, rows, frames) to (B, *grid) by linear interpolation, on a coarser grid with
+    averaging.
+    """
     import torch
 
-    # few runtimes can average: each axis is multiplied by a matrix
+    # few runtimes can average, so each axis is multiplied by a matrix
     if torch.onnx.is_in_onnx_export():
         rows, frames = grid
         _, stored_rows, stored_frames = values.shape
@@ -241,7 +245,7 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
 
 
 def resizing(length: int, wanted: int) -> Tensor:
-    """(length, wanted): the triangular weights of `length` values."""
+    """(length, wanted): triangular weights that resize `length` values to `wanted`."""
     import torch
 
     places = torch.arange(length, dtype=torch.float32) + 0.5
@@ -257,8 +261,8 @@ def resizing(length: int, wanted: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Statistics:
-    """The standardisation of a channel's values (rows, frames): (values - centre) /
-    scale; both are (rows,), or (1,) for the whole feature.
+    """The standardisation (values - centre) / scale of a channel (rows, frames);
+    `centre` and `scale` are (rows,), or (1,) for the whole feature.
     """
 
     centre: NDArray[np.float32]
@@ -284,7 +288,7 @@ class Statistics:
 
 
 def filled_frames(channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
-    """(B,) frames that clips fill, at least two; all if columns are not time."""
+    """(B,) frames that each clip fills, at least two; all if columns are not time."""
     frames = channel.frames
     if not channel.timed:
         return np.full(len(filled), frames)
@@ -310,8 +314,8 @@ class InputSpec:
         filled: Floats,
         reads_padding: bool,
     ) -> InputSpec:
-        """The input that GRID and PADDING ask for; PADDING=auto keeps it if the model
-        `reads_padding`.
+        """The input that GRID and PADDING ask for; PADDING=auto keeps padding if the
+        model `reads_padding`.
 
         filled  (N,) the share of the duration that each clip of the run fills
         """
@@ -337,7 +341,7 @@ class InputSpec:
 
     @cached_property
     def widths(self) -> list[int]:
-        """The number of planes of the input that each channel gives."""
+        """The number of input planes from each channel."""
         return list(map(self.kind.width, self.channels))
 
     @cached_property
@@ -352,7 +356,7 @@ class InputSpec:
 
     @cached_property
     def planes(self) -> Planes:
-        """The channels of an image by their own sizes."""
+        """The size of each channel of an image before resizing."""
         height, width = self.grid
         return tuple(
             Plane(min(own.rows, height), min(own.columns, width), own.timed)
@@ -360,8 +364,8 @@ class InputSpec:
         )
 
     def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) number of frames that are read: all, or those that a clip fills, at
-        least two, if padding is dropped and columns are time.
+        """(B,) how many frames of each clip are read: all, or if padding is dropped and
+        columns are time, those that the clip fills, at least two.
         """
         if not self.drop_padding:
             return np.full(len(filled), channel.frames)

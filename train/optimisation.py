@@ -1,9 +1,9 @@
 """Loss, optimiser, learning-rate schedule, early stopping, and a training step as one
 CUDA graph.
 
-A card computes the step of a small network faster than Python asks for its kernels:
-20 ms a step against 4. So the forward and backward pass are captured once for each size
-of batch, and replayed with the batch's values. What is not captured runs kernel by
+A card computes a step of a small network in less time than Python takes to launch its
+kernels: 4 ms against 20. So the forward and backward pass are captured once for each
+batch size and replayed with a batch's values. What is not captured runs kernel by
 kernel.
 """
 
@@ -22,25 +22,25 @@ from featurestack.results.training_options import DECAY, Training
 from featurestack.scores.metrics import Floats, Ints
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
-# (x, targets) -> loss and logits; fills the gradients of a network anew
+# (x, targets) -> loss and logits; replaces the gradients of a network
 Passes: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-# gives loss, logits, and the gradient of each parameter
+# () -> loss, logits, and the gradient of each parameter
 Work: TypeAlias = Callable[[], tuple[Any, ...]]
-# work -> what it gave, and what makes it again in the same memory
+# work -> its result, and a function that computes it again in the same memory
 Record: TypeAlias = Callable[[Work], tuple[tuple[Any, ...], Callable[[], None]]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-MOMENTUM = 0.9  # sgd's, by Nesterov
+MOMENTUM = 0.9  # Nesterov momentum of sgd
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 LOADED_SHARE = 0.2  # of the learning rate, for the layers that WEIGHTS filled
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The loss, and the training score of an epoch: cross-entropy and accuracy, or of
-    several labels a clip binary cross-entropy and mAP.
+    """The loss, and the training score of an epoch: cross-entropy and accuracy, or
+    binary cross-entropy and mAP if clips have several labels.
 
-    Conventions: logits (B, M * K) of M networks, targets y (B, K). The classes share
+    Conventions: logits (B, M * K) of M networks, targets y (B, K). All classes share
     `smoothing` of a target evenly (Szegedy et al. 2016).
     """
 
@@ -53,12 +53,12 @@ class Objective:
         weight: Tensor | None = None,
         smoothing: float = SMOOTHING,
     ) -> Tensor:
-        """The mean loss of all networks' logits; `weight` (K,) weighs each clip by the
-        classes of its target, of several labels the positive targets. torch would weigh
-        each class's term of the cross-entropy, which pulls a clip towards the rare
-        classes that smoothing adds to its target.
+        """The mean loss over all networks; `weight` (K,) weighs each clip by the
+        classes of its target, or with several labels the positive targets. torch would
+        weigh each class's term of the cross-entropy, which pulls a clip towards the
+        rare classes that smoothing adds to its target.
         """
-        # (B, M, K): each network has a loss of its own
+        # (B, M, K): each network has its own loss
         networks = logits.view(len(y), -1, y.shape[1])
         uniform = torch.full_like(y, 1 / y.shape[1])
         smooth = y.lerp(uniform, smoothing)
@@ -76,7 +76,7 @@ class Objective:
         return (clip_weights * losses).mean()
 
     def observed(self, y: Tensor, logits: Tensor) -> Tensor:
-        """The numbers of a batch that `score` needs, of the networks' mean."""
+        """What `score` needs of a batch, computed from the mean of the networks."""
         logits = logits.view(len(y), -1, y.shape[1]).mean(1)
         if self.multilabel:
             return torch.stack([y, logits])
@@ -94,8 +94,8 @@ class Objective:
         return ap.macro(precision)
 
     def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """(K,) for BALANCE=loss: inverse to a class's clips, 1 on average; of several
-        labels the number of negative clips divided by that of positive ones.
+        """(K,) weights for BALANCE=loss: inverse to the number of a class's clips, 1 on
+        average; with several labels the ratio of negative to positive clips.
         """
         if self.multilabel:
             return (clips - counts) / np.maximum(counts, 1)
@@ -104,8 +104,8 @@ class Objective:
 
 
 def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """AdamW or Nesterov SGD; weight decay only on matrices and kernels. What WEIGHTS
-    filled has groups of its own, with a `share` of the learning rate.
+    """AdamW or Nesterov SGD, with weight decay only on matrices and kernels. Layers
+    that WEIGHTS filled form their own groups, with a `share` of the learning rate.
     """
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -119,7 +119,7 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
         }
         for (filled, kernels), weights in sorted(groups.items(), reverse=True)
     ]
-    # one pass over the weights: 5 ms a step instead of 25
+    # one pass over the weights takes 5 ms a step instead of 25
     fused = next(network.parameters()).device.type in ("cpu", "cuda")
     kind: type[torch.optim.Optimizer] = torch.optim.AdamW
     settings = {}
@@ -132,8 +132,8 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
 def without_compiler(
     kind: type[torch.optim.Optimizer],
 ) -> Callable[..., torch.optim.Optimizer]:
-    """The class without the wrappers that keep torch.compile away from its methods: the
-    first call of one imports the compiler, which takes two seconds (torch 2.13).
+    """The class without the wrappers that exclude its methods from torch.compile: their
+    first call imports the compiler, which takes two seconds (torch 2.13).
     """
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     plain["step"] = torch.no_grad()(plain["step"])
@@ -146,7 +146,7 @@ def cosine(begin: float, end: float, share: float) -> float:
 
 
 def onecycle(share: float) -> float:
-    """PyTorch's defaults: a rise for three tenths, then a fall to almost 0."""
+    """PyTorch's one-cycle schedule: rise for three tenths, then fall to almost 0."""
     if share < 0.3:
         return cosine(1 / 25, 1, share / 0.3)
     return cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
@@ -167,7 +167,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 def learning_rate(
     training: Training, epoch_steps: int, step: int, reductions: int = 0
 ) -> float:
-    """The rate at a fold's step, from 0, after `reductions` on plateaus."""
+    """The rate at a step of a fold, counted from 0, after `reductions` on plateaus."""
     warmup = round(epoch_steps * training.warmup)
     if step < warmup:
         return training.resolved_lr * (step + 1) / warmup
@@ -179,8 +179,8 @@ def learning_rate(
 
 @dataclass
 class EarlyStopping:
-    """Follows one validation score: which epoch was best, when a plateau lowers the
-    rate, when to stop. A checkpoint keeps `vars` of it.
+    """Follow one validation score: which epoch was best, when a plateau lowers the
+    rate, when to stop. A checkpoint stores `vars` of this object.
     """
 
     select: str
@@ -192,7 +192,7 @@ class EarlyStopping:
     lowered: int = 0
 
     def update(self, score: float) -> bool:
-        """Take an epoch's score; returns whether it is the best so far."""
+        """Take an epoch's score and return whether it is the best so far."""
         if self.select == "val_loss":
             better = score < self.best
         else:
@@ -216,7 +216,7 @@ class EarlyStopping:
 
 
 def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
-    """Do the work once, which loads its kernels, then capture it."""
+    """Do the work once to load its kernels, then capture it."""
     stream, aside = torch.cuda.current_stream(), torch.cuda.Stream()
     aside.wait_stream(stream)
     with torch.cuda.stream(aside):
@@ -228,14 +228,12 @@ def cuda_graph(work: Work) -> tuple[tuple[Any, ...], Callable[[], None]]:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             made = work()
     finally:
-        torch.cuda.set_stream(stream)  # torch leaves another one if capturing fails
+        torch.cuda.set_stream(stream)  # torch leaves another one if the capture fails
     return made, graph.replay
 
 
 def captured_passes(network: nn.Module, passes: Passes, own: bool) -> Passes:
-    """The passes as one CUDA graph, where the network, perhaps of the user's `own`,
-    allows it.
-    """
+    """The passes as one CUDA graph, unless the network has dropout or is the user's."""
     reason = "the model is your own" if own else ""
     for layer in network.modules():
         if "Dropout" in type(layer).__name__ and getattr(layer, "p", 1) > 0:
@@ -247,14 +245,14 @@ def captured_passes(network: nn.Module, passes: Passes, own: bool) -> Passes:
 
 
 class Replayed:
-    """Passes that are captured at the first batch of each size. The logits that they
-    return hold until the next call.
+    """Passes that are captured at the first batch of each size. The logits they return
+    are valid until the next call.
     """
 
     def __init__(self, network: nn.Module, passes: Passes, record: Record) -> None:
         self.network, self.passes, self.record = network, passes, record
         self.parameters = [w for w in network.parameters() if w.requires_grad]
-        # size of a batch -> x and targets that are read, what is made, the replay
+        # batch size -> the x and targets that are read, the result, the replay
         self.captured: dict[torch.Size, tuple[Any, ...]] = {}
         self.reason = ""  # why nothing more is captured
 
@@ -273,8 +271,8 @@ class Replayed:
         return loss.clone(), logits
 
     def capture(self, x: Tensor, targets: Tensor) -> None:
-        """Capture the passes for batches of this size; batch norms keep their
-        statistics.
+        """Capture the passes for batches of this size without changing the statistics
+        of batch norms.
         """
         x, targets = x.clone(), targets.clone()
         before = [buffer.clone() for buffer in self.network.buffers()]

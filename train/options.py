@@ -25,17 +25,17 @@ from featurestack.results.training_options import Device, Training
 
 of_networks = functools.partial(option, needs="steps")
 
-# defaults of a network that begins from scratch, or from weights
+# defaults for a network that begins from scratch, or from weights
 FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
 FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
-NATIVE = "native"  # GRID: the size of the largest channel
+NATIVE = "native"  # value of GRID: the size of the largest channel
 DEVICES = get_args(Device)
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
 class RunOptions(Training, DatasetOptions, RunsOptions):
-    """One run: one feature set and one model, trained once for each test fold or for
-    those of FOLDS. Its own options do not change its predictions.
+    """Options of one run: one feature set and one model, trained once for each test
+    fold, or each of FOLDS. The options added here do not change predictions.
     """
 
     leading = (
@@ -67,8 +67,8 @@ class RunOptions(Training, DatasetOptions, RunsOptions):
 
 
 def listed(text: str) -> list[str]:
-    """The values in a list. A blank after a comma begins no other value, nor does one
-    in the path of a file that is there.
+    """The values in a list separated by blanks. A blank after a comma separates
+    nothing, nor does one in the path of an existing file.
 
     >>> listed("0.001 0.002"), listed("shift, gain"), listed("")
     (['0.001', '0.002'], ['shift,gain'], [''])
@@ -79,7 +79,7 @@ def listed(text: str) -> list[str]:
 
 
 def suitable(weights: str) -> dict[str, Any]:
-    """The defaults that suit a network with, or without, these weights."""
+    """The defaults that suit a network with or without pretrained weights."""
     return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
 
 
@@ -94,7 +94,7 @@ def parse_grid(text: str) -> tuple[int, int]:
 
 
 def require_device(text: str) -> None:
-    """RequestError for a DEVICE that names no kind of device; several may be given."""
+    """RequestError if a word of DEVICE names no kind of device."""
     if not text.split():
         raise RequestError(f"DEVICE= is empty: give auto, {', '.join(DEVICES)}")
     for word in text.split():
@@ -105,7 +105,7 @@ def require_device(text: str) -> None:
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
-    """A number from 0 to `most`, else RequestError with the sentence `refusal`."""
+    """A number from 0 to `most`, else RequestError with the message `refusal`."""
     try:
         number = number_of(text, float)
     except ValueError:
@@ -127,7 +127,7 @@ class TrainOptions(Options):
     shared = RunOptions
     leading = RunOptions.leading
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """field -> text of a run's option, or of a list of its values"""
+    """option of a run -> its text, one value or a list of values"""
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:

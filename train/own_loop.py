@@ -1,5 +1,4 @@
-"""The trainer's clips, folds and augmentation for a training loop of one's own, and its
-run folder.
+"""Clips, folds, augmentation and a run folder for a user's own training loop.
 
     own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:
@@ -38,9 +37,9 @@ SIDES = get_args(Side)
 
 
 class FoldClips(Dataset[tuple[torch.Tensor, int]]):
-    """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the
-    class number, or with tags (K,) labels. A `torch.utils.data.DataLoader` reads a
-    batch at once, from the cache's memory map.
+    """The clips of one side of a fold: (C, H, W) float32, standardised and resized, and
+    a class number, or (K,) labels with tags. A `torch.utils.data.DataLoader` reads a
+    whole batch at once from the cache's memory map.
     """
 
     def __init__(self, data: FoldData, side: Side) -> None:
@@ -73,9 +72,9 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch (B, C, H, W) and its class numbers (B,), with tags labels (B, K),
-        augmented as in training. The new targets are probabilities (B, K), because
-        mixup mixes them: `cross_entropy` takes them.
+        """Augment a batch (B, C, H, W) and its class numbers (B,), or with tags its
+        labels (B, K), as in training. The new targets are probabilities (B, K), because
+        mixup mixes them; `cross_entropy` takes such targets.
         """
         labels = indicator(y.cpu().numpy(), len(self.plan.names))
         targets = torch.from_numpy(labels).float().to(y.device)
@@ -83,7 +82,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
 
 class OwnRun:
-    """One configuration's clips by fold, and the run folder of its predictions.
+    """The clips of one configuration by fold, and the run folder for its predictions.
 
     name     name of the network in the folder's name and the report
     options  the options of `train`: dataset, features, grid, norm, augment, val,
@@ -92,7 +91,7 @@ class OwnRun:
 
     def __init__(self, name: str, options: RunOptions) -> None:
         if set(options.features.split("+")) == {"waveform"}:
-            # for its kind of input; aclnet is not trained
+            # only for its kind of input: aclnet is not trained
             options = replace(options, model="aclnet")
         self.name = name
         self.plan = placed(make_plan(options, network=name))

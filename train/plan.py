@@ -1,5 +1,5 @@
-"""The plan of a run, made before training: its data, its options with every default,
-and its identity. No torch.
+"""Plan a run before training: its data, its options with every default, its identity.
+Nothing here needs torch.
 
 The hash covers the options, clips and feature values that can change predictions. The
 folder's name shows the options that differ from the defaults; it is never parsed.
@@ -48,7 +48,7 @@ from featurestack.train.options import (
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
-# raised if the same hash would mean something else, as it would after the change of an
+# raised when the same hash would mean something else, such as after a change of an
 # option's default or of a model
 HASH_VERSION = 1
 NO_FILES = ("auto", "none", "imagenet", "")  # values of WEIGHTS
@@ -60,7 +60,7 @@ class Plan:
 
     training: Training  # what can change predictions, with every default
     options: RunOptions  # as given
-    told: tuple[str, ...]  # messages about options that differ from the given ones
+    told: tuple[str, ...]  # messages about options that differ from those given
     command: tuple[str, ...]  # NAME=value words that train it on another machine
     cache: Cache
     table: pd.DataFrame
@@ -71,13 +71,13 @@ class Plan:
     classes: tuple[SoundClass, ...]  # in the order of probability columns
     folds: list[int]  # all that the protocol tests
     wanted_folds: list[int]  # of FOLDS, or all
-    content: dict[str, Any]  # content of its hash: `hashed_content`
-    data: Mapping[str, Any]  # the part of it that identifies its data
+    content: dict[str, Any]  # what its hash covers: `hashed_content`
+    data: Mapping[str, Any]  # the part of `content` that identifies the data
     hash: str
     path: Path  # the run's folder
-    # feature sets from which its own was joined by their scores; 0 if it was not
+    # number of feature sets from which its own was joined by score; 0 if it was not
     joined_from: int = 0
-    # clips of the table whose features cannot be read; known once they were measured
+    # clips of the table whose features cannot be read; known once they are measured
     left_out: tuple[str, ...] = ()
 
     @property
@@ -94,14 +94,14 @@ class Plan:
         return [entry.name for entry in self.classes]
 
     def steps(self, folds: Sequence[int]) -> int:
-        """The number of clips that all epochs of these folds train on."""
+        """The number of clips trained on in all epochs of these folds."""
         clips = sum(len(self.split(fold).train) for fold in folds)
         return self.training.resolved_epochs * clips
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
-        """(N,) class numbers by row of the cache's table; with tags (N, K), 1 for each
-        label of a clip. Clips that are not used have -1.
+        """(N,) class numbers by row of the cache's table, or with tags (N, K), 1 for
+        each label of a clip. Unused clips have -1.
         """
         used = self.task.targets(self.table[self.task.column], self.names)
         shape = len(self.cache.clips), *used.shape[1:]
@@ -111,14 +111,14 @@ class Plan:
 
     @property
     def blocks(self) -> list[int]:
-        """The numbers of each channel, or of each layer of a vector of layers, that an
-        exact model weighs alike.
+        """How many numbers each channel has, or each layer of a vector of a network's
+        layers; an exact model weighs those of one block alike.
         """
         blocks = []
         for channel, width in zip(self.input.channels, self.input.widths):
             feature = self.cache[channel.stored]
             layers = [width]
-            # its rows are numbered by a network's layers
+            # its row axis holds the numbers of a network's layers
             if feature.row_unit == "layer" and width == len(feature.row_axis):
                 layers = np.unique(feature.row_axis, return_counts=True)[1].tolist()
             blocks += layers
@@ -129,7 +129,7 @@ class Plan:
         return indicator(self.targets[positions], len(self.classes))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
-        """A row for each clip: id, group, a window's ends, `columns`, target."""
+        """A table with a row a clip: id, group, a window's ends, `columns`, target."""
         clips = self.cache.clips.iloc[positions]
         places = WINDOW_COLUMNS if has_windows(self.table) else ()
         rows = clips[["clip_id", "group", *places]]
@@ -168,13 +168,13 @@ def find_clips(
 
 
 def validate(options: RunOptions) -> None:
-    """RequestError for unknown names and for values that do not go together: what can
-    be said before the cache and torch are there.
+    """RequestError for unknown names and for values that contradict each other, as far
+    as can be told without the cache and torch.
     """
     if options.tracker:
         from featurestack.trackers import tracker_of
 
-        tracker_of(options.tracker)  # refused before there is a folder
+        tracker_of(options.tracker)  # refused before a folder is made
     resolve(options.model)
     require_device(options.device)
     if options.grid not in ("auto", NATIVE):
@@ -201,7 +201,7 @@ def validate(options: RunOptions) -> None:
 
 def defaults(named: RunOptions, model: Architecture) -> dict[str, Any]:
     """The values of options that follow from the model and its weights."""
-    chosen: dict[str, Any] = {"norm": "row"}  # as a network from scratch
+    chosen: dict[str, Any] = {"norm": "row"}  # as for a network from scratch
     if model.kind.in_steps:
         weights = "none" if named.weights in ("auto", "") else named.weights
         default, useless = vars(RunOptions()), model.unused
@@ -223,9 +223,9 @@ def settle(
     task: Task,
     own_weights: bool,
 ) -> tuple[RunOptions, RunOptions, list[str]]:
-    """The options as a run's command and folder name them, the same with every default,
-    and messages about those that differ from the given ones. An own loop's network has
-    `own_weights`.
+    """The options as the run's command and folder name them, the same options with
+    every default, and messages about those that differ from those given. The network
+    of a user's own training loop has `own_weights`.
     """
     default = vars(RunOptions())
     told = []
@@ -237,33 +237,32 @@ def settle(
         if {*dict(channel.parameters)} - {*dict(given.parameters)}:
             told.append(f"{given}: {channel}, the only one in the cache")
 
-    # what has no effect goes back to its default
+    # options without effect go back to their defaults
     ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
     if ignored:
         have = "has" if len(ignored) == 1 else "have"
         named_options = ", ".join(f"{name.upper()}=" for name in ignored)
         told.append(f"{named_options} {have} no effect on MODEL={model.name}")
     if asked.val != "none" and not model.kind.in_steps:
-        takes = f"VAL={asked.val} only takes training clips from MODEL={model.name}"
-        told.append(f"{takes}, which chooses nothing by validation")
+        takes = f"VAL={asked.val} only costs MODEL={model.name} training clips"
+        told.append(f"{takes}: it chooses nothing by validation")
     if asked.val == "none" and asked.select != RunOptions.select:
         told.append("SELECT= is ignored without VAL=")
         ignored.append("select")
     elif asked.select not in task.metric.history_columns:
         raise RequestError(
-            f"SELECT={asked.select}: TASK={task.name} has no such score; val_loss is"
-            " one"
+            f"SELECT={asked.select}: TASK={task.name} has no such score; give val_loss"
         )
     named = replace(asked, **{name: default[name] for name in ignored})
 
-    # names as the cache and the registries have them
+    # names as they are in the cache and the registries
     named = replace(
         named,
         features="+".join(map(str, features)),
         model=model.name,
         task=task.name,
         augment=named.augment or "none",
-        # predictions do not depend on the number of GPUs, or on which they are
+        # predictions do not depend on how many GPUs there are or which
         device=named.device.split()[0].partition(":")[0],
     )
     if own_weights:
@@ -293,14 +292,14 @@ def settle(
 def hashed_content(
     training: Training, spec: InputSpec, model: Architecture
 ) -> dict[str, Any]:
-    """The content of a run's hash without the data; a change of these entries, or of
-    those of the data, needs a higher HASH_VERSION.
+    """What a run's hash covers besides the data; a change of these entries, or of those
+    for the data, needs a higher HASH_VERSION.
 
     version  HASH_VERSION
-    options  the options of `Training` that are not at their defaults, so that a new
-             option leaves every run its hash; a file of weights counts by its content
+    options  options of `Training` that differ from their defaults, so that a new option
+             changes no hash; a file of weights counts by its content
     untimed  only if a channel whose columns are not time enters with all its values
-    code     only of a user's own model, which may change under its name
+    code     only for a user's own model, whose code may change under the same name
     """
     options = hashed_options(training)
     if "model" in options:  # a folder that it names counts by its content
@@ -326,7 +325,7 @@ def hashed_options(training: Training) -> dict[str, Any]:
 
 
 def differences(options: RunOptions) -> list[str]:
-    """The last parts of a folder's name: options off their defaults, tag."""
+    """The last parts of a folder's name: options not at their defaults, and the tag."""
     parts = []
     usual = {"task": "classes", "weights": "none", **suitable(options.weights)}
     for name, field in fields(Training).items():
@@ -334,7 +333,7 @@ def differences(options: RunOptions) -> list[str]:
         value = getattr(options, name)
         if prefix is not None and value not in (field.default, usual.get(name)):
             shown = value
-            if name == "weights":  # models/resnet18-mine.pth of resnet18 is mine
+            if name == "weights":  # resnet18's models/resnet18-mine.pth becomes mine
                 shown = Path(value).stem.removeprefix(
                     f"{options.model.partition('@')[0]}-"
                 )
@@ -355,7 +354,7 @@ def training_command(options: RunOptions) -> list[str]:
 
 
 def make_plan(asked: RunOptions, network: str = "") -> Plan:
-    """The plan of these options, of an own loop's `network` if it is named."""
+    """The plan of these options, or of the `network` of a user's own training loop."""
     validate(asked)
     cache = cache_of(asked.dataset, asked.data, asked.name, asked.features)
     features = find_features(cache, asked.features)

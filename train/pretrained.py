@@ -1,9 +1,9 @@
-"""Start from pretrained weights: ImageNet's, or a file of weights.
+"""Start from pretrained weights: ImageNet's, or those in a file.
 
-ImageNet's are a file in models/, else torchvision's, which is downloaded once; without
-a connection a run of WEIGHTS=auto begins from scratch. torch is imported only when
-weights are read. A file may hold a part of the layers. A name like
-resnet18-f37072fd.pth holds the beginning of its content's SHA-256, which is checked.
+ImageNet's weights come from a file in models/, else from torchvision, downloaded once;
+without a connection a run with WEIGHTS=auto begins from scratch. torch is imported only
+when weights are read. A file may hold only some of the layers. A name like
+resnet18-f37072fd.pth contains the beginning of the file's SHA-256, which is checked.
 Files are read with weights_only=True, so that nothing in them is executed.
 """
 
@@ -33,13 +33,13 @@ PUBLISHED = {
 }
 MEGABYTES = {"resnet18": 47, "resnet34": 87, "resnet50": 103, "densenet121": 32}
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-# runs that differ in more than the weights: docs/explanation/accuracy.md
+# these runs differ in more than the weights: docs/explanation/accuracy.md
 GAIN = (
     "on mel of ESC-50 at 16 kHz ResNet-18 reaches 84.7 % with them (GRID=128x156,"
     " frames of 64 ms), and 64.5 % from scratch (GRID=64x108, frames of 23 ms)"
 )
 
-# torchvision's DenseNet file is from a time when module names could hold dots:
+# torchvision's DenseNet file dates from a time when module names could contain dots:
 # denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
@@ -47,9 +47,9 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 def start_from(network: nn.Module, model: str, weights: str) -> None:
     """Load the `weights` of a plan into a network of this model.
 
-    The first convolution is adapted to the network's channels, but for a checkpoint of
-    as many channels. The last layer keeps its own weights, because it has other
-    classes. `network.loaded` names what was filled.
+    The first convolution is adapted to the network's channels, unless it comes from a
+    checkpoint with as many channels. The last layer keeps its own weights, because it
+    has other classes. `network.loaded` names the tensors that were filled.
     """
     file = fetch(model) if weights == "imagenet" else Path(weights)
     state, own = read_weights(file)
@@ -89,10 +89,10 @@ def fill(
     source: str,
     own_kernels: bool = False,
 ) -> set[str]:
-    """Copy a state dict into a network that may have other input channels and classes,
-    and name the layers that it lacks in one line; returns the names of what was filled.
+    """Copy a state dict into a network that may have other input channels and classes;
+    name the layers that it lacks in a message, and return the names that were filled.
 
-    own_kernels  the first kernels are of features, not of colours, and stay as they are
+    own_kernels  whether the first kernels are for features, not colours; they are kept
                  if the network has as many channels
     """
     own = network.state_dict()
@@ -112,7 +112,7 @@ def fill(
     network.load_state_dict(chosen, strict=False)
     # training does not use the batch norms' numbers of batches
     new = {key for key in own if not key.endswith("num_batches_tracked")} - {*chosen}
-    # the largest layers that hold some of them and nothing that was filled
+    # named are the largest layers that hold new tensors and none that was filled
     kept = {layer for key in chosen for layer in layers_around(key)}
     names = set()
     for key in new:
@@ -132,10 +132,11 @@ def layers_around(key: str) -> list[str]:
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
-    """A convolution's kernels (outputs, C, ...) for another number of input channels:
-    the first takes their sum, like a grey image, the others begin at zero. So the
-    network begins as that of the first channel. It adds its channels before anything
-    else: edges of features that share no axis would land on each other.
+    """Adapt a convolution's kernels (outputs, C, ...) to another number of input
+    channels: the first channel takes their sum, as for a grey image, and the others
+    begin at zero, so that the network begins with the first channel alone. The
+    convolution adds up its channels, which would lay edges of features that share no
+    axis on top of each other.
     """
     adapted = kernel.new_zeros(len(kernel), channels, *kernel.shape[2:])
     adapted[:, 0] = kernel.sum(1)
@@ -143,9 +144,9 @@ def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
 
 
 def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Set batch norms that were loaded as the identity from what precedes them on some
-    training clips; the network's function stays, which a batch's norm would change. An
-    export may have folded its norms into the convolutions.
+    """Set the statistics of batch norms that were loaded as the identity from their
+    inputs on some training clips, and their weights so that the network's function
+    stays the same. An export may have folded its norms into the convolutions.
     """
     import torch
     from torch import nn
@@ -184,7 +185,7 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
 
 def choose_weights(asked: str, model: str) -> str:
     """WEIGHTS=auto or imagenet as a plan keeps it: `none`, `imagenet` for the published
-    file, which is here then, or another file; `auto` if none are published.
+    file, which is then present, or another file; `auto` if none are published.
     """
     if model not in PUBLISHED:
         if asked == "auto":
@@ -202,7 +203,7 @@ def choose_weights(asked: str, model: str) -> str:
 
 
 def published_name(model: str) -> str:
-    """The file's name, which holds its hash."""
+    """The name of the published file, which contains its hash."""
     return PUBLISHED[model].rpartition("/")[2]
 
 
@@ -213,12 +214,12 @@ def local_weights(model: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-@functools.cache  # several runs try once
+@functools.cache  # so that several runs try only once
 def fetched(model: str) -> bool:
-    """Whether the published file could be downloaded; says what is lost if not."""
+    """Whether the published file was downloaded; if not, say what is lost."""
     file = FOLDER / published_name(model)
     tell(
-        f"ImageNet's weights are downloaded once: {MEGABYTES[model]} MB to {file}"
+        f"downloading ImageNet's weights, once: {MEGABYTES[model]} MB to {file}"
         " (WEIGHTS=none trains from scratch)"
     )
     try:
@@ -231,8 +232,8 @@ def fetched(model: str) -> bool:
 
 
 def fetch(model: str, *, patient: bool = True) -> Path:
-    """A model's published file, which is downloaded once. A broken connection is tried
-    again if `patient`.
+    """A model's published file, downloaded if it is missing. `patient` retries after a
+    broken connection.
     """
     name = published_name(model)
     file = FOLDER / name
@@ -254,11 +255,11 @@ def fetch(model: str, *, patient: bool = True) -> Path:
 
 
 def check_hash(name: str, content: bytes) -> None:
-    """RequestError if a file's SHA-256 does not begin as its name says."""
+    """RequestError if a file's SHA-256 does not begin as the file's name says."""
     promised = HASH_IN_NAME.search(name)
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):
         raise RequestError(
             f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is"
-            " damaged or another file"
+            " damaged or a different file"
         )

@@ -1,9 +1,9 @@
-"""`make train`: every combination of the given values, one run each, but finished
-ones.
+"""`make train`: train a run for every combination of the given values, except finished
+runs.
 
 A fold that has a predictions.csv is finished. The trainer, which needs torch, is
-imported only if a fold is left to train. A folder that holds another run than the one
-that is planned is refused.
+imported only if a fold is left to train. A folder that holds a different run from the
+planned one is refused.
 """
 
 import itertools
@@ -37,15 +37,15 @@ from featurestack.train.plan import Plan, make_plan, training_command, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
-DIGITS = 4  # of the data's digest, in the name of a run next to one of other data
+DIGITS = 4  # of the data's digest, added to a run's name if a run of other data has it
 
 
 # ---- the command
 
 
 def train(options: TrainOptions) -> int:
-    """Train the runs of the options; print the summary of one, a table of several;
-    returns the exit status.
+    """Train the runs of the options and print a summary of one, or a table of several.
+    Return the exit status.
     """
     jobs = product(options)
     changed, note = tell_dataset_state(jobs)
@@ -69,8 +69,8 @@ def train(options: TrainOptions) -> int:
 
 
 def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
-    """The run of one configuration, or the runs of several; the first error of these
-    is raised after the others were trained.
+    """Train one configuration and return its run, or several and return theirs; the
+    first error is raised once the others are trained.
     """
     jobs = product(options)
     tell_dataset_state(jobs)
@@ -79,13 +79,13 @@ def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
 
 
 def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
-    """The run of these options, with `joined_from` as in `train_all`."""
+    """Train the run of these options and return it; `joined_from` as in `train_all`."""
     (run,) = finished_runs([options], joined_from)
     return run
 
 
 def finished_runs(jobs: Sequence[RunOptions], joined_from: int = 0) -> list[RunFolder]:
-    """The runs; the first error is raised after the others were trained."""
+    """Train and return the runs; the first error is raised once the others are done."""
     done, failures = train_all(jobs, joined_from)
     for error in failures.values():
         raise error
@@ -93,8 +93,8 @@ def finished_runs(jobs: Sequence[RunOptions], joined_from: int = 0) -> list[RunF
 
 
 def product(options: TrainOptions) -> list[RunOptions]:
-    """The options of every run, but one seed of an exact solution: others give the same
-    predictions. RequestError if there is none.
+    """The options of every run, with only one seed for an exact solution, whose
+    predictions do not depend on it. RequestError if no run is possible.
     """
     asked = options.runs()
     for job in asked:
@@ -117,7 +117,7 @@ def product(options: TrainOptions) -> list[RunOptions]:
     channels = {}
     for parts in parse_list(wanted, cache.features):
         features = "+".join(map(str, parts))
-        # a feature that the cache lacks ends the others too
+        # one feature that the cache lacks refuses all runs
         found = find_features(cache, features)
         channels[features] = [describe_channel(cache, feature) for feature in found]
     jobs = []
@@ -144,10 +144,11 @@ def product(options: TrainOptions) -> list[RunOptions]:
 
 
 def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
-    """Say which fold is trained if it is one of several, how the dataset's files have
-    changed since extraction, and if the recordings that are tested are too few to show
-    a difference between runs. Returns the command that extracts what has changed, and a
-    note on the scores if more has changed than the removal of unreadable files.
+    """Say which fold is trained if it is one of several, whether the tested recordings
+    are too few to show a difference between runs, and how the dataset's files have
+    changed since extraction. Return the command that extracts what has changed, and a
+    note on the scores unless only unreadable files were removed; '' and '' if nothing
+    has changed.
     """
     options = jobs[0]
     cache = cache_of(options.dataset, options.data, options.name)
@@ -160,8 +161,8 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
     if tested < FEWEST_RECORDINGS:
         recordings = counted(tested, cache.groups or "source recording")
         tell(
-            f"{recordings} can show no difference between runs, however large: a"
-            f" verdict needs {FEWEST_RECORDINGS}"
+            f"{recordings} {is_or_are(tested)} too few for a verdict on the difference"
+            f" between runs; {FEWEST_RECORDINGS} are needed"
         )
     sources = cache.sources.copy()
     changes = source_changes(sources, cache.settings, cache.folds_csv)
@@ -186,17 +187,17 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
 def train_all(
     jobs: Sequence[RunOptions], joined_from: int = 0
 ) -> tuple[list[RunFolder], dict[str, Exception]]:
-    """Train the runs, with one bar for all; returns the finished ones and the others'
-    errors.
+    """Train the runs under one progress bar; return the finished ones, and the errors
+    of the others by name.
 
-    joined_from  feature sets from which theirs was joined by their scores; 0 if that
-                 follows from the features that were tested one by one
+    joined_from  number of feature sets from which theirs was joined by score; 0 to
+                 derive it from the features that were tested one by one
     """
     done = []
     failures: dict[str, Exception] = {}
     plans: dict[str, Plan] = {}
     tested: set[str] | None = None
-    # all are planned before one of them is tested: this command named all sets
+    # all are planned before any is tested, since this command named all their sets
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
@@ -236,7 +237,7 @@ def train_all(
 
 
 def run_summary(run: RunFolder) -> str:
-    """The score of all clips together, the worst errors, the protocol."""
+    """The score over all clips, the most frequent errors and the protocol, in words."""
     score = configuration_score([run])
     spread = ""
     if len(score.by_fold) > 1:
@@ -252,18 +253,18 @@ def run_summary(run: RunFolder) -> str:
 
 
 def short_training(done: Sequence[RunFolder]) -> str:
-    """A line on a run of fewer epochs than by default; '' if there is none."""
+    """A line on a run with fewer epochs than the default; '' if there is none."""
     for run in done:
         epochs = run.config.options.resolved_epochs
         usual = suitable(run.config.options.weights)["epochs"]
         if not run.exact and epochs < usual:
-            return f"a short training, {epochs} epochs instead of {usual}"
+            return f"a short training, {counted(epochs, 'epoch')} instead of {usual}"
     return ""
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """A table of scores with their intervals: a row for each configuration, all its
-    seeds together, the best first.
+    """A table of scores with their intervals: one row for all seeds of a configuration,
+    the best first.
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
@@ -299,13 +300,13 @@ def first_process() -> bool:
 
 
 def waiting(plan: Plan) -> list[int]:
-    """The wanted folds that are not finished."""
+    """The wanted folds that are not yet finished."""
     finished = RunFolder(plan.path).finished if plan.begun else []
     return [fold for fold in plan.wanted_folds if fold not in finished]
 
 
 def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
-    """Train the folds that wait; `bar` counts the clips of all epochs."""
+    """Train the unfinished folds; `bar` counts the clips of all epochs."""
     if folds := waiting(plan):
         from featurestack.train.folds import train_on_devices
 
@@ -318,9 +319,9 @@ def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
 def placed(plan: Plan) -> Plan:
     """The plan with the folder of its run: the one that has begun, else a new one.
 
-    If a run of other data, or of an own model's other code, has the plain name, the new
-    name ends in digits of a digest of these, and a line says so. RequestError for
-    another configuration.
+    If the plain name belongs to a run on other data, or with other code of the user's
+    own model, the new name ends in digits of their digest, and a message says so.
+    RequestError if it belongs to a run of another configuration.
     """
     code = {"code": plan.model.code} if plan.model.code else {}
     of_data = f"{plan.path.name}-{digest({**plan.data, **code})[:DIGITS]}"
@@ -349,9 +350,9 @@ def placed(plan: Plan) -> Plan:
 
 
 def is_run_of(place: Path, plan: Plan) -> bool:
-    """Whether the folder has the run of this plan. False if its data or the code of the
-    user's own model differ, or if it cannot be read. RequestError for another
-    configuration.
+    """Whether the folder holds the run of this plan; False if its data or the code of
+    the user's own model differ, or if it cannot be read. RequestError for a run of
+    another configuration.
     """
     folder = RunFolder(place)
     try:

@@ -1,5 +1,5 @@
-"""run.json as training writes it: before the first step, when a run computes another
-way, and at its end, with the calibration for new audio.
+"""Write run.json: before the first step, when a run changes how it computes, and at
+its end, with the calibration for new audio.
 """
 
 import json
@@ -40,21 +40,21 @@ from featurestack.train.plan import Plan
 if TYPE_CHECKING:
     from torch import nn
 
-# share of padded clips; above it, windows of predict have the clips' median length
+# share of padded clips above which windows of predict have the clips' median length
 PADDED = 0.1
-# what a seed needs for the same bytes, of a card and of a processor
+# what has to agree for a seed to give the same bytes, on a card and on a processor
 SAME_BYTES = (
     "kind of card, versions, precision, channels_last",
     "kind of processor, versions, precision, channels_last, threads",
 )
-OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; others are of its task
+OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; the others come from its task
 IMPORTANCE = "importance/importance.json"  # of the last `make importance`
-LOCK = ".lock"  # held while run.json is read and written anew
+LOCK = ".lock"  # held while run.json is read and rewritten
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 
 
 def first_config(plan: Plan, device: str) -> RunConfig:
-    """run.json before training, on this kind of device."""
+    """The content of run.json before training, on this kind of device."""
     cache = plan.cache
     model = plan.model
     content = plan.content
@@ -111,7 +111,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
 
 
 def protocol(plan: Plan) -> str:
-    """The protocol in words: tested and training clips, epochs, model selection."""
+    """The protocol in words: test and training clips, epochs, model selection."""
     training = plan.training
     tested, others, fitted = "each fold tested", "the others", "exact solution"
     if plan.cache.published_test in plan.folds:
@@ -131,13 +131,13 @@ def protocol(plan: Plan) -> str:
 
 
 def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
-    """The number of features `tested` one by one, if these are some of them, joined; 0
-    if not, or if they are all of them, so that nothing was chosen, or a set that is
-    proposed before anything is tested.
+    """The number of features `tested` one by one if `features` joins some of them. 0
+    if not, if it joins all of them, so that nothing was chosen, or if the set is one
+    that is proposed before anything is tested.
 
-    A report is flattered if features are scored one by one, some are joined, and the
-    joined set is tested on the same folds as if it had been named beforehand. Neither
-    an interval nor a test corrects such a choice, so a run notes it before it begins.
+    Scores are too high if features are scored one by one, some of them are joined, and
+    the set is tested on the same folds as if it had been named beforehand. Neither an
+    interval nor a test corrects for such a choice, so a run notes it before it begins.
     """
     parts, alone = {*features}, {*tested}
     if len(parts) < 2 or {*map(unframed, parts)} in [
@@ -148,8 +148,8 @@ def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
 
 
 def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
-    """The features of which the runs in a folder, `answer` or `importance` know a score
-    of their own, in all folds of a task on the data that the cache has today.
+    """The features that runs in a folder, `answer` or `importance` have scored alone,
+    in all folds of a task, on the data that the cache has today.
     """
     alone = set()
     for run in find(runs.parent, runs.name):
@@ -169,8 +169,8 @@ def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
 
 
 def record(plan: Plan, network: "nn.Module", compute: Compute) -> None:
-    """Write a new run's run.json, or how a run that has begun computes from here on. Of
-    two processes that begin a run, the second finds how the first one computes.
+    """Write a new run's run.json, or in that of a begun run how it computes from now
+    on. If two processes begin a run, the second one finds the first one's choice.
     """
     same_bytes = SAME_BYTES[compute.device == "cpu"]
     compute = replace(compute, same_bytes=same_bytes)
@@ -188,11 +188,11 @@ def record(plan: Plan, network: "nn.Module", compute: Compute) -> None:
 
 
 def finish(path: Path, cache: Cache, note: str) -> None:
-    """Write seconds, note and, after new tests, calibration and rules."""
+    """Update seconds and note and, after new tests, calibration and rules."""
     folder = RunFolder(path)
     known = folder.config
     if seconds_of(folder) == known.seconds and note in ("", known.note):
-        return  # the folder may only be readable
+        return  # the folder may be read-only
     with Lock(path / LOCK):
         folder = RunFolder(path)
         known = folder.config

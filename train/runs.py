@@ -1,4 +1,4 @@
-"""`make runs` and `make remove`: the runs of some folders, and their removal."""
+"""`make runs` and `make remove`: list and delete runs."""
 
 import shlex
 import sys
@@ -23,8 +23,8 @@ HEADER = ("folder", "features", "model", "folds", "test", "data")
 
 
 def list_runs(options: ListOptions) -> int:
-    """The command `runs`; 1 if a run cannot be read: it is named, and the others are
-    listed, the newest last. The runs of an answer's folds count as parts of it.
+    """The command `runs`: list the runs, the newest last, without those of the folds of
+    an answer. Return 1 if a run cannot be read; it is named after the list.
     """
     rows: dict[RunFolder, tuple[float, tuple[str, ...]]] = {}
     problems: dict[str, None] = {}
@@ -53,7 +53,7 @@ def list_runs(options: ListOptions) -> int:
 
 
 def row_of(run: RunFolder, *, older: bool) -> tuple[str, ...]:
-    """The cells of a run; RequestError if it cannot be read."""
+    """The cells of a run's row; RequestError if the run cannot be read."""
     config, score = run.config, ""
     if run.finished:
         score = f"{run.task.metric.title} {configuration_score([run])}"
@@ -65,7 +65,7 @@ def row_of(run: RunFolder, *, older: bool) -> tuple[str, ...]:
 
 
 def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """The runs that were trained for folds of answers, and that none recommends."""
+    """The runs that were trained for the folds of an answer but not recommended."""
     parts, recommended = set[Path](), set[Path]()
     for run in runs:
         if own := run.config.choice:
@@ -78,7 +78,7 @@ def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
 def tell_about(
     shown: Sequence[tuple[str, ...]], hidden: Sequence[tuple[str, ...]]
 ) -> None:
-    """Explain the rows, and count those that are not shown."""
+    """Explain the rows and count those that are not shown."""
     print(f"\n{make_command('remove', 'RUN=NAME')} deletes a run")
     if hidden:
         listed = f"{len(shown)} of {counted(len(shown) + len(hidden), 'run')}"
@@ -111,8 +111,8 @@ def run_folders(text: str) -> list[Path]:
 
 
 def runs_in(folder: Path) -> list[RunFolder]:
-    """The runs of a folder that is a run, holds runs, or holds datasets of runs; among
-    them folders that may not be read.
+    """The runs of a folder that is a run, holds runs, or holds datasets of runs,
+    including folders that may not be read.
     """
     if is_closed(folder) or (folder / "run.json").exists():
         return [RunFolder(folder)]
@@ -126,12 +126,12 @@ def runs_in(folder: Path) -> list[RunFolder]:
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """Name the files, ask, and delete; 1 if a script does not say yes."""
+    """Count the files, ask, and delete them; return 1 if a script does not say yes."""
     dataset = dataset_name(options.dataset)
     runs: list[RunFolder] = []
     if options.old:
         runs += of_other_data(find(options.runs, dataset), options.data)
-    # importance, fits: filled by a command, without being a run
+    # importance and fits: written by a command, but not runs
     named = options.runs.glob(f"{dataset or '*'}/{options.run or '?'}")
     folders = [
         folder
@@ -142,13 +142,13 @@ def remove_runs(options: RemoveOptions) -> int:
         runs += select(options.runs, options.run, dataset, data=options.data)
     folders += list(dict.fromkeys(run.path for run in runs))
     if not folders:
-        print("no run is of other data than there are today")
+        print("no run is of other data than today's")
         return 0
     for folder in folders:
         if not (folder / RECORD).is_file() and any(folder.glob("*")):
             raise RequestError(
-                f"{folder} has no {RECORD}, which names the files that this program"
-                " wrote: nothing of it is removed, delete it by hand"
+                f"{folder} has no {RECORD}, which lists the files that this program"
+                " wrote, so nothing in it is removed: delete it by hand"
             )
     with locked(*folders):
         for folder in folders:
@@ -156,13 +156,13 @@ def remove_runs(options: RemoveOptions) -> int:
             sizes = [file.stat().st_size for file in files if file.is_file()]
             print(f"{folder}: {len(sizes)} files, {size(sum(sizes))}")
         answer = "y" if options.yes else ""
-        with suppress(EOFError):  # no answer: standard input has ended
+        with suppress(EOFError):  # standard input has ended: no answer
             answer = answer or input("remove? [y/N] ")
         if answer.strip().lower() != "y":
             print("nothing was removed: the answer y, or YES=1, removes them")
             return int(not sys.stdin.isatty())
         for folder in folders:
             for file in OwnFiles(folder).remove():
-                print(f"{file} stays: it is not of the run")
+                print(f"{file} stays: it is not part of the run")
     print("removed")
     return 0

@@ -1,10 +1,10 @@
-"""Training of one fold: `Trainer.fit`.
+"""Train one fold: `Trainer.fit`.
 
-Shapes: B clips per batch, C channels, H x W the grid, K classes, M networks that a
-model averages, mostly one. Initial weights are seeded by (seed, fold), the random
-numbers of an epoch by (seed, fold, epoch). On one machine or card, with the same
-versions and number of threads, the same seed gives the same bytes, also for a fold that
-was killed and continued.
+Shapes: B clips per batch, C channels, H x W grid, K classes, M networks that a model
+averages, mostly one. Initial weights are seeded by (seed, fold), the random numbers of
+an epoch by (seed, fold, epoch). On one machine or card, with the same versions and
+number of threads, the same seed gives the same bytes, even if a fold was killed and
+resumed.
 """
 
 import contextlib
@@ -67,10 +67,10 @@ if TYPE_CHECKING:
 SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
 # cost of a training step in forward passes: a backward pass costs two
 FORWARD_PASSES = 3
-CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
+CHECK_STEPS = 20  # steps between two checks of the loss, which wait for the GPU
 CHECKPOINT_SECONDS = 2.0  # of training between two checkpoints of an unfinished fold
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-MANY_CLASSES = 1000  # a linear model of so many is fitted for minutes
+MANY_CLASSES = 1000  # fitting a linear model of so many takes minutes
 
 
 def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
@@ -78,7 +78,7 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 
     trained, tested  clips of the fold
     """
-    # in predictions of one clip: the cost of training, and that of scoring once
+    # the costs of training and of scoring once, in predictions of one clip
     fitting = FORWARD_PASSES * training.resolved_epochs * trained
     scoring = max(1, tested)
     times = min(most, int(SCORING_SHARE * fitting / scoring))
@@ -92,8 +92,8 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
-    captured = True  # a card's steps are captured, where the network can be
-    scores_steps = True  # the training score is that of an epoch's steps
+    captured = True  # steps on a card are captured if the network allows it
+    scores_steps = True  # the training score is computed from an epoch's steps
 
     def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         self.plan = data.plan
@@ -110,10 +110,10 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(
             compute.device, enabled=compute.precision == "fp16"
         )
-        # both passes as a CUDA graph; a method here would be a circle, which keeps the
-        # fold's clips in memory
+        # both passes as a CUDA graph; a method here would be a reference cycle, which
+        # keeps the fold's clips in memory
         self.gradients: Passes | None = None
-        # whether operations that have no deterministic kernel on a card are told
+        # whether the operations without a deterministic kernel on a card were named
         self.named = compute.device != "cuda"
         if compute.device == "cuda" and self.captured:
             own = data.plan.model.own
@@ -127,14 +127,14 @@ class Trainer:
 
     @classmethod
     def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
-        """How the network computes: as before if the run has begun."""
+        """Choose device, precision and threads; a begun run keeps its own."""
         plan = data.plan
         generator = data.generator(1)
         batches = draw_batches(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
         begun = RunFolder(plan.path).config.computed if plan.begun else None
-        if begun and begun.device == device:  # the run continues with the same bits
+        if begun and begun.device == device:  # so that the run continues bit by bit
             proposed = replace(begun, same_bytes="")
         else:
             proposed = preferred(plan.training, device, batch[0].shape)
@@ -155,14 +155,14 @@ class Trainer:
     ) -> None:
         """Train the rest of the fold, from its last finished epoch.
 
-        An epoch that is stored ends with best.pt if there was a better one, last.pt and
-        the rows since the one that was stored before, written in this order: whatever a
-        kill leaves half done is done again, with the same result.
+        An epoch is stored by writing best.pt if a better epoch has come, last.pt, and
+        the rows since the last stored epoch, in this order: whatever a kill leaves half
+        done is done again with the same result.
         """
         clips = len(self.data.train), len(self.data.test)
         scored = curve_epochs(self.training, self.plan.options.curve, *clips)
-        best: Checkpoint = {}  # best.pt, if it is not written yet
-        stored = len(self.rows)  # rows of history.csv
+        best: Checkpoint = {}  # the content of best.pt if it is not yet written
+        stored = len(self.rows)  # rows in history.csv
         last = time.perf_counter()
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             written = writer.submit(lambda: None)
@@ -175,7 +175,7 @@ class Trainer:
                     if self.plan.model.kind.in_steps:
                         better = self.early_stopping.update(row[self.training.select])
                 if len(self.data.test) and (self.finished or self.epoch in scored):
-                    # in fp32 like predictions.csv
+                    # the last one in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
                 columns = self.plan.task.metric.history_columns
                 self.rows.append(run_folder.history_row(row, columns))
@@ -199,7 +199,7 @@ class Trainer:
         written.result()
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        """Train one epoch; returns the first columns of its row."""
+        """Train one epoch and return the first columns of its row."""
         batches = draw_batches(self.data, self.epoch + 1)
         generator = self.data.generator(self.epoch + 1)
         # dropout draws from torch's own generator
@@ -235,7 +235,7 @@ class Trainer:
     def examples(
         self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
     ) -> Iterator[tuple[Tensor, Any]]:
-        """Each step's input (B, D, H, W) and targets (B, K); counts clips."""
+        """Each step's input (B, D, H, W) and targets (B, K); `bar` counts the clips."""
         for x, y in self.data.batches(batches):
             yield self.augmenter(x, y, self.data.channels, generator)
             bar.update(len(x))
@@ -245,7 +245,7 @@ class Trainer:
         return self.objective.loss(logits, targets, self.class_weights)
 
     def step(self, x: Tensor, targets: Any, rate: float) -> tuple[Tensor, Tensor]:
-        """One training step on a batch; returns the loss and the logits."""
+        """Make one training step on a batch; return the loss and the logits."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=layout_of(self.compute))
@@ -261,7 +261,7 @@ class Trainer:
         return loss, logits
 
     def both_passes(self, x: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
-        """Loss and logits of a batch; the parameters have its gradients."""
+        """Loss and logits of a batch, whose gradients the parameters then hold."""
         with autocast(self.compute):
             logits = self.network(x).float()
         loss = self.loss(logits, targets)
@@ -283,13 +283,13 @@ class Trainer:
         raise Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def refuse_broken_weights(self) -> None:
-        """Failed if the last step broke the weights: no loss was computed after it."""
+        """Failed if the last step broke the weights, which no later loss would show."""
         if not_finite(self.network.state_dict()):
             self.refuse_divergence([torch.tensor(math.nan)])
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(N, K) probabilities; `exact` computes in plain fp32, so that another machine
-        gives nearly the same ones.
+        """(N, K) probabilities; `exact` computes them in plain fp32, so that another
+        machine gives nearly the same values.
         """
         network = self.network.eval()
         count = math.ceil(len(clips) / self.training.batch)
@@ -297,7 +297,7 @@ class Trainer:
         return answers_of(network, batches, self.compute, self.plan.task, exact=exact)
 
     def write_answers(self, folder: Path) -> None:
-        """Write what a fold keeps of the last `predict` next to predictions.csv."""
+        """Write what else is kept of the last `predict`, next to predictions.csv."""
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """Scores of the `train`, `val` or `test` clips by history.csv's columns."""
@@ -320,7 +320,7 @@ class Trainer:
         }
 
     def state_dict(self) -> Checkpoint:
-        """The content of last.pt; of an unfinished fold with its progress."""
+        """The content of last.pt, which holds the progress of an unfinished fold."""
         if self.finished:
             return self.weights()
         unfinished: Checkpoint = {
@@ -345,7 +345,7 @@ class Trainer:
 
 
 class _ExactTrainer(Trainer):
-    """An exact model: its only epoch is the solution."""
+    """Trainer of an exact model, whose only epoch computes the solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         from featurestack.train.models.vectors import ExactNet, TrainingClips
@@ -370,8 +370,8 @@ class _ExactTrainer(Trainer):
         )
         if len(self.plan.classes) >= MANY_CLASSES:
             tell(
-                f"fold {data.fold}: one fit of {len(self.plan.classes):,} classes to"
-                f" {len(x):,} clips, which prints nothing until it is done"
+                f"fold {data.fold}: fitting {len(self.plan.classes):,} classes to"
+                f" {len(x):,} clips; nothing is printed until that is done"
             )
         self.network.fit(training)
         self.refuse_broken_weights()

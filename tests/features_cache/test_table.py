@@ -171,7 +171,7 @@ def test_an_impossible_request_is_reported(fold, val, message):
         ({}, ""),
         ({"label": "a"}, "one class only (a), and training needs two"),
         ({"label": "", "end": 1.0}, "no piece has a label"),
-        ({"fold": 1}, "one fold only, and testing needs two: without the column"),
+        ({"fold": 1}, "one fold only, and testing needs two: folds are drawn"),
         (
             {"fold": 1, "group": "one"},
             "one fold only, and testing needs two: add clips of a second",

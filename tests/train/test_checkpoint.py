@@ -56,7 +56,7 @@ REFUSED = {
         b"# notes",
         b"PK\x03\x04 and no more",
     ),
-    "not a checkpoint of a fold": (
+    "not a fold's checkpoint": (
         [],
         {"layer.weight": torch.zeros(1)},
         {"network": {}, "rows": []},

@@ -93,7 +93,7 @@ def test_a_class_of_one_group_is_told_once(options, tmp_path, capsys):
     dataset = str(fill(tmp_path / "lone", table))
     execute(options, dataset=dataset, model="linear")
     told = capsys.readouterr().err
-    assert "\ncat: all clips are of one group, so that no fold both learns" in told
+    assert "\ncat: all clips are of one group, so no fold both trains and tests" in told
     assert "no clip of cat" not in told
 
 
@@ -126,7 +126,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
     execute(options, model="linear")
     assert "no effect on MODEL=linear" in capsys.readouterr().err  # a finished run
     told = " ".join(make_plan(change(options, model="linear", val="group")).told)
-    assert "VAL=group only takes training clips from MODEL=linear" in told
+    assert "VAL=group only costs MODEL=linear training clips" in told
 
 
 def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):

@@ -1,15 +1,15 @@
-"""Networks and linear models by name: the decorator that enters one, and a model with
-its options, as `cnn8@width=16`.
+"""Networks and linear models by name: the decorator that registers one, and a model
+with its options, such as `cnn8@width=16`.
 
-A model is one decorated function. A builder imports its network only when it is called,
-so that a run is planned, or a finished one found, without waiting for torch.
+A model is one decorated function, its builder. A builder imports its network only when
+called, so that a run is planned, or a finished one found, without waiting for torch.
 
 A builder takes the number of channels, the number of classes and the (rows, frames) of
-the input. If it has a fourth parameter, `planes`, it gets `InputSpec.planes`: the own
-size of each channel, and whether its columns are time.
+the input. If it has a fourth parameter, `planes`, it gets `InputSpec.planes`: the size
+of each channel before resizing, and whether its columns are time.
 
 A network takes a batch (B, C, H, W), float, and returns logits (B, classes). In
-training a network that averages several returns the logits of each, (B, networks,
+training, one that averages several networks returns the logits of each, (B, networks,
 classes). An image model takes any H and W from 64x108 up. A wave model takes H = 1 and
 W samples; models on vectors and row statistics take H = W = 1 and C numbers.
 """
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 DROPOUT = {"dropout": (0.0, 0.9999)}
-INPUTS = ("image", "vector", "wave")  # of models of the user's own
+INPUTS = ("image", "vector", "wave")  # for the user's own models
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 
 Builder = Callable[..., "nn.Module"]
@@ -61,7 +61,7 @@ SIZE_AT_FAULT = re.compile(
 )
 MODELS: Registry[Architecture] = Registry(
     "model",
-    # models of frames, which take no clips
+    # models of frames instead of clips
     special={"frames": "featurestack.sound_events.task"},
     extensible=True,
 )
@@ -71,16 +71,16 @@ MODELS: Registry[Architecture] = Registry(
 class Architecture:
     """One model with its options: `builder(channels, classes, shape, **given)`."""
 
-    base: str  # its name without options
+    base: str  # the name without options
     kind: InputKind
     builder: Builder
     takes_planes: bool  # whether the builder has the parameter `planes`
     augment: str  # the augmentations of AUGMENT=auto
-    # how long a clip is (docs/howto/datasets.md); PADDING=auto then keeps padding
+    # whether it learns clips' lengths from padding, which PADDING=auto then keeps
     reads_padding: bool
-    # least and greatest value by option; other options take any positive value
+    # option -> least and greatest value; other options take any positive value
     bounds: Mapping[str, tuple[float, float]]
-    code: str = ""  # of a user's own model the digest of its builder's text
+    code: str = ""  # for a user's own model, the digest of its builder's source
     given: Mapping[str, float | str] = field(default_factory=dict)
 
     @property
@@ -90,7 +90,7 @@ class Architecture:
 
     @property
     def description(self) -> str:
-        """The summary with the value of every option; run.json has it."""
+        """The summary with the value of every option, for run.json."""
         chosen = {**self.options, **self.given}
         texts = [f"{key} = {Path(str(value)).name}" for key, value in chosen.items()]
         stated = ", ".join(text for text in texts if not text.endswith(" = "))
@@ -103,15 +103,15 @@ class Architecture:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """Every option with its default: the builder's keyword-only parameters; that of
-        a text names a file or a folder.
+        """Every option with its default, from the builder's keyword-only parameters; an
+        option whose default is a text takes a file or a folder.
         """
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
     @property
     def unused(self) -> list[str]:
-        """The options of a run that it has no use for, sorted."""
+        """The options of a run that this model does not use, sorted."""
         parts = {None, *self.kind.uses}
         known = fields(RunOptions).items()
         return sorted(
@@ -125,11 +125,11 @@ class Architecture:
 
     @property
     def label(self) -> str:
-        """The name with the last part of each path."""
+        """The name with only the last part of each path."""
         return self.named(lambda path: Path(path).name)
 
     def named(self, of_path: Callable[[str], str]) -> str:
-        """The shortest name, with paths as `of_path` gives them."""
+        """The shortest name, with `of_path` applied to paths."""
         stated = ",".join(
             f"{key}={of_path(value) if isinstance(value, str) else f'{value:.12g}'}"
             for key, value in self.given.items()
@@ -148,8 +148,8 @@ class Architecture:
         """The network on the CPU, in training mode; `planes` as in `InputSpec`, by
         default channels of the input's size.
 
-        `generator` draws the weights of convolutions (He et al. 2015, for ReLU) and
-        linear layers (as torch does by default), and biases are 0.
+        With a `generator`, weights of convolutions are drawn as by He et al. (2015) for
+        ReLU, those of linear layers as by torch's default, and biases are 0.
         """
         from torch import nn
 
@@ -188,8 +188,8 @@ class Architecture:
         return network
 
     def refuse_size(self, shape: tuple[int, int], error: RuntimeError) -> None:
-        """RequestError with the remedy if the input's size or the memory made the
-        network fail; another error, such as one of an own model's code, is left.
+        """RequestError with a remedy if the network failed because of the input's size
+        or lack of memory; other errors, such as in the user's code, are left alone.
         """
         reason = str(error).partition("\n")[0]
         if not SIZE_AT_FAULT.search(reason):
@@ -213,16 +213,16 @@ def model(
     reads_padding: bool = False,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> Callable[[Defined], Defined]:
-    """Decorator: enter a builder of a network, or its class, under its own name.
+    """Decorator: register a function that builds a network, or its class, by name.
 
     Parameters
     ----------
     kind : str
-        What it takes: "image", "vector" or "wave".
+        The input that it takes: "image", "vector" or "wave".
     augment : str
         AUGMENT=auto for this model.
     reads_padding : bool
-        Whether it learns how long a clip is from its padding, which PADDING=auto keeps.
+        Whether it learns a clip's length from padding, which PADDING=auto then keeps.
     bounds : dict
         Least and greatest value by option; other options take any positive value.
 
@@ -257,7 +257,7 @@ def model(
         except TypeError as error:
             raise RequestError(
                 f"MODEL={builder.__name__}: expected a function of channels, classes"
-                f" and shape, and after * of options with defaults ({error})"
+                f" and shape, and after * options with defaults ({error})"
             ) from None
         refuse_positional(builder)
         return Architecture(
@@ -268,7 +268,7 @@ def model(
 
 
 def resolve(text: str) -> Architecture:
-    """The model of this name, with its options; RequestError if it names none.
+    """The model of this name with its options; RequestError if there is none.
 
     >>> resolve("aclnet@width=0.5").name
     'aclnet@width=0.5'
@@ -302,13 +302,13 @@ def resolve(text: str) -> Architecture:
 def choose_model(
     name: str, channels: Sequence[StoredChannel], task: Task | None = None
 ) -> Architecture:
-    """The named model; the default becomes mlp if all channels are vectors."""
+    """The named model; the default model becomes mlp if all channels are vectors."""
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS
     model = resolve(name)
     if task and model.kind.answers != task.answers:
         raise RequestError(
-            f"MODEL={model.name} answers {model.kind.answers}, and TASK={task.name}"
+            f"MODEL={model.name} answers {model.kind.answers}, but TASK={task.name}"
             f" needs another model, {task.model} by default"
         )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
@@ -327,7 +327,7 @@ def choose_model(
 def resnet(
     layers: int, blocks: tuple[int, int, int, int], *, bottlenecks: bool = False
 ) -> None:
-    """Enter the ResNet of so many layers; `blocks` are those of each of its stages."""
+    """Register the ResNet of so many layers, with so many `blocks` in each stage."""
 
     def build(channels: int, classes: int, shape: Shape) -> nn.Module:
         from featurestack.train.models.cnn import ResNet, basic_block, bottleneck

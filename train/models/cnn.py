@@ -1,9 +1,9 @@
 """Convolutional networks.
 
-Plain ones: two on feature maps, the baselines of many papers on environmental sounds,
-and one on the waveform itself. DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) and
-ResNet (He et al. 2016, arXiv:1512.03385) have torchvision's names of modules: a state
-dict of its densenet121, resnet18, 34 or 50 loads key by key.
+There are two plain ones on feature maps, the baselines of many papers on environmental
+sounds, and one on the waveform. DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) and
+ResNet (He et al. 2016, arXiv:1512.03385) name modules as torchvision does, so that a
+state dict of its densenet121, resnet18, 34 or 50 loads key by key.
 """
 
 import math
@@ -21,7 +21,7 @@ BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 def convolution(
     inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)
 ) -> nn.Sequential:
-    """3x3 convolution, batch norm, ReLU."""
+    """A 3x3 convolution, batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
@@ -35,7 +35,7 @@ def named(**layers: nn.Module) -> nn.Sequential:
 
 
 def plain(layers: list[nn.Module], width: int, classes: int) -> nn.Sequential:
-    """Layers in a row, the mean over what is left of the image, one linear layer."""
+    """Layers in a row, the mean over the remaining image, and one linear layer."""
     return named(
         layers=nn.Sequential(*layers),
         pool=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
@@ -57,10 +57,10 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
 def strided(
     channels: int, classes: int, shape: tuple[int, int], width: int
 ) -> nn.Sequential:
-    """Spectra are longer than they are high: each layer halves the time, every other
-    one the frequency, which leaves 8x2 of 128x431. An axis that is no longer than the
-    stride is not halved: most of the kernel would see padding, and oneDNN's bf16
-    kernels are wrong there (docs/explanation/protocol.md).
+    """Convolutions of which each halves the time and every other one the frequency,
+    which leaves 8x2 of 128x431. An axis no longer than the stride is not halved: most
+    of the kernel would see padding, and oneDNN's bf16 kernels are wrong there
+    (docs/explanation/protocol.md).
     """
     widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
     layers: list[nn.Module] = []
@@ -80,7 +80,7 @@ def strided(
 def convolution1d(
     inputs: int, outputs: int, kernel: int, stride: int = 1
 ) -> nn.Sequential:
-    """Convolution over time, batch norm, ReLU."""
+    """A convolution over time, batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm1d(outputs),
@@ -92,9 +92,9 @@ class AclNet(nn.Module):
     """AclNet (Huang and Alvarado Leanos 2018, arXiv:1811.06669) with standard
     convolutions.
 
-    The front end learns 64 filters and pools them to one frame each 160 samples. Its
-    output is an image of 64 rows, the input of a VGG-like network of ten convolutions,
-    `width` times as wide as the paper's.
+    The front end learns 64 filters and pools their output to one frame per 160 samples.
+    The result is an image of 64 rows, the input of a VGG-like network of ten
+    convolutions, `width` times as wide as the paper's.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class AclNet(nn.Module):
         for i, paper_width in enumerate((32, 64, 64, 128, 128, 256, 256, 512, 512)):
             outputs = max(1, round(width * paper_width))
             layers.append(convolution(inputs, outputs))
-            # after the first and every second one from there: 64 / 32 rows at the end
+            # after the first and every second one from there; 64 / 32 rows remain
             if i % 2 == 0:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
             inputs = outputs
@@ -131,7 +131,7 @@ class AclNet(nn.Module):
 
 
 class _DenseBlock(nn.Module):
-    """`depth` layers that see all before them: inputs + depth * GROWTH channels."""
+    """`depth` layers that each see all before: inputs + depth * GROWTH channels."""
 
     def __init__(self, inputs: int, depth: int) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class _DenseBlock(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """Four dense blocks with transitions between them, then the mean."""
+    """Four dense blocks with transitions, then the mean and a linear layer."""
 
     def __init__(self, depths: tuple[int, ...], channels: int, classes: int) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ Block = Callable[[int, int, int], nn.Module]  # (input channels, width, stride) 
 
 
 class _Residual(nn.Sequential):
-    """Layers in a row; the last one is the shortcut around the others."""
+    """Layers in a row, of which the last one is a shortcut around the others."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         *layers, shortcut = self.children()
@@ -247,7 +247,9 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class ResNet(nn.Module):
-    """Four layers of blocks, each half as large and twice as wide, then the mean."""
+    """Four layers of blocks, each with half the size and twice the width of the one
+    before, then the mean and a linear layer.
+    """
 
     def __init__(
         self,
@@ -277,8 +279,8 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # The published order is ReLU, then pooling. This order gives the same bits,
-        # and ReLU has a quarter of the work.
+        # The published order is ReLU, then pooling; this one gives the same bits with a
+        # quarter of the work for ReLU.
         x = self.conv1(x)
         x = self.bn1(x)
         x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4)

@@ -1,4 +1,4 @@
-"""`make models`: models with their sizes and augmentations, or one model's layers."""
+"""`make models`: list models with their sizes, and augmentations, or show one model."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from featurestack.train.models import MODELS, resolve
 from featurestack.train.network_input import KINDS, InputKind, InputSpec
 from featurestack.train.options import FROM_SCRATCH, ModelsOptions
 
-CLASSES = 50  # the classes of the models that are counted
+CLASSES = 50  # number of classes for which sizes are counted
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 
 Stages = list[tuple[str, tuple[int, ...]]]
@@ -37,7 +37,7 @@ WAVEFORM = example_channel("waveform", rows=1, frames=220_500)  # 5 s
 
 
 def example(kind: InputKind) -> InputSpec:
-    """The input for which models of a kind are counted."""
+    """The input for which the sizes of models of this kind are counted."""
     channel = MEL if kind.accepts(MEL) else WAVEFORM
     channels = (channel,) * (3 if "grid" in kind.uses else 1)
     grid = kind.chosen_grid(channels, str(FROM_SCRATCH["grid"]))
@@ -51,8 +51,8 @@ def describe_model(
     `example` of its kind.
 
     Stages are the shape of the input and the shape after each layer, down to DEPTH,
-    that changes it. Multiply-adds count convolutions and linear layers, as papers do.
-    The network runs on the CPU: on `meta` torch would import its compiler.
+    that changes it. Multiply-adds are those of convolutions and linear layers, as in
+    papers. The network runs on the CPU: on `meta` torch would import its compiler.
     """
     model = resolve(name)
     shape = shape or example(model.kind).shape

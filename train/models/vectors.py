@@ -1,16 +1,15 @@
 """Networks on vectors (B, D, 1, 1), the inputs of the kinds `vector` and `linear` in
-train/network_input.py: a feature of several frames enters by the numbers of
+train/network_input.py. A feature of several frames enters as the numbers of
 `over_columns`, so that `mel+embedding` is one input.
 
 `mlp` has two linear layers and dropout. `linear` is scikit-learn's logistic regression,
-`ridge` kernel ridge regression: both are solved exactly, in seconds on a CPU. They are
-networks too, so that weights, predictions and run folder are like those of any other
-model.
+`ridge` is kernel ridge regression; both are solved exactly, in seconds on a CPU. They
+are networks too, so that they save weights and predictions as any other model does.
 
 `texturenet` averages several networks on texture statistics of each channel, which do
 not depend on the order of events (McDermott and Simoncelli 2011,
-doi:10.1016/j.neuron.2011.06.032). Patterns along frequency, with their modulation in
-time, are those of joint time-frequency scattering (Andén, Lostanlen and Mallat 2019,
+doi:10.1016/j.neuron.2011.06.032). Its patterns along frequency and their modulation in
+time follow joint time-frequency scattering (Andén, Lostanlen and Mallat 2019,
 doi:10.1109/TSP.2019.2918992), with cosines instead of wavelets.
 """
 
@@ -33,35 +32,36 @@ from featurestack.results.training_options import STRENGTH
 from featurestack.scores.metrics import Floats
 from featurestack.train.network_input import Plane, Planes
 
-BANDS = 32  # number of groups in which rows are averaged for modulation spectra
-# largest number of ranges of modulation frequency; the lowest begins at one period a
+BANDS = 32  # number of groups of rows that are averaged for modulation spectra
+# largest number of ranges of modulation frequency; the lowest begins at one period per
 # clip
 RANGES = 8
 DROPOUT = 0.5
-# added to the modulation spectrum before its logarithm, in deviations of the
-# standardised input
+# added to the modulation spectrum before the logarithm, in standard deviations of the
+# input
 FLOOR = 0.05
 SPECTRUM_ROWS = 64  # a channel with fewer rows gets no patterns along frequency
 # windows along frequency: rows divided by a window's length -> cosines in a window
 WINDOWS = {4: 6, 2: 8}
 
-# Numbers that a feature of a set counts as at most: as stft, the widest made by hand. A
-# vector of 8,192 would drown 1,024 others: with it YAMNet has 85.2 % and not 80.8, on
-# folds 1 to 3 of ESC-50, each tested by the model of the two others.
+# A wider feature of a set has no more weight than one of so many numbers (stft, the
+# widest made by hand), since a vector of 8,192 numbers would drown out one of 1,024.
+# This limit raises YAMNet from 80.8 % to 85.2 %, on folds 1 to 3 of ESC-50, each tested
+# by the model of the other two.
 WIDEST = 2050
-# Of Newton's method, whose steps solve by conjugate gradients: probabilities are within
-# 1e-4 of the minimum's. L-BFGS needs thousands of steps, since features are correlated.
+# Tolerance of Newton's method with conjugate gradients: probabilities are within 1e-4
+# of those at the minimum. L-BFGS needs thousands of steps, since features correlate.
 TOLERANCE = 1e-6
 MOST_STEPS = 200  # ESC-50 needs 15
 
 
 class VectorNet(nn.Module):
-    """Standardise, one hidden and one linear layer: (B, D, 1, 1) to (B, classes)."""
+    """Standardisation, a hidden and a linear layer: (B, D, 1, 1) to (B, classes)."""
 
     def __init__(
         self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]
     ) -> None:
-        """`dropouts`: before the hidden layer and before the last layer."""
+        """`dropouts` apply before the hidden layer and before the last layer."""
         super().__init__()
         before_hidden, before_head = dropouts
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
@@ -87,9 +87,9 @@ class TrainingClips:
     y              (N,) class numbers, or (N, K) labels
     groups         (N,) source recordings
     originals      (N,) whether a clip counts for means, deviations and choices
-    widths         numbers of each feature
-    blocks         numbers of each feature, or of each of its layers
-    class_weights  (K,) of BALANCE=loss
+    widths         how many numbers each feature has
+    blocks         how many numbers each feature has, or each of its layers
+    class_weights  (K,) weights by BALANCE=loss
     """
 
     x: NDArray[np.float32]
@@ -102,7 +102,7 @@ class TrainingClips:
 
 
 class ExactNet(nn.Module):
-    """Standardise, then one linear layer: (B, D, 1, 1) to logits (B, classes)."""
+    """Standardisation and a linear layer: (B, D, 1, 1) to logits (B, classes)."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -125,7 +125,7 @@ class ExactNet(nn.Module):
 
     @torch.no_grad()
     def set(self, **values: NDArray[np.floating]) -> None:
-        """Copy these into the buffers and parameters of these names."""
+        """Copy these values into the buffers and parameters of the same names."""
         own = {**dict(self.head.named_parameters()), **dict(self.named_buffers())}
         for name, array in values.items():
             own[name].copy_(torch.from_numpy(array))
@@ -154,8 +154,8 @@ class LinearNet(ExactNet):
 
 
 def strengths_of(widths: Sequence[int], strength: float) -> Floats:
-    """(D,) C of each number of a set of features with so many numbers (F,): a number of
-    a feature with more than WIDEST has a smaller one, the mean of all is `strength`.
+    """(D,) the C of each number of a feature set, from the widths (F,) of its features:
+    smaller in features wider than WIDEST, with the mean `strength` over all.
     """
     own = np.array(widths, float)
     counted = np.minimum(own, WIDEST)
@@ -169,12 +169,11 @@ def logistic_regression(
     counted: NDArray[np.floating],
     strength: float = STRENGTH,
 ) -> tuple[Floats, Floats]:
-    """Weights (K, D) and biases (K,) of standardised clips z (N, D) and class numbers y
-    (N,); of labels (N, K), each class is fitted against the rest. A class without clips
+    """Weights (K, D) and biases (K,) fitted to standardised clips z (N, D) and class
+    numbers y (N,), or to labels y (N, K), each against the rest. A class without clips
     is never predicted.
 
-    counted  (K,) as how many clips a clip of each class counts; of labels, a clip that
-             has the label
+    counted  (K,) the weight of a clip of each class, or of one that has the label
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -182,7 +181,7 @@ def logistic_regression(
     weight, bias = np.zeros((classes, numbers)), np.full(classes, ABSENT)
     basis = None
     if clips < numbers:
-        # The penalty keeps weights within the span of the clips.
+        # the penalty keeps the weights within the span of the clips
         values, vectors = np.linalg.eigh(z @ z.T)
         kept = values > values[-1] * clips * np.finfo(float).eps
         root = np.sqrt(values[kept])
@@ -221,8 +220,8 @@ def logistic_regression(
 
 
 class RidgeNet(ExactNet):
-    """Kernel ridge regression: the linear layer, and one on the similarities to support
-    clips, if it has any. Standardised values are held within `bound`.
+    """Kernel ridge regression: a linear layer, plus one on similarities to the support
+    clips if there are any. Standardised values are clamped to `bound`.
     """
 
     bound: torch.Tensor
@@ -278,14 +277,14 @@ class RidgeNet(ExactNet):
 
 
 class TextureStatistics(nn.Module):
-    """Feature maps (B, C, H, W) to statistics (B, the sum of `sizes`); no weights.
+    """Feature maps (B, C, H, W) to statistics (B, the sum of `sizes`), without weights.
 
-    A channel in time has the mean, deviation and maximum of each row, and the logarithm
-    of the modulation spectrum (magnitudes of the Fourier transform along time) of each
-    band, in ranges of equal ratio. If it has SPECTRUM_ROWS rows or more, each of
-    `patterns` along its rows has a mean, a deviation and such a spectrum too. Rows that
-    the grid repeats are averaged back, to BANDS rows at least: single values would
-    rarely survive the dropout. Any other channel has all its values.
+    The statistics of a channel in time are the mean, deviation and maximum of each row,
+    and the logarithm of the modulation spectrum (magnitudes of the Fourier transform
+    along time) of each band, in ranges of equal ratio. With SPECTRUM_ROWS rows or more,
+    each of `patterns` along the rows gives a mean, a deviation and such a spectrum too.
+    Rows that the grid repeats are averaged back, to at least BANDS rows: single values
+    would rarely survive the dropout. Any other channel gives all its values.
 
     `frames` is W; few frames give fewer ranges. A circular shift in time changes no
     statistic.
@@ -351,8 +350,8 @@ def patterns(rows: int) -> NDArray[np.float32]:
     return np.stack(every)
 
 
-# The export has no adaptive pooling and no Fourier transform: an exported network
-# multiplies by matrices.
+# The export has no adaptive pooling and no Fourier transform, so an exported network
+# multiplies by matrices instead.
 
 
 def pool(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
@@ -389,8 +388,8 @@ def magnitudes(x: torch.Tensor) -> torch.Tensor:
 
 
 def range_edges(bins: int) -> list[int]:
-    """Edges of up to RANGES ranges of 0..bins, in equal ratios, with at least one bin
-    each.
+    """The edges of up to RANGES ranges of 0..bins in equal ratios, each of at least one
+    bin.
 
     >>> range_edges(108)
     [0, 2, 3, 6, 10, 19, 34, 60, 108]
@@ -410,7 +409,7 @@ class TextureNet(nn.Module):
         self, planes: Planes, classes: int, frames: int, width: int, members: int
     ) -> None:
         super().__init__()
-        # no weights, so that it runs once if augmentations only shift
+        # has no weights, so it runs only once if augmentations only shift
         self.shift_invariant = TextureStatistics(planes, frames)
         numbers = sum(self.shift_invariant.sizes)
         networks = [
