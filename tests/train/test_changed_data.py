@@ -254,6 +254,6 @@ def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_p
     execute(options, folds=(1,))
     file = read_header(folder / "mel.h5")
     flip_bit(folder / "mel.h5", file.values_offset)
-    with refused("has begun with 1 clip .*cannot be read now: .*or give TAG=… for a"):
+    with refused("began with 1 clip .*cannot be read now: .*or give TAG=… for a"):
         execute(options, folds=(2,))
     assert execute(options, folds=(2,), tag="without").config.left_out
