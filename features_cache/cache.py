@@ -341,7 +341,7 @@ class Cache(IndexSettings):
         return self._open[name]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of a channel's file, or of its only variant by framing."""
+        """The stored name of a channel's file, or its only variant of other frames."""
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()

@@ -398,7 +398,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 def draw_groups(
     clips: pd.DataFrame, share: float, rng: np.random.Generator
 ) -> set[str]:
-    """Draw a share of the groups of each commonest class, never all of a class."""
+    """Draw a share of the groups, by their commonest class, never all of a class."""
     counts = by_label(clips).groupby(["group", "label"]).size()
     # by group, then by name of the label: the first of equally common classes counts
     commonest = counts.sort_values(ascending=False, kind="stable")

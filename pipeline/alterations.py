@@ -1,15 +1,15 @@
-"""Altered clips: a function for each alteration, a short text for each copy.
+"""Altered clips: a function for each alteration, and a short text for each copy.
 
 The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides
 the copy completely: the same text and samples give the same bytes. `make data ALTER=`
-writes a dataset's clips, and altered copies of them as audio files:
+writes a table of a dataset's clips, and altered copies of them as audio files:
 
     DATA/NAME/NAME.csv       the clips where they are, then their copies
     DATA/NAME/audio/ID~1.wav the first copy of the clip ID, mono, 32-bit float
 
-A copy has its original's label, group and fold, and the mark that keeps it out of
-every test. Its alteration depends only on ALTER, SEED, the clip's id and the copy's
-number, so that the same command writes the same bytes, and replaces nothing.
+A copy has its original's label, group and fold, and a mark that keeps it out of every
+test. Its alteration depends only on ALTER, SEED, the clip's id and the copy's number,
+so that the same command writes the same bytes.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ MP3_KBIT = {32_000: (32, 320), 16_000: (8, 160), 0: (8, 64)}
 
 
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Change the pitch, not the length; two semitones at most keep the class."""
+    """Change the pitch but not the length; up to two semitones keep the class."""
     import librosa
 
     rate = 2.0 ** (-semitones / 12)
@@ -76,8 +76,8 @@ def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
 
 def phase_vocoder(spectrum: NDArray[np.complex64], rate: float) -> NDArray:
     """(bins, frames / rate): `librosa.phase_vocoder`, with phases in float64. librosa
-    adds them in float32, in an order that depends on its version: after some hundred
-    frames the samples differ by up to a third of the peak.
+    adds them in float32, in an order that depends on its version: after some hundreds
+    of frames the samples differ by up to a third of the peak.
     """
     frames = spectrum.shape[1]
     position = np.arange(0, frames, rate)
@@ -103,7 +103,7 @@ def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
 
 
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Make the clip softer, or louder up to full scale: no copy clips more."""
+    """Make the clip softer, or louder up to full scale, so that nothing more clips."""
     factor = 10 ** (db / 20)
     peak = float(np.abs(y).max(initial=0))
     loudest = max(1.0, 1 / peak) if peak else 1.0
@@ -111,12 +111,12 @@ def gain(y: Samples, sample_rate: int, db: float) -> Samples:
 
 
 def shift(y: Samples, sample_rate: int, share: float) -> Samples:
-    """Shift circularly by a share of the clip, later if it is positive."""
+    """Shift circularly by a share of the clip, to later times if it is positive."""
     return np.roll(y, round(share * len(y)))
 
 
 def lowpass(y: Samples, sample_rate: int, hertz: float) -> Samples:
-    """Take away what is above a frequency, by 48 dB an octave."""
+    """Attenuate what is above a frequency by 48 dB per octave."""
     from scipy import signal
 
     if 2 * hertz >= sample_rate:
@@ -126,7 +126,7 @@ def lowpass(y: Samples, sample_rate: int, hertz: float) -> Samples:
 
 
 def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
-    """Add the echoes of a room in which sound falls by 60 dB in so many seconds."""
+    """Add the echoes of a room in which sound falls by 60 dB within `seconds`."""
     from scipy import signal
 
     length = max(1, round(seconds * sample_rate))
@@ -137,9 +137,9 @@ def room(y: Samples, sample_rate: int, seconds: float, seed: int) -> Samples:
 
 
 def mp3(y: Samples, sample_rate: int, kbit: float) -> Samples:
-    """Write an MP3 of so many kbit/s, as far as the rate allows, and read it again."""
+    """Write an MP3 of `kbit` kbit/s, as far as the rate allows, and read it back."""
     if not writes_mp3():
-        raise RequestError("the libsndfile here writes no MP3: leave mp3 out")
+        raise RequestError("this libsndfile cannot write MP3: leave mp3 out")
     rate = min((rate for rate in MP3_RATES if rate >= sample_rate), default=48_000)
     least, most = next(ends for low, ends in MP3_KBIT.items() if rate >= low)
     level = np.clip((most - kbit) / (most - least), 0, 0.999)  # 1 is refused
@@ -157,17 +157,17 @@ def writes_mp3() -> bool:
 
 
 def overload(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Raise the peak to so many dB above full scale, and clip what is above it."""
+    """Raise the peak to `db` above full scale, and clip at full scale."""
     peak = float(np.abs(y).max(initial=0))
     return np.clip(y * (10 ** (db / 20) / peak), -1, 1) if peak else y
 
 
 def delay(y: Samples, sample_rate: int, seconds: float) -> Samples:
-    """Put silence in front."""
+    """Put silence before the clip."""
     return np.concatenate([np.zeros(round(seconds * sample_rate), np.float32), y])
 
 
-# name -> its function (y, sample_rate, …), and the range of each parameter, from which
+# name -> the function (y, sample_rate, …), and the range of each parameter, from which
 # values are drawn uniformly: integers if the lower end is one, else three decimals
 ALTERATIONS: Registry[tuple[Function, dict[str, tuple[float, float]]]] = Registry(
     "alteration",
@@ -187,8 +187,8 @@ ALTERATIONS: Registry[tuple[Function, dict[str, tuple[float, float]]]] = Registr
 
 
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
-    """The text of a clip's alteration for its copy `number`, counted from 1: each clip
-    goes through the chosen alterations in an order of its own, again and again.
+    """The text of the alteration for a clip's copy `number`, counted from 1: each clip
+    cycles through the chosen alterations in its own order.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
     name = chosen[order[(number - 1) % len(chosen)]]
@@ -205,7 +205,9 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
 
 
 def altered(y: Samples, sample_rate: int, text: str) -> Samples:
-    """The altered clip, float32, perhaps of another length; RequestError for none."""
+    """The altered clip, float32, perhaps of another length; RequestError for an invalid
+    text.
+    """
     name, _, words = text.rstrip(")").partition("(")
     function, ranges = ALTERATIONS[name]
     given = dict(re.findall(r"(\w+)=([^,]+)", words))
@@ -226,7 +228,7 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """A generator seeded by the parts, equal in every process (`hash` is not)."""
+    """A generator seeded by the parts, the same in every process (`hash` is not)."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
@@ -264,7 +266,7 @@ WRITTEN = ("filename", "label", "category", "fold", "group", "train_only", "alte
 
 
 def write_altered(options: AlterOptions) -> AlterOptions:
-    """Write the altered dataset of these options; the options that name it."""
+    """Write the altered dataset of these options; return the options that name it."""
     names = {*re.findall(r"[^,\s]+", options.alter)}
     chosen = sorted(name for name in names if ALTERATIONS[name])
     if not chosen:
@@ -276,13 +278,13 @@ def write_altered(options: AlterOptions) -> AlterOptions:
     name = dataset_name(options.name or f"{dataset.name}-altered")
     if has_events(dataset.source) or not dataset.has_audio:
         raise RequestError(
-            f"{dataset.name}: ALTER= takes audio files with labels, no cache and no"
-            " recordings with events, whose places an alteration would move"
+            f"{dataset.name}: ALTER= takes audio files with labels, not a cache, and"
+            " not recordings with events, which an alteration would move"
         )
     if name == dataset.name:
         raise RequestError(
-            f"NAME={name} is the name of the dataset itself: give the altered one a"
-            f" name of its own, as {quoted(f'NAME={name}-altered')}"
+            f"NAME={name} is the name of the dataset itself: give the altered one"
+            f" another name, such as {quoted(f'NAME={name}-altered')}"
         )
     folder = options.data / name
     clips = originals(dataset.table)
@@ -312,7 +314,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
 
 
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
-    """The CSV: the dataset's clips by their absolute paths, then the copies."""
+    """The table of the CSV: the dataset's clips by absolute path, then the copies."""
     clips = dataset.table.assign(filename=dataset.table["path"], alteration="")
     table = pd.concat([clips, copies.assign(start=0.0, end=0.0)])
     columns = [*WRITTEN]
@@ -326,7 +328,7 @@ def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
-    """Write one copy; whether its original can be read."""
+    """Write one copy; return whether its original can be read."""
     from scipy.io import wavfile
 
     rate, channel = dataset.sample_rate, dataset.audio_channel
@@ -335,9 +337,9 @@ def write_copy(folder: Path, copy: Any, dataset: Dataset) -> bool:
     except audio.AudioError:
         return False
     altered = apply_alteration(y[: round(LONGEST * rate)], rate, copy.alteration)
-    # the channel that is read of the originals
+    # in the channel that is read from the originals
     altered = np.repeat(altered[:, None], max(1, channel), axis=1)
-    content = io.BytesIO()  # no time in it, as libsndfile writes next to float samples
+    content = io.BytesIO()  # by scipy: libsndfile adds a time to float samples
     wavfile.write(content, rate, altered)
     (folder / copy.filename).write_bytes(content.getvalue())
     return True

@@ -1,11 +1,10 @@
-"""Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded
+"""Decode any audio file that libsndfile reads to float32, mono, at a given rate, padded
 or cut. A `channel` is counted from 1; 0 is the mean of all.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, but for
-an MP3 whose header does not state its length: there librosa may lose the end. Files
-are decoded in blocks, only as far as a clip needs. Only regular files are opened.
-No more than MOST_SAMPLES are read at once, because a small file may unpack to a huge
-one.
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, except in
+an MP3 whose header does not state its length, of which librosa may lose the end. Files
+are decoded in blocks, only as far as a clip needs. Only regular files are opened. At
+most MOST_SAMPLES are read at once, because a small file may unpack to a huge one.
 """
 
 import io
@@ -53,13 +52,13 @@ LOUDEST = 4.0  # floating-point audio, such as decoded MP3, is rarely above it
 MOST_CHANNELS = 8  # more are several clips, frames or features
 # opening a file waits for the disk, and libsndfile works outside Python's lock
 THREADS = 8
-SMALL_BLOCK = 2**10  # frames; what is decoded of a block that ends early is lost
+SMALL_BLOCK = 2**10  # frames; if a block ends early, its decoded frames are lost
 BLOCK = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
-# seconds, samples: the larger is read beyond each cut; soxr needs less
+# (seconds, samples): the larger is read beyond each cut; soxr needs less
 LEAST_REACH = 0.25, 4096
-MP3_PART = 300  # seconds between the places where the decoder of an MP3 begins anew
-SHOWN_DAMAGED = 10  # most MP3s with damaged frames that are named
+MP3_PART = 300  # seconds between the places where the decoder of an MP3 restarts
+SHOWN_DAMAGED = 10  # MP3s with damaged frames that are named, at most
 ROUNDED = 0.05  # seconds that a clip may end after its file, because tables round
 
 # Names of audio files, readable or not: a file that cannot be decoded is reported with
@@ -75,8 +74,7 @@ class Info(NamedTuple):
     sample_rate: int
     frames: int
     channels: int
-    # frames that the header promises and the file does not hold; None if they are not
-    # known
+    # frames that the header promises and the file lacks; None if that is unknown
     lost: int | None = 0
 
 
@@ -86,7 +84,7 @@ _noting: ContextVar[Damaged | None] = ContextVar("noting", default=None)
 
 @contextmanager
 def damaged_frames() -> Iterator[Damaged]:
-    """The MP3s of which the decoder skips damaged frames here, in any thread."""
+    """The MP3s with damaged frames that the decoder skips here, in any thread."""
     noted = Damaged()
     before = _noting.set(noted)
     try:
@@ -96,14 +94,14 @@ def damaged_frames() -> Iterator[Damaged]:
 
 
 class _OpenFile(soundfile.SoundFile):
-    """A file that is read block by block, without the seek of soundfile after each
-    block: in an MP3 of a low bit rate the decoder then loses some milliseconds.
+    """A file that is read block by block, without soundfile's seek after each block,
+    which loses some milliseconds in an MP3 of a low bit rate.
     """
 
     def __init__(self, file: Any, path: str | Path, channel: int = 0) -> None:
         """Open a path or an open file; `path` is its name in `damaged_frames`."""
         self.path = path
-        self.channel = channel  # the one that is read
+        self.channel = channel  # the channel that is read
         self.sought = False
         with decoder_messages.kept():
             super().__init__(file)
@@ -140,16 +138,16 @@ def load_clip(
     span: Span = WHOLE,
     channel: int = 0,
 ) -> Samples:
-    """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
-    zeros behind its end. AudioError if the file is missing, empty, damaged, not audio
-    or truncated, lacks the channel, ends more than ROUNDED before the span does, has
-    more than MOST_SAMPLES, or samples that are NaN or infinite.
+    """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32,
+    with zeros after its end. AudioError if the file is missing, empty, damaged, not
+    audio or truncated, lacks the channel, ends more than ROUNDED before the span does,
+    has more than MOST_SAMPLES, or has samples that are NaN or infinite.
     """
     y = decode(path, sample_rate, samples / sample_rate, span, channel)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
-# keeps the last recording open, because a worker takes one window after the other
+# keeps the last recording open, because a worker reads its windows in a row
 _last = threading.local()
 
 
@@ -179,20 +177,20 @@ def decode(
 
 
 class Recording:
-    """An open file that windows are read from; a window reuses the samples before it.
+    """An open file that windows are read from; a window reuses the last one's samples.
 
-    Each window equals the same span of the whole resampled recording, to 1e-6: it is
-    read with a margin on each side, from a sample that maps to a whole sample. So that
-    an MP3's window depends on no other, it is decoded anew from each MP3_PART.
+    Each window equals the same span of the whole resampled recording to 1e-6: it is
+    read with a margin on each side, from a sample that maps to a whole sample. An MP3
+    is decoded anew from each MP3_PART, so that no window depends on another.
     """
 
     def __init__(self, path: str | Path, channel: int = 0) -> None:
         self.frames = kept_info(path).frames
         self.file = _opened(path, whole=False, channel=channel)
-        # place in the file where the samples `y` begin; -1 after an error
+        # where in the file the samples `y` begin; -1 after an error
         self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last
-        self.part = 0  # place in the file where an MP3's decoder began
+        self.part = 0  # where in the file the decoder of an MP3 began
         self.path = path
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
@@ -203,8 +201,8 @@ class Recording:
         ends = self.frames / rate
         if start >= ends or end > ends + ROUNDED:
             raise AudioError(
-                f"too short: {start:.7g} to {end:.7g} s are to be read, the file lasts"
-                f" {ends:.7g} s"
+                f"too short: {start:.7g} to {end:.7g} s should be read, but the file"
+                f" lasts {ends:.7g} s"
             )
         first = round(start * wanted)
         last = first + round((end - start) * wanted)
@@ -247,7 +245,7 @@ class Recording:
 
 
 def _reach(rate: int) -> int:
-    """Samples that are read beyond each side of a cut."""
+    """Number of samples that are read beyond each side of a cut."""
     return max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
 
 
@@ -277,7 +275,7 @@ def file_info(path: str | Path) -> Info:
 
 
 def kept_info(path: str | Path) -> Info:
-    """`file_info`; of a truncated file, that of the part which can be decoded."""
+    """`file_info`, or for a truncated file that of the part that can be decoded."""
     try:
         return file_info(path)
     except Truncated:
@@ -303,7 +301,7 @@ def version(path: str | Path) -> tuple[int, int]:
 
 
 def damaged_parts(files: Mapping[str, str]) -> list[str]:
-    """Lines that name MP3s with damaged frames; files -> first error of the decoder."""
+    """Lines that name MP3s with damaged frames; files -> the decoder's first error."""
     if not files:
         return []
     shown = [f"{file}: {error}" for file, error in files.items()]
@@ -316,7 +314,7 @@ def damaged_parts(files: Mapping[str, str]) -> list[str]:
 def file_infos(
     paths: Sequence[str | Path], *, truncated: bool = False
 ) -> list[Info | AudioError]:
-    """`file_info`, or of truncated files `kept_info`, or the AudioError."""
+    """`file_info` of each file, or `kept_info` if `truncated`; or the AudioError."""
 
     def info(path: str | Path) -> Info | AudioError:
         try:
@@ -333,7 +331,7 @@ def file_infos(
 
 
 def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenFile:
-    """The open file; AudioError as in `load_clip`, for a cut-off one if `whole`."""
+    """The open file; AudioError as in `load_clip`, for truncation only if `whole`."""
     path = Path(name)
     try:
         status = path.stat()
@@ -367,7 +365,7 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenF
             raise AudioError(
                 f"damaged: its header says {file.samplerate} samples per second"
             )
-        # guessed for .au, .vox and the like: text would become noise
+        # guessed for .au, .vox and the like, where text would become noise
         if file.format == "RAW":
             raise AudioError(NOT_AUDIO)
         if whole:
@@ -380,14 +378,14 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenF
                 f" {counted(file.channels, 'channel')}; CHANNEL=0 takes the mean of all"
             )
     except AudioError:
-        # the error may be kept, and its traceback would keep the file open
+        # if the error were kept, its traceback would keep the file open
         file.close()
         raise
     return file
 
 
 def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
-    """The file's channel, `limit` frames in all; AudioError for fewer."""
+    """Blocks of the file's channel, `limit` frames in all; AudioError if fewer."""
     size = max(1, BLOCK // file.channels)
     mixed = file.channels > 1 and not file.channel
     column = max(0, file.channel - 1)
@@ -428,13 +426,13 @@ def checked_rate(sample_rate: Any) -> int:
 
 
 def checked_samples(given: ArrayLike, channel: int = 0, several: str = "") -> Samples:
-    """Samples as mono float32 (n,) of full scale 1: a channel, counted from 1 in the
-    shorter axis, or their mean (0); RequestError for what is not audio.
+    """Samples as mono float32 (n,) of full scale 1: a channel of the shorter axis,
+    counted from 1, or the mean of all (0); RequestError for what is not audio.
 
-    several  what the message on other shapes says of several clips
+    several  what the message on other shapes says about several clips
     """
     if hasattr(given, "sample_rate"):
-        raise RequestError("samples are a Clip: give clip.y and clip.sample_rate")
+        raise RequestError("the samples are a Clip: give clip.y and clip.sample_rate")
     y = _scaled(np.asarray(given))
     if y.ndim == 1:
         return y
@@ -469,7 +467,7 @@ def _scaled(y: NDArray[Any]) -> Samples:
         number = f"{counted(unfit, 'sample')} of {y.size:,}"
         raise RequestError(f"{number} {is_or_are(unfit)} NaN or infinite")
     peak = float(np.abs(y).max())
-    # integers that were only cast to floats are whole, however quiet they are
+    # integers that were only cast to floats are whole numbers, however quiet
     if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
         raise RequestError(
             f"samples reach {peak:,.6g}; at most {LOUDEST:g} is accepted, and full"

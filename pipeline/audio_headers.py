@@ -1,8 +1,8 @@
-"""What the headers of audio files promise: files that are damaged, truncated or of
+"""Read the headers of audio files, to find those that are damaged, truncated or of
 unknown length.
 
 libsndfile estimates the length of an MP3 whose header does not state it, and may lose
-the end: its frames (layer III of MPEG 1, 2, 2.5) are counted here.
+the end, so its frames (layer III of MPEG 1, 2, 2.5) are counted here.
 """
 
 import re
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import soundfile
 
-# libsndfile accepts a header that promises too many bytes; it logs that number, and
-# mostly the true one.
+# libsndfile accepts a header that promises too many bytes; it logs that number and
+# usually the true one
 PROMISED = re.compile(
     r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?"
 )
 UNKNOWN_SIZE = 2**32 - 1
-CHUNK_PADDING = 64  # extra bytes that the header of an intact file may promise
+CHUNK_PADDING = 64  # bytes too many that the header of an intact file may promise
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
-# version in a frame's header -> Hz
+# version in a frame's header -> Hz by its rate index
 RATES = {
     3: (44_100, 48_000, 32_000),
     2: (22_050, 24_000, 16_000),
@@ -36,12 +36,12 @@ class AudioError(Exception):
 
 
 class Truncated(AudioError):
-    """The file ends before its header says."""
+    """The file ends earlier than its header says."""
 
 
 def with_length(content: bytes) -> bytes | None:
-    """The frames of an MP3 behind a new Xing header, which states their number; None if
-    its own does, or without frames; Truncated if the last one is cut off.
+    """The frames of an MP3 after a new Xing header that states their number; None if
+    its own header does or it has no frames; Truncated if the last frame is cut off.
     """
     frames = list(frames_in(content))
     if not frames:
@@ -53,13 +53,13 @@ def with_length(content: bytes) -> bytes | None:
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # a header may count its own frame; with too many frames stated, decoding to the end
+    # a header may count its own frame; if it states too many, decoding to the end
     # raises the error of a truncated file
     tag = XING.search(content, start, start + 72)
     states = tag and tag["flags"][0] & 1
     if tag and states and int.from_bytes(tag["frames"], "big") >= count - 1:
         return None
-    # 64 kbit/s: room for the header at every rate
+    # 64 kbit/s leaves room for the header at every rate
     speed = 0x50 if version == 3 else 0x80
     second = content[start + 1] | 1
     third = speed | content[start + 2] & 0x0C
@@ -70,7 +70,7 @@ def with_length(content: bytes) -> bytes | None:
 
 
 def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
-    """(position, length in bytes) of each frame that touches another."""
+    """(position, length in bytes) of each frame that adjoins another."""
     at = 0
     if content.startswith(b"ID3"):
         length = 0  # seven bits a byte
@@ -87,7 +87,7 @@ def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def frame_bytes(content: bytes, at: int) -> int:
-    """Bytes of the frame of layer III at this position; 0 if there is none."""
+    """Bytes of the layer III frame at this position; 0 if there is none."""
     if len(content) < at + 4:
         return 0
     first, second, third, _ = content[at : at + 4]
@@ -110,12 +110,12 @@ def frame_bytes(content: bytes, at: int) -> int:
 
 
 def promised_bytes(file: soundfile.SoundFile, path: Path) -> list[tuple[int, int]]:
-    """Bytes that a header promises, and those in the file, if these are fewer."""
+    """(promised, actual) bytes of each chunk of which the file holds fewer."""
     lacking = []
     size = path.stat().st_size
     for promised, actual in PROMISED.findall(file.extra_info):
         there = int(actual or size)
-        # the largest size is that of a stream, whose header was never completed
+        # a stream, whose header was never completed, has the largest size
         if UNKNOWN_SIZE > int(promised) > there + CHUNK_PADDING:
             lacking.append((int(promised), there))
     return lacking
@@ -128,7 +128,7 @@ def refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
             f"truncated: its header promises {promised} bytes of audio, the file"
             f" holds {actual}"
         )
-    # a flipped header bit can promise days; the last sample exposes it in 0.3 ms
+    # a flipped bit in a header can promise days; the last sample shows it in 0.3 ms
     if file.format == "FLAC":
         try:
             file.seek(file.frames - 1)

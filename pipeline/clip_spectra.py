@@ -1,4 +1,4 @@
-"""One clip and its intermediates, each computed when a feature first asks for it.
+"""One clip and its intermediates, which are computed when a feature first needs them.
 
 Spectra are (rows, frames), as in librosa; callers must not change what they share.
 """
@@ -30,9 +30,9 @@ from featurestack.pipeline.parameters import (
     frequency_axis,
 )
 
-# a smaller divisor of a frame becomes 1, as in librosa
+# a frame's divisor below this becomes 1, as in librosa
 TINY = np.finfo(np.float32).tiny
-THIRDS = 252, 36  # bins in all and in an octave: three for each semitone
+THIRDS = 252, 36  # bins in all and per octave: three per semitone
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
@@ -40,7 +40,7 @@ Method = Callable[Concatenate["Clip", Arguments], Value]
 
 
 def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
-    """Decorator: a method that computes once for each clip and spelling of a call."""
+    """Decorator: compute a method's value once per clip and set of arguments."""
 
     @functools.wraps(method)
     def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
@@ -59,7 +59,7 @@ class Clip:
 
     Parameters
     ----------
-    y : array (samples,), or with an axis of channels, whose mean counts
+    y : array (samples,), or with an axis of channels, whose mean is taken
         Floats of full scale 1, int16, int32 or uint8.
     sample_rate : int
         Hz.
@@ -80,7 +80,7 @@ class Clip:
         """RequestError if the samples are not audio, as in `Model.predict`."""
         self.y = checked_samples(y)  # (samples,) float32, mono
         self.sample_rate = checked_rate(sample_rate)  # Hz
-        # feature -> its map, as it is stored, for features that are computed from it
+        # feature -> its map as stored, for features that are computed from it
         self.maps: dict[str, tuple[np.ndarray, str, float]] = {}
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
         # intermediates that the computation in progress has used
@@ -93,8 +93,8 @@ class Clip:
 
     @classmethod
     def decoded(cls, y: Samples, sample_rate: int) -> Self:
-        """A clip of samples that need no check, because they were decoded from a file
-        or made by the program. They may exceed full scale, or be empty.
+        """A clip from samples that need no check, because they were decoded from a file
+        or made by the program. They may exceed full scale or be empty.
         """
         clip = cls(np.zeros(1, np.float32), LEAST_RATE)
         clip.y, clip.sample_rate = y, sample_rate
@@ -117,7 +117,7 @@ class Clip:
         self.maps[name] = to_stored(values, "float16"), units, hop
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
-        """`compute()`; its own processor time and intermediates stand under `key`."""
+        """`compute()`; its own processor time and intermediates are kept by `key`."""
         outer = self.used
         self.used = set()
         before = self.accounted
@@ -133,7 +133,7 @@ class Clip:
             self.used = outer
 
     def costs(self, features: Iterable[str]) -> Counter[str]:
-        """feature -> nanoseconds; shared intermediates are divided."""
+        """feature -> nanoseconds; the time of shared intermediates is divided."""
         needed = {feature: {feature} | self.parts[feature] for feature in features}
         users = Counter(itertools.chain(*needed.values()))
         costs = Counter[str]()
@@ -206,7 +206,7 @@ class Clip:
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
         """The samples at a lower rate, for one octave of a constant-Q transform:
         `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit,
-        since far below a clip's strongest partials the level is rounding error.
+        since levels far below a clip's strongest partials are rounding errors.
         """
         if halvings:
             faster = self.octave(beforehand, halvings - 1)
@@ -240,12 +240,12 @@ class Clip:
 
     @shared
     def onset(self, hop_length: int) -> np.ndarray:
-        """(frames,) mean rise of mel bands: `librosa.onset.onset_strength(y)`."""
+        """(frames,) the mean rise of mel bands: `librosa.onset.onset_strength(y)`."""
         framing = Framing(hop_length=hop_length)
         decibels = self.mel_db(MelBank(), framing)
         rise = np.maximum(0, np.diff(decibels, axis=1))
         strength = rise.mean(axis=0)
-        # frames of delay by the difference and the window
+        # delay in frames due to the difference and the window
         late = 1 + framing.n_fft // (2 * hop_length)
         frames = decibels.shape[1]
         return np.pad(strength, (late, 0))[:frames]

@@ -1,7 +1,7 @@
 """`make features`: extract features of all clips into the cache.
 
-`extract` computes what the cache lacks of a request: it claims its part, creates the
-files, and sends batches of clips to workers, which write the values.
+`extract` computes what the cache lacks of a request: it claims the request's part,
+creates the files, and sends batches of clips to workers, which write the values.
 """
 
 import os
@@ -59,8 +59,8 @@ SHOWN_FEATURES = 8  # the slowest, if there are more
 
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
-    """The command `features`: extract what the cache lacks; 1 if a clip failed, Failed
-    if every clip did. A caller with the `known` request prints no next command.
+    """The command `features`: extract what the cache lacks. Return 1 if a clip failed;
+    raise Failed if every clip did. With a `known` request no next command is printed.
 
         extract_features(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
@@ -74,8 +74,8 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         if error.errno in NOT_WRITABLE:
             raise RequestError(
                 f"{asked.folder} may not be written ({os.strerror(error.errno)}): DATA="
-                " names a folder of your own, where links to its files save computing"
-                " again"
+                " names a folder of your own; links in it to these files save computing"
+                " them again"
             ) from error
         raise Failed(
             f"{error}; finished clips are kept; run the same command again to resume"
@@ -98,7 +98,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
 def refuse_failed_features(
     asked: Request, result: ExtractionResult, summary: list[str]
 ) -> None:
-    """Failed, with the reason, if a feature could be computed of no clip."""
+    """Failed, with the reason, if a feature could not be computed for any clip."""
     files = zip(asked.names, asked.files)
     lacking = [stored for stored, file in files if not file.exists()]
     if not lacking:
@@ -123,8 +123,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     of_audio = [not variant.source for variant in asked.variants]
     if asked.read_only and missing(asked).todo[:, of_audio].any():
         raise RequestError(
-            f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
-            f" some of these features: give {quoted(f'DATASET={asked.dataset.source}')}"
+            f"DATASET={options.dataset} is a cache, which is only read, and lacks some"
+            f" of these features: give {quoted(f'DATASET={asked.dataset.source}')}"
         )
     done = ExtractionResult()
     with cache_writer(asked, partial(print_work, asked)) as (lacking, made, claim):
@@ -192,7 +192,7 @@ def print_work(asked: Request, lacking: Missing) -> None:
 def extraction_summary(
     asked: Request, result: ExtractionResult, seconds: float
 ) -> list[str]:
-    """Lines on costs, speed and failures; none without work."""
+    """Lines on costs, speed and failures; none if there was no work."""
     if not result.clips:
         return []
     took = result.seconds_a_clip()
@@ -227,7 +227,7 @@ def extraction_summary(
 
 
 def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
-    """The next commands: lacking parts, else training."""
+    """The next command: extraction of a missing part, else training."""
     lacking = missing_clips(cache, asked.names)
     state = state_of(options, asked.dataset, cache, asked.names)
     if lacking.any():
@@ -249,7 +249,7 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """A Dask cluster, processes of this machine, or this process."""
+    """The Dask cluster, processes of this machine, or this process."""
     if options.scheduler:
         with needed("scale", "SCHEDULER="):
             from featurestack.cluster import connected

@@ -1,7 +1,7 @@
-"""The work of an extraction: `request` resolves the clips and features asked for.
+"""Resolve the clips and features that an extraction is asked for: `request`.
 
-FRAME=64 means `mel@frame=64` for `mel`: frames of as many samples as last so long at
-the dataset's rate. librosa's 2048 last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
+FRAME=64 turns `mel` into `mel@frame=64`, with frames of 64 ms at the dataset's rate.
+librosa's 2048 samples last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
 """
 
 import functools
@@ -48,22 +48,22 @@ from featurestack.pipeline.parameters import Impossible
 from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
-NAMED_FEATURES = 8  # most in a message
+NAMED_FEATURES = 8  # that a message names, at most
 LARGEST_FLOAT16 = 65504
-THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
+THREADS = 8  # to wait for the disk; hashing releases the interpreter's lock
 LONG = 65.0  # milliseconds; longer frames are mentioned
-TRIED = 23.0  # milliseconds, proposed in their place
+TRIED = 23.0  # milliseconds, proposed instead of longer frames
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(Wanted):
-    """The clips of a run with their sources, features with their functions."""
+    """The clips of a run with their sources, and its features with their functions."""
 
     dataset: Dataset
-    variants: tuple[Variant, ...]  # F, in the order in which they were given
+    variants: tuple[Variant, ...]  # F, in the given order
     # lines on the dataset, changes since the last run, features left out
     notes: list[str]
-    # stored features that are not asked for: others are computed from them
+    # stored features that were not asked for but that others are computed from
     read: frozenset[str]
 
     @property
@@ -74,12 +74,12 @@ class Request(Wanted):
 
 
 def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request:
-    """Load the dataset, resolve the features, find audio files that changed."""
+    """Load the dataset, resolve the features, find audio files that have changed."""
     cached = list[str]()
     if dataset is None:
         refuse_unknown(options.features)  # before a download
         dataset = load(options)
-        names = feature_names(dataset.folder)  # `all` brings up to date what is there
+        names = feature_names(dataset.folder)  # `all` includes what is cached already
         cached = [name for name in names if FEATURES.knows(parse_channel(name).name)]
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
@@ -121,7 +121,7 @@ def refuse_outdating(dataset: Dataset) -> None:
     raise RequestError(
         f"{dataset.folder} has {names}, made from {before}; with {now} they are out of"
         f" date, and so are the runs on them: {another_name(dataset.name)} keeps"
-        " them and makes the new ones next to them, YES=1 replaces them"
+        " them and writes the new ones to a second cache, YES=1 replaces them"
     )
 
 
@@ -131,9 +131,9 @@ def wanted(
     frame: float | None = None,
     cached: Iterable[str] = (),
 ) -> tuple[tuple[Variant, ...], frozenset[str], list[str]]:
-    """The variants in a list of features, those that others are computed from first;
-    the stored names of those that the list itself lacks; lines on those left out of
-    `all` and `small`, which also stand for the `cached` ones.
+    """The variants in a list of features, each after the one it is computed from; the
+    stored names of those that the list itself lacks; lines on those left out of `all`
+    and `small`, which also include the `cached` ones.
     """
     rate, samples = dataset.sample_rate, dataset.samples
     has_audio = dataset.has_audio
@@ -155,7 +155,7 @@ def wanted(
                 )
             try:
                 rows, _ = variant.shape(rate, samples)
-            except RequestError as reason:  # Impossible, or a network is not here
+            except RequestError as reason:  # Impossible, or a network is missing
                 if by_name:
                     raise
                 if isinstance(reason, Impossible):
@@ -178,9 +178,9 @@ def wanted(
         seconds = min(dataset.duration, ShowOptions.duration)
         words = f"SAMPLE_RATE={rate}", f"DURATION={seconds:g}"
         left_out.append(
-            f"{counted(len(impossible), 'feature')} left out, for a higher rate or"
-            f" longer clips: {', '.join(impossible)}; {make_command('show', *words)}"
-            " says why"
+            f"{counted(len(impossible), 'feature')} left out, which"
+            f" {'needs' if len(impossible) == 1 else 'need'} a higher rate or longer"
+            f" clips: {', '.join(impossible)}; {make_command('show', *words)} says why"
         )
     return tuple(variants.values()), frozenset(variants.keys() - named), left_out
 
@@ -214,7 +214,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
 
 
 def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
-    """The brought feature that a feature is computed from; none if that is of audio."""
+    """The external feature that a feature is computed from; empty if that is audio."""
     source = parse_channel(variant.source)
     if dataset.has_audio and FEATURES.knows(source.name):
         return {}
@@ -223,8 +223,8 @@ def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
     if cache is None or source not in cache:
         FEATURES[source.name]  # an unknown name has its own message
         raise RequestError(
-            f"{variant.stored} is computed from {source}, and {folder} has neither that"
-            " nor audio"
+            f"{variant.stored} is computed from {source}, but {folder} has neither"
+            f" {source} nor audio"
         )
     stored = cache[source]
     if stored.frames < 2:
@@ -238,8 +238,8 @@ def libraries() -> str:
 
 
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
-    """The clips with up-to-date SOURCE_COLUMNS in `part`: a file is read again if its
-    size or time changed; a missing one keeps its values, and its features stay done.
+    """The clips with up-to-date SOURCE_COLUMNS in `part`. A file is read again if its
+    size or time changed; a missing one keeps its values, so its features stay done.
     """
 
     def read_source(path: str) -> tuple[str, float]:
@@ -249,7 +249,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
         except (audio.AudioError, OSError):
             return "", 0.0
 
-    # windows share their recording's
+    # windows share the file of their recording
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
     known = ["source_size", "source_time_ns"]
     versions = [audio.version(path) for path in files.index]
@@ -258,7 +258,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     changed = (files[known] != now).any(axis=1) | (files["source_hash"] == "")
     files.loc[exists, known] = now[exists]
     again = files.index[exists & changed]
-    # keeps no list of futures
+    # a generator, since a list would keep all futures
     reading = Parallel(THREADS, backend="threading", return_as="generator")
     read = reading(delayed(read_source)(path) for path in again)
     hashed = progress(read, total=len(again), label="hashing", unit="files")
@@ -287,18 +287,18 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 
 
 def rows_of_part(part: str, count: int) -> slice:
-    """The rows of a part, as `3/16`; RequestError for another form."""
+    """The rows of a part such as `3/16`; RequestError if it is malformed."""
     first, _, second = part.partition("/")
     number, total = whole_number(first), whole_number(second)
     if not 1 <= number <= total:
         raise RequestError(
-            f"PART={shortened(part)}: expected which part of how many, such as 3/16"
+            f"PART={shortened(part)}: expected a part and the number of parts, as 3/16"
         )
     return slice(count * (number - 1) // total, count * number // total)
 
 
 def with_frame(channel: Channel, milliseconds: float) -> Channel:
-    """The channel with such frames, unless it has none or its name states its own.
+    """The channel with frames of this length, unless it has none or states its own.
 
     >>> str(with_frame(parse_channel("mel@n_mels=64"), 46))
     'mel@frame=46,n_mels=64'
@@ -313,7 +313,7 @@ def with_frame(channel: Channel, milliseconds: float) -> Channel:
 
 
 def long_frames_notes(variants: Iterable[Variant], sample_rate: int) -> list[str]:
-    """A line that says how long frames last; none if they are not long."""
+    """A line that says how long the frames are, if they are long."""
     samples = max(int(variant.parameters.get("n_fft") or 0) for variant in variants)
     if samples <= LONG / 1000 * sample_rate:
         return []

@@ -1,4 +1,4 @@
-"""Options of the pipeline's commands, whose command line is made from them."""
+"""Options of the pipeline's commands; their command lines are made from these."""
 
 from pathlib import Path
 from typing import Literal
@@ -40,7 +40,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
         None,
         "seconds of a clip; by default the cache's, else 5 in ESC-50's layout, else the"
         " longest clip's (at most 30), or the shortest that holds 95 % of the clips if"
-        " over a tenth would be padding",
+        " more than a tenth would be padding",
         least=0.001,
         most=3600,
     )
@@ -54,7 +54,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
 
 
 class AlterOptions(SourceOptions):
-    """The dataset to get ready; with ALTER=, the altered copies to write of it."""
+    """The dataset to get ready and, with ALTER=, the altered copies of it to write."""
 
     alter: str = option(
         "",
@@ -84,7 +84,7 @@ class ComputeOptions(SourceOptions):
         None, "number of processes; by default one per core", least=1, most=10000
     )
     yes: bool = option(
-        False, "put cached features out of date by another rate, duration or channel"
+        False, "let another rate, duration or channel put cached features out of date"
     )
 
 
@@ -103,7 +103,7 @@ class FeaturesCommand(ComputeOptions):
 
 
 class ShowOptions(DatasetOptions, ReportsOptions):
-    """The features that there are; of AUDIO a figure, of DATASET those in its cache."""
+    """All features, a figure of those of AUDIO, or those in the cache of DATASET."""
 
     example = 'AUDIO=dog.wav FEATURES="mel modulation"'
 

@@ -1,15 +1,15 @@
 """Parameters of features, typed, range-checked, read from a function's signature; and
-axes by formula, whose lengths are a feature's shape.
+formulas for axes, whose lengths are a feature's shape.
 
 A feature declares a parameter as a keyword-only argument with an annotated type,
 `n_mels: Count = 128`, or several as a group: an argument `framing: Framing` gives it
-`n_fft`, `hop_length` and `win_length`, each with the default that the group states, or
-that of `bank: MelBank = MEL_64`. If librosa has a parameter, its name and meaning are
-librosa's.
+`n_fft`, `hop_length` and `win_length`, with the defaults of the group, or those of an
+instance, as in `bank: MelBank = MEL_64`. Parameters that librosa has too keep its names
+and meanings.
 
 Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
 **parameters); both raise Impossible if the feature cannot exist at this rate or length.
-Their formulas are those of librosa 0.11 and 1.0, copied because importing librosa
+The formulas are those of librosa 0.11 and 1.0, copied because importing librosa
 compiles for ten seconds in a new environment. Axes of pitch, rhythm and the shape of
 spectra are next to their features.
 """
@@ -27,7 +27,7 @@ from featurestack.commandline.errors import RequestError
 
 Value = str | int | float | bool | None
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
-HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
+HANN_BANDWIDTH = 1.50018310546875  # bins, the bandwidth of a wavelet's window
 # Hz; bands are wider by alpha times this if gamma is None, as in the ear
 AUDITORY = 24.7 / 0.108
 # exponents of 3 and of 5 in the twelve intervals of just intonation, up to octaves
@@ -43,7 +43,7 @@ class Impossible(RequestError):
 
 @dataclass(frozen=True)
 class _Within:
-    """The range of a number, both ends included; steps count from `low`."""
+    """The range of a number, including both ends; steps count from `low`."""
 
     low: float
     high: float
@@ -76,7 +76,7 @@ Ranges = Annotated[int, _Within(1, 64)]
 
 @dataclass(frozen=True)
 class Framing:
-    """Length and distance of a clip's windowed frames (`librosa.stft`)."""
+    """Length and hop of a clip's windowed frames (`librosa.stft`)."""
 
     n_fft: EvenSamples = 2048
     hop_length: Samples = 512
@@ -134,7 +134,7 @@ class Parameter:
     default: Value
 
     def read(self, value: Value, feature: str) -> Value:
-        """A feature's `value` as this parameter's type; RequestError if it is none."""
+        """A feature's `value` in this parameter's type; RequestError if it has none."""
         if value in (None, "none") and self.default is None:
             return None
         try:
@@ -150,16 +150,16 @@ class Parameter:
         return read
 
 
-# every feature of frames takes it in place of those that count samples
+# every feature with frames takes it in place of parameters that count samples
 FRAME = Parameter("frame", float, _Within(1, 1000), None)
 SHORTEST = 16  # samples of a frame
 OVERLAP = 4  # frames begin a quarter of their length apart
-# lengths from 512 samples on are multiples: cqt's seven octaves need a hop 64 divides
+# lengths from 512 samples on are multiples of it: cqt's octaves need 64 to divide a hop
 STEP = 256
 
 
 def samples_of_frame(milliseconds: float, sample_rate: int) -> dict[str, int]:
-    """The parameters that count samples, for frames of about this duration.
+    """The values of the parameters that count samples, for frames of this duration.
 
     >>> [samples_of_frame(46, rate)["n_fft"] for rate in (8000, 16000, 44100, 48000)]
     [384, 768, 2048, 2304]
@@ -236,14 +236,14 @@ def linear_edges(
 def erb_axis(
     sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
-    """Hz of each gammatone band's centre, even in 21.4 log10(1 + 0.00437 f)."""
+    """Hz of gammatone bands' centres, evenly spaced in 21.4 log10(1 + 0.00437 f)."""
     top = upper_end(sample_rate, fmin, fmax)
     rates = np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)
     return np.expm1(rates) / 0.00437
 
 
 def coefficient_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
-    """The number of each cepstral coefficient; there are at most as many as bands."""
+    """The index of each cepstral coefficient; there are at most as many as bands."""
     upper_end(sample_rate, parameters["fmin"], parameters["fmax"])
     counted = {name for name in parameters if name.startswith("n_")} - {"n_fft"}
     return np.arange(float(min(parameters[name] for name in counted)))
@@ -252,7 +252,7 @@ def coefficient_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
 def centred_frames(
     sample_rate: int, samples: int, *, hop_length: int = 0, **_: object
 ) -> np.ndarray:
-    """Times of frame centres (s); with a hop_length of 0 the times of all samples."""
+    """Times of frame centres (s), or of all samples if hop_length is 0."""
     count = 1 + samples // hop_length if hop_length else samples
     return np.arange(count) * ((hop_length or 1) / sample_rate)
 
@@ -260,7 +260,7 @@ def centred_frames(
 def sloped_frames(
     sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object
 ) -> np.ndarray:
-    """Times of frame centres (s); Impossible if too few for a slope."""
+    """Times of frame centres (s); Impossible if there are too few for a slope."""
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
     if len(seconds) < width:
         raise Impossible(
@@ -273,7 +273,7 @@ def sloped_frames(
 class Bank(Wavelets):
     """A constant-Q filter bank.
 
-    just    whether octaves are divided by just intonation
+    just    whether octaves are divided in just intonation
     gamma   Hz added to each bandwidth; None: as in the ear
     tuning  deviation from A440, in bins
     """
@@ -293,8 +293,8 @@ class Bank(Wavelets):
         return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n_bins,) `_relative_bandwidth` of librosa, and Hz that widen each band."""
-        # bins an octave near each frequency
+        """(n_bins,) librosa's `_relative_bandwidth`, and Hz that widen each band."""
+        # bins per octave near each frequency
         steps = 1 / np.gradient(np.log2(frequency))
         alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
         return alpha, (
@@ -302,14 +302,14 @@ class Bank(Wavelets):
         )
 
     def halvings_beforehand(self, sample_rate: int) -> int:
-        """The times that librosa halves the rate before the first octave."""
+        """How often librosa halves the rate before the first octave."""
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
         half = 1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale
         top = np.max(frequency * half + 0.5 * widening)
         if top > sample_rate / 2:
             raise Impossible(
-                f"its highest band reaches to {top:.0f} Hz, half the sample rate is"
+                f"its highest band reaches {top:.0f} Hz, above half the sample rate,"
                 f" {sample_rate / 2:g} Hz"
             )
         by_frequency = max(0, int(np.ceil(np.log2(sample_rate / 2 / top)) - 1) - 1)

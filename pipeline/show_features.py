@@ -1,8 +1,7 @@
-"""`make show`: the features that there are, their cards, or those in a cache and its
-faults.
+"""`make show`: list all features, print cards, or describe a cache and its faults.
 
-A card begins with the docstring of the feature's function: a summary, then the formula,
-what changes the feature, what it ignores and how to read its feature map.
+A card begins with the docstring of the feature's function: a summary, the formula, what
+the feature changes with, what it ignores and how to read its feature map.
 """
 
 import re
@@ -72,7 +71,7 @@ def card(name: str) -> dict[str, str]:
 
 
 def feature_table(sample_rate: int, seconds: float) -> str:
-    """Every feature at this rate and duration, with its size for one clip."""
+    """All features at this rate and duration, with their sizes for one clip."""
     lines = list[tuple[object, ...]]()
     remarks = []
     samples = round(seconds * sample_rate)
@@ -99,7 +98,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
 
 
 def show(options: ShowOptions) -> int:
-    """The command `show` without a file: of a cache, of features, or the list."""
+    """The command `show` without a file: a cache, cards of features, or the list."""
     if options.dataset:
         print(describe_cache(cache_of(options.dataset, options.data, options.name)))
         return 0
@@ -121,7 +120,7 @@ HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "unit
 
 
 def describe_cache(cache: Cache) -> str:
-    """The content of a cache in several lines; one for each unreadable file."""
+    """The content of a cache in several lines, one of them for each unreadable file."""
     only_trained = len(cache.clips) - len(originals(cache.clips))
     first = (
         f"{cache.settings['dataset']}: {counted(len(cache.clips), 'clip')}"
@@ -162,7 +161,7 @@ def describe_cache(cache: Cache) -> str:
 
 def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bool]]:
     """index.h5 and each feature -> what is damaged, outdated or not done, and whether
-    all that is there is intact.
+    nothing is damaged or outdated.
     """
     try:
         clips = counted(len(cache.clips), "clip")
@@ -180,7 +179,7 @@ def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bo
                 file.visititems(lambda *member: None)
             if not (feature.row_of >= 0).any():
                 raise DamagedFile(
-                    f"{name}.h5 holds no clip of this cache: a file of another one"
+                    f"{name}.h5 holds no clip of this cache: it is from another one"
                 )
         except RequestError as error:
             reason = error.reason if isinstance(error, DamagedFile) else str(error)
@@ -193,7 +192,7 @@ def verify_cache(cache: Cache, features: str = "all") -> dict[str, tuple[str, bo
         lines = [f"{counted(int(status.done.sum()), 'clip')} intact{missing}"]
         lines += [f"{clip} damaged" for clip in ids[status.damaged]]
         outdated = ids[status.outdated]
-        lines += [f"{clip} outdated, it counts as not done" for clip in outdated]
+        lines += [f"{clip} outdated: it counts as not done" for clip in outdated]
         text = "\n".join(f"{name}: {line}" for line in lines)
         verdicts[name] = text, len(lines) == 1
     return verdicts

@@ -11,7 +11,7 @@ tempogram the second, MFCC the third, mel the fourth, onset strength the last, w
 classes have the same average spectrum. Everything else is drawn alike for all classes:
 register, room and background once for each source recording, the level once for each
 clip. A source gives several takes and is in one fold. `synth_mix` mixes sounds of the
-first four pairs: one to three classes a clip, from different pairs.
+first four pairs: one to three classes per clip, from different pairs.
 
 Samples are (n,) float64 at SAMPLE_RATE. All randomness is drawn from generators.
 """
@@ -46,7 +46,7 @@ MIXED_PAIRS = 4
 SEED = 0
 # mean rms, as a share of full scale: peaks of the sparsest clips stay below full scale
 LEVEL = 0.04
-# source numbers begin here; raised when the clips change, so that files get new names
+# the first source number, raised when the clips change, so that files get new names
 FIRST_SOURCE = 2000
 C_SCALE = (0, 2, 4, 7, 9)  # pentatonic, semitones above C
 F_SHARP_SCALE = (6, 8, 10, 1, 3)
@@ -84,7 +84,7 @@ def seconds(duration: float) -> Samples:
 def harmonic_tone(
     pitch: float, partials: Sequence[int], rolloff: float, time: Samples
 ) -> Samples:
-    """Sines at multiples n of a pitch, as loud as n^-rolloff."""
+    """Sines at multiples n of a pitch, with amplitudes n^-rolloff."""
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
         if number * pitch < SAMPLE_RATE / 2.2:
@@ -101,7 +101,9 @@ def filtered(
     centre: float,
     lowest: float = 1,
 ) -> Samples:
-    """Filter with a gain by octaves above a centre (Hz), constant below `lowest`."""
+    """Filter with a gain that depends on octaves above a centre (Hz); it is constant
+    below `lowest`.
+    """
     frequency = scipy.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
     octaves = np.log2(np.maximum(frequency, lowest) / centre)
     spectrum = scipy.fft.rfft(samples) * gain(octaves)
@@ -109,7 +111,7 @@ def filtered(
 
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
-    """Noise whose power changes by `slope` dB an octave, with unit variance."""
+    """Noise of unit variance whose power changes by `slope` dB per octave."""
     white = rng.standard_normal(samples)
     noise = filtered(
         white, lambda octaves: 10 ** (slope * octaves / 20), 1000, lowest=30
@@ -143,7 +145,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 def chimes(
     source: _SourceRecording, rng: np.random.Generator, scale: Sequence[int]
 ) -> Samples:
-    """The struck tones of a scale, each twice, in any of five octaves, at any time."""
+    """Struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
     fade = np.exp(-time / source.decay)
     semitones = tuple(scale) * 2
@@ -191,7 +193,7 @@ def drone(
 def steady_noise(
     source: _SourceRecording, rng: np.random.Generator, slope: float
 ) -> Samples:
-    """Steady noise with its source's resonance and a slope near its class's."""
+    """Steady noise with the source's resonance and a slope near that of its class."""
 
     def gain(octaves: Samples) -> Samples:
         decibels = source.resonance * np.exp(-(octaves**2))
@@ -227,7 +229,7 @@ CLASSES: dict[str, Callable[[_SourceRecording, np.random.Generator], Samples]] =
 
 
 def clip_rows(mix: bool = False) -> pd.DataFrame:
-    """The clips in ESC-50's columns; of a `mix`, `target` is their number of labels."""
+    """The clips in ESC-50's columns; in a `mix`, `target` is the number of labels."""
     rows = []
     of_class = FOLDS * SOURCES
     sources = len(CLASSES) * of_class
@@ -254,7 +256,7 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
 
 
 def clip(row: Any) -> Samples:
-    """One clip, whose level is no sign of its class; its row and SEED decide it."""
+    """One clip, decided by its row and SEED; its level says nothing of its class."""
     source = _SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
     mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
@@ -271,13 +273,13 @@ def clip(row: Any) -> Samples:
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv, or synth_mix.csv, unless they are there."""
+    """Write audio/ and meta/synth.csv, or synth_mix.csv, unless they exist."""
     rows = clip_rows(mix)
     listed = rows.to_csv(index=False)
     name = "synth_mix.csv" if mix else "synth.csv"
     meta = folder / "meta" / name
     there = all((folder / "audio" / name).exists() for name in rows["filename"])
-    # without the lock: the folder may be another user's
+    # without the lock, since the folder may be another user's
     if there and meta.exists() and meta.read_text() == listed:
         return folder
     with making(folder), staged(folder, ("audio", "meta")) as stage:
@@ -286,7 +288,7 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
         (stage / "meta" / name).write_text(listed)
         clips = rows.itertuples()
         for row in progress(clips, total=len(rows), label="synthesise", unit="clips"):
-            # libsndfile itself does not notice a full disk
+            # written via memory, because libsndfile does not notice a full disk
             wav = io.BytesIO()
             how = {"subtype": "PCM_16", "format": "WAV"}
             soundfile.write(wav, clip(row), SAMPLE_RATE, **how)

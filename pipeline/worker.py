@@ -1,10 +1,10 @@
-"""Workers compute batches of clips and write their features to the cache: this process,
-processes of their own, or a cluster's (cluster.py); joblib dispatches.
+"""Compute batches of clips and write their features to the cache, in this process, in
+worker processes, or on a cluster (cluster.py); joblib dispatches the batches.
 
-Worker processes end with their parent and leave nothing behind, as joblib's own (loky)
-did not after a SIGKILL: a worker is a process and a pipe, which closes when the parent
-dies. joblib's threads send batches to the workers, which are forked from a fork server
-that has loaded the kernels, write clips into the cache and return a few numbers.
+Worker processes end with their parent and leave nothing behind, unlike those of joblib
+(loky) after a SIGKILL: a worker is a process and a pipe, which closes when the parent
+dies. joblib's threads send batches to the workers. These are forked from a fork server
+that has loaded the kernels; they write clips into the cache and return a few numbers.
 """
 
 import multiprocessing
@@ -51,7 +51,7 @@ class ClipTask(NamedTuple):
     span: audio.Span
     # size and time of the file when the clip's fingerprint was made
     version: tuple[int, int]
-    fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
+    fingerprints: dict[int, int]  # number of a feature that it lacks -> fingerprint
 
 
 Batch = list[ClipTask]
@@ -65,9 +65,9 @@ class ExtractionResult:
     # row, feature or WHOLE, reason
     failures: list[tuple[int, str, str]] = field(default_factory=list)
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
-    # file, first error of its decoder: damaged parts of it were skipped
+    # file and the decoder's first error, if damaged parts were skipped
     damaged: list[tuple[str, str]] = field(default_factory=list)
-    # feature -> time of these clips
+    # feature -> time for these clips
     nanoseconds: Counter[str] = field(default_factory=Counter)
 
     def seconds_a_clip(self) -> dict[str, float]:
@@ -86,9 +86,9 @@ class Job:
     """One run's work: computes and writes the features of a batch."""
 
     variants: tuple[Variant, ...]
-    # of the variants, in the same order, all with one rate and number of samples
+    # of the variants, in the same order, all of one rate and number of samples
     files: Sequence[FeatureFile]
-    cache: Cache | None  # has maps that features are computed from
+    cache: Cache | None  # if features are computed from stored maps
     claim: Claim  # of the run
 
     def __call__(self, batch: Batch) -> ExtractionResult:
@@ -99,8 +99,8 @@ class Job:
         return result
 
     def warm_up(self) -> None:
-        """Compute silence by what this process has not computed yet: the time of a clip
-        is then without that of loading and compiling.
+        """Compute those features of silence that this process has not yet computed, so
+        that the time of a clip does not include loading and compiling.
         """
         pairs = zip(self.variants, self.files)
         cold = [pair for pair in pairs if pair[0].stored not in warm]
@@ -110,18 +110,18 @@ class Job:
         silence = np.zeros(min(round(WARM_UP * rate), samples), np.float32)
         clip = Clip.decoded(silence, rate)
         for variant, file in cold:
-            with suppress(Exception):  # real clips have the reason
+            with suppress(Exception):  # real clips will give the reason
                 variant.stored_values(clip, file.dtype)
             warm.add(variant.stored)
 
     def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:
-        """The clip, without samples if every map to read is cached; or AudioError."""
+        """The clip or AudioError; without samples if all maps to read are cached."""
         file = self.files[0]
         silence = np.zeros(file.samples, np.float32)
         clip = Clip.decoded(silence, file.sample_rate)
         sources = {self.variants[feature].source for feature in task.fingerprints}
         for name in sources:
-            with suppress(RequestError):  # it is computed from audio
+            with suppress(RequestError):  # then the map is computed from audio
                 if name and self.cache:
                     stored = self.cache[name]
                     (values,) = self.cache.read(name, [task.clip_id])
@@ -141,7 +141,7 @@ class Job:
         return clip
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """The features that a clip lacks; failures and times go to `result`."""
+        """Compute the features that a clip lacks; failures and times go to `result`."""
         try:
             clip = self.clip_of(task, result)
         except audio.AudioError as reason:
@@ -167,7 +167,7 @@ class Job:
 # bytes of the largest freed array that is kept: glibc's maximum
 LARGEST_KEPT = 32 << 20
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
-MOST_FAILED_STARTS = 4  # in a row; so many may come from a passing lack of memory
+MOST_FAILED_STARTS = 4  # in a row; so many may be due to a passing shortage of memory
 # forking this process would copy locks of its threads and of the run
 START_METHOD = "forkserver"
 PRELOADED = [
@@ -182,25 +182,25 @@ ONE_THREAD = {
 
 
 def keep_freed_arrays() -> None:
-    """Keep freed arrays for the next clip: asking glibc for new ones took a fifth."""
+    """Keep freed arrays for the next clip: new ones took a fifth of the time."""
     files.set_malloc(files.MMAP_THRESHOLD, LARGEST_KEPT)
     files.set_malloc(files.TRIM_THRESHOLD, KEPT)
 
 
 class WorkerDied(Exception):
-    """A worker ended during its work: killed, out of memory, or a crash."""
+    """A worker ended during its work: it was killed, ran out of memory, or crashed."""
 
 
 class Backend:
-    """Computes batches in this process; subclasses do so in others."""
+    """Computes batches in this process; subclasses use other processes."""
 
     processes = 1
-    in_flight = 1  # batches that are sent and not yet answered
+    in_flight = 1  # batches that are sent and not yet answered, at most
     attempts = 1  # attempts at a batch, if its worker dies
 
     def call(self, job: Job, batch: Batch) -> ExtractionResult:
         """`job(batch)`; WorkerDied if the worker ended before it answered."""
-        # worker processes have one thread too: the bytes are the same
+        # one thread as in worker processes, so that the bytes are the same
         with threadpool_limits(1):
             return job(batch)
 
@@ -220,7 +220,7 @@ class Backend:
             first = self.finish(job, batch[:half])
             return first + self.finish(job, batch[half:])
         why = "killed, out of memory, or a crash in a library"
-        reason = f"its worker died again and again: {why}"
+        reason = f"its worker died repeatedly: {why}"
         return ExtractionResult(1, [(batch[0].row, WHOLE, reason)])
 
 
@@ -241,7 +241,7 @@ class _Worker:
         except (OSError, EOFError) as error:
             raise Failed(
                 f"a worker process does not start ({error or 'its server ended'}):"
-                " compute without them, JOBS=1"
+                " JOBS=1 computes without worker processes"
             ) from error
         theirs.close()
 
@@ -266,7 +266,7 @@ class _Worker:
 
 
 class Workers(Backend):
-    """Processes of this machine, one thread each, replaced if they die."""
+    """Processes on this machine, one thread each, replaced when they die."""
 
     attempts = 2
 
@@ -274,8 +274,8 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        # the fork server hands these variables to all workers, also to later ones, and
-        # loads this project's modules, not the current folder's of the same name
+        # the fork server passes these variables to all workers, including later ones,
+        # and loads this project's modules, not ones of that name in the current folder
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
@@ -305,7 +305,7 @@ class Workers(Backend):
             self.failed_starts += not worker.ready
             if self.failed_starts > MOST_FAILED_STARTS:
                 raise RequestError(
-                    "worker processes end as they start: use JOBS=1"
+                    "worker processes end as soon as they start: use JOBS=1"
                 ) from None
             self.workers.remove(worker)
             worker = _Worker()
@@ -324,7 +324,9 @@ class Workers(Backend):
 
 @contextmanager
 def _script_hidden() -> Iterator[None]:
-    """A process started here does not import, and so run, the caller's script."""
+    """Start processes in this context without importing, and so running, the caller's
+    script.
+    """
     main = vars(sys.modules["__main__"])
     with STARTING:
         own = {name: main.pop(name, None) for name in ("__file__", "__spec__")}
@@ -338,7 +340,7 @@ def _script_hidden() -> Iterator[None]:
 def _serve(pipe: Connection) -> None:
     """Take batches, compute them and answer, until the parent closes the pipe."""
     files.become_child()
-    Caller.in_python = False  # the parent spells what it shows
+    Caller.in_python = False  # the parent spells commands in what it shows
     tell_warnings()
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables

@@ -1,7 +1,7 @@
-"""Groups and folds: clips of one source recording are a group; lacking folds are drawn.
+"""Groups and folds: clips of one source recording are a group; missing folds are drawn.
 
-They are kept next to the cache in `folds.csv`, one row for each clip: clip_id, group,
-fold, and grouped_by, the GROUP= that made the groups. So later commands need no GROUP=.
+They are kept next to the cache in `folds.csv`, with one row per clip: clip_id, group,
+fold, and grouped_by, the GROUP= that made the groups, so later commands need no GROUP=.
 """
 
 import re
@@ -31,7 +31,7 @@ from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import hash_of, replace_file
 
 FOLDS = 5
-FEW_GROUPS = 10  # most groups, as speakers or sites, that get a fold each
+FEW_GROUPS = 10  # groups, such as speakers or sites, that get a fold each, at most
 COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
 
 
@@ -40,9 +40,9 @@ def with_folds(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group and fold, and notes for the user.
 
-    Few groups get a fold each, also in the place of the source's folds if GROUP= names
-    them; otherwise the source's folds are kept, or drawn by group. `path` is the
-    dataset's folds.csv, which keeps them, also of clips that are missing for a while.
+    If there are few groups, each gets a fold; with GROUP= these replace the source's
+    folds. Otherwise the source's folds are kept, or folds are drawn by group. `path` is
+    the dataset's folds.csv, which keeps them, also of clips that are missing now.
     """
     kept = pd.DataFrame(columns=COLUMNS)
     if path.exists():  # a group may be called NA
@@ -59,7 +59,7 @@ def with_folds(
     table["grouped_by"] = group
     tested = originals(table)
     groups = tested["group"].nunique()
-    # a clip of unknown group is one by itself, which gets no fold of its own
+    # a clip of unknown group is its own group, which gets no fold to itself
     named = tested["group"][tested["group"] != tested["clip_id"]].nunique()
     few = groups < len(tested) and (groups == 1 or 1 < named <= FEW_GROUPS)
     note = "the dataset's own"
@@ -68,32 +68,32 @@ def with_folds(
         known = dict(zip(kept["group"], fold_of))
         drawn = draw_folds(tested["label"], tested["group"], folds, options.seed, known)
         fold_of_group = dict(zip(tested["group"], drawn))
-        # a group that is never tested has any fold
+        # a group that is never tested may have any fold
         table["fold"] = [fold_of_group.get(group, 1) for group in table["group"]]
         by = f"group ({groups:,} groups)"
         if tested["group"].is_unique:
             by = "clip (GROUP= keeps clips of one recording together)"
         note = f"one per group, {folds} in all" if few else f"{folds}, drawn by {by}"
-    elif not group and not path.exists():  # else it may have other folds
+    elif not group and not path.exists():  # else the file may have other folds
         return table, notes
-    # missing clips stay listed: they may come back
+    # missing clips stay listed, as they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
     rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
-    # the index of `kept` has lines of the file
+    # the index of `kept` counts lines of the file
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
         replace_file(path, rows.to_csv(index=False), parents=True)
     return table, [*notes, f"folds: {note}, kept in {path}"]
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
-    """Each clip's text by GROUP= or LABEL=, '' for none: of a column, or of a pattern
-    in the names of files, or if it fits none of them, in their paths.
+    """Each clip's text by GROUP= or LABEL=, '' if it has none: from a column, or from a
+    pattern in file names, or in paths if it fits no name.
     """
     columns = table.columns.drop(["clip_id", "path"])
     if words in columns:
         return table[words].fillna("").astype(str).tolist()
     own = columns.drop([*KNOWN_COLUMNS], errors="ignore")
-    # as a pattern it would fit only itself
+    # a word that is a pattern would fit only itself
     named = len(own) or closest(words, ["group", "label"])
     if words.isdecimal() or (words.isidentifier() and named):
         known = [*own, "group", "label"]
@@ -103,12 +103,12 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     except re.error as error:
         raise RequestError(
             f"{option}={words} is not a valid regular expression: {error}; expected one"
-            f" as {option}='(.*)-[A-Z]'"
+            f" such as {option}='(.*)-[A-Z]'"
         ) from None
     if not pattern.groups:
         kind = "source recording" if option == "GROUP" else "class"
         raise RequestError(
-            f"{option}={words} has no parentheses, which hold the {kind}, as in"
+            f"{option}={words} has no parentheses: put them around the {kind}, as in"
             f" {option}='(.*)-[A-Z]'"
         )
     values = list[str]()
@@ -121,9 +121,7 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
 
 
 def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The table with the classes of LABEL=; RequestError if a pattern gives a clip
-    none.
-    """
+    """The table with classes by LABEL=; RequestError if a pattern gives a clip none."""
     if not label:
         return table
     found = split_labels(pd.Series(stated(table, "LABEL", label), table.index))
@@ -138,7 +136,7 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
 
 
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
-    """The table with every group, its own for a clip without one, and a note on it."""
+    """The table with every group (a clip without one is its own), and notes on them."""
     if group:
         table = table.assign(group=stated(table, "GROUP", group))
     alone = table["group"].str.strip() == ""
@@ -161,9 +159,9 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
     groups_of_class = by_label(table).groupby("label")["group"].nunique()
     if groups_of_class.max() == 1:
         raise RequestError(
-            f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r},"
-            " so no class is both trained and tested: give a column or a pattern that"
-            " differs between source recordings"
+            f"GROUP={group} makes each class one group, such as"
+            f" {table['group'].iloc[0]!r}, so no class is both trained and tested: give"
+            " a column or a pattern that differs between source recordings"
         )
     by_plain = {name.strip().casefold(): name for name in table["group"]}
     for name in table["group"].unique():
@@ -180,18 +178,18 @@ def draw_folds(
     seed: int,
     kept: Mapping[str, int],
 ) -> NDArray[np.int64]:
-    """Draw a fold from 1 to `folds` for each clip: a group has one, and classes, of
-    which a clip may have several, are spread evenly.
+    """Draw a fold from 1 to `folds` for each clip: a group is in one fold, and classes,
+    of which a clip may have several, are spread evenly.
 
-    `kept` maps groups to folds that they keep, which StratifiedGroupKFold cannot. The
-    largest others are drawn first, into the fold with least of their classes. Groups of
-    one size come in the order of a hash of their names, without the folders before
-    them: other names of classes draw the same folds.
+    `kept` maps groups to folds that they keep, which StratifiedGroupKFold cannot do.
+    The others are drawn from the largest on, into the fold that holds least of their
+    classes. Groups of equal size are ordered by a hash of their names without folders,
+    so that the folds do not depend on the names of classes.
     """
     split = by_label(pd.DataFrame({"label": [*labels]}, dtype=object))["label"]
     class_of, classes = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
-    # a matrix of groups and classes would have gigabytes of zeros
+    # a matrix of groups and classes would hold gigabytes of zeros
     coded = group_of[split.index] * len(classes) + class_of
     pairs, clips = np.unique(coded, return_counts=True)
     of_group, of_class = np.divmod(pairs, len(classes))

@@ -61,14 +61,14 @@ from featurestack.storage.own_files import OwnFiles
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
-MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
-# options that a cache ignores, with a note
+MOST_PADDING = 0.1  # share of the longest clip's duration; if more, a shorter is taken
+# options that are ignored for a cache, with a note
 OF_AUDIO = ("sample_rate", "duration", "channel", "group", "label")
-# options that later commands need not repeat: file .label is next to the cache
+# options that later commands need not repeat, in files such as .label next to the cache
 KEPT = ("label", "audio_dir")
 OF_OTHER_NAME = (
-    "GROUP={!r} as under another name of these clips; GROUP='(.*)' takes each file as"
-    " its own group"
+    "GROUP={!r} as under another name of these clips; GROUP='(.*)' makes each file its"
+    " own group"
 )
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
@@ -93,9 +93,9 @@ class Dataset(IndexSettings):
 
 
 def load(options: SourceOptions) -> Dataset:
-    """A dataset by its name, fetched if it is missing, or from a folder, CSV or cache;
-    RequestError, before folds.csv is written, for fewer than two classes, or the name
-    of another source's features.
+    """Load a dataset by name (fetched if missing), or from a folder, CSV or cache.
+    RequestError if it has fewer than two classes or another source's features have its
+    name, raised before folds.csv is written.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
@@ -152,9 +152,9 @@ def load(options: SourceOptions) -> Dataset:
 
 
 def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
-    """The options with the place of the sounds as DATASET=, also for the name of their
-    cache or of their events; a note if it names a download and a folder here, which is
-    taken.
+    """The options with the place of the sounds as DATASET=, also if it named their
+    cache or their events. A note says that a folder here is read if its name is also a
+    download's.
     """
     word, data = options.dataset, options.data
     if word in ("esc50", "esc10") and not is_esc_layout(data / "esc50"):
@@ -173,8 +173,8 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
     sounds, name = cache.sounds
     if not sounds:
         raise RequestError(
-            f"{word} is a cache in {data}, and its audio is needed, which was in"
-            f" {cache.source}: give DATASET= where it is now, with NAME={word}"
+            f"{word} is a cache in {data}, but its audio is needed, which was in"
+            f" {cache.source}: give its present place as DATASET=, with NAME={word}"
         )
     return replace(options, dataset=sounds, name=options.name or name), ()
 
@@ -191,7 +191,7 @@ def holds_clips(folder: Path) -> bool:
 
 
 def known_options(beside: OwnFiles) -> dict[str, str]:
-    """KEPT -> what an earlier command gave, '' if none did."""
+    """Each of KEPT -> what an earlier command gave, '' if none did."""
     files = {key: beside.folder / f".{key}" for key in KEPT}
     return {
         key: file.read_text("utf-8")
@@ -202,7 +202,7 @@ def known_options(beside: OwnFiles) -> dict[str, str]:
 
 
 def with_known(options: SourceOptions, known: Mapping[str, str]) -> SourceOptions:
-    """The options, and what is `known` of those that are not given."""
+    """The options, with those that are not given as far as they are `known`."""
     word, folder = options.dataset, options.audio_dir
     if folder and (word in NAMED or Path(word).is_dir()):
         raise RequestError(
@@ -215,7 +215,7 @@ def with_known(options: SourceOptions, known: Mapping[str, str]) -> SourceOption
 def keep_options(
     beside: OwnFiles, options: SourceOptions, known: Mapping[str, str]
 ) -> None:
-    """Keep KEPT of the options for later commands."""
+    """Write KEPT of the options for later commands."""
     for key in KEPT:
         if (text := getattr(options, key)) != known[key]:
             beside.claim([f".{key}"], "move it, or give another NAME= or DATA=")
@@ -225,7 +225,7 @@ def keep_options(
 def former_index(
     folder: Path, source: str, name: str, ids: Set[str]
 ) -> tuple[pd.DataFrame | None, Attributes]:
-    """Clips and settings of the cache that is there; RequestError if others made it."""
+    """Clips and settings of the cache if any; RequestError if of another source."""
     try:
         cached, settings = read_index(folder)
     except (FileNotFoundError, DamagedFile):  # a damaged index is made again
@@ -246,7 +246,7 @@ def another_name(name: str) -> str:
 
 
 def group_elsewhere(source: str, data: Path) -> str:
-    """The GROUP= of the same clips under another NAME=, '' if there is none."""
+    """The GROUP= used for the same clips under another NAME=, '' if there is none."""
     for folds in data.glob("*/folds.csv"):
         with suppress(RequestError, KeyError):  # no features, or a user's table
             if Cache(folds.parent / "features").source == source:
@@ -288,14 +288,14 @@ def _read(options: SourceOptions) -> Listing:
             if not table.is_file():
                 raise
             own = quoted(f"DATASET={table}")
-            text = f"{own} is the dataset of this name, and {error}"
+            text = f"{own} is the dataset of this name; {error}"
             raise RequestError(text) from None
     if path.is_file():
         predict = make_command("predict", f"AUDIO={path}", "RUN=last")
         raise RequestError(
-            f"DATASET={path} is one file, and no table: give a folder with one"
-            " sub-folder of sounds per class (a zip is to be unpacked), or a CSV; for"
-            f" the class of one sound, {predict}"
+            f"DATASET={path} is one file, not a table: give a folder with one"
+            " sub-folder of sounds per class (unpack a zip first), or a CSV; for the"
+            f" class of one sound, {predict}"
         )
     message = unknown_dataset(word, options.data)
     raise RequestError(
@@ -369,7 +369,7 @@ def of_files(
     noun = "piece" if all(end for _, end in spans(clips)) else "clip"
     notes = []
     for own, number in rates.items() if len(rates) > 1 else ():
-        low = f": nothing is above {own / 2:,.0f} Hz there, so that models may be worse"
+        low = f": no sound above {own / 2:,.0f} Hz, so models may be worse"
         notes.append(
             f"{counted(number, noun)} of {own:,} Hz{low if own < rate else ''}"
         )
@@ -387,7 +387,7 @@ def padding(seconds: NDArray[np.floating], duration: float) -> float:
 
 
 def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
-    """`longest`, or if much were padding, what holds HELD_WHOLE of the clips whole."""
+    """`longest`, or if much is padding, what holds HELD_WHOLE of the clips whole."""
     if padding(seconds, longest) <= MOST_PADDING:
         return longest
     most = float(np.quantile(seconds, HELD_WHOLE, method="inverted_cdf"))
@@ -409,7 +409,7 @@ def cut_clips(seconds: "pd.Series[float]", duration: float, other: str) -> str:
     return (
         f"{len(cut)} of {counted(len(seconds), 'clip')} {is_or_are(len(cut))} cut to"
         f" {duration:.4g} s: {listed(names)}; DURATION={longest:g} {other} keeps them"
-        f" whole, with {padding(seconds.to_numpy(), longest):.0%} padding"
+        f" whole, with {100 * padding(seconds.to_numpy(), longest):.0f} % padding"
         f"{see('howto/datasets.md')}"
     )
 
@@ -420,8 +420,9 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float, other: str)
     if shorter >= duration:
         return ""
     return (
-        f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
-        f" DURATION={shorter:g} {other} leaves {padding(seconds, shorter):.0%} and"
-        f" cuts {is_cut(seconds, shorter).sum()} of {counted(len(seconds), 'clip')}"
+        f"{100 * padding(seconds, duration):.0f} % of {duration:.4g} s is padding:"
+        f" DURATION={shorter:g} {other} leaves {100 * padding(seconds, shorter):.0f} %"
+        f" and cuts {is_cut(seconds, shorter).sum()} of"
+        f" {counted(len(seconds), 'clip')}"
         f"{see('howto/datasets.md')}"
     )

@@ -1,12 +1,13 @@
-"""Fields of file names and columns of a table that may be speakers, sites or devices,
-and GROUP= for names of takes.
+"""Find fields of file names and columns of a table that may be speakers, sites or
+devices, and a GROUP= for names of takes.
 
 A field whose recurring values nearly all occur in several classes may be what new
-recordings differ in: a speaker who is trained and tested makes the score too high. Only
-the user knows: such fields are named, never used. Left out are fields that count clips
-or takes, the time of day after a date, the ends of a cut, and values that say how a
-clip was cut, measured or altered. Few values are named only if they are words. Of names
-such as ESC-50's the source recordings are named: a field of them is the fold.
+recordings differ in: a speaker who is both trained and tested makes the score too high.
+Only the user knows, so such fields are named but never used. Left out are fields that
+count clips or takes, the time of day after a date, the ends of a cut, and values that
+say how a clip was cut, measured or altered. Few values are named only if they are
+words. In names such as ESC-50's, whose first field is the fold, the source recordings
+are named.
 """
 
 import re
@@ -21,9 +22,9 @@ from featurestack.commandline.quantities import counted, listed
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = re.compile(r"[_\- .()\[\]]")
-FEWEST_CLIPS = 3  # fewest clips per number that recurs, on average
+FEWEST_CLIPS = 3  # least number of clips per recurring number, on average
 FEWEST_VALUES = 4  # fewer are named only if they are words
-REPEATED = 0.1  # share of the clips that repeat a counter's value by mistake
+REPEATED = 0.1  # share of the clips that may repeat a counter's value by mistake
 MEASURE = re.compile(
     r"[+-]?\d+(\.\d+)?(db|k?hz|m?s|sec|[cm]?m|k|st|x|pc)"
     r"|(v|ver|version|fold|split|part|seg|snr|ch|channel|dist|d|take|rep|t|n|no|clip|x)"
@@ -43,7 +44,7 @@ COLUMNS = re.compile(
     r"([_ ](id|name|no|number))?",
     re.IGNORECASE,
 )
-RECURRING = 0.5  # least share of the clips whose value another clip has
+RECURRING = 0.5  # least share of the clips whose value another clip has too
 IN_SEVERAL = 0.9  # least share of these whose value occurs in several classes
 IN_NEARLY_ALL = 0.9  # share of the clips above which one value divides nothing
 WORD = re.compile(r"(?:[^\W\d_]|-){3,}")
@@ -68,7 +69,7 @@ class NameField:
     where: str  # `field 2 of the names`, `column site` or `source recording`
     group: str  # the GROUP= that makes its values the groups
     value_of: "pd.Series[str]"  # of each clip id
-    sentence: str = ""  # what a command says of it
+    sentence: str = ""  # what a command says about it
 
     @property
     def examples(self) -> str:
@@ -78,9 +79,9 @@ class NameField:
 
 
 def name_field(table: pd.DataFrame) -> NameField | None:
-    """The field that may be speakers or sites; none if clips share groups: words come
-    before numbers, then the most values; a number gives way to source recordings. The
-    sentence of one among several asks which it is.
+    """The field that may be speakers or sites; None if clips share groups. Words come
+    before numbers, more values before fewer, source recordings before a number. If
+    there are several fields, the sentence asks which one it is.
     """
     if not table["group"].is_unique:
         return None
@@ -103,8 +104,8 @@ def name_field(table: pd.DataFrame) -> NameField | None:
 
 
 def recordings(table: pd.DataFrame) -> NameField | None:
-    """Source recordings by LETTERED names, such as ESC-50's `3-152007-B-12`, of which
-    nearly each has a take once: of speakers and their numbers it would have many.
+    """Source recordings by LETTERED names, such as ESC-50's `3-152007-B-12`. Nearly
+    every recording has each take once; speakers with numbers would repeat takes.
     """
     names = stems_of(table)
     groups = names.str.extract(LETTERED)[0].fillna(names)
@@ -124,7 +125,7 @@ def stems_of(table: pd.DataFrame) -> "pd.Series[str]":
 
 
 def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
-    """The fields of the files' names that neither count nor measure."""
+    """The fields of file names that neither count nor measure."""
     stems = stems_of(table).tolist()
     parts, separators = split_alike(stems)
     count = min(map(len, parts), default=0)
@@ -146,8 +147,8 @@ def fields_of_stems(table: pd.DataFrame) -> list[NameField | None]:
 
 
 def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """The fields of each name, and what separates them: every separator, or the only
-    one that splits all names alike (`Ann-Kathrin_dog` and `Tom_dog`); else no fields.
+    """The fields of each name, and what separates them: all separators, or the one that
+    splits all names alike (`Ann-Kathrin_dog` and `Tom_dog`); no fields if none does.
     """
     separators = sorted({found for stem in stems for found in SEPARATOR.findall(stem)})
     parts = [WORDS.findall(stem) for stem in stems]
@@ -165,7 +166,7 @@ def split_alike(stems: Sequence[str]) -> tuple[list[list[str]], list[str]]:
 def _field(
     where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
 ) -> NameField | None:
-    """The field, if its values recur, nearly all of them in several classes."""
+    """The field if its values recur and nearly all of them occur in several classes."""
     names = sorted(values.unique())
     few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
     shared = recurring(values)
@@ -195,7 +196,7 @@ def is_number(values: "pd.Series[str]") -> bool:
 
 
 def recurring(values: "pd.Series[str]") -> "pd.Series[str]":
-    """The values of clips that share theirs with others; none if these are few, or
+    """The values of the clips that share theirs with others; none if these are few, or
     numbers that may recur by chance.
     """
     shared = values[values.duplicated(keep=False)]
@@ -212,7 +213,7 @@ def is_measure(values: "pd.Series[str]") -> bool:
 
 
 def time_of_day(columns: pd.DataFrame) -> set[int]:
-    """Places of the fields that follow a date and are hours, minutes, seconds."""
+    """The places of fields that follow a date and are hours, minutes or seconds."""
     places: set[int] = set()
     for place in columns.columns[1:]:
         before = columns.loc[:, max(0, place - 3) : place - 1].agg(" ".join, axis=1)
@@ -226,7 +227,7 @@ def is_counter(
     values: "pd.Series[str]", others: pd.DataFrame, labels: "pd.Series[str]"
 ) -> bool:
     """Whether a number counts the clips of a class, or from 0 or 1 the takes of a class
-    and another field; most of few takes are the first two.
+    and another field; if there are few takes, most are the first or second.
     """
     if not is_number(values):
         return False
@@ -264,8 +265,9 @@ def field_pattern(
 
 
 def propose_group(table: pd.DataFrame) -> str:
-    """The first of PATTERNS that fits over half of the names, whose groups share clips,
-    three or more of each class and none a fifth of all; '' if there is none.
+    """The first of PATTERNS that fits over half of the names and whose groups hold
+    several clips, but less than a fifth of all, with three or more groups in each
+    class; '' if there is none.
     """
     names = stems_of(table)
     for pattern, least in PATTERNS.items():

@@ -1,5 +1,5 @@
-"""Published datasets: ESC-50, downloaded or unpacked and checked, and UrbanSound8K and
-FSD50K as they are unpacked.
+"""Published datasets: ESC-50, which is downloaded or unpacked and checked, and unpacked
+UrbanSound8K and FSD50K.
 """
 
 import zipfile
@@ -54,7 +54,7 @@ def unpack(archive: Path, into: Path) -> None:
     into.mkdir()
     try:
         with zipfile.ZipFile(archive) as zipped:
-            # extract keeps every entry below the folder
+            # extract writes every entry below the folder
             for entry in progress(zipped.infolist(), label="unpack", unit="files"):
                 zipped.extract(entry, into)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -78,7 +78,7 @@ def obtain(options: SourceOptions) -> Path:
             own.claim(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
                 tell(
-                    "ESC-50 is fetched from GitHub, 600 MB; DATASET= names your own"
+                    "fetching ESC-50 from GitHub, 600 MB; DATASET= names your own"
                     " sounds"
                 )
                 download(URL, archive, other_ways=OTHER_WAYS)
@@ -95,7 +95,7 @@ def obtain(options: SourceOptions) -> Path:
 
 
 def _install(archive: Path, folder: Path) -> None:
-    """Unpack within the folder, check, and move the parts into place."""
+    """Unpack the archive within the folder, check it, and move its parts into place."""
     if not archive.is_file():
         raise RequestError(
             f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50"
@@ -116,7 +116,7 @@ def _install(archive: Path, folder: Path) -> None:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """Yield each difference of a folder from ESC-50."""
+    """Yield each difference between a folder and ESC-50."""
     audio_dir = folder / "audio"
     try:
         rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)
@@ -141,7 +141,7 @@ def faults(folder: Path) -> Iterator[str]:
 
 
 def read_published(folder: Path) -> Listing | None:
-    """The clips of UrbanSound8K or FSD50K; None of another folder."""
+    """The clips of UrbanSound8K or FSD50K; None for any other folder."""
     places = (folder / "metadata", folder / "audio"), (folder, folder)  # Kaggle's copy
     for place, audio_dir in places:
         if (table := place / "UrbanSound8K.csv").is_file():

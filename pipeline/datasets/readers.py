@@ -1,9 +1,9 @@
-"""Tables of clips: of CSV files, of folders with one sub-folder for each class, perhaps
-within train/, val/ and test/, or in ESC-50's layout (others: published.py).
+"""Read tables of clips from CSV files, from folders with one sub-folder for each class,
+perhaps within train/, val/ and test/, or in ESC-50's layout (others: published.py).
 
 A reader returns a Listing of what the source holds. folds.py and load.py add missing
-groups, folds, sample rate and duration. Of a split, only fold 3 (test) is tested, by
-models of all other clips; with VAL=next they are trained on fold 2 (train) and
+groups, folds, sample rate and duration. In a split, only fold 3 (test) is tested, by
+models trained on all other clips; with VAL=next they are trained on fold 2 (train) and
 validated on fold 1 (val).
 """
 
@@ -72,7 +72,7 @@ CATEGORY_OF = {  # class -> category
     for category, labels in _CATEGORIES.items()
     for label in labels.split()
 }
-# those read; `category` holds the class
+# the columns that are read; `category` holds the class
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
@@ -99,8 +99,9 @@ TESTED = 3  # the only fold of a split that is tested
 class Listing(NamedTuple):
     """Clips as their source lists them.
 
-    `table` has CLIP_COLUMNS, WINDOW_COLUMNS and columns of the source, as `filename`. A
-    `fold` of 0 and a `group` of '' are not known yet. `groups` is their noun.
+    `table` has CLIP_COLUMNS, WINDOW_COLUMNS and columns of the source such as
+    `filename`. A `fold` of 0 or a `group` of '' is not known yet. `groups` is the
+    source's word for a group.
     """
 
     table: pd.DataFrame
@@ -136,12 +137,12 @@ def clip_table(
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """File names as ids, or paths if `by_path`, with the extension where two agree."""
+    """File names as ids, or paths if `by_path`, made longer where two are the same."""
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
         if not path.name.strip():
             raise RequestError(
-                f"clip {row + 1} of the dataset has no file name, its path is"
+                f"clip {row + 1} of the dataset has no file name: its path is"
                 f" {str(path)!r}"
             )
     with_folders = paths.map(lambda path: path.with_suffix("").as_posix())
@@ -153,7 +154,7 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     if len(twice):
         raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
     for name in ids:
-        name.encode()  # refuses one that is not UTF-8 before tables are written
+        name.encode()  # refuses a name that is not UTF-8 before tables are written
     return ids.tolist()
 
 
@@ -174,9 +175,9 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 
 
 def audio_paths(folder: Path, names: "pd.Series[str]") -> list[str]:
-    """The absolute paths of a table's files. Absolute names whose file is gone are
-    taken from `folder`, if they are there by their path below the longest common folder
-    of those that are gone, or below one of its parents.
+    """The absolute paths of a table's files. Files whose absolute path is gone are
+    looked for in `folder`, by their path below the longest common folder of all that
+    are gone, or below one of its parents.
     """
     path_of = {name: audio_path(folder, name) for name in names.unique()}
     absolute = {name: Path(name) for name in path_of if Path(name).is_absolute()}
@@ -197,7 +198,7 @@ def audio_paths(folder: Path, names: "pd.Series[str]") -> list[str]:
 
 
 def audio_path(audio: Path, name: str) -> str:
-    """The absolute path; the disk may spell accents in another Unicode form."""
+    """A file's absolute path; the disk may spell accents in another Unicode form."""
     path = str(without_dots(audio / name))
     composed = unicodedata.normalize("NFC", path)
     decomposed = unicodedata.normalize("NFD", path)
@@ -216,7 +217,7 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
 
 
 def split_labels(cells: "pd.Series[str]") -> "pd.Series[str]":
-    """The labels of each cell as `dog;rain`: sorted, each once, of lists too.
+    """The labels of each cell, or of a list in it, as `dog;rain`: sorted, each once.
 
     >>> split_labels(pd.Series(["rain; dog", "['dog', 'rain']", "[]", "owl"])).tolist()
     ['dog;rain', 'dog;rain', '', 'owl']
@@ -269,10 +270,10 @@ def read_table(
     """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
     Commas in a cell separate labels if the column is called `labels`.
 
-    audio_dir  the folder from which relative file names begin, and where files are
-               looked for whose absolute names are gone
+    audio_dir  the folder of relative file names; files whose absolute paths are gone
+               are looked for there too
     marked     a column of True and False: only clips with True are read
-    label      LABEL=, which gives the labels that the table need not have
+    label      LABEL=, which gives the labels, so that the table need not have them
     """
     clips = read_csv(path)
     if marked:
@@ -289,7 +290,7 @@ def read_table(
     files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
     if "filename" not in clips:
         if {"file", *WINDOW_COLUMNS} <= set(clips):
-            first = clips["file"].iloc[0].lstrip("/")  # a name below the table's folder
+            first = clips["file"].iloc[0].lstrip("/")  # below the table's folder
             places = path.parent, *path.parent.glob("*/")
             near = any((place / first).is_file() for place in places)
             way = way_of_annotations(path.parent if near else Path("FOLDER"), path)
@@ -317,7 +318,7 @@ def read_table(
     if len(unlabelled) and not may_lack and (of_column or not label):
         raise RequestError(
             f"{path}, line {unlabelled.index[0]}: {unlabelled.iloc[0]} has no label,"
-            f" as {len(unlabelled):,} of {counted(len(clips), 'row')}: write one, or"
+            f" like {len(unlabelled):,} of {counted(len(clips), 'row')}: write one, or"
             " remove the rows"
         )
     notes = []
@@ -331,7 +332,7 @@ def read_table(
 
 
 def remedy_of_columns(clips: pd.DataFrame, files: Sequence[str]) -> str:
-    """What makes a table readable that lacks `filename` or `label`, '' if unknown."""
+    """How to make a table without `filename` or `label` readable, '' if unknown."""
     ways = []
     if "filename" not in clips:
         ways += [f"rename {name} to filename" for name in files[:1]]
@@ -351,7 +352,7 @@ def is_esc_layout(folder: Path) -> bool:
 
 
 def read_esc_layout(folder: Path, marked: str = "") -> Listing:
-    """The clips of a folder in ESC-50's layout; groups are the recordings."""
+    """The clips of a folder in ESC-50's layout; its groups are the recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
     tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
     if len(tables) != 1:
@@ -365,7 +366,7 @@ def read_esc_layout(folder: Path, marked: str = "") -> Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Sorted paths below `folder`, relative to it; hidden and NO_DATA folders apart."""
+    """Sorted paths below `folder`, relative to it; no hidden or NO_DATA folders."""
 
     def refuse(error: OSError) -> None:
         raise error
@@ -387,7 +388,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
-    """The audio files of AUDIO=, or of another `option`, by name or path below it."""
+    """Name or path below AUDIO= (or another `option`) -> audio file."""
     if source.is_file():
         return {source.name: source}
     below = files_below(source) if source.is_dir() else []
@@ -479,7 +480,7 @@ def read_folder(folder: Path, label: str = "") -> Listing:
     if (clips["label"] == first).all() and not label:
         table, way = tables_beside(folder, files, audio), class_in_names(audio)
         if table or way:
-            beside = ", beside a table" if table else ""
+            beside = ", next to a table" if table else ""
             raise RequestError(
                 f"{folder}: one class only ({first}){beside}{table or way}"
             )

@@ -1,5 +1,5 @@
-"""`make data`: get a dataset ready and summarise it; what state it is in before
-training, which the next command depends on.
+"""`make data`: get a dataset ready and summarise it. Also find the state of a dataset,
+on which the next command depends.
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,21 @@ FAULTS_SHOWN = 10
 
 
 def make_dataset(options: AlterOptions) -> int:
-    """The command `data`: fetch or alter a dataset, and summarise it; 1 for faults."""
+    """The command `data`: fetch or alter a dataset and summarise it; 1 for faults."""
     if options.alter:
         from featurestack.pipeline.alterations import write_altered
 
         options = write_altered(options)
     elif options.copies > 1:
         raise RequestError(
-            f"COPIES={options.copies} counts the copies that ALTER= makes: give"
+            f"COPIES={options.copies} is the number of copies that ALTER= makes: give"
             " ALTER=pitch,stretch,noise too"
         )
     return summarise_dataset(options)
 
 
 def summarise_dataset(options: SourceOptions) -> int:
-    """Print a summary of a dataset, and its faults; 1 if there are any."""
+    """Print a summary of a dataset and its faults; return 1 if there are any."""
     dataset = load(options)
     table = originals(dataset.table)
     wrong = list[str]()
@@ -71,13 +71,13 @@ def counts(dataset: Dataset, table: pd.DataFrame) -> str:
     numbers = counted_columns.replace({"label": {"": None}}).nunique()
     named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]
     if len(table) and table["group"].is_unique:
-        named[-1] = "each clip counted as a recording of its own"
+        named[-1] = "each clip counted as its own recording"
     made = " (synthetic)" if dataset.synthetic else ""
     return f"{dataset.name}{made}: {', '.join(named)}"
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
-    """Size, notes, and balance of classes; `table` has the readable originals."""
+    """Size, notes and class balance; `table` has the readable originals."""
     lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
@@ -101,7 +101,7 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-# words of the commands that read a dataset's audio, in addition to PLACES
+# options of the commands that read a dataset's audio, in addition to PLACES
 OF_AUDIO = ("sample_rate", "duration", "channel")
 PLACES = ("name", "data", "runs")
 # kinds of findings
@@ -116,7 +116,7 @@ def state_of(
     features: Sequence[str] = (),
 ) -> State:
     """The state of a loaded dataset; `features` are those to train on, else all."""
-    # the field that may be speakers, which the command after `check` groups by
+    # the field that may be speakers, by which the command after `check` groups
     by_field = [f"GROUP={dataset.field.group}"] if dataset.field else []
     state = State(
         given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
@@ -144,7 +144,7 @@ def state_of(
     leak = any(found["kind"] == OF_LEAK for found in findings or ())
     priced = [f for f in findings or () if f["kind"] == OF_PRICE]
     split_by_clip = any(found["severity"] == "warning" for found in priced)
-    # findings that cannot be kept would be asked for again and again
+    # if findings cannot be kept, a check would be proposed again and again
     missing = findings is None and may_write(dataset.folder)
     return replace(
         state,
@@ -160,7 +160,7 @@ def assigned(clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def next_lines(state: State, dataset: Dataset) -> str:
-    """Lines on the next command, and why there is no training yet."""
+    """Lines on the next command, and on why training is not yet possible."""
     command, reason = next_step(state)
     lines = [f"next: {command}"]
     if reason == "untrainable":
@@ -175,6 +175,6 @@ def next_lines(state: State, dataset: Dataset) -> str:
 
 
 def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
-    """(N,) whether a clip lacks one of these features and did not fail."""
+    """(N,) whether a clip lacks one of these features without having failed."""
     failed = has_failed(cache.folder, cache.clips, features)
     return ~cache.readable(features) & ~failed

@@ -1,12 +1,13 @@
-"""Features: one decorated function each, the registry that holds them, and variants.
+"""Features (one decorated function each), the registry that holds them, and variants.
 
     @feature(units="dB", rows=mel_axis, row_unit="Hz")
     def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
         ...
 
 The function's name is the feature's, its keyword-only arguments are its parameters, its
-docstring is its card, its result has shape (rows, frames). A module of this folder is
-imported when one of its features is first asked for: a new feature needs only a file.
+docstring is its card, and its result has the shape (rows, frames). A module of this
+folder is imported when one of its features is first used, so that a new feature needs
+only a file.
 """
 
 import dataclasses
@@ -42,13 +43,13 @@ from featurestack.pipeline.parameters import (
 Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
 
-OF_FUNCTION = ("name", "function", "units", "code")  # not words of the decorator
-USUAL_RATE = 44_100  # Hz; a name says nothing of the clips' rate
+OF_FUNCTION = ("name", "function", "units", "code")  # not arguments of the decorator
+USUAL_RATE = 44_100  # Hz; a name does not state the clips' rate
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature type: its function, and units of values, rows and frames."""
+    """A feature: its function, and the units of its values, rows and frames."""
 
     name: str
     function: Function
@@ -58,22 +59,20 @@ class Feature:
     frames: Function | None = parameters.centred_frames  # None: one column, a vector
     frame_unit: str = "s"
     version: int = 1
-    code: str = ""  # of a user's own feature the digest of its function's text
-    # (**parameters) -> facts that the values depend on, as a network file's digest
+    code: str = ""  # for a user's own feature, the digest of its function's source
+    # (**parameters) -> facts that the values depend on, such as a network file's digest
     recorded: Callable[..., dict[str, str]] | None = None
-    # (**parameters) -> the feature whose stored map it is computed from
+    # (**parameters) -> the feature from whose stored map it is computed
     source: Callable[..., str] | None = None
 
     @property
     def code_version(self) -> int | str:
-        """The feature's version, followed for a user's own feature by the digest of its
-        code.
-        """
+        """The version, followed for a user's own feature by the digest of its code."""
         return f"{self.version}, {self.code}" if self.code else self.version
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
-        """Those in the function's signature, in its order, with groups flattened."""
+        """The parameters in the function's signature, in order, groups flattened."""
         found: Registry[Parameter] = Registry("parameter")
         for _, _, fields in parameters.arguments(self.function):
             for name, declared in fields.items():
@@ -98,7 +97,7 @@ _MODULES = [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__p
 FEATURES: Registry[Feature] = Registry(
     "feature",
     others=[f"{__name__}.{name}" for name in dict.fromkeys(_MODULES)],
-    # networks and maps, whose parameter must be given
+    # networks and maps, which need a parameter
     special={
         "embedding": "featurestack.embeddings.embedding",
         "imagenet": "featurestack.embeddings.imagenet",
@@ -117,8 +116,8 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power" scale, others
         ("Hz", "dB/frame", ...) stay.
     rows : int, array or function
-        Number of rows (1 by default), or the row axis (rows,), or a function
-        (sample_rate, **parameters) of either.
+        Number of rows (1 by default), the row axis (rows,), or a function
+        (sample_rate, **parameters) that returns either.
     row_unit : str
         Unit of the row axis.
     frames : function, optional
@@ -177,7 +176,7 @@ class Variant:
 
     @property
     def recorded(self) -> dict[str, Value]:
-        """All that the values depend on, as the cache and run.json keep it."""
+        """Everything that the values depend on, as the cache and run.json keep it."""
         more = self.feature.recorded
         facts = self.parameters | (more(**self.parameters) if more else {})
         if self.sample_rate and (read := self.read_map()):
@@ -186,14 +185,14 @@ class Variant:
         return facts
 
     def read_map(self) -> "Variant | None":
-        """The feature whose map it reads; None for audio, or a map that was brought."""
+        """The feature whose map it reads; None for audio or an external feature."""
         channel = parse_channel(self.source) if self.source else None
         if channel is None or not FEATURES.knows(channel.name):
             return None
         return resolve_feature(channel, self.sample_rate)
 
     def compute(self, clip: Clip) -> np.ndarray:
-        """(rows, frames), not yet rounded for storage; raises Impossible."""
+        """(rows, frames) values, not yet rounded for storage; raises Impossible."""
         expected = self.shape(clip.sample_rate, len(clip.y))
         values = self.feature.function(clip, **self.arguments)
         name, shape = self.feature.name, np.shape(values)
@@ -225,15 +224,13 @@ class Variant:
                             f" int = {hop})"
                         )
             raise ValueError(
-                f"{name} returned the shape {shape}, expected {expected} by the"
-                f" decorator's rows= and frames=, or by a parameter hop_length{remedy}"
+                f"{name} returned the shape {shape}, expected {expected} from the"
+                f" decorator's rows= and frames=, or a parameter hop_length{remedy}"
             )
         return values
 
     def stored_values(self, clip: Clip, dtype: str) -> np.ndarray:
-        """The values of `compute` in the type that a cache stores; ValueError if they
-        do not fit.
-        """
+        """The values in the type that a cache stores; ValueError if they do not fit."""
         values = self.compute(clip)
         if dtype == "float16":
             rounded = kernels.spectrum.to_float16(values)
@@ -267,7 +264,7 @@ class Variant:
 
 
 def hop_of(frames: int, samples: int) -> int:
-    """A hop that gives so many centred frames, a power of two if one does; 0 for none.
+    """A hop that gives so many centred frames, if possible a power of two; 0 if none.
 
     >>> hop_of(44, 44_100), hop_of(101, 44_100)
     (1024, 441)
@@ -279,7 +276,7 @@ def hop_of(frames: int, samples: int) -> int:
 
 
 def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
-    """The variant that `channel` names, at the clips' rate; RequestError for none."""
+    """The variant that `channel` names, at the clips' rate, or RequestError."""
     name = channel.name
     feature = FEATURES[name]
     own = feature.parameters
@@ -311,7 +308,7 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
-    """RequestError for the first name of a list that is not a feature or variant."""
+    """RequestError for the first name in a list that is not a feature or variant."""
     for word in features.split():
         channels = () if word in ("all", "small") else parse_set(word)
         for channel in channels:
@@ -327,8 +324,8 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
 
 
 def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:
-    """The map of a feature as a cache stores it, see `Clip.keep_map`: the cached one,
-    else from audio.
+    """The map of a feature as a cache stores it (see `Clip.keep_map`): the cached one,
+    else one computed from audio.
     """
     if stored not in clip.maps:
         variant = resolve_feature(parse_channel(stored), clip.sample_rate)

@@ -23,7 +23,7 @@ from featurestack.pipeline.parameters import (
     centred_frames,
 )
 
-# shares of a frame's sum; a pitch class gets 0.25 for each it exceeds
+# shares of a frame's sum; a pitch class gets 0.25 for each that it exceeds
 QUANTILES = (0.4, 0.2, 0.1, 0.05)
 SMOOTHED = 41  # frames
 # half turns a semitone
@@ -34,7 +34,7 @@ RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
 def constant_q_axis(
     _: int, *, n_bins: int, bins_per_octave: int, **__: object
 ) -> np.ndarray:
-    """Hz of each bin, from the note C1 up."""
+    """Hz of each bin, from the note C1 upwards."""
     return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
 
 

@@ -183,7 +183,7 @@ def modulation(
       beat, hiss is even
     """
     levels = clip.mel_db(bank, framing)
-    # number of zeros at the end; 0 if all samples are zeros
+    # number of zeros at the end; 0 if all samples are zero
     silent = int(np.argmax(clip.y[::-1] != 0))
     frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
     own = levels[:, :frames]

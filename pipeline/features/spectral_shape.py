@@ -24,7 +24,7 @@ MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
 
 
 def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
-    """The number of each coefficient of a polynomial, the highest power first."""
+    """The index of each coefficient of a polynomial, the highest power first."""
     return np.arange(order + 1.0)
 
 

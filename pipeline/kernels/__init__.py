@@ -1,9 +1,9 @@
-"""Small compiled loops; a docstring names the library's call with the same result.
+"""Small compiled loops; docstrings name the library call that gives the same result.
 
-numba compiles them when they are first called and keeps them on disk. Arrays are (rows,
-frames), C-contiguous, so that the inner loop runs over neighbouring frames and one
-instruction serves eight or sixteen of them. The modules are loaded on first use
-(`kernels.hpss`): importing numba takes longer than printing a list of features.
+numba compiles them when they are first called and caches them on disk. Arrays are
+(rows, frames), C-contiguous, so that the inner loop runs over neighbouring frames and
+one instruction handles eight or sixteen of them. The modules are loaded on first use
+(`kernels.hpss`), because importing numba takes longer than printing a list of features.
 """
 
 import importlib
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def are_compiled() -> bool:
-    """Whether compiled code is kept where numba looks for it."""
+    """Whether there is compiled code where numba looks for it."""
     named = os.environ.get("NUMBA_CACHE_DIR")
     own = Path(__file__).parent / "__pycache__"
     places = [Path(named)] if named else [own, Path.home() / ".cache" / "numba"]
@@ -35,7 +35,7 @@ def are_compiled() -> bool:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """`numba.njit` with x / 0 infinite: Python's error keeps divisions unvectorised."""
+    """`numba.njit` with x / 0 infinite: Python's error would prevent vectorisation."""
     from numba import njit
 
     try:
@@ -43,16 +43,16 @@ def compiled(function: Kernel) -> Kernel:
     except RuntimeError as error:
         here = Path(__file__).parent
         raise RequestError(
-            f"compiled code has to be kept somewhere: neither {here} nor your home"
-            " folder can be written; set the environment's NUMBA_CACHE_DIR to a folder"
-            " that can"
+            f"compiled code has to be kept somewhere, but neither {here} nor your home"
+            " folder can be written: set the environment variable NUMBA_CACHE_DIR to a"
+            " folder that can"
         ) from error
     return kernel
 
 
 def inlined(function: Kernel) -> Kernel:
-    """Mark a function that only compiled functions call: without an entry from Python
-    it compiles a third faster, and loops over medians are vectorised.
+    """Decorator for a function that only compiled functions call: without an entry
+    point for Python it compiles a third faster, and loops over medians are vectorised.
     """
     from numba.extending import register_jitable
 

@@ -1,7 +1,7 @@
 """Fourier transforms of the frames of a signal, sixteen frames side by side.
 
-scipy transforms a frame of 2,048 doubles in 4.6 us; one loop over sixteen frames for
-each operation takes 1.4 us with AVX2, in an order that no processor changes. Lengths
+scipy transforms a frame of 2,048 doubles in 4.6 us; a loop over sixteen frames for each
+operation takes 1.4 us a frame with AVX2, in the same order on every processor. Lengths
 other than powers of two from 32 to 4,096, and fewer than sixteen frames, go to scipy.
 
 A real frame of 2n samples is treated as n complex points: even samples are real, odd
@@ -20,11 +20,11 @@ import scipy
 
 from featurestack.pipeline.kernels import compiled, inlined
 
-LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
+LANES = 16  # frames side by side, of which 2,048 points fit the second-level cache
 # values of one point: the real part of each frame, then the imaginary ones
 ROW = 2 * LANES
 LENGTHS = [2**k for k in range(5, 13)]  # lengths of real frames that are compiled
-# scale: magnitudes of 2e-24 and more, squared, keep all digits of float32
+# scale with which squares of magnitudes from 2e-24 on keep all digits of float32
 LOUDER = 2.0**16
 BLOCK = 32  # frames that scipy transforms at a time
 
@@ -64,7 +64,8 @@ def transforms(
 def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' by the window's derivative.
 
-    Over |X|^2 it is the content's distance from a bin's frequency, radians a sample.
+    Divided by |X|^2 it is how far the content lies from a bin's frequency, in radians
+    per sample.
     """
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
@@ -145,8 +146,8 @@ def _by_scipy(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
 def _tables(
     n_fft: int, dtype: np.dtype | type
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Factors (n/4, 6) of the butterflies of n = n_fft/2 points; for each bin its place
-    (n + 1,) and exp(-pi i k / n) (n + 1, 2).
+    """Factors (n/4, 6) of the butterflies on n = n_fft/2 points; the place of each bin
+    (n + 1,), and exp(-pi i k / n) (n + 1, 2).
     """
     n = n_fft // 2
     turns = _reversed_bits(n // 4) / (n // 2)
@@ -186,8 +187,8 @@ def _sum_and_difference(a, b):
 
 
 def _butterflies(distance):
-    """One pass over all points: each butterfly joins four points, `distance` apart,
-    which the compiler has to know to vectorise.
+    """A pass over all points, in which each butterfly joins four points `distance`
+    apart; the compiler has to know the distance in order to vectorise.
     """
     second = distance * ROW
     third = 2 * distance * ROW
@@ -230,7 +231,7 @@ _pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(
 def _transform(x, factors):
     """The transforms of 16 to 2048 points, in place and in reversed order."""
     points = len(x) // ROW
-    # these are not powers of four: a pass of radix 2, with factors 1
+    # not powers of four: first a pass of radix 2, with factors 1
     if points in (32, 128, 512, 2048):
         half = len(x) // 2
         for i in range(half):
@@ -297,7 +298,7 @@ def _magnitudes(y, hop_length, window, tables, result):
 
 @compiled
 def _phase_slopes(y, hop_length, tables, result):
-    """A bin under a Hann window is a sum of three, its derivative of two."""
+    """A bin under a Hann window is a sum of three bins, its derivative one of two."""
     n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
@@ -314,7 +315,7 @@ def _phase_slopes(y, hop_length, tables, result):
             a, b, turn = _pair(points, tables, k)
             for i in range(LANES):
                 real[k + 1, i], imaginary[k + 1, i] = _bin(a, b, i, turn)
-        # the spectrum of real samples is symmetric
+        # the spectrum of real samples is conjugate symmetric
         for beyond, within in ((0, 2), (n + 2, n)):
             for i in range(LANES):
                 real[beyond, i] = real[within, i]
@@ -352,7 +353,7 @@ def _transforms(y, hop_length, window, tables, lowest, result):
 
 @compiled
 def _autocorrelation(y, hop_length, window, tables, result):
-    """The real, even power spectrum is transformed back by the same transform."""
+    """The power spectrum is real and even, so the same transform goes back."""
     n = len(tables[1]) - 1
     lags, frames = result.shape
     x = np.empty(n * ROW, window.dtype)

@@ -1,11 +1,12 @@
 """Harmonic-percussive separation of a spectrogram, by medians over frames and bins.
 
 Neighbouring windows share the work of the running median of 31, without a branch.
-Sixteen have sixteen values in common, which are sorted once; then the block of windows
-is halved again and again, each half sharing more values. Every step keeps only the
-ranks that can still become the median: the middle 8 of 24 values, 4 of 28, 2 of 30, 1
-of 31. All of it is minima and maxima, about 28 a median (after A. Adams, Fast median
-filters using separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
+Sixteen windows have sixteen values in common, which are sorted once; then the block of
+windows is halved again and again, and each half shares more values. Every step keeps
+only the ranks that can still become the median: the middle 8 of 24 values, 4 of 28, 2
+of 30, 1 of 31. All of it is minima and maxima, about 28 per median (after A. Adams,
+Fast median filters using separable sorting networks, ACM Transactions on Graphics
+40(4), 2021).
 """
 
 # mypy: allow-untyped-defs
@@ -19,7 +20,7 @@ NOTHING = np.finfo(np.float32).tiny  # librosa splits smaller values into halves
 SIZE = 31
 WINDOWS = 16  # windows that share their work
 NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows covers
-# frames processed at a time: a tile of NEEDED rows stays in the first-level cache
+# frames processed at a time, so that a tile of NEEDED rows fits the first-level cache
 LANES = 64
 
 
@@ -71,7 +72,7 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
 
 @compiled
 def _medians(rows, reflected, medians):
-    """Medians tile by tile: only contiguous arrays are vectorised."""
+    """Compute medians tile by tile, because only contiguous arrays are vectorised."""
     tile = np.empty(NEEDED * LANES, np.float32)
     done = np.empty(WINDOWS * LANES, np.float32)
     for row in range(0, len(rows), WINDOWS):
@@ -88,7 +89,7 @@ def _medians(rows, reflected, medians):
 
 @inlined
 def _windows(t, done):
-    """Medians of the windows 0 to 15 of a tile; window w has the rows w to w + 30."""
+    """Medians of windows 0 to 15 of a tile; window w consists of rows w to w + 30."""
     for lane in range(LANES):
         rows_3 = _four(t, 3, lane)
         rows_11 = _four(t, 11, lane)
@@ -107,7 +108,7 @@ def _windows(t, done):
 
 @inlined
 def _four_windows(t, lane, done, w, kept):
-    """The windows w to w + 3, from the middle 4 of the 28 values that they share."""
+    """Windows w to w + 3, from the middle 4 of the 28 values that they share."""
     place = w * LANES + lane
     early = _middle(kept, _two(t, w + 1, lane))
     done[place] = _median(early, t, w, lane)
@@ -119,12 +120,12 @@ def _four_windows(t, lane, done, w, kept):
 
 @inlined
 def _median(kept, t, row, lane):
-    """The middle of the two values kept and a row's."""
+    """The middle of the two kept values and one of a row."""
     middle = _middle(kept, _one(t, row, lane))
     return middle[0]
 
 
-# Sorted values are pairs of pairs, as (((a,), (b,)), ((c,), (d,))), lower half first.
+# Sorted values are nested pairs, as (((a,), (b,)), ((c,), (d,))), lower half first.
 
 
 @inlined
@@ -149,20 +150,20 @@ def _eight(t, row, lane):
 
 @inlined
 def _merged(a, b):
-    """Two sorted sequences, merged."""
+    """Two sorted sequences merged into one."""
     return _ordered((a, _reversed(b)))
 
 
 @inlined
 def _middle(a, b):
-    """The middle third, sorted, of `a` and of `b`, half as long."""
+    """The sorted middle third of `a` and `b` together; `b` is half as long as `a`."""
     low = _ordered(_low_high(a[1], _reversed(b))[0])
     return _ordered(_low_high(a[0], _reversed(low))[1])
 
 
 @inlined
 def _ordered(a):
-    """A sequence that rises and then falls, sorted by halves."""
+    """Sort a sequence that rises and then falls, half by half."""
     if len(a) == 1:
         return a
     low, high = _low_high(a[0], a[1])

@@ -1,9 +1,9 @@
-"""Pitch: filter banks of constant-Q and variable-Q transforms, the tuning they follow,
-and the period of each frame (YIN).
+"""Pitch: filter banks of constant-Q and variable-Q transforms, the tuning that they
+follow, and the period of each frame (YIN).
 
-As in librosa, the sample rate is halved after each octave, highest first, so that the
-wavelets of every octave are short. In samples, all octaves of a constant-Q bank have
-the same wavelets, which are built once.
+As in librosa, the sample rate is halved after each octave, from the highest down, so
+that the wavelets of every octave are short. Counted in samples, all octaves of a
+constant-Q bank have the same wavelets, which are built once.
 """
 
 # mypy: allow-untyped-defs
@@ -25,16 +25,16 @@ LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
 PEAK_THRESHOLD = np.float32(0.1)  # share of the frame's largest value
 BARS = 100  # bars of the histogram in librosa.pitch_tuning
 TINY = np.finfo(float).tiny
-# frames processed at a time: their differences stay in the second-level cache
+# frames processed at a time, so that their differences fit the second-level cache
 BLOCK = 64
 DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
 @dataclass(frozen=True)
 class _Octave:
-    """Wavelets of one octave, for a signal halved in rate `halvings` times."""
+    """The wavelets of one octave, for a signal at a rate halved `halvings` times."""
 
-    halvings: int  # halvings of the first octave's rate
+    halvings: int  # how often the first octave's rate is halved
     hop_length: int  # in samples of the halved signal
     n_fft: int
     bins: slice  # bins of the spectrum; beyond them all wavelets are 0
@@ -51,7 +51,7 @@ class _Octave:
 
 @compiled
 def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
-    """`abs(filters @ spectrum) / norm[:, None]`, the filters sparse."""
+    """`abs(filters @ spectrum) / norm[:, None]` with sparse filters."""
     wavelets = len(norm)
     frames = spectrum.shape[2]
     result = np.empty((wavelets, frames), np.float32)
@@ -89,7 +89,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[_Octave]]:
         cycles = _key(frequency[rows] / rate, 13)
         samples = _key(seconds[rows] * rate, 8)
         n_fft, bins, filters = _filters(cycles, samples)
-        # half as many samples give a weaker response
+        # makes up for the weaker response of half as many samples
         louder = filters * np.sqrt(2.0**halvings)
         louder = louder.astype(np.complex64)
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
@@ -102,7 +102,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[_Octave]]:
 
 
 def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
-    """Rounded values, so that octaves alike but for rounding have one key."""
+    """Rounded values, so that octaves that differ only by rounding have one key."""
     return tuple(np.round(values, digits))
 
 
@@ -110,9 +110,9 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 def _filters(
     frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
-    """n_fft, the bins at which some wavelet is not 0, the wavelets' spectra there; the
-    roundings of `librosa.filters.wavelet` and `librosa.util.sparsify_rows` to
-    complex64 decide the response to strong partials.
+    """n_fft, the bins at which some wavelet is not 0, and the wavelets' spectra there.
+    They are rounded to complex64 where `librosa.filters.wavelet` and
+    `librosa.util.sparsify_rows` are, which decides the response to strong partials.
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
     pairs = zip(frequency, length, strict=True)
@@ -171,7 +171,7 @@ def estimate_tuning(
 
 @compiled
 def _peaks(spectrogram, least, first, last):
-    """Position in bins and height of each local maximum above `least`, as in
+    """The position in bins and the height of each local maximum above `least`, as in
     `librosa.piptrack`, in the precisions of its compiled stencil.
     """
     frames = spectrogram.shape[1]
@@ -201,7 +201,7 @@ def _peaks(spectrogram, least, first, last):
 def yin(
     y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int
 ) -> np.ndarray:
-    """(frames,) period in samples; the rate divided by it is `librosa.yin`."""
+    """(frames,) periods in samples; the rate divided by them is `librosa.yin`."""
     window = np.ones(frame_length, np.float32)
     correlation = autocorrelation(y, hop_length, window, longest + 1)
     return _yin(y, hop_length, correlation, shortest)
@@ -242,7 +242,7 @@ def _yin(y, hop_length, correlation, shortest):
 
 @inlined
 def _trough(difference):
-    """Interpolated position of the first trough below DEEP, else of the least."""
+    """The interpolated position of the first trough below DEEP, else of the minimum."""
     last = len(difference) - 1
     chosen = -1
     for k in range(last + 1):

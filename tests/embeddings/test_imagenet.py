@@ -200,7 +200,7 @@ def test_a_brought_feature_s_map_is_read_and_other_values_are_read_anew(weights)
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("imagenet@of=mel", "computed from mel, and .* has neither that nor audio"),
+        ("imagenet@of=mel", "computed from mel, but .* has neither mel nor audio"),
         ("imagenet@of=vector", "vector has no frames in time"),
         ("mel", "has no audio to compute features from"),
     ],

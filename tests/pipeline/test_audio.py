@@ -122,7 +122,7 @@ def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_ag
 ):
     path = write(tmp_path / "a.wav")
     before = audio.decode(path, span=(0.25, 0.75))
-    with pytest.raises(audio.AudioError, match=r"0\.5 to 1\.2 s are to be read.* 1 s"):
+    with pytest.raises(audio.AudioError, match=r"0\.5 to 1\.2 s should be read.* 1 s"):
         audio.decode(path, span=(0.5, 1.2))
     write(path, subtype="PCM_24")
     again = audio.decode(path, span=(0.25, 0.75))

@@ -239,7 +239,7 @@ def test_what_a_rate_rules_out_of_all_is_one_line(tmp_path):
     given = {"dataset": at_16_khz(tmp_path / "sounds"), "data": tmp_path / "data"}
     asked = FeaturesCommand(features="all", sample_rate=8000, **given)
     (note,) = [note for note in request(asked).notes if "left out" in note]
-    assert note.startswith("10 features left out, for a higher rate or longer")
+    assert note.startswith("10 features left out, which need a higher rate or longer")
     assert note.endswith("make show SAMPLE_RATE=8000 DURATION=0.5 says why")
     with refused("cqt cannot exist here: its highest band"):
         request(replace(asked, features="cqt"))

@@ -58,7 +58,7 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
         outcome = workers.finish(die_at_one, tasks)
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
-    assert row == 1 and "died again and again" in reason
+    assert row == 1 and "died repeatedly" in reason
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,6 @@ def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(quick, monke
         return started[0]
 
     monkeypatch.setattr(os, "fork", fork_once)
-    with pytest.raises(Failed, match=r"temporarily unavailable\): compute without th"):
+    with pytest.raises(Failed, match=r"temporarily unavailable\): JOBS=1 computes w"):
         Workers(2)
     assert not psutil.pid_exists(started[0])

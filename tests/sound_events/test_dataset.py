@@ -242,7 +242,7 @@ def test_a_folder_of_audio_beside_annotations_is_no_class(tmp_path, table):
     (tmp_path / "events.csv").rename(tmp_path / table)
     tables = tmp_path / table if table == "events.csv" else tmp_path / "raven"
     with refused(
-        r"one class only \(audio\), beside a table; annotation tables become a dataset"
+        r"one class only \(audio\), next to a table; annotation tables become a dataset"
         rf" by make events AUDIO={tmp_path} TABLES={tables}$"
     ):
         load(SourceOptions(dataset=str(tmp_path), data=tmp_path / "data"))

@@ -162,10 +162,10 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
 @pytest.mark.parametrize(
     ("group", "reason"),
     [
-        ("(-)", "makes each class one group, as '-'"),
+        ("(-)", "makes each class one group, such as '-'"),
         ("label", "makes each class one group"),
         ("(clip_id)", "fits no file name"),
-        (".*-", "GROUP=.*- has no parentheses, which hold the source recording"),
+        (".*-", "GROUP=.*- has no parentheses: put them around the source recording"),
         ("grop", "unknown column 'grop'; did you mean 'group'"),
         ("3", "GROUP=3: unknown column '3'"),
     ],

@@ -44,7 +44,7 @@ from tests.refusal import refused
             r"this folder has clips.csv; did you mean 'clips.csv'\? \(DATASET= is a",
         ),
         ("my", "a name with blanks needs quotes, DATASET='my sounds'"),
-        ("a.wav", "a.wav is one file, and no table"),
+        ("a.wav", "a.wav is one file, not a table"),
     ],
 )
 def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
@@ -98,7 +98,7 @@ def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
     assert (clips.sample_rate, clips.duration, clips.samples) == (8_000, 0.75, 6_000)
     assert "1 clip of 16,000 Hz" in clips.notes
     given = dataset(tmp_path / "mine", tmp_path, sample_rate=16_000)
-    low = "clips of 8,000 Hz: nothing is above 4,000 Hz there, so that models may be"
+    low = "clips of 8,000 Hz: no sound above 4,000 Hz, so models may be"
     assert any(low in note for note in given.notes)
     write(tmp_path / "mine" / "dog" / "long.wav", 60, 8_000)
     assert dataset(tmp_path / "mine", tmp_path).duration == 30
@@ -178,11 +178,11 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
     assert note == (
         "4 of 100 clips are cut to 0.1 s: dog/long1 (2 s), dog/long0 (0.5 s),"
         " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 NAME=mine2 keeps them"
-        f" whole, with 94% padding{see('howto/datasets.md')}"
+        f" whole, with 94 % padding{see('howto/datasets.md')}"
     )
     kept = dataset(folder, tmp_path, duration=2)
     assert (
-        "94% of 2 s is padding: DURATION=0.1 NAME=mine2 leaves 0% and cuts 4 of 100"
+        "94 % of 2 s is padding: DURATION=0.1 NAME=mine2 leaves 0 % and cuts 4 of 100"
         " clips" + see("howto/datasets.md")
     ) in kept.notes
 

@@ -173,7 +173,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
     [
         (
             'filename,fold,category,src_file\na.wav,1," ",77\n',
-            "csv, line 2: a.wav has no label, as 1 of 1 row",
+            "csv, line 2: a.wav has no label, like 1 of 1 row",
         ),
         (
             "filename,label\na.wav,dog\n,rain\n",
@@ -296,7 +296,7 @@ def test_of_the_folder_of_one_class_the_folder_above_is_proposed(tmp_path):
     table = tmp_path / "data" / "dog" / "dog.csv"
     table.parent.mkdir(parents=True)
     table.touch()
-    with refused(f"^DATASET={table} is the dataset of this name, and {place}/dog"):
+    with refused(f"^DATASET={table} is the dataset of this name; {place}/dog"):
         dataset(place / "dog", tmp_path)
 
 
