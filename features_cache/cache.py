@@ -144,7 +144,7 @@ class StoredFeature(FeatureFile):
 
     @property
     def has_other_code(self) -> bool:
-        """Whether the user has defined the feature anew since its extraction."""
+        """Whether the user has redefined the feature since its extraction."""
         return own_code(self.feature) not in ("", str(self.code_version))
 
     @property

@@ -1,8 +1,8 @@
 """Decode any audio file that libsndfile reads to float32, mono, at a given rate, padded
 or cut. A `channel` is counted from 1; 0 is the mean of all.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, except in
-an MP3 whose header does not state its length, of which librosa may lose the end. Files
+The samples equal `librosa.load(path, sr=sample_rate)` within rounding, except for an
+MP3 whose header does not state its length, of which librosa may lose the end. Files
 are decoded in blocks, only as far as a clip needs. Only regular files are opened. At
 most MOST_SAMPLES are read at once, because a small file may unpack to a huge one.
 """
@@ -275,7 +275,7 @@ def file_info(path: str | Path) -> Info:
 
 
 def kept_info(path: str | Path) -> Info:
-    """`file_info`, or for a truncated file that of the part that can be decoded."""
+    """`file_info`; if the file is truncated, of the part that can be decoded."""
     try:
         return file_info(path)
     except Truncated:

@@ -103,7 +103,7 @@ class FeaturesCommand(ComputeOptions):
 
 
 class ShowOptions(DatasetOptions, ReportsOptions):
-    """All features, a figure of those of AUDIO, or those in the cache of DATASET."""
+    """All features, a figure of the features of AUDIO, or the cache of DATASET."""
 
     example = 'AUDIO=dog.wav FEATURES="mel modulation"'
 

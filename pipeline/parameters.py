@@ -9,9 +9,9 @@ and meanings.
 
 Row axes take (sample_rate, **parameters), frame axes (sample_rate, samples,
 **parameters); both raise Impossible if the feature cannot exist at this rate or length.
-The formulas are those of librosa 0.11 and 1.0, copied because importing librosa
-compiles for ten seconds in a new environment. Axes of pitch, rhythm and the shape of
-spectra are next to their features.
+The formulas are copied from librosa 0.11 and 1.0, because importing librosa compiles
+for ten seconds in a new environment. Axes of pitch, rhythm and the shape of spectra are
+next to their features.
 """
 
 import functools

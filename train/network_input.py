@@ -130,7 +130,7 @@ class InputKind:
         return "steps" in self.uses
 
     def chosen_grid(self, channels: Sequence[StoredChannel], option: str) -> Shape:
-        """The kind's own grid, else that of the option GRID."""
+        """The grid that GRID gives if the kind uses it, else the kind's own."""
         text = option if "grid" in self.uses else self.grid
         if text == "frames":
             return 1, min(channel.frames for channel in channels)

@@ -176,9 +176,9 @@ class OwnRun:
             config,
             made_by="own loop",
             model=self.name,
-            model_summary="A network of one's own, trained by a loop of one's own.",
+            model_summary="The user's own network, trained in the user's own loop.",
             exact=False,
-            protocol=f"{config.protocol}; by a training loop outside of this project",
+            protocol=f"{config.protocol}; by a training loop outside this project",
             command=None,  # no command of this project trains it again
             parameters=parameters,
         )

@@ -180,7 +180,7 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
 
 
 def holds_clips(folder: Path) -> bool:
-    """Whether a folder is a dataset of clips; that of recordings has no classes."""
+    """Whether a folder is a dataset of clips; a folder of recordings has no classes."""
     from featurestack.pipeline.datasets import published
 
     if is_cache(folder) or is_esc_layout(folder):

@@ -19,7 +19,7 @@ from featurestack.pipeline.parameters import (
     frequency_axis,
 )
 
-NARROW = 1e-6  # share of half the sample rate; a smaller spread is that of a single bin
+NARROW = 1e-6  # share of half the sample rate; a smaller spread means a single bin
 MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
 
 
