@@ -6,7 +6,7 @@ from featurestack.scores.tasks import task_choices
 
 FOLDER = "answer"  # the run folder of a choice
 # score by ridge with its interval, folds that chose the feature, difference of the
-# score to the highest with its interval
+# score from the highest with its interval
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
 FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # verdict: of the report

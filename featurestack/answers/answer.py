@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from featurestack.pipeline.extraction_request import Request
     from featurestack.scores.metrics import Score
 
-# Seconds of a usual core: a feature of a clip; a fit, times the cube of the clips, and
-# at least; a clip in a fold by texturenet; a report
+# Seconds on a usual core: a feature of a clip; a fit, per cube of the number of clips,
+# and at least; texturenet on a clip in a fold; a report
 EXTRACT, SOLVE, FIT, TEXTURE, REPORT = 0.01, 5e-11, 0.02, 0.02, 8.0
-TRIED = 12  # sets that are scored of each fold
+TRIED = 12  # sets that are scored for each fold
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,14 @@ def without_samples(
     if features and not ranked:
         words = f"DATASET={options.dataset}", "FEATURES=waveform", "MODEL=aclnet"
         raise RequestError(
-            "FEATURES=waveform is not a feature to rank, its samples mean nothing by"
-            f" themselves: {make_command('train', *words)} trains on them"
+            "FEATURES=waveform is not a feature to rank, because its samples mean"
+            f" nothing by themselves: {make_command('train', *words)} trains on them"
         )
     return ranked
 
 
 def tell_time(question: _Question) -> None:
-    """Tell coarsely how long the steps will take; not if they were taken before."""
+    """Print roughly how long the steps will take, unless they were taken before."""
     if not question.lacking and (question.folder / "run.json").is_file():
         return
     clips = originals(question.clips)
@@ -178,7 +178,7 @@ def tell_time(question: _Question) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """The findings; a notebook and `print` show them in lines.
+    """The findings, which a notebook and `print` show as lines.
 
     score        the choice's: each fold tested by the set chosen without it
     chosen       tested fold -> the set that was chosen without it

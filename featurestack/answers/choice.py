@@ -1,7 +1,7 @@
 """The choice of features: for each test fold without this fold, and for later use.
 
 A feature that is chosen by its score on a test fold is tested on clips that chose it,
-which flatters the result. To leave out that score is not enough, because the models of
+which flatters the result. Leaving out that score is not enough, because the models of
 the other folds were trained on the clips of the test fold. So a fit that chooses for a
 fold neither trains nor scores on its clips: the fit without folds 1 and 2 is scored on
 2 to choose for 1, and on 1 to choose for 2.
@@ -9,10 +9,10 @@ fold neither trains nor scores on its clips: the fit without folds 1 and 2 is sc
 For each fold ridge ranks the features. The candidates are the best feature, the best
 two, the best three, the same three sets of feature maps only, and COMPLEMENTARY, each
 scored by ridge. The candidate with the highest score is taken, the smallest if scores
-are equal. A set of maps is trained by `texturenet`: it is expected to have TEXTURE_GAIN
-more, or the share SPARED of what ridge lacks to 1 if that is less. Both have seen the
-test folds of ESC-10 and ESC-50 only. A feature whose removal does not lower the score
-is then removed.
+are equal. A set of maps is trained by `texturenet`, which is expected to score higher
+than ridge by TEXTURE_GAIN, or by the share SPARED of what ridge lacks to 1 if that is
+less. Both were measured on the test folds of ESC-10 and ESC-50 only. A feature whose
+removal does not lower the score is then removed.
 The set for later use is chosen in the same way from the scores of all folds together,
 if most folds chose it too; else it has the features that most folds agree on, without
 those whose removal does not lower the score of all folds.
@@ -64,24 +64,24 @@ LARGEST_SET = 3  # most features of a candidate
 MOST_PAIRED = 9
 INNER_FOLDS = 4
 # The gain of `texturenet` over ridge on the same maps: on ESC-50 0.09 to 0.27, a third
-# or more of the errors of ridge; where these are few, it cannot spare 0.1.
+# or more of the errors of ridge; if these are few, it cannot be 0.1.
 TEXTURE_GAIN = 0.1
 SPARED = 1 / 3
 TEXTURE = "texturenet"
 COMPARED_BY_CLASS = 5  # single features
-# what the run of a choice has as the run of its set for later use
+# what the run of a choice takes from the run of its set for later use
 SHARED = (
     "dataset synthetic task seed folds classes sample_rate duration audio_channel clips"
 )
 
-# the tested fold that is chosen for; None is the choice for later use
+# the tested fold that a choice is for; None for the choice for later use
 Outer: TypeAlias = int | None
 
 
 def fits_that_choose(fits: Fits) -> dict[Outer, list[tuple[Part, Positions]]]:
     """The fits that choose for each fold, and the clips whose score chooses: for later
-    use a fit a fold, for the tested folds one for each pair of folds, which chooses for
-    both, or INNER_FOLDS for each.
+    use one fit per fold; for the tested folds one per pair of folds, which chooses for
+    both, or INNER_FOLDS per fold.
     """
     folds, chosen_for = [*fits.splits], fits.plan.folds
     choosing: dict[Outer, list[tuple[Part, Positions]]] = {None: []}
@@ -135,8 +135,8 @@ class Scores:
         return {name for name, channel in named if channel.frames > 1}
 
     def by_ridge(self, features: str, outer: Outer) -> float:
-        """The score of the clips that choose for a fold, all fits together; of a set in
-        any order.
+        """The score of a set, in any order, on the clips that choose for a fold, all
+        fits together.
         """
         plan, choosing = self.fits.plan, self.choosing[outer]
         names = sorted(features.split("+"), key=plan.channel_names.index)
@@ -167,12 +167,12 @@ class Scores:
 
 
 def ranked_features(scores: Scores, names: Sequence[str], outer: Outer) -> list[str]:
-    """The features, the highest score first; equal ones in this order."""
+    """The features, the highest score first; ties keep the given order."""
     return sorted(names, key=lambda name: -round(scores.by_ridge(name, outer), 12))
 
 
 def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
-    """The choice for a fold; equal features count in this order."""
+    """The choice for a fold; ties are decided by the order of the names."""
     ranked = ranked_features(scores, names, outer)
     maps = scores.maps
     sets = []
@@ -225,7 +225,7 @@ def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Score
 
 
 def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
-    """The set of each tested fold, and that for later use, which have no runs yet."""
+    """The sets for each tested fold and for later use, which have no runs yet."""
     plan = scores.fits.plan
     names = plan.channel_names
     folds = progress(plan.folds, label="choosing", unit="folds")
@@ -247,8 +247,8 @@ def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
 
 
 def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
-    """The features that no other has more clips of, in one order, however they were
-    given: that of `make features`, which decides between equal ones.
+    """The features with the most clips. Their order, which decides ties, is that of
+    `make features`, however they were given.
     """
     known = [*FEATURES.complete()]
 
@@ -269,9 +269,7 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
 
 
 def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions:
-    """The options of a set's run, with its features in the order of the run that is
-    there.
-    """
+    """The options of a set's run, with its features in the order of an existing run."""
     given = {"features": features, "model": model}
     wanted = part_of(options, RunOptions, **given)
     for run in find(options.runs, dataset_name(options.dataset, options.name)):
@@ -311,8 +309,8 @@ def train(
 
 
 def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
-    """Rename the folder if it holds another run than a choice from the same features on
-    today's data.
+    """Rename the folder unless its run is a choice from the same features on today's
+    data.
     """
     try:
         former = RunFolder(folder).config
@@ -353,7 +351,7 @@ def write_choice(
     later  the run of the set for later use
     """
     claim_run(folder, runs)
-    # first: a kill in between leaves no run, and not one with folds of another choice
+    # first: a kill in between leaves no run instead of one with another choice's folds
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
         table = run.predictions(fold).query("split == 'test'")
@@ -394,7 +392,7 @@ def write_choice(
 
 def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
     """A row of FEATURE_COLUMNS for each feature, without unknown numbers: those chosen
-    most often first; equally often, the higher score.
+    most often come first, and of these the higher score.
 
     The feature with the highest score is compared with each other one as a report
     compares runs: by sign flips of recordings, corrected because it was selected by the
@@ -426,12 +424,12 @@ def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
             rows[name]["verdict"] = "not compared" if few else verdict
             rows[name] |= zip(DIFFERENCE, (test.mean, test.low, test.high))
     ordered = sorted(rows.values(), key=lambda row: (-row["folds"], -row["alone"]))
-    return [{k: v for k, v in row.items() if v == v} for row in ordered]  # but NaN
+    return [{k: v for k, v in row.items() if v == v} for row in ordered]  # without NaN
 
 
 def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plain]:
     """`together`, `alone` and the DIFFERENCE of `Choice.together`, with a verdict. Both
-    are ridge, so that only the features differ.
+    are scored by ridge, so that only the features differ.
     """
     fits = scores.fits
     plan, metric = fits.plan, fits.plan.task.metric

@@ -43,8 +43,8 @@ class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
 def step(
     options: DemoOptions, word: str, *shared: str, **given: str
 ) -> Iterator[tuple[dict[str, Any], Callable[[str], None]]]:
-    """Print a command with its options, those that the demo hands on too; the body
-    does it, and tells in a few words what it made.
+    """Print a command with its options, including those that the demo hands on. The
+    body runs it and tells in a few words what it made.
     """
     given = {"dataset": DATASET, **given}
     words = [f"{name.upper()}={text}" for name, text in given.items()]

@@ -30,10 +30,10 @@ from featurestack.scores.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDI
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
-# clips from which other features are worth a try where nothing is better than chance:
-# of fewer, even two right of three may be chance
+# fewest clips with which other features are worth a try if nothing is better than
+# chance: with fewer, even two right of three may be chance
 FEWEST_FOR_OTHERS = 30
-FEWEST_FRAMES = 4  # in a clip; of fewer, shorter ones are worth a try
+FEWEST_FRAMES = 4  # in a clip; if there are fewer, shorter frames are worth a try
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 
@@ -53,11 +53,11 @@ def answer(page: Page) -> Section | None:
         if f"embedding@model={name}" in config.recommended and not chance:
             later += f" embedding@model={name} is pretrained: {network.about}."
     if run is not page.found.best.run and not chance:
-        later += " The headline has another run, because its score is the highest."
+        later += " The headline names another run, because its score is the highest."
     leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
     features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
     features = features.astype(dict.fromkeys(NUMBERS, float))
-    # of equal scores the one that the others were compared with
+    # of equal scores, first the one that the others were compared with
     order = ["alone", "difference"]
     ranked = features.sort_values(order, ascending=False, na_position="first")
     leads[SINGLE] = singles(ranked, page.found.score, page.found.group)
@@ -90,8 +90,8 @@ def answer(page: Page) -> Section | None:
 
 
 def proposed(page: Page, config: Choice, clips: int) -> tuple[str, str] | None:
-    """The same question, grouped by a field of the names if that lowers the score; the
-    next thing to try if nothing is better than chance.
+    """The command to propose: the same question, grouped by a field of the names, if
+    that lowers the score; the next thing to try if nothing is better than chance.
     """
     new = page.found.new_values
     if new and (options := new["names"][1:]):
@@ -134,13 +134,13 @@ def chosen(config: Choice) -> str:
     texts = [f"{first} in {most} of {counted(len(config.sets), 'fold')}"]
     texts += [f"{name} in {count}" for name, count in others]
     if len(ordered) > NAMED:
-        texts.append(f"{len(ordered) - NAMED} more less often")
+        texts.append(f"{len(ordered) - NAMED} others less often")
     return ", ".join(texts)
 
 
 def singles(features: pd.DataFrame, metric: str, group: str) -> str:
     """The single features with the highest scores, the highest first, and whether they
-    differ between groups, called so.
+    differ; `group` is the word for a recording or another group.
     """
     best, *others = features.itertuples()
     texts = [f"{row.feature} {percent(row.alone)} %" for row in [best, *others][:NAMED]]
@@ -183,8 +183,8 @@ def recommended(config: Choice, *, chance: bool) -> str:
     if chance:
         return "No set is recommended: none is clearly better than chance."
     text = (
-        f"By ridge the recommended set has {percent(config.recommended_score)} %, which"
-        " may be too high, because the same clips chose it."
+        f"By ridge the recommended set reaches {percent(config.recommended_score)} %,"
+        " which may be too high, because the same clips chose it."
     )
     different = len({*config.sets})
     if different > 1:
@@ -201,8 +201,8 @@ def surer(
     grouped: bool = False,
 ) -> str:
     """Ways to make the answer surer, in lines: sentences, and indented commands;
-    `words` are the command's. No network betters a score that is `perfect`; if it is
-    `grouped`, another command proposes GROUP= already.
+    `words` are the command's. No network improves a `perfect` score. If `grouped`,
+    another command already proposes GROUP=.
     """
     stored = [name for name in candidates if name in cache.features]
     clips = originals(cache.clips[cache.readable(stored)])
@@ -237,7 +237,7 @@ def surer(
 def networks_to_try(
     candidates: Sequence[str], cache: Cache, words: Sequence[str]
 ) -> list[str]:
-    """Lines on pretrained networks that no candidate is from, and how to get them."""
+    """Lines on pretrained networks that made no candidate, and how to get them."""
     given = any(word.startswith("FEATURES=") for word in words)
     here = choose_networks(cache.sample_rate) if given else []
     absent = absent_networks(cache.sample_rate)

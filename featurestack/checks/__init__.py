@@ -26,7 +26,7 @@ class Finding:
     accuracy: float | None = None
     # accuracy of the constant answer, the commonest class; 0.5 for tags
     chance: float | None = None
-    about: str = ""  # subject of a finding that counts nothing, as "file names"
+    about: str = ""  # subject of a finding that counts nothing, such as "file names"
     reasons: Sequence[str] = ()  # the reason of each name, or none
 
 

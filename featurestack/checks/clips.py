@@ -1,10 +1,10 @@
 """Findings of the audio: clips that are silent, clipped, padded or cut; and leaks
 between folds, a source recording or the same audio in two folds.
 
-The same audio is found also if it is shifted, cut or scaled. A clip's fingerprint
+The same audio is found even if it is shifted, cut or scaled. A clip's fingerprint
 describes its loudest moments, called landmarks after Wang (2003). Pairs of clips that
 share a landmark are candidates, and their correlation at that shift decides. All steps
-use differences of samples: low rumble would make clips similar.
+use differences of samples, since low rumble would make clips similar.
 """
 
 from collections import Counter
@@ -161,13 +161,13 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
 
 
 def sample_differences(y: Samples) -> NDArray[np.float64]:
-    """Differences of neighbouring samples; the first is 0, no click."""
+    """Differences of neighbouring samples; the first is 0, which avoids a click."""
     precise = y.astype(np.float64)
     return np.diff(precise, prepend=precise[:1])
 
 
 def source_finding(table: pd.DataFrame) -> Finding:
-    """Recordings in several folds: a leak, but a note if ESC-50 has them so."""
+    """Recordings in several folds: a leak, but only a note for those of ESC-50."""
     folds_of = table.groupby("group")["fold"].unique()
     across = folds_of[folds_of.map(len) > 1]
     of_esc50 = across.index.isin(OF_ESC50).all()
@@ -207,14 +207,14 @@ def duplicate_findings(
                 f"{a.clip_id} (fold {a.fold}) {'=' if same else '~'} {b.clip_id}"
                 f" (fold {b.fold}){shifted}, correlation {correlation:.3f}"
             )
-        # two cuts of a recording may hold different ones of several labels
+        # two cuts of a recording may each hold some of several labels
         if same and a.label != b.label and not (shift and has_tags(table)):
             two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
     twice = "the same audio is in two folds"
     in_fold = "the same audio under two source recordings, in one fold"
     alike = (
-        "very similar audio under two source recordings, as two calls of an animal or"
-        " two takes of one session are"
+        "very similar audio under two source recordings, such as two calls of an animal"
+        " or two takes of one session"
     )
     session = "give them one group if they are of one session"
     labelled = "the same audio has two labels"
@@ -295,7 +295,7 @@ def measure_clips(
         fingerprint = audio_fingerprint(at_rate, sample_rate)
         return {"reason": "", **measures}, fingerprint
 
-    # decoding works outside Python's lock; products of matrices have no threads then
+    # decoding works outside Python's lock; matrix products get no threads of their own
     with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
         answers = threads.map(measure_file, table["path"], spans(table))
         shown = progress(answers, total=len(table), label="decode", unit="clips")
@@ -331,7 +331,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         first = f"CHANNEL=1 {other} takes only the first"
         listen += f"; if channels in antiphase cancel, {first}"
     never = "silent: never above -60 dB"
-    flat = f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops"
+    flat = f"clipped: at least {100 * CLIPPED_SHARE:.1f} % of the samples in flat tops"
     softer = "record at a lower level, or give each class as many clipped clips"
     frames = "damaged MP3 frames: they are silent or distorted, the others are used"
     again = "make the files again from their source, or remove them"
@@ -339,7 +339,7 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     add = "add clips of this class; scores of the fold leave the class out"
     half = f"mostly silent: less than half of {end:.4g} s has sound"
     longer = f"longer than {end:.4g} s: the end is cut"
-    top = f"nothing in the top {1 - NARROW:.0%} of the band"
+    top = f"nothing in the top {100 * (1 - NARROW):.0f} % of the band"
     coded = f"{top}: once at a lower rate, or coded"
     proposed = ["DURATION"] if shorter else []
     damaged, reasons = clips[errors.index], errors.tolist()

@@ -1,6 +1,6 @@
 """`make check`: find faults of a dataset.
 
-Every clip is decoded, and possible duplicates again. A leak between folds is
+Every clip is decoded, and possible duplicates again. A leak between folds gives
 exit status 1; the user judges all other findings. check.json in the cache keeps the
 findings for the report and for the proposal of the next command.
 
@@ -105,8 +105,8 @@ def answers_left_out(
 def scores_of_clips(
     targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
 ) -> tuple[Floats, Floats]:
-    """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC: of each of
-    its clips, a label's is the share of other clips whose answer is lower.
+    """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC. With tags,
+    a clip's score for its label is the share of clips without it that answer lower.
     """
     if targets.ndim == 1:
         correct = answers.argmax(axis=1) == targets
@@ -141,7 +141,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         of_scores = np.repeat(groups, scores.shape[1])
         flat, counts = scores.reshape(-1, 1), weights.ravel()
         mean = np.average(scores, weights=weights)
-        # clips that are tested train for the others: the accuracy scatters more
+        # tested clips train the models of others, so the accuracy varies more
         interval = accuracy_interval(flat, of_scores, counts, CHOICE_VARIANCE)
         return np.array([mean, *interval[0]])
 
@@ -263,7 +263,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     if len(unreadable) and dataset.source not in NAMED and not dataset.groups:
         dataset = replace(dataset, field=name_field(measured))
     lost, reasons = unreadable["clip_id"].tolist(), unreadable["reason"].tolist()
-    what = "cannot be read, every command leaves them out"
+    what = "cannot be read; every command leaves them out"
     repaired = make_command("features")
     remedy = f"convert or replace the files, then {repaired}; if they moved, {WHERE}"
     findings = [

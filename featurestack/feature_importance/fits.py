@@ -99,7 +99,7 @@ class Fits:
         return [Part(self.trained(fold), self.tested(fold)) for fold in folds]
 
     def x(self, features: str, clips: Positions) -> Numbers:
-        """(n, D) the numbers of a feature set of these clips, and no other copy."""
+        """(n, D) the numbers of a feature set for these clips, without another copy."""
         own = [self.numbers[name][clips] for name in features.split("+")]
         return own[0] if len(own) == 1 else np.hstack(own)
 
@@ -169,8 +169,8 @@ class Fits:
         return self.plan.task.metric.clip_scores(labels, answers, table)
 
     def score(self, features: str, parts: Sequence[Part]) -> Estimate:
-        """The task's score of the clips that the parts answer; its interval, if that is
-        quick.
+        """The task's score on the clips that the parts answer, with its interval if
+        that is quick.
         """
         answers = np.concatenate(self.answers(features, parts))
         labels, table = self.tested_clips(parts)
@@ -192,7 +192,7 @@ class Fits:
 
 
 def fits_of(plan: Plan) -> Fits:
-    """The fits of a plan, each channel of which is read once."""
+    """The fits of a plan, whose channels are each read once."""
     cache = plan.cache
     as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
     numbers, blocks = {}, {}
@@ -258,7 +258,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
                 "low": score.low,
                 "high": score.high,
             }
-            # of few recordings, two parts can be the same: the larger is meant
+            # with few recordings two parts can be the same: the larger is kept
             if rows and row == {**rows[-1], "part": part}:
                 rows.pop()
             rows.append(row)

@@ -54,7 +54,7 @@ FOLDER, FILE = IMPORTANCE.split("/")
 NONE = "none"
 BASE = "mel"
 ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
-# least share of all features' gain above chance that a set as good as all has
+# least share of all features' gain above chance that a set as good as all keeps
 ENOUGH = 0.95
 
 
@@ -68,7 +68,7 @@ class Importance:
     score: str  # the title of the task's score
     every: float  # the score of all features together
     features: tuple[str, ...]
-    # feature sets of which these are the best by their scores on the tested folds
+    # number of sets from which these were chosen by their scores on the tested folds
     joined_from: int
     rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
 
@@ -116,7 +116,7 @@ class SetScores:
 
     features: tuple[str, ...]
     clips: pd.DataFrame  # N rows: clip_id, group, fold
-    labels: pd.DataFrame  # (N, K) whether a clip has each class that one has
+    labels: pd.DataFrame  # (N, K) whether a clip has each class that any clip has
     scores: pd.DataFrame  # N rows, a column for each set
 
     @property
@@ -147,9 +147,9 @@ def gain_tests(
 ) -> pd.DataFrame:
     """Mean, low, high, p and significant for each column of `gains` (N, F).
 
-    p and interval are corrected for all columns, and if they are leads over the best of
-    several, which is `selected` by them, for that too. With too few recordings there is
-    no interval. `unit` is a clip's largest possible gain, None if it has no limit.
+    p and interval are corrected for all columns, and also for the selection if they are
+    leads of the best of several, which was `selected` by them. With too few recordings
+    there is no interval. `unit` is the largest gain of a clip, None without a limit.
     """
     _, sizes = np.unique(groups, return_counts=True)
     sums = recording_sums(gains, groups) / len(gains)
@@ -177,7 +177,7 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
 
 
 def classes_table(fits: SetScores) -> pd.DataFrame:
-    """By class, feature and measure the mean over the class's clips, and its interval,
+    """The mean over a class's clips by class, feature and measure, with an interval
     corrected for all of a measure. No class can gain or lose more than all its clips.
     """
     of_class = fits.labels.to_numpy()  # (N, K)
@@ -200,7 +200,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     score, `of` (the score of all), lost with its interval, and its verdict.
 
     A set is `as good` if all folds choose it and the interval of the loss ends below
-    the share of the gain above chance that ENOUGH lets go; `worse` if it begins above
+    the share of the gain above chance that ENOUGH gives up; `worse` if it begins above
     0; else `open`. The table is empty if all features together are not clearly better
     than none; they can be clearly worse, too.
     """
@@ -254,7 +254,7 @@ def measure_importance(options: FitOptions) -> Importance:
     tables = {
         "features": measures_table(scores),
         "classes": classes_table(scores),
-        # no interval corrects that the features were chosen on these folds
+        # no interval corrects for the choice of the features on these folds
         "smaller": pd.DataFrame() if joined else smaller_sets(scores),
     }
     measured = Importance(
@@ -350,8 +350,8 @@ def importance(
     task: str = "auto",
     quiet: bool = False,
 ) -> dict[str, pd.DataFrame]:
-    """`make importance`: the worth of each feature, only by itself and with the others,
-    from exact fits with and without it.
+    """`make importance`: the worth of each feature, by itself and with the others, from
+    exact fits with and without it.
 
     Parameters
     ----------

@@ -98,8 +98,8 @@ def is_of(measured: Importance, run: Run) -> bool:
 
 
 def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
-    """The training of a set that importance knows to be better than the best run; None
-    if it knows none.
+    """The command that trains a set that importance found to be better than the best
+    run, and the reason; None if there is no such set.
     """
     found, smaller = page.found, shown.tables["smaller"]
     if smaller.empty or {"W1", "W5"} & found.warnings.keys():
@@ -188,13 +188,13 @@ def what_matters(measured: Importance) -> list[str]:
 
 
 def smaller_set(table: pd.DataFrame, features: str) -> str:
-    """The smallest set that the interval allows to be called as good, from the table of
-    `smaller_sets`; `features` are all, in words.
+    """The smallest set that the interval allows us to call as good, from the table of
+    `smaller_sets`; `features` are all features, in words.
     """
     every = f"all {features} ({percent(table['of'].iloc[0])} %)"
     good = table[table["verdict"] == "as good"].to_dict("records")
     if not good:
-        return f"No smaller set is shown to be as good as {every}."
+        return f"No smaller set was shown to be as good as {every}."
     row = good[0]
     lost = (
         f"{unsigned(row['lost'])} points ({DIFFERENCE_INTERVAL} {unsigned(row['low'])}"
@@ -211,7 +211,7 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
     clear = [row for row in rows if row["significant"] and row["mean"] > 0]
     clear.sort(key=lambda row: -row["mean"])
     if not clear:
-        return "Without any one of them no loss is clear."
+        return "Leaving out any one of them brings no clear loss."
     losses = [
         f"without {row['feature']} {unsigned(row['mean'])} points are lost"
         f" ({DIFFERENCE_INTERVAL} {unsigned(row['low'])} to {unsigned(row['high'])})"
@@ -221,5 +221,5 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
     if len(clear) > NAMED:
         text += f", and {len(clear) - NAMED} more"
     if len(clear) < len(rows):
-        text += "; without one of the others no loss is clear"
+        text += "; leaving out any other brings no clear loss"
     return f"{text[0].upper()}{text[1:]}."

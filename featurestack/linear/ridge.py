@@ -39,8 +39,8 @@ LogLoss = Callable[[Floats, Floats, Floats], tuple[float, float, float]]
 # ESC-50's layers want 3e-5, chroma of ESC-10 0.1 with the plain kernel
 STRENGTHS = 10.0 ** np.arange(-6, 0.1, 0.5)
 # Clips, or numbers, above which the kernel is plain. A matrix of so many rows is
-# inverted in minutes; with the mixed one a model keeps its clips, 100 MB of each fold,
-# and thirteen layers of YAMNet have 92.0 % and by it 90.4.
+# inverted in minutes. With the mixed kernel a model keeps its clips, 100 MB per fold,
+# and thirteen layers of YAMNet reach 90.4 % instead of 92.0.
 MOST = 10_000
 PLAIN, MIXED = "plain", "mixed"
 # logit of a class without training clips: finite, but its probability is 0 in float32
@@ -48,11 +48,11 @@ ABSENT = -1000.0
 HELD = 10.0  # deviations
 SINGLE = 4_096  # numbers of a clip above which values have single precision
 CHUNK = 1_024  # numbers that are standardised at once
-# Clips up to which every strength is tried. Of more, the log loss had one minimum in
-# all fits of ESC-50: one strength after another is tried, while it falls, from the
-# seventh for few numbers, else from the fifth.
+# Clips up to which every strength is tried. With more, the log loss had one minimum in
+# all fits of ESC-50, so strengths are tried one by one while it falls, from the seventh
+# for few numbers, else from the fifth.
 EVERY, FIRST_OF_FEW, FIRST = 500, 6, 4
-FALLING = 0.01  # share of the log loss between two strengths that is worth a sentence
+FALLING = 0.01  # fall between two strengths, a share of the log loss, worth a sentence
 # strength, log loss, factor and offset if every class has one recording
 UNTESTED = 1e-3, (np.nan, 10.0, 0.0)
 
@@ -71,8 +71,8 @@ class _Solution(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """A kernel between the training clips, by as how many each counts; 1 is added to
-    it, for the bias.
+    """A kernel between the training clips, weighted by how many clips each counts as;
+    1 is added to it for the bias.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Kernel(NamedTuple):
     def solve(
         self, targets: Floats, penalty: float, groups: NDArray[np.generic]
     ) -> tuple[Floats, Floats]:
-        """(N, K) weights of the clips, and the error for each by the model without all
-        clips of its group: equal to refits. A single group is left out clip by clip.
+        """(N, K) weights of the clips, and the error for each by the model without its
+        group, equal to a refit's. Of a single group, clips are left out one by one.
         """
         from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 
@@ -113,10 +113,10 @@ class Kernel(NamedTuple):
 
 
 class Standard(NamedTuple):
-    """Means and scales of numbers, and the size that standardised ones are held in."""
+    """Means and scales of numbers, and the bounds of standardised ones."""
 
     mean: Floats  # (D,)
-    scale: Floats  # (D,) a constant number's is that of its block
+    scale: Floats  # (D,) a constant number has its block's
     bound: Floats  # (D,)
 
     def of(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -129,7 +129,7 @@ class Standard(NamedTuple):
 
 
 def parts(numbers: int) -> list[slice]:
-    """CHUNK numbers each: a copy of some is small."""
+    """Slices of CHUNK numbers, so that a copy of one slice is small."""
     return [slice(first, first + CHUNK) for first in range(0, numbers, CHUNK)]
 
 
@@ -144,7 +144,7 @@ class RidgeModel:
     bias: Floats  # (K,)
     support: NDArray[np.floating]  # (M, D) standardised
     dual: Floats  # (K, M)
-    remark: str = ""  # on the strength that was chosen
+    remark: str = ""  # about the chosen strength
 
     def logits(self, x: NDArray[np.floating]) -> Floats:
         """(N, K) of x (N, D)."""
@@ -170,8 +170,8 @@ def fit(
     blocks         numbers of each block, D in all
     groups         (N,) source recordings
     originals      (N,) the clips that give means, deviations and the choice
-    class_weights  (K,) as how many clips a clip of each class counts; of labels, by
-                   which factor a label's odds are raised
+    class_weights  (K,) the weight of a clip of each class; for labels, the factor by
+                   which a label's odds are raised
     """
     from threadpoolctl import threadpool_limits
 
@@ -203,7 +203,7 @@ def fit(
         bias[fitted] += np.log(class_weights[fitted])
     if choice.falling:
         remark = f"ridge: the log loss still falls at a strength of {choice.strength:g}"
-        remedy = "the end of those that are tried; compare it with MODEL=linear"
+        remedy = "the last one tried; compare it with MODEL=linear"
         model = replace(model, remark=f"{remark}, {remedy}")
     share = 1.0 if choice.kernel == PLAIN else 0.5
     for part in parts(z.shape[1]):
@@ -214,7 +214,9 @@ def fit(
 
 
 def standardisation(x: NDArray[np.floating], blocks: Sequence[int]) -> Standard:
-    """With it each block's squares sum to 1 / blocks, but for values beyond HELD."""
+    """The standardisation by which each block's squares sum to 1 / blocks on average,
+    apart from values beyond HELD.
+    """
     moments = [
         means_and_deviations(x[:, part].astype(np.float64))
         for part in parts(x.shape[1])
@@ -244,7 +246,7 @@ def means_and_deviations(x: Floats) -> tuple[Floats, Floats]:
 
 
 def has_others(targets: Floats, groups: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """(N,) whether other recordings have each class of a clip, too."""
+    """(N,) whether each class of a clip occurs in other recordings too."""
     clip, label = np.nonzero(targets > 0)
     _, label = np.unique([left_out_together(groups)[clip], label], axis=1)
     alone = np.bincount(label, minlength=targets.shape[1]) < 2
@@ -282,13 +284,13 @@ def similarities(
 def kernels_of(
     names: Sequence[str], z: NDArray[np.floating], counts: Floats
 ) -> list[Kernel]:
-    """The kernels between clips that count so much."""
+    """The kernels between clips, each weighted by its count."""
     root = np.sqrt(counts)[:, None]
     clips, numbers = z.shape
     few = numbers < clips
     kernels = []
     if MIXED in names or not few:
-        # once: most of the time where numbers are many
+        # computed once: it takes most of the time if there are many numbers
         products: Floats = (z @ z.T).astype(np.float64, copy=False)
     if PLAIN in names and few:
         inputs = np.column_stack([z, np.ones(clips)]) * root
@@ -305,7 +307,7 @@ def kernels_of(
 
 
 def counted(kernel: NDArray[np.floating], root: Floats) -> Floats:
-    """The kernel of clips with these roots (N, 1) of counts, changed in place."""
+    """The kernel plus 1, weighted in place by the roots (N, 1) of the clips' counts."""
     kernel += 1
     kernel *= root
     kernel *= root.T
@@ -326,8 +328,8 @@ def choose(
     tested: NDArray[np.bool_],
     log_loss: LogLoss,
 ) -> _Solution:
-    """The kernel and strength of least log loss of the tested clips (N,), each
-    recording left out.
+    """The kernel and strength with the least log loss on the tested clips (N,), each
+    answered without its recording.
     """
     root = np.sqrt(counts)[:, None]
 
@@ -353,7 +355,7 @@ def choose(
 def lowest(
     fitted: Callable[[float], _Solution], first: int, *, every: bool
 ) -> _Solution:
-    """The choice with the least loss, of every strength or downhill from the first."""
+    """The choice with the least loss, among every strength or downhill from `first`."""
     at = cache(lambda place: fitted(float(STRENGTHS[place])))
     last = len(STRENGTHS) - 1
     best = min(first, last)
@@ -393,7 +395,7 @@ def class_loss(
 def label_loss(
     answers: Floats, targets: Floats, counts: Floats
 ) -> tuple[float, float, float]:
-    """The same of labels, with one factor and offset for all (Platt 1999)."""
+    """The same for labels, with one factor and offset for all (Platt 1999)."""
     from scipy.optimize import minimize
     from scipy.special import expit
 
@@ -402,7 +404,7 @@ def label_loss(
     standard = (answers.ravel() - mean) / scale
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        """With the derivatives by the two weights; a penalty keeps them finite."""
+        """The loss and its derivatives by both weights; a penalty keeps them finite."""
         logits = weights[0] * standard + weights[1]
         each = np.logaddexp(0, logits) - labels * logits
         errors = expit(logits) - labels

@@ -146,7 +146,7 @@ def test_a_report_shows_what_was_measured(tmp_path):
     built = report_on(tmp_path, tmp_path)
     page = built.page.read_text()
     text = " ".join(re.sub(r"<[^>]*>", "", page).split())
-    assert "No smaller set is shown to be as good as all 3 features, by ridge" in text
+    assert "No smaller set was shown to be as good as all 3 features, by ridge" in text
     assert "Without mel 40.0 points are lost" in text
     assert built.whole and page.count('<figure id="figure-run-importance') == 2
 

@@ -27,7 +27,7 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     )
     rows = [smaller("mel", "open")]
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
-        "No smaller set is shown to be as good as all 3 features, by ridge (95.0 %)."
+        "No smaller set was shown to be as good as all 3 features, by ridge (95.0 %)."
     )
 
 
