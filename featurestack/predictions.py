@@ -231,8 +231,8 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
 
 
 def write_runs(options: AnalysisOptions) -> str:
-    """Write a run of each table; the dataset of the report on them is DATASET, else one
-    that is called as the first table and has no other runs.
+    """Write a run for each table; return the dataset of the report on them: DATASET,
+    else one that has the first table's name and no other runs.
     """
     files = options.predictions
     absent = [path for path in files if not path.exists()]
@@ -295,7 +295,7 @@ AS_ARRAY = "or these rows in the order of labels as an array, by .to_numpy()"
 class Comparison:
     """Models on the same clips, the best first."""
 
-    # model, score, low, high, difference (to the best), difference_low, …_high, p,
+    # model, score, low, high, difference (from the best), difference_low, …_high, p,
     # verdict: best, no clear difference, clearly worse, not compared
     # reason: what other data or protocol a run has that is not compared
     table: pd.DataFrame
@@ -381,7 +381,7 @@ def compare(
 def compare_runs(
     given: "Sequence[RunFolder | Path | str]", unwanted: Sequence[str]
 ) -> Comparison:
-    """The comparison of runs; `unwanted` are given arguments that runs have."""
+    """The comparison of runs; `unwanted` are given arguments that runs have already."""
     if not all(isinstance(own, str | PathLike) for own in given):
         raise RequestError(
             "a list holds runs, their names or paths; predictions need names: {'A':"
@@ -437,7 +437,7 @@ def comparison(
 
 
 def opened(run: "RunFolder | PathLike[str] | str") -> RunFolder:
-    """A run by what has its path, or by its name."""
+    """The run of an object that has its path, or of a name."""
     return select_one("runs", fspath(run), predicting=False)
 
 

@@ -95,7 +95,7 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     set_threads(options.threads)
     model = Model(run, device=options.device)
     kept = f", {len(changes)} are kept" if changes else ""
-    tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} ways{kept}")
+    tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} versions{kept}")
     for name in progress(lacking, label="stress", unit="changes"):
         changes[name] = answers(model, clips, CHANGES[name])
         content = {"hash": hash_of_run(run), "changes": changes}
@@ -181,14 +181,15 @@ def what_breaks(table: pd.DataFrame) -> str:
     first.
     """
     run, before = table["run"].iloc[0], percent(table["accuracy"].iloc[0])
+    unchanged = f"unchanged, it reaches {before} %"
     clear = table[table["clear"]].sort_values("accuracy", kind="stable")
     if clear.empty:
-        return f"No change clearly costs {run} accuracy; unchanged it has {before} %."
+        return f"No change clearly costs {run} accuracy; {unchanged}."
     broken = [
         f"{row.change} ({percent(row.accuracy)} %, and claims {percent(row.claimed)})"
         for row in clear.itertuples()
     ]
-    return f"{run} does not survive {either(broken)}; unchanged it has {before} %."
+    return f"{run} does not survive {either(broken)}; {unchanged}."
 
 
 def make_stress(options: StressOptions) -> None:

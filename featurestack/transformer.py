@@ -118,7 +118,7 @@ class Features(TransformerMixin, BaseEstimator):
         super().__setstate__(state)
 
     def _channels(self, taken: Audio | None = None) -> list[Channel]:
-        """The features, but those of `all` and `small` that such audio cannot have."""
+        """The features, without what such audio cannot have of `all` and `small`."""
         given = self.features
         text = given if isinstance(given, str) else " ".join(given)
         singles = list(FEATURES.complete())
@@ -187,7 +187,7 @@ class Features(TransformerMixin, BaseEstimator):
 
 
 def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
-    """The features that the cache has, but those of other code."""
+    """The features that the cache has, except those made by other code."""
     found = {channel for channel in channels if channel in cache}
     other = {channel for channel in found if cache[channel].has_other_code}
     for channel in sorted(map(str, other)):
@@ -199,7 +199,7 @@ def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
 
 
 def exists(name: str, taken: Audio) -> bool:
-    """Whether such clips have the feature; if not, it is told once why."""
+    """Whether such clips can have the feature; if not, the reason is printed once."""
     rate, seconds, _ = taken
     try:
         variant = resolve_feature(parse_channel(name), rate)

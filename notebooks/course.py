@@ -75,8 +75,8 @@ def check(name: str, answer: Any) -> None:
 
 
 def answered(name: str, answer: Any) -> None:
-    """Say nothing if the answer to an earlier question is right; else NotYet, so that a
-    cell that uses it does not fail in another way.
+    """Say nothing if the answer to an earlier question is right; else raise NotYet, so
+    that a cell that uses it does not fail in another way.
     """
     need(not is_open(answer), f"this cell uses the answer to {name!r}: give it first")
     QUESTIONS[name].compare(answer)

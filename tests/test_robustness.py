@@ -76,8 +76,8 @@ def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(run, st
     table["clear"] = table["change"] == MP3
     table[["accuracy", "claimed"]] = 0.5, 0.9
     assert what_breaks(table) == (
-        f"{run.name} does not survive {MP3} (50.0 %, and claims 90.0); unchanged it"
-        " has 50.0 %."
+        f"{run.name} does not survive {MP3} (50.0 %, and claims 90.0); unchanged, it"
+        " reaches 50.0 %."
     )
     assert "No change clearly costs" in what_breaks(table.assign(clear=False))
 
@@ -90,12 +90,13 @@ def test_a_killed_stress_goes_on_where_it_was(copied, stressed, capsys):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
     process.kill()
-    assert "24 clips, each in 11 ways" in process.communicate()[1]
+    assert "24 clips, each in 11 versions" in process.communicate()[1]
     kept = len(read_stress(copied))
     assert 1 <= kept < len(CHANGES)
     make_stress(options_of(copied))
     out, err = capsys.readouterr()
-    assert f"each in {len(CHANGES) - kept} ways" in err and f", {kept} are kept" in err
+    left = len(CHANGES) - kept
+    assert f"each in {left} versions" in err and f", {kept} are kept" in err
     assert "noise at 10 dB" in out and "next: " in out
     assert read_stress(copied) == stressed
     make_stress(options_of(copied))

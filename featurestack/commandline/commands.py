@@ -220,7 +220,7 @@ def activation() -> str:
 
 def failed_by(error: Exception) -> Failed:
     """The kind of error, what was being read, and the new file with its traceback."""
-    import tempfile  # late: it does not load where native Windows is played by a test
+    import tempfile  # late: it does not load where a test imitates native Windows
 
     with tempfile.NamedTemporaryFile(
         "w", prefix="featurestack-", suffix=".txt", delete=False, encoding="utf-8"
@@ -347,8 +347,8 @@ def in_short(value: object) -> str:
 
 
 def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
-    """The argument, the path of what has one, such as a run or a cache, also in a list
-    if its annotation, `kind`, has one; RequestError for a thing of another kind.
+    """The argument, or the path of what has one, such as a run or a cache, even in a
+    list if its annotation, `kind`, has one; RequestError for a thing of another kind.
     """
     if "ArrayLike" in kind or (name in TAKEN and hasattr(value, TAKEN[name])):
         return value
@@ -375,8 +375,8 @@ def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
 
 
 def options_from(kind: type[T], values: Mapping[str, object]) -> T:
-    """The options from Python values, which may hold others: texts are read as on the
-    command line; items of a list stay whole, also with blanks.
+    """The options from Python values, among others: texts are read as on the command
+    line; items of a list stay whole, even with blanks.
 
     >>> from featurestack.commandline.options import DatasetOptions
     >>> options_from(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset

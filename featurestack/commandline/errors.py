@@ -108,8 +108,8 @@ def shortened(cell: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error that nobody foresaw in words: its type but for a ValueError of this
-    project, and the file and line of the user's own code in which it was raised.
+    """An unforeseen error in words: its type, except for a ValueError of this project,
+    its text, and the file and line of the user's own code in which it was raised.
     """
     ours, place = False, ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -123,9 +123,8 @@ def reason_of(error: BaseException) -> str:
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that is most like the word, whatever its case, or None: what other
-    programs call so, the first that begins with it, or of which it has the initials,
-    else one as similar as `cutoff` (difflib's, 0 to 1), or whose part before a hyphen
-    is.
+    programs call so, the first that begins with it or has it as its initials, else one
+    as similar as `cutoff` (difflib's, 0 to 1), or whose part before a hyphen is.
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
@@ -205,7 +204,7 @@ def program() -> str:
 
 
 def see(page: str) -> str:
-    """The place of a page of the documentation, in brackets, '' where it is not."""
+    """The place of a page of the documentation, in brackets, '' if it is not here."""
     file, _, _ = page.partition("#")
     return f" (docs/{page})" if Path("docs", file).is_file() else ""
 
@@ -248,8 +247,8 @@ def keyword(name: str, value: str) -> str:
 
 
 def as_typed(text: str) -> str:
-    """A message with its variables as keywords if the caller is a Python program, but
-    for those of a command: EPOCHS=3 is epochs=3, YES=1 is yes=True.
+    """A message with its variables as keywords if the caller is a Python program,
+    except those of a command: EPOCHS=3 is epochs=3, YES=1 is yes=True.
     """
     if not Caller.in_python:
         return text

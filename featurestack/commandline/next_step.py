@@ -20,13 +20,13 @@ COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 COMPLEMENTARY = "mel+mfcc+modulation"
 # sets that are proposed whatever the scores of their features are
 PROPOSED = "+".join(COMPARED), COMPLEMENTARY
-# why a set gets no verdict whose features were tested one by one, and what gets one
+# why a set whose features were tested one by one gets no verdict, and what gets one
 PICKED = (
     "the features were tested one by one on these clips before, and the best of many"
     f" sets wins by luck. A verdict needs other clips; {' and '.join(PROPOSED)} are"
     " always compared, and answer chooses sets without the tested fold"
 )
-QUICK = "MODEL=texturenet"  # it takes seconds, but no vectors
+QUICK = "MODEL=texturenet"  # it takes seconds, but cannot read vectors
 OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"
 OF_FRAMES = "MODEL=frames"  # events
@@ -156,7 +156,7 @@ def next_line(state: State) -> str:
 
 
 def report_line(options: Options) -> str:
-    """The line with the report on what a command with these options has measured."""
+    """The line that names the report on what a command with these options measured."""
     given = option_words(options, ("dataset", "name", "data", "runs"))
     return next_line(State(given, unreported=True))
 

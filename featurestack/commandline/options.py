@@ -77,7 +77,7 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
-    """The values among which an option chooses; none if it takes any of its type."""
+    """The values that an option chooses from; none if it takes any of its type."""
     registered = field.metadata.get("choices")
     return registered() if registered else typing.get_args(kind_of(field)[0])
 
@@ -88,8 +88,8 @@ def own_options(command: Callable[[Any], object]) -> "type[Options]":
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, tuple[Any, ...]]:
-    """The type of a value, whether several are taken, and what stands for none of
-    them: None, or "auto", which decides by the case.
+    """The type of a value, whether several are taken, and what may be given instead:
+    None, or "auto", which is decided by the case.
     """
     inner = typing.get_args(field.type)
     several = typing.get_origin(field.type) is tuple
@@ -108,15 +108,15 @@ class Options:
 
     # options that the command takes too
     shared: typing.ClassVar["type[Options] | None"] = None
-    # those that most users need: help begins with them; none if all are few
+    # those that most users need, with which help begins; none if there are few options
     leading: typing.ClassVar[tuple[str, ...]] = ()
     # words after the command that help shows as an example
     example: typing.ClassVar[str] = ""
     # options of other commands that somebody may expect here -> why they do nothing
     without_effect: typing.ClassVar[Mapping[str, str]] = {
         "dataset": "it takes no dataset",
-        "group": "the groups are those of the cache or the table",
-        "label": "the labels are those of the cache or the table",
+        "group": "the groups come from the cache or the table",
+        "label": "the labels come from the cache or the table",
     }
 
     def __init_subclass__(cls) -> None:
@@ -135,7 +135,7 @@ class Options:
                         expected = f"at least {least:.12g}"
                     elif value > most:
                         expected = f"at most {most:.12g}"
-                        # somebody meant percent of a share
+                        # a share was perhaps given in percent
                         if most <= 1 and least <= value / 100 <= most:
                             share = f"{name.upper()}={value / 100:g}"
                             expected += f"; {value:g} % is {share}"
@@ -245,8 +245,8 @@ class ReportsOptions(Options):
 
 
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
-    """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are
-    no option are dropped; RequestError for a flag that is none.
+    """Field -> text of flags and `NAME=value` words; the last counts. PLACES that the
+    command does not take are dropped; RequestError for another unknown flag.
 
         values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
         DatasetOptions.build(values)
@@ -344,7 +344,7 @@ def part_of(options: Options, kind: type[T], **others: Any) -> T:
 
 
 def option_words(options: Options, names: Iterable[str] | None = None) -> list[str]:
-    """The NAME=value words of these options, or of some, that are no defaults.
+    """The NAME=value words of these options, or of some, that are not defaults.
 
     >>> option_words(DatasetOptions(dataset="synth", data=Path("d")), ("data", "name"))
     ['DATA=d']

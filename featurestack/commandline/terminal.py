@@ -49,7 +49,7 @@ def printable(text: str) -> str:
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Aligned columns, numbers to the right; control characters are escapes."""
+    """Aligned columns, numbers to the right; control characters are escaped."""
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     columns = []
     for column in zip(header, *cells, strict=True):
@@ -154,7 +154,7 @@ def progress(
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """A call that prints nothing; the last of several threads restores the output."""
+    """A context that prints nothing; the last of the threads restores the output."""
     global quiet, output
     with silencing:
         quiet += 1
@@ -170,7 +170,7 @@ def silenced() -> Iterator[None]:
 
 
 def tell(text: str) -> None:
-    """Print on standard error, control characters as escapes."""
+    """Print on standard error, with control characters escaped."""
     if not quiet and sys.stderr is not None:
         print(printable(as_typed(text)), file=sys.stderr, flush=True)
 

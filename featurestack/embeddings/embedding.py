@@ -354,7 +354,7 @@ def file_fingerprint(*, model: str, layers: str = "") -> dict[str, str]:
 def open_network(model: str, layers: str = "") -> Network:
     """The network of this name, opened once for each process and version.
 
-    layers  those that are read instead of its card's: LAST, POINTWISE, or one's name
+    layers  what is read instead of the card's output: LAST, POINTWISE, a layer's name
     """
     path, card = find_network(model)
     if layers:
@@ -388,7 +388,7 @@ def _opened(
 
 
 def _shortest(front_end: NetworkFile, described: FrontEnd, longest: int) -> int:
-    """The fewest samples, below `longest`, of which the front end makes a window."""
+    """The fewest samples, below `longest`, from which the front end makes a window."""
 
     def fills(samples: int) -> bool:
         try:

@@ -174,8 +174,8 @@ def facts(**_: Any) -> dict[str, str]:
 def one_column(
     sample_rate: int, samples: int, **parameters: Any
 ) -> NDArray[np.float64]:
-    """(1,) the clip's beginning; Impossible if the feature whose map is read is, or has
-    a single frame.
+    """(1,) the clip's beginning; Impossible if the feature whose map is read is
+    impossible, or has a single frame.
     """
     channel = parse_channel(source_name(**parameters))
     if sample_rate and FEATURES.knows(channel.name):  # it was not brought

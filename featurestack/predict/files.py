@@ -3,8 +3,8 @@ recordings, which are read window by window; and what a reader of them must know
 
 `predict RUN=run DATASET=other` scores a run on another labelled dataset: clips count
 whose labels the run knows, and the answers become a run folder of the other dataset, as
-a table of PREDICTIONS= does. What would flatter: all folds' models together answer
-better than one, which answers for a clip of the run's own dataset; the run's protocol
+a table of PREDICTIONS= does. All folds' models together answer better than the one that
+answers for a clip of the run's own dataset, which would flatter: the run's protocol
 says so.
 """
 
@@ -46,8 +46,8 @@ TIME_DIGITS = 6  # decimals of seconds: finer than a sample
 def trained_clips(
     dataset: str, data: Path, files: Mapping[str, Path]
 ) -> dict[str, str]:
-    """The keys of the files from which a dataset's cache has clips -> the clip's id, or
-    that of the recording whose windows are clips.
+    """The files from which a dataset's cache has clips: key -> the clip's id, or the
+    recording's if clips are windows.
     """
     cache = cache_folder(dataset, data, dataset)
     if not is_cache(cache):
@@ -255,8 +255,8 @@ def score_elsewhere(options: PredictOptions) -> int:
 def labelled_clips(
     other: Dataset, run: RunFolder, data: Path
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The other dataset's clips whose labels are all classes of the run, but for files
-    of the run; and what is left out.
+    """The other dataset's clips whose labels are all classes of the run, without files
+    that it was trained on; and what is left out.
     """
     table = originals(other.table)
     target = table[run.task.column]

@@ -210,7 +210,7 @@ class Model:
     def predict_many(
         self, clips: "Iterable[ArrayLike]", sample_rate: float
     ) -> list[Prediction]:
-        """The answers for many clips at once, those of `predict` up to rounding."""
+        """The answers for many clips at once, equal to `predict`'s up to rounding."""
         shape = list(clips.shape) if isinstance(clips, np.ndarray) else []
         if isinstance(clips, Clip) or (len(shape) == 2 and shape[1] <= MOST_CHANNELS):
             raise RequestError("predict_many takes a list of clips, [y]; this is one")
@@ -293,7 +293,7 @@ def set_threads(threads: int | Auto) -> None:
 def networks_of(
     trained: Path | str | RunFolder, device: str
 ) -> tuple[FoldModels, RunFolder | None]:
-    """The networks of a run, and the run, None of a file."""
+    """The networks of a run, and the run, None for a file."""
     device = device_of(device)
     if isinstance(trained, RunFolder):
         return RunModel(*bundle_of_run(trained), device), trained

@@ -99,9 +99,9 @@ def predicted_again(
 def differing_clips(
     known: pd.DataFrame, expected: pd.DataFrame, classes: list[str]
 ) -> list[str]:
-    """Ids of the clips of which any row differs, or is in only one table."""
+    """The ids of clips with a row that differs or is in only one table."""
     known, expected = known.set_index(KEYS).align(expected.set_index(KEYS), axis=0)
-    # the last columns: a class may be called as another column
+    # the last columns: a class may have another column's name
     answers, again = (rows.to_numpy()[:, -len(classes) :] for rows in (known, expected))
     distances = np.abs(answers.astype(float) - again.astype(float))
     # NaN, which a row that one table lacks has too, differs

@@ -158,7 +158,7 @@ class Choice:
     """
 
     # a row for each feature from which sets were chosen: its name, its own score with
-    # an interval, the folds that chose it, its difference to the highest
+    # an interval, the folds that chose it, its difference from the highest
     features: tuple[Mapping[str, Plain], ...]
     # the set that each fold is tested by, in the order of the run's folds
     sets: tuple[str, ...]
@@ -223,7 +223,7 @@ class RunConfig:
     # the other options that can change predictions; `auto` is replaced if the data
     # decide it
     training: Training | None = None
-    # feature sets from which this one was joined by their scores on the tested folds
+    # number of feature sets from which this was joined by scores on the tested folds
     joined_from: int = 0
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
@@ -238,7 +238,7 @@ class RunConfig:
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)
     clips: str = ""  # digest of the clips' table
-    # data of its own, such as events -> its digest
+    # further data, such as events -> its digest
     targets: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine | None = None  # the machine that began the run

@@ -62,7 +62,7 @@ def write_imported(
     fold_of = fold_numbers(clips["fold"])
     name = label(place.name, "", (), digest([source])).removesuffix("-")
     folder = place.with_name(name)
-    # beside a run of another source
+    # next to a run of another source
     if (folder / "run.json").exists() and RunFolder(folder).config.source != source:
         folder = place.with_name(f"{name}-{digest(source)[:6]}")
     numbers = sorted({*fold_of.values()})
@@ -96,8 +96,8 @@ def write_imported(
 
 
 def one_of_classes(values: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """(N, K) probabilities whose sum is 1. A clip without a prediction has all classes
-    but its own, alike; a tie with the true class is wrong.
+    """(N, K) probabilities whose sum is 1. A clip without a prediction gets all classes
+    but its own with equal probability; a tie with the true class is wrong.
     """
     every = np.arange(len(values))
     values = values.copy()

@@ -108,7 +108,7 @@ def select(
 def with_seeds(
     runs: Sequence[RunFolder], every: Iterable[RunFolder]
 ) -> list[RunFolder]:
-    """The runs, and those of `every` that differ from one of them by the seed alone."""
+    """The runs, and those of `every` that differ from one of them only in the seed."""
     kept = {run.path.resolve(): run for run in runs}
     families = set()
     for run in [*runs, *every]:
@@ -122,8 +122,8 @@ def with_seeds(
 
 
 def last_run(runs: Sequence[RunFolder], predicting: bool) -> RunFolder:
-    """The run whose run.json was written last, if `predicting` of those of which a
-    finished fold has its weights.
+    """The run whose run.json was written last; if `predicting`, among those that have
+    the weights of a finished fold.
     """
     readable = [run for run in runs if may_read(run.path)]
     able = []
@@ -146,7 +146,7 @@ def current_runs(
 def fitting(
     word: str, known: Mapping[str, RunFolder], data: Path | str = DATA
 ) -> RunFolder:
-    """The run of this name or beginning; RequestError if not just one."""
+    """The run of this name or beginning; RequestError unless there is just one."""
     begun = [name for name in known if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
     names = whole or begun
@@ -156,7 +156,7 @@ def fitting(
     if len(names) > 1:
         current = current_runs({name: known[name] for name in names}, data)
         names = [*current]
-        # of mel-linear and mel+mfcc-linear, mel is the first
+        # mel means mel-linear, not mel+mfcc-linear
         ended = [name for name in names if f"/{word}-" in f"/{name}"]
         names = ended if len(ended) == 1 else names
     if len(names) > 1:
@@ -219,12 +219,12 @@ def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
 
 
 def digest_of_clips(table: pd.DataFrame) -> str:
-    """The digest of what a table says of its clips, but their paths."""
+    """The digest of what a table says of its clips, without their paths."""
     return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
 
 
 def digests(cache: Cache, stored: Iterable[str], table: pd.DataFrame) -> dict[str, Any]:
-    """The digests of what the table says of the clips, but their paths, and of each
+    """The digests of what the table says of the clips, without their paths, and of each
     feature's fingerprints of them.
     """
     keys = cache.keys[table.index]
@@ -246,8 +246,8 @@ def readable_again(config: RunConfig, cache: Cache) -> bool:
 
 
 def is_of_today(config: RunConfig, cache: Cache) -> bool:
-    """Whether a run would be trained on the same data today. So does a run whose
-    features the cache lacks. Imported predictions belong to the labels of their day.
+    """Whether a run would be trained on the same data today, which is taken for granted
+    if the cache lacks its features. Imported predictions belong to their day's labels.
     """
     if config.made_by == "import":
         return config.clips in ("", digest_of_clips(originals(cache.clips)))
@@ -262,7 +262,7 @@ def is_of_today(config: RunConfig, cache: Cache) -> bool:
         try:
             task = task_of(config.task)
             targets = task.digests(cache, config.training, config.channels)
-        except RequestError:  # they can be read no more
+        except RequestError:  # they can no longer be read
             targets = dict.fromkeys(config.targets, "")
     same = {**now, **targets} == config.data
     return same and not readable_again(config, cache)

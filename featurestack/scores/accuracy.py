@@ -86,8 +86,8 @@ class Accuracy(RankingMetric):
         return correct.mean(axis=0), interval, by_recording, seeds * every
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """The accuracy of the best constant answer, the same in every recording: of
-        recordings with one class each, its own hits would differ more than any run's.
+        """The accuracy of the best constant answer, the same in every recording: in
+        recordings with one class each, its own hits would vary more than any run's.
         """
         accuracy = (worth @ run.labels).max() / worth.sum()
         by_recording = recording_sums(worth[:, None], run.groups)[:, 0]

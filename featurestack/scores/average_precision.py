@@ -29,15 +29,15 @@ from featurestack.scores.significance import (
 )
 
 REPLICATES = 500  # only their variance counts
-# Recordings, above which sets of them are drawn and left out: the standard error of mAP
-# then moves by 4 to 8 % (950 recordings).
+# If there are more recordings, sets of them are drawn and left out, which changes the
+# standard error of mAP by 4 to 8 % (950 recordings).
 MOST_SETS = 200
 
 
 def sets_of_recordings(
     target: Labels, groups: NDArray[np.generic]
 ) -> NDArray[np.generic]:
-    """(N,) the recordings; of more than MOST_SETS sets, alike in size and labels."""
+    """(N,) the recordings; above MOST_SETS, sets of them alike in size and labels."""
     names, place = np.unique(groups, return_inverse=True)
     if len(names) <= MOST_SETS:
         return groups
@@ -159,7 +159,7 @@ def _without_each(target: Labels, scores: Probabilities, recordings: Ints) -> Fl
 
 
 def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
-    """Values (G,) that sum to the mean of `whole` (K,); `without` each it is (G, K)."""
+    """Values (G,) that sum to the mean of `whole` (K,), from it `without` each one."""
     known = ~np.isnan(whole)
     mean = whole[known].mean()
     reduced = np.nan_to_num(without[:, known])
@@ -173,7 +173,7 @@ def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
 def random_order_values(
     target: Labels, groups: NDArray[np.generic], folds: Ints
 ) -> Floats:
-    """Values (G,) that sum to the mAP of random ranks; as `jackknife_values`."""
+    """Values (G,) that sum to the mAP of random ranks, like `jackknife_values`."""
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     by_class = [np.bincount(recordings, weights=labels) for labels in target.T]
     positives = np.stack(by_class, axis=1)  # (G, K)
@@ -204,9 +204,8 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
 
 
 def random_rank_precision(target: Labels, folds: Ints) -> Floats:
-    """Expected average precision (K,) of random ranks within the folds: less than that
-    of a random order, because clips of several folds share a rank, which is one
-    threshold.
+    """Expected average precision (K,) of random ranks within the folds: less than a
+    random order's, because clips of several folds share a rank, which is one threshold.
 
     At a positive clip's rank, its fold has c clips that are ranked so high: itself and,
     of the c - 1 others, the share of the fold's other clips that are positive. Clips of
@@ -280,7 +279,7 @@ def precision_of_seeds(
 def recordings_by_content(
     target: Labels, ranks: Floats, groups: NDArray[np.generic]
 ) -> NDArray[np.generic]:
-    """The recordings in an order that no name decides."""
+    """The recordings in an order that does not depend on their names."""
     of_clips = {
         "labels": target.sum(axis=1),
         "all": ranks.sum(axis=(0, 2)),

@@ -1,8 +1,8 @@
 """Scores of predictions: what a metric is, and what the metrics of clips share.
 
-A metric says how runs compare by it: their scores, these by recording, and what a
-prediction that knows nothing gets. `scores.accuracy` has the metrics of one label a
-clip, `scores.tags` of several.
+A metric says how runs are compared by it: by their scores, the scores by recording, and
+the score of a prediction that knows nothing. `scores.accuracy` has the metrics for one
+label a clip, `scores.tags` for several.
 
 Conventions: N clips, K classes, S seeds, R runs, G source recordings, F folds; `labels`
 (N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of several
@@ -96,8 +96,8 @@ class Evaluation:
     labels: Labels  # whether a clip has a class
     probabilities: Probabilities
     decided: Labels  # whether a class is predicted
-    # by which clips are ordered within a class: probabilities, or of several folds with
-    # several labels their ranks within the fold
+    # what orders clips within a class: probabilities, or their ranks within the fold if
+    # there are several labels and folds
     order: Probabilities
 
     @cached_property
@@ -159,7 +159,7 @@ class Estimate:
 @dataclass(frozen=True)
 class Score(Estimate):
     """The score of a configuration, a mean over its seeds, with its interval by
-    recording (none of a single one), and the folds' own means over seeds.
+    recording (none for a single one), and the folds' own means over seeds.
     """
 
     by_fold: "pd.Series[float]"
@@ -244,9 +244,9 @@ class RankingMetric(ABC):
     name: str  # its column in tables and, after test_, in history.csv
     title: str  # in sentences
     heading: str  # heading of tables and figures
-    history: Scores  # columns of history.csv without val_ or test_, without its own
+    history: Scores  # other columns of history.csv, without val_ or test_
     scores: Scores  # of a report
-    # of decisions about one fold; None: the most probable
+    # for decisions about one fold; None: the most probable class
     threshold: float | None = None
     class_score: str  # a class's score by which classes are compared
     meaning: str  # what the score is
@@ -255,10 +255,10 @@ class RankingMetric(ABC):
     errors: str
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
-    of_folds: str = ""  # what a fold's score in training differs by
+    of_folds: str = ""  # how a fold's score in training differs, in words
     noun: str = "clip"  # a row of predictions.csv, in a report
     labels: str = "classes"  # what is told apart, in a report
-    subject: str = "Sound classification"  # of a paper
+    subject: str = "Sound classification"  # for a paper
     # more scores of a run: column, heading, kind of cell, whether less is better
     score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS
     # columns of the table of classes: column, heading, kind of cell
@@ -280,7 +280,7 @@ class RankingMetric(ABC):
 
     @abstractmethod
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
-        """Of R comparable runs: the score (R,) by which they are ranked, its 95 %
+        """For R comparable runs: the score (R,) by which they are ranked, its 95 %
         interval (R, 2), sums of scores by recording (G, R), and the sum that a
         correctly predicted clip adds to them (N,).
         """
@@ -292,8 +292,8 @@ class RankingMetric(ABC):
     @abstractmethod
     def class_table(self, run: TestedRun) -> pd.DataFrame:
         """Scores of each class (rows), among them precision, recall, f1 and support,
-        means over the seeds, with 95 % intervals (INTERVALS). A row more has those of
-        the mean.
+        means over the seeds, with 95 % intervals (INTERVALS). One more row has the
+        mean's.
         """
 
     @abstractmethod
@@ -307,13 +307,13 @@ class RankingMetric(ABC):
         """(N,) each clip's part of the score; `clips` has columns fold and group."""
 
     def order(self, run: TestedRun) -> Floats:
-        """(S, N, K) by which clips are ordered within a class."""
+        """(S, N, K) the numbers that order clips within a class."""
         return run.probabilities
 
     def thresholds(
         self, labels: Labels, probabilities: Floats, folds: Ints
     ) -> Floats | None:
-        """(S, N, K) for each clip, without its fold; None for one class a clip."""
+        """(S, N, K) thresholds, fitted without the clip's fold; None for one label."""
         return None
 
     @abstractmethod
@@ -357,7 +357,7 @@ class RankingMetric(ABC):
     def epoch_scores(
         self, targets: Ints, probabilities: Probabilities
     ) -> dict[str, float]:
-        """Scores named as the columns of history.csv without val_ or test_."""
+        """Scores by their columns of history.csv, without val_ or test_."""
         labels = indicator(targets, probabilities.shape[-1])
         decided = decide(probabilities, self.threshold)
         evaluation = Evaluation(labels, probabilities, decided, probabilities)

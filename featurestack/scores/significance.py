@@ -7,7 +7,7 @@ replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2
 Its standard error gives an effective number of clips, p (1 - p) / error², for which
 Wilson's interval is computed (Wilson 1927; Korn and Graubard 1998), with a quantile of
 Student's t. Its degrees of freedom are the effective number of recordings, (Σn)² / Σn²
-for recordings of n clips, less one: three recordings of 60 clips and sixty of one clip
+for recordings of n clips, minus one: three recordings of 60 clips and sixty of one clip
 count as about five.
 
 **The test** is Fisher's randomisation test. It draws the signs of all recordings'
@@ -33,12 +33,12 @@ from featurestack.scores.metrics import Floats
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000
 CONFIDENCE = 0.95
-# recordings for a verdict: with G of them the p of signs is at least 2^(1 - G), from 7
-# on below 0.025, the level of the best run against the others
+# for a verdict: with G recordings p of sign flips is at least 2^(1 - G), which is below
+# 0.025, the level of the best run against the others, from 7 on
 FEWEST_RECORDINGS = 7
 # The variance of the score of features chosen inside the folds, over that of one run.
 # The clips that test one fold train, and choose, for the others, so that the score
-# scatters more than clips would: for five folds by 1 + 5/4 in variance (Nadeau
+# varies more than clips would: for five folds by 1 + 5/4 in variance (Nadeau
 # and Bengio 2003). bench.statements counts how often the interval holds the truth.
 CHOICE_VARIANCE = 2.25
 
@@ -95,7 +95,7 @@ def wilson_interval(
 ) -> Floats:
     """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates.
 
-    effective  (M,) effective numbers of recordings; NaN comes from one
+    effective  (M,) effective numbers of recordings; an interval of one is NaN
     clips      upper limit of the effective number of clips
     spread     as in `accuracy_interval`
     """

@@ -138,7 +138,7 @@ class MeanAveragePrecision(RankingMetric):
     def perfect(self, run: TestedRun) -> Floats:
         """Below 1 if the prevalence differs between folds."""
         rng = np.random.default_rng(0)
-        # no two clips are equal
+        # so that no two clips are equal
         order = run.labels + SMALL * rng.random(run.labels.shape)
         return ap.average_precision(run.labels, ap.fold_ranks(order, run.folds))
 

@@ -39,9 +39,9 @@ class Task(ABC):
     # one, and a temperature calibrates the probabilities
     multilabel: bool
     model: str = "resnet18"  # the one that MODEL='s default means
-    features: str = ""  # to train on if the cache lacks those of the default
-    answers: str = "each clip"  # each of these has an answer of its models
-    instead: str = ""  # what to type in the place of commands on clips, if not those
+    features: str = ""  # to train on if the cache lacks the default features
+    answers: str = "each clip"  # what its models answer
+    instead: str = ""  # what to type instead of commands that are only for clips
     # module and object: the class that trains in steps (`train.trainer.Trainer`), and
     # the function of `predict` (options, model, files -> exit status)
     trainer: str = "featurestack.train.trainer:Trainer"
@@ -66,7 +66,7 @@ class Task(ABC):
     def digests(
         self, cache: Cache, training: Any = None, channels: Sequence[Any] = ()
     ) -> dict[str, str]:
-        """Digests of the data that a run is trained on, but for the clips' table."""
+        """Digests of the data that a run is trained on besides the table of clips."""
         return {}
 
     def rules(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:

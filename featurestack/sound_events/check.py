@@ -2,14 +2,14 @@
 
 The folder `check` in OUT has sounds, index.html, which plays them and saves answers,
 and check.csv, with columns of its own: predicted, whether a detection is above its
-class's threshold; highest, the highest score of its class; above, detections: the lower
-end of its range of scores, and how many of the range are predicted, or are not, as it
-is; command, the words of `predict` that find these detections; page, the path of
-index.html. Detections below the
-thresholds are drawn too: a lower threshold may keep the promise. All ranges are drawn
-in turn: the first rows are fair, and a larger CHECK begins with the same rows.
+class's threshold; highest, the highest score of its class; above, the lower end of its
+range of scores; detections, how many of the range are predicted, or not, like it;
+command, the words of `predict` that find these detections; page, the path of
+index.html. Detections below the thresholds are drawn too, since a lower threshold may
+keep the promise. All ranges are drawn from in turn, so that the first rows are fair and
+a larger CHECK begins with the same rows.
 
-Detections that a user chose would flatter, so they are drawn.
+Detections chosen by a user would flatter the model, so they are drawn at random.
 """
 
 import io
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 FOLDER = "check"
 TABLE = "check.csv"
 PAGE = "index.html"
-# before and after a detection in its sound: two of its lengths, within these seconds
+# seconds before and after a detection in its sound: twice its length within this range
 CONTEXT = 0.4, 1.0
 RANGES = 10  # most parts of the scores
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
@@ -62,7 +62,7 @@ YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
 ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
 CELLS: dict[
     str, Callable[[str], float | None]
-] = {  # column -> the value of a cell, None of another
+] = {  # column -> what reads a cell, None for a wrong cell
     **dict.fromkeys(("above", "detections", "highest"), cell_number),
     "predicted": YES.get,
     "correct": ANSWERS.get,
@@ -73,9 +73,9 @@ EXPECTED = {"predicted": "yes or no", "correct": "yes, no, unsure or nothing"}
 def draw(
     scores: Floats, predicted: NDArray[np.bool_], checks: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
-    """The places of `checks` scores in the order in which they are checked, and of each
-    the lower end of its range, and the range's number of scores that are predicted, as
-    it is, or not.
+    """The places of `checks` scores in the order in which they are checked; for each,
+    the lower end of its range and how many scores of the range are predicted, or not,
+    like it.
     """
     share = np.where(predicted, PREDICTED, 1 - PREDICTED)
     share /= np.bincount(predicted, minlength=2)[predicted.astype(int)]
@@ -109,8 +109,8 @@ def draw_table(detections: pd.DataFrame, checks: int) -> pd.DataFrame:
 def sound_and_card(
     row: Any, file: Path, seconds: float, model: "Model"
 ) -> tuple[bytes, dict[str, object]]:
-    """The WAV around a drawn detection, and what the page shows of it; its recording
-    lasts so many seconds.
+    """The WAV around a drawn detection, and what the page shows of it; `seconds` is the
+    length of its recording.
     """
     from scipy.signal import spectrogram
 
@@ -155,7 +155,7 @@ def write_check(
     out: Path,
 ) -> None:
     """Draw CHECK detections and write the `own_folder` of OUT, with the answers of
-    earlier checks and of CHECKED; seconds: how long each recording lasts.
+    earlier checks and of CHECKED; `seconds` has the length of each recording.
     """
     from featurestack.analysis.page import render
 
@@ -194,7 +194,7 @@ def write_check(
     tell(
         f"{page}: {counted(len(table), 'sound')} to listen to,"
         f" {counted(found, 'detection')}{below}; the browser saves the answers in its"
-        f" folder of downloads, as {name}; or write yes, no or unsure into the column"
+        f" downloads folder as {name}; or write yes, no or unsure into the column"
         f" correct of {own.folder / TABLE}"
     )
     if any(given):
@@ -224,13 +224,13 @@ def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """recording, label, command, page and CELLS of a table of answers; weight: how many
-    detections an answer stands for, infinity if there is none where a check was drawn.
+    """recording, label, command, page and CELLS of a table of answers, and weight, the
+    number of detections that an answer stands for, infinity if its range has no answer.
     """
     if not file.exists():
         raise RequestError(
             f"{file} does not exist: save the table on the page of the check, or give"
-            f" the path of the {TABLE} beside the page"
+            f" the path of the {TABLE} next to the page"
         )
     table = read_csv(file, ["recording", "label", *CELLS])
     made = {name: table.get(name, "") for name in ("command", "page")}

@@ -1,6 +1,6 @@
 """`predict CHECKED=table`: what the answers to a check say about all detections.
 
-A threshold with the best estimate would flatter, so it is chosen by the lower end of
+A threshold chosen by its estimate would flatter, so it is chosen by the lower end of
 its interval. A class has few answers, so one threshold is proposed for all classes.
 """
 
@@ -34,13 +34,13 @@ from featurestack.sound_events.options import DetectionOptions
 from featurestack.sound_events.scores import FEW
 from featurestack.storage.csv_files import read_csv
 
-LEAST_ANSWERS = 10  # fewer give no precision while rows of the check are open
-CLEARLY_MORE = 1.1  # times the detections, for which other thresholds are proposed
+LEAST_ANSWERS = 10  # with fewer, no precision is given while checks lack an answer
+CLEARLY_MORE = 1.1  # times the detections; if so many, other thresholds are proposed
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The answers of a table, of which a precision is promised."""
+    """The answers in a table, and the precision that is promised."""
 
     file: Path
     checks: pd.DataFrame  # of `read_checked`
@@ -64,7 +64,7 @@ class Checked:
     @cached_property
     def words(self) -> list[str]:
         """The words of `predict` that found the checked detections."""
-        with suppress(ValueError):  # a user changed them
+        with suppress(ValueError):  # if a user changed them
             if words := shlex.split(self.checks["command"].iloc[0]):
                 return words
         return ["AUDIO=FILE"]
@@ -121,8 +121,8 @@ def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
 
 
 def precision(checks: pd.DataFrame) -> dict[str, float]:
-    """detections, checks, precision, low and high (its 95 % interval, only for these
-    recordings if it is one).
+    """detections, checks, precision, low and high (its 95 % interval, which holds only
+    for this recording if there is only one).
     """
     from scipy.special import stdtrit
 
@@ -147,8 +147,8 @@ def precision(checks: pd.DataFrame) -> dict[str, float]:
 
 
 def all_rows(checked: Checked) -> pd.DataFrame:
-    """The rows of `precision_above`, and before them that of the detections as
-    predicted, whose `above` is NaN: each class has its own threshold.
+    """The rows of `precision_above`, after a row for the detections as predicted, whose
+    `above` is NaN because each class has its own threshold.
     """
     rows, checks = precision_above(checked.checks), checked.checks
     if rows.empty:
@@ -191,7 +191,7 @@ def counts(checked: Checked) -> Iterator[str]:
                 f" {len(own) - right:,} wrong"
             )
     if checked.recordings == 1:
-        yield "one recording: the intervals are only for its detections"
+        yield "one recording: the intervals hold only for its detections"
     elif checked.recordings < FEW:
         yield (
             f"intervals from {checked.recordings} recordings are wide: more recordings"
@@ -278,7 +278,7 @@ def conclusion(checked: Checked, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def with_threshold(checked: Checked, row: pd.Series) -> tuple[str, str, str]:
-    """Of a row: its threshold in words, or ''; which classes it loses; the command of
+    """A row's threshold in words, or ''; the classes that it loses; and the command of
     `predict` with it.
     """
     if np.isnan(row["above"]):
@@ -326,7 +326,7 @@ def too_few(checked: Checked, rows: pd.DataFrame) -> tuple[list[str], str]:
 
 
 def training_command(words: list[str]) -> str:
-    """The command that trains the run that found detections again, with the recordings
+    """The command that retrains the run that found the detections, with the recordings
     of the check as backgrounds, which are mixed into features of POWERS.
     """
     given = {name: value for name, _, value in (word.partition("=") for word in words)}
@@ -346,8 +346,8 @@ def training_command(words: list[str]) -> str:
 
 
 def where_results_are(checked: Checked, number: int) -> str:
-    """A sentence on the tables in the folder of a check of this number of detections,
-    which may be those of other thresholds, or older than corrections.
+    """A sentence on the tables in the folder of a check of this number of detections.
+    They may come from other thresholds, or be older than corrections.
     """
     folder = Path(checked.checks["page"].iloc[0]).parent.parent
     detections, counts = folder / "detections.csv", folder / "counts.csv"

@@ -182,7 +182,7 @@ def find_detections(
 
 def require_same_audio(folder: Path, source: str, names: Collection[str]) -> None:
     """RequestError if the folder has detections in another AUDIO than `source`, whose
-    recordings have these names. A folder that was moved since is the same.
+    recordings have these names. A folder that was moved counts as the same.
     """
     former, _ = source_and_run(folder)
     if former in ("", source):
@@ -206,8 +206,8 @@ def source_and_run(folder: Path) -> tuple[str, str]:
 
 
 def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
-    """Write and name the tables of a call, name -> content, in the place of those of
-    the last one. A file that the user made or changed stays and is named.
+    """Write the tables of a call, name -> content, in place of the last call's, and
+    name them. A file that the user made or changed stays and is named.
     """
     own = OwnFiles(folder, DETECTED)
     _, former = source_and_run(folder)
@@ -237,11 +237,11 @@ def write_detection_tables(folder: Path, contents: Mapping[str, str]) -> None:
                 f" {make_command('events', *words)} writes them to events.csv"
             )
     for name in kept:
-        tell(f"{folder / name}: kept, it is not as predict wrote it")
+        tell(f"{folder / name}: kept because you changed it")
 
 
 def measured_in(folder: Path) -> pd.DataFrame:
-    """What counts.csv says of the recordings themselves; no row without it."""
+    """Recording, seconds and problem from counts.csv; no rows without the file."""
     columns = ["recording", "seconds", "problem"]
     with suppress(RequestError, OSError):
         return read_csv(folder / COUNTS, columns)[columns]
@@ -251,7 +251,7 @@ def measured_in(folder: Path) -> pd.DataFrame:
 def predict_frames(
     model: Model, name: str, file: Path, seconds: float
 ) -> tuple[Frames, NDArray[np.float32], bool]:
-    """The frames of one recording, their probabilities (T, K), mean of folds, and
+    """The frames of one recording, their probabilities (T, K), means over folds, and
     whether labels exclude each other.
     """
     pieces = cut_pieces(cut_blocks({name: seconds}), model.config.duration)
@@ -291,7 +291,7 @@ def tally_annotated(
     seconds: Mapping[str, float],
     annotations: Annotations,
 ) -> tuple[dict[str, Tally], pd.DataFrame]:
-    """`tally_all` and `list_errors` of recordings with a table; names what is not
+    """`tally_all` and `list_errors` for recordings with a table; prints what is not
     scored.
     """
     unknown = sorted({*annotations.events["label"]} - {*model.classes})
@@ -316,7 +316,7 @@ def tally_annotated(
         on_other = int((lie_on(every, own) & ~lie_on(every, known)).sum())
         if on_other:
             number = counted(on_other, "detection")
-            tell(f"{number} on {name}, which is not scored: left out")
+            tell(f"{number} on {name} left out: {name} is not scored")
     found = without_unscored(found, known, [*others.values()])
     tallies = tally_all(events, found, recordings.seconds)
     return tallies, list_errors(recordings, events, found)
@@ -332,7 +332,7 @@ def detection_tables(
     rules: Mapping[str, Rule],
     top: float,
 ) -> dict[str, str]:
-    """Name of each table of detections (COLUMNS) -> its content; boxes of unknown
+    """The content of each table of detections (COLUMNS), by its name; boxes of unknown
     frequencies end at `top` (Hz).
     """
     no, code = check_mark(detections).split()
@@ -376,8 +376,8 @@ def corrected_events(
     column: str,
     truncated: Collection[str],
 ) -> dict[str, pd.DataFrame]:
-    """Recording -> file and label of each event in its table below `folder`, of those
-    that a person has corrected.
+    """The file and label of each event in the tables below `folder` that a person has
+    corrected, by recording.
     """
     own = OwnFiles(folder, DETECTED)
     corrected: dict[str, pd.DataFrame] = {}
@@ -407,8 +407,8 @@ def count_events(
     problems: Mapping[str, str],
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """counts.csv: of recordings that last `seconds`, and of those that could not be
-    read, whose cells are empty; labels that only `corrected` tables have come last.
+    """The table counts.csv of recordings with their `seconds`, and of those that could
+    not be read, whose cells are empty; labels only in `corrected` tables come last.
     """
     names = [*dict.fromkeys([*seconds, *problems])]
     others = detections.loc[~detections["file"].isin([*corrected]), ["file", "label"]]
@@ -465,7 +465,7 @@ def detections(
     Returns
     -------
     DataFrame
-        file, start, end, label, score; of a table of `checked` detections the
+        file, start, end, label, score; for a table of `checked` detections, the
         precision above each threshold.
 
     Examples

@@ -7,12 +7,13 @@ follow each other in time, `hop` seconds apart.
     target      whether the frame's time lies in an event of the class
     detection   a run of frames above the lower threshold of the class's rule, one of
                 them above its threshold, that lasts the least length or more
-    match       an event and a detection of its label share half of the time that one of
-                them lasts (IoU 0.5); each has one partner, as many as possible have one
+    match       an event and a detection of its label overlap for at least half of the
+                time that the two cover together (IoU 0.5); each has at most one
+                partner, and as many as possible have one
 
 A rule that was chosen on the frames that it is scored on would flatter the scores: the
-rules of a fold come from the other folds, and only the median length of a class is that
-of all folds.
+rules of a fold come from the other folds, and only the median length of a class comes
+from all folds.
 
 Conventions: T frames of all stretches together, S stretches, K classes, E events, D
 detections. `axis` times are seconds on one axis, on which stretches follow each other
@@ -47,8 +48,8 @@ ROUNDING = 1e-9  # seconds, of times on the axis
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 SHARES = (0.5, 1.0, 0.25)
 LEAST_LENGTH = 0.3  # share of the class's median event; shorter detections are dropped
-MARGIN = 1.0  # standard error of the default rule's F1
-LEAST_SHARE = 0.25  # of the lowest threshold: the lowest score of a candidate
+MARGIN = 1.0  # standard errors of the default rule's F1 that another rule has to gain
+LEAST_SHARE = 0.25  # share of the lowest threshold that a candidate scores at least
 STEP = 0.001  # between thresholds that CHECKED proposes
 
 
@@ -58,7 +59,7 @@ class Spans(NamedTuple):
     start: Floats
     end: Floats
     stretch: Ints  # the recording, or the block of one, that each lies in
-    score: Floats  # the highest probability of each detection, NaN of an event
+    score: Floats  # the highest probability of each detection, NaN for an event
 
     def take(self, chosen: NDArray[np.generic]) -> "Spans":
         return Spans(*(column[chosen] for column in self))
@@ -96,8 +97,8 @@ def overlapping(events: Spans, detections: Spans, least: float = IOU) -> Ints:
 
 
 def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
-    """The place and the numbers of each range from `first` up to `after`: of 3 to 5 and
-    9 to 10 the places 0, 0, 1 and the numbers 3, 4, 9.
+    """The place and the numbers of each range from `first` up to `after`: for 3 to 5
+    and 9 to 10 the places 0, 0, 1 and the numbers 3, 4, 9.
     """
     count = np.maximum(0, after - first)
     place = np.repeat(np.arange(len(first)), count)
@@ -235,7 +236,7 @@ def on_one_axis(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def are_exclusive(events: pd.DataFrame) -> bool:
-    """Whether labels exclude each other: there are nearly never two at a time."""
+    """Whether labels exclude each other: there are hardly ever two at a time."""
     table = on_one_axis(events)
 
     def covered(spans: pd.DataFrame) -> float:
@@ -258,10 +259,10 @@ class Rule:
     threshold: float = 0.5  # a frame of a detection is above it
     share: float = 1.0  # all frames of it are above this share of the threshold
     least_length: float = 0.0  # seconds; shorter detections are dropped
-    # the class's marks in the tables, for those of detections
+    # from the class's marks in annotation tables, for the tables of detections
     low: float = 0.0  # Hz, medians
     high: float = 0.0  # Hz; 0 is the highest
-    column: str = "Annotation"  # of the labels
+    column: str = "Annotation"  # the column of labels
 
 
 def detect(frames: Frames, probability: Numbers, rule: Rule) -> Spans:
@@ -336,8 +337,8 @@ def candidates(
     LEAST_SHARE of the lowest threshold, or of a class's own in `thresholds`, if lower.
     No two overlap if labels are `exclusive`.
 
-    Those that score above a threshold are among those above a lower one, as they are:
-    what THRESHOLD finds is what CHECKED has counted.
+    Those that score above a threshold are unchanged among those above a lower one, so
+    that THRESHOLD finds what CHECKED has counted.
     """
     least = LEAST_SHARE * min(rule.threshold for rule in rules.values())
     every = {}

@@ -68,7 +68,7 @@ FOLD_COLUMNS = ("event_f1", *SCORE_COLUMNS)
 STRETCHES = {"file": str, "start": float, "end": float, "group": str, "frames": int}
 EVENTS = {"file": str, "start": float, "end": float, "label": str}
 SHIFTS = 20
-FEW = 6  # recordings; the interval of fewer says little, and a class has none
+FEW = 6  # recordings; with fewer, an interval says little, and a class has none
 LEAST_SHIFT = 0.1  # share of a stretch: a detection shall not meet its own event again
 STORED = np.float16  # type of the probabilities in FRAMES_FILE
 
@@ -93,7 +93,7 @@ class Tally:
     # (6, S) partners, events, detections, found events, false alarms, detections under
     # a wrong name
     by_stretch: Floats
-    seconds: Floats  # (S,) that the stretches last
+    seconds: Floats  # (S,) the length of each stretch
     onsets: "pd.Series[float]"  # seconds between the starts of partners, by stretch
 
     @property
@@ -134,7 +134,7 @@ class Tally:
 
 def score_table(tallies: Mapping[Any, Tally]) -> pd.DataFrame:
     """Scores of each label: events, the recordings (or blocks) that have some,
-    detections, f1, low and high (its 95 % interval by recording, of a label in FEW or
+    detections, f1, low and high (its 95 % interval by recording, for a label in FEW or
     more), precision, recall, found, numbers and rates of false alarms and wrong names,
     onset_ms (median).
     """
@@ -171,8 +171,8 @@ def tally_all(
 def without_unscored(
     detections: Mapping[str, Spans], events: Spans, unscored: Sequence[Spans]
 ) -> dict[str, Spans]:
-    """The detections but those on an event of a label that is not scored, and on none
-    of the `events`.
+    """The detections without those that lie on an event of a label that is not scored
+    and on none of the `events`.
     """
     if not unscored:
         return {**detections}
@@ -208,7 +208,7 @@ def tally(events: Spans, detections: Spans, every: Spans, seconds: Floats) -> Ta
 
 
 def f1_of(counts: Floats) -> Floats:
-    """F1 (...) of counts (..., 3): partners, events, detections; NaN of nothing."""
+    """F1 (...) of counts (..., 3): partners, events, detections; NaN if all are 0."""
     partners, events, detections = np.moveaxis(counts, -1, 0)
     with np.errstate(invalid="ignore"):
         return 2 * partners / (events + detections)
@@ -216,10 +216,10 @@ def f1_of(counts: Floats) -> Floats:
 
 def f1_interval(counts: Floats) -> tuple[float, float]:
     """The 95 % interval of F1, a mean over B seeds, by resampled recordings; NaN for a
-    single recording; counts (B, 3, S) of partners, events, detections.
+    single recording. `counts` (B, 3, S) are partners, events and detections.
 
-    The variance of the replicates makes the interval, as of accuracies
-    (`scores.significance`): a perfect score has one too.
+    The variance of the replicates makes the interval, as for accuracies
+    (`scores.significance`), so that a perfect score has one too.
     """
     weights = counts[:, 1:].sum(axis=(0, 1))
     counts = counts[:, :, weights > 0]
@@ -282,14 +282,14 @@ class ScoredFrames:
 
     @cached_property
     def detections(self) -> dict[str, Spans]:
-        """The detections by rules of the other folds; with one fold, by default."""
+        """The detections by rules of the other folds; with one fold, `by_default`."""
         if self.frames.stretches["fold"].nunique() == 1:
             return self.by_default
         return cross_fitted(self.frames, self.decisive, self.rules)
 
     @property
     def by_default(self) -> dict[str, Spans]:
-        """The detections by rules that nothing was chosen for."""
+        """The detections by the default rules, which no score has chosen."""
         exclusive = are_exclusive(self.events)
         spans = self.spans.items()
         rules = {name: rule_grid(own, exclusive)[0] for name, own in spans}
@@ -297,16 +297,16 @@ class ScoredFrames:
 
     @property
     def errors(self) -> pd.DataFrame:
-        """ERRORS of the detections."""
+        """The errors of the detections, with the columns ERRORS."""
         return list_errors(self.frames, self.spans, self.detections)
 
     @cached_property
     def tallies(self) -> dict[str, Tally]:
-        """Those of each class, and of ALL."""
+        """The tally of each class, and of ALL."""
         return tally_all(self.spans, self.detections, self.frames.seconds)
 
     def epoch_scores(self) -> dict[str, float]:
-        """The scores in history.csv, by rules that nothing was chosen for."""
+        """The scores in history.csv, by the default rules."""
         found = self.by_default
         tallies = tally_all(self.spans, found, self.frames.seconds)
         f1 = f1_of(tallies[ALL].counts.sum(axis=1))
@@ -372,8 +372,8 @@ def list_errors(
     events: Mapping[str, Spans],
     detections: Mapping[str, Spans],
 ) -> pd.DataFrame:
-    """ERRORS by recording and start: a row for each that the module's text names; a
-    wrong name has the event of another label that it overlaps most.
+    """The errors named in the module's text, with the columns ERRORS, by recording and
+    start; a wrong name has the event of another label that it overlaps most.
     """
 
     def rows(spans: Spans, kind: str, annotated: str, detected: str) -> pd.DataFrame:
@@ -437,7 +437,7 @@ def mean_scores(seeds: Sequence[ScoredFrames]) -> pd.DataFrame:
     for name in table.index:
         counts = np.stack([seed.tallies[name].counts for seed in seeds])
         table.loc[name, ["low", "high"]] = f1_interval(counts)
-    for name in COUNTS:  # of several seeds a mean
+    for name in COUNTS:  # means if there are several seeds
         if not (table[name] % 1).any():
             table[name] = table[name].astype(int)
     return without_wide_intervals(table)
@@ -488,7 +488,7 @@ def score_lines(whole: Tally, what: str, unit: str = "recording") -> list[str]:
     """The scores of all classes in sentences; `what` was scored."""
     row = whole.scores()
     if not row["events"]:
-        return ["no event is in the tested recordings, so that there is no score"]
+        return ["the tested recordings have no event, so there is no score"]
     interval, tested = "", int(whole.counts[1:].any(axis=0).sum())
     if np.isfinite(row["low"]):
         few = f": {counted(tested, unit)} say little" if tested < FEW else ""
@@ -505,7 +505,7 @@ def score_lines(whole: Tally, what: str, unit: str = "recording") -> list[str]:
 
 def alarms(scores: Mapping[Any, float], seconds: float) -> str:
     """The false alarms and wrong names in recordings of so many seconds: their numbers,
-    and from an hour on how many there are in one.
+    or from an hour on their rates per hour.
 
     >>> alarms({"false_alarms": 2, "wrong_names": 1}, 120)
     '2 false alarms and 1 detection under another name in 2 min 00 s'

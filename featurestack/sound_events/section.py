@@ -38,7 +38,7 @@ MEANING = (
 
 
 def events(page: Page) -> Section | None:
-    """The events of the best run, if its task is that of events."""
+    """The section on the events of the best run, if it is a run of events."""
     found = page.found
     if found.main is None or found.main.best.task.name != "events":
         return None

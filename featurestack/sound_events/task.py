@@ -1,6 +1,6 @@
 """The task EVENTS, its metric EVENT_F1, and its model's entry. No torch.
 
-Event F1 is no mean over recordings: runs are compared by jackknife values, as for mAP.
+Event F1 is not a mean over recordings: runs are compared by jackknife values, like mAP.
 predictions.csv has a row for each piece of a recording, as for tags: the target is what
 occurs in it, a probability is the highest of its frames.
 """
@@ -60,7 +60,7 @@ FEW_GROUPS = 3  # recordings of a label: one to test, one to train, one to choos
 
 
 class EventF1(MeanAveragePrecision):
-    """F1 of events at IoU 0.5; of pieces, as of tags."""
+    """F1 of events at IoU 0.5; pieces count as clips with tags."""
 
     def drawn_unit(self, run: TestedRun) -> str:
         return str(run.answers[0].unit)
@@ -111,7 +111,7 @@ class EventF1(MeanAveragePrecision):
         return np.ones(len(run.classes))
 
     def error_lines(self, run: TestedRun) -> list[str]:
-        """In the place of errors, why a fold's score differs from the run's."""
+        """Instead of errors, why a fold's score differs from the run's."""
         if len(np.unique(run.folds)) < 2:
             return []
         return ["in this score the thresholds of a fold are chosen on the others"]
@@ -158,8 +158,8 @@ def counts_of(run: TestedRun) -> dict[str, tuple[str, str]]:
 
 
 def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
-    """Values (G,) of the recordings that sum to F1, as those of mAP do; counts (3, G)
-    of partners, events, detections, sizes (G,) in pieces.
+    """Values (G,) of the recordings that sum to F1, as for mAP, from counts (3, G) of
+    partners, events, detections, and sizes (G,) in pieces.
     """
     every = counts.sum(axis=1, keepdims=True)
     without = np.nan_to_num(f1_of((every - counts).T))
@@ -167,7 +167,7 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     return attributed(whole, without[:, None], sizes)
 
 
-# of less than an hour: score, the column of its count, heading
+# for less than an hour: the score, the column of its count, heading
 OF_LITTLE = (
     ("false_alarms_per_hour", "false_alarms", "False alarms"),
     ("wrong_names_per_hour", "wrong_names", "Wrong name"),
@@ -220,8 +220,8 @@ EVENT_F1 = EventF1(
 
 
 class Events(Tags):
-    """Events in recordings, whose pieces are clips with tags to all but frames: the
-    frames are trained on and answered.
+    """Events in recordings. Models are trained on frames and answer them; to all else,
+    pieces of recordings are clips with tags.
     """
 
     name = "events"

@@ -123,7 +123,7 @@ class Background:
 
     @classmethod
     def read(cls, folder: str, plan: Plan) -> Self:
-        """The recordings in `folder`, cut and computed as those of the plan's cache."""
+        """The recordings in `folder`, cut and computed like the plan's cache."""
         cache, channels = plan.cache, plan.input.channels
         rate, channel = cache.sample_rate, cache.audio_channel
         samples = round(cache.duration * rate)
@@ -246,7 +246,7 @@ class FrameTrainer(Trainer):
 
     @classmethod
     def choose_compute(cls, network: nn.Module, data: FoldData, device: str) -> Compute:
-        """Plain fp32: the network is too small to gain by other ways."""
+        """Plain fp32: the network is too small to gain from other settings."""
         given = data.plan.training.threads
         return Compute(device=device, threads=1 if given == "auto" else given)
 
@@ -326,7 +326,7 @@ class FrameTrainer(Trainer):
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def write_answers(self, folder: Path) -> None:
-        """Write the frames of the test pieces, without them of the validation's."""
+        """Write the frames of the test pieces, or without any, the validation's."""
         clips = self.data.test if len(self.data.test) else self.data.val
         if len(clips):
             answers = self.frame_answers(clips)

@@ -15,7 +15,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import listed
 from featurestack.storage.files import CLOSED
 
-# bytes from 80 to 9F but for quotation marks, dashes, dots, euro and oe; four letters
+# bytes from 80 to 9F except quotation marks, dashes, dots, euro and oe; four letters
 # beyond ASCII in a row
 STRANGE = re.compile(
     rb"[\x81-\x84\x86-\x8b\x8d-\x90\x95\x98-\x9b\x9d-\x9f]|[\xa0-\xff]{4}"
@@ -30,7 +30,7 @@ FILE_COLUMNS = (
     " audio"
 )
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-# cells by which R, pandas and spreadsheets write that nothing is known
+# how R, pandas and spreadsheets write a cell of which nothing is known
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
@@ -94,8 +94,8 @@ def read_text(path: Path) -> str:
 
 def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.DataFrame:
     """The table of a CSV's text, indexed by line; `path` is for errors. A cell that a
-    row lacks, or that is `missing`, is '', one too many, as an unquoted comma makes, is
-    refused.
+    row lacks, or that is `missing`, is ''. A cell too many, such as an unquoted comma
+    makes, is refused.
     """
     first, _, rest = text.partition("\n")
     if re.fullmatch("sep=.?", first.strip()):  # Excel's line, which is not a header

@@ -32,7 +32,7 @@ class _DecoderMessages:
     variable: ctypes.c_void_p | None = None
 
     def begin(self) -> None:
-        """Take a pipe, in a fork's child too: it has none of its parent's calls."""
+        """Open a new pipe, without readers; a fork's child has none of its parent's."""
         if self.readers and self.variable is not None:
             self.variable.value = self.screen
         self.lock = threading.Lock()
@@ -56,7 +56,7 @@ class _DecoderMessages:
 
     @contextmanager
     def kept(self) -> Iterator[list[str]]:
-        """A call of the decoder; the list gets its errors and other threads'."""
+        """A context for a call of the decoder; its list gets all threads' errors."""
         errors = list[str]()
         if self.variable is None:
             yield errors
@@ -94,7 +94,7 @@ class _DecoderMessages:
             os.write(2, b"".join(foreign))
 
 
-# made with the module: two threads that ask first would make two
+# made on import: two threads that ask first would make two
 decoder_messages = _DecoderMessages()
 decoder_messages.begin()
 

@@ -1,5 +1,5 @@
-"""Files are downloaded whole or not at all. A download that was broken off, also by a
-kill, resumes if the server can.
+"""Files are downloaded whole or not at all. An interrupted download, even a killed one,
+resumes if the server can.
 
 pooch, which librosa brings, begins anew, leaves a part under a random name after a
 kill, and asks again for an address that does not exist.

@@ -41,8 +41,8 @@ def draft_of(path: Path) -> Path:
 
 
 def remove_drafts(path: Path, *, locked: bool) -> None:
-    """Remove the drafts of `path` whose processes, of this host, have ended; if the
-    caller has the lock under which they are made, those of other hosts too.
+    """Remove the drafts of `path` whose processes on this host have ended, and if the
+    caller has the lock under which drafts are made, those of other hosts too.
     """
     drafted = re.compile(rf"\.{re.escape(path.name)}\.(.+)\.(\d+)\.\d+")
     # a glob among a report's 700 tables took longer than writing
@@ -60,7 +60,7 @@ def remove_drafts(path: Path, *, locked: bool) -> None:
 
 @contextmanager
 def named_errors(path: Path | str) -> Iterator[None]:
-    """An OSError names `path`, also one of a write to an open file or of HDF5."""
+    """A context whose OSErrors name `path`, even those of open files and of HDF5."""
     try:
         yield
     except OSError as error:
@@ -76,7 +76,7 @@ def replaced(
     """A draft to fill, which then takes the place of `path`; an OSError names `path`.
 
     locked   whether the caller has a lock for it: no other host is drafting it
-    durable  whether the file survives a power cut, in 10 ms more; a kill it always does
+    durable  whether it survives a power cut, for 10 ms more; it always survives a kill
     """
     refuse_special(path)
     draft = draft_of(path)
@@ -145,7 +145,7 @@ class Lock:
         self.descriptor = os.open(path, access | (os.O_CREAT if create else 0), 0o666)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Take the lock; whether it was granted. One held is given up first."""
+        """Give up a lock held, and take it anew; return whether it was granted."""
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         if not wait:
             kind |= fcntl.LOCK_NB
@@ -225,7 +225,7 @@ def without_dots(path: Path) -> Path:
 
 
 def is_file(path: str | Path) -> bool:
-    """Whether a path is that of a file; False if a folder above may not be read."""
+    """Whether a path is a file; False if a folder above may not be read."""
     return os.path.isfile(path)  # noqa: PTH113 Path's raises PermissionError
 
 
@@ -233,7 +233,7 @@ _new_hash = functools.partial(hashlib.blake2b, digest_size=16)
 
 
 def hash_of(content: bytes) -> str:
-    """Hash of a file's content before it is written, as `content_hash` has it then."""
+    """The hash that `content_hash` gives of a file with this content."""
     return _new_hash(content).hexdigest()
 
 
@@ -283,7 +283,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 
 def making(folder: Path) -> Lock:
-    """The lock for making a dataset, beside its folder, which appears with its files;
+    """The lock for making a dataset, next to its folder, which appears with its files;
     RequestError if nothing may be written.
     """
     try:

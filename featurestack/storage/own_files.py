@@ -7,7 +7,7 @@ of its content, and stays if the user changed it; a file that is written again a
 user has such a file already.
 
 Commands that run at once share a record: it is read, merged and written under its lock.
-A folder with the record NO_DATA, in the place of another name, is not read as sounds.
+A folder whose record is named NO_DATA is not read as sounds.
 """
 
 import json

@@ -335,7 +335,7 @@ FORTY_NINE_OF_FIFTY = np.arange(100) % 50 != 7
             ),
         ),
         (np.ones(100, bool), 0.9, "about 2.. of 2.. detections are right"),
-        (np.ones(1, bool), 0.9, "one recording: the intervals are only for its"),
+        (np.ones(1, bool), 0.9, "one recording: the intervals hold only for its"),
     ],
 )
 def test_what_the_answers_say_is_printed(tmp_path, capsys, right, promise, words):
