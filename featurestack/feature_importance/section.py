@@ -138,7 +138,7 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
 @figure(
     "Points that are lost without each feature, by class; up to"
     f" {MANY_CLASSES} classes, those in which the features differ most. A class has few"
-    " clips: importance_classes.csv has each cell's interval",
+    " clips: importance_classes.csv has all numbers",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:

@@ -123,6 +123,13 @@ def test_the_legend_names_a_band_that_is_seen(tmp_path, lower, seen):
     assert ('class="forest-band"' in page) == ("band spans" in page) == seen
 
 
+def test_a_table_says_where_there_are_too_few_groups_for_verdicts(tmp_path):
+    make_runs(tmp_path / "runs", made_clips(8, 2, 2), of_sets(mel=0.9, rms=0.5))
+    page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
+    table = page[page.index('id="comparison-table"') :].partition("</table>")[0]
+    assert "too few recordings" in table and "<button>p</button>" not in table
+
+
 def test_a_joined_set_is_grey_in_the_chart(tmp_path):
     sets = of_sets(mel_rms=1.0, mel=0.9, rms=0.5)
     made = make_runs(tmp_path / "runs", made_clips(40, 4), sets)
