@@ -165,7 +165,8 @@ class StoredFeature(FeatureFile):
             if np.asarray(clips).dtype.kind in "biu":  # beyond the end
                 raise
             raise RequestError(
-                f"cache[{self.stored!r}] takes rows of the clip table;"
+                f"cache[{self.stored!r}] takes rows of the clip table; index what it"
+                f" returns, cache[{self.stored!r}][0][:, 5];"
                 f" cache.read({self.stored!r}, ids) takes clip ids"
             ) from None
         values = self.read(np.atleast_1d(positions))

@@ -523,9 +523,11 @@ def columns_of(
             )
         for name in chosen:
             if name not in classes:
+                hint = "classes= names those that no label has"
+                if values.dtype.kind in "iu" and not {*chosen} & {*classes}:
+                    hint = "these look like numbers of columns: give classes[i]"
                 raise RequestError(
-                    f"predictions of {model}: {nearest('class', name, classes)};"
-                    " classes= names those that no label has"
+                    f"predictions of {model}: {nearest('class', name, classes)}; {hint}"
                 )
         return chosen.reindex(columns=[*classes], fill_value=0.0).astype(str)
     names = [*map(str, getattr(given, "columns", classes))]

@@ -168,8 +168,9 @@ class Features(TransformerMixin, BaseEstimator):
         cache, taken, names = self._source(fitted=fitted)
         ids = ids_by_path(cache) if cache else {}
         channels = self._channels(taken)
-        cached = cached_of(channels, cache) if cache else set()
         paths = [real(given) for given in clips]
+        known = cache and not ids.keys().isdisjoint(paths)
+        cached = cached_of(channels, cache) if cache and known else set()
         tell_unfit([*filter(None, paths)], cache, ids, taken[0])
         for given, path in zip(clips, paths, strict=True):
             clip = None
@@ -187,8 +188,15 @@ class Features(TransformerMixin, BaseEstimator):
 
 
 def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
-    """The features that the cache has, except those made by other code."""
+    """The features that the cache has, except those made by other code; the others are
+    told once.
+    """
     found = {channel for channel in channels if channel in cache}
+    for channel in sorted(map(str, {*channels} - found)):
+        tell_once(
+            f"the cache {cache.folder} lacks {channel}: it is computed each time;"
+            f" {cache.remedy(channel)}"
+        )
     other = {channel for channel in found if cache[channel].has_other_code}
     for channel in sorted(map(str, other)):
         tell_once(

@@ -296,6 +296,14 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             r"fs.fit: dataset is a list, \['a.wav', 'b.wav'\]; expected .* fs.extract",
         ),
         (
+            lambda cache, run: fs.fit(cache, model=fs.Features()),
+            "model is a Features, .*; expected a model's name; a scikit-learn est",
+        ),
+        (
+            lambda cache, run: cache["rms"][0, :, 5],
+            r"index what it returns, cache\['rms'\]\[0\]\[:, 5\]; cache.read",
+        ),
+        (
             lambda cache, run: fs.fit(run),
             "fs.fit: dataset is a run, .*; expected the name or path of a dataset",
         ),

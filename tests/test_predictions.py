@@ -332,6 +332,10 @@ def test_predicted_classes_and_frames_are_compared_too():
             "of x: unknown class 'aa'; did you mean",
         ),
         ({"predictions": {"x": [*"abcd"] * 60}}, "of x: unknown class 'd'"),
+        (
+            {"predictions": {"x": np.zeros(240, int)}},
+            r"class '0'. .*; these look like numbers of columns: give classes\[i\]",
+        ),
         ({"predictions": {"x": np.full(240, 0.3)}}, r"give probabilities \(240, 3\)"),
         ({"predictions": [np.ones((3, 3))]}, "predictions need names"),
         ({"labels": None}, "labels= is missing"),

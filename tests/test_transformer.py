@@ -99,6 +99,9 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     fs.write(fs.tone(440, sample_rate=RATE), other)
     of_cache.fit([other])
     assert "has none of these clips" in capsys.readouterr().err
+    for said in (1, 0):
+        fs.Features("rms zcr", cache=cache).fit_transform(files)
+        assert capsys.readouterr().err.count("lacks zcr: it is computed each ") == said
     # what is computed has the cache's frames, also where there is no cache
     elsewhere, numbers = pickle.dumps(of_cache), of_cache.transform(files)
     shutil.rmtree(tmp_path / "data")

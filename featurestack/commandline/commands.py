@@ -250,6 +250,8 @@ EXPECTED = {
     "clip": "a clip, as fs.read(path) or fs.Clip(y, sample_rate) returns it",
     "dataset": "the name or path of a dataset, or a cache, as fs.extract returns it",
     "files": "paths of audio files; fs.Model(run).predict takes samples",
+    "model": "a model's name; a scikit-learn estimator goes behind fs.Features in a"
+    " Pipeline",
     "run": RUN,
     "trained": RUN,
 }
