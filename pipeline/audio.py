@@ -378,7 +378,7 @@ def _opened(name: str | Path, *, whole: bool = True, channel: int = 0) -> _OpenF
                 f" {counted(file.channels, 'channel')}; CHANNEL=0 takes the mean of all"
             )
     except AudioError:
-        # if the error were kept, its traceback would keep the file open
+        # callers may keep the error, whose traceback would keep the file open
         file.close()
         raise
     return file

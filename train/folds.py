@@ -138,7 +138,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     if lone:
         lines.append(
             f"{', '.join(lone)}: all clips are of one group, so no fold both trains"
-            " and tests on the class; add recordings"
+            " and tests on them; add recordings"
         )
     for fold, split in splits.items():
         lines += fold_remarks(plan, fold, split, lone)
