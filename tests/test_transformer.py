@@ -57,7 +57,7 @@ def test_scikit_learns_checks_hold_but_those_of_columns():
 
 def test_a_pipeline_is_cross_validated_by_group(tmp_path):
     easy_clips(tmp_path / "easy")
-    clips = fs.clips(str(tmp_path / "easy"))
+    clips = fs.clips(str(tmp_path / "easy"), data=tmp_path / "data")
     model = make_pipeline(
         fs.Features("mel zcr", sample_rate=RATE), StandardScaler(), SVC()
     )
