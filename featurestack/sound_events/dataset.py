@@ -5,7 +5,7 @@ piece overlaps the one before: the values of a feature near an end of a clip lac
 follows, and the frames there are taken from the other piece.
 
     <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
-                 recording, or one of the BLOCKS of a single recording)
+                 recording, one of the BLOCKS of a single recording, or that of GROUP=)
     events.csv   next to it: events.annotations
 
 No torch.
@@ -40,6 +40,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import NAMED, dataset_name
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.folds import with_groups
 from featurestack.pipeline.datasets.readers import clip_ids, find_recordings
 from featurestack.results.config import StoredChannel
 from featurestack.scores.metrics import Floats, Ints
@@ -169,11 +170,12 @@ def place(
     The order (n,) of the pieces by stretch and time, which of the frames (n, T) of each
     of these pieces are taken, and these frames from left to right.
     """
-    order = np.lexsort((clips["start"], clips["group"]))
+    order = np.lexsort((clips["start"], clips["path"], clips["group"]))
     clips = clips.iloc[order]
     start, end = clips["start"].to_numpy(float), clips["end"].to_numpy(float)
     group = clips["group"].to_numpy(str)
-    follows = np.append(False, group[1:] == group[:-1])
+    path = clips["path"].to_numpy(str)
+    follows = np.append(False, (group[1:] == group[:-1]) & (path[1:] == path[:-1]))
     middle = (start + np.append(0, end[:-1])) / 2
     begin = np.where(follows, middle, start)
     until = np.where(np.append(follows[1:], False), np.append(middle[1:], 0), end)
@@ -182,7 +184,7 @@ def place(
     first = np.flatnonzero(~follows)
     stretches = pd.DataFrame(
         {
-            "file": clips["path"].to_numpy(str)[first],
+            "file": path[first],
             "start": start[first],
             "end": np.maximum.reduceat(end, first),
             "group": group[first],
@@ -359,6 +361,13 @@ def make_events(options: EventsCommand) -> int:
     stretches = cut_blocks(seconds, BLOCKS if len(seconds) == 1 else 1)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
+    if options.group:
+        clips = pieces.rename(columns={"file": "filename", "group": "clip_id"})
+        clips["path"], clips["train_only"] = clips["filename"], ""
+        clips["label"] = label_pieces(pieces, events)
+        grouped, of_groups = with_groups(clips, options.group)
+        pieces["group"] = grouped["group"]
+        notes += of_groups
     given = [f"DATASET={path}", *option_words(options, ("data",))]
     if before := write(pieces, events, recordings, path):
         folder = options.audio if options.audio.is_dir() else options.audio.parent
@@ -384,6 +393,7 @@ def events(
     label: str = "",
     data: Path | str = "data",
     empty: bool = False,
+    group: str = "",
     name: str = "",
     quiet: bool = False,
 ) -> Path:

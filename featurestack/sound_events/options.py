@@ -34,6 +34,11 @@ class EventsCommand(DataOptions, LabelOptions):
     empty: bool = option(
         False, "use recordings without a table, as free of events; by default left out"
     )
+    group: str = option(
+        "",
+        "bird or site of a recording, all of whose recordings are in one fold: a"
+        " pattern with one (group) for their names; by default each is a group",
+    )
     name: str = option("", "name of the dataset; by default the name of AUDIO")
 
 

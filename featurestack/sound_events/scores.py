@@ -323,9 +323,11 @@ class ScoredFrames:
         return table.rename(columns={"f1": "event_f1"})[[*FOLD_COLUMNS]]
 
     def by_group(self, groups: Sequence[str], *, chance: bool = False) -> Floats:
-        """(3, G) `Tally.counts` of all classes in each group, which is a stretch."""
+        """(3, G) `Tally.counts` of all classes in each group of stretches."""
         counts = self.chance_counts if chance else self.tallies[ALL].counts
-        return counts[:, pd.Index(self.frames.stretches["group"]).get_indexer(groups)]
+        group = self.frames.stretches["group"].to_numpy()
+        own = [counts[:, group == name].sum(axis=1) for name in groups]
+        return np.stack(own, axis=1)
 
     @cached_property
     def chance_counts(self) -> Floats:

@@ -117,11 +117,12 @@ def submit_song(page: Page, features: str, tested: ScoredFrames) -> None:
     for what, spans in (("annotated", tested.spans), ("detected", tested.detections)):
         parts.append(tested.frames.table(spans).assign(what=what))
     marks = pd.concat(parts, ignore_index=True)
-    # by group, since recordings may have been moved since the run
-    stretches = tested.frames.stretches
-    file_of = dict(zip(stretches["group"], stretches["file"]))
-    pieces = cache.clips.assign(path=cache.clips["group"].map(file_of))
-    pieces = pieces.dropna(subset=["path"])
+    # by group and name, since recordings may have been moved since the run
+    stretches, pieces = tested.frames.stretches, cache.clips
+    files = stretches["file"].map(os.path.basename)
+    file_of = dict(zip(zip(stretches["group"], files), stretches["file"]))
+    keys = zip(pieces["group"], pieces["path"].map(os.path.basename))
+    pieces = pieces.assign(path=[*map(file_of.get, keys)]).dropna(subset=["path"])
     places = zip(pieces["path"], pieces["start"], pieces["end"])
     events = marks[marks["what"] == "annotated"]
     number = [

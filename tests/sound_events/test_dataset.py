@@ -23,6 +23,7 @@ from featurestack.sound_events.dataset import (
     label_pieces,
     make_events,
     piece_length,
+    place,
     rare_labels,
 )
 from featurestack.sound_events.detections import write_detection_tables
@@ -124,6 +125,31 @@ def test_a_folder_of_clips_is_read_and_not_events_of_its_name(tmp_path, monkeypa
     assert load(given).source == str(tmp_path / "audio")
     with refused("no audio files in sub-folders"):  # not its name
         load(replace(given, dataset="audio/c0"))
+
+
+def test_recordings_of_one_group_share_a_fold_and_stay_apart_in_time(tmp_path):
+    table = write_recordings(tmp_path, recordings=6)
+    for number in range(6):
+        recording = tmp_path / "audio" / f"r{number}.wav"
+        recording.rename(recording.with_name(f"bird{number % 3}_{number}.wav"))
+    names = table["file"].str.replace(
+        r"r(\d)", lambda m: f"bird{int(m[1]) % 3}_{m[1]}", regex=True
+    )
+    table.assign(file=names).to_csv(tmp_path / "events.csv", index=False)
+    with refused("GROUP=bird has no parentheses"):
+        make_events(options(tmp_path, group="bird"))
+    make_events(options(tmp_path, group="(.*)_[0-9]"))
+    clips = load(
+        SourceOptions(
+            dataset=str(tmp_path / "data/audio/audio.csv"), data=tmp_path / "data"
+        )
+    ).table
+    assert {*clips["group"]} == {"bird0", "bird1", "bird2"}
+    assert (clips.groupby("group")["fold"].nunique() == 1).all()
+    _, _, frames = place(clips, np.arange(0.05, 5, 0.1), ["high", "low"])
+    assert len(frames.stretches) == 6 and (frames.start == 0).all()
+    assert frames.end.tolist() == [SECONDS] * 6
+    assert (np.diff(frames.axis) > 0).all()
 
 
 def test_a_label_of_few_events_is_named_with_a_frequent_one_like_it(tmp_path, capsys):

@@ -162,6 +162,8 @@ def test_each_fold_is_scored_by_its_own_recordings():
     own = two_stretches(probabilities, [("r0", 0.2, 0.5, "x"), ("r1", 0.2, 0.5, "x")])
     assert own.by_fold["event_f1"].tolist() == [1, 0]
     assert own.by_group(["r0", "r1"]).tolist() == [[1, 0], [1, 1], [1, 0]]
+    own.frames.stretches["group"] = "bird"  # of two recordings
+    assert own.by_group(["bird"]).tolist() == [[1], [2], [1]]
 
 
 def test_detections_at_other_times_are_chance():
