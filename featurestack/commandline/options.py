@@ -310,6 +310,8 @@ def unexpected(
         return f"{message}; a value with blanks needs quotes{''.join(typed)}"
     if "dataset" in known and Path(text).exists():
         return f"{message}: type {quoted(f'DATASET={text}')}"
+    if "run" in known:
+        return f"{message}: a run is named by {quoted(f'RUN={text}')}"
     return message
 
 

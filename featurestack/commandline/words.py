@@ -31,7 +31,7 @@ class _Command(NamedTuple):
     extra: str = ""
 
 
-ALIASES = {"report": "analysis"}
+ALIASES = {"report": "analysis", "compare": "analysis"}
 COMMANDS: Registry[_Command] = Registry("command")
 COMMANDS |= {
     "answer": _Command(

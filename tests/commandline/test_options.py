@@ -48,6 +48,7 @@ class Some(DatasetOptions):
     rate: float = option(0.5, "a number")
     seed: int = option(0, "within bounds", **SEED)
     epochs: int | Auto = option("auto", "at least one, or by the case", least=1)
+    run: str = option("last", "which run")
     frame: int | None = option(None, "at least one, or not given", least=1)
 
 
@@ -93,6 +94,7 @@ def test_odd_characters_survive(value):
         ("--featurs", "unknown option '--featurs'; did you mean '--features'?"),
         ("--rate", "--rate: expected a value"),
         ("dataset=x", "unexpected: dataset=x; did you mean DATASET=x?"),
+        ("mel-ridge", "NAME=value or --name value: a run is named by RUN=mel-ridge"),
         ("tests", "an option is NAME=value or --name value: type DATASET=tests"),
         (["FEATURES=mel", "+", "mfcc"], "around +: type FEATURES=mel+mfcc"),
         (["FEATURES=mel", "mfcc", "rms"], "needs quotes, FEATURES='mel mfcc rms'"),
