@@ -260,6 +260,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
     assert bundle == tmp_path / "run.pt"
     file = cache.clips["path"][0]
     predicted = fs.predict_audio(run, file)
+    assert repr(fs.Model(bundle)).startswith("Model(rms+zcr with linear, of little, ")
     for model in (run.path, bundle, fs.Model(bundle)):
         assert fs.predict_audio(model, [file]).equals(predicted)
     again = fs.fit(cache, "rms+zcr", model="linear", **folders)

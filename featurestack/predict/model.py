@@ -186,11 +186,12 @@ class Model:
         folds = f"{len(self.networks.fold_numbers)} of {len(config.folds)} folds"
         if config.refit:
             folds = "trained once on the clips of all folds, without a score of its own"
-        name = f"{self.run.name}, " if self.run else ""
-        trained = f"{config.model} of {config.dataset}"
+        trained = f"{config.features} with {config.model}, of {config.dataset}"
+        if self.run:
+            trained = f"{self.run.name}, {config.model} of {config.dataset}"
         if not config.exact:
             trained += f", {config.selection} epoch"
-        return f"{name}{trained}, {folds}"
+        return f"{trained}, {folds}"
 
     def predict(self, y: "ArrayLike", sample_rate: float) -> Prediction:
         """The answer for one clip.
