@@ -17,7 +17,12 @@ from featurestack.answers import (
     SINGLE,
     TOGETHER,
 )
-from featurestack.commandline.errors import as_typed, install_command, make_command
+from featurestack.commandline.errors import (
+    Caller,
+    as_typed,
+    install_command,
+    make_command,
+)
 from featurestack.commandline.next_step import without
 from featurestack.commandline.quantities import counted, listed, percent, plural, points
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
@@ -244,6 +249,10 @@ def networks_to_try(
     has_networks = any(name.startswith("embedding") for name in candidates)
     if has_networks or not (here or absent):
         return []
+    fetching = ["network", "NETWORK=yamnet"]
+    if Caller.in_python:  # it has no function; the extraction fetches it too
+        own = [word for word in words if word.startswith(("DATA", "NAME="))]
+        fetching = ["features", *own, "FEATURES=embedding@model=yamnet"]
     ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
         "speech": (
             "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
@@ -251,7 +260,7 @@ def networks_to_try(
         ),
         "yamnet": (
             "sounds other than speech (92.8 % of ESC-50 with ridge, mel: 48.0)",
-            make_command("network", "NETWORK=yamnet"),
+            make_command(*fetching),
         ),
     }
     texts = [f"Pretrained networks that are here: {listed(here)}."] if here else []

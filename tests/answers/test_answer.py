@@ -190,6 +190,8 @@ def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, sai
     monkeypatch.setattr(Caller, "in_python", True)
     given = surer(["rms"], cache, [*words, "FEATURES=rms"], perfect=False)
     assert "to features= and repeat" in given
+    call = "fs.extract(dataset='my sounds', features='embedding@model=yamnet')"
+    assert (call in given) == ("yamnet" in absent) and "network NETWORK" not in given
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(
