@@ -32,7 +32,8 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     predictions: tuple[Path, ...] = option(
         (),
         "make a run of each of these tables of predictions, then report: CSV files, or"
-        " folders of one model's; DATASET has the true labels, or their column `label`",
+        " folders, each with one model's tables; DATASET has the true labels, or the"
+        " tables' column `label`",
     )
     paper: bool = option(
         False,

@@ -225,7 +225,7 @@ def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.Da
         if tags or not with_them.all() or without.all():
             raise RequestError(
                 f"{file}: no clip has the class {unlabelled[0]!r}; remove the"
-                " column if it is none"
+                " column if it is not a class"
             )
     return scores
 

@@ -5,8 +5,8 @@ rate and the layers of every installed network, rank the features, train the cho
 sets, report. Everything finished is kept, so the same command resumes where the last
 one ended.
 
-The score is that of the choice: each fold is tested by the set that was chosen without
-this fold (`choice`). The recommended set is chosen from the scores of all folds
+The score is the choice's: each fold is tested by the set that was chosen without this
+fold (`choice`). The recommended set is chosen from the scores of all folds
 together, so that its own score may be too high.
 """
 
@@ -328,8 +328,8 @@ def answer(
     Returns
     -------
     Answer
-        `.score` is that of the choice: each fold is tested by the set in `.chosen`,
-        which was chosen without this fold. `.recommended` is the set for later use and
+        `.score` is the choice's: each fold is tested by the set in `.chosen`, which was
+        chosen without this fold. `.recommended` is the set for later use and
         `.run` the name of its run, which `fs.run(found)` opens. `.alone` has each
         feature's own score, `.page` is the HTML file, `.headline` its finding in one
         sentence.

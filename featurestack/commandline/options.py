@@ -125,7 +125,7 @@ class Options:
     def __post_init__(self) -> None:
         """Raise RequestError for the first value that its option does not take."""
         for name, field in fields(type(self)).items():
-            values = getattr(self, name, ())  # those of `shared` are no attributes
+            values = getattr(self, name, ())  # fields of `shared` are not attributes
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""

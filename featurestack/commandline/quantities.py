@@ -91,7 +91,7 @@ def first_names(names: Sequence[str], most: int) -> list[str]:
 
 def rounded(value: float, digits: int = 3) -> str:
     """A number with these decimals; a half is rounded to the even digit, so that the
-    difference of two rounded scores is most often that of the scores.
+    difference of two rounded scores mostly equals that of the scores.
 
     >>> rounded(84.55, 1), rounded(87.15, 1), rounded(0.8125, 3)
     ('84.6', '87.2', '0.812')

@@ -1,5 +1,5 @@
 """The features `embedding@model=NAME`, the answer of a pretrained network, and
-`imagenet@of=NAME`, that of ResNet-18's first stages on another feature's map.
+`imagenet@of=NAME`, the answer of ResNet-18's first stages to another feature's map.
 """
 
 from featurestack.commandline.options import Options, option

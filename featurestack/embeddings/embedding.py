@@ -242,7 +242,7 @@ class Network:
 
     shortest  samples that fill one window of the front end; 0 without one
 
-    If the card has a `spectrogram`, the network takes that of each window.
+    If the card has a `spectrogram`, the network takes each window's.
     """
 
     network: NetworkFile

@@ -94,7 +94,7 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     )
     out: Path | None = option(
         None,
-        "file of every probability, .csv or .json; of a run of events the folder of"
+        "file of every probability, .csv or .json; for a run of events the folder of"
         " detections and scores, by default the dataset's and AUDIO's names in REPORTS,"
         " such as reports/farm/new",
     )

@@ -159,7 +159,7 @@ def _without_each(target: Labels, scores: Probabilities, recordings: Ints) -> Fl
 
 
 def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
-    """Values (G,) that sum to the mean of `whole` (K,), from it `without` each one."""
+    """Values (G,) that sum to the mean of `whole` (K,); `without` (G, K) omits each."""
     known = ~np.isnan(whole)
     mean = whole[known].mean()
     reduced = np.nan_to_num(without[:, known])

@@ -114,7 +114,7 @@ class MeanAveragePrecision(RankingMetric):
         )
 
     def compared(self, runs: Sequence[TestedRun]) -> tuple[Floats, ...]:
-        """mAP is that of all folds; sums by recording are jackknife values."""
+        """mAP is over all folds together; sums by recording are jackknife values."""
         labels = runs[0].labels
         units = self.units(runs[0])
         values = []

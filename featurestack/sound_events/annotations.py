@@ -99,7 +99,7 @@ UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
 ROWS = ("file", "start", "end", "label", "low", "high", "column", "written")
 DIGITS = 9  # decimals of a second that sums and products of a table's numbers keep
 POINT = 0.1  # seconds
-HALF = 0.5  # of the rows: if more begin too late, the unit may be wrong
+HALF = 0.5  # share of the rows; if more begin too late, the unit may be wrong
 LOST = "left out, in the missing part of a recording"
 ABSENT = "recordings that are not in AUDIO=, left out"
 NUMBERS = dict.fromkeys(("start", "end", "low", "high"), float)
@@ -135,7 +135,7 @@ class Rows(NamedTuple):
     rows: pd.DataFrame  # ROWS
     unchecked: bool = False  # whether it is as predict wrote it
     corrected: bool = False  # whether predict wrote it, and a person changed it
-    lacking: str = ""  # the message if its known column was read, as it lacks COLUMN=
+    lacking: str = ""  # the message if COLUMN= is absent and a known column was read
 
 
 class Recordings:
@@ -164,7 +164,7 @@ class Recordings:
         return fitting[0]
 
     def of_table(self, path: Path, name: str) -> str:
-        """The recording of a table's name without its extensions, '' without one."""
+        """The recording with a table's name without its extensions, else ''."""
         words = plain_path(name)
         while words.suffix:
             words = words.with_suffix("")
@@ -173,7 +173,7 @@ class Recordings:
         return ""
 
     def named_by(self, path: Path, name: str, rows: pd.DataFrame) -> set[str]:
-        """The recordings of a table, by its name and by its rows."""
+        """The recordings that a table's name and its rows name."""
         files = [self.find(plain_path(file), name) for file in {*rows["file"]} if file]
         return {self.of_table(path, name), *files} - {""}
 
@@ -194,7 +194,7 @@ def read_events(
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
-    usual       the column of labels in other tables: it counts where a table has it
+    usual       the column of labels in other tables, which counts if a table has it
     truncated   recordings of which a part is missing, with the events in it
 
     Rows of other recordings are left out and remarked. An event that is listed twice
@@ -371,9 +371,7 @@ def events_in(
 
 
 def first_and_others(places: Iterable[str]) -> tuple[str, str]:
-    """The first of these files and lines, and a list of the others that ends a
-    message.
-    """
+    """The first of these files and lines, and the others as the end of a message."""
     first, *others = places
     file, _, _ = first.rpartition(",")
     lines = [place.removeprefix(f"{file}, ") for place in others]
@@ -384,8 +382,8 @@ def first_and_others(places: Iterable[str]) -> tuple[str, str]:
 def annotation_tables(
     tables: Path, noted: Noted
 ) -> tuple[dict[str, Path], dict[str, Path]]:
-    """The tables of TABLES=, by their names below it, and apart from them all that
-    predict wrote in a folder below it, and nobody corrected.
+    """The tables of TABLES=, by their names below it, and separately those that predict
+    wrote in a folder below it and nobody corrected.
     """
     paths = {tables.name: tables}
     if tables.is_dir():
@@ -418,7 +416,7 @@ def read_rows(path: Path, options: LabelOptions, usual: str) -> Rows:
 
 
 def seconds_of(text: str) -> float:
-    """The seconds in a cell, NaN of a blank one, inf if it is not a number."""
+    """The seconds in a cell, NaN for a blank one, inf if it is not a number."""
     number = cell_number(text) if text else math.nan
     return math.inf if number is None else number
 
@@ -428,7 +426,7 @@ def written_times(start: str, end: str) -> str:
 
 
 def frequency(text: str) -> float:
-    """Hz; NaN for what is none, as Audacity's -1."""
+    """The frequency in Hz; NaN for a cell without one, such as Audacity's -1."""
     number = cell_number(text)
     return math.nan if number is None or number < 0 else number
 
@@ -459,7 +457,7 @@ def label_track(text: str) -> Rows:
 
 
 def check_mark(rows: pd.DataFrame) -> str:
-    """The cells of CHECKED in a table with these rows (start, end, label): no, and a
+    """The content of CHECKED in a table with these rows (start, end, label): no, and a
     code of the rows.
     """
     times = rows[["start", "end"]].map("{:.4f}".format)
@@ -541,8 +539,8 @@ def renaming(table: pd.DataFrame) -> str:
 def find_columns(
     path: Path, table: pd.DataFrame, column: str, usual: str
 ) -> tuple[dict[str, str], str]:
-    """Each key of COLUMNS -> this table's column, '' if it has none; and the message if
-    it lacks `column`, but has a known column of labels.
+    """This table's column for each key of COLUMNS, '' if it has none; and the message
+    if it lacks `column` but has a known column of labels.
     """
     header = [*table]
     plain = {plain_name(name)[0]: name for name in reversed(header)}

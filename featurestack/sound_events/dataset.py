@@ -55,14 +55,14 @@ from featurestack.storage.csv_files import read_csv
 from featurestack.storage.files import without_dots
 from featurestack.storage.own_files import OwnFiles
 
-# Seconds of a piece, tried in this order: the first that leaves little padding, which
-# recordings shorter than a piece have.
+# Seconds of a piece: the first of these that leaves little padding, which recordings
+# shorter than a piece have.
 LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 MUCH_PADDING = 0.1
 OVERLAP = 1.0  # seconds, at most a quarter of a piece
 FEW_EVENTS = 2  # of a label, which may be misspelt
-CLEARLY = 5  # times as many events has the label that a misspelt one may mean
-SEVERAL = 3  # recordings from which on a label in only one of them is remarkable
+CLEARLY = 5  # times as many events as a misspelt label, for the one that it may mean
+SEVERAL = 3  # from so many recordings on, a label in only one of them is remarkable
 DIGIT = re.compile(r"\d")
 MOST_RARE = 5  # lines on such labels
 BLOCKS = 5  # groups of a single recording
@@ -77,7 +77,7 @@ class Measured(NamedTuple):
     """The content of recordings' files."""
 
     seconds: dict[str, float]  # readable file -> its length
-    problems: dict[str, str]  # why the others cannot
+    problems: dict[str, str]  # why the others cannot be read
     truncated: list[str]
     rates: dict[str, int]  # samples a second in the file
 
@@ -117,7 +117,7 @@ def measure_recordings(recordings: Mapping[str, Path], channel: int = 0) -> Meas
 
 
 def piece_length(seconds: Floats) -> float:
-    """Seconds of a piece for recordings that last so long."""
+    """The length of a piece in seconds for recordings of these lengths."""
     whole = seconds.sum()
     for length in LENGTHS:
         padding = np.maximum(0, length - seconds).sum()
@@ -241,9 +241,9 @@ def write(
     recordings: Mapping[str, Path],
     path: Path,
 ) -> str:
-    """Write the dataset's CSV and events.csv, and replace no other dataset that has
-    features or was changed. Tables that differ only in the folder of the recordings
-    stay; that folder, else ''.
+    """Write the dataset's CSV and events.csv, without replacing another dataset that
+    has features or was changed. Tables that differ only in the folder of the recordings
+    stay; returns that folder, else ''.
     """
     file_of = {name: str(without_dots(file)) for name, file in recordings.items()}
     pieces = pieces.assign(label=label_pieces(pieces, events))
@@ -284,7 +284,7 @@ def events_summary(
         begin = "begins" if within.max() == 1 else "begin"
         exclude = (
             f"overlap: each is found on its own; {counted(within.max(), 'event')}"
-            f" {begin} within that of {ordered['where'].iloc[within.argmax()]}"
+            f" {begin} within the event of {ordered['where'].iloc[within.argmax()]}"
         )
     whole = duration(sum(seconds.values()))
     recordings = counted(len(seconds), "recording")
@@ -303,8 +303,8 @@ def events_summary(
 
 def rare_labels(events: pd.DataFrame) -> list[str]:
     """A line for each label that has few events, or that only one of SEVERAL recordings
-    has, with a clearly more frequent label that resembles it: note1 is no misspelt
-    note2; and for one that differs from a more frequent label only in case.
+    has, with a clearly more frequent label that it resembles (note1 does not resemble
+    note2), and for each that differs from a more frequent label only in case.
     """
     counts = events.groupby("label")["file"].agg(["size", "nunique", "first"])
     several = events["file"].nunique() >= SEVERAL

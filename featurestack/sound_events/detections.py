@@ -3,7 +3,7 @@
 
     detections.csv              file, start, end, label, score, checked, rows_code
     raven/<recording>.Table.1.selections.txt   Raven, one table per recording; only a
-        header if it has no detection. The column of labels is called as in the
+        header if it has no detection. The column of labels has its name from the
         annotation tables; boxes have the median frequencies of the class's marks
     audacity/<recording>.txt    label tracks: start, end, label and the check mark,
         which Audacity drops; none if there is no detection

@@ -46,13 +46,13 @@ class DetectionOptions(LabelOptions):
     """Detections in recordings, and the tables that they are scored against."""
 
     tables: Path | None = option(
-        None, "annotation tables, as of events, that detections are scored against"
+        None, "annotation tables, like those of events, to score detections against"
     )
 
     check: int = option(
         0,
-        "detections to listen to, drawn by score: so many, as a table for yes and no"
-        " and short sounds",
+        "number of detections to listen to, drawn by score: a table for yes and no, and"
+        " short sounds",
         least=0,
     )
     checked: Path | None = option(

@@ -115,7 +115,7 @@ class FrameModel(nn.Module):
 class Background:
     """Pieces of another place in power, and how they are added to crops.
 
-    power  (n, D, frames); rows  those of each channel
+    power  (n, D, frames); rows  the number of each channel's
     """
 
     def __init__(self, power: Tensor, rows: Sequence[int]) -> None:
@@ -164,7 +164,7 @@ class Background:
         decibels = x[places, :, 0] * scale + centre
         power = 10 ** (decibels / 10)
         background = self.draw(len(places), power.shape[2], generator).to(device)
-        # the mean power of frames with an event; without one, that of the loudest frame
+        # the mean power of frames with an event; without one, the loudest frame's
         of_frame = power.sum(dim=1)
         inside = events[places].float()
         of_events = (of_frame * inside).sum(dim=1) / inside.sum(dim=1).clamp(min=1)

@@ -1,7 +1,7 @@
 """The files that this program has written in a folder: one record of what is ours.
 
 A record in the folder names each file exactly. Only these files are replaced or
-removed, and a link is none of them. A file that was written once is known by the hash
+removed, and never a link. A file that was written once is known by the hash
 of its content, and stays if the user changed it; a file that is written again and again
 (a run's history, a cache's features) is claimed by its name, which is refused if the
 user has such a file already.

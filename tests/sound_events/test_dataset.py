@@ -169,7 +169,7 @@ def test_labels_that_overlap_by_a_wrong_end_are_told_its_line(tmp_path, capsys):
     table.to_csv(tmp_path / "events.csv", index=False)
     make_events(options(tmp_path))
     assert re.search(
-        r"labels overlap: .*; \d+ events begin within that of .*events.csv, line 3;",
+        r"labels overlap: .*; \d+ events begin within the event of .*csv, line 3;",
         capsys.readouterr().out,
     )
 
