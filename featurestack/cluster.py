@@ -76,8 +76,8 @@ def connected(scheduler: str) -> Iterator[Cluster]:
     # Dask itself would start a cluster, or try for 10 s
     if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):
         raise RequestError(
-            f"SCHEDULER={scheduler}: expected the address of a Dask scheduler, as"
-            " tcp://host:port"
+            f"SCHEDULER={scheduler}: expected the address of a Dask scheduler, such"
+            " as tcp://host:port"
         )
     protocol, _, place = scheduler.rpartition("://")
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):

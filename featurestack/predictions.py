@@ -8,7 +8,7 @@ A table has a row for each tested clip:
     then         a column of probabilities for each class, or one of predicted classes
 
 What would flatter: a clip that is counted twice, a column that is not a class, numbers
-that are no probabilities. Such tables are refused.
+that are not probabilities. Such tables are refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -325,8 +325,8 @@ def compare(
         their names or paths.
     labels : array (N,) or (N, K), optional
         True classes; of several labels per clip 0 and 1. A list of runs has its own.
-        If labels have an index, as `clips.set_index("clip_id").label`, frames with one
-        and runs are put in its order.
+        If labels have an index, like `clips.set_index("clip_id").label`, frames with an
+        index and runs are put in its order.
     groups : array (N,), optional
         Source recordings, speakers or sites, which are drawn together. By default each
         clip is its own.
@@ -450,13 +450,13 @@ def in_order(name: str, given: Any, labels: Any, remedy: str = AS_ARRAY) -> Any:
         return given
     if wanted is None:
         raise RequestError(
-            f"{name} has an index, as {own[0]}, and labels have none: give labels with"
-            f" the same, as clips.set_index('clip_id').label, {remedy}"
+            f"{name} has an index, such as {own[0]}, and labels have none: give labels"
+            f" with the same, such as clips.set_index('clip_id').label, {remedy}"
         )
     if own is None:
         raise RequestError(
-            f"labels have an index, as {wanted[0]}, and {name} only counts its rows:"
-            f" give {name} with the same index, {remedy}"
+            f"labels have an index, such as {wanted[0]}, but {name} has none: give"
+            f" {name} with the same index, {remedy}"
         )
     shared = len(own.intersection(wanted))
     if not len(own) == len(wanted) == shared:

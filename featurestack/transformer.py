@@ -161,7 +161,7 @@ class Features(TransformerMixin, BaseEstimator):
         one = isinstance(clips, str | Path | Clip) or (samples and np.ndim(clips) == 1)
         if one or hasattr(clips, "columns"):
             raise RequestError(
-                "Features: expected a list of clips, as table.path or [y], got one"
+                "Features: expected a list of clips, such as table.path or [y], got one"
                 f" {type(clips).__name__}"
             )
         fitted = hasattr(self, "source_")

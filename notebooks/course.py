@@ -83,7 +83,7 @@ def answered(name: str, answer: Any) -> None:
 
 
 def reveal(prediction: Any, found: Any) -> None:
-    """Print a prediction next to the result; a wrong one is no error. Lists and
+    """Print a prediction next to the result; a wrong one is not an error. Lists and
     dictionaries are compared item by item; a list in `found` holds results that are
     equally right.
     """

@@ -401,7 +401,7 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
         assert found.headline == by_place.headline
     for name in ("groups", "folds"):  # would be taken by place
         other = {name: groups.reset_index(drop=True)}
-        with refused(f"labels have an index, as .*, and {name} only counts its rows"):
+        with refused(f"labels have an index, such as .*, but {name} has none"):
             fs.compare({"m": rows[run.classes]}, labels, **other)
     with refused("group has the shape ()"):  # a name is not a run there
         fs.compare({"m": values}, labels.tolist(), groups="speaker")
@@ -409,7 +409,7 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
         fs.compare({"my run": run}, labels[:50])
     for given in (run, run.scored()[run.classes]):  # fold by fold, unlike the labels
         for counted in (labels.tolist(), labels.reset_index(drop=True)):
-            with refused("my run has an index, .* with the same, as clips.set_index"):
+            with refused("my run has an index, .* with the same, such as clips.set_index"):
                 fs.compare({"my run": given}, counted)
 
 

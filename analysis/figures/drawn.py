@@ -158,7 +158,7 @@ def draw_learning_curves(
 # If there are more, a confusion matrix shows the classes with the most errors, and the
 # figure of importance the classes in which features differ most.
 MANY_CLASSES = 20
-SQUARE = 12  # classes whose names are readable beside square cells of a narrow figure
+SQUARE = 12  # classes whose names are readable next to square cells of a narrow figure
 # Each map has one hue that darkens evenly, so that rates read the same on screen, on
 # paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])

@@ -158,7 +158,7 @@ def source_name(*, of: str, frame: float | None = None) -> str:
     """
     if of in ("", "imagenet", "embedding"):
         raise RequestError(
-            f"imagenet@of={of}: expected a feature with frames in time, as"
+            f"imagenet@of={of}: expected a feature with frames in time, such as"
             " imagenet@of=mel"
         )
     if FEATURES.knows(of) and FEATURES[of].frame_unit != "s":

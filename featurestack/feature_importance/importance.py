@@ -334,7 +334,7 @@ def importance_summary(measured: Importance) -> str:
         f" {percent(measured.every)} % {measured.score}, by ridge; {unit}"
     )
     if len({name.partition("@")[0] for name in order}) < len(order):
-        legend += "; variants of a feature replace each other, so that one is no loss"
+        legend += "; variants of a feature replace each other, so one loses little"
     return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
 
 

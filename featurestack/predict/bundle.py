@@ -136,7 +136,7 @@ def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
     again = "make it again from its run"
     if type(version) is not int or version != BUNDLE_FORMAT:
         raise RequestError(
-            f"{file} has another bundle format than {BUNDLE_FORMAT}: {again}"
+            f"{file} has a bundle format other than {BUNDLE_FORMAT}: {again}"
         )
     config = read_config(content["config"], BundleConfig, str(file), again)
     return config, content["folds"]
@@ -215,7 +215,7 @@ class RunModel(FoldModels):
 def warn_of_other_code(defined: str, remedy: str) -> None:
     """Say that what a user defined has changed since training, and what to do."""
     warn(
-        f"{defined} has other code than this run was trained with: bring back the code,"
+        f"the code of {defined} has changed since this run was trained: bring it back,"
         f" or {remedy}"
     )
 
@@ -275,7 +275,7 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
     if plan.model.code != config.code:
         raise RequestError(
             f"REFIT=1 trains {config.model} again, whose code has changed since"
-            f" {run.name} was trained: train a run of the new one"
+            f" {run.name} was trained: train a run with the new code"
         )
     if plan.hash != config.hash:
         raise RequestError(

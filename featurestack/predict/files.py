@@ -73,7 +73,7 @@ def tell_model(model: Model, files: Mapping[str, Path], data: Path) -> None:
         share = f"{len(trained)} of {counted(len(files), 'file')}"
         tell(
             f"trained on {share} ({name} is {clip} of the dataset): the predictions"
-            " of these files are no score, and new audio is predicted less well"
+            " of these files are not a score, and new audio is predicted less well"
         )
 
 
@@ -119,8 +119,8 @@ def answered(
     parts: Callable[[str, Path, Info], Iterator[tuple[Hashable, Samples]]],
 ) -> tuple[pd.DataFrame, list[str]]:
     """`predicted` (see `Model.answers`) and a probability for each class, a row for
-    each part of the files, indexed by its key; and the keys of the files that cannot be
-    read, which are named, as are those of a lower sample rate.
+    each part of the files, indexed by its key; and the keys of files that cannot be
+    read. Messages name these, and files of a lower sample rate.
     """
     rates: dict[str, int] = {}
     failures: dict[str, str] = {}  # file -> why

@@ -129,7 +129,7 @@ class Model:
         self.classes = self.networks.classes
         if reject and self.task.multilabel:
             raise RequestError(
-                "REJECT= withholds one class; of several labels each has a threshold"
+                "REJECT= withholds one class; with several labels, each has a threshold"
             )
         self.least_probability = limits.reject
         self.least_level = -np.inf if limits.gate is None else limits.gate

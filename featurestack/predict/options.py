@@ -110,7 +110,7 @@ def class_thresholds(
     {'dog': 0.5, 'rain': 0.3}
     """
     thresholds = dict(fitted)
-    expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
+    expected = "a probability from 0 to 1, or some by class, such as dog=0.3,rain=0.6"
     for part in text.split(",") if text else ():
         name, _, number = part.strip().rpartition("=")
         if name and name not in classes:

@@ -211,7 +211,7 @@ def read_events(
     predicted = set[str]()
     for name, path in written.items():
         noted[f"{UNCHECKED}, left out"][name] = None
-        with suppress(RequestError):  # counts and scores are no tables of events
+        with suppress(RequestError):  # counts and scores are not tables of events
             rows = read_rows(path, LabelOptions(), usual).rows
             predicted |= known.named_by(path, name, rows)
     for name, path in [*paths.items()]:

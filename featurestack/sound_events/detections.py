@@ -116,7 +116,7 @@ def find_detections(
         )
     if options.out and options.out.suffix in ENDINGS:
         typed = quoted(f"OUT={options.out.with_suffix('')}")
-        raise RequestError(f"OUT={options.out}: detections go to a folder, as {typed}")
+        raise RequestError(f"OUT={options.out}: detections go to a folder: {typed}")
     known: Mapping[str, Mapping[str, Any]] = model.config.rules or {}
     rules = {name: Rule(**known.get(name, {})) for name in model.classes}
     own = {name: rule.threshold for name, rule in rules.items()}

@@ -234,7 +234,7 @@ class FrameTrainer(Trainer):
     """Training of a network of frames."""
 
     network: FrameModel
-    captured = False  # its targets are no single tensor
+    captured = False  # its targets are not a single tensor
     scores_steps = False  # an epoch draws parts of recordings
 
     def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:

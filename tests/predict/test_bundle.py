@@ -56,7 +56,7 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda made: made | {"format": 2}, "another bundle format than 1: make it"),
+        (lambda made: made | {"format": 2}, "a bundle format other than 1: make it"),
         (
             lambda made: made | {"folds": Harmful()},
             "not a bundle that can be read safely",

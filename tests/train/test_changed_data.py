@@ -106,7 +106,7 @@ def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
     assert old.config.family != new.config.family
     RunModel(*bundle_of_run(old))
     said = capsys.readouterr().err
-    assert "the model pooled has other code than this run was trained with" in said
+    assert "the code of the model pooled has changed since this run was trained" in said
     assert "or train again; " in said and "verify RUN=NAME says" in said
     pooled("ReLU", monkeypatch)
     assert execute(options).path == old.path
