@@ -409,7 +409,7 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
         fs.compare({"my run": run}, labels[:50])
     for given in (run, run.scored()[run.classes]):  # fold by fold, unlike the labels
         for counted in (labels.tolist(), labels.reset_index(drop=True)):
-            with refused("my run has an index, .* with the same, such as clips.set_index"):
+            with refused("my run has an index, .* the same, such as clips.set_index"):
                 fs.compare({"my run": given}, counted)
 
 
