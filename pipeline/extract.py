@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 
 import numpy as np
 from joblib import cpu_count
@@ -54,6 +55,7 @@ LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 LONGEST_AUDIO = 160
 # a batch takes at most about 1/4 of a process's share of the remaining clips
 BATCHES_LEFT = 4
+FIRST_FAILURES = 20  # clips after which an own feature's code counts as broken
 SHOWN_FAILURES = 10
 SHOWN_FEATURES = 8  # the slowest, if there are more
 
@@ -115,6 +117,18 @@ def refuse_failed_features(
     )
 
 
+def broken_code(asked: Request, done: ExtractionResult) -> str:
+    """The reason for which an own feature failed in all of its first clips, or ''."""
+    for variant in asked.variants:
+        name = variant.stored
+        if variant.feature.code and not done.computed[name]:
+            reasons = [reason for _, own, reason in done.failures if own == name]
+            if len(reasons) >= FIRST_FAILURES and len({*reasons}) == 1:
+                clips = counted(len(reasons), "clip")
+                return f"{name}: the first {clips} failed: {reasons[0]}"
+    return ""
+
+
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks."""
     if complete := nothing_missing(asked):
@@ -138,12 +152,15 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         if total:
             shown = progress(total=total, label="features", unit=f"{asked.noun}s")
             with open_backend(options) as backend, shown as bar:
-                parts = batches(asked, lacking, backend.processes)
+                every = batches(asked, lacking, backend.processes)
+                parts = takewhile(lambda _: not broken_code(asked, done), every)
                 for result in backend.compute(job, parts):
                     done += result
                     bar.update(result.clips)
         seconds = done.seconds_a_clip()
         note_results(asked, lacking, seconds, done.computed, done.failures)
+    if reason := broken_code(asked, done):
+        raise Failed(reason)
     return done
 
 
