@@ -114,7 +114,7 @@ class StoredFeature(FeatureFile):
         """
         if self.has_other_code:
             warn(
-                f"{self.path} holds values of other code than {self.feature} has now:"
+                f"{self.path} holds values from other code than {self.feature} has:"
                 " extract it again"
             )
         places = self.row_of[positions]

@@ -446,17 +446,17 @@ def in_order(name: str, given: Any, labels: Any, remedy: str = AS_ARRAY) -> Any:
     this order.
     """
     own, wanted = index_of(given), index_of(labels)
-    if (own is None and wanted is None) or not isinstance(given, PANDAS):
-        return given
+    if own is None:
+        if wanted is None or not isinstance(given, PANDAS):
+            return given
+        raise RequestError(
+            f"labels have an index, such as {wanted[0]}, but {name} has none: give"
+            f" {name} with the same index, {remedy}"
+        )
     if wanted is None:
         raise RequestError(
             f"{name} has an index, such as {own[0]}, and labels have none: give labels"
             f" with the same, such as clips.set_index('clip_id').label, {remedy}"
-        )
-    if own is None:
-        raise RequestError(
-            f"labels have an index, such as {wanted[0]}, but {name} has none: give"
-            f" {name} with the same index, {remedy}"
         )
     shared = len(own.intersection(wanted))
     if not len(own) == len(wanted) == shared:

@@ -200,7 +200,7 @@ def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
     other = {channel for channel in found if cache[channel].has_other_code}
     for channel in sorted(map(str, other)):
         tell_once(
-            f"the cache {cache.folder} holds {channel} of other code: it is computed"
+            f"the cache {cache.folder} holds {channel} from other code: it is computed"
             f" anew; {cache.remedy(channel)}"
         )
     return found - other

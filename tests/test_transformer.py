@@ -186,8 +186,8 @@ def test_values_of_an_own_feature_that_was_edited_since_are_not_used(tmp_path):
     assert computed == "[2. 2.]" and again.startswith("zc+rms-ridge-")
     command = r"run fs.extract\('zc', 'easy'.*\)|run fs.extract\(.*features='zc'.*\)"
     assert re.search(f"easy/features holds zc from other code: ({command})", refusal)
-    assert "holds zc of other code: it is computed anew; run" in done.stderr
-    assert "zc.h5 holds values of other code than zc has now: extract it" in done.stderr
+    assert "holds zc from other code: it is computed anew; run" in done.stderr
+    assert "zc.h5 holds values from other code than zc has: extract" in done.stderr
     assert "or extract and train again" in done.stderr and "verify" not in done.stderr
     assert done.stdout.rstrip().endswith("[[2.]\n [2.]]")
 
