@@ -480,9 +480,9 @@ def read_folder(folder: Path, label: str = "") -> Listing:
     if (clips["label"] == first).all() and not label:
         table, way = tables_beside(folder, files, audio), class_in_names(audio)
         if table or way:
-            beside = ", next to a table" if table else ""
+            where = ", next to a table" if table else ""
             raise RequestError(
-                f"{folder}: one class only ({first}){beside}{table or way}"
+                f"{folder}: one class only ({first}){where}{table or way}"
             )
     notes = []
     if other := len(files) - len(audio):
