@@ -147,8 +147,10 @@ def advice(f: Findings, *, given: bool = True) -> str:
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
     if f.choice:
         agreeing, folds = f.choice.agreeing, len(f.choice.sets)
-        text = f"{agreeing or 'none'} of {counted(folds, 'fold')}"
-        text = f"Recommended: {use}, the choice of {text}"
+        text = f"Recommended: {use}, the choice of"
+        if not agreeing:
+            return f"{text} all folds together; each fold by itself chose another set."
+        text += f" {agreeing} of {counted(folds, 'fold')}"
         if 2 * agreeing <= folds:
             text += "; other folds may recommend another set"
         return f"{text}."

@@ -262,7 +262,7 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
         hint = beside_hint(path, DATASET_TABLES)
         return RequestError(f"there is no file {dataset}; {folder} has {listed}{hint}")
     with suppress(RequestError):
-        refuse_unknown("+".join(map(str, parse_set(dataset))))
+        refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
     message = nearest("dataset", dataset, {*NAMED, *known_in(data)})

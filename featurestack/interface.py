@@ -240,7 +240,7 @@ def play(clip: "Clip") -> "Audio":
 
 
 @command
-def compute(clip: "Clip", name: str) -> "FeatureMap":
+def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
     """One feature of one clip.
 
     Parameters
@@ -250,6 +250,8 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
     name : str
         A feature, with other parameters or with some of its rows: `mel`,
         `mel@n_mels=64`, `mfcc:1-19`.
+    **parameters
+        The same as after @: `n_mels=64`.
 
     Returns
     -------
@@ -258,7 +260,7 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
 
     Examples
     --------
-    >>> fs.compute(fs.tone(440, seconds=5), "mel@n_mels=64").values.shape
+    >>> fs.compute(fs.tone(440, seconds=5), "mel", n_mels=64).values.shape
     (64, 431)
     """
     from featurestack.analysis.figures.drawn import FeatureMap
@@ -271,6 +273,9 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
             f"{name!r} names several features, fs.compute takes one:"
             f" {' or '.join(map(repr, each))}; fs.show draws several"
         )
+    if parameters:
+        name += "," if "@" in name else "@"
+        name += ",".join(f"{key}={value}" for key, value in parameters.items())
     channel = parse_channel(name)
     variant = resolve_feature(channel, clip.sample_rate)
     try:

@@ -37,7 +37,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.options import part_of, written
 from featurestack.commandline.quantities import counted, listed
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.terminal import tell, warn
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import (
@@ -331,7 +331,8 @@ def compare(
         Source recordings, speakers or sites, which are drawn together. By default each
         clip is its own.
     folds : array (N,), optional
-        The fold that tested each clip. By default one.
+        The fold that tested each clip. By default one, or the folds of a run among the
+        predictions; a run that was tested by others is not compared.
     classes : sequence of K names, optional
         The columns of arrays. By default the labels, sorted.
 
@@ -357,22 +358,37 @@ def compare(
             "predictions: expected a dictionary, model -> predictions, or a list of"
             " runs, as in fs.compare([one, other])"
         )
+    runs = {
+        str(model): opened(given)
+        for model, given in predictions.items()
+        if isinstance(given, str | PathLike)
+    }
+    if folds is None and 0 < len(runs) < len(predictions):
+        name, run = next(iter(runs.items()))
+        folds = run.scored()["fold"]
+        warn(
+            f"folds= is missing: the folds of {name} are taken as those that tested the"
+            " clips of all models; scikit-learn's PredefinedSplit(clips.fold) uses them"
+        )
     groups, folds = in_order("groups", groups, labels), in_order("folds", folds, labels)
     clips, names = clips_of_arrays(labels, groups, folds, classes)
     with TemporaryDirectory() as folder:
         models: dict[Path, str] = {}
         for number, (model, given) in enumerate(predictions.items()):
-            remedy = AS_ARRAY
-            if isinstance(given, str | PathLike):
-                run = opened(given)
-                given = run.scored()[run.classes]
+            remedy, tested_by = AS_ARRAY, {}
+            if trained := runs.get(str(model)):
+                scored = trained.scored()
+                given = scored[trained.classes]
                 remedy = "or a list of runs instead of a dictionary"
+                own_folds = in_order(str(model), scored["fold"], labels, remedy)
+                tested_by = {"fold": np.asarray(own_folds).astype(str)}
             own = in_order(str(model), given, labels, remedy)
-            frame = clips.join(columns_of(str(model), own, names, len(clips)))
+            frame = clips.assign(**tested_by)
+            frame = frame.join(columns_of(str(model), own, names, len(clips)))
             frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
             place = Path(folder, "compared", str(number))
-            run = write_imported(predictions_in(frame), place, source=str(model))
-            models[run.path] = str(model)
+            imported = write_imported(predictions_in(frame), place, source=str(model))
+            models[imported.path] = str(model)
         word = "" if groups is None else "group"
         # of arrays the protocol is not known
         return comparison([*map(RunFolder, models)], models, word, headline)

@@ -193,6 +193,7 @@ def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
     """
     found = {channel for channel in channels if channel in cache}
     for channel in sorted(map(str, {*channels} - found)):
+        resolve_feature(parse_channel(channel), cache.sample_rate)  # a wrong name
         tell_once(
             f"the cache {cache.folder} lacks {channel}: it is computed each time;"
             f" {cache.remedy(channel)}"

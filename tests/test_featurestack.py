@@ -338,6 +338,10 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             r"'mel\+mfcc' is a feature set: give it as features=mel\+mfcc",
         ),
         (
+            lambda *_: fs.importance("my sounds", "mel mfcc"),
+            "'mel mfcc' is a feature set: give it as features='mel mfcc'",
+        ),
+        (
             lambda *_: fs.compute(fs.tone(440), "mel chroma"),
             "fs.compute takes one: 'mel' or 'chroma'; fs.show",
         ),

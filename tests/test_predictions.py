@@ -413,6 +413,20 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
                 fs.compare({"my run": given}, counted)
 
 
+def test_a_run_is_compared_only_with_what_its_own_folds_tested(tmp_path, capsys):
+    run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
+    rows = run.scored()
+    both = {"mine": rows[run.classes], "run": run}
+    asked = {"labels": rows["target"], "groups": rows["group"]}
+    assumed = fs.compare(both, **asked)
+    assert "folds= is missing: the folds of run are" in capsys.readouterr().err
+    assert set(assumed.table["reason"]) == {""}
+    same = fs.compare(both, **asked, folds=rows["fold"])
+    assert same.table.equals(assumed.table)
+    other = fs.compare(both, **asked, folds=rows["fold"].map({5: 1}).fillna(5))
+    assert other.table["reason"].tolist()[1].startswith("other folds than")
+
+
 def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
     clips = made_clips(200, 5)
     runs = [make_run(tmp_path, clips, MadeRun(), dataset=name) for name in "ab"]

@@ -215,9 +215,7 @@ def train_all(
         ):
             tell(line)
         of_choice = [plan for plan in plans.values() if plan.joined_from]
-        groups = {originals(plan.cache.clips)["group"].nunique() for plan in of_choice}
-        # with fewer no set gets a verdict
-        if not joined_from and max(groups, default=0) >= FEWEST_RECORDINGS:
+        if of_choice and not joined_from:
             sets = dict.fromkeys("+".join(plan.channel_names) for plan in of_choice)
             warn(f"{listed([*sets])}: no verdict in a report, because {PICKED}")
     left = {name: waiting(plan) for name, plan in plans.items()}

@@ -34,7 +34,7 @@ from featurestack.commandline.help import documented
 from featurestack.commandline.next_step import report_line
 from featurestack.commandline.options import part_of
 from featurestack.commandline.quantities import percent, points
-from featurestack.commandline.terminal import silenced, text_table
+from featurestack.commandline.terminal import silenced, tell, text_table
 from featurestack.feature_importance import CurveOptions, FitOptions
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.names import parse_list
@@ -47,6 +47,7 @@ from featurestack.scores.tasks import known_task, require_clips
 from featurestack.storage.files import replace_file
 from featurestack.storage.own_files import OwnFiles
 from featurestack.train.fold_data import chunked, read_usable
+from featurestack.train.folds import clip_remarks
 from featurestack.train.network_input import Statistics
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan
@@ -227,7 +228,10 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Fit
         raise RequestError(
             f"FEATURES={options.features}: expected two or more different features"
         )
-    return names, fits_of(plan)
+    fits = fits_of(plan)
+    for remark in clip_remarks(plan, fits.unusable):
+        tell(remark)
+    return names, fits
 
 
 # ---- the curve

@@ -67,11 +67,12 @@ def importance(page: Page) -> Section | None:
         if is_of(shown, found.main.best):
             proposal = better_set(page, shown)
         else:
-            again = f"FEATURES={' '.join(shown.features)}"
+            words = [*without(page.job.given, "RUN")]
+            words.append(f"FEATURES={' '.join(shown.features)}")
+            command = make_command("importance", *words)
             sentences.append(
                 "Importance was measured on other clips, labels, groups or folds than"
-                f" the best configuration: {make_command('importance', again)} measures"
-                " it again."
+                f" the best configuration: {command} measures it again."
             )
     return Section(
         "importance",

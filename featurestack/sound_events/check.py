@@ -33,7 +33,7 @@ from featurestack.commandline.errors import (
 )
 from featurestack.commandline.next_step import without
 from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted
+from featurestack.commandline.quantities import counted, is_or_are
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
 from featurestack.predict.options import PredictOptions, same_words
@@ -175,7 +175,7 @@ def write_check(
     found_by = {"command": " ".join(map(quoted, words)), "page": str(page)}
     table.insert(0, "sound", [*content])
     table = table.assign(**found_by, correct="")
-    given = former_answers(out, table, options.checked)
+    given, known = former_answers(out, table, options.checked)
     folder = Path(os.path.abspath(out)).name  # noqa: PTH100 a link keeps its own name
     stem = re.sub(r"[^\w.]+", "-", folder).strip("-.")
     name = f"{stem}-{len(table)}-answers.csv"
@@ -197,17 +197,22 @@ def write_check(
         f" downloads folder as {name}; or write yes, no or unsure into the column"
         f" correct of {own.folder / TABLE}"
     )
-    if any(given):
-        tell(f"{len(given) - given.count('')} of your {len(given)} are answered")
+    if known:
+        answered = len(given) - given.count("")
+        left = known - answered
+        others = f"; {counted(left, 'earlier answer')} {is_or_are(left)} about others"
+        tell(f"{answered} of your {len(given)} are answered{others * (left > 0)}")
     if own.folder.name != FOLDER:
         tell(f"{out / FOLDER} has your own answers and is kept")
         command = make_command("predict", f"CHECKED={own.folder / TABLE}", *promise)
     print(f"next: {command}")
 
 
-def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list[str]:
+def former_answers(
+    out: Path, table: pd.DataFrame, checked: Path | None
+) -> tuple[list[str], int]:
     """The answer to each row of a table: from `checked`, else from an earlier check
-    below `out`, else ''.
+    below `out`, else ''; and how many answers these have.
     """
     former: dict[tuple[object, ...], str] = {}
     if checked:
@@ -220,7 +225,7 @@ def former_answers(out: Path, table: pd.DataFrame, checked: Path | None) -> list
             places = zip(known["recording"], known["label"], starts)
             former |= dict(zip(places, known["correct"]))
     places = zip(table["recording"], table["label"], table["start"])
-    return [former.get(place, "") for place in places]
+    return [former.get(place, "") for place in places], len(former)
 
 
 def read_checked(file: Path) -> pd.DataFrame:

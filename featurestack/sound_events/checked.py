@@ -28,7 +28,7 @@ from featurestack.scores.significance import (
     recording_sums,
     wilson_ends,
 )
-from featurestack.sound_events.check import FOLDER, TABLE, read_checked
+from featurestack.sound_events.check import FOLDER, read_checked
 from featurestack.sound_events.dataset import POWERS
 from featurestack.sound_events.options import DetectionOptions
 from featurestack.sound_events.scores import FEW
@@ -83,7 +83,8 @@ class Checked:
     def other_answers(self) -> str:
         """What to do about the checks without an answer."""
         left = f"answer the other {len(self.checks) - len(self.answered):,}"
-        if self.file.name == TABLE:  # the page does not know answers by hand
+        # the page does not know answers by hand
+        if not re.search(r"-answers( ?\(\d+\))?\.csv$", self.file.name):
             return f"{left} in {self.file}, then type the same command"
         page = self.checks["page"].iloc[0] or f"the page of the {FOLDER}"
         return f"{left} on {page}, then type the command that it shows"

@@ -108,7 +108,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
         r"easy: In cross-validation, features chosen without the tested clips"
         r" classified \d+\.\d % of 48 clips correctly \(95 % interval \d+\.\d to"
         r" \d+\.\d\)\. Recommended:"
-        rf" {re.escape(found.recommended)} with \w+, the choice of (\d|none) of 3"
+        rf" {re.escape(found.recommended)} with \w+, the choice of (\d of 3|all folds)"
     )
     assert re.search(advice, str(found))
     assert str(found).count("95 %") == 1
@@ -299,7 +299,7 @@ def recordings(place):
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
-        (one_fold, "one: one fold only, and testing needs two: without the column"),
+        (one_fold, "one: one fold only, and testing needs two: folds are drawn if"),
         (recordings, "models answer each frame here"),
         (
             lambda place: write_sounds(place / "few", ("a", "bb", "ccc", "dddd"), 1),

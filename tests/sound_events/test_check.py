@@ -127,6 +127,9 @@ def test_answers_of_the_same_detections_are_copied_into_a_larger_check(
     kept = f"{check} has your own answers and is kept\n"
     assert err.endswith(f"\n2 of your 6 are answered\n{kept}")
     assert out == f"next: make predict CHECKED={check}-2/{TABLE}\n"
+    table.assign(start="99", correct="no").to_csv(check / TABLE, index=False)
+    write(found, folder)
+    assert "; 3 earlier answers are about others\n" in capsys.readouterr().err
     page = (folder / "check-2" / "index.html").read_text()
     larger = pd.read_csv(folder / "check-2" / TABLE, dtype=str, keep_default_na=False)
     given = json.dumps(larger["correct"].tolist(), separators=(",", ":"))
@@ -409,7 +412,7 @@ def test_a_class_of_few_recordings_has_no_interval(tmp_path, capsys):
 
 
 def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
-    file = tmp_path / "t.csv"
+    file = tmp_path / "new-100-answers(1).csv"  # as a browser names it
     write_answers(file, FORTY_NINE_OF_FIFTY)
     table = pd.read_csv(file)
     table["correct"] = table["correct"].where(table.index < 40, "")
@@ -423,10 +426,12 @@ def test_open_rows_are_answered_before_more_are_drawn(tmp_path, capsys):
     too_few = "9 of your 100 are answered: too few for a precision"
     assert capsys.readouterr().out == f"{too_few}\nnext: answer the other 91 {todo}"
     table.to_csv(file, index=False)
-    by_hand = file.rename(tmp_path / TABLE)
-    tell_checked(by_hand, 0.9)
-    said = f"\nnext: answer the other 60 in {by_hand}, then type the same command\n"
-    assert capsys.readouterr().out.endswith(said)
+    for name in (TABLE, "mine.csv"):
+        by_hand = file.rename(tmp_path / name)
+        tell_checked(by_hand, 0.9)
+        said = f"\nnext: answer the other 60 in {by_hand}, then type the same command\n"
+        assert capsys.readouterr().out.endswith(said)
+        by_hand.rename(file)
 
 
 def test_candidates_below_the_thresholds_are_counted_apart(tmp_path, capsys):

@@ -73,7 +73,7 @@ def test_events_are_trained_on_mel_if_the_cache_lacks_the_usual_default(
     (job,) = product(TrainOptions.build(given))
     assert job.features == "mel"
     assert "FEATURES=mel by default" in capsys.readouterr().err
-    with refused("MODEL=resnet18 answers each clip, and TASK=events needs another"):
+    with refused("MODEL=resnet18 answers each clip, but TASK=events needs another"):
         product(TrainOptions.build({**given, "model": "resnet18"}))
 
 
@@ -173,7 +173,7 @@ def test_what_a_run_of_frames_refuses(folder, trained, monkeypatch):
         f"is a file, a model of clips: .* CHECK=3 .*RUN={trained.path.parent}"
     ):
         predict_clips(asked, SimpleNamespace(run=None), {})
-    with refused("go to a folder, as OUT=res$"):
+    with refused("go to a folder: OUT=res$"):
         predict(trained, folder, audio=folder / "audio", out=Path("res.csv"))
     monkeypatch.setattr("featurestack.predict.model.Model.open", None)  # at the door
     for given, said in (

@@ -167,18 +167,6 @@ def test_a_set_is_joined_too_if_answer_or_importance_tested_its_features(
         run.config.features for run in find(tmp_path / "asked", "d")
     }
     assert joined("asked", min(others)) == 3
-    few = tmp_path / "few" / "features"  # four groups allow no verdict on any set
-    external.create_cache(few, table | {"group": list("aabbccdd")})
-    for name in ("f0", "f1", "f2"):
-        external.write_feature(few, name, values, list("abcdefgh"), dtype="float32")
-        execute(
-            RunOptions(dataset=str(few), runs=tmp_path, features=name, model="ridge")
-        )
-    capsys.readouterr()
-    execute(
-        RunOptions(dataset=str(few), runs=tmp_path, features="f0+f2", model="ridge")
-    )
-    assert "no verdict" not in capsys.readouterr().err
     monkeypatch.setattr(Caller, "in_python", True)
     with pytest.warns(UserWarning, match=r"f0\+f2: no verdict in a report, because"):
         fs.fit(features="f0+f2", **named, quiet=True)
