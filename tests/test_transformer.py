@@ -102,6 +102,9 @@ def test_the_cache_is_found_through_a_link(tmp_path, capsys):
     for said in (1, 0):
         fs.Features("rms zcr", cache=cache).fit_transform(files)
         assert capsys.readouterr().err.count("lacks zcr: it is computed each ") == said
+    with refused("unknown feature 'melspectrogram'"):
+        fs.Features("melspectrogram", cache=cache).fit(files)
+    assert "lacks melspectrogram" not in capsys.readouterr().err  # nothing computes it
     # what is computed has the cache's frames, also where there is no cache
     elsewhere, numbers = pickle.dumps(of_cache), of_cache.transform(files)
     shutil.rmtree(tmp_path / "data")

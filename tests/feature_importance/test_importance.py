@@ -34,6 +34,7 @@ from featurestack.feature_importance.importance import (
     smaller_sets,
 )
 from featurestack.feature_importance.section import make_importance, what_matters
+from featurestack.features_cache import external
 from tests.train.little import execute
 
 FEATURES = ("mel", "noise", "rms")
@@ -190,6 +191,18 @@ def test_a_repeated_call_fits_nothing_and_one_more_feature_only_its_sets(
     wider = measure_importance(asked("mel chroma blank"))
     assert wider.features == ("mel", "chroma", "blank")
     assert {*fitted} == {"blank", "mel+blank", "chroma+blank", "mel+chroma+blank"}
+
+
+def test_clips_that_lack_a_feature_are_named(tmp_path, capsys):
+    folder, ids = tmp_path / "d" / "features", list("abcdefgh")
+    table = {"clip_id": ids, "label": list("xy") * 4, "fold": [1, 1, 2, 2] * 2}
+    external.create_cache(folder, table)
+    values = np.random.default_rng(0).normal(size=(8, 4))
+    external.write_feature(folder, "f0", values, ids)
+    external.write_feature(folder, "f1", values[:7], ids[:7])
+    given = {"features": "f0 f1", "dataset": str(folder), "runs": tmp_path}
+    assert measure_importance(ImportanceOptions(**given)).clips == 7
+    assert "1 clip left out: no f0+f1 in the cache" in capsys.readouterr().err
 
 
 def test_the_summary_has_a_line_for_each_feature(asked, capsys):
