@@ -259,13 +259,14 @@ LOSSES = [2.3, 1.9, 2.1, 1.8, 1.9, 2.0, 1.9, 1.2]
 
 QUESTIONS: dict[str, Question] = {
     "tone": Question(
-        "the tone is the row with the highest level of the whole clip; give one number",
+        "find the row with the highest level of the whole clip; give its frequency, Hz",
         [((220,), 220), ((1000,), 1000), ((5000,), 5000)],
         within=22,
         value=of_tone,
     ),
     "frames": Question(
-        "this is not librosa's number: the first frame is centred on the first sample",
+        "this is not librosa's number, which is whole: the first frame is centred on"
+        " the first sample",
         [((220_500, 512), 431), ((11_025, 441), 26), ((220, 512), 1)],
     ),
     "harmonic share": Question(
