@@ -358,6 +358,15 @@ def compare(
             "predictions: expected a dictionary, model -> predictions, or a list of"
             " runs, as in fs.compare([one, other])"
         )
+    return compare_predictions(predictions, labels, groups, folds, classes)
+
+
+def compare_predictions(
+    predictions: Mapping[Any, Any], labels: Any, groups: Any, folds: Any, classes: Any
+) -> Comparison:
+    """The comparison of arrays, frames or runs by name; arguments as in `compare`. A
+    run keeps the folds that tested it.
+    """
     runs = {
         str(model): opened(given)
         for model, given in predictions.items()

@@ -314,7 +314,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
 
 
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:
-    """The table of the CSV: the dataset's clips by absolute path, then the copies."""
+    """Return what the CSV holds: the clips with absolute paths, then the copies."""
     clips = dataset.table.assign(filename=dataset.table["path"], alteration="")
     table = pd.concat([clips, copies.assign(start=0.0, end=0.0)])
     columns = [*WRITTEN]

@@ -470,7 +470,7 @@ def _scaled(y: NDArray[Any]) -> Samples:
     # integers that were only cast to floats are whole numbers, however quiet
     if peak > LOUDEST or (peak > 1 and (y == np.rint(y)).all()):
         raise RequestError(
-            f"samples reach {peak:,.6g}; at most {LOUDEST:g} is accepted, and full"
-            " scale is 1: divide 16-bit samples by 32768, or give them as int16"
+            f"samples reach {peak:,.6g}, above the limit of {LOUDEST:g}; full scale is"
+            " 1: divide 16-bit samples by 32768, or give them as int16"
         )
     return y.astype(np.float32, copy=False)

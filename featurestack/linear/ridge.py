@@ -307,7 +307,7 @@ def kernels_of(
 
 
 def counted(kernel: NDArray[np.floating], root: Floats) -> Floats:
-    """The kernel plus 1, weighted in place by the roots (N, 1) of the clips' counts."""
+    """Add 1 to the kernel in place, and scale its rows and columns by `root` (N, 1)."""
     kernel += 1
     kernel *= root
     kernel *= root.T

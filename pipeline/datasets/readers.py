@@ -388,7 +388,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
-    """Name or path below AUDIO= (or another `option`) -> audio file."""
+    """Map each recording's name, or its path below AUDIO= or `option`, to its file."""
     if source.is_file():
         return {source.name: source}
     below = files_below(source) if source.is_dir() else []
@@ -432,6 +432,32 @@ def class_in_names(files: Iterable[str]) -> str:
     return f"; if the names begin with the class ({listed(words)}), add {example}"
 
 
+def no_class_folders(
+    folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
+) -> RequestError:
+    """The error for a folder without sub-folders of sounds, and what may be meant."""
+    wrong = (
+        f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
+        f" {counted(len(files), 'file')} in all)"
+    )
+    way = tables_beside(folder, files, audio)
+    if len(audio) and not way:
+        beside = sum(
+            any(AUDIO_FILE.fullmatch(path.name) for path in below.glob("[!.]*"))
+            for below in folder.parent.glob("[!.]*/")
+        )
+        way = f"; {way_of_annotations(folder, Path('TABLES'))}"
+        if beside > 1:
+            meant = quoted(f"DATASET={folder.parent}")
+            folders = counted(beside, "sub-folder")
+            way = f"; if it is one class, {meant} has {folders} of sounds{way}"
+    return RequestError(
+        f"{wrong}; expected one sub-folder per class, as in"
+        f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
+        f"{class_in_names(audio)}{way}"
+    )
+
+
 def read_folder(folder: Path, label: str = "") -> Listing:
     """The clips of class folders, perhaps within a split. LABEL= takes the classes from
     names, so that clips need no class folder.
@@ -443,26 +469,7 @@ def read_folder(folder: Path, label: str = "") -> Listing:
     above = sorted({*tops[depth > 1]})
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in above}
     if not (folds or (label and len(audio))):
-        wrong = (
-            f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
-            f" {counted(len(files), 'file')} in all)"
-        )
-        way = tables_beside(folder, files, audio)
-        if len(audio) and not way:
-            beside = sum(
-                any(AUDIO_FILE.fullmatch(path.name) for path in below.glob("[!.]*"))
-                for below in folder.parent.glob("[!.]*/")
-            )
-            way = f"; {way_of_annotations(folder, Path('TABLES'))}"
-            if beside > 1:
-                meant = quoted(f"DATASET={folder.parent}")
-                folders = counted(beside, "sub-folder")
-                way = f"; if it is one class, {meant} has {folders} of sounds{way}"
-        raise RequestError(
-            f"{wrong}; expected one sub-folder per class, as in"
-            f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
-            f"{class_in_names(audio)}{way}"
-        )
+        raise no_class_folders(folder, files, audio)
     # classes in every folder
     folders_with_class = tops[depth > 2].groupby(inner).nunique()
     shared = (folders_with_class == len(folds)).sum()

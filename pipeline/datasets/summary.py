@@ -29,7 +29,7 @@ FAULTS_SHOWN = 10
 
 
 def make_dataset(options: AlterOptions) -> int:
-    """The command `data`: fetch or alter a dataset and summarise it; 1 for faults."""
+    """The command `data`: fetch or alter a dataset, then summarise it; 1 for faults."""
     if options.alter:
         from featurestack.pipeline.alterations import write_altered
 
