@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.commandline import DEFINING
-from featurestack.commandline.terminal import tell_once
+from featurestack.base import DEFINING
+from featurestack.base.terminal import tell_once
 
 # the compiled modules are kept: hundreds of processes would compile them again
 sys.dont_write_bytecode = False

@@ -26,13 +26,16 @@ from featurestack.analysis import tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
 from featurestack.analysis.report_warnings import failures, features_of, untested
 from featurestack.analysis.runs import Run, same_clips
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     OutdatedFeature,
     RequestError,
     UnreadableClips,
 )
-from featurestack.commandline.quantities import EXACT_DIGITS, counted, plural, size
-from featurestack.commandline.terminal import progress
+from featurestack.base.files import is_file
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
+from featurestack.base.terminal import progress
+from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.names import parse_set
@@ -44,9 +47,6 @@ from featurestack.features_cache.table import (
     spans,
 )
 from featurestack.results.config import digest
-from featurestack.scores.metrics import Floats, Ints, largest_first
-from featurestack.storage.files import is_file
-from featurestack.storage.own_files import OwnFiles
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16
@@ -183,7 +183,7 @@ EMBEDDED = "data:audio/mpeg;base64,"  # begins the address of embedded audio
 
 def compressed(path: Path, start: float, seconds: float, channel: int) -> bytes:
     """A part of an audio file as mono MP3: one channel, or the mean of all (0)."""
-    from featurestack.storage.decoder_messages import decoder_messages
+    from featurestack.base.decoder_messages import decoder_messages
 
     with decoder_messages.kept(), soundfile.SoundFile(path) as source:
         rate = source.samplerate

@@ -14,9 +14,10 @@ from featurestack.analysis.options import (
     ReportJob,
     refuse_users_folder,
 )
-from featurestack.commandline.errors import RequestError, make_command, nearest
-from featurestack.commandline.options import option_words
-from featurestack.commandline.terminal import status_of
+from featurestack.base.errors import RequestError, make_command, nearest
+from featurestack.base.files import require_readable
+from featurestack.base.options import option_words
+from featurestack.base.terminal import status_of
 from featurestack.features_cache.names import (
     NAMED,
     cache_folder,
@@ -24,7 +25,6 @@ from featurestack.features_cache.names import (
     is_cache,
     known_in,
 )
-from featurestack.storage.files import require_readable
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -49,7 +49,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     from featurestack.results.run_folder import find
 
     if options.predictions:
-        from featurestack.predictions import write_runs
+        from featurestack.extras.predictions import write_runs
 
         options = replace(options, dataset=write_runs(options), predictions=())
     given = options.dataset or options.name

@@ -28,13 +28,13 @@ from featurestack.analysis.tables import (
     cost_of,
     settings,
 )
-from featurestack.commandline.next_step import PICKED
-from featurestack.commandline.quantities import percent
+from featurestack.base.next_step import PICKED
+from featurestack.base.quantities import percent
+from featurestack.compare.accuracy import ACCURACY
+from featurestack.compare.metrics import Estimate
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice
-from featurestack.scores.accuracy import ACCURACY
-from featurestack.scores.metrics import Estimate
 
 Verdict = Literal["best", "no clear difference", "clearly worse", "not compared"]
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page
 from featurestack.analysis.runs import Run
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.next_step import (
+from featurestack.base.errors import make_command
+from featurestack.base.files import is_file, may_write
+from featurestack.base.next_step import (
     PLACEHOLDERS,
     State,
     first_compared,
@@ -24,7 +25,6 @@ from featurestack.commandline.next_step import (
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.names import NAMED, has_events
 from featurestack.features_cache.table import untrainable
-from featurestack.storage.files import is_file, may_write
 
 # kind of a proposal -> what its command does
 NEXT = {

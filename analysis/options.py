@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import (
+from featurestack.base.errors import RequestError
+from featurestack.base.options import (
     DatasetOptions,
     ReportsOptions,
     RunsOptions,
     option,
 )
-from featurestack.storage.own_files import DETECTED, NO_DATA
+from featurestack.base.own_files import DETECTED, NO_DATA
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder

@@ -23,10 +23,10 @@ from featurestack.analysis.options import ReportJob
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import format_p
-from featurestack.commandline import quantities
+from featurestack.base import quantities
+from featurestack.compare.metrics import Estimate
+from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
-from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 UNKNOWN = "–"
 # signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
@@ -132,7 +132,12 @@ class Page:
 def environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(
-            [place for home in __path__ for place in Path(home).glob("*/templates")]
+            [
+                place
+                for home in __path__
+                for folders in ("*/templates", "extras/*/templates")
+                for place in Path(home).glob(folders)
+            ]
         ),
         autoescape=lambda name: str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,

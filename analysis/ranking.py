@@ -26,14 +26,14 @@ from typing import ClassVar
 import numpy as np
 
 from featurestack.analysis.runs import Run, differing_options, same_clips
-from featurestack.scores.metrics import (
+from featurestack.compare.metrics import (
     Estimate,
     Floats,
     Ints,
     RankingMetric,
     largest_first,
 )
-from featurestack.scores.significance import (
+from featurestack.compare.significance import (
     CHOICE_VARIANCE,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,

@@ -28,16 +28,16 @@ from featurestack.analysis.sentences import (
     printed,
     tables_of_predictions,
 )
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import with_note
-from featurestack.commandline.quantities import listed
-from featurestack.commandline.terminal import progress, tell
+from featurestack.base.csv_files import as_csv
+from featurestack.base.errors import RequestError
+from featurestack.base.next_step import with_note
+from featurestack.base.own_files import NO_DATA, OwnFiles
+from featurestack.base.quantities import listed
+from featurestack.base.terminal import progress, tell
+from featurestack.compare.accuracy import ACCURACY
 from featurestack.features_cache.index import read_check
 from featurestack.results.run_folder import find
 from featurestack.results.selection import of_today
-from featurestack.scores.accuracy import ACCURACY
-from featurestack.storage.csv_files import as_csv
-from featurestack.storage.own_files import NO_DATA, OwnFiles
 
 PAGE = "index.html"
 # digests of a report's figures, its row of the list, and the folder of its runs
@@ -144,7 +144,7 @@ def build_report(job: ReportJob) -> Built:
     proposals = [*(own.proposal for own in page.sections), propose(page, checked)]
     page.next_command, page.reason = next(filter(None, proposals), ("", ""))
     if options.paper and found.runs:
-        from featurestack.paper import methods_text
+        from featurestack.extras.latex import methods_text
 
         page.methods = methods_text(found, cache)
     compared = own.hashes.get(COMPARISON)
@@ -196,7 +196,7 @@ def write(page: Page) -> Built:
     writer.own.write(texts, durable=False)
     written: Sequence[str] = ()
     if page.methods:
-        from featurestack.paper import DOCUMENTS, write_document
+        from featurestack.extras.latex import DOCUMENTS, write_document
 
         written = DOCUMENTS
         write_document(writer.own, found, [*writer.saved.values()], page.methods)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.commandline.errors import RequestError, as_typed, quoted
-from featurestack.commandline.quantities import counted, is_or_are, listed, percent
+from featurestack.base.errors import RequestError, as_typed, quoted
+from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips

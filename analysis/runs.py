@@ -17,12 +17,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
+from featurestack.compare.metrics import Ints, TestedRun, tested_fields
+from featurestack.compare.tasks import Task
 from featurestack.features_cache.names import parse_set
 from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.metrics import Ints, TestedRun, tested_fields
-from featurestack.scores.tasks import Task
 
 # fields with one entry per clip
 CLIPS = ("clip_ids", "groups", "folds", "target", "labels")

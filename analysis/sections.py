@@ -31,16 +31,16 @@ from featurestack.analysis.tables import (
     confusion_table,
     settings,
 )
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.next_step import without
-from featurestack.commandline.quantities import (
+from featurestack.base.errors import make_command
+from featurestack.base.next_step import without
+from featurestack.base.quantities import (
     count,
     duration,
     percent,
     plural,
 )
-from featurestack.commandline.registry import object_at
-from featurestack.scores.metrics import Estimate
+from featurestack.base.registry import object_at
+from featurestack.compare.metrics import Estimate
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
@@ -234,7 +234,7 @@ def error_browser(page: Page) -> Section:
 
 def errors_of_tags(page: Page) -> Section:
     """The clips on which the best run errs most, with their audio."""
-    from featurestack.scores.tags import error_table
+    from featurestack.compare.tags import error_table
 
     best = page.found.runs[0]
     table = error_table(best)
@@ -320,11 +320,11 @@ def data(page: Page) -> Section | None:
 SUBJECTS = {
     "answer": ("featurestack.answers.section:answer", "answer/*.json"),
     "importance": (
-        "featurestack.feature_importance.section:importance",
+        "featurestack.extras.importance.section:importance",
         "importance/*.json",
     ),
-    "stress": ("featurestack.robustness:stress_section", "*/stress.json"),
-    "events": ("featurestack.sound_events.section:events", ""),
+    "stress": ("featurestack.extras.stress:stress_section", "*/stress.json"),
+    "events": ("featurestack.extras.recordings.section:events", ""),
 }
 
 

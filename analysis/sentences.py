@@ -14,9 +14,9 @@ from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.analysis.tables import format_p
-from featurestack.commandline import VERSION
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.quantities import (
+from featurestack.base import VERSION
+from featurestack.base.errors import make_command
+from featurestack.base.quantities import (
     counted,
     either,
     is_or_are,
@@ -25,14 +25,14 @@ from featurestack.commandline.quantities import (
     plural,
     points,
 )
-from featurestack.results.training_options import DECAY
-from featurestack.scores.accuracy import ACCURACY
-from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import (
+from featurestack.compare.accuracy import ACCURACY
+from featurestack.compare.metrics import Estimate
+from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
 )
+from featurestack.results.training_options import DECAY
 
 PERFECT = 0.9995  # a perfect order that scores less is mentioned
 SETS_COMPARED = 5  # most sets of a proposed comparison

@@ -13,10 +13,10 @@ import pandas as pd
 
 from featurestack.analysis.ranking import Difference, Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
-from featurestack.commandline.quantities import counted
-from featurestack.scores.accuracy import most_confused
-from featurestack.scores.metrics import INTERVALS, Floats
-from featurestack.scores.significance import FAMILY_LEVEL
+from featurestack.base.quantities import counted
+from featurestack.compare.accuracy import most_confused
+from featurestack.compare.metrics import INTERVALS, Floats
+from featurestack.compare.significance import FAMILY_LEVEL
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution

@@ -23,8 +23,8 @@ import numpy as np
 
 from bench.options import FeaturesBenchOptions
 from bench.record import bench
-from featurestack.commandline.options import part_of
-from featurestack.commandline.terminal import progress
+from featurestack.base.options import part_of
+from featurestack.base.terminal import progress
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip

@@ -18,7 +18,7 @@ import pandas as pd
 
 import featurestack as fs
 from bench.record import ROOT, bench, record, spent
-from featurestack.commandline.options import DatasetOptions, option
+from featurestack.base.options import DatasetOptions, option
 
 CLASSES, CLIPS = ("dog", "rain", "rooster"), 20
 ANSWER = "make answer DATASET='my sounds' GROUP='(.*)-[A-Z]'"

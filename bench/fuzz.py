@@ -32,10 +32,10 @@ import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
 from bench.record import bench
-from featurestack.commandline.commands import UNFORESEEN
-from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import progress
-from featurestack.commandline.words import every_options
+from featurestack.base.options import Options, option
+from featurestack.base.terminal import progress
+from featurestack.cli.commands import UNFORESEEN
+from featurestack.cli.words import every_options
 from tests.golden.sounds import easy_clips, easy_tables
 
 # limits of a trial; bytes

@@ -33,10 +33,10 @@ import featurestack
 from bench.processes import Lines, ended, forked, status_of
 from bench.record import bench
 from featurestack.analysis.report import LISTED
-from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import progress
+from featurestack.base.options import Options, option
+from featurestack.base.own_files import NO_DATA, RECORD
+from featurestack.base.terminal import progress
 from featurestack.pipeline import worker
-from featurestack.storage.own_files import NO_DATA, RECORD
 from tests.golden.sounds import easy_clips, easy_tables
 
 # Python finds the packages here: `featurestack` links to their folders

@@ -1,6 +1,6 @@
 """The options of `make bench`, which help reads without the libraries compared."""
 
-from featurestack.commandline.options import DatasetOptions, option
+from featurestack.base.options import DatasetOptions, option
 
 
 class FeaturesBenchOptions(DatasetOptions):

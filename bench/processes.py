@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from featurestack.commandline.commands import main
+from featurestack.cli.commands import main
 
 HUNG = -1000
 PATIENCE = 300  # seconds after which a process counts as hung, even on a busy machine

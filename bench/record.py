@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from featurestack.commandline.commands import HELP, main
-from featurestack.commandline.help import meanings
-from featurestack.commandline.options import fields, own_options
+from featurestack.base.options import fields, own_options
+from featurestack.cli.commands import HELP, main
+from featurestack.cli.help import meanings
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"

@@ -29,17 +29,17 @@ from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
+from featurestack.base.options import Options, option
+from featurestack.base.terminal import text_table
 from featurestack.checks.run import accuracies, is_lost
-from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import text_table
+from featurestack.compare.metrics import Floats, Ints
+from featurestack.extras.recordings.check import draw
+from featurestack.extras.recordings.checked import precision, precision_above
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.training_options import STRENGTH
-from featurestack.scores.metrics import Floats, Ints
-from featurestack.sound_events.check import draw
-from featurestack.sound_events.checked import precision, precision_above
 from tests.analysis.simulated import (
     claims,
     interval_holds,

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from bench.record import bench
-from featurestack.commandline.options import Options, option
+from featurestack.base.options import Options, option
 from featurestack.features_cache import external
 from featurestack.results.config import Compute
 from featurestack.train.compute import device_of, place, preferred, prepare

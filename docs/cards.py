@@ -15,9 +15,9 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.commandline.commands import main
-from featurestack.commandline.options import DatasetOptions
-from featurestack.commandline.terminal import progress
+from featurestack.base.options import DatasetOptions
+from featurestack.base.terminal import progress
+from featurestack.cli.commands import main
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip

@@ -22,15 +22,15 @@ import soundfile
 import featurestack as fs
 from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.commandline.options import LARGEST, choices_of, kind_of
-from featurestack.commandline.registry import Registry
-from featurestack.commandline.words import every_options
+from featurestack.base.options import LARGEST, choices_of, kind_of
+from featurestack.base.registry import Registry
+from featurestack.cli.words import every_options
+from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.table import INDEX_COLUMNS
 from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTION_COLUMNS
-from featurestack.scores.significance import DIFFERENCE_INTERVAL
 
 ROOT = Path(__file__).resolve().parent.parent
 # a clip with pitch, with rhythm, of noise

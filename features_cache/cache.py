@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     ALIKE,
     OutdatedFeature,
     RequestError,
@@ -32,7 +32,8 @@ from featurestack.commandline.errors import (
     make_command,
     most_alike,
 )
-from featurestack.commandline.terminal import warn
+from featurestack.base.files import require_readable
+from featurestack.base.terminal import warn
 from featurestack.features_cache import index
 from featurestack.features_cache.hdf5 import (
     Attributes,
@@ -60,7 +61,6 @@ from featurestack.features_cache.names import (
     unknown_dataset,
 )
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
-from featurestack.storage.files import require_readable
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 

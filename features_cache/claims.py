@@ -26,10 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from featurestack.commandline.errors import DamagedFile, Failed
-from featurestack.commandline.terminal import tell, tell_once
-from featurestack.features_cache.hdf5 import LOCKS, intact, lock, now, read_header
-from featurestack.storage.files import (
+from featurestack.base.errors import DamagedFile, Failed
+from featurestack.base.files import (
     Lock,
     boot_id,
     draft_of,
@@ -37,6 +35,8 @@ from featurestack.storage.files import (
     remove_drafts,
     sync,
 )
+from featurestack.base.terminal import tell, tell_once
+from featurestack.features_cache.hdf5 import LOCKS, intact, lock, now, read_header
 
 POLL_SECONDS = 0.5
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import (
     AXES,

@@ -36,8 +36,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from featurestack.commandline.errors import DamagedFile
-from featurestack.storage.files import Lock, is_file
+from featurestack.base.errors import DamagedFile
+from featurestack.base.files import Lock, is_file
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 UNREADABLE = (  # h5py's errors for a damaged file

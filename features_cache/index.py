@@ -26,7 +26,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import DamagedFile, RequestError
+from featurestack.base.errors import DamagedFile, RequestError
+from featurestack.base.files import hash_of, replace_file, replaced
+from featurestack.base.own_files import OwnFiles
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
 from featurestack.features_cache.names import CHANNEL, INDEX, NO_FEATURE_NAMES
@@ -35,8 +37,6 @@ from featurestack.features_cache.table import (
     SOURCE_COLUMNS,
     with_sources,
 )
-from featurestack.storage.files import hash_of, replace_file, replaced
-from featurestack.storage.own_files import OwnFiles
 
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from featurestack.commandline import DATA
-from featurestack.commandline import NAMED as NAMED
-from featurestack.commandline import SYNTHETIC as SYNTHETIC
-from featurestack.commandline.errors import (
+from featurestack.base import DATA
+from featurestack.base import NAMED as NAMED
+from featurestack.base import SYNTHETIC as SYNTHETIC
+from featurestack.base.errors import (
     RequestError,
     closest,
     make_command,

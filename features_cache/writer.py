@@ -34,9 +34,16 @@ import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import DamagedFile, OutdatedFeature, RequestError
-from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import tell
+from featurestack.base.errors import DamagedFile, OutdatedFeature, RequestError
+from featurestack.base.files import (
+    Lock,
+    is_held,
+    named_errors,
+    remove_drafts,
+    replaced,
+)
+from featurestack.base.quantities import counted, size
+from featurestack.base.terminal import tell
 from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
 from featurestack.features_cache.hdf5 import (
     LOCKS,
@@ -64,13 +71,6 @@ from featurestack.features_cache.index import (
 )
 from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.table import rows_of
-from featurestack.storage.files import (
-    Lock,
-    is_held,
-    named_errors,
-    remove_drafts,
-    replaced,
-)
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word

@@ -10,7 +10,7 @@
     fs.predict_audio(run, ["new.wav"])    # classes of new audio
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
-functions.py has the commands, interface.py clips and figures.
+cli/functions.py has the commands, cli/interface.py clips and figures.
 docs/reference/python.md shows all functions. A function loads its libraries when it is
 called, so that importing this module and `featurestack --help` are fast.
 """
@@ -24,49 +24,50 @@ from typing import TYPE_CHECKING
 if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from featurestack.commandline import VERSION
-from featurestack.commandline.errors import FUNCTIONS, closest
-from featurestack.commandline.errors import Error as Error
-from featurestack.commandline.errors import Failed as Failed
-from featurestack.commandline.errors import RequestError as RequestError
+from featurestack.base import VERSION
+from featurestack.base.errors import FUNCTIONS, closest
+from featurestack.base.errors import Error as Error
+from featurestack.base.errors import Failed as Failed
+from featurestack.base.errors import RequestError as RequestError
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
     from featurestack.answers.answer import answer as answer
-    from featurestack.feature_importance.fits import curve as curve
-    from featurestack.feature_importance.importance import importance as importance
-    from featurestack.functions import *  # noqa: F403
-    from featurestack.interface import *  # noqa: F403
-    from featurestack.pipeline.alterations import alter as alter
+    from featurestack.cli.functions import *  # noqa: F403
+    from featurestack.cli.interface import *  # noqa: F403
+    from featurestack.extras.alterations import alter as alter
+    from featurestack.extras.importance.curve import curve as curve
+    from featurestack.extras.importance.importance import importance as importance
+    from featurestack.extras.predictions import compare as compare
+    from featurestack.extras.recordings.dataset import events as events
+    from featurestack.extras.recordings.detections import detections as detections
+    from featurestack.extras.stress import stress as stress
+    from featurestack.extras.transformer import Features as Features
     from featurestack.pipeline.clip_spectra import Clip as Clip
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
-    from featurestack.predictions import compare as compare
-    from featurestack.robustness import stress as stress
-    from featurestack.sound_events.dataset import events as events
-    from featurestack.sound_events.detections import detections as detections
     from featurestack.train.models import model as model
-    from featurestack.transformer import Features as Features
 
 __version__ = VERSION
 HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
     "featurestack.answers.answer": "answer",
-    "featurestack.feature_importance.fits": "curve",
-    "featurestack.feature_importance.importance": "importance",
-    "featurestack.functions": "bundle check export extract fit own_run report verify",
-    "featurestack.interface": "RATE cache clips compute confusion curves draw play"
+    "featurestack.extras.importance.curve": "curve",
+    "featurestack.extras.importance.importance": "importance",
+    "featurestack.cli.functions": "bundle check export extract fit own_run report"
+    " verify",
+    "featurestack.cli.interface": "RATE cache clips compute confusion curves draw play"
     " predict_audio read run show tone write",
-    "featurestack.pipeline.alterations": "alter",
+    "featurestack.extras.alterations": "alter",
     "featurestack.pipeline.clip_spectra": "Clip",
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
-    "featurestack.predictions": "compare",
-    "featurestack.robustness": "stress",
-    "featurestack.sound_events.dataset": "events",
-    "featurestack.sound_events.detections": "detections",
+    "featurestack.extras.predictions": "compare",
+    "featurestack.extras.stress": "stress",
+    "featurestack.extras.recordings.dataset": "events",
+    "featurestack.extras.recordings.detections": "detections",
     "featurestack.train.models": "model",
-    "featurestack.transformer": "Features",
+    "featurestack.extras.transformer": "Features",
 }
 HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}
 __all__ = sorted([*HOME_OF, "Error", "Failed", "RequestError"])

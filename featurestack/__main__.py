@@ -1,6 +1,6 @@
 """`python -m featurestack WORD NAME=value …`, for processes that a command starts."""
 
-from featurestack.commandline.commands import main
+from featurestack.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -26,9 +26,10 @@ import soundfile
 import soxr
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted, first_names, is_or_are
-from featurestack.commandline.terminal import progress
+from featurestack.base.decoder_messages import decoder_messages
+from featurestack.base.errors import RequestError
+from featurestack.base.quantities import counted, first_names, is_or_are
+from featurestack.base.terminal import progress
 from featurestack.pipeline.audio_headers import AudioError as AudioError
 from featurestack.pipeline.audio_headers import Truncated as Truncated
 from featurestack.pipeline.audio_headers import (
@@ -36,7 +37,6 @@ from featurestack.pipeline.audio_headers import (
     refuse_truncated,
     with_length,
 )
-from featurestack.storage.decoder_messages import decoder_messages
 
 Samples = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from itertools import takewhile
 import numpy as np
 from joblib import cpu_count
 
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     NOT_WRITABLE,
     Failed,
     RequestError,
@@ -23,9 +23,9 @@ from featurestack.commandline.errors import (
     needed,
     quoted,
 )
-from featurestack.commandline.next_step import State, next_line
-from featurestack.commandline.quantities import counted, duration, listed, size
-from featurestack.commandline.terminal import progress, tell, text_table
+from featurestack.base.next_step import State, next_line
+from featurestack.base.quantities import counted, duration, listed, size
+from featurestack.base.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
@@ -269,7 +269,7 @@ def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
     """The Dask cluster, processes of this machine, or this process."""
     if options.scheduler:
         with needed("scale", "SCHEDULER="):
-            from featurestack.cluster import connected
+            from featurestack.extras.cluster import connected
         return connected(options.scheduler)
     jobs = options.jobs or cpu_count()
     if jobs > 1:

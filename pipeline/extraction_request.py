@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     RequestError,
     make_command,
     see,
     shortened,
 )
-from featurestack.commandline.quantities import counted, first_names, whole_number
-from featurestack.commandline.terminal import progress, tell
+from featurestack.base.files import content_hash
+from featurestack.base.quantities import counted, first_names, whole_number
+from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.hdf5 import FeatureSpec
 from featurestack.features_cache.index import feature_names
@@ -45,7 +46,6 @@ from featurestack.pipeline.features import (
 )
 from featurestack.pipeline.options import FeaturesCommand, ShowOptions
 from featurestack.pipeline.parameters import Impossible
-from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 NAMED_FEATURES = 8  # that a message names, at most

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from featurestack.commandline.options import (
+from featurestack.base.options import (
     CHANNEL,
     SEED,
     DatasetOptions,

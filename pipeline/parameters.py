@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 
 Value = str | int | float | bool | None
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import DamagedFile, RequestError, make_command
-from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import text_table
+from featurestack.base.errors import DamagedFile, RequestError, make_command
+from featurestack.base.quantities import counted, size
+from featurestack.base.terminal import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.index import (

@@ -29,10 +29,10 @@ import scipy
 import soundfile
 from numpy.typing import NDArray
 
-from featurestack.commandline.terminal import progress
+from featurestack.base.files import making, staged
+from featurestack.base.terminal import progress
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.published import COLUMNS
-from featurestack.storage.files import making, staged
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz

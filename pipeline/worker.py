@@ -25,9 +25,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from featurestack.commandline import HOME
-from featurestack.commandline.errors import Caller, Failed, RequestError, reason_of
-from featurestack.commandline.terminal import tell_warnings
+from featurestack.base import HOME, files
+from featurestack.base.errors import Caller, Failed, RequestError, reason_of
+from featurestack.base.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Claim
 from featurestack.features_cache.hdf5 import FeatureFile, state_word
@@ -36,7 +36,6 @@ from featurestack.features_cache.writer import Clips, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import Variant
-from featurestack.storage import files
 
 WARM_UP = 1.0  # seconds of silence
 warm: set[str] = set()  # features that this process has loaded and compiled

@@ -16,12 +16,12 @@ from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
-from featurestack.commandline.commands import options_from
-from featurestack.commandline.errors import Caller
+from featurestack.base.errors import Caller
+from featurestack.base.files import Lock
+from featurestack.cli.commands import options_from
 from featurestack.features_cache import external
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
-from featurestack.storage.files import Lock
 from featurestack.train import run
 from tests.analysis.made_runs import (
     made_clips,

@@ -19,7 +19,7 @@ import numpy as np
 import scipy
 from librosa.feature import melspectrogram
 
-from featurestack.commandline.registry import Registry
+from featurestack.base.registry import Registry
 from featurestack.features_cache.names import Channel
 from featurestack.pipeline.features import resolve_feature
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 
 
 def refused(words):

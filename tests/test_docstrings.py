@@ -16,8 +16,8 @@ WITH_EXAMPLES = [
 
 
 # their examples make the synthetic sounds
-OF_SYNTH = {"functions", "interface"}
-OF_SYNTH |= {f"feature_importance.{name}" for name in ("importance", "fits")}
+OF_SYNTH = {"cli.functions", "cli.interface"}
+OF_SYNTH |= {f"extras.importance.{name}" for name in ("importance", "curve")}
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted(OF_SYNTH)]
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.checks import NOTE, Finding, report
-from featurestack.commandline import HOME
-from featurestack.commandline.errors import (
+from featurestack.base import HOME
+from featurestack.base.errors import (
     FLAGS,
     Caller,
     as_typed,
@@ -23,9 +22,10 @@ from featurestack.commandline.errors import (
     program,
     see,
 )
-from featurestack.commandline.next_step import explained
-from featurestack.commandline.options import fields, kind_of, texts
-from featurestack.commandline.words import COMMANDS, options_of
+from featurestack.base.next_step import explained
+from featurestack.base.options import fields, kind_of, texts
+from featurestack.checks import NOTE, Finding, report
+from featurestack.cli.words import COMMANDS, options_of
 from featurestack.features_cache import external
 from featurestack.pipeline.options import SourceOptions
 from featurestack.train import run as train_run

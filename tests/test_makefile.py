@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.commandline.words import COMMANDS, every_options
+from featurestack.cli.words import COMMANDS, every_options
 from tests.golden.commands import ROOT
 
 NAMES = {name for options in every_options().values() for name in options}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.commandline.words import commands_taking
-from featurestack.storage.own_files import NO_DATA, OwnFiles
+from featurestack.base.own_files import NO_DATA, OwnFiles
+from featurestack.cli.words import commands_taking
 from tests.golden.commands import command, done
 
 # Options that name a place to write, each with one among the user's files.

@@ -29,8 +29,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.registry import Registry
+from featurestack.base.errors import RequestError, make_command
+from featurestack.base.registry import Registry
 from featurestack.train.options import parse_number
 
 if TYPE_CHECKING:

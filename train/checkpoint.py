@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
+from featurestack.base.files import replace_file
 from featurestack.results.run_folder import append_history
-from featurestack.storage.files import replace_file
 
 Checkpoint = dict[str, Any]
 KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # keys of every checkpoint

@@ -26,13 +26,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import Auto
-from featurestack.commandline.terminal import tell, tell_once
+from featurestack.base import files
+from featurestack.base.errors import RequestError
+from featurestack.base.options import Auto
+from featurestack.base.terminal import tell, tell_once
+from featurestack.compare.tasks import Task
 from featurestack.results.config import Compute
 from featurestack.results.training_options import Training
-from featurestack.scores.tasks import Task
-from featurestack.storage import files
 from featurestack.train.optimisation import Objective
 from featurestack.train.options import DEVICES
 

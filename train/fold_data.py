@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from featurestack.commandline.errors import UnreadableClips
-from featurestack.commandline.terminal import progress
+from featurestack.base.errors import UnreadableClips
+from featurestack.base.terminal import progress
+from featurestack.compare.metrics import Floats
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import Split
 from featurestack.results.config import StoredChannel
-from featurestack.scores.metrics import Floats
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (
     Numbers,

@@ -19,22 +19,22 @@ import pandas as pd
 import torch
 from torch import nn
 
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     Failed,
     RequestError,
     load_words,
     make_command,
 )
-from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, percent
-from featurestack.commandline.terminal import tell, tell_once
+from featurestack.base.files import Lock
+from featurestack.base.options import option_words
+from featurestack.base.quantities import counted, percent
+from featurestack.base.terminal import tell, tell_once
+from featurestack.compare.tasks import Task
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.table import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder, claim_run
-from featurestack.scores.tasks import Task
-from featurestack.storage.files import Lock
 from featurestack.train import run_json
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import device_of, is_shortage, place, prepare
@@ -297,7 +297,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     run_folder.start_history(folder, trainer.rows, metric.history_columns)
     tracker = None
     if chosen := plan.options.tracker:
-        from featurestack.trackers import tracker_of
+        from featurestack.extras.trackers import tracker_of
 
         tracker = tracker_of(chosen)(run, data.fold, trainer.epoch)
     complete = False

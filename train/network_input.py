@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.registry import Registry
+from featurestack.base.errors import RequestError
+from featurestack.base.registry import Registry
+from featurestack.compare.metrics import Floats
+from featurestack.compare.tasks import Task
 from featurestack.features_cache.names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training
-from featurestack.scores.metrics import Floats
-from featurestack.scores.tasks import Task
 from featurestack.train.options import NATIVE, parse_grid
 
 if TYPE_CHECKING:

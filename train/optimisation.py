@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from featurestack.commandline.terminal import tell_once
+from featurestack.base.terminal import tell_once
+from featurestack.compare.metrics import Floats, Ints
 from featurestack.results.training_options import DECAY, Training
-from featurestack.scores.metrics import Floats, Ints
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; replaces the gradients of a network
@@ -86,7 +86,7 @@ class Objective:
     def score(self, observed: Sequence[Tensor]) -> float:
         if not self.multilabel:
             return torch.stack([*observed]).mean().item()
-        from featurestack.scores import average_precision as ap
+        from featurestack.compare import average_precision as ap
 
         y, logits = torch.cat([*observed], dim=1).cpu()
         labels = (y > 0.5).numpy()

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from featurestack.commandline.errors import RequestError, shortened
-from featurestack.commandline.options import (
+from featurestack.base.errors import RequestError, shortened
+from featurestack.base.options import (
     DataOptions,
     DatasetOptions,
     Options,
@@ -20,7 +20,7 @@ from featurestack.commandline.options import (
     fields,
     option,
 )
-from featurestack.commandline.quantities import number_of, whole_number
+from featurestack.base.quantities import number_of, whole_number
 from featurestack.results.training_options import Device, Training
 
 of_networks = functools.partial(option, needs="steps")

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.quantities import counted
+from featurestack.base.errors import RequestError, nearest
+from featurestack.base.quantities import counted
+from featurestack.compare.metrics import indicator, sound
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder, claim_run
-from featurestack.scores.metrics import indicator, sound
 from featurestack.train.fold_data import FoldData, Moments, load_fold, measure_clips
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan

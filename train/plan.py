@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import fields, option_words, part_of
+from featurestack.base.errors import RequestError
+from featurestack.base.options import fields, option_words, part_of
+from featurestack.compare.metrics import indicator
+from featurestack.compare.tasks import Task, known_task, task_of
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.names import Channel, dataset_name, parse_set
 from featurestack.features_cache.table import (
@@ -32,8 +34,6 @@ from featurestack.features_cache.table import (
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
-from featurestack.scores.metrics import indicator
-from featurestack.scores.tasks import Task, known_task, task_of
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import FOR_VECTORS, Architecture, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
@@ -172,7 +172,7 @@ def validate(options: RunOptions) -> None:
     as can be told without the cache and torch.
     """
     if options.tracker:
-        from featurestack.trackers import tracker_of
+        from featurestack.extras.trackers import tracker_of
 
         tracker_of(options.tracker)  # refused before a folder is made
     resolve(options.model)

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell, tell_once
-from featurestack.storage.files import Lock
+from featurestack.base.errors import RequestError
+from featurestack.base.files import Lock
+from featurestack.base.terminal import tell, tell_once
 
 if TYPE_CHECKING:
     import torch
@@ -239,7 +239,7 @@ def fetch(model: str, *, patient: bool = True) -> Path:
     file = FOLDER / name
     if file.is_file():
         return file
-    from featurestack.storage.download import download
+    from featurestack.base.download import download
 
     waiting = f"{file} is being downloaded by another process"
     with Lock(file.with_name(f".{name}.lock"), waiting=waiting):

@@ -14,10 +14,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import Error, RequestError
-from featurestack.commandline.next_step import PICKED, report_line
-from featurestack.commandline.quantities import counted, is_or_are, listed, percent
-from featurestack.commandline.terminal import progress, tell, text_table, warn
+from featurestack.base.errors import Error, RequestError
+from featurestack.base.next_step import PICKED, report_line
+from featurestack.base.quantities import counted, is_or_are, listed, percent
+from featurestack.base.terminal import progress, tell, text_table, warn
+from featurestack.compare.metrics import by_unit, tested_run
+from featurestack.compare.significance import FEWEST_RECORDINGS
+from featurestack.compare.tasks import known_task
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.names import parse_list
@@ -25,9 +28,6 @@ from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import readable_again
-from featurestack.scores.metrics import by_unit, tested_run
-from featurestack.scores.significance import FEWEST_RECORDINGS
-from featurestack.scores.tasks import known_task
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 import joblib
 import numpy as np
 
-from featurestack.commandline import DEFINING
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import PROPOSED, unframed
+from featurestack.base import DEFINING
+from featurestack.base.errors import RequestError
+from featurestack.base.files import Lock
+from featurestack.base.next_step import PROPOSED, unframed
+from featurestack.compare.accuracy import fit_temperature
+from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import parse_set
 from featurestack.results.config import (
@@ -32,9 +35,6 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder, find, write_config
 from featurestack.results.selection import digest_of_clips, is_of_today
-from featurestack.scores.accuracy import fit_temperature
-from featurestack.scores.metrics import indicator
-from featurestack.storage.files import Lock
 from featurestack.train.plan import Plan
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         probabilities = tested[run.classes].to_numpy(np.float32)
         temperature, thresholds = 1.0, None
         if task.multilabel:
-            from featurestack.scores.tags import thresholds_of_run
+            from featurestack.compare.tags import thresholds_of_run
 
             folds = tested["fold"].to_numpy()
             whole = run.finished == run.folds

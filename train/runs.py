@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import tell, text_table
+from featurestack.base.errors import RequestError, make_command
+from featurestack.base.files import is_closed
+from featurestack.base.own_files import RECORD, OwnFiles
+from featurestack.base.quantities import counted, size
+from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
 from featurestack.results.selection import of_other_data, select
-from featurestack.storage.files import is_closed
-from featurestack.storage.own_files import RECORD, OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 
 HEADER = ("folder", "features", "model", "folds", "test", "data")

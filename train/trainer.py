@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from featurestack.commandline.errors import Failed
-from featurestack.commandline.quantities import percent
-from featurestack.commandline.registry import object_at
-from featurestack.commandline.terminal import tell
+from featurestack.base.errors import Failed
+from featurestack.base.quantities import percent
+from featurestack.base.registry import object_at
+from featurestack.base.terminal import tell
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
@@ -60,7 +60,7 @@ from featurestack.train.plan import Plan, Positions
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from featurestack.trackers import TensorBoard
+    from featurestack.extras.trackers import TensorBoard
 
     Bar: TypeAlias = tqdm[Any]
 

@@ -37,12 +37,12 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
-from featurestack.commandline import VERSION
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.registry import Registry
-from featurestack.commandline.terminal import progress
-from featurestack.storage.files import is_file
-from featurestack.storage.own_files import OwnFiles
+from featurestack.base import VERSION
+from featurestack.base.errors import RequestError
+from featurestack.base.files import is_file
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.registry import Registry
+from featurestack.base.terminal import progress
 
 Draw = Callable[..., Axes]
 
@@ -134,7 +134,7 @@ FIGURES: Registry[_Figure] = Registry(
     "figure",
     others=[
         "featurestack.analysis.figures.drawn",
-        "featurestack.feature_importance.section",
+        "featurestack.extras.importance.section",
     ],
 )
 

@@ -28,8 +28,8 @@ from featurestack.analysis.figures import (
     row_height,
     shorten,
 )
-from featurestack.scores.metrics import largest_first
-from featurestack.scores.significance import DIFFERENCE_INTERVAL
+from featurestack.compare.metrics import largest_first
+from featurestack.compare.significance import DIFFERENCE_INTERVAL
 
 
 @figure(

@@ -1,8 +1,13 @@
 """`make answer`: from a folder of sounds to the report; and `make demo`."""
 
-from featurestack.commandline.options import ReportsOptions, option
+from featurestack.base.options import (
+    DatasetOptions,
+    ReportsOptions,
+    RunsOptions,
+    option,
+)
+from featurestack.compare.tasks import task_choices
 from featurestack.pipeline.options import ComputeOptions
-from featurestack.scores.tasks import task_choices
 
 FOLDER = "answer"  # the run folder of a choice
 # score by ridge with its interval, folds that chose the feature, difference of the
@@ -18,6 +23,17 @@ LEADS = CHOSEN, SINGLE, TOGETHER, NEXT = (
     "Alone or together?",
     "What next?",
 )
+
+
+class FitOptions(DatasetOptions, RunsOptions):
+    """Feature sets, to which ridge is fitted."""
+
+    features: str
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto: by the labels",
+        choices=task_choices,
+    )
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):

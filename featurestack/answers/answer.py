@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from joblib import cpu_count
 
-from featurestack import functions
 from featurestack.answers import FOLDER, LEADS, AnswerOptions
-from featurestack.commandline.commands import command, options_from
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.help import documented
-from featurestack.commandline.options import option_words, part_of
-from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import status_of, tell
+from featurestack.base.errors import RequestError, make_command
+from featurestack.base.files import Lock
+from featurestack.base.options import option_words, part_of
+from featurestack.base.quantities import counted
+from featurestack.base.terminal import status_of, tell
+from featurestack.cli import functions
+from featurestack.cli.commands import command, options_from
+from featurestack.cli.help import documented
 from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.hdf5 import FeatureSpec
@@ -41,12 +42,11 @@ from featurestack.results.run_folder import (
     claim_run,
     configuration_score,
 )
-from featurestack.storage.files import Lock
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
+    from featurestack.compare.metrics import Score
     from featurestack.pipeline.extraction_request import Request
-    from featurestack.scores.metrics import Score
 
 # Seconds on a usual core: a feature of a clip; a fit, per cube of the number of clips,
 # and at least; texturenet on a clip in a fold; a report
@@ -118,7 +118,7 @@ def ask(options: AnswerOptions) -> _Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
     """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.scores.tasks import known_task, require_clips
+    from featurestack.compare.tasks import known_task, require_clips
 
     task = known_task(options.task, source)
     if task:

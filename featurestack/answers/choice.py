@@ -33,13 +33,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from featurestack.answers import DIFFERENCE, AnswerOptions
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import complementary
-from featurestack.commandline.options import part_of
-from featurestack.commandline.quantities import counted, plural
-from featurestack.commandline.terminal import progress, silenced, tell
-from featurestack.feature_importance.fits import RIDGE, Fits, Part, fits_of
-from featurestack.feature_importance.importance import gain_tests
+from featurestack.answers.fits import RIDGE, Fits, Part, fits_of
+from featurestack.base.errors import RequestError
+from featurestack.base.next_step import complementary
+from featurestack.base.options import part_of
+from featurestack.base.quantities import counted, plural
+from featurestack.base.terminal import progress, silenced, tell
+from featurestack.compare.significance import FEWEST_RECORDINGS, gain_tests
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
@@ -53,7 +53,6 @@ from featurestack.results.run_folder import (
     write_predictions,
 )
 from featurestack.results.selection import is_of_today
-from featurestack.scores.significance import FEWEST_RECORDINGS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.run import execute, is_run_of

@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from featurestack import functions
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.next_step import State, next_step
-from featurestack.commandline.options import (
+from featurestack.base.errors import make_command
+from featurestack.base.next_step import State, next_step
+from featurestack.base.options import (
     DataOptions,
     ReportsOptions,
     RunsOptions,
     option,
     option_words,
 )
-from featurestack.commandline.quantities import counted, duration, size
-from featurestack.commandline.terminal import status_of
-from featurestack.interface import clips
+from featurestack.base.quantities import counted, duration, size
+from featurestack.base.terminal import status_of
+from featurestack.cli import functions
+from featurestack.cli.interface import clips
 
 DATASET = "synth"
 FEATURES = "mel mfcc chroma tempogram"  # those that a step reads

@@ -17,21 +17,21 @@ from featurestack.answers import (
     SINGLE,
     TOGETHER,
 )
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     Caller,
     as_typed,
     install_command,
     make_command,
 )
-from featurestack.commandline.next_step import without
-from featurestack.commandline.quantities import counted, listed, percent, plural, points
+from featurestack.base.next_step import without
+from featurestack.base.quantities import counted, listed, percent, plural, points
+from featurestack.compare.metrics import Estimate
+from featurestack.compare.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
 from featurestack.results.config import Choice
-from featurestack.scores.metrics import Estimate
-from featurestack.scores.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from featurestack.commandline.errors import as_typed
-from featurestack.commandline.quantities import counted, first_names
-from featurestack.commandline.terminal import text_table
+from featurestack.base.errors import as_typed
+from featurestack.base.quantities import counted, first_names
+from featurestack.base.terminal import text_table
 
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 SHOWN = 8  # most names shown in a finding

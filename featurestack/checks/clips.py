@@ -21,8 +21,8 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack.base.terminal import progress
 from featurestack.checks import LEAK, NOTE, WARNING, Finding
-from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import by_label, has_tags, spans
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples

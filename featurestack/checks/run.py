@@ -21,6 +21,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack.base.errors import (
+    NOT_WRITABLE,
+    RequestError,
+    make_command,
+    quoted,
+    see,
+)
+from featurestack.base.quantities import percent, plural
+from featurestack.base.terminal import progress, tell
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.clips import (
     ARTEFACTS,
@@ -29,15 +38,9 @@ from featurestack.checks.clips import (
     measure_clips,
     source_finding,
 )
-from featurestack.commandline.errors import (
-    NOT_WRITABLE,
-    RequestError,
-    make_command,
-    quoted,
-    see,
-)
-from featurestack.commandline.quantities import percent, plural
-from featurestack.commandline.terminal import progress, tell
+from featurestack.compare.average_precision import fold_ranks
+from featurestack.compare.metrics import Floats
+from featurestack.compare.significance import CHOICE_VARIANCE, accuracy_interval
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.names import NAMED, parse_channel
 from featurestack.features_cache.row_statistics import over_time
@@ -57,9 +60,6 @@ from featurestack.pipeline.datasets.name_fields import name_field, propose_group
 from featurestack.pipeline.datasets.summary import counts, next_lines, state_of
 from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import SourceOptions
-from featurestack.scores.average_precision import fold_ranks
-from featurestack.scores.metrics import Floats
-from featurestack.scores.significance import CHOICE_VARIANCE, accuracy_interval
 
 ARTEFACT_HELP = "make them the same in all classes"
 PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these

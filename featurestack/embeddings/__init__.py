@@ -2,7 +2,7 @@
 `imagenet@of=NAME`, the answer of ResNet-18's first stages to another feature's map.
 """
 
-from featurestack.commandline.options import Options, option
+from featurestack.base.options import Options, option
 
 
 class NetworkOptions(Options):

@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.decoder_messages import no_output_of_c
+from featurestack.base.errors import RequestError
+from featurestack.base.files import hash_of
 from featurestack.embeddings.networks import (
     BANDS,
     FIRST_CONVOLUTION,
@@ -45,8 +47,6 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature
 from featurestack.pipeline.parameters import Impossible
-from featurestack.storage.decoder_messages import no_output_of_c
-from featurestack.storage.files import hash_of
 
 Array = NDArray[np.float32]
 SPECTROGRAM = [1, 96, BANDS, 1]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 from featurestack.embeddings.networks import RESNET, digest_of
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.clip_spectra import Clip

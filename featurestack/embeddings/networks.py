@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import (
+from featurestack.base.download import download
+from featurestack.base.errors import (
     RequestError,
     install_command,
     make_command,
     nearest,
     see,
 )
-from featurestack.commandline.quantities import listed
-from featurestack.commandline.terminal import tell
-from featurestack.storage.download import download
-from featurestack.storage.files import content_hash
+from featurestack.base.files import content_hash
+from featurestack.base.quantities import listed
+from featurestack.base.terminal import tell
 from featurestack.train.pretrained import (
     FOLDER,
     MEGABYTES,

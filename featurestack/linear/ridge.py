@@ -28,9 +28,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import tell_once
-from featurestack.scores.metrics import Floats
+from featurestack.base.errors import RequestError
+from featurestack.base.terminal import tell_once
+from featurestack.compare.metrics import Floats
 
 Labels = NDArray[np.integer] | NDArray[np.bool_]
 # log loss, factor and offset of answers (N, K), for targets and counts

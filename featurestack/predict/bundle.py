@@ -21,12 +21,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.commandline import LOADED, registry
-from featurestack.commandline.errors import Caller, RequestError, make_command
-from featurestack.commandline.next_step import explained
-from featurestack.commandline.options import texts
-from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.terminal import progress, warn
+from featurestack.base import LOADED, registry
+from featurestack.base.errors import Caller, RequestError, make_command
+from featurestack.base.next_step import explained
+from featurestack.base.options import texts
+from featurestack.base.own_files import own_file
+from featurestack.base.quantities import counted, size
+from featurestack.base.terminal import progress, warn
+from featurestack.compare.accuracy import scaled
+from featurestack.compare.metrics import Floats
+from featurestack.compare.tasks import require_clips, task_of
 from featurestack.features_cache.table import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -39,10 +43,6 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
-from featurestack.scores.accuracy import scaled
-from featurestack.scores.metrics import Floats
-from featurestack.scores.tasks import require_clips, task_of
-from featurestack.storage.own_files import own_file
 from featurestack.train.checkpoint import (
     Checkpoint,
     as_bytes,

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, make_command
-from featurestack.commandline.options import DatasetOptions
-from featurestack.commandline.registry import object_at
-from featurestack.commandline.terminal import text_table
+from featurestack.base.csv_files import as_csv
+from featurestack.base.errors import RequestError, make_command
+from featurestack.base.options import DatasetOptions
+from featurestack.base.own_files import own_file
+from featurestack.base.registry import object_at
+from featurestack.base.terminal import text_table
 from featurestack.features_cache.names import dataset_name
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import (
@@ -25,8 +27,6 @@ from featurestack.predict.options import (
 )
 from featurestack.results.run_folder import find
 from featurestack.results.selection import last_run, select_one
-from featurestack.storage.csv_files import as_csv
-from featurestack.storage.own_files import own_file
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -67,7 +67,7 @@ def predict_audio(options: PredictOptions) -> int:
     dataset; 1 if a file could not be read.
     """
     if options.checked and not options.check:
-        from featurestack.sound_events.checked import tell_checked
+        from featurestack.extras.recordings.checked import tell_checked
 
         return tell_checked(options.checked, options.promise)
     elsewhere = options.audio is None  # DATASET is another dataset
@@ -86,7 +86,7 @@ def predict_audio(options: PredictOptions) -> int:
         return score_elsewhere(options)
     files = find_recordings(options.audio)
     if run and options.tables and run.task.name == "events":
-        from featurestack.sound_events.annotations import read_events
+        from featurestack.extras.recordings.annotations import read_events
 
         of_class = next(iter((run.config.rules or {}).values()), {})
         unknown = dict.fromkeys(files, np.nan)  # seconds

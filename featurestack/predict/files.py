@@ -16,10 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import report_line
-from featurestack.commandline.quantities import counted, duration, listed
-from featurestack.commandline.terminal import progress, tell
+from featurestack.base.errors import RequestError
+from featurestack.base.files import content_hash
+from featurestack.base.next_step import report_line
+from featurestack.base.quantities import counted, duration, listed
+from featurestack.base.terminal import progress, tell
+from featurestack.compare.metrics import known
+from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.names import cache_folder, is_cache
 from featurestack.features_cache.table import (
@@ -36,9 +39,6 @@ from featurestack.predict.model import TOLERANCE, Model
 from featurestack.predict.options import PredictOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.metrics import known
-from featurestack.scores.tasks import require_clips
-from featurestack.storage.files import content_hash
 
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
 

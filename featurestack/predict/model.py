@@ -17,11 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from featurestack.commandline import DATA, registry
-from featurestack.commandline.commands import argument, options_from
-from featurestack.commandline.errors import RequestError, needed
-from featurestack.commandline.options import Auto
-from featurestack.commandline.terminal import warn
+from featurestack.base import DATA, registry
+from featurestack.base.errors import RequestError, needed
+from featurestack.base.options import Auto
+from featurestack.base.terminal import warn
+from featurestack.cli.commands import argument, options_from
+from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
+from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline import audio
@@ -47,8 +49,6 @@ from featurestack.predict.options import (
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
-from featurestack.scores.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
-from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some
@@ -302,7 +302,7 @@ def networks_of(
     ending = file.suffix.removeprefix(".")
     if ending == "onnx":
         with needed("onnx", str(file)):
-            from featurestack.onnx import ExportedModel
+            from featurestack.extras.onnx import ExportedModel
         return ExportedModel(file), None
     return RunModel(*read_bundle(file), device), None
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import (
+from featurestack.base.errors import RequestError, nearest
+from featurestack.base.options import (
     CHANNEL,
     THREADS,
     Auto,
@@ -17,7 +17,7 @@ from featurestack.commandline.options import (
     option,
     option_words,
 )
-from featurestack.sound_events.options import DetectionOptions
+from featurestack.extras.recordings.options import DetectionOptions
 from featurestack.train.options import parse_number, require_device
 
 if TYPE_CHECKING:

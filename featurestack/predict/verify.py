@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.quantities import counted, first_names
-from featurestack.commandline.terminal import tell
+from featurestack.base.quantities import counted, first_names
+from featurestack.base.terminal import tell
+from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.names import dataset_name
 from featurestack.features_cache.table import WINDOW_COLUMNS, fold_split
@@ -23,7 +24,6 @@ from featurestack.results.selection import (
     clips_of_run,
     select_one,
 )
-from featurestack.scores.tasks import require_clips
 from featurestack.train.compute import device_of, threads_of
 
 NAMED = 3  # clips of a fold that are named

@@ -27,7 +27,7 @@ from typing import (
     get_origin,
 )
 
-from featurestack.commandline.errors import RequestError, shortened
+from featurestack.base.errors import RequestError, shortened
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
+from featurestack.compare.tasks import task_of
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass, digest, label
 from featurestack.results.run_folder import (
@@ -21,7 +22,6 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
-from featurestack.scores.tasks import task_of
 
 MODEL = "predictions"  # value of `model` in run.json
 PROTOCOL = "predictions of another program"

@@ -23,21 +23,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.quantities import counted
-from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of, read_config
-from featurestack.scores.metrics import Score, known, sound, tested_run
-from featurestack.scores.significance import CHOICE_VARIANCE
-from featurestack.scores.tasks import Task, task_of
-from featurestack.storage.files import (
+from featurestack.base.errors import RequestError, nearest
+from featurestack.base.files import (
     CLOSED,
     Lock,
     may_read,
     replace_file,
     require_readable,
 )
-from featurestack.storage.own_files import OwnFiles
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted
+from featurestack.compare.metrics import Score, known, sound, tested_run
+from featurestack.compare.significance import CHOICE_VARIANCE
+from featurestack.compare.tasks import Task, task_of
+from featurestack.features_cache.table import WINDOW_COLUMNS
+from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of, read_config
 
 # names of the files in a run folder, and in each of its folds
 OF_RUN = ("run.json", ".lock")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from featurestack.commandline import DATA
-from featurestack.commandline.errors import (
+from featurestack.base import DATA
+from featurestack.base.errors import (
     ALIKE,
     RequestError,
     closest,
@@ -25,7 +25,9 @@ from featurestack.commandline.errors import (
     quoted,
     unquoted,
 )
-from featurestack.commandline.terminal import tell_once
+from featurestack.base.files import is_file, may_read, require_readable
+from featurestack.base.terminal import tell_once
+from featurestack.compare.tasks import task_of
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.names import (
@@ -36,8 +38,6 @@ from featurestack.features_cache.names import (
 from featurestack.features_cache.table import CLIP_COLUMNS, originals
 from featurestack.results.config import RunConfig, digest
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
-from featurestack.scores.tasks import task_of
-from featurestack.storage.files import is_file, may_read, require_readable
 
 
 def select(

@@ -12,8 +12,8 @@ The field of an option may have more traits:
 import functools
 from typing import Literal
 
-from featurestack.commandline.options import SEED, THREADS, Auto, Options, option
-from featurestack.scores.tasks import task_choices
+from featurestack.base.options import SEED, THREADS, Auto, Options, option
+from featurestack.compare.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]

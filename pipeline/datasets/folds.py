@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.commandline.errors import (
+from featurestack.base.csv_files import read_csv
+from featurestack.base.errors import (
     RequestError,
     closest,
     make_command,
     nearest,
 )
-from featurestack.commandline.quantities import counted
+from featurestack.base.files import hash_of, replace_file
+from featurestack.base.quantities import counted
 from featurestack.features_cache.table import (
     KNOWN_COLUMNS,
     by_label,
@@ -27,8 +29,6 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.datasets.readers import split_labels, whole_folds
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage.csv_files import read_csv
-from featurestack.storage.files import hash_of, replace_file
 
 FOLDS = 5
 FEW_GROUPS = 10  # groups, such as speakers or sites, that get a fold each, at most

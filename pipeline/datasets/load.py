@@ -13,14 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import (
+from featurestack.base.csv_files import SPREADSHEETS, read_csv
+from featurestack.base.errors import (
     DamagedFile,
     RequestError,
     make_command,
     quoted,
     see,
 )
-from featurestack.commandline.quantities import counted, is_or_are, listed
+from featurestack.base.files import content_hash, replace_file, without_dots
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted, is_or_are, listed
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips, read_index
@@ -54,9 +57,6 @@ from featurestack.pipeline.datasets.readers import (
     read_table,
 )
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage.csv_files import SPREADSHEETS, read_csv
-from featurestack.storage.files import content_hash, replace_file, without_dots
-from featurestack.storage.own_files import OwnFiles
 
 ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise

@@ -18,7 +18,7 @@ from shlex import quote
 
 import pandas as pd
 
-from featurestack.commandline.quantities import counted, listed
+from featurestack.base.quantities import counted, listed
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = re.compile(r"[_\- .()\[\]]")

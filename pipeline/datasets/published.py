@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
-from featurestack.commandline.terminal import progress, tell
+from featurestack.base.csv_files import read_csv
+from featurestack.base.download import download, part_of
+from featurestack.base.errors import RequestError
+from featurestack.base.files import making, staged
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted
+from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import (
@@ -24,10 +28,6 @@ from featurestack.pipeline.datasets.readers import (
     tags_note,
 )
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage.csv_files import read_csv
-from featurestack.storage.download import download, part_of
-from featurestack.storage.files import making, staged
-from featurestack.storage.own_files import OwnFiles
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 OTHER_WAYS = "ARCHIVE= takes a zip that is already there"

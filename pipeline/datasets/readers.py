@@ -17,14 +17,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import (
+from featurestack.base.csv_files import file_column, read_csv
+from featurestack.base.errors import (
     RequestError,
     make_command,
     quoted,
     shortened,
 )
-from featurestack.commandline.next_step import explained
-from featurestack.commandline.quantities import counted, listed
+from featurestack.base.files import without_dots
+from featurestack.base.next_step import explained
+from featurestack.base.own_files import NO_DATA
+from featurestack.base.quantities import counted, listed
 from featurestack.features_cache.names import (
     DATASET_TABLES,
     beside_hint,
@@ -39,9 +42,6 @@ from featurestack.features_cache.table import (
     marked,
 )
 from featurestack.pipeline.audio import AUDIO_FILE
-from featurestack.storage.csv_files import file_column, read_csv
-from featurestack.storage.files import without_dots
-from featurestack.storage.own_files import NO_DATA
 
 _CATEGORIES = {  # ESC-50's, and those of this project's clips
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.next_step import State, next_step
-from featurestack.commandline.options import option_words
-from featurestack.commandline.quantities import counted, first_names
-from featurestack.commandline.terminal import text_table
+from featurestack.base.errors import RequestError
+from featurestack.base.files import may_write
+from featurestack.base.next_step import State, next_step
+from featurestack.base.options import option_words
+from featurestack.base.quantities import counted, first_names
+from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import has_failed, read_check
 from featurestack.features_cache.names import NAMED, has_events, parse_channel
@@ -23,7 +24,6 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import AlterOptions, SourceOptions
-from featurestack.storage.files import may_write
 
 FAULTS_SHOWN = 10
 
@@ -31,7 +31,7 @@ FAULTS_SHOWN = 10
 def make_dataset(options: AlterOptions) -> int:
     """The command `data`: fetch or alter a dataset, then summarise it; 1 for faults."""
     if options.alter:
-        from featurestack.pipeline.alterations import write_altered
+        from featurestack.extras.alterations import write_altered
 
         options = write_altered(options)
     elif options.copies > 1:

@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from featurestack.commandline.errors import (
+from featurestack.base.errors import (
     RequestError,
     most_alike,
     nearest,
     shortened,
 )
-from featurestack.commandline.registry import Registry, code_digest, refuse_positional
+from featurestack.base.registry import Registry, code_digest, refuse_positional
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
 from featurestack.pipeline import kernels, parameters

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 
 MODULES = ("fourier", "hpss", "pitch", "spectrum")
 

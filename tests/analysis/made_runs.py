@@ -17,11 +17,11 @@ import pytest
 from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.runs import load_runs
+from featurestack.compare.accuracy import CLASSES
 from featurestack.results import run_folder
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores.accuracy import CLASSES
 from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")

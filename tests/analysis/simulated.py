@@ -15,10 +15,10 @@ from scipy.stats import norm
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import ablations
+from featurestack.compare.significance import LEVEL, sign_flip_tests
+from featurestack.compare.tasks import task_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
-from featurestack.scores.significance import LEVEL, sign_flip_tests
-from featurestack.scores.tasks import task_of
 from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")

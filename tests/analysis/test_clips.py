@@ -12,10 +12,10 @@ import soundfile
 
 from featurestack.analysis import clips
 from featurestack.analysis.clips import browser_data, clip_difficulty, data_facts, top
+from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_failures
-from featurestack.storage.own_files import NO_DATA, OwnFiles
 from tests.analysis.made_runs import MadeRun
 from tests.golden.commands import flip_bit
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
-from featurestack.scores.significance import FAMILY_LEVEL, LEVEL
+from featurestack.compare.significance import FAMILY_LEVEL, LEVEL
 from tests.analysis.simulated import (
     claims,
     simulated_recalls,

@@ -19,8 +19,8 @@ from featurestack.analysis.figures import (
     drawing,
 )
 from featurestack.analysis.figures.drawn import FeatureMap
-from featurestack.sound_events import section  # noqa: F401  its figure
-from featurestack.storage.own_files import NO_DATA, OwnFiles
+from featurestack.base.own_files import NO_DATA, OwnFiles
+from featurestack.extras.recordings import section  # noqa: F401  its figure
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]

@@ -10,7 +10,7 @@ from featurestack.analysis.command import jobs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.next_run import NEXT, next_run, training_of
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline.next_step import State, next_step
+from featurestack.base.next_step import State, next_step
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from tests.analysis.made_runs import MadeRun, of_sets

@@ -9,8 +9,8 @@ from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.tables import settings
+from featurestack.compare.accuracy import CATEGORIES
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.scores.accuracy import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.simulated import simulated_runs
 from tests.run_configs import choice_of, rewrite

@@ -25,10 +25,10 @@ from featurestack.analysis.report import (
     read_summary,
 )
 from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.base.own_files import DETECTED, NO_DATA
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.results.run_folder import write_config
-from featurestack.storage.own_files import DETECTED, NO_DATA
 from tests.analysis.made_runs import (
     MadeRun,
     draw_nothing,

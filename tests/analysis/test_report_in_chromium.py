@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
-from featurestack.commandline.quantities import percent
+from featurestack.base.quantities import percent
 
 pytestmark = pytest.mark.slow
 

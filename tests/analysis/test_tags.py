@@ -10,10 +10,10 @@ from sklearn.metrics import average_precision_score
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.compare.average_precision import fold_ranks, random_rank_precision
+from featurestack.compare.tags import error_table
 from featurestack.features_cache.table import label_indicator
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.average_precision import fold_ranks, random_rank_precision
-from featurestack.scores.tags import error_table
 from tests.analysis.test_report import build, within
 from tests.run_configs import choice_of
 

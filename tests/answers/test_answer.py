@@ -19,19 +19,19 @@ from featurestack.answers import AnswerOptions, section
 from featurestack.answers.answer import ask, find_answer, make_answer, tell_time
 from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
-from featurestack.commandline.errors import Caller, make_command
+from featurestack.base.errors import Caller, make_command
 from featurestack.embeddings import networks
+from featurestack.extras.recordings.dataset import make_events
+from featurestack.extras.recordings.options import EventsCommand
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
 from featurestack.results.run_folder import find
-from featurestack.sound_events.dataset import make_events
-from featurestack.sound_events.options import EventsCommand
 from tests.analysis.made_runs import no_figures
+from tests.extras.recordings.field import write_recordings
 from tests.golden.commands import done, inside
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
-from tests.sound_events.field import write_recordings
 
 PLACES = ("data", "runs", "reports")
 

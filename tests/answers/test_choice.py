@@ -24,8 +24,8 @@ from featurestack.answers.choice import (
     run_options,
     write_choice,
 )
+from featurestack.answers.fits import Fits, fits_of
 from featurestack.answers.section import alone_or_together
-from featurestack.feature_importance.fits import Fits, fits_of
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pandas as pd
 
 from featurestack.answers import demo as demos
-from featurestack.commandline.options import texts
-from featurestack.commandline.words import options_of
+from featurestack.base.options import texts
+from featurestack.cli.words import options_of
 
 
 def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from featurestack.commandline.help import variables
-from featurestack.commandline.options import fields, texts
-from featurestack.commandline.words import (
+from featurestack.base.options import fields, texts
+from featurestack.cli.help import variables
+from featurestack.cli.words import (
     ALIASES,
     every_options,
     function_of,

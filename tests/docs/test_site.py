@@ -12,10 +12,10 @@ import featurestack as fs
 from docs import generate
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.commandline.words import every_options
+from featurestack.cli.words import every_options
+from featurestack.extras.recordings.scores import SCORE_COLUMNS
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
-from featurestack.sound_events.scores import SCORE_COLUMNS
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS
 from tests.analysis.made_runs import MadeRun

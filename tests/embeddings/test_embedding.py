@@ -10,9 +10,9 @@ import pytest
 import soundfile
 import torch
 
+from featurestack.cli.interface import tone
 from featurestack.embeddings import NetworkOptions, networks
 from featurestack.features_cache.cache import Cache
-from featurestack.interface import tone
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv

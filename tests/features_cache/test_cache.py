@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from featurestack.commandline.errors import UnreadableClips
+from featurestack.base.errors import UnreadableClips
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.index import read_index, refresh

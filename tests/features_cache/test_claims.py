@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from featurestack.base.files import Lock
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone, claimed, claims
 from featurestack.features_cache.hdf5 import LOCKS
 from featurestack.features_cache.writer import write_batch
-from featurestack.storage.files import Lock
 
 
 def claim(cache, features=("mine",), rows=(0, 8)):

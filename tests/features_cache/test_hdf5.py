@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.commandline.errors import DamagedFile
+from featurestack.base.errors import DamagedFile
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.hdf5 import (
     FeatureSpec,

@@ -2,10 +2,10 @@
 
 import pytest
 
+from featurestack.base.files import content_hash
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import refresh
 from featurestack.features_cache.table import complete, source_changes, with_sources
-from featurestack.storage.files import content_hash
 
 
 @pytest.fixture

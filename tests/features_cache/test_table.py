@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 from featurestack.features_cache.table import (
     CLIP_COLUMNS,
     WINDOW_COLUMNS,

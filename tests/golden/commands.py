@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from featurestack.commandline.commands import main
+from featurestack.cli.commands import main
 
 ROOT = Path(__file__).resolve().parents[2]
 

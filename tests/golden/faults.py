@@ -21,7 +21,7 @@ from tests.test_structure import TOP
 
 CACHE, PIPE, TRAIN = "tests/features_cache/", "tests/pipeline/", "tests/train/"
 PREDICT, ANALYSIS = "tests/predict/", "tests/analysis/"
-RESULTS, SCORES = "tests/results/", "tests/scores/"
+RESULTS, SCORES = "tests/results/", "tests/compare/"
 # the slow tests too
 PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "")
 
@@ -87,7 +87,7 @@ FAULTS: dict[str, Fault] = {
     "foreign_files_replaced": Fault(  # a file is the command's because of its name
         "return file.is_file() and (ANY in known or content_hash(file) in known)",
         "return file.is_file()",
-        "tests/storage/test_own_files.py tests/test_users_files.py",
+        "tests/base/test_own_files.py tests/test_users_files.py",
     ),
     # features
     "frame_late": Fault(  # slopes stand one frame late
@@ -188,7 +188,7 @@ FAULTS: dict[str, Fault] = {
     "formula_in_csv": Fault(  # a class may be called like a spreadsheet's formula
         "if isinstance(cell, str) and cell.startswith(FORMULA):",
         "if False:",
-        f"tests/storage {PREDICT}test_clips.py",
+        f"tests/base {PREDICT}test_clips.py",
     ),
     "html_in_page": Fault(  # a class may be called like a script
         'autoescape=lambda name: str(name).endswith(".html"),',
@@ -242,7 +242,7 @@ FAULTS: dict[str, Fault] = {
     "corrected_events_unnoticed": Fault(
         "targets = task.digests(cache, config.training, config.channels)\n",
         "targets = config.targets\n",
-        "tests/sound_events/test_section.py",
+        "tests/extras/recordings/test_section.py",
     ),
     "clip_tested_twice": Fault(  # a clip that two folds tested counts twice
         """    if len(twice):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from featurestack.commandline.errors import Failed
+from featurestack.base.errors import Failed
 from featurestack.features_cache.names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import FEATURES, feature, resolve_feature

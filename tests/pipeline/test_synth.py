@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.base.files import UNFINISHED
 from featurestack.checks.run import answers_left_out
 from featurestack.linear import ridge
 from featurestack.pipeline import synth
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.synth import write_dataset
-from featurestack.storage.files import UNFINISHED
 from tests.pipeline.test_features import variant
 from tests.refusal import refused
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.commandline.errors import Failed
+from featurestack.base.errors import Failed
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_failures

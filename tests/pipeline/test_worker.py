@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from featurestack.commandline.errors import Failed
+from featurestack.base.errors import Failed
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import worker
 from featurestack.pipeline.worker import ClipTask, ExtractionResult, WorkerDied, Workers

@@ -13,6 +13,7 @@ import soundfile
 import torch
 
 import featurestack as fs
+from featurestack.compare.accuracy import scaled
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.command import predict_audio
@@ -20,7 +21,6 @@ from featurestack.predict.files import predict_files
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.results.run_folder import RunFolder
-from featurestack.scores.accuracy import scaled
 from featurestack.train.checkpoint import load
 from tests.pipeline.changing import damage_frame
 from tests.refusal import refused

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 from featurestack.predict.bundle import make_bundle
 from featurestack.predict.files import predict_files
 from featurestack.predict.options import BundleOptions

@@ -3,7 +3,7 @@
 import typing
 from dataclasses import asdict, replace
 
-from featurestack.commandline.options import fields, option
+from featurestack.base.options import fields, option
 from featurestack.results.config import (
     LABEL_BYTES,
     RUN_FORMAT,

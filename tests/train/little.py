@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.options import option_words, texts
+from featurestack.base.options import option_words, texts
 from featurestack.features_cache import external
 from featurestack.train import run
 from featurestack.train.fold_data import load_fold, measure_clips

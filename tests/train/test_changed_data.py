@@ -14,15 +14,15 @@ from torch import nn
 from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.registry import Registry
+from featurestack.base.errors import make_command
+from featurestack.base.registry import Registry
+from featurestack.extras.predictions import predictions_in
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.hdf5 import read_header
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
-from featurestack.predictions import predictions_in
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
 from featurestack.results.selection import is_of_today, of_today, select

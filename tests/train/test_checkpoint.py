@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from featurestack.commandline.errors import RequestError
+from featurestack.base.errors import RequestError
 from featurestack.train import checkpoint
 from tests.refusal import refused
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import featurestack as fs
-from featurestack.commandline.registry import Registry
+from featurestack.base.registry import Registry
 from featurestack.pipeline.features import FEATURES
 from featurestack.predict.bundle import make_bundle
 from featurestack.predict.options import BundleOptions
@@ -82,7 +82,7 @@ def test_the_example_of_a_model_is_listed_trained_bundled_and_exported(
     asked = {"run": str(bundle), "audio": audio}
     assert probabilities(run, tmp_path / "again.json", **asked) == by_run
     capsys.readouterr()
-    export = pytest.importorskip("featurestack.onnx")
+    export = pytest.importorskip("featurestack.extras.onnx")
     exported = tmp_path / "tiny.onnx"
     export.export_run(export.ExportOptions(run=str(run.path), out=exported))
     assert "differ from the networks' by" in capsys.readouterr().out

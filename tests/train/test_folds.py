@@ -4,8 +4,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from featurestack.commandline.options import option_words, texts
-from featurestack.commandline.terminal import tell_once
+from featurestack.base.options import option_words, texts
+from featurestack.base.terminal import tell_once
 from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions

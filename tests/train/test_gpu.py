@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
-from featurestack.commandline.errors import Failed
-from featurestack.commandline.options import option_words
+from featurestack.base.errors import Failed
+from featurestack.base.options import option_words
 from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder
 from featurestack.train import fold_data

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from featurestack.commandline.terminal import tell_once
+from featurestack.base.terminal import tell_once
 from featurestack.results.config import Compute
 from featurestack.train import trainer
 from featurestack.train.compute import place

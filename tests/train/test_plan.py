@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline.options import fields
+from featurestack.base.options import fields
 from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index, refresh, write_failures
 from featurestack.results.config import digest

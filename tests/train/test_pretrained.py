@@ -181,7 +181,7 @@ def publish(monkeypatch, address):
     """ResNet-18's weights are published there; a broken connection is tried again at
     once.
     """
-    monkeypatch.setattr("featurestack.storage.download.PAUSES", (0, 0))
+    monkeypatch.setattr("featurestack.base.download.PAUSES", (0, 0))
     monkeypatch.setitem(PUBLISHED, "resnet18", address)
 
 

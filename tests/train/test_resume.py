@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from featurestack.base import files
+from featurestack.base.files import Lock
 from featurestack.results.run_folder import claim_run
-from featurestack.storage import files
-from featurestack.storage.files import Lock
 from featurestack.train import checkpoint, run, trainer
 from featurestack.train.plan import make_plan
 from tests.train.little import change, little_options

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from featurestack.commandline.errors import Failed
-from featurestack.commandline.options import option_words, texts
-from featurestack.commandline.quantities import percent
+from featurestack.base.errors import Failed
+from featurestack.base.options import option_words, texts
+from featurestack.base.quantities import percent
+from featurestack.compare.accuracy import CLASSES
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import run_folder
-from featurestack.scores.accuracy import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.options import TrainOptions
 from featurestack.train.trainer import Trainer

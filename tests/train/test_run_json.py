@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 import featurestack as fs
-from featurestack.commandline.errors import Caller
+from featurestack.base.errors import Caller
 from featurestack.features_cache import external
 from featurestack.results.config import (
     OF_EVERY_RUN,

@@ -5,9 +5,9 @@ in training stays.
 import io
 import shutil
 
+from featurestack.base.files import Lock
+from featurestack.base.own_files import OwnFiles
 from featurestack.results.run_folder import configuration_score, find
-from featurestack.storage.files import Lock
-from featurestack.storage.own_files import OwnFiles
 from featurestack.train.options import ListOptions, RemoveOptions
 from featurestack.train.runs import list_runs, remove_runs
 from tests.refusal import refused

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.compare.tags import UNFITTED, fit_thresholds
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.predict.bundle import RunModel, make_bundle, read_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
-from featurestack.scores.tags import UNFITTED, fit_thresholds
 from featurestack.train import run
 from featurestack.train.optimisation import Objective
 from featurestack.train.run import run_summary
@@ -112,7 +112,7 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
     together = model.joined([first, *others])
     assert together == pytest.approx(np.mean([first, *others], axis=0))
-    export = pytest.importorskip("featurestack.onnx")
+    export = pytest.importorskip("featurestack.extras.onnx")
     export.export_run(export.ExportOptions(run=name, out=file))
     session = export.open_session(file.read_bytes())
     (answers,) = session.run(["probabilities"], {"mel": stored[0].astype(np.float32)})

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from featurestack.commandline.errors import Failed
+from featurestack.base.errors import Failed
 from featurestack.results.config import Compute
 from featurestack.train.fold_data import draw_batches
 from featurestack.train.optimisation import (

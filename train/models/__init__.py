@@ -25,18 +25,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from featurestack.commandline.errors import RequestError, make_command, nearest
-from featurestack.commandline.options import fields
-from featurestack.commandline.quantities import number_of
-from featurestack.commandline.registry import (
+from featurestack.base.errors import RequestError, make_command, nearest
+from featurestack.base.options import fields
+from featurestack.base.quantities import number_of
+from featurestack.base.registry import (
     Registry,
     code_digest,
     first_sentence,
     refuse_positional,
 )
+from featurestack.compare.tasks import Task
 from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import STRENGTH
-from featurestack.scores.tasks import Task
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
 from featurestack.train.options import RunOptions
 
@@ -62,7 +62,7 @@ SIZE_AT_FAULT = re.compile(
 MODELS: Registry[Architecture] = Registry(
     "model",
     # models of frames instead of clips
-    special={"frames": "featurestack.sound_events.task"},
+    special={"frames": "featurestack.extras.recordings.task"},
     extensible=True,
 )
 

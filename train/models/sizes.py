@@ -5,10 +5,10 @@ from functools import partial
 import torch
 from torch import nn
 
-from featurestack.commandline.errors import make_command
-from featurestack.commandline.quantities import count
-from featurestack.commandline.registry import first_sentence
-from featurestack.commandline.terminal import text_table
+from featurestack.base.errors import make_command
+from featurestack.base.quantities import count
+from featurestack.base.registry import first_sentence
+from featurestack.base.terminal import text_table
 from featurestack.results.config import StoredChannel
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models import MODELS, resolve

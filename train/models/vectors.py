@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from featurestack.commandline.terminal import tell_once
+from featurestack.base.terminal import tell_once
+from featurestack.compare.metrics import Floats
 from featurestack.linear import ridge
 from featurestack.linear.ridge import ABSENT, means_and_deviations
 from featurestack.results.training_options import STRENGTH
-from featurestack.scores.metrics import Floats
 from featurestack.train.network_input import Plane, Planes
 
 BANDS = 32  # number of groups of rows that are averaged for modulation spectra

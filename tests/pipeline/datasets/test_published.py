@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.base import download
 from featurestack.pipeline.datasets import published as esc50
 from featurestack.pipeline.datasets.readers import CATEGORY_OF
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
-from featurestack.storage import download
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
 from tests.refusal import refused

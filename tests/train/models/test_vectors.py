@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.commandline.terminal import tell_once
+from featurestack.base.terminal import tell_once
 from featurestack.linear import ridge
 from featurestack.train.models import vectors
 from featurestack.train.models.vectors import (

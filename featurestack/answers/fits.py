@@ -1,0 +1,227 @@
+"""Ridge fitted to feature sets, and its answers to clips that it was not fitted to.
+
+Importance, the learning curve and the choice of features all read these answers. Clips,
+folds and solutions are those of `make train`; no fit uses the clips that it answers.
+
+runs/<dataset>/fits/<digest>.npz holds the answers of one feature set, (n, K) float32
+for each part, so that a command resumes after a kill. A digest names the values of the
+features, the clips with their labels and recordings, the task and the solution. A
+damaged file is made again.
+
+Conventions: N clips of the cache, D numbers of a clip, K classes.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from joblib import cpu_count
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from featurestack.answers import FitOptions
+from featurestack.base.errors import RequestError
+from featurestack.base.files import replace_file
+from featurestack.base.options import part_of
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.terminal import silenced, tell
+from featurestack.compare.metrics import Estimate, Floats
+from featurestack.compare.significance import accuracy_interval
+from featurestack.compare.tasks import known_task, require_clips
+from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.table import Split, fold_split
+from featurestack.linear import ridge
+from featurestack.results.config import digest
+from featurestack.train.fold_data import chunked, read_usable
+from featurestack.train.folds import clip_remarks
+from featurestack.train.network_input import Statistics
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Plan, Positions, make_plan
+
+RIDGE = "ridge"
+FOLDER = "fits"
+
+Numbers: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A fit: its training clips, and the clips that it answers."""
+
+    train: Positions
+    tested: Positions
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The clips of a run as exact models read them, and the answers of fits to feature
+    sets, which are made once and kept.
+    """
+
+    plan: Plan  # the plan of a run with all channels
+    numbers: Mapping[str, Numbers]  # channel -> (N, D), a row for each cached clip
+    blocks: Mapping[str, Sequence[int]]  # channel -> numbers of each of its layers
+    unusable: Mapping[str, str]  # clip id -> why it cannot be read
+
+    @cached_property
+    def splits(self) -> dict[int, Split]:
+        """Every fold's clips, also of folds that the protocol never tests."""
+        table = self.plan.table
+        table = table[~table["clip_id"].isin(list(self.unusable))]
+        folds = sorted(table["fold"].unique().tolist())
+        return {fold: fold_split(table, fold) for fold in folds}
+
+    def trained(self, fold: int) -> Positions:
+        return self.plan.cache.positions(self.splits[fold].train)
+
+    def tested(self, fold: int) -> Positions:
+        return self.plan.cache.positions(self.splits[fold].test)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The tested folds of the protocol."""
+        folds = self.plan.folds
+        return [Part(self.trained(fold), self.tested(fold)) for fold in folds]
+
+    def x(self, features: str, clips: Positions) -> Numbers:
+        """(n, D) the numbers of a feature set for these clips, without another copy."""
+        own = [self.numbers[name][clips] for name in features.split("+")]
+        return own[0] if len(own) == 1 else np.hstack(own)
+
+    def fit(self, features: str, train: Positions) -> ridge.RidgeModel:
+        names = features.split("+")
+        blocks = [width for name in names for width in self.blocks[name]]
+        groups = self.plan.cache.clips["group"].to_numpy()[train]
+        classes, targets = len(self.plan.classes), self.plan.targets[train]
+        return ridge.fit(self.x(features, train), targets, classes, blocks, groups)
+
+    def answer(self, features: str, part: Part) -> Numbers:
+        """(n, K) the logits of a part's clips; without a feature, or if the training
+        clips are of one class, the shares of the classes.
+        """
+        shares = self.plan.indicator(part.train).mean(axis=0)
+        if not features or np.isin(shares, [0, 1]).all():
+            answers = np.tile(shares, (len(part.tested), 1))
+        else:
+            model = self.fit(features, part.train)
+            answers = model.logits(self.x(features, part.tested))
+        return answers.astype(np.float32)
+
+    def answers(self, features: str, parts: Sequence[Part]) -> list[Numbers]:
+        """(n, K) each part's answers."""
+        file, keys = self.file(features), [self.key(part) for part in parts]
+        kept = {}
+        with (
+            suppress(OSError, ValueError, EOFError, zipfile.BadZipFile),
+            np.load(io.BytesIO(file.read_bytes())) as found,
+        ):
+            kept = dict(found)
+        lacking = {key: part for key, part in zip(keys, parts) if key not in kept}
+        if lacking:
+            # a fit takes one thread: several are made side by side
+            with (
+                silenced(),
+                threadpool_limits(1),
+                ThreadPoolExecutor(cpu_count()) as threads,
+            ):
+                found = threads.map(partial(self.answer, features), lacking.values())
+                kept |= dict(zip(lacking, found))
+            content = io.BytesIO()
+            arrays: dict[str, Any] = kept
+            np.savez(content, **arrays)
+            own = OwnFiles(file.parent)
+            own.claim([file.name], "move it, or give another RUNS=")
+            replace_file(file, content.getvalue(), durable=False, parents=True)
+        return [kept[key] for key in keys]
+
+    def file(self, features: str) -> Path:
+        plan = self.plan
+        channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
+        names = features.split("+") if features else []
+        values = [plan.content["cache"][channels[name].stored] for name in names]
+        about = [plan.training.task, plan.training.padding, [*plan.names]]
+        about += [plan.content["clips"], values]
+        return plan.path.with_name(FOLDER) / f"{digest(about)}.npz"
+
+    def key(self, part: Part) -> str:
+        ids = self.plan.cache.clips["clip_id"].to_numpy()
+        return digest([ids[part.train].tolist(), ids[part.tested].tolist()])
+
+    def clip_scores(self, features: str, parts: Sequence[Part]) -> Floats:
+        """(n,) the part of the score of each clip that the parts answer."""
+        answers = np.concatenate(self.answers(features, parts))
+        labels, table = self.tested_clips(parts)
+        return self.plan.task.metric.clip_scores(labels, answers, table)
+
+    def score(self, features: str, parts: Sequence[Part]) -> Estimate:
+        """The task's score on the clips that the parts answer, with its interval if
+        that is quick.
+        """
+        answers = np.concatenate(self.answers(features, parts))
+        labels, table = self.tested_clips(parts)
+        metric = self.plan.task.metric
+        score = metric.score(labels, answers, table["fold"].to_numpy())
+        if metric.pooled:
+            return Estimate(score, np.nan, np.nan)
+        correct = metric.clip_scores(labels, answers, table)[:, None]
+        groups = table["group"].to_numpy()
+        ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
+        return Estimate(score, low, high)
+
+    def tested_clips(
+        self, parts: Sequence[Part]
+    ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+        """(n, K) labels and (n rows) table of the clips that the parts answer."""
+        tested = np.concatenate([part.tested for part in parts])
+        return self.plan.indicator(tested), self.plan.cache.clips.iloc[tested]
+
+
+def fits_of(plan: Plan) -> Fits:
+    """The fits of a plan, whose channels are each read once."""
+    cache = plan.cache
+    as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
+    numbers, blocks = {}, {}
+    unusable: dict[str, str] = {}
+    for name, channel in zip(plan.channel_names, plan.input.channels, strict=True):
+        spec = replace(plan.input, channels=(channel,))
+        x = np.zeros((len(cache.clips), *spec.widths), np.float32)
+        for positions in chunked(plan.table.index.to_numpy()):
+            readable, values = read_usable(cache, channel, positions, unusable)
+            prepared = spec.prepare([values], [as_stored], cache.filled[readable])
+            x[readable] = prepared.flatten(1).numpy()
+        numbers[name] = x
+        blocks[name] = replace(plan, input=spec).blocks
+    return Fits(plan, numbers, blocks, unusable)
+
+
+def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Fits]:
+    """The features of a call, each a channel or several joined by +, and their fits;
+    RequestError if there are fewer than `least`.
+    """
+    cache = cache_of(options.dataset, options.data, options.name, options.features)
+    if task := known_task(options.task, cache.source):
+        require_clips(task, options.dataset)
+    groups = parse_list(options.features, cache.features)
+    words = [str(channel) for group in groups for channel in group]
+    given = {"features": "+".join(words), "model": RIDGE}
+    plan = make_plan(part_of(options, RunOptions, **given))
+    # the cache's names: mel@n_mels=128 is mel
+    channels = iter(plan.channel_names)
+    names = tuple("+".join(next(channels) for _ in group) for group in groups)
+    if len(names) < least or len(set(names)) < len(names):
+        raise RequestError(
+            f"FEATURES={options.features}: expected two or more different features"
+        )
+    fits = fits_of(plan)
+    for remark in clip_remarks(plan, fits.unusable):
+        tell(remark)
+    return names, fits

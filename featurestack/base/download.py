@@ -1,0 +1,89 @@
+"""Files are downloaded whole or not at all. An interrupted download, even a killed one,
+resumes if the server can.
+
+pooch, which librosa brings, begins anew, leaves a part under a random name after a
+kill, and asks again for an address that does not exist.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from featurestack.base import files
+from featurestack.base.errors import RequestError
+from featurestack.base.terminal import progress, tell
+
+TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
+PAUSES = (2, 8)  # seconds before a broken connection is tried again
+BLOCK = 2**18  # bytes
+
+
+def part_of(to: Path) -> Path:
+    """The file of a download that is not complete yet."""
+    return to.with_name(f".{to.name}.part")
+
+
+def download(
+    url: str,
+    to: Path,
+    *,
+    other_ways: str,
+    check: Callable[[Path], None] = lambda draft: None,
+    patient: bool = True,
+) -> None:
+    """Download `url` to the file `to`, which appears when it is complete and `check`
+    has raised nothing for it. The RequestError for what cannot be fetched ends
+    with `other_ways`; a broken connection is tried again if `patient`.
+    """
+    import requests
+
+    part = part_of(to)
+    for pause in (*(PAUSES if patient else ()), None):
+        try:
+            fetch(url, part)
+            break
+        except requests.RequestException as error:
+            cause: BaseException = error
+            # urllib3 and requests wrap the first error several times
+            while cause.__context__:
+                cause = cause.__context__
+            reason = f"{url} cannot be fetched: {' '.join(str(cause).split())}"
+            # a wrong address stays wrong
+            wrong = isinstance(error, requests.HTTPError | ValueError)
+        if wrong or pause is None:
+            raise RequestError(f"{reason}. {other_ways}")
+        tell(f"{reason}; trying again in {pause:g} s")
+        time.sleep(pause)
+    try:
+        check(part)
+    except RequestError:
+        part.unlink()
+        raise
+    files.sync(part)
+    part.replace(to)
+
+
+def fetch(url: str, part: Path) -> None:
+    """Write the answer of `url` to the file `part`, after the bytes that it has if the
+    server gives only the rest; a busy server is an error that passes.
+    """
+    import requests
+
+    start = part.stat().st_size if part.is_file() else 0
+    rest = {"Range": f"bytes={start}-"} if start else {}
+    with requests.get(url, headers=rest, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # it is of another file, or whole
+            raise requests.ConnectionError("the part that is here does not fit")
+        if answer.status_code >= 500:
+            raise requests.ConnectionError(f"{answer.status_code} {answer.reason}")
+        answer.raise_for_status()
+        goes_on = answer.status_code == requests.codes.partial_content
+        length = int(answer.headers.get("Content-Length", 0))
+        bar = progress(total=length or None, label=url.rpartition("/")[2], unit="B")
+        bar.unit_scale = True
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with bar, part.open("ab" if goes_on else "wb") as file:
+            for block in answer.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))

@@ -1,0 +1,407 @@
+"""The commands as functions: `fs.extract`, `fs.fit`, `fs.report` and the others.
+
+A function's keywords are its command's options, with the same defaults; `make help
+train`, or where there is no clone `featurestack help train`, explains them. Folders are
+`data`, `runs` and `reports` in the current one unless given. `quiet=True` prints
+nothing; warnings stay. A function loads its libraries when it is called.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.base.errors import RequestError
+from featurestack.base.options import Auto
+from featurestack.base.terminal import warn
+from featurestack.cli.commands import command, options_from, run_command
+from featurestack.cli.help import documented
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.predict.options import BundleOptions, ExportOptions, VerifyOptions
+from featurestack.train.options import RunOptions, TrainOptions
+
+if TYPE_CHECKING:
+    from featurestack.analysis.report import Built
+    from featurestack.features_cache.cache import Cache
+    from featurestack.results.run_folder import RunFolder
+    from featurestack.train.own_loop import OwnRun
+
+
+@command
+@documented(FeaturesCommand)
+def extract(
+    features: str | Sequence[str] = "all",
+    dataset: str = "esc50",
+    data: Path | str = "data",
+    *,
+    runs: Path | str = "runs",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    frame: float | None = None,
+    jobs: int | None = None,
+    part: str = "1/1",
+    dtype: Literal["float16", "float32"] = "float16",
+    scheduler: str = "",
+    yes: bool = False,
+    quiet: bool = False,
+) -> "Cache":
+    """Compute what the cache lacks, as `make features` does, and open the cache.
+
+    Parameters
+    ----------
+    features : str, or list of str
+        Features separated by blanks, or `all` or `small`.
+    dataset : str
+        A name, a folder or a CSV.
+
+    Returns
+    -------
+    Cache
+        A warning names the table of clips that failed.
+
+    Examples
+    --------
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> {"rms", "zcr"} <= {*cache.features}
+    True
+    """
+    from featurestack.features_cache.cache import cache_of
+    from featurestack.features_cache.index import FAILURES
+    from featurestack.pipeline.extract import extract_features
+
+    options = options_from(FeaturesCommand, locals())
+    failed = extract_features(options)
+    stored = cache_of(options.dataset, options.data, options.name)
+    if failed:
+        warn(f"clips failed: {stored.folder / FAILURES} says which, and why")
+    return stored
+
+
+@command
+@documented(TrainOptions)
+def fit(
+    dataset: str = "esc50",
+    features: str | Sequence[str] = "mel+mfcc+chroma",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    name: str = "",
+    model: str | Sequence[str] = "resnet18",
+    task: str | Sequence[str] = "auto",
+    seed: int | Sequence[int] = 0,
+    epochs: int | Auto | Sequence[int] = "auto",
+    batch: int | Sequence[int] = 32,
+    grid: str | Sequence[str] = "auto",
+    padding: str | Sequence[str] = "auto",
+    norm: str | Sequence[str] = "auto",
+    augment: str | Sequence[str] = "auto",
+    balance: str | Sequence[str] = "none",
+    optimizer: str | Sequence[str] = "adamw",
+    lr: float | Auto | Sequence[float] = "auto",
+    schedule: str | Sequence[str] = "onecycle",
+    warmup: float | Sequence[float] = 0.0,
+    clip: float | Sequence[float] = 0.0,
+    val: str | Sequence[str] = "none",
+    select: str | Sequence[str] = "val_loss",
+    patience: int | Sequence[int] = 0,
+    weights: str | Sequence[str] = "auto",
+    device: str | Sequence[str] = "auto",
+    precision: str | Sequence[str] = "auto",
+    threads: int | Auto | Sequence[int] = "auto",
+    folds: int | Sequence[int] = (),
+    curve: int = 20,
+    tag: str = "",
+    note: str = "",
+    tracker: Literal["", "tensorboard", "wandb"] = "",
+    quiet: bool = False,
+) -> "RunFolder | list[RunFolder]":
+    """Train a model on each fold, as `make train` does, or open the finished run.
+
+    Every option up to `threads` but `device` takes a list; each combination is a run.
+
+    Parameters
+    ----------
+    dataset : str
+        A name, a folder, a CSV, or the cache that `fs.extract` returns.
+    features : str
+        Names joined by +, each a channel, such as "mel+mfcc+chroma".
+    model : str
+        A network, or "linear" or "ridge", which are solved in seconds; `make models`
+        lists all.
+
+    Returns
+    -------
+    RunFolder, or list of RunFolder
+        One run, or a list if an option has several values.
+
+    Examples
+    --------
+    >>> cache = fs.extract("rms zcr", "synth", jobs=1, quiet=True)
+    >>> run = fs.fit(cache, "rms+zcr", model="ridge", quiet=True)
+    >>> run.name, len(run.finished)
+    ('rms+zcr-ridge', 5)
+    """
+    from featurestack.train.run import fit as train_runs
+
+    return train_runs(options_from(TrainOptions, locals()))
+
+
+@command
+def own_run(
+    network: str,
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    dataset: str = "esc50",
+    name: str = "",
+    features: str = "mel+mfcc+chroma",
+    model: str = "resnet18",
+    task: str = "auto",
+    seed: int = 0,
+    epochs: int | Auto = "auto",
+    batch: int = 32,
+    grid: str = "auto",
+    padding: Literal["auto", "keep", "drop"] = "auto",
+    norm: Literal["auto", "feature", "row", "none"] = "auto",
+    augment: str = "auto",
+    balance: Literal["none", "loss"] = "none",
+    optimizer: Literal["adamw", "sgd"] = "adamw",
+    lr: float | Auto = "auto",
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle",
+    warmup: float = 0.0,
+    clip: float = 0.0,
+    val: Literal["none", "next", "group"] = "none",
+    select: Literal["val_loss", "val_accuracy", "val_map", "val_f1"] = "val_loss",
+    patience: int = 0,
+    weights: str = "auto",
+    device: str = "auto",
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    threads: int | Auto = "auto",
+    folds: int | Sequence[int] = (),
+    curve: int = 20,
+    tag: str = "",
+    note: str = "",
+    tracker: Literal["", "tensorboard", "wandb"] = "",
+    quiet: bool = False,
+) -> "OwnRun":
+    """Clips for a training loop of your own; the run keeps predictions, no weights.
+
+    Parameters
+    ----------
+    network : str
+        Name of your network.
+    features, dataset, grid, padding, norm, augment, val, seed, folds, tag, note
+        As in `fs.fit`. The other keywords are only recorded with the run, or say what
+        `.options` has for your loop, such as `epochs`.
+    quiet : bool
+        Print nothing; warnings stay.
+
+    Returns
+    -------
+    OwnRun
+        `.clips(fold, side)` for a DataLoader; `.write` writes a fold's predictions.
+
+    Examples
+    --------
+    >>> fs.own_run("mine", dataset="synth", features="rms+zcr").shape
+    (2, 64, 216)
+    """
+    from featurestack.train.own_loop import OwnRun
+
+    return OwnRun(network, options_from(RunOptions, locals()))
+
+
+@command
+@documented(AnalysisOptions)
+def report(
+    dataset: str = "",
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    reports: Path | str = "reports",
+    *,
+    name: str = "",
+    run: str | Sequence[str] = (),
+    predictions: Path | str | Sequence[Path | str] = (),
+    paper: bool = False,
+    quiet: bool = False,
+) -> "Built":
+    """Write the report of a dataset's runs, as `make analysis` does.
+
+    Parameters
+    ----------
+    dataset : str
+        By default the only dataset that has runs or a cache.
+    run : str, or list of str
+        Runs by name, path or unique prefix; by default all of the dataset.
+    predictions : path, or list of path
+        Tables of other programs' predictions, which become runs.
+
+    Returns
+    -------
+    Built
+        `.page` is the HTML file, next to the folder `tables`; `.headline` is the
+        finding in one sentence.
+
+    Examples
+    --------
+    >>> fs.report("synth", quiet=True).page.name
+    'index.html'
+    """
+    from featurestack.analysis.command import jobs
+    from featurestack.analysis.report import build_report
+
+    datasets = jobs(options_from(AnalysisOptions, locals()))
+    if len(datasets) > 1:
+        names = ", ".join(job.dataset for job in datasets)
+        raise RequestError(f"fs.report takes one dataset: dataset= one of {names}")
+    (job,) = datasets
+    return build_report(job)
+
+
+@command
+@documented(BundleOptions)
+def bundle(
+    run: str = "last",
+    out: Path | str | None = None,
+    *,
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    refit: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Write one file with all that prediction needs, as `make bundle` does.
+
+    Parameters
+    ----------
+    run : str
+        From `fs.fit`, or its name, path or unique prefix, or `last`.
+    out : path, optional
+        The file; by default the run's name and .bundle.pt.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Examples
+    --------
+    >>> fs.bundle("last", quiet=True).name
+    'rms+zcr-ridge.bundle.pt'
+    """
+    file: Path = run_command("bundle", options_from(BundleOptions, locals()))
+    return file
+
+
+@command
+@documented(ExportOptions)
+def export(
+    run: str = "last",
+    out: Path | str | None = None,
+    *,
+    data: Path | str = "data",
+    runs: Path | str = "runs",
+    quiet: bool = False,
+) -> Path:
+    """Write the networks of a run as one ONNX file, as `make export` does.
+
+    Parameters
+    ----------
+    run : str
+        From `fs.fit`, or its name, path or unique prefix, or `last`.
+    out : path, optional
+        The file, .onnx; by default the run's name.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Examples
+    --------
+    >>> fs.export("last", quiet=True).name
+    'rms+zcr-ridge.onnx'
+    """
+    file: Path = run_command("export", options_from(ExportOptions, locals()))
+    return file
+
+
+@command
+@documented(VerifyOptions)
+def verify(
+    run: str = "",
+    *,
+    data: Path | str = "data",
+    dataset: str = "",
+    name: str = "",
+    runs: Path | str = "runs",
+    device: str = "cpu",
+    threads: int | Auto = "auto",
+    features: str | Sequence[str] = "all",
+    quiet: bool = False,
+) -> bool:
+    """Find damage in a cache, or predictions that a run's weights do not give.
+
+    Parameters
+    ----------
+    run : str
+        From `fs.fit`, or its name, path or unique prefix, or `last`; by default the
+        cache of `dataset` is read.
+    features : str, or list of str
+        Features of the cache to read.
+
+    Returns
+    -------
+    bool
+        Whether nothing is damaged, and predictions are the same.
+
+    Examples
+    --------
+    >>> fs.verify("last", quiet=True)
+    True
+    """
+    return not run_command("verify", options_from(VerifyOptions, locals()))
+
+
+@command
+@documented(SourceOptions)
+def check(
+    dataset: str = "esc50",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> bool:
+    """Look for faults of a dataset: leaks, silent or clipped clips, artefacts.
+
+    Parameters
+    ----------
+    dataset : str
+        A name, a folder or a CSV.
+
+    Returns
+    -------
+    bool
+        False if a leak is nearly certain.
+
+    Examples
+    --------
+    >>> fs.check("synth", quiet=True)
+    True
+    """
+    return not run_command("check", options_from(SourceOptions, locals()))

@@ -1,0 +1,502 @@
+"""Clips, features and figures in `import featurestack as fs`, for notebooks.
+
+functions.py has the commands. A function loads its libraries when it is called.
+"""
+
+import io
+import itertools
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featurestack.base import DATA
+from featurestack.base.errors import Failed, RequestError, reason_of
+from featurestack.base.options import DatasetOptions
+from featurestack.base.terminal import tell_once
+from featurestack.cli.commands import command, options_from
+from featurestack.cli.help import documented
+from featurestack.pipeline.options import ShowOptions, SourceOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import Audio
+    from matplotlib.figure import Figure
+
+    from featurestack.analysis.figures.drawn import FeatureMap
+    from featurestack.features_cache.cache import Cache
+    from featurestack.pipeline.clip_spectra import Clip
+    from featurestack.predict.model import Model
+    from featurestack.results.run_folder import RunFolder
+
+RATE = 44_100  # samples a second, ESC-50's
+DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
+
+
+@command
+@documented(SourceOptions)
+def clips(
+    dataset: str = "esc50",
+    data: Path | str = "data",
+    *,
+    runs: Path | str = "runs",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> "pd.DataFrame":
+    """The table of a dataset, one row per clip.
+
+    Parameters
+    ----------
+    dataset : str
+        `synth` (made if it is missing), `esc50` and `esc10` (downloaded), a folder of
+        audio files, a CSV.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, path, label, category, fold, group and the rest.
+
+    Examples
+    --------
+    >>> table = fs.clips("synth", quiet=True)
+    >>> len(table), table["label"].nunique()
+    (200, 10)
+    """
+    from featurestack.pipeline.datasets.load import load
+
+    loaded = load(options_from(SourceOptions, locals()))
+    if loaded.field:
+        tell_once(loaded.field.sentence)
+    return loaded.table
+
+
+@command
+@documented(DatasetOptions)
+def cache(
+    dataset: str = "esc50",
+    data: Path | str = "data",
+    *,
+    name: str = "",
+    quiet: bool = False,
+) -> "Cache":
+    """The feature cache of a dataset.
+
+    Parameters
+    ----------
+    dataset : str
+        A name, a folder, a CSV, or the folder of a cache.
+
+    Returns
+    -------
+    Cache
+        `.clips`, `.features`, and `.read(feature, clip_ids)` -> (B, rows, frames).
+
+    Examples
+    --------
+    >>> stored = fs.cache("synth")
+    >>> stored.read("rms", stored.clips["clip_id"][:8]).shape
+    (8, 1, 431)
+    """
+    from featurestack.features_cache.cache import cache_of
+
+    options = options_from(DatasetOptions, locals())
+    return cache_of(options.dataset, options.data, options.name)
+
+
+@command
+def read(
+    path: Path | str,
+    sample_rate: int | None = RATE,
+    seconds: float | None = None,
+    channel: int = 0,
+) -> "Clip":
+    """An audio file, mono, resampled.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    sample_rate : int, optional
+        Rate in Hz to which it is resampled; None keeps the file's.
+    seconds : float, optional
+        Cut or padded with zeros to this duration.
+    channel : int
+        Counted from 1; 0 takes the mean of all.
+
+    Returns
+    -------
+    Clip
+        `.y` (samples,) float32 and `.sample_rate`.
+
+    Examples
+    --------
+    >>> fs.write(fs.tone(440), "tone.wav")
+    >>> fs.read("tone.wav", seconds=5.0).y.shape
+    (220500,)
+    """
+    from featurestack.pipeline import audio
+    from featurestack.pipeline.clip_spectra import Clip
+
+    if sample_rate is not None:
+        sample_rate = audio.checked_rate(sample_rate)
+    if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
+        raise RequestError(f"seconds={seconds!r}: expected a number above 0")
+    if not (isinstance(channel, Integral) and channel >= 0):
+        raise RequestError(f"channel={channel!r}: expected 0 or a channel from 1")
+    try:
+        sample_rate = sample_rate or audio.file_info(path).sample_rate
+        if seconds is None:
+            y = audio.decode(path, sample_rate, channel=channel)
+        else:
+            samples = round(seconds * sample_rate)
+            y = audio.load_clip(path, sample_rate, samples, channel=channel)
+    except audio.AudioError as error:
+        raise RequestError(f"{path}: {error}") from None
+    return Clip.decoded(y, sample_rate)
+
+
+@command
+def tone(
+    hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5
+) -> "Clip":
+    """A sine.
+
+    Parameters
+    ----------
+    hertz, seconds, sample_rate, amplitude : float
+        Frequency, duration, samples per second, peak (at most 1).
+
+    Returns
+    -------
+    Clip
+        `.y` (samples,) and `.sample_rate`.
+
+    Examples
+    --------
+    >>> round(fs.compute(fs.tone(1000), "centroid").values[0, 20])
+    1000
+    """
+    import numpy as np
+
+    from featurestack.pipeline.clip_spectra import Clip
+
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return Clip(
+        (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate
+    )
+
+
+@command
+def write(clip: "Clip", path: Path | str) -> None:
+    """Write a clip as an audio file: .flac of 24 bits, .wav of float samples.
+
+    Parameters
+    ----------
+    clip : Clip
+        From `read` or `tone`.
+    path : path
+
+    Examples
+    --------
+    >>> fs.write(fs.tone(440), "tone.wav")
+    """
+    import soundfile
+
+    from featurestack.base.files import refuse_special
+
+    refuse_special(Path(path))
+    subtype = {".flac": "PCM_24", ".wav": "FLOAT"}.get(Path(path).suffix.lower())
+    if subtype is None:
+        raise RequestError(f"{path}: expected a name that ends in .wav or .flac")
+    soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
+
+
+@command
+def play(clip: "Clip") -> "Audio":
+    """A player of the clip, for the last line of a notebook's cell.
+
+    Parameters
+    ----------
+    clip : Clip
+        From `read` or `tone`.
+
+    Examples
+    --------
+    ::
+
+        fs.play(fs.tone(440))
+    """
+    from IPython.display import Audio
+
+    return Audio(clip.y, rate=clip.sample_rate, normalize=False)
+
+
+@command
+def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
+    """One feature of one clip.
+
+    Parameters
+    ----------
+    clip : Clip
+        From `read` or `tone`.
+    name : str
+        A feature, with other parameters or with some of its rows: `mel`,
+        `mel@n_mels=64`, `mfcc:1-19`.
+    **parameters
+        The same as after @: `n_mels=64`.
+
+    Returns
+    -------
+    FeatureMap
+        `.values` (rows, frames), `.rows` and `.seconds` of its axes, `.units`.
+
+    Examples
+    --------
+    >>> fs.compute(fs.tone(440, seconds=5), "mel", n_mels=64).values.shape
+    (64, 431)
+    """
+    from featurestack.analysis.figures.drawn import FeatureMap
+    from featurestack.features_cache.names import parse_channel
+    from featurestack.pipeline.features import resolve_feature
+
+    each = name.replace("+", " ").split()
+    if len(each) > 1:
+        raise RequestError(
+            f"{name!r} names several features, fs.compute takes one:"
+            f" {' or '.join(map(repr, each))}; fs.show draws several"
+        )
+    if parameters:
+        name += "," if "@" in name else "@"
+        name += ",".join(f"{key}={value}" for key, value in parameters.items())
+    channel = parse_channel(name)
+    variant = resolve_feature(channel, clip.sample_rate)
+    try:
+        values = variant.stored_values(clip, "float32")
+    except ValueError as error:
+        reason = reason_of(error).removeprefix(f"{channel.name} ")
+        raise Failed(f"{channel.name}: {reason}") from error
+    kept = channel.kept_rows(len(values))
+    described = variant.feature
+    return FeatureMap(
+        name=str(channel),
+        values=values[kept],
+        rows=variant.row_axis(clip.sample_rate)[kept],
+        row_unit=described.row_unit,
+        seconds=variant.frame_axis(clip.sample_rate, len(clip.y)),
+        units=described.units,
+        frame_unit=described.frame_unit,
+    )
+
+
+@command
+def show(clip: "Clip", features: str = DRAWN) -> "Figure":
+    """Features of a clip in one figure; `make show AUDIO=FILE` writes it as a PNG.
+
+    Parameters
+    ----------
+    clip : Clip
+        From `read` or `tone`.
+    features : str
+        Features separated by blanks.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure.
+
+    Examples
+    --------
+    >>> fs.show(fs.tone(440), "mel chroma").savefig("tone.png")
+    """
+    from featurestack.features_cache.names import parse_list
+    from featurestack.pipeline.features import FEATURES
+
+    sets = parse_list(features, list(FEATURES.complete()))
+    names = dict.fromkeys(map(str, itertools.chain(*sets)))
+    return draw("gallery", features=[compute(clip, name) for name in names])
+
+
+def show_command(options: ShowOptions) -> int:
+    """The command `show`: draw a file's features to REPORTS/show/<its name>.png."""
+    if options.audio is None:
+        from featurestack.pipeline import show_features
+
+        return show_features.show(options)
+    from featurestack.base.own_files import OwnFiles
+
+    path = options.reports / "show" / f"{options.audio.stem}.png"
+    own = OwnFiles(path.parent, ".show.json")
+    own.require(path.name, "REPORTS=")
+    clip = read(options.audio, options.sample_rate, channel=options.channel)
+    content = io.BytesIO()
+    show(clip, options.features or DRAWN).savefig(content, format="png", dpi=150)
+    own.write({path.name: content.getvalue()})
+    print(path)
+    return 0
+
+
+@command
+def run(
+    name: "str | Path | RunFolder" = "last", folder: Path | str = "runs"
+) -> "RunFolder":
+    """A finished or unfinished run.
+
+    Parameters
+    ----------
+    name : str, path or Answer
+        Its name, its path, a unique prefix, or `last`; or what `fs.answer` returns.
+    folder : path
+        Where runs are.
+
+    Returns
+    -------
+    RunFolder
+        `.config` has the keys of run.json as attributes; `.history(fold)` and
+        `.predictions()` are pandas frames.
+
+    Examples
+    --------
+    >>> fs.run("last").name
+    'rms+zcr-ridge'
+    """
+    from featurestack.results.selection import select_one
+
+    return select_one(folder, str(name), predicting=False)
+
+
+@command
+def predict_audio(
+    trained: "RunFolder | Model | Path | str",
+    files: Path | str | Sequence[Path | str],
+    *,
+    quiet: bool = False,
+) -> "pd.DataFrame":
+    """Predict the classes of audio files.
+
+    Parameters
+    ----------
+    trained : RunFolder, Model, Answer, path or str
+        From `fs.fit`, `fs.run` or `fs.answer`, or as `fs.Model` takes it; predictions
+        of a run's folds are averaged.
+    files : path, or list of path
+        Audio files, or folders of them with their sub-folders.
+    quiet : bool
+        Print nothing; warnings stay.
+
+    Returns
+    -------
+    DataFrame
+        A row for each readable file, its class and the probability of each class.
+
+    Examples
+    --------
+    >>> answers = fs.predict_audio("last", fs.cache("synth").clips["path"][:2])
+    >>> answers.columns[:2].tolist(), len(answers)
+    (['file', 'predicted'], 2)
+    """
+    from featurestack.pipeline.datasets.readers import find_recordings
+    from featurestack.predict.files import predict_files, tell_model
+    from featurestack.predict.model import Model
+
+    files = [files] if isinstance(files, str | Path) else files
+    paths = [
+        path
+        for file in files
+        for path in find_recordings(Path(file), str(file)).values()
+    ]
+    model = trained if isinstance(trained, Model) else Model(trained)
+    named = {str(path): path for path in paths}
+    tell_model(model, named, DATA)
+    return predict_files(model, named).reset_index(names="file")
+
+
+@command
+def draw(name: str, **data: Any) -> "Figure":
+    """A figure of the report by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `list(fs.FIGURES)`.
+    **data
+        Arguments of its drawing function: `help(fs.FIGURES[name].draw)`.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.array([[9, 1], [2, 8]])
+    >>> classes = ["dog", "rain"]
+    >>> figure = fs.draw("confusion_matrix", counts=counts, classes=classes)
+    """
+    from featurestack.analysis.figures import draw
+
+    return draw(str(name), **data)
+
+
+@command
+def curves(trained: "RunFolder | Path | str") -> "Figure":
+    """Learning curves of a run: mean accuracy and loss over the folds by epoch.
+
+    Parameters
+    ----------
+    trained : RunFolder, Answer, path or str
+        From `fs.fit`, `fs.run` or `fs.answer`, or a run's name or path.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure.
+
+    Examples
+    --------
+    >>> fs.curves("last").savefig("curves.png")
+    """
+    opened = run(trained)
+    history = {fold: opened.history(fold) for fold in opened.finished}
+    return draw("learning_curves", history=history)
+
+
+@command
+def confusion(trained: "RunFolder | Path | str") -> "Figure":
+    """Confusion matrix of a run's test predictions on all finished folds.
+
+    Parameters
+    ----------
+    trained : RunFolder, Answer, path or str
+        From `fs.fit`, `fs.run` or `fs.answer`, or a run's name or path.
+
+    Returns
+    -------
+    Figure
+        A matplotlib figure.
+
+    Examples
+    --------
+    >>> fs.confusion("last").savefig("confusion.png")
+    """
+    from featurestack.analysis.runs import load_runs
+    from featurestack.analysis.tables import confusion_counts
+
+    runs, problems = load_runs([run(trained)])
+    if not runs:
+        raise RequestError("; ".join(problem.text for problem in problems))
+    (loaded,) = runs
+    return draw(
+        "confusion_matrix",
+        counts=confusion_counts(loaded),
+        classes=loaded.classes,
+        categories=loaded.categories,
+    )

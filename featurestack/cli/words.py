@@ -1,0 +1,177 @@
+"""The words of the program, in the order in which one needs them.
+
+    featurestack train FEATURES=mel    # COMMANDS["train"]
+
+The table holds names, so that help and a command load nothing of the others.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import Field
+from typing import Any, NamedTuple
+
+from featurestack.base import CLONE
+from featurestack.base.errors import needed
+from featurestack.base.options import Options, fields
+from featurestack.base.registry import Registry, object_at
+
+
+class _Command(NamedTuple):
+    """The action of a word.
+
+    run      module:function of the command's options; an int is its exit status
+    options  module:class of them
+    meaning  a sentence for help
+    extra    the distribution's extra with the libraries that it needs
+    """
+
+    run: str
+    options: str
+    meaning: str
+    extra: str = ""
+
+
+ALIASES = {"report": "analysis", "compare": "analysis"}
+COMMANDS: Registry[_Command] = Registry("command")
+COMMANDS |= {
+    "answer": _Command(
+        "featurestack.answers.answer:make_answer",
+        "featurestack.answers:AnswerOptions",
+        "From a folder of sounds to the report: check, features, a choice, its run.",
+    ),
+    "demo": _Command(
+        "featurestack.answers.demo:demo",
+        "featurestack.answers.demo:DemoOptions",
+        "Synthesise a dataset, extract features, train ResNet-18 and an exact model,"
+        " analyse.",
+    ),
+    "data": _Command(
+        "featurestack.pipeline.datasets.summary:make_dataset",
+        "featurestack.pipeline.options:AlterOptions",
+        "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
+        " altered copies.",
+    ),
+    "events": _Command(
+        "featurestack.extras.recordings.dataset:make_events",
+        "featurestack.extras.recordings.options:EventsCommand",
+        "Make a dataset of recordings from annotation tables, trained and scored by the"
+        " frame.",
+    ),
+    "check": _Command(
+        "featurestack.checks.run:check_dataset",
+        "featurestack.pipeline.options:SourceOptions",
+        "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
+    ),
+    "show": _Command(
+        "featurestack.cli.interface:show_command",
+        "featurestack.pipeline.options:ShowOptions",
+        "List the features, draw an audio file's, or describe a cache.",
+    ),
+    "features": _Command(
+        "featurestack.pipeline.extract:extract_features",
+        "featurestack.pipeline.options:FeaturesCommand",
+        "Extract features of all clips into the cache in parallel; skip finished ones.",
+    ),
+    "train": _Command(
+        "featurestack.train.run:train",
+        "featurestack.train.options:TrainOptions",
+        "Train all folds of every combination of feature sets, models and other"
+        " options, from the cache; skip finished runs.",
+    ),
+    "analysis": _Command(
+        "featurestack.analysis.command:analysis",
+        "featurestack.analysis.options:AnalysisOptions",
+        "Write the report of each dataset: tables, figures, an HTML page.",
+    ),
+    "importance": _Command(
+        "featurestack.extras.importance.section:make_importance",
+        "featurestack.extras.importance:ImportanceOptions",
+        "Measure what each feature is worth by itself and with the others.",
+    ),
+    "curve": _Command(
+        "featurestack.extras.importance.curve:make_curve",
+        "featurestack.extras.importance:CurveOptions",
+        "Measure the score against the number of training recordings.",
+    ),
+    "predict": _Command(
+        "featurestack.predict.command:predict_audio",
+        "featurestack.predict.options:PredictOptions",
+        "Predict the classes of new audio, or find its events, by a trained run.",
+    ),
+    "stress": _Command(
+        "featurestack.extras.stress:make_stress",
+        "featurestack.predict.options:StressOptions",
+        "Predict a run's test clips again after noise, echoes, other levels: what"
+        " breaks it.",
+    ),
+    "listen": _Command(
+        "featurestack.extras.listen:listen_live",
+        "featurestack.predict.options:ListenOptions",
+        "Predict the classes of live audio.",
+        extra="live",
+    ),
+    "verify": _Command(
+        "featurestack.predict.command:verify",
+        "featurestack.predict.options:VerifyOptions",
+        "Check a cache for damage; RUN= compares a run's predictions with its weights.",
+    ),
+    "bundle": _Command(
+        "featurestack.predict.bundle:make_bundle",
+        "featurestack.predict.options:BundleOptions",
+        "Write one file with the weights and configuration that prediction needs.",
+    ),
+    "export": _Command(
+        "featurestack.extras.onnx:export_run",
+        "featurestack.predict.options:ExportOptions",
+        "Write the networks as one ONNX file, for programs without torch.",
+        extra="onnx",
+    ),
+    "runs": _Command(
+        "featurestack.train.runs:list_runs",
+        "featurestack.train.options:ListOptions",
+        "List the runs of a folder, or of several, with their scores.",
+    ),
+    "remove": _Command(
+        "featurestack.train.runs:remove_runs",
+        "featurestack.train.options:RemoveOptions",
+        "Delete runs, after printing the number and size of their files.",
+    ),
+    "models": _Command(
+        "featurestack.train.models.sizes:list_models",
+        "featurestack.train.options:ModelsOptions",
+        "List models with their sizes and augmentations, or one model's layers.",
+    ),
+    "network": _Command(
+        "featurestack.embeddings.networks:network",
+        "featurestack.embeddings:NetworkOptions",
+        "List the pretrained networks, or fetch one to models/.",
+    ),
+}
+if CLONE:
+    COMMANDS["bench"] = _Command(
+        "bench.features:features",
+        "bench.options:FeaturesBenchOptions",
+        "Time extraction against librosa and audioFlux on this machine.",
+    )
+
+
+def options_of(word: str) -> type[Options]:
+    """The class of a command's options; RequestError for an unknown word."""
+    options: type[Options] = object_at(COMMANDS[ALIASES.get(word, word)].options)
+    return options
+
+
+def function_of(word: str) -> Callable[[Any], object]:
+    command = COMMANDS[ALIASES.get(word, word)]
+    with needed(command.extra, word) if command.extra else nullcontext():
+        function: Callable[[Any], object] = object_at(command.run)
+    return function
+
+
+def every_options() -> "dict[str, dict[str, Field[Any]]]":
+    """Word -> options by name."""
+    return {word: fields(options_of(word)) for word in COMMANDS}
+
+
+def commands_taking(name: str) -> list[str]:
+    return [word for word, options in every_options().items() if name in options]

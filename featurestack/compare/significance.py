@@ -1,0 +1,332 @@
+"""How sure a score is, and a difference between runs: intervals by a bootstrap of
+source recordings, one test, sign flips of source recordings. For the families of tests,
+their levels and simulations see docs/explanation/statistics.md.
+
+**Intervals of accuracies.** A replicate draws as many recordings as there are, with
+replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007).
+Its standard error gives an effective number of clips, p (1 - p) / error², for which
+Wilson's interval is computed (Wilson 1927; Korn and Graubard 1998), with a quantile of
+Student's t. Its degrees of freedom are the effective number of recordings, (Σn)² / Σn²
+for recordings of n clips, minus one: three recordings of 60 clips and sixty of one clip
+count as about five.
+
+**The test** is Fisher's randomisation test. It draws the signs of all recordings'
+differences many times and counts how often their sum is at least as far from zero as
+the observed one. A family is tested by its largest standardised difference, under signs
+drawn for whole recordings, so that runs that resemble each other cost little.
+
+**The interval of a difference** holds every value d that is not rejected: the test is
+repeated with d times a recording's share of the clips taken from its difference.
+
+Conventions: G recordings; M differences, or columns (runs, classes); B replicates, or
+patterns of signs. A recording's difference is the sum over its clips, weighted as in
+the mean that is tested. For tags it is a difference of jackknife values.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.compare.metrics import Floats
+
+# enough for their variance: between seeds, interval ends differ by under 0.1 points
+REPLICATES = 2_000
+CONFIDENCE = 0.95
+# for a verdict: with G recordings p of sign flips is at least 2^(1 - G), which is below
+# 0.025, the level of the best run against the others, from 7 on
+FEWEST_RECORDINGS = 7
+# The variance of the score of features chosen inside the folds, over that of one run.
+# The clips that test one fold train, and choose, for the others, so that the score
+# varies more than clips would: for five folds by 1 + 5/4 in variance (Nadeau
+# and Bengio 2003). bench.statements counts how often the interval holds the truth.
+CHOICE_VARIANCE = 2.25
+
+
+# ---- intervals
+
+
+def accuracy_interval(
+    correct: Floats,
+    groups: NDArray[np.generic],
+    weights: Floats,
+    spread: Floats | float = 1.0,
+) -> Floats:
+    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
+
+    groups   (N,) the clips' recordings
+    weights  (N,) or (N, M)
+    spread   (M,) the variance of each score, over the variance of clips: it divides the
+             effective number of clips
+    """
+    if weights.ndim == 1:
+        weights = weights[:, None]
+    weights = np.broadcast_to(weights, correct.shape)
+    sums = recording_sums(correct * weights, groups)
+    totals = recording_sums(weights, groups)
+    order = np.lexsort((sums, totals), axis=0)  # no name decides what is drawn
+    sums = np.take_along_axis(sums, order, axis=0)
+    totals = np.take_along_axis(totals, order, axis=0)
+    mean = sums.sum(axis=0) / totals.sum(axis=0)
+    drawn = drawn_recordings(len(sums))
+    hits, clips = drawn @ sums, drawn @ totals
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.nanvar(hits / clips, axis=0)
+    effective = effective_recordings(totals)
+    return wilson_interval(mean, variance, effective, len(correct), spread)
+
+
+@lru_cache(maxsize=1)  # a report asks for each of its runs
+def drawn_recordings(recordings: int) -> Floats:
+    """(B, G) how often each recording is drawn, the same in every call."""
+    equal = np.full(recordings, 1 / recordings)
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(recordings, equal, REPLICATES).astype(float)
+    drawn.flags.writeable = False
+    return drawn
+
+
+def wilson_interval(
+    mean: Floats,
+    variance: Floats,
+    effective: Floats,
+    clips: int,
+    spread: Floats | float = 1.0,
+) -> Floats:
+    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates.
+
+    effective  (M,) effective numbers of recordings; an interval of one is NaN
+    clips      upper limit of the effective number of clips
+    spread     as in `accuracy_interval`
+    """
+    # loading it takes a sixth of the time of `make features` with nothing to do
+    from scipy.special import stdtrit
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = variance * effective / (effective - 1)
+        number = mean * (1 - mean) / variance  # effective number of independent clips
+        known = (number > 0) & np.isfinite(number)
+        number = np.where(known, np.minimum(number, clips), effective)
+        quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)
+        return wilson_ends(mean, number / spread, quantile)
+
+
+def wilson_ends(
+    mean: Floats, number: Floats | float, quantile: Floats | float
+) -> Floats:
+    """Wilson's intervals (M, 2) of means (M,) over so many independent clips."""
+    squared = quantile**2 / number
+    centre = (mean + squared / 2) / (1 + squared)
+    spread = mean * (1 - mean) + squared / 4
+    reach = np.sqrt(squared * spread) / (1 + squared)
+    return np.clip(np.stack([centre - reach, centre + reach], axis=1), 0, 1)
+
+
+def effective_recordings(totals: Floats) -> Floats:
+    """(Σn)² / Σn² over the recordings' numbers of clips (G, M)."""
+    total = totals.sum(axis=0)
+    squares = np.square(totals).sum(axis=0)
+    return np.square(total) / squares
+
+
+def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
+    """Sums (G, M) of `values` (N, M) by recording, sorted by name."""
+    names, place = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, place, values)
+    return sums
+
+
+# ---- the test
+
+LEVEL = 0.05  # rate at which a report may claim a difference falsely
+FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
+# the interval of a difference, which the test at this level makes
+DIFFERENCE_INTERVAL = f"{100 * (1 - FAMILY_LEVEL):g} % interval"
+DRAWS = 10_000  # patterns of signs
+SIGNS_CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
+SIGNS_SEED = 0  # the same signs in every table and every report
+ROUNDING = 1e-9  # standardised sums closer than this are equal
+
+
+def sign_flip_tests(
+    differences: Floats,
+    shares: Floats,
+    level: float,
+    *,
+    selected: bool = False,
+    draws: int = DRAWS,
+    unit: float | None = None,
+) -> Floats:
+    """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
+    level for the family.
+
+    Returns (M, 4): the sum of each difference, both ends of its interval, as shares of
+    `unit`, and p, corrected for the family. Too few or too unequal recordings have no
+    interval, NaN.
+
+    selected  whether the differences are those between the best of several runs and
+              each other run. The best was selected by the very scores that are tested,
+              so its lead is compared with the largest difference between any two runs
+              that are still in question. Clearly worse runs are removed, the worst
+              first (model confidence set of Hansen, Lunde and Nason 2011; the range is
+              the statistic).
+    unit      the largest possible sum of differences; None if there is none, as for log
+              probabilities
+    """
+    from scipy.special import ndtri
+
+    scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
+    standardised = np.abs(differences.sum(axis=0)) / scale
+    order = np.argsort(standardised, kind="stable")  # the smallest first
+    differences, shares = in_order_of_content(differences[:, order], shares)
+    scale = scale[order]
+    totals = differences.sum(axis=0)
+    observed = np.abs(totals) / scale
+    flipped = flipped_totals(differences, draws)
+    largest = largest_statistics(flipped, differences, scale, selected=selected)
+    p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
+    p = np.maximum.accumulate(p[::-1])[::-1]
+    # no less than for many recordings: runs may never differ on those observed
+    critical = np.quantile(largest, 1 - level, axis=1)
+    critical = np.maximum(critical, ndtri(1 - level / 2))
+    # the largest difference that is not rejected stops the procedure
+    critical[p >= level] = critical[p >= level].max(initial=0)
+    interval = inverted_intervals(differences, shares, critical, p < level, unit)
+    back = np.argsort(order)
+    sums = np.column_stack([totals, interval]) / (unit or 1)
+    return np.column_stack([sums, p])[back]
+
+
+def p_of_lead(
+    leads: Floats, shares: Floats, place: int, variance: float = 1.0
+) -> float:
+    """p of one of the leads (G, R) of runs over chance, corrected because it is the
+    largest of R, in one step: the share of patterns of signs whose largest standardised
+    lead is at least as large.
+
+    variance  of the score, over the variance of recordings
+    """
+    leads, _ = in_order_of_content(leads, shares)
+    scale = np.maximum(np.linalg.norm(leads, axis=0), ROUNDING)
+    largest = (flipped_totals(leads) / scale[:, None]).max(axis=0)
+    observed = leads[:, place].sum() / scale[place] / np.sqrt(variance)
+    return float((largest >= observed - ROUNDING).mean())
+
+
+def in_order_of_content(differences: Floats, shares: Floats) -> tuple[Floats, Floats]:
+    """Both with the recordings in an order that no name decides. The sizes come first:
+    a test by sign flips must not order recordings by their signs.
+    """
+    order = np.lexsort((shares, *differences.T, *np.abs(differences).T))
+    return differences[order], shares[order]
+
+
+def flipped_totals(differences: Floats, draws: int = DRAWS) -> Floats:
+    """(M, B) sums of differences (G, M) under drawn signs; the first are observed."""
+    rng = np.random.default_rng(SIGNS_SEED)
+    totals = [differences.sum(axis=0)[:, None]]
+    for _ in range(0, draws, SIGNS_CHUNK):
+        drawn = rng.integers(0, 2, (len(differences), SIGNS_CHUNK), dtype=np.int8)
+        signs = 2.0 * drawn - 1
+        totals.append(differences.T @ signs)
+    return np.concatenate(totals, axis=1)
+
+
+def largest_statistics(
+    flipped: Floats, differences: Floats, scale: Floats, *, selected: bool
+) -> Floats:
+    """(M, B) the largest standardised sum under each pattern, of a difference and those
+    before it.
+
+    flipped      (M, B) sums under each pattern
+    differences  (G, M), the smallest standardised sum first
+    scale        (M,)
+    selected     as in `sign_flip_tests`: differences between two of them count too
+    """
+    largest = np.abs(flipped) / scale[:, None]
+    for place in range(1, len(largest)):
+        if selected:
+            between = differences[:, :place] - differences[:, [place]]
+            apart = np.maximum(np.linalg.norm(between, axis=0), ROUNDING)
+            sums_between = np.abs(flipped[:place] - flipped[place])
+            pairs = sums_between / apart[:, None]
+            largest[place] = np.maximum(largest[place], pairs.max(axis=0))
+        largest[place] = np.maximum(largest[place], largest[place - 1])
+    return largest
+
+
+def inverted_intervals(
+    differences: Floats,
+    shares: Floats,
+    critical: Floats,
+    clear: NDArray[np.bool_],
+    unit: float | None,
+) -> Floats:
+    """(M, 2) intervals that hold every d that is not rejected: (total - d)^2 <=
+    critical^2 (sum((difference - d share)^2) + more).
+
+    `more` are two more recordings whose clips change together as far as in those
+    observed and in one more, whose clips change all; none without a `unit`. With few or
+    very unequal recordings there is no interval.
+    """
+    totals = differences.sum(axis=0)
+    change = np.abs(differences) / (shares[:, None] * (unit or 1))
+    mean_change = (change.sum(axis=0) + 1) / ((change > ROUNDING).sum(axis=0) + 1)
+    full = 0.0 if unit is None else unit**2 * float(shares @ shares) / len(shares)
+    more = 2 * mean_change**2 * full
+    squared = critical**2
+    curvature = 1 - squared * (shares @ shares)
+    bounded = (curvature > 0) & (len(shares) >= FEWEST_RECORDINGS)
+    with np.errstate(all="ignore"):
+        centre = (totals - squared * (shares @ differences)) / curvature
+        sums = np.square(differences).sum(axis=0) + more
+        reach = np.sqrt(centre**2 - (totals**2 - squared * sums) / curvature)
+        low, high = centre - reach, centre + reach
+    # Zero is left out exactly if the verdict is clear.
+    least = ROUNDING * (unit or 1)
+    low = np.where(clear & (totals > 0), np.maximum(low, least), low)
+    high = np.where(clear & (totals < 0), np.minimum(high, -least), high)
+    low = np.where(clear, low, np.minimum(low, 0))
+    high = np.where(clear, high, np.maximum(high, 0))
+    ends = np.stack([low, high], axis=1)
+    return np.where(bounded[:, None], ends, np.nan)
+
+
+def standard_error(differences: Floats, shares: Floats) -> Floats:
+    """Standard errors of the sums over recordings of differences (G,) or (G, M).
+
+    shares  (G,) the weight of each recording; differences in proportion to them have
+            the error 0
+    """
+    effective = 1 / float(shares @ shares)
+    expected = np.multiply.outer(shares, differences.sum(axis=0))
+    spread = np.linalg.norm(differences - expected, axis=0)
+    if effective <= 1:
+        return np.full_like(spread, np.nan)
+    return spread * np.sqrt(effective / (effective - 1))
+
+
+def gain_tests(
+    gains: Floats,
+    groups: NDArray[np.generic],
+    unit: float | None = 1.0,
+    *,
+    selected: bool = False,
+) -> pd.DataFrame:
+    """Mean, low, high, p and significant for each column of `gains` (N, F).
+
+    p and interval are corrected for all columns, and also for the selection if they are
+    leads of the best of several, which was `selected` by them. With too few recordings
+    there is no interval. `unit` is the largest gain of a clip, None without a limit.
+    """
+    _, sizes = np.unique(groups, return_counts=True)
+    sums = recording_sums(gains, groups) / len(gains)
+    numbers = sign_flip_tests(
+        sums, sizes / len(gains), FAMILY_LEVEL, selected=selected, unit=unit
+    )
+    columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
+    columns[["low", "high"]] = columns[["low", "high"]].clip(-1, 1)
+    columns["significant"] = columns["p"] < FAMILY_LEVEL
+    return columns

@@ -1,0 +1,127 @@
+"""`make curve`: the score of feature sets against the number of training recordings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from featurestack.answers import FitOptions
+from featurestack.answers.fits import Fits, Part, read_features
+from featurestack.base.next_step import report_line
+from featurestack.base.options import part_of
+from featurestack.base.quantities import percent, points
+from featurestack.base.terminal import text_table
+from featurestack.cli.commands import command, options_from
+from featurestack.cli.help import documented
+from featurestack.extras.importance import CurveOptions
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.table import draw_groups
+
+# part of the training recordings -> its share
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
+
+
+def measure_curve(options: CurveOptions) -> pd.DataFrame:
+    """A row for each feature set and part of the training recordings: features, part,
+    recordings and clips (means over folds), and mAP, or accuracy with the ends of its
+    95 % interval.
+    """
+    rows: list[dict[str, Any]] = []
+    for channels in parse_list(options.features):
+        features = "+".join(map(str, channels))
+        asked = part_of(options, FitOptions, features=features)
+        (channels_named,), fits = read_features(asked, least=1)
+        for part in PARTS:
+            tables, parts = [], []
+            for fold in fits.plan.folds:
+                tables.append(trained_on(fits, fold, part, options.seed))
+                parts.append(Part(tables[-1].index.to_numpy(), fits.tested(fold)))
+            score = fits.score(channels_named, parts)
+            row = {
+                "features": features,
+                "part": part,
+                "recordings": np.mean([table["group"].nunique() for table in tables]),
+                "clips": np.mean([len(table) for table in tables]),
+                fits.plan.task.metric.name: score.value,
+                "low": score.low,
+                "high": score.high,
+            }
+            # with few recordings two parts can be the same: the larger is kept
+            if rows and row == {**rows[-1], "part": part}:
+                rows.pop()
+            rows.append(row)
+    return pd.DataFrame(rows).dropna(axis=1, how="all")
+
+
+def trained_on(fits: Fits, fold: int, part: str, seed: int) -> pd.DataFrame:
+    """The training clips of a fold, from one of PARTS of its recordings.
+
+    Parts are stratified, and each lies within the next larger one.
+    """
+    table = fits.plan.table.loc[fits.trained(fold)]
+    if PARTS[part] == 1:
+        return table
+    rng = np.random.default_rng([seed, fold])
+    left_out = draw_groups(table, 1 - PARTS[part], rng)
+    return table[~table["group"].isin(left_out)]
+
+
+def curve_summary(curve: pd.DataFrame) -> str:
+    """The curves as a table, and what their ends say."""
+    score = next(name for name in ("map", "accuracy") if name in curve)
+    title = {"map": "mAP"}.get(score, score)
+    forms = {"recordings": "{:,.1f}".format, "clips": "{:,.0f}".format}
+    forms |= dict.fromkeys(curve.columns[4:], percent)
+    shown = curve.assign(**{name: curve[name].map(forms[name]) for name in forms})
+    titles = {"part": "part of the recordings", score: f"{title} %"}
+    titles |= {"low": "95 % interval from", "high": "to"}
+    header = [titles.get(name, name) for name in shown]
+    lines = [text_table(shown.to_numpy().tolist(), header)]
+    for features, rows in curve.groupby("features", sort=False):
+        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        lines.append(
+            f"{features}: the second half of the recordings brings {points(gain)}"
+            f" points of {title} in this one draw"
+        )
+    lines.append("ridge is a small model, so only the shape of a curve counts")
+    return "\n".join(lines)
+
+
+def make_curve(options: CurveOptions) -> None:
+    print(curve_summary(measure_curve(options)))
+    print(report_line(options))
+
+
+@command
+@documented(CurveOptions)
+def curve(
+    features: str | Sequence[str] = "mel",
+    dataset: str = "esc50",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    name: str = "",
+    task: str = "auto",
+    seed: int = 0,
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make curve`: the score of feature sets by the number of training recordings.
+
+    Parameters
+    ----------
+    features : str
+        Feature sets separated by blanks.
+
+    Returns
+    -------
+    DataFrame
+        A row for each set and part of the recordings.
+
+    Examples
+    --------
+    >>> fs.curve("rms rms+zcr", "synth", quiet=True).columns[:3].tolist()
+    ['features', 'part', 'recordings']
+    """
+    return measure_curve(options_from(CurveOptions, locals()))

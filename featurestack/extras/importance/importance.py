@@ -1,0 +1,345 @@
+"""`make importance`: what each feature is worth by itself and with the others.
+
+Ridge is fitted to all features, to all but each one, to each one and to each one with
+the base. The tables of the last call, which a report reads, are in
+`runs/<dataset>/importance/importance.json`.
+
+A clip's part of the score is 1 if its class was predicted, else 0; with tags it is the
+clip's part of mAP. Averaged over the clips, the parts give the score. The set NONE has
+no feature: the commonest class, or the labels' shares with tags.
+
+Three measures are means over clips, in shares of the score: `by itself`, the gain of
+one feature above chance; `lost`, the loss without it; `added`, the gain over the base.
+They are tested like differences between two runs: by sign flips of source recordings,
+all features of one measure as a family (maxT); the interval inverts the test.
+
+A set that is called as good as all features is chosen among many, which flatters it.
+So each fold's set is chosen on the other folds, all folds have to choose the same one,
+and the words follow the upper end of the loss's interval, not the loss.
+
+Conventions: N test clips, F features, K classes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import percent, points
+from featurestack.base.terminal import progress, text_table
+from featurestack.cli.commands import command, options_from
+from featurestack.cli.help import documented
+from featurestack.compare.metrics import Floats
+from featurestack.compare.significance import DIFFERENCE_INTERVAL, gain_tests
+from featurestack.extras.importance import FitOptions, ImportanceOptions
+from featurestack.results.config import Plain, digest, read_config
+from featurestack.results.run_folder import damage_named
+from featurestack.train.run_json import IMPORTANCE, joined_from, scored_alone
+
+if TYPE_CHECKING:
+    from featurestack.answers.fits import Fits
+
+FOLDER, FILE = IMPORTANCE.split("/")
+NONE = "none"
+BASE = "mel"
+ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
+# least share of all features' gain above chance that a set as good as all keeps
+ENOUGH = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """The content of importance.json: the tables of a call, and what was measured."""
+
+    clips: int  # test clips
+    tested: str  # digest of their ids
+    data: str  # digest of all clips' labels, groups and folds
+    score: str  # the title of the task's score
+    every: float  # the score of all features together
+    features: tuple[str, ...]
+    # number of sets from which these were chosen by their scores on the tested folds
+    joined_from: int
+    rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables `features`, `classes` and `smaller`, of the functions below."""
+        return {name: pd.DataFrame(list(rows)) for name, rows in self.rows.items()}
+
+
+def base_of(features: Sequence[str]) -> str:
+    """The feature that the others are added to: mel, or the first."""
+    return BASE if BASE in features else features[0]
+
+
+def pairs_of(features: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Measure -> feature -> the sets with it and without it; the base is not `added`. A
+    set is named `mel+mfcc`, in the order of the features.
+    """
+    every, base = "+".join(features), base_of(features)
+    alone, lost, added = {}, {}, {}
+    for name in features:
+        alone[name] = name, NONE
+        lost[name] = every, "+".join(other for other in features if other != name)
+        if name != base:
+            both = [other for other in features if other in (base, name)]
+            added[name] = "+".join(both), base
+    return {ALONE: alone, LOST: lost, ADDED: added}
+
+
+def sizes_of(features: Sequence[str]) -> dict[str, int]:
+    """Set -> its number of features: none, all, all without each one, each one, each
+    one with the base.
+    """
+    sets = {NONE: 0}
+    pairs = pairs_of(features)
+    for measure in (LOST, ALONE, ADDED):
+        for pair in pairs[measure].values():
+            sets |= {name: name.count("+") + 1 for name in pair if name != NONE}
+    return sets
+
+
+@dataclass(frozen=True, eq=False)
+class SetScores:
+    """The parts of the score of each test clip by the fits to each set."""
+
+    features: tuple[str, ...]
+    clips: pd.DataFrame  # N rows: clip_id, group, fold
+    labels: pd.DataFrame  # (N, K) whether a clip has each class that any clip has
+    scores: pd.DataFrame  # N rows, a column for each set
+
+    @property
+    def every(self) -> NDArray[np.floating]:
+        """(N,) the parts by all features together."""
+        return self.scores["+".join(self.features)].to_numpy()
+
+    def gains(self, measure: str) -> pd.DataFrame:
+        """(N, F) what each feature gives to each clip."""
+        pairs = pairs_of(self.features)[measure].items()
+        gains = {name: self.scores[on] - self.scores[off] for name, (on, off) in pairs}
+        return pd.DataFrame(gains)
+
+    def tests(self, gains: Floats, unit: float | None = 1.0) -> pd.DataFrame:
+        """`gain_tests` by the clips' recordings."""
+        return gain_tests(gains, self.clips["group"].to_numpy(), unit)
+
+
+# ---- tests and intervals
+
+
+def measures_table(fits: SetScores) -> pd.DataFrame:
+    """One row for each feature and measure: the score of the set in question (the
+    feature, all without it, the base with it), mean, low, high, p, significant.
+    """
+    parts = []
+    for measure, pairs in pairs_of(fits.features).items():
+        table = fits.tests(fits.gains(measure).to_numpy())
+        place = int(measure == LOST)  # in a pair
+        scores = [fits.scores[pair[place]].mean() for pair in pairs.values()]
+        named = {"feature": [*pairs], "measure": measure, "score": scores}
+        parts.append(pd.DataFrame(named).join(table))
+    return pd.concat(parts, ignore_index=True)
+
+
+def classes_table(fits: SetScores) -> pd.DataFrame:
+    """The mean over a class's clips by class, feature and measure, with an interval
+    corrected for all of a measure. No class can gain or lose more than all its clips.
+    """
+    of_class = fits.labels.to_numpy()  # (N, K)
+    weights = of_class / of_class.mean(axis=0)
+    parts = []
+    for measure in MEASURES:
+        gains = fits.gains(measure)
+        cells = weights[:, :, None] * gains.to_numpy()[:, None, :]  # (N, K, F)
+        tests = fits.tests(cells.reshape(len(cells), -1), None)
+        table = tests[["mean", "low", "high"]].copy()
+        table.index = pd.MultiIndex.from_product(
+            [fits.labels.columns, gains.columns], names=["class", "feature"]
+        )
+        parts.append(table.reset_index().assign(measure=measure))
+    return pd.concat(parts, ignore_index=True)
+
+
+def smaller_sets(fits: SetScores) -> pd.DataFrame:
+    """The best fitted set of each size below all, the smallest first: features, its
+    score, `of` (the score of all), lost with its interval, and its verdict.
+
+    A set is `as good` if all folds choose it and the interval of the loss ends below
+    the share of the gain above chance that ENOUGH gives up; `worse` if it begins above
+    0; else `open`. The table is empty if all features together are not clearly better
+    than none; they can be clearly worse, too.
+    """
+    sizes, scores, every = sizes_of(fits.features), fits.scores, fits.every
+    above_chance = every - scores[NONE].to_numpy()
+    gain = fits.tests(above_chance[:, None]).iloc[0]
+    if not (gain["significant"] and gain["mean"] > 0):
+        return pd.DataFrame()
+    _, fold = np.unique(fits.clips["fold"], return_inverse=True)
+    of_fold = np.eye(fold.max() + 1)[fold] / len(fold)  # (N, folds)
+    rows, hits = [], []
+    for size in sorted({*sizes.values()} - {0, len(fits.features)}):
+        names = [name for name, number in sizes.items() if number == size]
+        by_fold = scores[names].to_numpy().T @ of_fold  # (sets, folds)
+        every_fold = by_fold.sum(axis=1, keepdims=True)
+        # the best on the other folds; rounding keeps equal sums equal
+        chosen = np.argmax(np.round(every_fold - by_fold, 12), axis=0)
+        best = int(every_fold.argmax())
+        rows.append((names[best], bool((chosen == best).all())))
+        hits.append(scores[names].to_numpy()[np.arange(len(fold)), chosen[fold]])
+    tests = fits.tests(every[:, None] - np.stack(hits, axis=1))
+    allowed = (1 - ENOUGH) * gain["mean"]
+    table = pd.DataFrame(rows, columns=["features", "agreed"])
+    table["score"] = [column.mean() for column in hits]
+    table["of"] = every.mean()
+    table["lost"] = tests["mean"]
+    table[["low", "high"]] = tests[["low", "high"]]
+    table["verdict"] = np.select(
+        [table["agreed"] & (tests["high"] <= allowed), tests["low"] > 0],
+        ["as good", "worse"],
+        "open",
+    )
+    return table
+
+
+# ---- the command
+
+
+def measure_importance(options: FitOptions) -> Importance:
+    """The tables of a call, which are kept for a report."""
+    # a report, which reads the tables, does without torch
+    from featurestack.answers.fits import read_features
+
+    features, fits = read_features(options, least=2)
+    plan = fits.plan
+    own = OwnFiles(plan.path.with_name(FOLDER))
+    own.require(FILE, "RUNS=")
+    scores = make_fits(features, fits)
+    tested = scored_alone(plan.path.parent, plan.cache, plan.task.name)
+    joined = joined_from(features, tested)
+    tables = {
+        "features": measures_table(scores),
+        "classes": classes_table(scores),
+        # no interval corrects for the choice of the features on these folds
+        "smaller": pd.DataFrame() if joined else smaller_sets(scores),
+    }
+    measured = Importance(
+        clips=len(scores.clips),
+        tested=digest(sorted(scores.clips["clip_id"])),
+        data=plan.content["clips"],
+        score=plan.task.metric.title,
+        every=float(scores.every.mean()),
+        features=features,
+        joined_from=joined,
+        rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
+    )
+    text = json.dumps(asdict(measured), indent=1) + "\n"
+    file = own.folder / FILE
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        own.write({FILE: text})
+    return measured
+
+
+def read_importance(folder: Path) -> Importance:
+    """The last call; RequestError if its file is damaged, or there is none."""
+    file, remedy = folder / FILE, "measure importance again"
+    with damage_named(file, remedy):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    return read_config(content, Importance, str(file), remedy)
+
+
+def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
+    plan = fits.plan
+    indicator, clips = fits.tested_clips(fits.parts)
+    labels = pd.DataFrame(indicator, columns=plan.names)
+    scores = {
+        name: fits.clip_scores("" if name == NONE else name, fits.parts)
+        for name in progress(sizes_of(features), label="importance", unit="fits")
+    }
+    if not plan.task.multilabel:
+        # the best constant answer, whatever the folds' own shares are
+        scores[NONE] = np.full(len(clips), labels.mean().max())
+    return SetScores(
+        features,
+        clips[["clip_id", "group", "fold"]],
+        labels.loc[:, labels.any()],
+        pd.DataFrame(scores),
+    )
+
+
+def importance_summary(measured: Importance) -> str:
+    """One line per feature, sorted by its own score: this score, the points lost
+    without the feature, and the points that it adds.
+    """
+    tests = measured.tables["features"]
+    texts = []
+    for test in tests.itertuples():
+        text = points(test.mean)
+        if pd.notna(test.low):
+            text += f" ({points(test.low)} to {points(test.high)})"
+        if test.measure == ALONE:
+            text = f"{percent(test.score)} %: {text}"
+        texts.append(text)
+    shown = tests.assign(text=texts).pivot(
+        index="feature", columns="measure", values="text"
+    )
+    alone = tests[tests["measure"] == ALONE].set_index("feature")["score"]
+    order = alone.sort_values(ascending=False, kind="stable").index
+    shown = shown.loc[order, [*MEASURES]].fillna("the base")
+    header = (
+        "",
+        "by itself: above chance",
+        "lost without it",
+        f"added to {base_of(measured.features)}",
+    )
+    unit = f"points with the {DIFFERENCE_INTERVAL} of each"
+    if tests["low"].isna().all():
+        unit = "points; too few recordings for intervals"
+    legend = (
+        f"{measured.clips:,} test clips; all features together"
+        f" {percent(measured.every)} % {measured.score}, by ridge; {unit}"
+    )
+    if len({name.partition("@")[0] for name in order}) < len(order):
+        legend += "; variants of a feature replace each other, so one loses little"
+    return f"{text_table(shown.reset_index().to_numpy().tolist(), header)}\n{legend}"
+
+
+@command
+@documented(ImportanceOptions)
+def importance(
+    features: str | Sequence[str] = "mel mfcc chroma",
+    dataset: str = "esc50",
+    *,
+    runs: Path | str = "runs",
+    data: Path | str = "data",
+    name: str = "",
+    task: str = "auto",
+    quiet: bool = False,
+) -> dict[str, pd.DataFrame]:
+    """`make importance`: the worth of each feature, by itself and with the others, from
+    exact fits with and without it.
+
+    Parameters
+    ----------
+    features : str
+        Features, or sets joined by + that count as one, separated by blanks.
+
+    Returns
+    -------
+    dict of DataFrame
+        `features`: what each feature gives by itself, what is lost without it and what
+        it adds, with intervals; `classes`: the means by class; `smaller`: the best
+        smaller sets and whether they are as good.
+
+    Examples
+    --------
+    >>> tables = fs.importance("rms zcr", "synth", quiet=True)
+    >>> sorted(tables)
+    ['classes', 'features', 'smaller']
+    """
+    return measure_importance(options_from(ImportanceOptions, locals())).tables

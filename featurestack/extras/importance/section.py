@@ -1,0 +1,226 @@
+"""The section of the report on importance, its figures and its sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+
+from featurestack.analysis.figures import figure, row_height
+from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
+from featurestack.analysis.page import Page, Section
+from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.sentences import unsigned
+from featurestack.base.errors import RequestError, make_command
+from featurestack.base.next_step import report_line, without
+from featurestack.base.quantities import counted, percent, points
+from featurestack.compare.metrics import largest_first
+from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.extras.importance import ImportanceOptions
+from featurestack.extras.importance.importance import (
+    ALONE,
+    FILE,
+    FOLDER,
+    Importance,
+    base_of,
+    importance_summary,
+    measure_importance,
+    read_importance,
+)
+from featurestack.results.config import digest
+
+RIDGE = "ridge"  # the model of importance
+SIGNED = "PuOr"  # colours of gains and losses
+NAMED = 4  # features whose loss the first screen states
+
+Row = Mapping[str, Any]
+
+
+def make_importance(options: ImportanceOptions) -> None:
+    """Measure what each feature is worth by itself and next to the others."""
+    measured = measure_importance(options)
+    print(importance_summary(measured))
+    print(*what_matters(measured))
+    print(report_line(options))
+
+
+def importance(page: Page) -> Section | None:
+    """The last call of `make importance`."""
+    path = page.job.options.runs / page.job.dataset / FOLDER
+    if not (path / FILE).is_file():
+        return None
+    try:
+        shown = read_importance(path)
+    except RequestError as error:
+        return Section("", "", problems=[Problem(path.name, str(error), "damaged")])
+    tables, found = shown.tables, page.found
+    losses = tables["features"].query("measure == 'lost'")
+    if losses["low"].notna().any():
+        columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
+        page.writer.submit("importance", intervals=losses.rename(columns=columns))
+    by_class = tables["classes"].query("measure == 'lost'")
+    page.writer.submit("importance_by_class", classes=by_class)
+    sentences, proposal = what_matters(shown), None
+    if found.main:
+        if is_of(shown, found.main.best):
+            proposal = better_set(page, shown)
+        else:
+            words = [*without(page.job.given, "RUN")]
+            words.append(f"FEATURES={' '.join(shown.features)}")
+            command = make_command("importance", *words)
+            sentences.append(
+                "Importance was measured on other clips, labels, groups or folds than"
+                f" the best configuration: {command} measures it again."
+            )
+    return Section(
+        "importance",
+        "Importance",
+        tables={f"importance_{name}": table for name, table in tables.items()},
+        values={
+            "measured": tables,
+            "shown_call": shown,
+            "base": base_of(shown.features),
+        },
+        leads={"What matters?": " ".join(sentences)} if sentences else {},
+        proposal=proposal,
+    )
+
+
+def is_of(measured: Importance, run: Run) -> bool:
+    """Whether importance was measured on a run's clips, with the labels, groups and
+    folds that it knows.
+    """
+    same = measured.tested == digest(sorted(run.clip_ids))
+    classes = {*measured.tables["classes"]["class"]}
+    same_labels = run.config.clips in ("", measured.data) and classes <= {*run.classes}
+    return same and same_labels
+
+
+def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
+    """The command that trains a set that importance found to be better than the best
+    run, and the reason; None if there is no such set.
+    """
+    found, smaller = page.found, shown.tables["smaller"]
+    if smaller.empty or {"W1", "W5"} & found.warnings.keys():
+        return None
+    good = smaller[smaller["verdict"] == "as good"]
+    scores = dict(zip(good["features"], good["score"]))  # the smallest first
+    scores["+".join(shown.features)] = shown.every
+    by_ridge = [{*run.features.split("+")} for run in found.runs if run.model == RIDGE]
+    for features, score in scores.items():
+        if score > found.best.score.value and {*features.split("+")} not in by_ridge:
+            words = f"FEATURES={features}", f"MODEL={RIDGE}"
+            given = without(page.job.given, "RUN")
+            reason = f"{percent(score)} % by {make_command('importance')}"
+            return make_command("train", *given, *words), reason
+    return None
+
+
+# ---- figures
+
+
+def points_or_dot(value: float) -> str:
+    """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
+    text = points(round(value, 2), 0)
+    return "·" if text == "0" else text
+
+
+@figure(
+    "Points of the score that are lost without each feature, with the"
+    f" {DIFFERENCE_INTERVAL}; hollow: no clear loss",
+    row_height("intervals", 0.7, 0.2),
+)
+def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
+    return draw_intervals(ax, intervals=intervals, label="points lost")
+
+
+@figure(
+    "Points that are lost without each feature, by class; up to"
+    f" {MANY_CLASSES} classes, those in which the features differ most. A class has few"
+    " clips: importance_classes.csv has all numbers",
+    lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
+)
+def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
+    """Draw `mean` of classes (rows) and features (columns): gains violet, losses
+    orange.
+    """
+    means = classes.pivot(index="class", columns="feature", values="mean")
+    means = means.loc[classes["class"].unique(), classes["feature"].unique()]
+    order = largest_first(means.fillna(0).to_numpy().std(axis=1))
+    means = means.iloc[np.sort(order[:MANY_CLASSES])]
+    bound = max(means.abs().max(axis=None), 0.01)  # has the darkest colour
+    colours = colormaps[SIGNED](means.to_numpy() / bound / 2 + 0.5)
+    return heat_map(ax, means.map(points_or_dot), colours)
+
+
+# ---- sentences
+
+
+def what_matters(measured: Importance) -> list[str]:
+    """Sentences on the smaller set, and on what is lost without each feature."""
+    losses = measured.tables["features"].query("measure == 'lost'")
+    if joined := measured.joined_from:
+        most = losses.nlargest(NAMED, "mean").itertuples()
+        losses = [f"without {own.feature} {points(own.mean)}" for own in most]
+        lost = f"Points of the score that are lost, by ridge: {', '.join(losses)}."
+        text = (
+            f"These {len(measured.features)} features are some of {joined} that were"
+            " tested one by one on these folds; no interval here corrects that choice,"
+            " so no smaller set is named."
+        )
+        return [lost, text]
+    every = f"{counted(len(measured.features), 'feature')}, by ridge"
+    tables = measured.tables
+    if tables["smaller"].empty:
+        features = tables["features"]
+        alone = features[features["measure"] == ALONE]
+        if alone["low"].isna().all():
+            best = alone.loc[alone["score"].idxmax()]
+            text = (
+                f"There are too few recordings for a verdict; {best['feature']} has the"
+                f" highest score by itself, {percent(best['score'])} %."
+            )
+            return [text]
+        return [f"All {every}, are not clearly better than chance."]
+    of_features = lost_by_feature(losses.to_dict("records"))
+    return [smaller_set(tables["smaller"], every), of_features]
+
+
+def smaller_set(table: pd.DataFrame, features: str) -> str:
+    """The smallest set that the interval allows us to call as good, from the table of
+    `smaller_sets`; `features` are all features, in words.
+    """
+    every = f"all {features} ({percent(table['of'].iloc[0])} %)"
+    good = table[table["verdict"] == "as good"].to_dict("records")
+    if not good:
+        return f"No smaller set was shown to be as good as {every}."
+    row = good[0]
+    lost = (
+        f"{unsigned(row['lost'])} points ({DIFFERENCE_INTERVAL} {unsigned(row['low'])}"
+        f" to {unsigned(row['high'])})"
+    )
+    return (
+        f"{row['features']} {percent(row['score'])} % is as good as {every}: it loses"
+        f" {lost}, which is within a twentieth of what all give above chance."
+    )
+
+
+def lost_by_feature(rows: Sequence[Row]) -> str:
+    """The features without which the loss is clear, the largest loss first."""
+    clear = [row for row in rows if row["significant"] and row["mean"] > 0]
+    clear.sort(key=lambda row: -row["mean"])
+    if not clear:
+        return "Leaving out any one of them brings no clear loss."
+    losses = [
+        f"without {row['feature']} {unsigned(row['mean'])} points are lost"
+        f" ({DIFFERENCE_INTERVAL} {unsigned(row['low'])} to {unsigned(row['high'])})"
+        for row in clear[:NAMED]
+    ]
+    text = ", ".join(losses)
+    if len(clear) > NAMED:
+        text += f", and {len(clear) - NAMED} more"
+    if len(clear) < len(rows):
+        text += "; leaving out any other brings no clear loss"
+    return f"{text[0].upper()}{text[1:]}."

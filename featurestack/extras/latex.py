@@ -1,0 +1,131 @@
+"""A LaTeX document of a report's tables and figures, in one folder that can be uploaded
+to Overleaf, its main table for another document, and a paragraph of methods.
+
+The folder holds main.tex (from the template document.tex), a report with one table and
+at most four figures, these figures and references.bib. pdfLaTeX
+compiles it; class names in other scripts than Latin need XeLaTeX.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from featurestack.analysis import page
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import Findings
+from featurestack.base import VERSION
+from featurestack.base.own_files import OwnFiles
+from featurestack.features_cache.cache import Cache
+
+TEMPLATES = Path(__file__).parent / "templates" / "paper"
+DOCUMENTS = "latex/main.tex", "tables/comparison.tex"  # what an author opens first
+# datasets with a paper of their own -> their name there
+PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
+# figures of the document; the best run's come before other runs'
+WANTED = "accuracy_by_set", "confusion_matrix", "importance", "learning_curves"
+# a word in features, model or weights of a run -> a work that it uses, and its key
+WORKS = (
+    ("resnet", "ResNet-18", "resnet"),
+    ("imagenet", "ResNet-18", "resnet"),
+    ("imagenet", "ImageNet", "imagenet"),
+    ("densenet", "DenseNet", "densenet"),
+    ("texturenet", "texture statistics", "texturenet"),
+    ("yamnet", "AudioSet", "audioset"),
+    ("yamnet", "YAMNet", "yamnet"),
+    ("model=speech", "a network of spoken keywords", "speech"),
+)
+# words that cite a work -> its key
+CITED = {
+    "Hansen, Lunde and Nason 2011": "hansen2011",
+    "Westfall and Young 1993": "westfall1993",
+    "Bonett and Price 2012": "bonett2012",
+}
+
+LATEX_ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{special: "\\" + special for special in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "→": r"$\rightarrow$",
+        "−": "$-$",
+        "±": r"$\pm$",
+        "≤": r"$\leq$",
+        "≥": r"$\geq$",
+        # At the beginning of a row, TeX would read these as options of the line break
+        # before it.
+        **{special: f"{{{special}}}" for special in "[*"},
+        "\n": " ",
+    }
+)
+LONG_WORD = 20  # letters; TeX hyphenates no word with an underscore
+
+
+def cited_works(found: Findings, published: str) -> dict[str, str]:
+    """The works that the runs use -> the key of the paper."""
+    works = {"the dataset ESC-50": "piczak2015esc"} if published else {}
+    if found.trained:
+        works["librosa"] = "librosa"
+    used = " ".join(
+        f"{run.features} {run.model} {run.option_text('weights')}".lower()
+        for run in (*found.runs, *found.trained)
+    )
+    return works | {name: key for word, name, key in WORKS if word in used}
+
+
+def latex_text(text: str) -> str:
+    """The text escaped for LaTeX, with citations; long feature sets may break."""
+    words = []
+    for word in text.split(" "):
+        escaped = word.translate(LATEX_ESCAPES)
+        if len(word) > LONG_WORD:
+            escaped = re.sub(r"([+,])(?=\w)", r"\1\\allowbreak{}", escaped)
+        words.append(escaped)
+    text = " ".join(words)
+    for cited, key in CITED.items():
+        text = text.replace(cited, rf"{cited}~\cite{{{key}}}")
+    return text
+
+
+def methods_text(found: Findings, cache: Cache | None = None) -> str:
+    """A paragraph on how the runs of the main table were trained and tested."""
+    seconds: list[float] = []
+    if cache and found.main:
+        tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
+        seconds = [known for known in tested["source_seconds"] if known > 0]
+    text = page.render("paper/methods.txt", f=found, seconds=seconds)
+    return " ".join(text.split())
+
+
+def write_document(
+    own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], methods: str
+) -> None:
+    """Write the folder `latex` of a report, and tables/comparison.tex."""
+    first = {figure.name: figure for figure in reversed(figures)}
+    shown = [first[name] for name in WANTED if name in first]
+    # Numbers, because a run's name may hold letters that TeX cannot read in a file's
+    # name.
+    files = {}
+    for number, figure in enumerate(shown):
+        pdf = next(file for file in figure.files if file.suffix == ".pdf")
+        files[f"figures/figure{number}.pdf"] = pdf.read_bytes()
+    assert found.main, "a document is of a ranking"
+    published = PUBLISHED.get(found.main.best.dataset, "")
+    works = cited_works(found, published)
+    document = page.render(
+        "paper/document.tex",
+        f=found,
+        methods=methods,
+        figures=shown,
+        published=published,
+        works=works,
+        tex=latex_text,
+    )
+    files["main.tex"] = document.encode()
+    bibliography = (TEMPLATES / "references.bib").read_text(encoding="utf-8")
+    files["references.bib"] = bibliography.replace("VERSION", VERSION).encode()
+    written = {f"latex/{name}": content for name, content in files.items()}
+    table = page.render("paper/comparison.tex", f=found, tex=latex_text)
+    own.write({**written, "tables/comparison.tex": table}, durable=False)

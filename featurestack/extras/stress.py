@@ -1,0 +1,257 @@
+"""`make stress`: what breaks a run. Its test clips are predicted again after each of
+CHANGES of their audio, through the features of the run, by the model of their fold.
+
+    runs/<dataset>/<run>/stress.json    hash, and for each change whether each clip of
+        `scored` was predicted right, and the highest probability, claimed; written
+        whole after each change
+
+What a change costs is tested like the difference between two runs: by sign flips of
+source recordings, all changes of a run as one family.
+"""
+
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from featurestack.analysis.page import Page, Section
+from featurestack.base.errors import RequestError
+from featurestack.base.next_step import State, next_line
+from featurestack.base.options import Auto, option_words
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted, either, percent
+from featurestack.base.terminal import progress, tell, text_table
+from featurestack.cli.commands import command, options_from
+from featurestack.cli.help import documented
+from featurestack.compare.accuracy import scaled
+from featurestack.compare.significance import accuracy_interval, gain_tests
+from featurestack.compare.tasks import require_clips
+from featurestack.extras.alterations import altered, writes_mp3
+from featurestack.features_cache.names import dataset_name
+from featurestack.pipeline import audio
+from featurestack.predict.options import StressOptions
+from featurestack.results.config import digest
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.selection import cache_that_trained, select_one
+
+if TYPE_CHECKING:
+    from featurestack.predict.model import Model
+
+FILE = "stress.json"
+UNCHANGED = "unchanged"
+MP3 = "MP3 at 32 kbit/s"
+CHANGES = {  # change -> alteration; every clip has a seed of its own
+    UNCHANGED: "",
+    "noise at 20 dB": "noise(snr_db=20,seed={seed})",
+    "noise at 10 dB": "noise(snr_db=10,seed={seed})",
+    "low-pass at 3 kHz": "lowpass(hertz=3000)",
+    MP3: "mp3(kbit=32)",
+    "a room of 0.5 s": "room(seconds=0.5,seed={seed})",
+    "20 dB quieter": "gain(db=-20)",
+    "40 dB quieter": "gain(db=-40)",
+    "12 dB over full scale": "overload(db=12)",
+    "5 % faster": "stretch(rate=1.05)",
+    "1 s of silence in front": "delay(seconds=1)",
+}
+BATCH = 32  # clips
+Answers = dict[str, list[Any]]
+Changes = dict[str, Answers]
+
+
+# ---- the answers
+
+
+def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
+    """The run, and the answers after every change; those that are there are kept."""
+    dataset = dataset_name(options.dataset)
+    run = select_one(options.runs, options.run, dataset, data=options.data)
+    require_clips(run.task, run.name)
+    if run.task.multilabel:
+        raise RequestError(
+            f"{run.name} predicts several labels a clip: stress counts right answers,"
+            " and takes runs of one label"
+        )
+    own = OwnFiles(run.path)
+    own.require(FILE, "RUN=")
+    changes = read_stress(run)
+    lacking = [name for name in CHANGES if name not in changes]
+    if not writes_mp3() and MP3 in lacking:
+        tell(f"{MP3} is left out: the libsndfile here writes none")
+        lacking.remove(MP3)
+    if not lacking:
+        return run, changes
+    cache, tested = cache_that_trained(run, options.dataset, options.data), run.scored()
+    positions = cache.positions(tested["clip_id"].to_numpy())
+    clips = cache.clips.iloc[positions][["clip_id", "path", "start", "end"]]
+    target = run.task.targets(tested["target"], run.classes)
+    fold = tested["fold"].to_numpy()
+    clips = clips.assign(fold=fold, filled=cache.filled[positions], target=target)
+    from featurestack.predict.model import Model, set_threads  # loads torch
+
+    set_threads(options.threads)
+    model = Model(run, device=options.device)
+    kept = f", {len(changes)} are kept" if changes else ""
+    tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} versions{kept}")
+    for name in progress(lacking, label="stress", unit="changes"):
+        changes[name] = answers(model, clips, CHANGES[name])
+        content = {"hash": hash_of_run(run), "changes": changes}
+        own.write({FILE: json.dumps(content) + "\n"})
+    return run, changes
+
+
+def hash_of_run(run: RunFolder) -> str:
+    """The digest of the predictions, which follow from the weights, and of CHANGES."""
+    return digest([run.scored().reset_index(drop=True).to_csv(), CHANGES])
+
+
+def read_stress(run: RunFolder) -> Changes:
+    """The measurements of this run; empty if there are none for its weights."""
+    try:
+        content = json.loads((run.path / FILE).read_text(encoding="utf-8"))
+        changes: Changes = content["changes"]
+        return changes if content["hash"] == hash_of_run(run) else {}
+    except (OSError, ValueError, LookupError):  # none, or a damaged one
+        return {}
+
+
+def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
+    """The answers of each clip's fold's model, scaled as `make predict` has them."""
+    from featurestack.predict.bundle import RunModel
+
+    networks = model.networks
+    assert isinstance(networks, RunModel), "it is opened from a run"
+    right, claimed = [], []
+    number = np.arange(len(clips)) // BATCH
+    for (fold, _), batch in clips.groupby(["fold", number], sort=False):
+        values = model.batch(
+            [changed(model, alteration, c) for c in batch.itertuples()]
+        )
+        probabilities = scaled(networks.answers(fold, *values), networks.temperature)
+        right += (probabilities.argmax(axis=1) == batch["target"]).tolist()
+        claimed += probabilities.max(axis=1).astype(float).round(4).tolist()
+    return {"right": right, "claimed": claimed}
+
+
+def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
+    rate, samples = model.sample_rate, model.samples
+    span = clip.start, clip.end
+    try:
+        y = audio.load_clip(clip.path, rate, samples, span, model.audio_channel)
+    except audio.AudioError as error:
+        named = clip.path or "the cache names no files"
+        raise RequestError(
+            f"stress changes the audio of the test clips: {named}: {error}"
+        ) from None
+    y = y[: max(1, round(clip.filled * samples))]
+    if not alteration:
+        return y
+    seed = zlib.crc32(clip.clip_id.encode())
+    return altered(y, rate, alteration.format(seed=seed))[:samples]
+
+
+# ---- the table
+
+
+def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
+    """A row for each change: run, change, accuracy with its interval, claimed (mean
+    highest probability), and whether the change clearly costs accuracy.
+    """
+    tested = run.scored()
+    groups = tested["group"].where(tested["group"] != "", tested["clip_id"]).to_numpy()
+    right = np.array([of["right"] for of in changes.values()], float).T
+    intervals = accuracy_interval(right, groups, np.ones(len(right)), run.spread)
+    table = pd.DataFrame({"run": run.name, "change": [*changes]})
+    table["accuracy"] = right.mean(axis=0)
+    table[["low", "high"]] = intervals
+    table["claimed"] = [np.mean(of["claimed"]) for of in changes.values()]
+    table["clear"] = False
+    if len(table) > 1:
+        tests = gain_tests(right[:, :1] - right[:, 1:], groups)
+        clear = tests["significant"] & (tests["mean"] > 0)
+        table.loc[1:, "clear"] = clear.to_numpy()
+    return table
+
+
+def what_breaks(table: pd.DataFrame) -> str:
+    """A sentence on what the run does not survive: its clear losses, the largest
+    first.
+    """
+    run, before = table["run"].iloc[0], percent(table["accuracy"].iloc[0])
+    unchanged = f"unchanged, it reaches {before} %"
+    clear = table[table["clear"]].sort_values("accuracy", kind="stable")
+    if clear.empty:
+        return f"No change clearly costs {run} accuracy; {unchanged}."
+    broken = [
+        f"{row.change} ({percent(row.accuracy)} %, and claims {percent(row.claimed)})"
+        for row in clear.itertuples()
+    ]
+    return f"{run} does not survive {either(broken)}; {unchanged}."
+
+
+def make_stress(options: StressOptions) -> None:
+    """Measure what breaks a run, and print the table and its sentence."""
+    run, changes = measure_stress(options)
+    table = stress_table(run, changes)
+    rows = []
+    for row in table.itertuples():
+        interval = f"{percent(row.low)} to {percent(row.high)}"
+        scores = percent(row.accuracy), interval, percent(row.claimed)
+        rows.append([row.change, *scores, "clear" if row.clear else ""])
+    print(text_table(rows, ("", "accuracy", "95 % interval", "claims", "loss")))
+    print(what_breaks(table))
+    places = option_words(options, ("data", "runs"))
+    given = [f"DATASET={options.dataset or run.dataset}", *places]
+    print(next_line(State(given, unreported=True)))
+
+
+def stress_section(page: Page) -> Section | None:
+    folders = [folder for run in page.found.runs for folder in run.folders]
+    measured = [(folder, read_stress(folder)) for folder in folders]
+    tables = [stress_table(folder, changes) for folder, changes in measured if changes]
+    if not tables:
+        return None
+    return Section(
+        "stress",
+        "Stress",
+        tables={"stress": pd.concat(tables, ignore_index=True)},
+        values={"stressed": [what_breaks(table) for table in tables]},
+        leads={"What breaks it?": what_breaks(tables[0])},
+    )
+
+
+@command
+@documented(StressOptions)
+def stress(
+    run: str = "last",
+    *,
+    data: Path | str = "data",
+    dataset: str = "",
+    runs: Path | str = "runs",
+    device: str = "cpu",
+    threads: int | Auto = "auto",
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make stress`: the accuracy of a run on its own test clips after each of ten
+    changes of their audio.
+
+    Parameters
+    ----------
+    run : str
+        From `fs.fit`, or its name, path or unique prefix, or `last`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each change: `accuracy` with its interval, `claimed`, the mean highest
+        probability, and whether the loss is `clear`.
+
+    Examples
+    --------
+    ::
+
+        fs.stress("last").query("clear")["change"]
+    """
+    return stress_table(*measure_stress(options_from(StressOptions, locals())))

@@ -1,1 +1,0 @@
-"""Answers and targets in, numbers out: tasks, metrics, intervals. No torch."""

@@ -1,0 +1,223 @@
+"""Options from flags, words and make's variables; one message for each mistake; exit
+statuses.
+"""
+
+import errno
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from featurestack.base.errors import make_command
+from featurestack.base.options import (
+    LARGEST,
+    SEED,
+    Auto,
+    DatasetOptions,
+    kind_of,
+    option,
+    option_words,
+    texts,
+)
+from featurestack.base.registry import load_given
+from featurestack.cli.commands import main
+from featurestack.cli.help import explained
+from featurestack.cli.words import every_options
+from featurestack.extras.recordings.options import EventsCommand
+from featurestack.predict.options import BundleOptions
+from tests.golden.commands import ROOT
+from tests.processes import python
+from tests.refusal import refused
+
+
+class Some(DatasetOptions):
+    """Options of a command that only these tests have."""
+
+    features: str = option("mel", "what to train on")
+    folds: tuple[int, ...] = option((), "which folds", least=1)
+    group: str | None = option(None, "a pattern")
+    val: Literal["none", "next"] = option("none", "validation")
+    wait: bool = option(False, "wait")
+    rate: float = option(0.5, "a number")
+    seed: int = option(0, "within bounds", **SEED)
+    epochs: int | Auto = option("auto", "at least one, or by the case", least=1)
+    run: str = option("last", "which run")
+    frame: int | None = option(None, "at least one, or not given", least=1)
+
+
+EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1)
+
+
+def parse(options, given):
+    return options.build(texts(options, given))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--features 'mel+mfcc:1-19 chroma' --folds 1 3 --wait --rate=0.1",
+        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 WAIT=yes RATE=2 RATE=0.1",
+        "'FEATURES=mel+mfcc:1-19 chroma' FOLDS=1,3 'ARGS=--wait --rate 0.1'",
+        shlex.join(option_words(EXPECTED)),
+    ],
+)
+def test_spellings_mean_the_same_and_the_last_counts(given):
+    given = shlex.split(given)
+    assert parse(Some, given) == EXPECTED
+    assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
+
+
+@pytest.mark.parametrize(
+    "value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"]
+)
+def test_odd_characters_survive(value):
+    for given in ([f"GROUP={value}"], ["--group", value]):
+        assert parse(Some, given).group == value
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("EPOCHS=1_0", "EPOCHS=1_0: expected auto or a whole number"),
+        ("FOLDS=3 0", "FOLDS=0: expected at least 1"),
+        ("RATE=fast", "RATE=fast: expected a number"),
+        ("EPOCHS=0 1", "a whole number; it takes one"),
+        ("VAL=none next", "one of none, next; it takes one"),
+        ("WAIT=perhaps", "1 or 0"),
+        ("--featurs", "unknown option '--featurs'; did you mean '--features'?"),
+        ("--rate", "--rate: expected a value"),
+        ("dataset=x", "unexpected: dataset=x; did you mean DATASET=x?"),
+        ("mel-ridge", "NAME=value or --name value: a run is named by RUN=mel-ridge"),
+        ("tests", "an option is NAME=value or --name value: type DATASET=tests"),
+        (["FEATURES=mel", "+", "mfcc"], "around +: type FEATURES=mel+mfcc"),
+        (["FEATURES=mel", "mfcc", "rms"], "needs quotes, FEATURES='mel mfcc rms'"),
+    ],
+)
+def test_a_mistake_is_one_line_with_what_was_expected(given, expected, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with refused(re.escape(expected)):
+        parse(Some, [given] if isinstance(given, str) else given)
+
+
+def test_a_stray_word_belongs_to_the_value_that_becomes_a_path(tmp_path, monkeypatch):
+    (tmp_path / "new sounds").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with refused("needs quotes, DATASET='new sounds'$"):
+        parse(Some, ["DATASET=new", "RATE=3", "sounds"])
+    with refused("a value with blanks needs quotes$"):
+        parse(Some, ["DATASET=old", "RATE=3", "sounds"])
+
+
+def test_a_group_is_said_to_have_no_effect_where_no_sounds_are_read(capsys):
+    assert texts(DatasetOptions, ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]) == {}
+    assert capsys.readouterr().err.startswith("GROUP= has no effect on this command")
+    assert texts(BundleOptions, ["DATASET=x"]) == {}
+    assert "DATASET= has no effect on this command" in capsys.readouterr().err
+
+
+def test_options_made_in_python_are_checked_alike():
+    with refused("RATE=inf: expected at most 1e"):
+        Some(rate=math.inf)
+
+
+def fine(options: Some):
+    """Do nothing."""
+    return 1 if options.wait else 0
+
+
+def fails(options: Some):
+    """Raise the error that the option names."""
+    if options.features == "nameless":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if options.features == "memory":
+        raise MemoryError("Unable to allocate 7.45 GiB")
+    number = int(options.features)
+    raise OSError(number, os.strerror(number), "page.html")
+
+
+@pytest.mark.parametrize(
+    ("function", "word", "status", "said"),
+    [
+        (fine, "--wait", 1, ""),
+        (fails, f"FEATURES={errno.ENOSPC}", 1, "page.html: No space left on device"),
+        (fails, f"FEATURES={errno.ENOTDIR}", 2, "page.html: Not a directory"),
+        (fails, f"FEATURES={errno.EMFILE}", 1, "open files: raise the limit of this"),
+        (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
+        (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
+        (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: FEAT"),
+        (fine, "PART=x", 2, "PART is not a variable of this command, but of features"),
+        (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
+    ],
+)
+def test_a_command_exits_with_its_status_and_prints_one_error(
+    function, word, status, said, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", ["featurestack", word])
+    with pytest.raises(SystemExit) as stop:
+        main(function)
+    assert stop.value.code == status and said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="make has not set it up")
+def test_a_python_without_the_libraries_is_told_which_one_has_them():
+    outside = [os.path.realpath(sys.executable), "-S", "-m", "featurestack", "check"]
+    how = {"cwd": ROOT, "env": {"HOME": "/"}, "capture_output": True, "text": True}
+    done = subprocess.run(outside, **how)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this Python lacks ")
+    assert ".venv/bin/activate" in done.stderr
+
+
+def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
+    script = (
+        "import sys; from featurestack.cli.commands import main\n"
+        "sys.modules['fcntl'] = None; sys.platform = 'win32';"
+        " sys.argv = ['featurestack', 'features']; main()"
+    )
+    done = python("-c", script, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: featurestack needs POSIX locks: on Windows")
+
+
+def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
+    for name, options in every_options().items():
+        for field, declared in options.items():
+            assert declared.metadata["meaning"], f"{name}: {field}"
+            kind = kind_of(declared)[0]
+            # each command checks them against the dataset
+            if kind in (int, float) and field != "folds":
+                bounds = declared.metadata["bounds"]
+                assert bounds != (-LARGEST, LARGEST), f"{name}: {field}"
+            known = (str, int, float, bool, Path)
+            assert kind in known or typing.get_origin(kind) is Literal
+
+
+def test_an_empty_value_is_no_default_and_a_home_is_the_users(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    places = DatasetOptions.build({"data": "~/sounds", "name": ""})
+    assert places.data == Path("/home/anna/sounds")
+    with refused("DATA= is empty, .*: give a value, or leave it out"):
+        DatasetOptions.build({"data": ""})
+    with refused("LOAD= is empty"):
+        load_given(["train", "LOAD="])
+
+
+@pytest.mark.parametrize(
+    ("topic", "meant"),
+    [("event", "did you mean 'events'"), ("mode", "did you mean 'MODEL'")],
+)
+def test_help_of_an_unknown_word_proposes_a_word_or_a_variable(topic, meant):
+    with refused(meant):
+        explained([topic])
+
+
+def test_a_dataset_given_to_events_is_said_to_have_no_effect(capsys):
+    assert texts(EventsCommand, ["DATASET=x"]) == {}
+    assert "AUDIO= names the recordings" in capsys.readouterr().err

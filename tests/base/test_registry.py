@@ -1,0 +1,193 @@
+"""Registries, and the nearest name."""
+
+import importlib
+import json
+from functools import partial
+
+import pytest
+
+from featurestack.base import registry
+from featurestack.base.errors import Caller, closest
+from featurestack.base.registry import Registry
+from tests.golden.sounds import easy_clips
+from tests.processes import forked, python
+from tests.refusal import refused
+
+
+def test_a_registry_takes_a_name_once_and_proposes_the_nearest(monkeypatch):
+    models = Registry("model", {"resnet18": 18})
+
+    @models.register(entry=lambda builder: builder())
+    def cnn4():
+        return 4
+
+    assert models == {"resnet18": 18, "cnn4": 4}
+    with pytest.raises(ValueError, match="model 'cnn4' is registered twice: 4 and 5"):
+        models["cnn4"] = 5
+    with refused(
+        r"^unknown model 'ResNet8'; did you mean 'resnet18'\? Known: cnn4, resnet18$"
+    ):
+        models["ResNet8"]
+    assert models.get("resnet8") is None and closest("xyz", models) is None
+    many = Registry("model", {f"net{number}": number for number in range(40)})
+    with refused(r"Known: (net\d+, ){7}net\d+ and 32 more \(make models lists all\)$"):
+        many["net400"]
+    monkeypatch.setattr(Caller, "in_python", True)
+    with refused("and 32 more$"):
+        many["net400"]
+
+
+def test_the_name_that_other_programs_have_for_an_option_is_known():
+    known = ["LR", "LABEL", "SEED"]
+    assert closest("LEARNING_RATE", known) == "LR"
+    assert closest("random_state", ["lr", "seed"]) == "seed"
+    assert closest("--learning-rate", ["--lr", "--label"]) == "--lr"
+
+
+def test_a_registry_loads_other_modules_one_by_one_until_a_name_is_entered(
+    tmp_path, monkeypatch
+):
+    """A user's function is refused the name of one that is not loaded yet."""
+    for name in ("dogs", "cats", "birds"):
+        text = f"from tests.base.test_registry import PETS\nPETS['{name}'] = 1\n"
+        (tmp_path / f"of_{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    others = ["of_dogs", "of_cats", "of_birds"]
+    pets = Registry("pet", others=others)
+    monkeypatch.setattr("tests.base.test_registry.PETS", pets, raising=False)
+    assert pets["cats"] == 1 and [*pets] == ["dogs", "cats"]
+
+    def birds():
+        return 2
+
+    with refused("^there is a pet 'birds' already: give yours another name$"):
+        pets.register()(birds)
+    with refused("^unknown pet 'bird'; did you mean 'birds'"):
+        pets["bird"]
+    assert [*pets.complete()] == ["dogs", "cats", "birds"]
+    assert others == ["of_dogs", "of_cats", "of_birds"]
+
+
+def test_a_module_of_the_user_replaces_its_own_entry_and_no_other():
+    pets = Registry("pet", special={"unicorn": "of_unicorns"})
+
+    def entered(name, module):
+        def pet():
+            return name
+
+        pet.__module__ = module
+        return pets.register(name)(pet)
+
+    entered("cat", "mine")
+    assert entered("cat", "mine") is pets["cat"]
+    for name, module in (("cat", "another"), ("unicorn", "mine")):
+        with refused(f"there is a pet '{name}' already"):
+            entered(name, module)
+
+
+CODE = """
+import featurestack as fs
+@fs.model("image")  # ours
+def {name}(channels):
+    '''{text}'''
+    return   {value}
+"""
+
+
+def test_the_digest_of_code_leaves_out_comments_layout_and_docstrings(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("featurestack.model", lambda kind: registry.code_digest)
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = {
+        "first": CODE.format(name="f", text="", value=1),
+        "laid_out": CODE.format(name="f", text="a text", value=1).replace("# ours", ""),
+        "other": CODE.format(name="f", text="", value=2),
+    }
+    found = {}
+    for name, text in texts.items():
+        (tmp_path / f"digest_{name}.py").write_text(text)
+        found[name] = importlib.import_module(f"digest_{name}").f
+    assert found["first"] == found["laid_out"] != found["other"]
+    without_source = []
+    for value in (1, 1, 2):
+        defined = {"__name__": "shell"}
+        exec(f"class F:\n def f(self): return lambda: {value}", defined)
+        without_source.append(registry.code_digest(defined["F"]))
+    assert without_source[0] == without_source[1] != without_source[2]
+    assert registry.code_digest(registry.load) == ""
+
+
+MINE = """
+import featurestack as fs
+import numpy as np
+from beside import WIDTH
+
+
+@fs.feature(units="")
+def samples(clip, *, hop_length: int = 512):
+    return np.full((1, 1 + len(clip.y) // hop_length), WIDTH, np.float32)
+
+
+@fs.model("image")
+def means(channels, classes, shape, *, width=4):
+    from torch import nn
+    layer = nn.Linear(channels, classes)
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), layer)
+"""
+LOAD = "LOAD=mine.py"
+SHORT = ("FEATURES=samples+rms", "MODEL=means", "EPOCHS=1", "PRECISION=fp32")
+
+
+def call(folder, *words, check=True):
+    several = "JOBS=2" in words  # worker processes do not start in a fork of a test
+    run = partial(python, check=False) if several else forked
+    done = run("-m", "featurestack", *words, cwd=folder)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A folder with sounds, mine.py, and a run of what it defines."""
+    folder = tmp_path_factory.mktemp("studio")
+    registry.DEFINING.clear()  # of other tests, in the process that is forked
+    easy_clips(folder / "easy")
+    (folder / "mine.py").write_text(MINE)
+    (folder / "beside.py").write_text("WIDTH = 8")
+    data = "DATASET=easy"
+    done = call(folder, "features", data, "FEATURES=samples rms", "JOBS=2", LOAD)
+    assert f"check DATASET=easy {LOAD}" in done.stdout  # what is proposed works
+    call(folder, "train", data, *SHORT, "FOLDS=1", LOAD)
+    call(folder, "bundle", "RUN=last", "OUT=mine.pt", LOAD)
+    return folder
+
+
+def test_a_run_keeps_the_names_of_the_files_that_define_it(studio):
+    """It is fitted again to all clips, and what is loaded is listed."""
+    for file in (studio / "runs" / "easy").glob("*/run.json"):
+        kept = json.loads(file.read_text())
+        assert kept["own_code"] == ["mine.py"] and LOAD not in kept["command"]
+    call(studio, "bundle", "RUN=last", "OUT=whole.pt", "REFIT=1", LOAD)
+    assert (studio / "whole.pt").exists()
+    assert "samples " in call(studio, "show", LOAD).stdout
+
+
+@pytest.mark.parametrize("run", ["last", "mine.pt"])
+def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
+    clip = next((studio / "easy").glob("*/*.wav"))
+    words = ["predict", f"AUDIO={clip}", f"RUN={run}"]
+    refusal = call(studio, *words, check=False)
+    assert refusal.returncode == 2
+    remedy = f"this run needs the model means: {LOAD}"
+    assert refusal.stderr.endswith(f"{remedy}\n")
+    assert "siren " in call(studio, *words, LOAD).stdout
+
+
+def test_a_file_that_cannot_be_run_is_one_sentence(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("x = 1\nx / 0\n")
+    with refused(r"LOAD=.*broken.py: ZeroDivisionError: .* \(broken.py, line 2\)"):
+        registry.load_given([f"LOAD={broken}"])
+    with refused("LOAD=nowhere.py: there is no such file"):
+        registry.load_given(["--load", "nowhere.py"])

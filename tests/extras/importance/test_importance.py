@@ -1,0 +1,279 @@
+"""Importance and the curve: of made-up fits, and of the little dataset's."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurestack.analysis.options import AnalysisOptions, ReportJob
+from featurestack.analysis.report import build_report
+from featurestack.answers.fits import Fits, read_features
+from featurestack.base.quantities import percent, points
+from featurestack.extras.importance import CurveOptions, ImportanceOptions
+from featurestack.extras.importance.curve import curve_summary, measure_curve
+from featurestack.extras.importance.importance import (
+    Importance,
+    SetScores,
+    classes_table,
+    importance_summary,
+    make_fits,
+    measure_importance,
+    measures_table,
+    sizes_of,
+    smaller_sets,
+)
+from featurestack.extras.importance.section import make_importance, what_matters
+from featurestack.features_cache import external
+from tests.train.little import execute
+
+FEATURES = ("mel", "noise", "rms")
+RECORDINGS = 40  # each has three clips
+# worth of the features: mel 40 points, rms 20, noise nothing
+SHARES = {(): 0.2, ("mel",): 0.6, ("rms",): 0.4, ("mel", "rms"): 0.8}
+
+
+def made(shares=SHARES, recordings=RECORDINGS):
+    """Fits with these shares of correct clips, alike in all recordings of a fold; noise
+    changes none.
+    """
+    count = 3 * recordings
+    number = np.arange(count)
+    recording = number % recordings
+    clips = pd.DataFrame({"group": recording, "fold": 1 + recording % 5})
+    target = recording // 5 % 2
+    labels = pd.DataFrame({"dog": target == 0, "rain": target == 1})
+    scores = {}
+    for name in sizes_of(FEATURES):
+        useful = tuple({*name.split("+")} & {"mel", "rms"})
+        share = shares[tuple(sorted(useful))]
+        scores[name] = (number * 7 % count < count * share) * 1.0
+    return SetScores(FEATURES, clips, labels, pd.DataFrame(scores))
+
+
+def written(folder, fits):
+    """importance.json of these fits in a folder of runs."""
+    tables = {"features": measures_table(fits), "classes": classes_table(fits)}
+    tables["smaller"] = smaller_sets(fits)
+    measured = Importance(
+        clips=len(fits.clips),
+        tested="0",
+        data="",
+        score="accuracy",
+        every=0.8,
+        features=FEATURES,
+        joined_from=0,
+        rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
+    )
+    file = folder / "made" / "importance" / "importance.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(asdict(measured)))
+    return file
+
+
+def report_on(runs, reports):
+    given = {"runs": runs, "data": reports, "reports": reports}
+    options = AnalysisOptions(dataset="made", **given)
+    job = ReportJob(options, "made", (), None, reports / "reported", ())
+    return build_report(job)
+
+
+def test_each_measure_has_its_interval_and_p():
+    tests = measures_table(made()).set_index(["measure", "feature"])
+    for measure, feature, mean in (
+        ("lost", "mel", 0.4),
+        ("lost", "rms", 0.2),
+        ("added", "rms", 0.2),
+    ):
+        test = tests.loc[(measure, feature)]
+        assert test["mean"] == pytest.approx(mean)
+        assert test["low"] < test["mean"] < test["high"] and test["significant"]
+    noise = tests.loc[("lost", "noise")]
+    assert noise["mean"] == 0 and not noise["significant"]
+    assert ("added", "mel") not in tests.index
+    assert tests.loc[("added", "rms"), "score"] == pytest.approx(0.8)
+
+
+def test_classes_have_the_mean_of_their_clips_within_an_interval():
+    fits = made()
+    table = classes_table(fits).query("measure == 'lost' and feature == 'mel'")
+    assert (table["low"] <= table["mean"]).all() and (
+        table["mean"] <= table["high"]
+    ).all()
+    assert table["low"].min() >= -1 and table["high"].max() <= 1
+    of_mel = table.set_index("class")["mean"]
+    lost = fits.scores["mel+noise+rms"] - fits.scores["noise+rms"]
+    for name, of_class in fits.labels.items():
+        assert of_mel[name] == pytest.approx(lost[of_class].mean())
+
+
+def test_a_set_is_as_good_only_if_the_interval_says_so():
+    many = smaller_sets(made(recordings=400))
+    assert many["features"].tolist() == ["mel", "mel+rms"]
+    assert many["verdict"].tolist() == ["worse", "as good"]
+    # the interval of 40 recordings reaches further than a twentieth of the gain
+    assert smaller_sets(made())["verdict"].tolist() == ["worse", "open"]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.0])
+def test_no_smaller_set_is_named_if_all_are_like_chance_or_worse(share):
+    shares = dict.fromkeys(SHARES, share) | {(): 0.2}
+    assert smaller_sets(made(shares)).empty
+
+
+def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
+    tables = {"features": measures_table(made())}
+    chosen = SimpleNamespace(features=FEATURES, joined_from=9, tables=tables)
+    first, said = what_matters(chosen)
+    assert (
+        "lost, by ridge: without mel +40.0, without rms +20.0, without noise 0.0."
+        in first
+    )
+    assert "3 features are some of 9 that were tested one by one" in said
+
+
+def test_a_report_shows_what_was_measured(tmp_path):
+    written(tmp_path, made())
+    built = report_on(tmp_path, tmp_path)
+    page = built.page.read_text()
+    text = " ".join(re.sub(r"<[^>]*>", "", page).split())
+    assert "No smaller set was shown to be as good as all 3 features, by ridge" in text
+    assert "Without mel 40.0 points are lost" in text
+    assert built.whole and page.count('<figure id="figure-run-importance') == 2
+
+
+# ---- the fits of a dataset
+
+
+@pytest.fixture
+def asked(cache_folder, tmp_path):
+    """Options on the little cache."""
+    return lambda features, **more: ImportanceOptions(
+        dataset=str(cache_folder), runs=tmp_path, features=features, **more
+    )
+
+
+def test_alone_all_and_all_but_one_are_runs_of_ridge(asked, cache_folder, options):
+    fits = make_fits(*read_features(asked("mel chroma blank"), least=2))
+    ids = fits.clips["clip_id"]
+    for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
+        given = {"grid": "64x216", "model": "ridge", "features": features}
+        trained = execute(options, dataset=str(cache_folder), **given)
+        rows = trained.scored().set_index("clip_id").loc[ids]
+        correct = rows[trained.classes].idxmax(axis=1) == rows["target"]
+        assert fits.scores[features].tolist() == correct.tolist()
+
+
+def test_a_repeated_call_fits_nothing_and_one_more_feature_only_its_sets(
+    asked, monkeypatch
+):
+    measured = measure_importance(asked("mel chroma"))
+    fitted = []
+    fit = Fits.fit
+
+    def counted(self, features, train):
+        fitted.append(features)
+        return fit(self, features, train)
+
+    monkeypatch.setattr(Fits, "fit", counted)
+    assert measure_importance(asked("mel chroma")) == measured
+    assert not fitted
+    wider = measure_importance(asked("mel chroma blank"))
+    assert wider.features == ("mel", "chroma", "blank")
+    assert {*fitted} == {"blank", "mel+blank", "chroma+blank", "mel+chroma+blank"}
+
+
+def test_clips_that_lack_a_feature_are_named(tmp_path, capsys):
+    folder, ids = tmp_path / "d" / "features", list("abcdefgh")
+    table = {"clip_id": ids, "label": list("xy") * 4, "fold": [1, 1, 2, 2] * 2}
+    external.create_cache(folder, table)
+    values = np.random.default_rng(0).normal(size=(8, 4))
+    external.write_feature(folder, "f0", values, ids)
+    external.write_feature(folder, "f1", values[:7], ids[:7])
+    given = {"features": "f0 f1", "dataset": str(folder), "runs": tmp_path}
+    assert measure_importance(ImportanceOptions(**given)).clips == 7
+    assert "1 clip left out: no f0+f1 in the cache" in capsys.readouterr().err
+
+
+def test_the_summary_has_a_line_for_each_feature(asked, capsys):
+    measured = measure_importance(asked("blank chroma mel"))
+    lines = importance_summary(measured).splitlines()
+    assert [line.split()[0] for line in lines[-4:-1]] == ["chroma", "mel", "blank"]
+    assert "added to mel" in lines[0] and "the base" in lines[-3]
+    make_importance(asked("blank chroma mel"))
+    *_, verdict, proposed = capsys.readouterr().out.splitlines()
+    assert verdict == " ".join(what_matters(measured))
+    assert proposed.startswith("next: make analysis DATASET=")
+
+
+def test_a_killed_command_goes_on_where_it_was(asked, cache_folder, tmp_path):
+    options = asked("mel chroma blank")
+    words = (f"DATASET={cache_folder}", f"RUNS={tmp_path}", "FEATURES=mel chroma blank")
+    slow = (
+        "import sys, time; from featurestack.answers.fits import Fits;"
+        " answer = Fits.answer;"
+        " Fits.answer = lambda *own: time.sleep(0.3) or answer(*own);"
+        " from featurestack.cli.commands import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", slow, "importance", *words]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(kept := [*tmp_path.glob("*/fits/*.npz")]) < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    kept = {file: file.read_bytes() for file in tmp_path.glob("*/fits/*.npz")}
+    assert not [*tmp_path.glob("*/importance/importance.json")]
+    measured = measure_importance(options)
+    assert all(file.read_bytes() == content for file, content in kept.items())
+    assert measured == measure_importance(replace(options, runs=tmp_path / "whole"))
+
+
+def test_a_damaged_file_is_made_again(asked):
+    _, fits = read_features(asked("mel chroma"), least=2)
+    answers = fits.answers("mel", fits.parts)
+    file = fits.file("mel")
+    file.write_bytes(file.read_bytes()[:100])
+    assert all(map(np.array_equal, answers, fits.answers("mel", fits.parts)))
+
+
+# ---- the curve
+
+
+@pytest.fixture(scope="module")
+def curve(sounding):
+    root = sounding.path.parents[2]
+    return measure_curve(
+        CurveOptions(
+            dataset=str(root / "sounds" / "little.csv"),
+            data=root / "data",
+            runs=root / "runs",
+            features="mel mfcc+chroma",
+        )
+    )
+
+
+def test_the_parts_grow_to_all_recordings(curve):
+    assert curve["features"].unique().tolist() == ["mel", "mfcc+chroma"]
+    curve = curve[curve["features"] == "mel"]
+    # an eighth of 12 recordings leaves one of each class, as a quarter does
+    assert curve["part"].tolist() == ["1/4", "1/2", "all"]
+    assert curve["recordings"].is_monotonic_increasing
+    assert curve["recordings"].is_unique
+    assert curve["recordings"].iloc[-1] == 12
+
+
+def test_the_summary_says_what_the_second_half_brings(curve):
+    for features, rows in curve.groupby("features"):
+        gain = rows["accuracy"].iloc[-1] - rows["accuracy"].iloc[-2]
+        told = f"{features}: the second half of the recordings brings {points(gain)}"
+        assert told in curve_summary(curve)
+        for score in rows["accuracy"]:
+            assert f" {percent(score)} " in curve_summary(curve)

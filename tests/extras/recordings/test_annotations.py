@@ -1,0 +1,242 @@
+"""Annotation tables as Raven, Audacity and others write them give the same events; a
+wrong line is named.
+"""
+
+import pytest
+
+from featurestack.extras.recordings.annotations import read_events
+from featurestack.extras.recordings.options import LabelOptions
+from featurestack.features_cache.names import EVENT_COLUMNS
+from tests.refusal import refused
+
+RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
+DOGS = [("dawn.flac", 1.0, 2.5, "dog")]
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
+    " (Hz)"
+)
+BEGIN = "Begin Path\tBegin File\tstart\tend\tlabel"  # paths of another computer
+VIEWS = ("Waveform", "Spectrogram")
+SEQUENCE = (
+    "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
+)
+
+
+def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
+    (folder / "tables").mkdir(exist_ok=True)
+    (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
+    (folder / "tables" / name).write_bytes(text.encode(encoding))
+    read = read_events(folder / "tables", RECORDINGS, LabelOptions(**options)).events
+    return list(read[[*EVENT_COLUMNS]].itertuples(index=False, name=None))
+
+
+def test_frequencies_and_the_name_of_the_column_are_kept(tmp_path):
+    (tmp_path / "raven.txt").write_text(
+        f"{RAVEN}\tSpecies\n1\tSpectrogram 1\t1\t1.0\t2.5\t800\t9000.5\tdog\n"
+    )
+    (tmp_path / "audacity.txt").write_text("1,0\t2,5\tdog\n\\\t500,0\t-1,0\n")
+    marks = []
+    for name in ("raven.txt", "audacity.txt"):
+        read = read_events(tmp_path / name, {"dawn.flac": 10.0})
+        marks += read.events[["low", "high", "column"]].fillna(0).values.tolist()
+    assert marks == [[800, 9000.5, "Species"], [500, 0, ""]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{RAVEN}\tTags"
+        + "".join(f"\n1\t{view} 1\t1\t1.0\t2.5\t0\t9\tdog" for view in VIEWS),
+        f"{RAVEN}\tAnnotation\t\r\n1\tSpectrogram 1\t1\t1.0\t2.5\t0\t9\tdog\t\r\n",
+        "1.000000\t2.500000\tdog\n",
+        "1,000000\t2,500000\tdog\n\\\t500,0\t-1,0\n\\\t1\t2\n",
+        "1.0\t2.5\tdog\t0.93\n\n",
+        "1.0 \t 2.5\t dog \n",
+        "onset,offset,event_label\n1.0,2.5,dog\n",
+        "label,onset_s,offset_s,notated_path\ndog,1.0,2.5,old/dawn.wav\n",
+        "file\tstart_seconds\tend_seconds\tlabel\n\ndawn\t1.0\t2.5\tdog\n",
+        (
+            "Start (s);End (s);Scientific name;Common"
+            ' name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n'
+        ),
+        *(
+            f"{BEGIN}\n{path}\tdawn.flac\t1\t2.5\tdog\n"
+            for path in (
+                *("", "..", "..\\", "../dawn.flac"),
+                *("D:\\birds\\", "D:\\x\\..\\dawn.flac", "\\\\disk\\dawn.flac"),
+            )
+        ),
+        "Start (ms),End (ms),label\n1000,2500,dog\n",
+        "Start [sec],End (ms),label\n1.0,2500,dog\n",
+        "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
+    ],
+)
+def test_every_format_gives_the_same_event(tmp_path, text):
+    assert events(tmp_path, text) == DOGS
+
+
+def test_labels_are_read_in_the_usual_encodings_and_others_refused(tmp_path):
+    for encoding in ("utf-8-sig", "utf-16", "cp1252"):
+        read = events(tmp_path, "1\t2\tgrünling\n", encoding=encoding)
+        assert read == [("dawn.flac", 1, 2, "grünling")], encoding
+    for encoding in ("shift_jis", "cp1251"):  # letters that would become others
+        with refused("is not UTF-8 text: save it as UTF-8"):
+            events(tmp_path, "1\t2\tкукушка\n", encoding=encoding)
+
+
+def test_a_table_of_several_files_counts_from_the_beginning_of_each(tmp_path):
+    rows = "1\t103.0\t104.5\tdusk.wav\t3.0\towl\n2\t91.0\t92.0\tdawn.flac\t1.0\tdog\n"
+    assert events(tmp_path, SEQUENCE + rows, "all.txt") == [
+        ("dawn.flac", 1, 2, "dog"),
+        ("site/dusk.wav", 3, 4.5, "owl"),
+    ]
+
+
+def test_marks_without_an_end_empty_labels_and_what_lasts_too_long(tmp_path):
+    text = "1.5\tdog\n2.5\t\n3\t3.5\n9\t12\tdog; cat\n"
+    assert events(tmp_path, text, label="some") == [
+        ("dawn.flac", 1.45, 1.55, "dog"),
+        ("dawn.flac", 2.45, 2.55, "some"),
+        ("dawn.flac", 3, 3.5, "some"),
+        ("dawn.flac", 9, 10, "cat"),
+        ("dawn.flac", 9, 10, "dog"),
+    ]
+
+
+def test_the_column_of_labels_is_known_or_named(tmp_path):
+    text = "start,end,selec,caller\n1,2,7,dog\n"
+    named = events(tmp_path, text, column="caller")
+    assert named == events(tmp_path, text, label="dog")
+    some = "line 1: no column .*, or give COLUMN=selec or COLUMN=caller for all"
+    with refused(some):
+        events(tmp_path, text)
+    with refused("no column is known to hold labels"):  # doubled by Raven's two views
+        events(tmp_path, f"{RAVEN}\n1\tWaveform 1\t1\t1\t2\t0\t9\n", column="View")
+    with refused("no table .* fits a recording: .*, or a column file"):
+        (tmp_path / "season.csv").write_text("take,start,end,label\ndawn.wav,1,2,dog\n")
+        read_events(tmp_path / "season.csv", RECORDINGS)
+    with refused(r"COLUMN=caler: .*did you mean 'caller'"):
+        events(tmp_path, text, column="caler")
+    with refused("LABEL=caller labels .* has a column caller: COLUMN=caller"):
+        events(tmp_path, text, label="caller")
+    assert {*events(tmp_path, text, column="selec", label="caller")}
+    with refused("give COLUMN='song type' for all tables, or LABEL="):
+        events(tmp_path, text.replace("selec,caller", "song type").replace("7,", ""))
+
+
+def test_tables_without_the_named_column_are_read_by_their_known_one(tmp_path):
+    (tmp_path / "dawn.csv").write_text("start,end,caller,species\n1,2,dog,wolf\n")
+    (tmp_path / "noon.csv").write_text("start,end,label\n3,4,cat\n")
+    recordings = {"dawn.flac": 10.0, "noon.flac": 10.0}
+    read = read_events(tmp_path, recordings, LabelOptions(column="caller"))
+    assert read.events["label"].tolist() == ["dog", "cat"]
+    assert read.events["column"].tolist() == ["caller", "label"]
+    without = "tables without COLUMN=caller; their usual column is used: 1, the first"
+    assert read.notes == (f"{without} noon.csv",)
+    with refused("dawn.csv, line 1: COLUMN=caler: .*did you mean 'caller'"):
+        read_events(tmp_path, recordings, LabelOptions(column="caler"))
+
+
+def test_what_is_remarked_stands_in_the_notes(tmp_path):
+    for name, text in {
+        "dawn.Table.1.selections.txt": RAVEN,
+        "dawn.txt": "",
+        "noon.txt": "1\t2\tdog\n",
+        "README.txt": "Hello",
+    }.items():
+        (tmp_path / name).write_text(text)
+    read = read_events(tmp_path, RECORDINGS)
+    assert read.annotated == {"dawn.flac"} and not len(read.events)
+    assert read.notes == (
+        "tables that fit no recording: 2, the first README.txt",
+        "tables without an event: 2, the first dawn.Table.1.selections.txt",
+        (
+            "recordings with several tables, which are all used: 1, the first dawn.flac"
+            " (dawn.Table.1.selections.txt and dawn.txt)"
+        ),
+    )
+    alone = tmp_path / "noon.txt"  # the only table is about the only recording
+    found = read_events(alone, {"dawn.flac": 10.0})
+    assert found.events["file"].tolist() == ["dawn.flac"]
+    assert any("taken for the only recording" in note for note in found.notes)
+
+
+def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
+    rows = "1,2,dog\n1,2,dog\n5,5,dog\nNA,NA,dog\n6,7,cat;owl\n"
+    (tmp_path / "dawn.csv").write_text(f"start,end,label\n{rows}")
+    (tmp_path / "dawn.xlsx").touch()
+    read = read_events(tmp_path, RECORDINGS)
+    assert read.events["start"].tolist() == [1, 4.95, 6, 6]
+    assert [note.split(":")[0] for note in read.notes] == [
+        "spreadsheets, left out",
+        "events without a time, left out",
+        "events without a length, which last 0.1 s around their time",
+        "labels with ;, read as several labels of one event",
+        "events listed again, counted once",
+    ]
+    with refused("dawn.xlsx is a spreadsheet: save it as CSV"):
+        read_events(tmp_path / "dawn.xlsx", RECORDINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "1\t2\tdog\n3\t2\tdog\n",
+            r"line 2: the event lasts from '3' to '2'; .*10 s of dawn\.flac",
+        ),
+        ("11\t12\tdog\n", "line 1: the event lasts from '11' to '12'"),
+        (
+            "1\t2\tdog\n1:30\t2\tdog\n3\t2\tdog\n11\t12\tdog\n",
+            "line 2: .* '1:30' .*flac; 2 more such lines: line 3 and line 4$",
+        ),
+        ("start,end,label\n1,x,dog\n", "line 2: .* from '1' to 'x'; expected"),
+        (
+            "start,end,label\n1070,1154,dog\n9,20,dog\n9000,9100,dog\n",
+            "line 2: .*; 1 more such line: line 4; .* milli.* start_ms,end_ms$",
+        ),
+        ("1\t2\tdog\n2\t3\tdog\n11\t12\tdog\n", r"line 3: .* of dawn\.flac$"),
+        ("1\t2\n", "line 1: the event has no label"),
+        (
+            "start,end,label\n1,2,NA\n2,3,dog\n3,4,nan\n",
+            "line 2: the event has no label; .*; 1 more such line: line 4$",
+        ),
+        (
+            "Start (frames),End (frames),label\n1,2,dog\n",
+            r"line 1: 'Start \(frames\), End \(frames\), label' is not a header of a",
+        ),
+        *(
+            (f"{start},end,label\n1,2,dog\n", "line 1: .* is not a header of a known")
+            for start in ("Start (µs)", "start_us", "Start (m:s)")
+        ),
+        (
+            'Laut,bis,von,wavs\nnote,1.5,1,dawn.flac\nhum,"2,5",2,dawn.flac\n',
+            "line 1: .* rename wavs to file, von to start, bis to end, Laut to label ",
+        ),
+        ("von,bis,wavs\n1,2,dawn.flac\n", "line 1: .* rename its columns to file,st"),
+        ("Hello\n", r"line 1: 'Hello' is not a header of a known table"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, text, words):
+    with refused(rf"dawn\.txt, {words}"):
+        events(tmp_path, text)
+
+
+def test_recordings_are_told_apart_by_folder_refused_or_left_out_and_counted(tmp_path):
+    recordings = {"a/x.wav": 5.0, "b/x.wav": 5.0}
+    table = tmp_path / "t.csv"
+    rows = "file,start,end,label\nold/b/x.wav,1,2,dog\nnoon.wav,1,2,owl\n"
+    table.write_text(rows)
+    read = read_events(table, recordings)
+    assert read.events["file"].tolist() == ["b/x.wav"]
+    assert read.notes == (
+        "recordings that are not in AUDIO=, left out: 1, the first noon.wav",
+    )
+    table.write_text(rows.replace("old/b/x", "D:\\old\\y"))
+    with refused(
+        r"the first table is t.csv, which names D:\\old\\y\.wav, the first rec"
+    ):
+        read_events(table, recordings)
+    table.write_text(rows.replace("old/b/", ""))
+    with refused(r"line 2: x\.wav may be a/x\.wav or b/x\.wav"):
+        read_events(table, recordings)

@@ -1,0 +1,436 @@
+"""Tables and arrays of predictions: the report's own numbers, and bad input."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurestack as fs
+from featurestack.analysis.findings import findings
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.ranking import rankings
+from featurestack.analysis.runs import load_runs
+from featurestack.answers.answer import Answer
+from featurestack.base.errors import RequestError
+from featurestack.extras.predictions import predictions_in, read_table, write_runs
+from featurestack.features_cache.table import complete
+from featurestack.results import imported
+from featurestack.results.imported import write_imported
+from featurestack.results.run_folder import RunFolder, find
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.golden.sounds import easy_clips
+from tests.refusal import refused
+
+CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}
+TRUTH = complete(CLIPS | {"path": [f"/data/{name}.wav" for name in "abc"]})
+GOOD = "clip,label,fold,cat,dog\na,cat,1,0.9,0.1\nb,dog,2,0.2,0.8\nc,dog,1,0.4,0.6\n"
+
+
+def read(tmp_path, text, truth=None):
+    file = tmp_path / "mine.csv"
+    file.write_text(text, encoding="utf-8")
+    return predictions_in(read_table(file), truth)
+
+
+def run_of(tmp_path, text, truth=None):
+    """The run folder of a table with this text."""
+    predictions = read(tmp_path, text, truth)
+    return write_imported(predictions, tmp_path / "runs" / "d" / "mine", source="mine")
+
+
+SPELLINGS = [GOOD, "sep=;\n" + GOOD.replace(",", ";"), "\ufeff" + GOOD]
+
+
+@pytest.mark.parametrize("text", [*SPELLINGS, GOOD.replace("\n", "\r\n") + "\r\n"])
+def test_separators_are_read(tmp_path, text):
+    predictions = read(tmp_path, text)
+    assert predictions.scores.to_numpy()[:2].tolist() == [[0.9, 0.1], [0.2, 0.8]]
+    assert predictions.clips["fold"].tolist() == ["1", "2", "1"]
+
+
+def test_a_table_of_predicted_classes_and_another_name_for_the_clip_are_read(tmp_path):
+    text = "clip_id,label,predicted\na,cat,cat\nb,dog,dog\nc,dog,cat\n"
+    predictions = read(tmp_path, text)
+    assert predictions.clips["clip_id"].tolist() == ["a", "b", "c"]
+    assert predictions.scores["cat"].tolist() == [1, 0, 1]
+    assert read(tmp_path, text.replace("clip_id", "File Name")).clips.shape[0] == 3
+    with refused("the class 'cat' has no column of probabilities"):
+        read(tmp_path, text.replace("dog,cat", "dog,owl"))
+
+
+def test_labels_of_the_dataset_are_found_by_file_names(tmp_path):
+    text = "clip,owl,jay\nC:\\rec\\b.wav,0.9,0.1\n./a.flac,0.2,0.8\n"
+    clips = read(tmp_path, text, TRUTH).clips
+    assert clips["clip_id"].tolist() == ["b", "a"]
+    assert clips["target"].tolist() == ["owl", "owl"]
+    with refused("x.wav is not among the 3 clips"):
+        read(tmp_path, text.replace("a.flac", "x.wav"), TRUTH)
+
+
+def test_other_labels_than_those_of_the_dataset_are_said(tmp_path):
+    text = "clip,label,owl,jay\na,owl,0.9,0.1\nb,jay,0.2,0.8\nc,jay,0.2,0.8\n"
+    first, *_ = read(tmp_path, text, TRUTH).remarks
+    assert "1 of 3 clips had another label in the table, the first jay" in first
+
+
+def test_the_same_labels_in_another_order_are_no_other_labels(tmp_path):
+    truth = TRUTH.assign(label=["owl;jay", "jay", "owl"])
+    text = "clip,label,owl,jay\na,jay; owl,0.9,0.9\nb,jay,0.2,0.8\nc,owl,0.8,0.2\n"
+    assert not any("label" in remark for remark in read(tmp_path, text, truth).remarks)
+
+
+def test_several_labels_of_a_clip_are_tags(tmp_path):
+    run = run_of(tmp_path, "clip,label,a,b\n1,a;b,0.9,0.8\n2,b,0.1,0.7\n3,,0.2,0.9\n")
+    assert run.config.task == "tags"
+    assert run.predictions()["a"].tolist() == pytest.approx([0.9, 0.1, 0.2])
+
+
+def test_a_tie_with_the_true_class_is_wrong_whatever_the_names(tmp_path):
+    tied = "clip,label,a,b\n1,a,0.5,0.5\n2,b,0.5,0.5\n3,b,0.2,0.8\n"
+    for names in ("ab", "ba"):
+        text = tied.translate(str.maketrans("ab", names))
+        text = text.replace(f"clip,l{names[0]}{names[1]}el", "clip,label")
+        run = run_of(tmp_path, text)
+        table = run.predictions()
+        right = table[run.classes].idxmax(axis=1) == table["target"]
+        assert right.tolist() == [False, False, True]
+
+
+def test_another_source_of_the_same_name_is_another_run(tmp_path):
+    place = tmp_path / "runs" / "d" / "mine"
+    predictions = read(tmp_path, GOOD)
+    first = write_imported(predictions, place, source="one/mine.csv")
+    other = write_imported(predictions, place, source="two/mine.csv")
+    again = write_imported(predictions, place, source="one/mine.csv")
+    assert first.path == again.path == place and other.path != place
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_kill_before_the_run_is_whole_blocks_nothing(tmp_path, monkeypatch, begun):
+    if begun:
+        run_of(tmp_path, GOOD)
+
+    def killed(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def import_and_die():
+        monkeypatch.setattr(imported, "write_config", killed)
+        run_of(tmp_path, GOOD)
+
+    process = multiprocessing.get_context("fork").Process(target=import_and_die)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    place = tmp_path / "runs" / "d" / "mine"
+    assert (place / "fold1" / "predictions.csv").is_file()
+    assert not (place / "run.json").exists()
+    assert run_of(tmp_path, GOOD).path == place
+    assert len(RunFolder(place).predictions()) == 3
+
+
+def with_column(name, *values):
+    """GOOD with one more column."""
+    header, *rows = GOOD.splitlines()
+    lines = [f"{row},{value}" for row, value in zip(rows, values)]
+    return "\n".join([f"{header},{name}", *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("label", "x"), "no column label; its first line should be clip,"),
+        (GOOD.replace("b,dog", "b,"), "mine.csv, line 3: the clip has no label"),
+        (GOOD.replace("c,dog,1", "a,dog,1"), "line 4: clip a has two rows"),
+        (
+            GOOD.replace("0.2", "-3.1"),
+            "column cat: '-3.1' is not a probability from 0 to 1$",
+        ),
+        (GOOD.replace("0.2", "0,2"), "line 3: the row has 6 cells, the header 5"),
+        (GOOD.replace("b,dog", "b,cow"), "the class 'cow' has no column"),
+        (with_column("entropy", 0.9, 0.2, 0.3), "no clip has the class 'entropy'"),
+        (with_column("correct", 1, 1, 1), "no clip has the class 'correct'"),
+        (with_column("duration", 5, 5, 5), "'5' is not a probability .*; remove it if"),
+        (with_column("none", 0, 0, 0), "no clip has the class 'none'"),
+    ],
+)
+def test_a_broken_table_gets_one_sentence(tmp_path, text, message):
+    with refused(message):
+        read(tmp_path, text)
+
+
+def test_a_class_without_clips_counts_where_all_columns_sum_to_one(tmp_path):
+    text = with_column("bee", 0.0, 0.1, 0.0).replace("0.2,0.8", "0.2,0.7")
+    assert [*read(tmp_path, text).scores] == ["cat", "dog", "bee"]
+
+
+def test_one_label_is_no_question(tmp_path):
+    with refused("all clips have one label, 'cat'"):
+        text = with_column("none", 0, 0.1, 0).replace("0.2,0.8", "0.2,0.7")
+        run_of(tmp_path, text.replace("dog,1", "cat,1").replace("dog,2", "cat,2"))
+
+
+def test_a_table_never_joins_the_runs_of_another_source(tmp_path):
+    """The headline is of the table that was given, though another has its name."""
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    headlines = []
+    for place, wrong in (("one", 0), ("two", 3)):
+        file = tmp_path / place / "mine.csv"
+        file.parent.mkdir()
+        rows = []
+        for clip in range(40):
+            right = clip >= wrong
+            of_a = float(right == (clip % 2 == 0))
+            rows.append(f"c{clip},{'ab'[clip % 2]},{of_a:g},{1 - of_a:g}")
+        file.write_text("\n".join(["clip,label,a,b", *rows]) + "\n")
+        headlines.append(fs.report(predictions=(file,), **folders, quiet=True).headline)
+    assert "100.0 % of 40 clips" in headlines[0] and "92.5 %" in headlines[1]
+
+
+def test_a_table_that_is_imported_twice_counts_once(tmp_path):
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    files = [tmp_path / name for name in ("one.csv", "two.csv")]
+    rows = [f"c{clip},{'ab'[clip % 2]},0.7,0.3" for clip in range(40)]
+    for file in files:
+        file.write_text("\n".join(["clip,label,a,b", *rows]) + "\n")
+    report = fs.report(predictions=files, name="d", **folders, quiet=True)
+    wanted = "two: left out, because its predictions are those of one"
+    assert wanted in report.remarks
+    assert report.headline.count("configuration") == 1
+
+
+# ---- runs
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_table_has_the_numbers_of_the_run_it_was_made_of(tmp_path):
+    clips = made_clips(clips=120, classes=4)
+    run = RunFolder(make_run(tmp_path / "runs", clips, MadeRun()))
+    file = tmp_path / "mine.csv"
+    table = run.scored().rename(columns={"clip_id": "clip", "target": "label"})
+    table[["clip", "label", "fold", "group", *run.classes]].to_csv(file, index=False)
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    report = fs.report(predictions=(file,), **folders, quiet=True)
+    assert report.page.parent == tmp_path / "reports" / "mine"
+    (imported,) = find(tmp_path / "runs", "mine")
+    own, other = (load_runs([each])[0][0] for each in (run, imported))
+    assert other.imported
+    predicted = [run.probabilities.argmax(axis=2).tolist() for run in (other, own)]
+    assert predicted[0] == predicted[1]
+    metrics = []
+    for built in (report, fs.report("made", **folders, quiet=True)):
+        table = pd.read_csv(built.page.parent / "tables" / "comparison.csv")
+        metrics.append(table.filter(regex="accuracy|f1|loss"))
+    pd.testing.assert_frame_equal(*metrics)
+
+
+def test_other_folds_than_the_datasets_are_not_compared(tmp_path):
+    clips = made_clips(clips=120, classes=4)
+    runs, folds = tmp_path / "runs", clips["fold"]
+    make_run(runs, clips, MadeRun())
+    truth = complete(clips.assign(path=clips["clip_id"] + ".wav").to_dict("list"))
+    imports = {"same": folds + 6, "other": folds.sample(frac=1, random_state=0)}
+    for name, own in imports.items():
+        table = pd.get_dummies(clips["label"], dtype=float).astype(str)
+        table = table.assign(clip=clips["clip_id"], fold=[*own.astype(str)])
+        predictions = predictions_in(table, truth)
+        write_imported(predictions, runs / "made" / name, source=name)
+    found = findings(*load_runs(find(runs, "made")))
+    assert [own.name for own in found.others] == ["other"]
+    remarks = [problem.text for problem in found.problems if problem.run == "other"]
+    assert "of 120 clips were tested in another fold than the dataset's" in remarks[0]
+    assert remarks[1].endswith(" %, not compared: other folds than same")
+
+
+def test_a_table_on_the_clips_of_a_dataset_names_it(tmp_path, capsys):
+    given = {"data": tmp_path / "data", "quiet": True}
+    easy_clips(tmp_path / "easy")
+    clips = fs.extract("rms", str(tmp_path / "easy"), jobs=1, **given).clips
+    file = tmp_path / "mine.csv"
+    table = pd.get_dummies(clips["label"], dtype=float)
+    named = table.assign(clip=clips["clip_id"], label=clips["label"])
+    named.to_csv(file, index=False)
+    write_runs(AnalysisOptions(predictions=(file,), runs=tmp_path, data=given["data"]))
+    assert f"DATASET={tmp_path / 'easy'}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_table_is_compared_with_the_runs_of_its_dataset(tmp_path):
+    clips = made_clips(clips=120, classes=4)
+    made = MadeRun(skill=0.8, features="rms")
+    for run in (MadeRun(), made):
+        make_run(tmp_path / "runs", clips, run)
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    listing = tmp_path / "made.csv"
+    clips.rename(columns={"clip_id": "filename"}).to_csv(listing, index=False)
+    file = tmp_path / "other.csv"
+    rows = pd.get_dummies(clips["label"], dtype=float)
+    rows.assign(clip=clips["clip_id"]).to_csv(file, index=False)
+    report = fs.report(str(listing), predictions=(file,), **folders, quiet=True)
+    assert report.remarks[-1].startswith("other: 100.0 % (")
+    table = pd.read_csv(report.page.parent / "tables" / "comparison.csv")
+    assert table["run"].tolist()[0] == "other" and len(table) == 3
+    assert "No table of predictions says which" in report.page.read_text()
+
+
+# ---- arrays
+
+CLASSES = [*"abc"]
+
+
+def made_arrays(*skills, clips=240):
+    """Labels, groups, folds, and probabilities of each skill."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, clips)
+    given = {}
+    for number, skill in enumerate(skills):
+        logits = rng.normal(size=(clips, 3))
+        logits[np.arange(clips), y] += skill
+        powers = np.exp(logits)
+        given[f"m{number}"] = powers / powers.sum(axis=1, keepdims=True)
+    groups = np.arange(clips) // 4
+    return np.array(CLASSES)[y], groups, groups % 5 + 1, given
+
+
+def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
+    (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)))
+    best = ranking.best
+    given = {run.features: run.probabilities[0] for run in ranking.runs}
+    labels = np.array(best.classes)[best.target]
+    compared = fs.compare(given, labels, groups=best.groups, folds=best.folds)
+    table = compared.table
+    assert table["model"].tolist() == [run.features for run in ranking.runs]
+    assert table["score"].tolist() == ranking.accuracy.tolist()
+    assert table[["low", "high"]].to_numpy().tolist() == ranking.interval.tolist()
+    assert table["p"][1:].tolist() == [own.p for own in ranking.differences]
+    assert table["verdict"].tolist() == ["best", "no clear difference", "clearly worse"]
+    assert "no clear difference from mfcc" in repr(compared)
+
+
+def test_predicted_classes_and_frames_are_compared_too():
+    labels, groups, folds, given = made_arrays(2.0, 0.2)
+    frames = {name: pd.DataFrame(own, columns=CLASSES) for name, own in given.items()}
+    of_frames = fs.compare(frames, labels, groups=groups, folds=folds)
+    classes = {name: np.array(CLASSES)[own.argmax(1)] for name, own in given.items()}
+    of_classes = fs.compare(classes, labels, groups=groups, folds=folds)
+    assert of_classes.table["score"].tolist() == of_frames.table["score"].tolist()
+    assert of_classes.table["p"][1] == of_frames.table["p"][1] < 0.01
+    few = fs.compare({"a": [*"xyxy"], "b": [*"xxxx"]}, [*"xyxy"], groups=[1, 2, 3, 3])
+    assert few.headline.startswith("Too few groups for a verdict")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": [1, 2]}, r"group has the shape \(2,\): expected \(240,\)"),
+        ({"predictions": {}}, "expected a dictionary"),
+        (
+            {"predictions": {"x": ["aa"] * 240}},
+            "of x: unknown class 'aa'; did you mean",
+        ),
+        ({"predictions": {"x": [*"abcd"] * 60}}, "of x: unknown class 'd'"),
+        (
+            {"predictions": {"x": np.zeros(240, int)}},
+            r"class '0'. .*; these look like numbers of columns: give classes\[i\]",
+        ),
+        ({"predictions": {"x": np.full(240, 0.3)}}, r"give probabilities \(240, 3\)"),
+        ({"predictions": [np.ones((3, 3))]}, "predictions need names"),
+        ({"labels": None}, "labels= is missing"),
+        ({"group": [1]}, "unknown keyword 'group'; did you mean 'groups'"),
+        ({"labels": [None] * 240}, "expected one class for each clip"),
+        ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
+        ({"predictions": {"x": np.full((240, 3), np.nan)}}, "column a: 'nan' is no"),
+        ({"labels": ["a"] * 240}, "all clips have one label|have the shape"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change, message):
+    labels, groups, folds, given = made_arrays(1.0)
+    arguments = {"predictions": given, "labels": labels, "groups": groups}
+    with pytest.raises(RequestError, match=message):
+        fs.compare(**(arguments | {"folds": folds} | change))
+
+
+def test_names_of_models_may_be_paths(tmp_path):
+    labels, groups, folds, given = made_arrays(2.0, 0.2)
+    names = {"models/a": given["m0"], "../../b": given["m1"]}
+    found = fs.compare(names, labels, groups=groups, folds=folds)
+    assert found.table["model"].tolist() == ["models/a", "../../b"]
+    assert found.headline.startswith("Use models/a.")
+
+
+def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my model.csv").touch()
+    two = [Path("my model.csv"), Path("other.csv")]
+    for text, paths in (("my model.csv", two[:1]), ("'my model.csv' other.csv", two)):
+        assert [*AnalysisOptions.build({"predictions": text}).predictions] == paths
+
+
+def test_runs_are_compared_as_predictions_are(tmp_path):
+    made = [MadeRun(skill=0.8), MadeRun(features="rms", skill=0.5)]
+    runs = [make_run(tmp_path, made_clips(200, 5), run) for run in made]
+    run = RunFolder(runs[0])
+    with refused("its columns of classes, or the run"):
+        fs.compare({"mine": run.predictions()}, run.scored()["target"])
+    with refused("runs have their own groups: leave them out"):
+        fs.compare(runs, groups=["a"])
+    unused = dict.fromkeys(Answer.__annotations__)
+    answer = Answer(
+        **unused | {"runs": tmp_path, "run": run.path.relative_to(tmp_path)}
+    )
+    found = fs.compare([answer, runs[1]])
+    assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
+    assert found.table["verdict"].tolist() == ["best", "clearly worse"]
+    assert found.headline.startswith("Use mel with resnet18.")
+
+
+def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
+    run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
+    rows = run.scored().set_index("clip_id")
+    labels, groups = rows["target"].sample(frac=1, random_state=0), rows["group"]
+    values = rows[run.classes].to_numpy()
+    by_place = fs.compare(
+        {"m": values}, rows["target"].tolist(), groups=groups.tolist()
+    )
+    by_path = str(run.path)
+    for given in (run, by_path, rows[run.classes], run.scored()[run.classes]):
+        found = fs.compare({"m": given}, labels, groups=groups)
+        assert found.headline == by_place.headline
+    for name in ("groups", "folds"):  # would be taken by place
+        other = {name: groups.reset_index(drop=True)}
+        with refused(f"labels have an index, such as .*, but {name} has none"):
+            fs.compare({"m": rows[run.classes]}, labels, **other)
+    with refused("group has the shape ()"):  # a name is not a run there
+        fs.compare({"m": values}, labels.tolist(), groups="speaker")
+    with refused("my run has other rows than labels: 200 and 50, of which 50"):
+        fs.compare({"my run": run}, labels[:50])
+    for given in (run, run.scored()[run.classes]):  # fold by fold, unlike the labels
+        for counted in (labels.tolist(), labels.reset_index(drop=True)):
+            with refused("my run has an index, .* the same, such as clips.set_index"):
+                fs.compare({"my run": given}, counted)
+
+
+def test_a_run_is_compared_only_with_what_its_own_folds_tested(tmp_path, capsys):
+    run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
+    rows = run.scored()
+    both = {"mine": rows[run.classes], "run": run}
+    asked = {"labels": rows["target"], "groups": rows["group"]}
+    assumed = fs.compare(both, **asked)
+    assert "folds= is missing: the folds of run are" in capsys.readouterr().err
+    assert set(assumed.table["reason"]) == {""}
+    same = fs.compare(both, **asked, folds=rows["fold"])
+    assert same.table.equals(assumed.table)
+    other = fs.compare(both, **asked, folds=rows["fold"].map({5: 1}).fillna(5))
+    assert other.table["reason"].tolist()[1].startswith("other folds than")
+
+
+def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
+    clips = made_clips(200, 5)
+    runs = [make_run(tmp_path, clips, MadeRun(), dataset=name) for name in "ab"]
+    found = fs.compare(runs)
+    assert found.table["model"].tolist() == ["a/mel-resnet18", "b/mel-resnet18"]
+    assert found.table["reason"].tolist()[1] == "other dataset than mel-resnet18"
+    assert "not compared: other dataset than" in found.headline

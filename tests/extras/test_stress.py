@@ -1,0 +1,142 @@
+"""What breaks a run: its own clips, changed, by its own models."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+import featurestack as fs
+from featurestack.analysis.command import analysis
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.compare.tasks import task_of
+from featurestack.extras.stress import (
+    CHANGES,
+    FILE,
+    MP3,
+    UNCHANGED,
+    make_stress,
+    measure_stress,
+    read_stress,
+    stress_table,
+    what_breaks,
+)
+from featurestack.predict.options import StressOptions
+from featurestack.results.run_folder import RunFolder
+from tests.analysis.made_runs import no_figures
+from tests.golden.commands import ROOT
+from tests.refusal import refused
+from tests.train import sounds
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on clips of different lengths without padding, beside their audio."""
+    folder = tmp_path_factory.mktemp("stress")
+    return sounds.train_run(folder, short=True, model="linear", padding="drop")
+
+
+def data_of(run):
+    return run.path.parents[2] / "data"
+
+
+def options_of(run, **given):
+    return StressOptions(run=str(run.path), data=data_of(run), threads=1, **given)
+
+
+@pytest.fixture(scope="module")
+def stressed(run):
+    return measure_stress(options_of(run))[1]
+
+
+@pytest.fixture
+def copied(run):
+    """The run without answers, beside the same data; tests may change it."""
+    path = run.path.with_name("copied")
+    shutil.copytree(run.path, path)
+    (path / FILE).unlink(missing_ok=True)
+    yield RunFolder(path)
+    shutil.rmtree(path)
+
+
+def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stressed):
+    table = fs.stress(str(run.path), data=data_of(run)).set_index("change")
+    answers, targets = run.answers()
+    assert table["accuracy"][UNCHANGED] == (answers.argmax(axis=1) == targets).mean()
+    assert [*table.index] == [*CHANGES] and not table["clear"][UNCHANGED]
+    low, high = table["low"], table["high"]
+    assert ((low <= table["accuracy"]) & (table["accuracy"] <= high)).all()
+
+
+def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(run, stressed):
+    table = stress_table(run, stressed)
+    row = table.set_index("change").loc["noise at 10 dB"]
+    assert row["clear"] and row["accuracy"] < table["accuracy"][0] - 0.2
+    table["clear"] = table["change"] == MP3
+    table[["accuracy", "claimed"]] = 0.5, 0.9
+    assert what_breaks(table) == (
+        f"{run.name} does not survive {MP3} (50.0 %, and claims 90.0); unchanged, it"
+        " reaches 50.0 %."
+    )
+    assert "No change clearly costs" in what_breaks(table.assign(clear=False))
+
+
+def test_a_killed_stress_goes_on_where_it_was(copied, stressed, capsys):
+    words = f"RUN={copied.path}", f"DATA={data_of(copied)}", "THREADS=1"
+    command = [sys.executable, "-m", "featurestack", "stress", *words]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (copied.path / FILE).is_file():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    process.kill()
+    assert "24 clips, each in 11 versions" in process.communicate()[1]
+    kept = len(read_stress(copied))
+    assert 1 <= kept < len(CHANGES)
+    make_stress(options_of(copied))
+    out, err = capsys.readouterr()
+    left = len(CHANGES) - kept
+    assert f"each in {left} versions" in err and f", {kept} are kept" in err
+    assert "noise at 10 dB" in out and "next: " in out
+    assert read_stress(copied) == stressed
+    make_stress(options_of(copied))
+    assert capsys.readouterr() == (out, "")
+
+
+def test_missing_audio_and_answers_of_other_weights_are_said(copied):
+    folder = data_of(copied).parent / "sounds"
+    away = folder.rename(folder.with_name("away"))
+    with refused("stress changes the audio of the test clips: .*missing"):
+        measure_stress(options_of(copied))
+    away.rename(folder)
+    stale = copied.path / FILE
+    stale.write_text('{"hash": "of others", "changes": {"a": {}}}')
+    assert read_stress(copied) == {}
+    with refused("was not written by this command"):
+        measure_stress(options_of(copied))
+
+
+def test_a_clip_without_one_right_answer_and_a_file_are_refused(
+    run, tmp_path, monkeypatch
+):
+    for task, said in ("tags", "several labels a clip"), ("events", "each clip"):
+        with monkeypatch.context() as patched, refused(said):
+            patched.setattr(RunFolder, "task", task_of(task))
+            measure_stress(options_of(run))
+    bundle = tmp_path / "model.pt"
+    bundle.touch()
+    with refused("this command is for a run, and not for a file made of one"):
+        measure_stress(StressOptions(run=str(bundle), data=data_of(run)))
+
+
+def test_the_report_has_one_table_of_all_runs(run, stressed, tmp_path):
+    table = str(data_of(run) / "little" / "features")
+    places = {"data": data_of(run), "runs": run.path.parents[1], "reports": tmp_path}
+    options = AnalysisOptions(dataset=table, **places)
+    with no_figures():
+        assert not analysis(options)
+    page = (tmp_path / "little" / "index.html").read_text("utf-8")
+    assert "What breaks it?" in page and "does not survive" in page
+    assert "any other loss may be chance" in " ".join(page.split())
+    table = (tmp_path / "little" / "tables" / "stress.csv").read_text("utf-8")
+    assert len(table.splitlines()) == 1 + len(CHANGES)
