@@ -37,8 +37,8 @@ from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.feature_names import parse_set
 from featurestack.features_cache.index import WHOLE
-from featurestack.features_cache.names import parse_set
 from featurestack.features_cache.table import (
     by_label,
     classes_in,

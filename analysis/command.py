@@ -14,12 +14,12 @@ from featurestack.analysis.options import (
     ReportJob,
     refuse_users_folder,
 )
+from featurestack.base import NAMED
 from featurestack.base.errors import RequestError, make_command, nearest
 from featurestack.base.files import require_readable
 from featurestack.base.options import option_words
 from featurestack.base.terminal import status_of
-from featurestack.features_cache.names import (
-    NAMED,
+from featurestack.features_cache.datasets import (
     cache_folder,
     dataset_name,
     is_cache,

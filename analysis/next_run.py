@@ -12,6 +12,7 @@ from dataclasses import replace
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page
 from featurestack.analysis.runs import Run
+from featurestack.base import NAMED
 from featurestack.base.errors import make_command
 from featurestack.base.files import is_file, may_write
 from featurestack.base.next_step import (
@@ -22,8 +23,8 @@ from featurestack.base.next_step import (
     unframed,
     without,
 )
+from featurestack.features_cache.datasets import has_events
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.names import NAMED, has_events
 from featurestack.features_cache.table import untrainable
 
 # kind of a proposal -> what its command does

@@ -20,7 +20,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.compare.metrics import Ints, TestedRun, tested_fields
 from featurestack.compare.tasks import Task
-from featurestack.features_cache.names import parse_set
+from featurestack.features_cache.feature_names import parse_set
 from featurestack.results.config import Choice, RunConfig
 from featurestack.results.run_folder import RunFolder
 

@@ -25,7 +25,7 @@ from bench.options import FeaturesBenchOptions
 from bench.record import bench
 from featurestack.base.options import part_of
 from featurestack.base.terminal import progress
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.feature_names import Channel
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import load

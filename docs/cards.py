@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from featurestack.base.options import DatasetOptions
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import main
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.feature_names import Channel
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.datasets.load import load

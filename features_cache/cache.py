@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
+from featurestack.base import NAMED
 from featurestack.base.errors import (
     ALIKE,
     OutdatedFeature,
@@ -35,6 +36,24 @@ from featurestack.base.errors import (
 from featurestack.base.files import require_readable
 from featurestack.base.terminal import warn
 from featurestack.features_cache import index
+from featurestack.features_cache.datasets import (
+    EXTERNAL,
+    cache_folder,
+    dataset_name,
+    extraction,
+    is_cache,
+    known_in,
+    no_features,
+    unknown_dataset,
+)
+from featurestack.features_cache.feature_names import (
+    FRAMING,
+    Channel,
+    own_code,
+    parse_channel,
+    parse_list,
+    refuse_unknown,
+)
 from featurestack.features_cache.hdf5 import (
     Attributes,
     ClipStatus,
@@ -42,23 +61,6 @@ from featurestack.features_cache.hdf5 import (
     as_stored,
     clip_keys,
     read_header,
-)
-from featurestack.features_cache.names import (
-    EXTERNAL,
-    FRAMING,
-    NAMED,
-    Channel,
-    cache_folder,
-    dataset_name,
-    extraction,
-    is_cache,
-    known_in,
-    no_features,
-    own_code,
-    parse_channel,
-    parse_list,
-    refuse_unknown,
-    unknown_dataset,
 )
 from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 

@@ -20,6 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.datasets import EXTERNAL, is_cache
+from featurestack.features_cache.feature_names import (
+    NO_FEATURE_NAMES,
+    Channel,
+    parse_channel,
+)
 from featurestack.features_cache.hdf5 import (
     AXES,
     FeatureSpec,
@@ -28,13 +34,6 @@ from featurestack.features_cache.hdf5 import (
     to_stored,
 )
 from featurestack.features_cache.index import refresh
-from featurestack.features_cache.names import (
-    EXTERNAL,
-    NO_FEATURE_NAMES,
-    Channel,
-    is_cache,
-    parse_channel,
-)
 from featurestack.features_cache.table import complete, with_sources
 from featurestack.features_cache.writer import install
 

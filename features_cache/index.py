@@ -30,8 +30,9 @@ from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
 from featurestack.base.own_files import OwnFiles
 from featurestack.features_cache import hdf5
+from featurestack.features_cache.datasets import INDEX
+from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
-from featurestack.features_cache.names import CHANNEL, INDEX, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
     INDEX_COLUMNS,
     SOURCE_COLUMNS,

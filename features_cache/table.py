@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base import NAMED
 from featurestack.base.csv_files import read_csv
 from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import content_hash
-from featurestack.features_cache.names import NAMED
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "train_only")
 # cells of train_only, in small letters, and what they mean

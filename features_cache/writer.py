@@ -45,6 +45,7 @@ from featurestack.base.files import (
 from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import tell
 from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
+from featurestack.features_cache.datasets import INDEX
 from featurestack.features_cache.hdf5 import (
     LOCKS,
     FeatureFile,
@@ -69,7 +70,6 @@ from featurestack.features_cache.index import (
     write_costs,
     write_failures,
 )
-from featurestack.features_cache.names import INDEX
 from featurestack.features_cache.table import rows_of
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system

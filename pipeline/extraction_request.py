@@ -25,15 +25,15 @@ from featurestack.base.files import content_hash
 from featurestack.base.quantities import counted, first_names, whole_number
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
-from featurestack.features_cache.hdf5 import FeatureSpec
-from featurestack.features_cache.index import feature_names
-from featurestack.features_cache.names import (
+from featurestack.features_cache.datasets import is_cache
+from featurestack.features_cache.feature_names import (
     FRAMING,
     Channel,
-    is_cache,
     parse_channel,
     parse_list,
 )
+from featurestack.features_cache.hdf5 import FeatureSpec
+from featurestack.features_cache.index import feature_names
 from featurestack.features_cache.table import SOURCE_COLUMNS, untrainable, with_sources
 from featurestack.features_cache.writer import Wanted
 from featurestack.pipeline import audio

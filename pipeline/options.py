@@ -11,7 +11,7 @@ from featurestack.base.options import (
     RunsOptions,
     option,
 )
-from featurestack.features_cache.names import LARGE
+from featurestack.features_cache.feature_names import LARGE
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 

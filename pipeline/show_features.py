@@ -16,13 +16,14 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.datasets import INDEX
+from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.index import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
-from featurestack.features_cache.names import INDEX, Channel, parse_channel
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import ShowOptions

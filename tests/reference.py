@@ -20,7 +20,7 @@ import scipy
 from librosa.feature import melspectrogram
 
 from featurestack.base.registry import Registry
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.feature_names import Channel
 from featurestack.pipeline.features import resolve_feature
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")

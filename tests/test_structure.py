@@ -168,7 +168,7 @@ FORBIDDEN = {
 # Modules that import by a computed name: commands, sections, a folder's own modules.
 BY_NAME = {
     "featurestack/base/registry.py",
-    "features_cache/names.py",  # the features that a misspelt name means
+    "features_cache/feature_names.py",  # the features that a misspelt name means
     "pipeline/kernels/__init__.py",
     "train/models/__init__.py",
 }

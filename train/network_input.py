@@ -24,7 +24,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
 from featurestack.compare.metrics import Floats
 from featurestack.compare.tasks import Task
-from featurestack.features_cache.names import Channel, parse_channel, parse_set
+from featurestack.features_cache.feature_names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs, Training

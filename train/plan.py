@@ -21,7 +21,8 @@ from featurestack.base.options import fields, option_words, part_of
 from featurestack.compare.metrics import indicator
 from featurestack.compare.tasks import Task, known_task, task_of
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import Channel, dataset_name, parse_set
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.feature_names import Channel, parse_set
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     Split,

@@ -22,8 +22,8 @@ from featurestack.compare.metrics import by_unit, tested_run
 from featurestack.compare.significance import FEWEST_RECORDINGS
 from featurestack.compare.tasks import known_task
 from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.index import has_failed
-from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import originals, source_changes
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score

@@ -21,7 +21,7 @@ from featurestack.base.next_step import PROPOSED, unframed
 from featurestack.compare.accuracy import fit_temperature
 from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import parse_set
+from featurestack.features_cache.feature_names import parse_set
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,

@@ -11,7 +11,7 @@ from featurestack.base.files import is_closed
 from featurestack.base.own_files import RECORD, OwnFiles
 from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import tell, text_table
-from featurestack.features_cache.names import dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
 from featurestack.results.selection import of_other_data, select
 from featurestack.train.options import ListOptions, RemoveOptions

@@ -29,9 +29,9 @@ from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.datasets import dataset_name, is_cache
 from featurestack.features_cache.hdf5 import FeatureSpec
 from featurestack.features_cache.index import read_check
-from featurestack.features_cache.names import dataset_name, is_cache
 from featurestack.features_cache.table import fold_split, originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown

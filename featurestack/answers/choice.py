@@ -41,7 +41,8 @@ from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
 from featurestack.compare.significance import FEWEST_RECORDINGS, gain_tests
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import dataset_name, parse_channel
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RUN_FORMAT, Choice, Plain, RunConfig, digest

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from featurestack.base import NAMED
 from featurestack.base.errors import (
     NOT_WRITABLE,
     RequestError,
@@ -41,8 +42,8 @@ from featurestack.checks.clips import (
 from featurestack.compare.average_precision import fold_ranks
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import CHOICE_VARIANCE, accuracy_interval
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.index import write_check
-from featurestack.features_cache.names import NAMED, parse_channel
 from featurestack.features_cache.row_statistics import over_time
 from featurestack.features_cache.table import (
     classes_in,

@@ -264,7 +264,7 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
     (64, 431)
     """
     from featurestack.analysis.figures.drawn import FeatureMap
-    from featurestack.features_cache.names import parse_channel
+    from featurestack.features_cache.feature_names import parse_channel
     from featurestack.pipeline.features import resolve_feature
 
     each = name.replace("+", " ").split()
@@ -316,7 +316,7 @@ def show(clip: "Clip", features: str = DRAWN) -> "Figure":
     --------
     >>> fs.show(fs.tone(440), "mel chroma").savefig("tone.png")
     """
-    from featurestack.features_cache.names import parse_list
+    from featurestack.features_cache.feature_names import parse_list
     from featurestack.pipeline.features import FEATURES
 
     sets = parse_list(features, list(FEATURES.complete()))

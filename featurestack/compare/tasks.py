@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.registry import object_at
-from featurestack.features_cache.names import has_events
+from featurestack.features_cache.datasets import has_events
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.embeddings.networks import RESNET, digest_of
-from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import (
     FEATURES,

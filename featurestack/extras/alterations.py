@@ -34,7 +34,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import command
-from featurestack.features_cache.names import dataset_name, has_events
+from featurestack.features_cache.datasets import dataset_name, has_events
 from featurestack.features_cache.table import WINDOW_COLUMNS, has_windows, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample

@@ -36,7 +36,7 @@ from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
 from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.compare.tasks import require_clips
-from featurestack.features_cache.names import parse_set
+from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
     BundleConfig,

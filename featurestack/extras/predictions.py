@@ -41,13 +41,13 @@ from featurestack.base.terminal import tell, warn
 from featurestack.cli.commands import command
 from featurestack.compare.significance import FAMILY_LEVEL
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.names import (
+from featurestack.features_cache.datasets import (
     cache_folder,
     cached_in,
     dataset_name,
     is_cache,
 )
+from featurestack.features_cache.index import read_index
 from featurestack.features_cache.table import (
     SEPARATOR,
     classes_in,

@@ -30,7 +30,7 @@ from featurestack.compare.accuracy import scaled
 from featurestack.compare.significance import accuracy_interval, gain_tests
 from featurestack.compare.tasks import require_clips
 from featurestack.extras.alterations import altered, writes_mp3
-from featurestack.features_cache.names import dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline import audio
 from featurestack.predict.options import StressOptions
 from featurestack.results.config import digest

@@ -21,7 +21,7 @@ from featurestack.base.terminal import tell_once
 from featurestack.cli.commands import argument
 from featurestack.cli.interface import RATE, compute, read
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.names import Channel, parse_channel, parse_list
+from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import (
     column_means,
     has_statistics,

@@ -17,7 +17,7 @@ from featurestack.base.options import DatasetOptions
 from featurestack.base.own_files import own_file
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import text_table
-from featurestack.features_cache.names import dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import (
     PredictOptions,

@@ -23,8 +23,8 @@ from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.metrics import known
 from featurestack.compare.tasks import require_clips
+from featurestack.features_cache.datasets import cache_folder, is_cache
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.names import cache_folder, is_cache
 from featurestack.features_cache.table import (
     by_label,
     has_windows,

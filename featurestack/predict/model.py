@@ -24,8 +24,9 @@ from featurestack.base.terminal import warn
 from featurestack.cli.commands import argument, options_from
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
 from featurestack.compare.tasks import require_clips
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
-from featurestack.features_cache.names import dataset_name, parse_channel
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import MOST_CHANNELS, Samples
 from featurestack.pipeline.clip_spectra import Clip

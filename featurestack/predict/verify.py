@@ -14,7 +14,7 @@ from featurestack.base.quantities import counted, first_names
 from featurestack.base.terminal import tell
 from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.table import WINDOW_COLUMNS, fold_split
 from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions

@@ -28,7 +28,7 @@ from typing import (
 )
 
 from featurestack.base.errors import RequestError, shortened
-from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
     is_time,

@@ -29,12 +29,9 @@ from featurestack.base.files import is_file, may_read, require_readable
 from featurestack.base.terminal import tell_once
 from featurestack.compare.tasks import task_of
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.datasets import cache_folder, is_cache
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
-from featurestack.features_cache.names import (
-    cache_folder,
-    is_cache,
-    parse_channel,
-)
 from featurestack.features_cache.table import CLIP_COLUMNS, originals
 from featurestack.results.config import RunConfig, digest
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find

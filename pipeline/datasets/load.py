@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base import NAMED, SYNTHETIC
 from featurestack.base.csv_files import SPREADSHEETS, read_csv
 from featurestack.base.errors import (
     DamagedFile,
@@ -25,12 +26,8 @@ from featurestack.base.files import content_hash, replace_file, without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, is_or_are, listed
 from featurestack.features_cache.cache import Cache, IndexSettings
-from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index import WHOLE, failed_clips, read_index
-from featurestack.features_cache.names import (
+from featurestack.features_cache.datasets import (
     DATASET_TABLES,
-    NAMED,
-    SYNTHETIC,
     cache_folder,
     cached_in,
     dataset_name,
@@ -38,6 +35,8 @@ from featurestack.features_cache.names import (
     is_cache,
     unknown_dataset,
 )
+from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.index import WHOLE, failed_clips, read_index
 from featurestack.features_cache.table import (
     classes_in,
     complete,

@@ -28,7 +28,7 @@ from featurestack.base.files import without_dots
 from featurestack.base.next_step import explained
 from featurestack.base.own_files import NO_DATA
 from featurestack.base.quantities import counted, listed
-from featurestack.features_cache.names import (
+from featurestack.features_cache.datasets import (
     DATASET_TABLES,
     beside_hint,
     has_events,

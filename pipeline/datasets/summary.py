@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
 from featurestack.base.files import may_write
 from featurestack.base.next_step import State, next_step
@@ -17,8 +18,9 @@ from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, first_names
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.datasets import has_events
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.index import has_failed, read_check
-from featurestack.features_cache.names import NAMED, has_events, parse_channel
 from featurestack.features_cache.table import by_label, originals, untrainable
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load

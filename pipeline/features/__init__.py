@@ -28,8 +28,13 @@ from featurestack.base.errors import (
     shortened,
 )
 from featurestack.base.registry import Registry, code_digest, refuse_positional
+from featurestack.features_cache.feature_names import (
+    FRAMING,
+    Channel,
+    parse_channel,
+    parse_set,
+)
 from featurestack.features_cache.hdf5 import to_stored
-from featurestack.features_cache.names import FRAMING, Channel, parse_channel, parse_set
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (

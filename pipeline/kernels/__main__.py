@@ -5,7 +5,7 @@ numba's compiled code depends on the processor and cannot be shipped.
 
 import numpy as np
 
-from featurestack.features_cache.names import Channel
+from featurestack.features_cache.feature_names import Channel
 from featurestack.pipeline import kernels
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature

@@ -19,7 +19,7 @@ from featurestack.cli.words import (
     function_of,
     options_of,
 )
-from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.feature_names import parse_list
 from featurestack.pipeline.features import FEATURES
 from featurestack.train.models import resolve
 from tests.golden.commands import ROOT, done, inside

@@ -206,7 +206,7 @@ def test_outputs_of_an_onnx_file_are_named_in_its_graph():
 NO_TORCH = """
 import sys
 import numpy as np
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import resolve_feature
 

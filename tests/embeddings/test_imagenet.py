@@ -19,7 +19,7 @@ from featurestack.answers.answer import ask
 from featurestack.embeddings import imagenet, networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import resolve_feature

@@ -14,8 +14,8 @@ import soundfile
 from featurestack.features_cache import writer
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import claimed
+from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.hdf5 import lock
-from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline import extract, extraction_request
 from featurestack.pipeline.extraction_request import request, with_frame
 from featurestack.pipeline.features import FEATURES, resolve_feature

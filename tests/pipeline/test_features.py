@@ -11,7 +11,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.base.errors import Failed
-from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.clip_spectra import Clip, shared
 from featurestack.pipeline.features import FEATURES, feature, resolve_feature
 from featurestack.pipeline.parameters import Impossible

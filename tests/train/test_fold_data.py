@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import parse_set
+from featurestack.features_cache.feature_names import parse_set
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand

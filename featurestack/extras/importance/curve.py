@@ -16,7 +16,7 @@ from featurestack.base.terminal import text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.extras.importance import CurveOptions
-from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.table import draw_groups
 
 # part of the training recordings -> its share

@@ -45,7 +45,7 @@ from featurestack.base.own_files import DETECTED, OwnFiles
 from featurestack.base.quantities import counted, listed
 from featurestack.extras.recordings.options import LabelOptions
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import (
+from featurestack.features_cache.datasets import (
     DATASET_TABLES,
     EVENT_COLUMNS,
     beside_hint,

@@ -31,7 +31,7 @@ from featurestack.extras.recordings.check import FOLDER, read_checked
 from featurestack.extras.recordings.dataset import POWERS
 from featurestack.extras.recordings.options import DetectionOptions
 from featurestack.extras.recordings.scores import FEW
-from featurestack.features_cache.names import parse_set
+from featurestack.features_cache.feature_names import parse_set
 from featurestack.results.run_folder import RunFolder
 
 LEAST_ANSWERS = 10  # with fewer, no precision is given while checks lack an answer

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base import NAMED
 from featurestack.base.csv_files import read_csv
 from featurestack.base.errors import (
     ALIKE,
@@ -48,7 +49,7 @@ from featurestack.extras.recordings.annotations import (
 from featurestack.extras.recordings.frames import Frames, are_exclusive, on_one_axis
 from featurestack.extras.recordings.options import EventsCommand
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import NAMED, dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_groups

@@ -71,7 +71,7 @@ from featurestack.extras.recordings.scores import (
     without_unscored,
 )
 from featurestack.extras.recordings.training import FrameModel
-from featurestack.features_cache.names import dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import files_below, find_recordings
 from featurestack.predict.bundle import RunModel

@@ -33,7 +33,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from featurestack.compare.metrics import Floats, Ints
-from featurestack.features_cache.names import EVENT_COLUMNS
+from featurestack.features_cache.datasets import EVENT_COLUMNS
 
 Numbers = NDArray[np.floating]
 Mask = NDArray[np.bool_]

@@ -42,7 +42,7 @@ from featurestack.extras.recordings.scores import (
     score_lines,
 )
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.names import EVENT_COLUMNS
+from featurestack.features_cache.datasets import EVENT_COLUMNS
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import StoredChannel, digest
 from featurestack.results.run_folder import RunFolder

@@ -6,7 +6,7 @@ import pytest
 
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.options import LabelOptions
-from featurestack.features_cache.names import EVENT_COLUMNS
+from featurestack.features_cache.datasets import EVENT_COLUMNS
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}

@@ -17,7 +17,7 @@ from featurestack.extras.recordings.detections import (
 )
 from featurestack.extras.recordings.frames import Rule
 from featurestack.extras.recordings.options import LabelOptions
-from featurestack.features_cache.names import EVENT_COLUMNS
+from featurestack.features_cache.datasets import EVENT_COLUMNS
 from featurestack.predict.options import PredictOptions
 from tests.refusal import refused
 

@@ -1,0 +1,144 @@
+"""Datasets by name and on disk: what DATASET names, the folder of its cache, and the
+errors for one that is not there.
+"""
+
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from featurestack.base import DATA, NAMED
+from featurestack.base.errors import (
+    RequestError,
+    closest,
+    make_command,
+    nearest,
+    quoted,
+)
+from featurestack.features_cache.feature_names import parse_set, refuse_unknown
+
+PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
+INDEX = "index.h5"
+EXTERNAL = "brought"  # the recorded source of a cache without audio
+DATASET_TABLES = (".csv", ".tsv", ".txt")
+LISTED_TABLES = 8  # that a message lists, at most
+EVENTS = "events.csv"  # next to the table of a dataset whose models label frames
+EVENT_COLUMNS = ("file", "start", "end", "label")
+
+
+def is_cache(folder: Path) -> bool:
+    return (folder / INDEX).is_file()
+
+
+def has_events(source: str) -> bool:
+    """Whether the dataset's table has a table of events next to it, so that models
+    label frames; False for a folder of clips.
+    """
+    if not source.endswith(".csv"):
+        return False
+    try:
+        with Path(source).with_name(EVENTS).open(errors="replace") as lines:
+            return lines.readline().startswith(",".join(EVENT_COLUMNS))
+    except (OSError, ValueError):  # a dataset's name, which is not a file
+        return False
+
+
+def dataset_name(dataset: str, name: str = "") -> str:
+    """`name` if given, else that of a NAMED dataset, a folder, a file or a cache."""
+    if name:
+        if Path(name).name != name or name.startswith("."):
+            raise RequestError(
+                f"NAME={name!r} becomes a folder's name: expected a word without"
+                " slashes or a leading dot"
+            )
+        return name
+    if dataset in (*NAMED, ""):  # '' means all datasets
+        return dataset
+    path = Path.cwd() / dataset
+    if path.name in ("", ".."):
+        path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
+    if path.name == "features" and is_cache(path):
+        return path.parent.name
+    return path.name if path.is_dir() else path.stem
+
+
+def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
+    """The folder of the features: data/<name>/features, or the dataset if it is one."""
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return Path(dataset)
+    return data / dataset_name(dataset, name) / "features"
+
+
+def extraction(dataset: str, data: Path, name: str, features: str) -> str:
+    values = {
+        "DATASET": dataset,
+        "FEATURES": features,
+        "NAME": name,
+        "DATA": "" if data == DATA else data,
+    }
+    given = [f"{word}={value}" for word, value in values.items() if value]
+    return make_command("features", *given)
+
+
+def no_features(folder: Path, data: Path, command: str) -> RequestError:
+    """The error for a folder without features, which this command computes."""
+    known = ", ".join(quoted(f"DATASET={name}") for name in sorted(cached_in(data)))
+    others = f"; there are features of {known}" if known else ""
+    return RequestError(f"there are no features in {folder} yet: run {command}{others}")
+
+
+def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
+    """`; did you mean …?` with the folder, or file with one of these endings, that is
+    most similar to a missing path and next to it; '' if none is similar.
+    """
+    beside = []
+    for entry in path.parent.glob("[!.]*"):
+        if entry.is_dir() or entry.suffix.lower() in endings:
+            beside.append(entry.name)
+    meant = closest(path.name, beside, PATH_CUTOFF)
+    return f"; did you mean {str(path.with_name(meant))!r}?" if meant else ""
+
+
+def unknown_dataset(dataset: str, data: Path) -> RequestError:
+    """The error for a dataset that is not there, with similar names and paths."""
+    path = Path(dataset)
+    beside = []
+    for entry in path.parent.glob("[!.]*"):
+        if entry.is_dir() or entry.suffix in DATASET_TABLES:
+            beside.append(entry.name)
+    blanks = [name for name in beside if name.startswith(f"{path.name} ")]
+    if blanks:
+        there = str(path.with_name(min(blanks)))
+        return RequestError(
+            f"there is no {dataset!r}, there is {there!r}: a name with blanks needs"
+            f" quotes, {quoted(f'DATASET={there}')}"
+        )
+    tables = sorted(name for name in beside if Path(name).suffix in DATASET_TABLES)
+    if tables and path.suffix in DATASET_TABLES:  # a file was meant, not a name
+        listed = ", ".join(tables[:LISTED_TABLES])
+        folder = path.parent if path.name != dataset else "this folder"
+        hint = beside_hint(path, DATASET_TABLES)
+        return RequestError(f"there is no file {dataset}; {folder} has {listed}{hint}")
+    with suppress(RequestError):
+        refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))
+        given = quoted(f"FEATURES={dataset}")
+        return RequestError(f"{dataset!r} is a feature set: give it as {given}")
+    message = nearest("dataset", dataset, {*NAMED, *known_in(data)})
+    meant = closest(path.name, beside, PATH_CUTOFF)
+    there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
+    return RequestError(f"{message}{there}")
+
+
+def events_table(name: str, data: Path) -> Path | None:
+    """The table of the dataset of events that has this name, if there is one."""
+    table = data / name / f"{name}.csv"
+    return table if table.is_file() and has_events(str(table)) else None
+
+
+def known_in(data: Path) -> set[str]:
+    """The names of datasets with features, or of events, which need none yet."""
+    names = {path.parent.name for path in data.glob(f"*/{EVENTS}")}
+    return cached_in(data) | {name for name in names if events_table(name, data)}
+
+
+def cached_in(data: Path) -> set[str]:
+    return {path.parent.name for path in data.glob("*/features") if is_cache(path)}

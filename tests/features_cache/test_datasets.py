@@ -1,0 +1,39 @@
+"""The name and the folder of a DATASET."""
+
+from pathlib import Path
+
+import pytest
+
+from featurestack.features_cache.datasets import cache_folder, dataset_name, has_events
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "called"),
+    [
+        ("esc50", None, "esc50"),
+        ("../shared/esc10/", None, "esc10"),
+        ("lists/birds.csv", None, "birds"),
+        ("esc50", "other", "other"),
+    ],
+)
+def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
+    assert dataset_name(dataset, name) == called
+    folder = cache_folder(dataset, Path("data"), name)
+    assert folder == Path("data") / called / "features"
+
+
+def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):
+    assert cache_folder(str(cache.folder), Path("data")) == cache.folder
+    assert dataset_name(str(cache.folder)) == "brought"
+    cache.folder.rename(tmp_path / "features")
+    assert dataset_name(str(tmp_path / "features")) == tmp_path.name
+    (tmp_path / "sounds.v2").mkdir()
+    assert dataset_name(str(tmp_path / "sounds.v2")) == "sounds.v2"
+    monkeypatch.chdir(tmp_path)
+    assert dataset_name(".") == tmp_path.name
+
+
+def test_a_folder_of_clips_beside_a_table_of_events_has_no_events(tmp_path):
+    (tmp_path / "events.csv").write_text("file,start,end,label\n")
+    assert has_events(str(tmp_path / "farm.csv"))
+    assert not has_events(str(tmp_path / "sounds"))
