@@ -18,7 +18,8 @@ from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips
-from featurestack.features_cache.table import originals, source_changes
+from featurestack.features_cache.source_changes import source_changes
+from featurestack.features_cache.table import originals
 
 # measure of `check` -> its words, if they differ
 MEASURES = {

@@ -5,6 +5,7 @@ The modules in reading order: writer.py (what a run wants and the cache lacks, w
 writes what in which order, why no kill does harm), claims.py (which run may write which
 clips), hdf5.py (a feature's file), index.py (the clip table and small files), cache.py
 (reading). feature_names.py has the grammar of FEATURES, datasets.py the names of
-datasets and their folders, table.py the clips and their splits, external.py features
-from elsewhere.
+datasets and their folders, table.py the clips, splits.py what each fold trains on and
+tests, source_changes.py whether the audio is still the same, external.py features from
+elsewhere.
 """

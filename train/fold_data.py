@@ -26,7 +26,7 @@ from featurestack.base.errors import UnreadableClips
 from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.table import Split
+from featurestack.features_cache.splits import Split
 from featurestack.results.config import StoredChannel
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (

@@ -31,7 +31,7 @@ from featurestack.base.quantities import counted, percent
 from featurestack.base.terminal import tell, tell_once
 from featurestack.compare.tasks import Task
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
-from featurestack.features_cache.table import Split
+from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder, claim_run

@@ -23,10 +23,9 @@ from featurestack.compare.tasks import Task, known_task, task_of
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
+from featurestack.features_cache.splits import Split, fold_split
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
-    Split,
-    fold_split,
     has_tags,
     has_windows,
     originals,

@@ -24,7 +24,8 @@ from featurestack.compare.tasks import known_task
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.index import has_failed
-from featurestack.features_cache.table import originals, source_changes
+from featurestack.features_cache.source_changes import source_changes
+from featurestack.features_cache.table import originals
 from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import readable_again

@@ -32,7 +32,8 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.datasets import dataset_name, is_cache
 from featurestack.features_cache.hdf5 import FeatureSpec
 from featurestack.features_cache.index import read_check
-from featurestack.features_cache.table import fold_split, originals, untrainable
+from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions

@@ -38,7 +38,7 @@ from featurestack.compare.significance import accuracy_interval
 from featurestack.compare.tasks import known_task, require_clips
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.table import Split, fold_split
+from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
 from featurestack.results.config import digest
 from featurestack.train.fold_data import chunked, read_usable

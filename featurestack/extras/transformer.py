@@ -27,7 +27,7 @@ from featurestack.features_cache.row_statistics import (
     has_statistics,
     over_time,
 )
-from featurestack.features_cache.table import audio_state
+from featurestack.features_cache.source_changes import audio_state
 from featurestack.pipeline.audio import Info, checked_rate, file_infos
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature

@@ -31,7 +31,7 @@ from featurestack.base.terminal import progress, warn
 from featurestack.compare.accuracy import scaled
 from featurestack.compare.metrics import Floats
 from featurestack.compare.tasks import require_clips, task_of
-from featurestack.features_cache.table import whole_split
+from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
 from featurestack.results.config import (

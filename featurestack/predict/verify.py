@@ -15,7 +15,8 @@ from featurestack.base.terminal import tell
 from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.table import WINDOW_COLUMNS, fold_split
+from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.predict.bundle import AGREES, BATCH, RunModel, bundle_of_run
 from featurestack.predict.options import VerifyOptions
 from featurestack.results.run_folder import RunFolder

@@ -17,7 +17,7 @@ from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.table import draw_groups
+from featurestack.features_cache.splits import draw_groups
 
 # part of the training recordings -> its share
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}

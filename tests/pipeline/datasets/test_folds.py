@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import featurestack as fs
-from featurestack.features_cache.table import has_other_folds
+from featurestack.features_cache.source_changes import has_other_folds
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.datasets.name_fields import propose_group
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
