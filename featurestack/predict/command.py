@@ -156,7 +156,7 @@ def verify(options: VerifyOptions) -> int:
 
         return verify_run(options)
     from featurestack.features_cache.cache import cache_of
-    from featurestack.pipeline.show_features import verify_cache
+    from featurestack.features_cache.contents import verify_cache
 
     default = DatasetOptions().dataset
     cache = cache_of(

@@ -110,18 +110,18 @@ FAULTS: dict[str, Fault] = {
     "group_filter_dropped": Fault(  # clips of a tested recording are trained on
         'return clips[~clips["group"].isin(set(held_out["group"]))]',
         "return clips",
-        f"{CACHE}test_table.py",
+        f"{CACHE}test_splits.py",
     ),
     # altered copies of tested clips are trained on
     "copies_of_tested_clips_trained": Fault(
         "only_trained = drop_leaking(table.drop(clips.index), held_out)",
         "only_trained = table.drop(clips.index)",
-        f"{CACHE}test_table.py",
+        f"{CACHE}test_splits.py",
     ),
     "validation_trained": Fault(  # validation clips are trained on
         "train = drop_leaking(candidates[~validated], candidates[validated])",
         "train = candidates",
-        f"{CACHE}test_table.py",
+        f"{CACHE}test_splits.py",
     ),
     # means and deviations are also of tested clips
     "statistics_of_tested_clips": Fault(
