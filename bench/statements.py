@@ -31,7 +31,7 @@ from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
 from featurestack.base.options import Options, option
 from featurestack.base.terminal import text_table
-from featurestack.checks.run import accuracies, is_lost
+from featurestack.checks.leak_price import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.extras.recordings.check import draw
 from featurestack.extras.recordings.checked import precision, precision_above

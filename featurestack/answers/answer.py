@@ -38,11 +38,7 @@ from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.config import Choice
-from featurestack.results.run_folder import (
-    RunFolder,
-    claim_run,
-    configuration_score,
-)
+from featurestack.results.run_folder import RunFolder, claim_run, configuration_score
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
@@ -230,7 +226,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     from featurestack.analysis.options import refuse_users_folder
     from featurestack.answers import choice
     from featurestack.checks import report as findings_table
-    from featurestack.checks.run import findings_in
+    from featurestack.checks.dataset import findings_in
     from featurestack.pipeline.extract import extract_features
 
     question = ask(options)

@@ -58,7 +58,7 @@ COMMANDS |= {
         " frame.",
     ),
     "check": _Command(
-        "featurestack.checks.run:check_dataset",
+        "featurestack.checks.dataset:check_dataset",
         "featurestack.pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),

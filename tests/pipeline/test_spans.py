@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.checks.run import check_dataset as check
+from featurestack.checks.dataset import check_dataset as check
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import audio
 from featurestack.pipeline.extract import extract

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from featurestack.base.errors import see
-from featurestack.checks.run import check_dataset as check
+from featurestack.checks.dataset import check_dataset as check
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
 from featurestack.pipeline.datasets.load import cut_clips, held_whole, load

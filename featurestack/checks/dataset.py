@@ -1,0 +1,126 @@
+"""`make check`: find faults of a dataset.
+
+Every clip is decoded, and possible duplicates again. A leak between folds gives
+exit status 1; the user judges all other findings. check.json in the cache keeps the
+findings for the report.
+"""
+
+import unicodedata
+from dataclasses import asdict, replace
+
+import pandas as pd
+
+from featurestack.base import NAMED
+from featurestack.base.errors import NOT_WRITABLE, RequestError, make_command, quoted
+from featurestack.base.terminal import tell
+from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
+from featurestack.checks.artefacts import artefact_findings
+from featurestack.checks.clips import (
+    clip_findings,
+    duplicate_findings,
+    measure_clips,
+    source_finding,
+)
+from featurestack.checks.leak_price import price_findings
+from featurestack.features_cache.index import write_check
+from featurestack.features_cache.table import classes_in, originals
+from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.datasets.name_fields import name_field, propose_group
+from featurestack.pipeline.datasets.summary import counts, next_lines, state_of
+from featurestack.pipeline.options import SourceOptions
+
+WHERE = "AUDIO_DIR= names the folder where a table's files are"
+
+
+def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
+    """The readable originals with ARTEFACTS, and every finding, leaks first."""
+    table = dataset.table.reset_index(drop=True)
+    if (table["path"] == "").any():
+        raise RequestError(
+            f"{dataset.name} is a cache of external features and has no audio to check"
+        )
+    rate, channel = dataset.sample_rate, dataset.audio_channel
+    measures, fingerprints = measure_clips(table, rate, channel)
+    table = table.join(measures)
+    unreadable = table[table["reason"] != ""]
+    tested = originals(table)
+    measured = tested[tested["reason"] == ""].reset_index(drop=True)
+    if len(unreadable) and dataset.source not in NAMED and not dataset.groups:
+        dataset = replace(dataset, field=name_field(measured))
+    what = "cannot be read; every command leaves them out"
+    extraction = make_command("features")
+    remedy = f"convert or replace the files, then {extraction}; if they moved, {WHERE}"
+    findings = [
+        source_finding(tested),
+        *duplicate_findings(table, fingerprints, dataset),
+        Finding(
+            "unreadable",
+            WARNING,
+            what,
+            unreadable["clip_id"].tolist(),
+            remedy,
+            reasons=unreadable["reason"].tolist(),
+        ),
+        *clip_findings(measured, dataset),
+        same_classes(tested),
+        *name_findings(dataset),
+        *price_findings(measured, dataset),
+        *artefact_findings(measured),
+    ]
+    reported = [finding for finding in findings if finding.names]
+    reported.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    if not dataset.read_only:
+        kept = [asdict(finding) | {"count": len(finding.names)} for finding in reported]
+        try:
+            write_check(dataset.folder, dataset.table, kept)
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            why = f"{dataset.folder} may not be written ({error.strerror})"
+            tell(f"the findings are not kept: {why}")
+    return measured, reported
+
+
+def name_findings(dataset: Dataset) -> list[Finding]:
+    """Findings about recordings, speakers, sites or devices that names may contain."""
+    table = originals(dataset.table)
+    field = dataset.field
+    if field:
+        kind, what, group = "field", field.sentence, field.group
+    elif (
+        table["group"].is_unique
+        and not dataset.groups
+        and (group := propose_group(table))
+    ):
+        kind = "group"
+        what = (
+            "every clip counts as a recording of its own; if the names say otherwise:"
+            f" {quoted(f'GROUP={group}')}"
+        )
+    else:
+        return []
+    return [Finding(kind, NOTE, what, [f"GROUP={group}"], about="file names")]
+
+
+def same_classes(table: pd.DataFrame) -> Finding:
+    """Classes whose names differ only in case, blanks or Unicode."""
+    alike: dict[str, list[str]] = {}
+    for name in classes_in(table):
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(plain, []).append(name)
+    same = [" = ".join(map(ascii, each)) for each in alike.values() if len(each) > 1]
+    what = "classes whose names differ only in case, blanks or the form of Unicode"
+    remedy = "give them one name if they are one class"
+    return Finding("same_classes", WARNING, what, same, remedy, "name")
+
+
+def check_dataset(options: SourceOptions) -> int:
+    """The command `check`: print and keep the findings; 1 if there is a leak."""
+    dataset = load(options)
+    measured, findings = findings_in(dataset)
+    print(counts(dataset, measured))
+    print(report(findings))
+    if measured.empty:
+        raise RequestError(f"no clip of {dataset.name} can be read: {WHERE}")
+    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
+    return int(any(finding.severity == LEAK for finding in findings))
