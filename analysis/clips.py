@@ -26,12 +26,9 @@ from featurestack.analysis import tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
 from featurestack.analysis.report_warnings import failures, features_of, untested
 from featurestack.analysis.runs import Run, same_clips
-from featurestack.base.errors import (
-    OutdatedFeature,
-    RequestError,
-    UnreadableClips,
-)
+from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
+from featurestack.base.json_content import digest
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
@@ -46,7 +43,6 @@ from featurestack.features_cache.table import (
     originals,
     spans,
 )
-from featurestack.results.config import digest
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16

@@ -117,9 +117,9 @@ def job_of(
 
     Its words name the cache's source, since a folder of its name may hold other sounds.
     """
+    from featurestack.base.json_content import digest
     from featurestack.features_cache.cache import Cache
-    from featurestack.results.config import digest, label
-    from featurestack.results.run_folder import find
+    from featurestack.results.run_folder import find, folder_name
     from featurestack.results.selection import with_seeds
 
     given = options.dataset or options.name
@@ -132,7 +132,7 @@ def job_of(
     if options.run:
         first, *rest = names
         more = [f"{len(rest)}-more", digest([first, *rest])] if rest else []
-        folder /= label("only", first, more, digest([first]))
+        folder /= folder_name("only", first, more, digest([first]))
         runs = with_seeds(runs, find(options.runs, dataset))
     refuse_users_folder(folder)
     named, name = given or dataset, options.name

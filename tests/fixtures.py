@@ -18,9 +18,9 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
 from featurestack.base.errors import Caller
 from featurestack.base.files import Lock
+from featurestack.base.json_content import digest
 from featurestack.cli.commands import options_from
 from featurestack.features_cache import external
-from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.train import run
 from tests.analysis.made_runs import (

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.base.json_content import digest
 from featurestack.base.options import fields, option_words, part_of
 from featurestack.compare.metrics import indicator
 from featurestack.compare.tasks import Task, known_task, task_of
@@ -31,7 +32,8 @@ from featurestack.features_cache.table import (
     originals,
     untrainable,
 )
-from featurestack.results.config import SoundClass, digest, label
+from featurestack.results.config import SoundClass
+from featurestack.results.run_folder import folder_name
 from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment
@@ -389,7 +391,9 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
         content["network"] = network
     folds = cache.tested_folds(originals(table))
     hash_ = digest(content)
-    name = label(options.features, network or model.label, differences(named), hash_)
+    name = folder_name(
+        options.features, network or model.label, differences(named), hash_
+    )
     return Plan(
         training=training,
         options=asked,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Error, RequestError
+from featurestack.base.json_content import digest
 from featurestack.base.next_step import PICKED, report_line
 from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.base.terminal import progress, tell, text_table, warn
@@ -26,7 +27,6 @@ from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import originals
-from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.results.selection import readable_again
 from featurestack.train import run_json

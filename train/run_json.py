@@ -17,6 +17,7 @@ import numpy as np
 from featurestack.base import DEFINING
 from featurestack.base.errors import RequestError
 from featurestack.base.files import Lock
+from featurestack.base.json_content import digest
 from featurestack.base.next_step import PROPOSED, unframed
 from featurestack.compare.accuracy import fit_temperature
 from featurestack.compare.metrics import indicator
@@ -31,7 +32,6 @@ from featurestack.results.config import (
     ExtractionCost,
     Machine,
     RunConfig,
-    digest,
 )
 from featurestack.results.run_folder import RunFolder, find, write_config
 from featurestack.results.selection import digest_of_clips, is_of_today

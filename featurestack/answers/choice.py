@@ -35,6 +35,7 @@ import numpy as np
 from featurestack.answers import DIFFERENCE, AnswerOptions
 from featurestack.answers.fits import RIDGE, Fits, Part, fits_of
 from featurestack.base.errors import RequestError
+from featurestack.base.json_content import digest
 from featurestack.base.next_step import complementary
 from featurestack.base.options import part_of
 from featurestack.base.quantities import counted, plural
@@ -45,7 +46,7 @@ from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
-from featurestack.results.config import RUN_FORMAT, Choice, Plain, RunConfig, digest
+from featurestack.results.config import RUN_FORMAT, Choice, Plain, RunConfig
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,

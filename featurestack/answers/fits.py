@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from featurestack.answers import FitOptions
 from featurestack.base.errors import RequestError
 from featurestack.base.files import replace_file
+from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
@@ -40,7 +41,6 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
-from featurestack.results.config import digest
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.folds import clip_remarks
 from featurestack.train.network_input import Statistics

@@ -206,12 +206,12 @@ def own_file(name: str) -> Path | None:
 
 
 def read_card(file: Path) -> NetworkCard:
-    from featurestack.results.config import read_config
+    from featurestack.base.json_content import as_dataclass
     from featurestack.results.run_folder import damage_named
 
     with damage_named(file, CARD):
         content = json.loads(file.read_text(encoding="utf-8"))
-    return read_config(content, NetworkCard, str(file), CARD)
+    return as_dataclass(content, NetworkCard, str(file), CARD)
 
 
 def front_end_of(network: Path, card: NetworkCard) -> Path | None:

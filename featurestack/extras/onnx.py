@@ -32,6 +32,7 @@ from torch import nn
 
 from featurestack.base.decoder_messages import no_output_of_c
 from featurestack.base.errors import RequestError, make_command
+from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
 from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
@@ -47,7 +48,7 @@ from featurestack.predict.bundle import (
     bundle_of_run,
 )
 from featurestack.predict.options import ExportOptions
-from featurestack.results.config import content_of, read_config
+from featurestack.results.config import content_of
 from featurestack.results.selection import select_one
 from featurestack.train.network_input import Statistics, filled_frames
 
@@ -68,7 +69,7 @@ class ExportedModel(FoldModels):
             raise RequestError(
                 f"{file} is not an ONNX file of this project's runs ({reason})"
             ) from None
-        config = read_config(content, BundleConfig, str(file), AGAIN)
+        config = as_dataclass(content, BundleConfig, str(file), AGAIN)
         super().__init__(config, json.loads(metadata["folds"]))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:

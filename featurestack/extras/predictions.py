@@ -29,12 +29,8 @@ from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import headline, printed
 from featurestack.base import DATA
 from featurestack.base.csv_files import file_column, read_csv
-from featurestack.base.errors import (
-    RequestError,
-    nearest,
-    quoted,
-    shortened,
-)
+from featurestack.base.errors import RequestError, nearest, quoted, shortened
+from featurestack.base.json_content import digest
 from featurestack.base.options import part_of, written
 from featurestack.base.quantities import counted, listed
 from featurestack.base.terminal import tell, warn
@@ -48,15 +44,9 @@ from featurestack.features_cache.datasets import (
     is_cache,
 )
 from featurestack.features_cache.index import read_index
-from featurestack.features_cache.table import (
-    SEPARATOR,
-    classes_in,
-    has_tags,
-    originals,
-)
+from featurestack.features_cache.table import SEPARATOR, classes_in, has_tags, originals
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.config import digest
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.results.selection import (

@@ -19,6 +19,7 @@ import pandas as pd
 
 from featurestack.analysis.page import Page, Section
 from featurestack.base.errors import RequestError
+from featurestack.base.json_content import digest
 from featurestack.base.next_step import State, next_line
 from featurestack.base.options import Auto, option_words
 from featurestack.base.own_files import OwnFiles
@@ -33,7 +34,6 @@ from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline import audio
 from featurestack.predict.options import StressOptions
-from featurestack.results.config import digest
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import cache_that_trained, select_one
 

@@ -23,6 +23,7 @@ from torch import nn
 
 from featurestack.base import LOADED, registry
 from featurestack.base.errors import Caller, RequestError, make_command
+from featurestack.base.json_content import as_dataclass
 from featurestack.base.next_step import explained
 from featurestack.base.options import texts
 from featurestack.base.own_files import own_file
@@ -34,13 +35,7 @@ from featurestack.compare.tasks import require_clips, task_of
 from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
-from featurestack.results.config import (
-    Compute,
-    Epoch,
-    RunConfig,
-    content_of,
-    read_config,
-)
+from featurestack.results.config import Compute, Epoch, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
 from featurestack.train.checkpoint import (
@@ -138,7 +133,7 @@ def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
         raise RequestError(
             f"{file} has a bundle format other than {BUNDLE_FORMAT}: {again}"
         )
-    config = read_config(content["config"], BundleConfig, str(file), again)
+    config = as_dataclass(content["config"], BundleConfig, str(file), again)
     return config, content["folds"]
 
 

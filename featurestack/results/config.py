@@ -1,33 +1,18 @@
-"""run.json: its type, one reader and one writer, the run's hash and the folder's name.
-No torch.
+"""The type of run.json. No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it; the field gives the
 key's type. A field with a default may be absent in the file, so that a run of before an
-option was added stays readable. The reader refuses a missing or unknown key, another
-type, and an option out of bounds.
+option was added stays readable.
 
 `made_by` says what made the predictions; `training` is there for a run of `train` or of
 a loop of one's own, `choice` for features chosen inside the folds.
 """
 
-import dataclasses
-import hashlib
-import json
-import re
-import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import (
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-)
+from typing import Any, Literal
 
-from featurestack.base.errors import RequestError, shortened
 from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
@@ -36,11 +21,8 @@ from featurestack.features_cache.row_statistics import (
 )
 from featurestack.results.training_options import Training, Validation
 
-# A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
-# them.
-LABEL_BYTES = 120
-HASH_DIGITS = 12
-RUN_FORMAT = 1  # raised if an older run.json can no longer be read
+RunFormat = Literal[1]
+RUN_FORMAT: RunFormat = 1  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train it again, which makes a new run, or remove its folder"
 
 # options that every run has: keys of run.json itself, and not of `training`
@@ -48,7 +30,6 @@ OF_EVERY_RUN = ("features", "model", "task", "seed", "val")
 
 Plain = str | int | float | bool | None
 Epoch = Literal["last", "best"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +173,7 @@ class Choice:
 class RunConfig:
     """run.json of every run, whatever made its predictions."""
 
-    format_version: int  # format of run.json
+    format_version: RunFormat
     made_by: MadeBy  # what made it
     dataset: str  # its name
     synthetic: bool = False  # clips of DATASET=synth
@@ -280,76 +261,8 @@ class RunConfig:
         return self.training
 
 
-def read_config(
-    content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN
-) -> T:
-    """An object of JSON as a dataclass of this kind; RequestError names the file, what
-    does not fit, and the remedy.
-    """
-    try:
-        if isinstance(content, dict):
-            version = content.get("format_version", RUN_FORMAT)
-            if version != RUN_FORMAT:
-                raise ValueError(f"its format_version is {version}, not {RUN_FORMAT}")
-        return _value(content, kind, "")
-    except (TypeError, ValueError, RequestError) as error:
-        raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
-
-
 def content_of(config: RunConfig) -> dict[str, Any]:
     content = asdict(config)
     for name in OF_EVERY_RUN if config.training else ():
         del content["training"][name]
     return content
-
-
-def _value(value: Any, kind: Any, place: str) -> Any:
-    """A value of JSON as this type; ValueError names the key that does not fit."""
-    parts = get_args(kind)
-    origin = get_origin(kind) or kind
-    if origin in (Union, types.UnionType):
-        if any(value in get_args(part) for part in parts):  # "auto" of int | "auto"
-            return value
-        return _value(value, type(value) if type(value) in parts else parts[0], place)
-    before = f"{place}." if place else ""
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        kinds = {field.name: field.type for field in dataclasses.fields(kind)}
-        own = {
-            name: _value(item, kinds.get(name), before + name)
-            for name, item in value.items()
-        }
-        return origin(**own)
-    if origin is Mapping and isinstance(value, dict):
-        return {
-            _value(key, parts[0], place): _value(item, parts[1], before + key)
-            for key, item in value.items()
-        }
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_value(item, parts[0], place) for item in value)
-    fits = type(value) is kind or (kind is float and type(value) is int)
-    if fits or (origin is Literal and value in parts):
-        return value
-    raise ValueError(f"{place or 'the file'} is {shortened(repr(value))}")
-
-
-def digest(content: object) -> str:
-    """A short hash of anything JSON can hold, independent of the order of keys."""
-    text = json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
-
-
-def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
-    """A folder's name: features, model, and the options that differ from the defaults.
-
-    Blanks and characters that a file system refuses become `.` (`mfcc:1-19` is
-    `mfcc.1-19`). A long name is cut and ends in the hash.
-    """
-    text = re.sub(
-        r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences])
-    )
-    if len(text.encode()) <= LABEL_BYTES:
-        return text
-    prefix = text.encode()[: LABEL_BYTES - 1 - HASH_DIGITS].decode(errors="ignore")
-    return f"{prefix}-{hash_}"

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from featurestack.base.errors import RequestError
+from featurestack.base.json_content import digest
 from featurestack.compare.tasks import task_of
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
-from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass, digest, label
+from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
+    folder_name,
     write_config,
     write_predictions,
 )
@@ -60,7 +62,7 @@ def write_imported(
         target = pd.Index(classes).get_indexer(clips["target"])
         values = one_of_classes(values, target)
     fold_of = fold_numbers(clips["fold"])
-    name = label(place.name, "", (), digest([source])).removesuffix("-")
+    name = folder_name(place.name, "", (), digest([source])).removesuffix("-")
     folder = place.with_name(name)
     # next to a run of another source
     if (folder / "run.json").exists() and RunFolder(folder).config.source != source:

@@ -11,6 +11,7 @@ import glob
 import io
 import json
 import math
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,13 +32,14 @@ from featurestack.base.files import (
     replace_file,
     require_readable,
 )
+from featurestack.base.json_content import HASH_DIGITS, as_dataclass
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.compare.metrics import Score, known, sound, tested_run
 from featurestack.compare.significance import CHOICE_VARIANCE
 from featurestack.compare.tasks import Task, task_of
 from featurestack.features_cache.table import WINDOW_COLUMNS
-from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of, read_config
+from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
 
 # names of the files in a run folder, and in each of its folds
 OF_RUN = ("run.json", ".lock")
@@ -53,6 +55,10 @@ OTHER_RUN = "move it, or give another RUNS= or TAG="
 
 PREDICTIONS_FILE = "predictions.csv"
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
+
+# A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
+# them.
+NAME_BYTES = 120
 
 # errors of readers of JSON, tables and arrays
 DAMAGE = (
@@ -105,7 +111,7 @@ class RunFolder:
             raise RequestError(f"{self.path} is not a run folder: it has no run.json")
         with damage_named(file, TRAIN_AGAIN):
             content = json.loads(file.read_text(encoding="utf-8"))
-        return read_config(content, RunConfig, str(file))
+        return as_dataclass(content, RunConfig, str(file), TRAIN_AGAIN)
 
     @property
     def trained_config(self) -> RunConfig:
@@ -375,6 +381,23 @@ def write_predictions(
 
 
 # ---- the folders below RUNS
+
+
+def folder_name(
+    features: str, model: str, differences: Iterable[str], hash_: str
+) -> str:
+    """Its name: features, model, and the options that differ from the defaults.
+
+    Blanks and characters that a file system refuses become `.` (`mfcc:1-19` is
+    `mfcc.1-19`). A long name is cut and ends in the hash.
+    """
+    text = re.sub(
+        r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences])
+    )
+    if len(text.encode()) <= NAME_BYTES:
+        return text
+    prefix = text.encode()[: NAME_BYTES - 1 - HASH_DIGITS].decode(errors="ignore")
+    return f"{prefix}-{hash_}"
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:

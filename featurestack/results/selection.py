@@ -26,6 +26,7 @@ from featurestack.base.errors import (
     unquoted,
 )
 from featurestack.base.files import is_file, may_read, require_readable
+from featurestack.base.json_content import digest
 from featurestack.base.terminal import tell_once
 from featurestack.compare.tasks import task_of
 from featurestack.features_cache.cache import Cache
@@ -33,7 +34,7 @@ from featurestack.features_cache.datasets import cache_folder, is_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.table import CLIP_COLUMNS, originals
-from featurestack.results.config import RunConfig, digest
+from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
 
 

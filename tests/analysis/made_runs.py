@@ -17,10 +17,11 @@ import pytest
 from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.runs import load_runs
+from featurestack.base.json_content import digest
 from featurestack.compare.accuracy import CLASSES
 from featurestack.results import run_folder
-from featurestack.results.config import SoundClass, digest, label
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.config import SoundClass
+from featurestack.results.run_folder import RunFolder, folder_name
 from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 
@@ -108,7 +109,7 @@ def make_run(runs, clips, made, dataset="made"):
         hash=hash_,
         protocol=f"best epoch on VAL={made.val}" if validated else "last epoch",
     )
-    folder = runs / dataset / label(made.features, made.model, differences, hash_)
+    folder = runs / dataset / folder_name(made.features, made.model, differences, hash_)
     shutil.rmtree(folder, ignore_errors=True)
     run_folder.write_config(folder, config)
     target = pd.Index(names).get_indexer(clips[column])

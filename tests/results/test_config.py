@@ -3,14 +3,10 @@
 import typing
 from dataclasses import asdict, replace
 
+from featurestack.base.json_content import as_dataclass
 from featurestack.base.options import fields, option
-from featurestack.results.config import (
-    LABEL_BYTES,
-    RUN_FORMAT,
-    RunConfig,
-    label,
-    read_config,
-)
+from featurestack.results.config import TRAIN_AGAIN, RunConfig
+from featurestack.results.run_folder import NAME_BYTES, folder_name
 from featurestack.results.training_options import Training
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import differences, hashed_options
@@ -19,17 +15,17 @@ from tests.run_configs import run_config
 
 
 def test_a_run_json_of_another_version_is_told_before_its_keys():
-    content = asdict(run_config()) | {"format_version": 2, "epochs": 40}
-    with refused(rf"its format_version is 2, not {RUN_FORMAT}\): train it again"):
-        read_config(content, RunConfig, "run.json")
+    content = asdict(run_config()) | {"epochs": 40, "format_version": 2}
+    with refused(r"\(format_version is 2\): train it again"):
+        as_dataclass(content, RunConfig, "run.json", TRAIN_AGAIN)
 
 
 def test_labels_are_file_names():
-    name = label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12)
+    name = folder_name("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12)
     assert name == "mfcc.1-19-cnn4-s1-a.b.c"
-    long = label("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")
-    assert len(long) == LABEL_BYTES and long.endswith("-0123456789ab")
-    assert len(label("é" * 200, "m", [], "0" * 12).encode()) <= LABEL_BYTES
+    long = folder_name("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")
+    assert len(long) == NAME_BYTES and long.endswith("-0123456789ab")
+    assert len(folder_name("é" * 200, "m", [], "0" * 12).encode()) <= NAME_BYTES
 
 
 def test_a_new_option_leaves_older_runs_readable_and_every_run_its_hash():
@@ -38,7 +34,7 @@ def test_a_new_option_leaves_older_runs_readable_and_every_run_its_hash():
 
     known = Training(seed=1, epochs=7)
     now = Newer(seed=1, epochs=7)
-    assert read_config(asdict(known), Newer, "run.json") == now
+    assert as_dataclass(asdict(known), Newer, "run.json", TRAIN_AGAIN) == now
     assert hashed_options(now) == hashed_options(known) == {"seed": 1, "epochs": 7}
     assert hashed_options(replace(now, jitter=0.1)) == hashed_options(now) | {
         "jitter": 0.1
@@ -67,7 +63,7 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
     changes |= {"task": "tags", "grid": "96x96", "weights": "mine", "device": "cuda"}
     runs = [standard]
     runs += [replace(standard, **{name: value}) for name, value in changes.items()]
-    names = {label(run.features, run.model, differences(run), "") for run in runs}
+    names = {folder_name(run.features, run.model, differences(run), "") for run in runs}
     assert len(names) == len(runs) > 20
     for name, value in changes.items():
         assert hashed_options(Training(**{name: value})) == {name: value}

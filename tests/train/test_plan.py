@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.base.json_content import digest
 from featurestack.base.options import fields
 from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index, refresh, write_failures
-from featurestack.results.config import digest
 from featurestack.results.training_options import Training
 from featurestack.train import run
 from featurestack.train.folds import clip_remarks

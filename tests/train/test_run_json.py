@@ -12,13 +12,14 @@ from torch import nn
 
 import featurestack as fs
 from featurestack.base.errors import Caller
+from featurestack.base.json_content import as_dataclass
 from featurestack.features_cache import external
 from featurestack.results.config import (
     OF_EVERY_RUN,
+    TRAIN_AGAIN,
     Compute,
     RunConfig,
     content_of,
-    read_config,
 )
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.train import run_json
@@ -64,9 +65,13 @@ def changed(content, place, *value):
     return content
 
 
+def config_of(content):
+    return as_dataclass(content, RunConfig, "run.json", TRAIN_AGAIN)
+
+
 def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
     content = json.loads((trained.path / "run.json").read_text())
-    known = content_of(read_config(content, RunConfig, "run.json"))
+    known = content_of(config_of(content))
     assert json.loads(json.dumps(known)) == content
     assert not {*OF_EVERY_RUN} & {*content["training"]}
     tried = 0
@@ -78,7 +83,7 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
             value = value[key]
         for other in [] if value is None or free else WRONG[type(value)]:
             with refused(rf"run.json cannot be read \((its )?{name} is "):
-                read_config(changed(content, place, other), RunConfig, "run.json")
+                config_of(changed(content, place, other))
             tried += 1
     assert tried > 150
     for place, value, said in (
@@ -88,7 +93,7 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
         (("training", "batch"), (1,), "BATCH=1: expected at least 2"),
     ):
         with refused(rf"run.json cannot be read \(.*{said}\): train it again"):
-            read_config(changed(content, place, *value), RunConfig, "run.json")
+            config_of(changed(content, place, *value))
 
 
 def test_run_json_says_how_the_run_computes_now(options):

@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base.json_content import as_dataclass, digest
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import progress, text_table
@@ -38,7 +39,7 @@ from featurestack.cli.help import documented
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, gain_tests
 from featurestack.extras.importance import FitOptions, ImportanceOptions
-from featurestack.results.config import Plain, digest, read_config
+from featurestack.results.config import Plain
 from featurestack.results.run_folder import damage_named
 from featurestack.train.run_json import IMPORTANCE, joined_from, scored_alone
 
@@ -250,7 +251,7 @@ def read_importance(folder: Path) -> Importance:
     file, remedy = folder / FILE, "measure importance again"
     with damage_named(file, remedy):
         content = json.loads(file.read_text(encoding="utf-8"))
-    return read_config(content, Importance, str(file), remedy)
+    return as_dataclass(content, Importance, str(file), remedy)
 
 
 def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:

@@ -14,6 +14,7 @@ from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.errors import RequestError, make_command
+from featurestack.base.json_content import digest
 from featurestack.base.next_step import report_line, without
 from featurestack.base.quantities import counted, percent, points
 from featurestack.compare.metrics import largest_first
@@ -29,7 +30,6 @@ from featurestack.extras.importance.importance import (
     measure_importance,
     read_importance,
 )
-from featurestack.results.config import digest
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses

@@ -26,13 +26,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from featurestack.base.csv_files import cell_number, read_csv
-from featurestack.base.errors import (
-    RequestError,
-    make_command,
-    quoted,
-    shortened,
-)
+from featurestack.base.errors import RequestError, make_command, quoted, shortened
 from featurestack.base.files import hash_of
+from featurestack.base.json_content import digest
 from featurestack.base.next_step import without
 from featurestack.base.options import option_words
 from featurestack.base.own_files import NO_DATA, OwnFiles
@@ -42,7 +38,6 @@ from featurestack.compare.metrics import Floats
 from featurestack.extras.recordings.frames import STEP
 from featurestack.pipeline import audio
 from featurestack.predict.options import PredictOptions, same_words
-from featurestack.results.config import digest
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model

@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import content_hash
+from featurestack.base.json_content import digest
 from featurestack.base.quantities import counted, percent
 from featurestack.base.terminal import tell, tell_once
 from featurestack.compare.accuracy import log_loss
 from featurestack.compare.average_precision import attributed
-from featurestack.compare.metrics import (
-    Floats,
-    Ints,
-    TestedRun,
-)
+from featurestack.compare.metrics import Floats, Ints, TestedRun
 from featurestack.compare.tags import MeanAveragePrecision, Tags
 from featurestack.extras.recordings.annotations import read_marks, stored_marks
 from featurestack.extras.recordings.dataset import background_recordings
@@ -44,7 +41,7 @@ from featurestack.extras.recordings.scores import (
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.datasets import EVENT_COLUMNS
 from featurestack.features_cache.table import by_label, refuse_class_names
-from featurestack.results.config import StoredChannel, digest
+from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.training_options import Training
 from featurestack.train.models import model, resolve

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.base.json_content import digest
 from featurestack.extras.importance import section
-from featurestack.results.config import digest
 from tests.analysis.test_figures import INTERVALS, NAMES, assert_drawn
 
 EVERY = "3 features, by ridge"

@@ -1,0 +1,65 @@
+"""The content of a JSON file as a dataclass, and its digest."""
+
+import dataclasses
+import hashlib
+import json
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from featurestack.base.errors import RequestError, shortened
+
+HASH_DIGITS = 12
+T = TypeVar("T")
+
+
+def as_dataclass(content: object, kind: type[T], origin: str, remedy: str) -> T:
+    """An object of JSON as this dataclass; RequestError names the file, the key that is
+    missing, unknown, of another type or out of bounds, and the remedy.
+    """
+    try:
+        return _value(content, kind, "")
+    except (TypeError, ValueError, RequestError) as error:
+        raise RequestError(f"{origin} cannot be read ({error}): {remedy}") from None
+
+
+def _value(value: Any, kind: Any, place: str) -> Any:
+    """A value of JSON as this type; ValueError names the key that does not fit."""
+    parts = get_args(kind)
+    origin = get_origin(kind) or kind
+    if origin in (Union, types.UnionType):
+        if any(value in get_args(part) for part in parts):  # "auto" of int | "auto"
+            return value
+        return _value(value, type(value) if type(value) in parts else parts[0], place)
+    before = f"{place}." if place else ""
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        kinds = {field.name: field.type for field in dataclasses.fields(kind)}
+        # in the order of the class, whose first key may be the format's version
+        ordered = [*(name for name in kinds if name in value), *(value.keys() - kinds)]
+        fields = {
+            name: _value(value[name], kinds.get(name), before + name)
+            for name in ordered
+        }
+        return origin(**fields)
+    if origin is Mapping and isinstance(value, dict):
+        return {
+            _value(key, parts[0], place): _value(item, parts[1], before + key)
+            for key, item in value.items()
+        }
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_value(item, parts[0], place) for item in value)
+    if origin is Literal:  # True is not 1
+        fits = (type(value), value) in [(type(part), part) for part in parts]
+    else:
+        fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits:
+        return value
+    raise ValueError(f"{place or 'the file'} is {shortened(repr(value))}")
+
+
+def digest(content: object) -> str:
+    """A short hash of anything JSON can hold, independent of the order of keys."""
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
