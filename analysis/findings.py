@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Difference, Ranking, rankings, setting
+from featurestack.analysis.ranking import Ranking, rankings, setting
 from featurestack.analysis.report_warnings import WARNINGS, Evidence
 from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.tables import (
@@ -32,6 +32,7 @@ from featurestack.base.next_step import PICKED
 from featurestack.base.quantities import percent
 from featurestack.compare.accuracy import ACCURACY
 from featurestack.compare.metrics import Estimate
+from featurestack.compare.ranking import Difference
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.results.config import Choice

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Difference, Ranking, setting
+from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.base.quantities import counted
 from featurestack.compare.accuracy import most_confused
 from featurestack.compare.metrics import INTERVALS, Floats
+from featurestack.compare.ranking import Difference
 from featurestack.compare.significance import FAMILY_LEVEL
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes

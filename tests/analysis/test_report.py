@@ -16,7 +16,6 @@ from featurestack.analysis import figures
 from featurestack.analysis.command import jobs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.ranking import AgainstChance
 from featurestack.analysis.report import (
     OF_PRINT,
     SUMMARY,
@@ -26,6 +25,7 @@ from featurestack.analysis.report import (
 )
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.own_files import DETECTED, NO_DATA
+from featurestack.compare.ranking import AgainstChance
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from featurestack.results.run_folder import write_config
