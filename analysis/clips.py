@@ -289,7 +289,7 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
     own = "" if drawn else ", the dataset's own"
     of_recordings = ""
     if has_windows(clips):
-        of_recordings = f" pieces of {counted(clips['path'].nunique(), 'recording')}"
+        of_recordings = f" windows of {counted(clips['path'].nunique(), 'recording')}"
     only_trained = f" and {more:,} only trained on" if more else ""
     return {
         "Clips": f"{len(clips):,}{of_recordings}{only_trained}",

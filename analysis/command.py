@@ -21,9 +21,9 @@ from featurestack.base.options import option_words
 from featurestack.base.terminal import status_of
 from featurestack.features_cache.datasets import (
     cache_folder,
+    cached_in,
     dataset_name,
     is_cache,
-    known_in,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     from featurestack.results.run_folder import find
 
     runs = {run.path.parent.name for run in find(options.runs)}
-    known = {*NAMED, *known_in(options.data), *runs}
+    known = {*NAMED, *cached_in(options.data), *runs}
     if name and not (name in known or Path(options.dataset or name).exists()):
         return RequestError(nearest("dataset", name, known))
     dataset = options.dataset or NAMED[0]

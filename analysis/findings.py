@@ -136,21 +136,13 @@ class Findings:
         return len(self.main.shares) if self.main else 0
 
     @property
-    def drawn(self) -> str:
-        """The metric's word for a group, or '' to use the dataset's."""
-        main = self.main
-        if main and self.groups in ("", "group"):
-            return main.metric.drawn_unit(main.best)
-        return ""
-
-    @property
     def group(self) -> str:
-        return self.drawn or self.groups or "recording"
+        return self.groups or "recording"
 
     @property
     def unit(self) -> str:
         """The word for what the bootstrap draws and the sign-flip tests flip."""
-        return self.drawn or self.groups or "source recording"
+        return self.groups or "source recording"
 
     @property
     def score(self) -> str:

@@ -23,7 +23,6 @@ from featurestack.base.next_step import (
     unframed,
     without,
 )
-from featurestack.features_cache.datasets import has_events
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.table import untrainable
 
@@ -82,8 +81,7 @@ def next_run(found: Findings, state: State, *, audio: bool = True) -> tuple[str,
         # the features of a single run, or with another
         sets, kind = [*trained[0].channels], "combine"
         if len(sets) == 1:
-            further = untried[:1] if state.of_clips else []
-            sets = [name for one in further for name in (one, f"{sets[0]}+{one}")]
+            sets = [n for one in untried[:1] for n in (one, f"{sets[0]}+{one}")]
     apart = {own.run.features for own in found.others}
     if sets and not apart & {*sets}:  # a set that is not compared shows nothing
         words = f"FEATURES={' '.join(sets)}", *own_words(trained[0])
@@ -125,12 +123,10 @@ def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str]
             and may_write(cache.folder.parent)
             and page.job.dataset not in NAMED
             and not cache.synthetic
-            and any(is_file(path) for path in paths.head(20))
-            and not has_events(cache.source),
+            and any(is_file(path) for path in paths.head(20)),
             incomplete=changed,
             source=found.new_values["names"][1:] if found.new_values else (),
             split_by_clip=audio and bool(found.new_values),
-            of_clips=not has_events(cache.source),
         )
     command, kind = next_step(state)
     if not command:

@@ -128,7 +128,7 @@ def comparison(page: Page) -> Section:
         "no_intervals": not any(own.difference.bounded for own in found.ranked),
         "score_columns": [
             column
-            for column in found.best.run.metric.shown_columns(found.best.run)
+            for column in found.best.run.metric.score_columns
             if any(known(own.get(column[0])) for own in scores)
         ],
         "cost_columns": [
@@ -145,8 +145,6 @@ def classes(page: Page) -> Section | None:
     found = page.found
     assert found.main, "classes are those of a ranking"
     metric = found.main.metric
-    if not metric.errors:
-        return None
     others = [own for own in found.alike or found.ranked if own is not found.best]
     compared = [found.best, *others][:SETS_IN_CLASSES]
     # columns are numbered, because a run may have the name of another column
@@ -324,7 +322,6 @@ SUBJECTS = {
         "importance/*.json",
     ),
     "stress": ("featurestack.extras.stress:stress_section", "*/stress.json"),
-    "events": ("featurestack.extras.recordings.section:events", ""),
 }
 
 

@@ -157,11 +157,10 @@ def advice(f: Findings, *, given: bool = True) -> str:
     if not given and f.state != "one":
         of = counted(len(f.ranked), "configuration")
         return f"{use} had the highest {f.score} of {of}."
-    if f.state == "one":  # what it finds says more
-        finding = main.metric.finding(main.best)
-        if f.others and not finding:
+    if f.state == "one":
+        if f.others:
             return f"One configuration can be compared: {use}."
-        return "" if finding else f"One configuration so far: {use}."
+        return f"One configuration so far: {use}."
     return f"Use {use}."
 
 
@@ -198,10 +197,7 @@ def counted_clips(f: Findings) -> str:
     score = percent(f.best.score.value)
     seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
-        if finding := main.metric.finding(run):
-            subject = recommended(f) if f.state in ("one", "chance") else "It"
-            return f"{subject} {finding}; {f.score} {score} %{seeds}"
-        clips = main.metric.tested(run)
+        clips = counted(len(run.clip_ids), "clip")
         return f"Its {f.score} on {clips} is {score} %{seeds}"
     clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}"
     if run.imported:
@@ -274,11 +270,10 @@ def sure(f: Findings) -> str:
             " features that were tested one by one on these folds."
         )
     if f.state == "untested" or f.main.untested:
-        noun = f.main.metric.noun
-        clips = counted(len(f.main.best.clip_ids), f"test {noun}")
+        clips = counted(len(f.main.best.clip_ids), "test clip")
         return (
             f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and"
-            f" {plural(noun)} of one {f.group} are not independent. A verdict needs at"
+            f" clips of one {f.group} are not independent. A verdict needs at"
             f" least {FEWEST_RECORDINGS} {plural(f.group)}."
         )
     if f.state == "one":
@@ -493,10 +488,9 @@ def method(f: Findings) -> str:
         texts.append(f"No table of predictions says {which}.")
     if len(imported) < len(main.runs):
         known = "" if f.groups else ", as the dataset groups them,"
-        clips = plural(main.metric.noun).capitalize()
         others = " of the other runs" if imported else ""
         texts.append(
-            f"{clips} of one {f.group}{known} are never in both training and"
+            f"Clips of one {f.group}{known} are never in both training and"
             f" test{others}."
         )
     return " ".join([*texts, chance(f)])

@@ -63,8 +63,7 @@ def class_report(run: Run) -> pd.DataFrame:
     All are means over the seeds. The last row is the mean over the classes with test
     clips, `macro avg`; its support is the sum. Recall has a 95 % interval (recall_low,
     recall_high) by bootstrap over recordings. Tags instead have average_precision with
-    its interval (low, high), prevalence and auroc; events have their number as support,
-    F1 with its interval, and the other scores of events.
+    its interval (low, high), prevalence and auroc.
     """
     classes = len(run.classes)
     every = run.metric.class_table(run)

@@ -36,7 +36,7 @@ from featurestack.base.options import Options, option
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import UNFORESEEN
 from featurestack.cli.words import every_options
-from tests.golden.sounds import easy_clips, easy_tables
+from tests.golden.sounds import easy_clips
 
 # limits of a trial; bytes
 PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30
@@ -85,7 +85,6 @@ report    RUNS={world}/runs REPORTS={world}/reports
 CALLS = """
 data             data {sounds}
 data-zip         data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
-events           events AUDIO={world}/sounds TABLES={world}/tables NAME=parts DATA={world}/other
 features         features {sounds} FEATURES='mel rms zcr' JOBS=1
 features-tree    features {tree} FEATURES=rms JOBS=1
 altered          data {tree} ALTER=gain COPIES=2 NAME=altered DATA={world}/other
@@ -121,7 +120,6 @@ index\.h5$                       features verify info run analysis verify-run
 h5$|costs|failures\.csv|locks    features verify info run analysis
 folds\.csv                       features-tree run-tree
 little\.csv$                     features check data run analysis
-tables/                          events
 tree/                            features-tree check-tree
 sounds/                          features check data predict predict-windows verify
 reports/                         analysis
@@ -194,7 +192,6 @@ def make_world(world: Path) -> None:
     shutil.copytree(world / "sounds", world / "tree")
     (world / "sounds.csv").rename(world / "sounds" / "little.csv")
     (world / "sounds" / "x.txt").write_text("no sound")
-    easy_tables(world / "sounds", world / "tables")
     shutil.make_archive(str(world / "esc"), "zip", world / "tree")
     calls = usual(world)
     others = ["MODEL=linear"], ["MODEL=texturenet", "VAL=group", "FOLDS=1"]

@@ -1,7 +1,7 @@
 """SIGKILL at random moments of a command: what is lost or changes.
 
     python -m bench.kill                 extraction, by two worker processes
-    python -m bench.kill WHAT=train      training; or events, answer, analysis
+    python -m bench.kill WHAT=train      training; or answer, analysis
 
 A command is run once undisturbed. Then it is killed several times, all of it or only
 its parent, at a random time or at a random line of the code that writes. After each
@@ -37,7 +37,7 @@ from featurestack.base.options import Options, option
 from featurestack.base.own_files import NO_DATA, RECORD
 from featurestack.base.terminal import progress
 from featurestack.pipeline import worker
-from tests.golden.sounds import easy_clips, easy_tables
+from tests.golden.sounds import easy_clips
 
 # Python finds the packages here: `featurestack` links to their folders
 PACKAGES = Path(featurestack.__file__).parent
@@ -66,9 +66,6 @@ COMMANDS = {
         f"{TRAIN} MODEL=cnn8@width=4 EPOCHS=4 VAL=next {CARRIED}",
         f"train {CACHED} FEATURES=mel MODEL=linear",
     ),
-    "events": (
-        "events AUDIO={made}/easy TABLES={made}/tables NAME=parts DATA={place}/data",
-    ),
     "answer": (f"answer {SOUNDS} FEATURES=rms\\ zcr DATA={{place}}/data {PLACES}",),
     "analysis": (f"analysis {MADE} REPORTS={{place}}/reports",),
 }
@@ -80,7 +77,7 @@ MEASURED = ("costs.csv", "verified.csv", RECORD, NO_DATA, LISTED)
 class KillOptions(Options):
     """Kind and length of the soak."""
 
-    what: Literal["features", "train", "events", "answer", "analysis"] = option(
+    what: Literal["features", "train", "answer", "analysis"] = option(
         "features", "what is killed"
     )
     kills: int = option(1000, "SIGKILLs")
@@ -130,7 +127,6 @@ class Soak:
         self.rng, self.folder, self.what = random.Random(seed), folder, what
         self.kills = self.mid_run = self.ended_well = self.findings = 0
         easy_clips(folder / "easy")
-        easy_tables(folder / "easy", folder / "tables")
         made = [FEATURES.format(made=folder, place=folder)]
         if what == "analysis":
             trained = f"train {CACHED} MODEL=linear FEATURES=rms\\ zcr"

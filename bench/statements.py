@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -33,8 +33,6 @@ from featurestack.base.options import Options, option
 from featurestack.base.terminal import text_table
 from featurestack.checks.leak_price import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
-from featurestack.extras.recordings.check import draw
-from featurestack.extras.recordings.checked import precision, precision_above
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.linear import ridge
@@ -190,67 +188,6 @@ def price(reports: int, rng: np.random.Generator) -> Rows:
         yield sizes, tied, percent(lost)
 
 
-# name -> chance of a right detection by log-odds of its score and the recording's own
-DETECTORS: dict[str, Callable[[Floats, Floats], Floats]] = {
-    "straight in log-odds": lambda odds, site: expit(0.5 + 1.3 * odds + site),
-    "levels off at 0.85": lambda odds, site: (
-        expit(1 + 2 * odds) * expit(np.log(0.85 / 0.15) + site)
-    ),
-    "nearly all right": lambda odds, site: expit(3.5 + odds + site),
-}
-
-
-def checks(reports: int, rng: np.random.Generator) -> Rows:
-    """% of intervals of `predict CHECKED=` that hold the precision as predicted or
-    above their threshold, of all detections of the study and of those of other
-    recordings; % of studies that promise a precision of 90 %, and of those that break
-    it. Recordings differ by a standard deviation of 0 or 1 in log-odds.
-    """
-    heads = "precision by score|recordings|differ|here|elsewhere|promised|broken"
-    yield tuple(heads.split("|"))
-
-    def study(kind: str, recordings: int, each: int, deviation: float) -> pd.DataFrame:
-        number = rng.poisson(each * rng.gamma(2, 0.5, recordings))
-        recording = np.repeat(np.arange(recordings), number)
-        odds = rng.normal(1, 1.6, len(recording))
-        site = rng.normal(0, deviation, recordings)[recording]
-        right = rng.random(len(odds)) < DETECTORS[kind](odds, site)
-        predicted = odds > rng.choice([0.5, 1.0, 1.5], len(odds))
-        table = {"recording": recording, "score": expit(odds), "predicted": predicted}
-        return pd.DataFrame(table | {"correct": right.astype(float)})
-
-    sizes = ((8, 100), (30, 30), (100, 10))
-    for kind, deviation in product(DETECTORS, (0.0, 1.0)):
-        other = study(kind, 4000, 10, deviation)
-        for recordings, each in sizes:
-            held: dict[str, list[bool]] = {"here": [], "elsewhere": []}
-            kept: list[bool] = []
-            for _ in range(reports):
-                table = study(kind, recordings, each, deviation)
-                arrays = table["score"].to_numpy(), table["predicted"].to_numpy()
-                drawn, above, numbers = draw(*arrays, 100, rng)
-                given = table.iloc[drawn].assign(above=above, detections=numbers)
-                drawn = given.groupby(["above", "predicted"])["above"].transform("size")
-                given["weight"] = numbers / drawn
-                rows = [precision(given[given["predicted"]])]
-                rows += precision_above(given).to_dict("records")
-                # number of detections -> whether the promise holds
-                promises: dict[float, bool] = {}
-                for row in rows:
-                    for name, whole in (("here", table), ("elsewhere", other)):
-                        chosen = whole["predicted"]
-                        if "above" in row:
-                            chosen = whole["score"] > row["above"]
-                        true = whole.loc[chosen, "correct"].mean()
-                        held[name].append(row["low"] <= true <= row["high"])
-                    if row["low"] >= 0.9:
-                        promises.setdefault(row["detections"], true >= 0.9)
-                kept += [promises[max(promises)]] if promises else []
-            told = [percent(values) for values in held.values()]
-            told += [f"{100 * len(kept) / reports:.1f}", percent(~np.array(kept, bool))]
-            yield (kind, recordings, deviation, *told)
-
-
 class Design(NamedTuple):
     """A dataset of 25 brought features of 8 numbers, in four classes."""
 
@@ -338,7 +275,7 @@ def answers(reports: int, rng: np.random.Generator) -> Rows:
 
 
 SIMULATIONS: tuple[Simulation, ...]
-SIMULATIONS = (equal_runs, tags, intervals, chance, noise, price, checks, answers)
+SIMULATIONS = (equal_runs, tags, intervals, chance, noise, price, answers)
 STATEMENTS = {each.__name__: each for each in SIMULATIONS}
 
 

@@ -236,7 +236,7 @@ def columns_table(columns: Iterable[str], meanings: dict[str, str]) -> str:
 
 
 SCORES = {
-    "accuracy": "score, 0 to 1; `map` with several labels, `event_f1` of events",
+    "accuracy": "score, 0 to 1; `map` with several labels",
     "low": "lower end of the 95 % interval",
     "high": "upper end of the 95 % interval",
 }
@@ -293,14 +293,6 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "verdict": "best, no clear difference, clearly worse, not compared",
             "reason": "why it is not compared",
             "macro_auroc": "mean area under the ROC curve; several labels",
-            "found": "of events, as the next ones: the share with a detection of their"
-            " label on them",
-            "false_alarms_per_hour": "detections per hour that lie on no event",
-            "wrong_names_per_hour": "detections per hour on an event of only another"
-            " label",
-            "onset_ms": "median milliseconds between the starts of partners",
-            "false_alarms": "their number",
-            "wrong_names": "their number",
         },
     ),
 }

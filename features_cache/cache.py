@@ -39,10 +39,10 @@ from featurestack.features_cache import index
 from featurestack.features_cache.datasets import (
     EXTERNAL,
     cache_folder,
+    cached_in,
     dataset_name,
     extraction,
     is_cache,
-    known_in,
     no_features,
     unknown_dataset,
 )
@@ -493,7 +493,7 @@ def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Ca
         if cache.source == str(path.resolve()):  # its audio was moved
             return cache
         raise unknown_dataset(dataset, data)
-    if not (dataset in {*NAMED, *known_in(data)} or path.exists()):
+    if not (dataset in {*NAMED, *cached_in(data)} or path.exists()):
         raise unknown_dataset(dataset, data)
     require_readable(folder)
     refuse_unknown(features)

@@ -21,25 +21,10 @@ INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 DATASET_TABLES = (".csv", ".tsv", ".txt")
 LISTED_TABLES = 8  # that a message lists, at most
-EVENTS = "events.csv"  # next to the table of a dataset whose models label frames
-EVENT_COLUMNS = ("file", "start", "end", "label")
 
 
 def is_cache(folder: Path) -> bool:
     return (folder / INDEX).is_file()
-
-
-def has_events(source: str) -> bool:
-    """Whether the dataset's table has a table of events next to it, so that models
-    label frames; False for a folder of clips.
-    """
-    if not source.endswith(".csv"):
-        return False
-    try:
-        with Path(source).with_name(EVENTS).open(errors="replace") as lines:
-            return lines.readline().startswith(",".join(EVENT_COLUMNS))
-    except (OSError, ValueError):  # a dataset's name, which is not a file
-        return False
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
@@ -122,22 +107,10 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
         refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
-    message = nearest("dataset", dataset, {*NAMED, *known_in(data)})
+    message = nearest("dataset", dataset, {*NAMED, *cached_in(data)})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
     return RequestError(f"{message}{there}")
-
-
-def events_table(name: str, data: Path) -> Path | None:
-    """The table of the dataset of events that has this name, if there is one."""
-    table = data / name / f"{name}.csv"
-    return table if table.is_file() and has_events(str(table)) else None
-
-
-def known_in(data: Path) -> set[str]:
-    """The names of datasets with features, or of events, which need none yet."""
-    names = {path.parent.name for path in data.glob(f"*/{EVENTS}")}
-    return cached_in(data) | {name for name in names if events_table(name, data)}
 
 
 def cached_in(data: Path) -> set[str]:

@@ -146,7 +146,7 @@ def untrainable(clips: pd.DataFrame) -> str:
     """Why no model can be trained and tested on these clips, and what helps, or ''."""
     clips = originals(clips)
     if has_windows(clips) and not (clips["label"] != "").any():
-        return "no piece has a label: there is nothing to learn"
+        return "no clip has a label: there is nothing to learn"
     if reason := too_few_classes(clips):
         return reason
     if clips["fold"].nunique() > 1:

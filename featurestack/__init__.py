@@ -39,8 +39,6 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.extras.importance.curve import curve as curve
     from featurestack.extras.importance.importance import importance as importance
     from featurestack.extras.predictions import compare as compare
-    from featurestack.extras.recordings.dataset import events as events
-    from featurestack.extras.recordings.detections import detections as detections
     from featurestack.extras.stress import stress as stress
     from featurestack.extras.transformer import Features as Features
     from featurestack.pipeline.clip_spectra import Clip as Clip
@@ -64,8 +62,6 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.predict.model": "Model",
     "featurestack.extras.predictions": "compare",
     "featurestack.extras.stress": "stress",
-    "featurestack.extras.recordings.dataset": "events",
-    "featurestack.extras.recordings.detections": "detections",
     "featurestack.train.models": "model",
     "featurestack.extras.transformer": "Features",
 }

@@ -90,7 +90,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
     if known is None:
         lines.append(next_after(asked, options, cache))
     if result.failures:
-        usable = counted(int(cache.readable(asked.names).sum()), asked.noun)
+        usable = counted(int(cache.readable(asked.names).sum()), "clip")
         failed = len({row for row, *_ in result.failures})
         lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
     print(as_typed("\n".join(lines)))
@@ -150,7 +150,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")
         if total:
-            shown = progress(total=total, label="features", unit=f"{asked.noun}s")
+            shown = progress(total=total, label="features", unit="clips")
             with open_backend(options) as backend, shown as bar:
                 every = batches(asked, lacking, backend.processes)
                 parts = takewhile(lambda _: not broken_code(asked, done), every)
@@ -190,7 +190,7 @@ def batches(
 
 def print_work(asked: Request, lacking: Missing) -> None:
     """Print notes, the number of feature maps to compute and the size of new files."""
-    clips = counted(len(asked.clips), asked.noun)
+    clips = counted(len(asked.clips), "clip")
     features = counted(len(asked.specs) - len(asked.read), "feature")
     if read := [name for name in asked.names if name in asked.read]:
         features += f" and {listed(read)}, from which some are computed"
@@ -222,17 +222,17 @@ def extraction_summary(
         if name in slowest:
             time = f"{1000 * took[name]:.2f}"
             rows.append((name, f"{clips:,}", time, f"{stored / 1e6:.1f}"))
-    speed = f"{result.clips / seconds:.1f} {asked.noun}s/s"
-    header = ("feature", f"{asked.noun}s", f"ms per {asked.noun}", "megabytes")
+    speed = f"{result.clips / seconds:.1f} clips/s"
+    header = ("feature", "clips", "ms per clip", "megabytes")
     lines = [text_table(rows, header)]
     if more := len(took) - len(slowest):
         were = f"{counted(more, 'feature')} {'was' if more == 1 else 'were'} faster"
         lines.append(f"{were}: {asked.folder / COSTS}")
-    lines.append(f"{counted(result.clips, asked.noun)} in {duration(seconds)}: {speed}")
+    lines.append(f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}")
     lines += audio.damaged_parts(dict(result.damaged))
     if failed := {row for row, *_ in result.failures}:
         lines.append(
-            f"{counted(len(failed), asked.noun)} failed ({asked.folder / FAILURES}):"
+            f"{counted(len(failed), 'clip')} failed ({asked.folder / FAILURES}):"
         )
     alike: dict[str, list[str]] = {}  # what is wrong -> clips
     for row, feature, reason in sorted(result.failures):
@@ -254,14 +254,14 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
             part for part in parts if lacking[rows_of_part(part, len(lacking))].any()
         ]
         still = (
-            f"{lacking.sum():,} of {counted(len(lacking), asked.noun)} are still"
+            f"{lacking.sum():,} of {counted(len(lacking), 'clip')} are still"
             f" missing (PART={' '.join(left)})"
         )
         frames = {name: cache[name].frames for name in asked.names}
         given = state.given, state.source, frames
         return f"{still}\n{next_line(State(*given, incomplete=True, part=left[0]))}"
     if not cache.readable(asked.names).any():
-        return f"no {asked.noun} is usable: nothing to train on"
+        return "no clip is usable: nothing to train on"
     return next_lines(state, asked.dataset)
 
 

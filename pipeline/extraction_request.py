@@ -66,12 +66,6 @@ class Request(Wanted):
     # stored features that were not asked for but that others are computed from
     read: frozenset[str]
 
-    @property
-    def noun(self) -> str:
-        """ "piece" if every clip is cut from a longer recording, else "clip"."""
-        pieces = "end" in self.clips and bool((self.clips["end"] > 0).all())
-        return "piece" if pieces else "clip"
-
 
 def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request:
     """Load the dataset, resolve the features, find audio files that have changed."""

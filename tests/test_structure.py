@@ -124,7 +124,7 @@ LOADS_NOT = {
         RARE | {"torch", "librosa", "numba", "scipy.stats"},
     ),
     "featurestack.answers.section, featurestack.extras.importance.section,"
-    "featurestack.extras.recordings.section, featurestack.extras.stress": (
+    "featurestack.extras.stress": (
         PLOTTING,
         {"torch", "librosa"},
     ),

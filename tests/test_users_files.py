@@ -33,7 +33,6 @@ GIVEN = {
     "data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
     "features": {**SOUNDS, "FEATURES": "rms zcr", "JOBS": 1},
     "check": SOUNDS,
-    "events": {"AUDIO": "mine/clips"},
     "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms"},
     "train": LINEAR,
     "importance": {**SOUNDS, "FEATURES": "rms zcr"},

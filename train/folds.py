@@ -29,7 +29,6 @@ from featurestack.base.files import Lock
 from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, percent
 from featurestack.base.terminal import tell, tell_once
-from featurestack.compare.tasks import Task
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
@@ -256,8 +255,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
             f" {str(error).strip().splitlines()[0]}"
         ) from error
     sizes = list(logits.shape) if isinstance(logits, torch.Tensor) else []
-    # a model of frames answers (1, T, K + 1)
-    if plan.model.kind.answers == Task.answers and sizes != [1, len(plan.classes)]:
+    if sizes != [1, len(plan.classes)]:
         returned = f"({', '.join(map(str, ['B', *sizes[1:]]))})"
         if sizes[:1] != [1]:
             returned = f"{tuple(sizes)} for one clip" if sizes else f"{type(logits)}"
@@ -320,14 +318,13 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
                     rows = plan.scored(positions, split=side, selection=selection)
                     tables.append(rows)
                     answers.append(trainer.predict(positions, exact=True))
-        trainer.write_answers(folder)
         # predictions.csv last: it says that the fold is finished
         run_folder.write_predictions(
             folder, pd.concat(tables), np.concatenate(answers), plan.names
         )
         for selection, epoch in epochs.items():
             scores = metric.of_fold(run, data.fold, "test", selection)
-            score = f"{metric.title} {percent(scores[metric.name])} %{metric.of_folds}"
+            score = f"{metric.title} {percent(scores[metric.name])} %"
             loss = f"loss {scores['loss']:.3f}"
             tell(f"{run.name} fold {data.fold}: {epoch}test {score}, {loss}")
         complete = True

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
 from featurestack.compare.metrics import Floats
-from featurestack.compare.tasks import Task
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_set
 from featurestack.features_cache.row_statistics import column_means, has_statistics
 from featurestack.results.config import RunConfig, StoredChannel
@@ -115,11 +114,10 @@ class InputKind:
     accepts: Callable[[StoredChannel], bool] = every_feature
     # number of input planes from a channel
     width: Callable[[StoredChannel], int] = one_plane
-    # rows x frames without GRID; `native`: of the largest channel, `frames`: one row
+    # rows x frames without GRID; `native`: of the largest channel
     grid: str = ""
     standardised: bool = True  # and finally rounded to float16; else float32
     summarised: bool = False  # several columns enter as the numbers of `over_columns`
-    answers: str = Task.answers  # what its models give one answer for
     reads_padding: bool = False  # for a clip's length; PADDING=auto then keeps padding
     augment: str = "none"  # the meaning of AUGMENT=auto
     augmented_as: str = ""  # the kind whose augmentations it takes: image, wave, vector
@@ -132,8 +130,6 @@ class InputKind:
     def chosen_grid(self, channels: Sequence[StoredChannel], option: str) -> Shape:
         """The grid that GRID gives if the kind uses it, else the kind's own."""
         text = option if "grid" in self.uses else self.grid
-        if text == "frames":
-            return 1, min(channel.frames for channel in channels)
         if text != NATIVE:
             return parse_grid(text)
         rows = max(channel.rows for channel in channels)

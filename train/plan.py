@@ -20,7 +20,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import fields, option_words, part_of
 from featurestack.compare.metrics import indicator
-from featurestack.compare.tasks import Task, known_task, task_of
+from featurestack.compare.tasks import Task, task_of
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
@@ -37,7 +37,7 @@ from featurestack.results.run_folder import folder_name
 from featurestack.results.selection import digests
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment
-from featurestack.train.models import FOR_VECTORS, Architecture, choose_model, resolve
+from featurestack.train.models import Architecture, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
 from featurestack.train.options import (
     FROM_WEIGHTS,
@@ -232,9 +232,7 @@ def settle(
     default = vars(RunOptions())
     told = []
     if asked.model == RunOptions.model != model.name:
-        vectors = model.name == FOR_VECTORS
-        reason = "every channel is a vector" if vectors else f"TASK={task.name}"
-        told.append(f"{reason}: MODEL={model.name} is trained")
+        told.append(f"every channel is a vector: MODEL={model.name} is trained")
     for given, channel in zip(parse_set(asked.features), features):
         if {*dict(channel.parameters)} - {*dict(given.parameters)}:
             told.append(f"{given}: {channel}, the only one in the cache")
@@ -304,8 +302,6 @@ def hashed_content(
     code     only for a user's own model, whose code may change under the same name
     """
     options = hashed_options(training)
-    if "model" in options:  # a folder that it names counts by its content
-        options["model"] = model.label
     weights = Path(training.weights)
     if training.pretrained and weights.is_file():
         options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -362,18 +358,16 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     features = find_features(cache, asked.features)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
-    # TASK=auto is a task that claims the cache, tags if any clip has several labels or
-    # none, else classes
+    # TASK=auto is tags if any clip has several labels or none, else classes
     fitting = "tags" if has_tags(table) else "classes"
     if asked.task == "classes" != fitting:
         raise RequestError(
             "TASK=classes needs one label per clip, and clips have several labels or"
             " none: give TASK=tags"
         )
-    task = known_task(asked.task, cache.source) or task_of(fitting)
-    name = task.model if asked.model == RunOptions.model else asked.model
-    model = choose_model(name, channels, task)
-    task.refuse(table, channels)
+    task = task_of(fitting if asked.task == "auto" else asked.task)
+    model = choose_model(asked.model, channels)
+    task.refuse(table)
 
     named, options, told = settle(asked, features, model, task, bool(network))
     filled = cache.filled[table.index]
@@ -385,14 +379,14 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     )
 
     stored = dict.fromkeys(channel.stored for channel in channels)
-    data = digests(cache, stored, table) | task.digests(cache, training, channels)
+    data = digests(cache, stored, table)
     content = hashed_content(training, spec, model) | data
     if network:
         content["network"] = network
     folds = cache.tested_folds(originals(table))
     hash_ = digest(content)
     name = folder_name(
-        options.features, network or model.label, differences(named), hash_
+        options.features, network or model.name, differences(named), hash_
     )
     return Plan(
         training=training,

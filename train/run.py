@@ -19,9 +19,8 @@ from featurestack.base.json_content import digest
 from featurestack.base.next_step import PICKED, report_line
 from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.base.terminal import progress, tell, text_table, warn
-from featurestack.compare.metrics import by_unit, tested_run
+from featurestack.compare.metrics import tested_run
 from featurestack.compare.significance import FEWEST_RECORDINGS
-from featurestack.compare.tasks import known_task
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.index import has_failed
@@ -108,15 +107,8 @@ def product(options: TrainOptions) -> list[RunOptions]:
         tell("an exact solution does not depend on the seed: one seed is trained")
     first = asked[0]
     cache = cache_of(first.dataset, first.data, first.name, first.features)
-    task = known_task(first.task, cache.source)
-    wanted = first.features
-    lacking = sorted({*wanted.split("+")} - {*cache.features})
-    is_default = wanted == RunOptions.features
-    if task and is_default and lacking and task.features in cache.features:
-        wanted = task.features
-        tell(f"FEATURES={wanted} by default, because the cache lacks {listed(lacking)}")
     channels = {}
-    for parts in parse_list(wanted, cache.features):
+    for parts in parse_list(first.features, cache.features):
         features = "+".join(map(str, parts))
         # one feature that the cache lacks refuses all runs
         found = find_features(cache, features)
@@ -126,9 +118,7 @@ def product(options: TrainOptions) -> list[RunOptions]:
     for job in kept.values():
         for features in channels:
             try:
-                usual = job.model == RunOptions.model and "model" not in options.given
-                name = task.model if task and usual else job.model
-                choose_model(name, channels[features], task)
+                choose_model(job.model, channels[features])
                 jobs.append(replace(job, features=features))
             except RequestError as refusal:
                 skipped[f"{features} with {job.model}"] = refusal
@@ -282,8 +272,6 @@ def table(done: Sequence[RunFolder]) -> str:
     title = f"test {done[0].task.metric.title} %"
     header = "run", title, "95 % CI", "SD over folds", "seeds"
     text = text_table([cells for _, *cells in rows], header)
-    if score.unit == "block":
-        text += f"\nNote: intervals are {by_unit(score.unit)}"
     if len(rows) > 1:
         text += (
             f"\nNote: the best of {len(rows)} was chosen on test data, so its score"
@@ -313,7 +301,7 @@ def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
 
         train_on_devices(plan, folds, bar)
     if first_process():
-        run_json.finish(plan.path, plan.cache, plan.options.note)
+        run_json.finish(plan.path, plan.options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
 
 

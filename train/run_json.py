@@ -47,7 +47,6 @@ SAME_BYTES = (
     "kind of card, versions, precision, channels_last",
     "kind of processor, versions, precision, channels_last, threads",
 )
-OF_CLIPS = {"cache", "clips"}  # keys of a plan's data; the others come from its task
 IMPORTANCE = "importance/importance.json"  # of the last `make importance`
 LOCK = ".lock"  # held while run.json is read and rewritten
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
@@ -99,7 +98,6 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         command=plan.command,
         cache=content["cache"],
         clips=content["clips"],
-        targets={name: plan.data[name] for name in plan.data.keys() - OF_CLIPS},
         left_out=plan.left_out,
         machine=Machine(
             processor=platform.processor() or platform.machine(),
@@ -187,8 +185,8 @@ def record(plan: Plan, network: "nn.Module", compute: Compute) -> None:
         write_config(plan.path, config)
 
 
-def finish(path: Path, cache: Cache, note: str) -> None:
-    """Update seconds and note and, after new tests, calibration and rules."""
+def finish(path: Path, note: str) -> None:
+    """Update seconds and note and, after new tests, the calibration."""
     folder = RunFolder(path)
     known = folder.config
     if seconds_of(folder) == known.seconds and note in ("", known.note):
@@ -199,8 +197,7 @@ def finish(path: Path, cache: Cache, note: str) -> None:
         seconds = seconds_of(folder)
         config = replace(known, seconds=seconds, note=note or known.note)
         if seconds != known.seconds:
-            rules = folder.task.rules(folder, cache)
-            config = replace(config, calibration=calibrate(folder), rules=rules)
+            config = replace(config, calibration=calibrate(folder))
         if config != known:
             write_config(path, config)
 

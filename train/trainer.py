@@ -10,7 +10,7 @@ resumed.
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from featurestack.base.errors import Failed
 from featurestack.base.quantities import percent
-from featurestack.base.registry import object_at
 from featurestack.base.terminal import tell
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
@@ -92,9 +91,6 @@ def curve_epochs(training: Training, most: int, trained: int, tested: int) -> se
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
-    captured = True  # steps on a card are captured if the network allows it
-    scores_steps = True  # the training score is computed from an epoch's steps
-
     def __init__(self, data: FoldData, network: nn.Module, compute: Compute) -> None:
         self.plan = data.plan
         self.training = training = data.plan.training
@@ -115,7 +111,7 @@ class Trainer:
         self.gradients: Passes | None = None
         # whether the operations without a deterministic kernel on a card were named
         self.named = compute.device != "cuda"
-        if compute.device == "cuda" and self.captured:
+        if compute.device == "cuda":
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
         self.epochs = data.plan.training.resolved_epochs
@@ -204,19 +200,20 @@ class Trainer:
         generator = self.data.generator(self.epoch + 1)
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
-        number = self.steps(batches)
+        number = len(batches)
         losses: list[Tensor] = []
         observed = []
         self.network.train()
         start = time.perf_counter()
-        for x, targets in self.examples(batches, generator, bar):
+        for x, y in self.data.batches(batches):
+            x, targets = self.augmenter(x, y, self.data.channels, generator)
             step = self.epoch * number + len(losses)
             lowered = self.early_stopping.lowered
             rate = learning_rate(self.training, number, step, lowered)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
-            if self.scores_steps:
-                observed.append(self.objective.observed(targets, logits))
+            observed.append(self.objective.observed(targets, logits))
+            bar.update(len(x))
             if len(losses) % CHECK_STEPS == 0:
                 self.refuse_divergence(losses)
         self.refuse_divergence(losses)
@@ -224,27 +221,11 @@ class Trainer:
         seconds = time.perf_counter() - start
         row = {"epoch": self.epoch + 1, "lr": rate, "seconds": seconds}
         row["train_loss"] = torch.stack(losses).mean().item()
-        if self.scores_steps:
-            name = f"train_{self.plan.task.metric.name}"
-            row[name] = self.objective.score(observed)
+        name = f"train_{self.plan.task.metric.name}"
+        row[name] = self.objective.score(observed)
         return row
 
-    def steps(self, batches: Sequence[Positions]) -> int:
-        return len(batches)
-
-    def examples(
-        self, batches: Sequence[Positions], generator: torch.Generator, bar: "Bar"
-    ) -> Iterator[tuple[Tensor, Any]]:
-        """Each step's input (B, D, H, W) and targets (B, K); `bar` counts the clips."""
-        for x, y in self.data.batches(batches):
-            yield self.augmenter(x, y, self.data.channels, generator)
-            bar.update(len(x))
-
-    def loss(self, logits: Tensor, targets: Any) -> Tensor:
-        """The mean loss of a step's logits (B, M * K) for its targets (B, K)."""
-        return self.objective.loss(logits, targets, self.class_weights)
-
-    def step(self, x: Tensor, targets: Any, rate: float) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, targets: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         """Make one training step on a batch; return the loss and the logits."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
@@ -260,11 +241,11 @@ class Trainer:
         self.scaler.update()
         return loss, logits
 
-    def both_passes(self, x: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
+    def both_passes(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and logits of a batch, whose gradients the parameters then hold."""
         with autocast(self.compute):
             logits = self.network(x).float()
-        loss = self.loss(logits, targets)
+        loss = self.objective.loss(logits, targets, self.class_weights)
         self.optimiser.zero_grad()
         self.scaler.scale(loss).backward()
         return loss.detach(), logits.detach()
@@ -295,9 +276,6 @@ class Trainer:
         count = math.ceil(len(clips) / self.training.batch)
         batches = self.data.inputs(np.array_split(clips, count))
         return answers_of(network, batches, self.compute, self.plan.task, exact=exact)
-
-    def write_answers(self, folder: Path) -> None:
-        """Write what else is kept of the last `predict`, next to predictions.csv."""
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """Scores of the `train`, `val` or `test` clips by history.csv's columns."""
@@ -384,7 +362,4 @@ class _ExactTrainer(Trainer):
 
 
 def trainer_of(plan: Plan) -> type[Trainer]:
-    if not plan.model.kind.in_steps:
-        return _ExactTrainer
-    own: type[Trainer] = object_at(plan.task.trainer)
-    return own
+    return Trainer if plan.model.kind.in_steps else _ExactTrainer

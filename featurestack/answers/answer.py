@@ -114,17 +114,14 @@ def ask(options: AnswerOptions) -> _Question:
 
 
 def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
-    """RequestError for recordings with events, or clips that cannot be tested."""
-    from featurestack.compare.tasks import known_task, require_clips
+    """RequestError for clips that cannot be tested."""
+    from featurestack.compare.tasks import task_of
 
-    task = known_task(options.task, source)
-    if task:
-        require_clips(task, options.dataset)
     table = originals(table)
     if reason := untrainable(table):
         raise RequestError(f"{name}: {reason}")
-    if task:
-        task.refuse(table)
+    if options.task != "auto":
+        task_of(options.task).refuse(table)
     counts = table["label"].value_counts()
     labels = table.set_index("clip_id")["label"]
     trained = [labels[fold_split(table, k).train] for k in table["fold"].unique()]

@@ -36,7 +36,6 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
 from featurestack.compare.metrics import Estimate, Floats
 from featurestack.compare.significance import accuracy_interval
-from featurestack.compare.tasks import known_task, require_clips
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
@@ -208,8 +207,6 @@ def read_features(options: FitOptions, least: int) -> tuple[tuple[str, ...], Fit
     RequestError if there are fewer than `least`.
     """
     cache = cache_of(options.dataset, options.data, options.name, options.features)
-    if task := known_task(options.task, cache.source):
-        require_clips(task, options.dataset)
     groups = parse_list(options.features, cache.features)
     words = [str(channel) for group in groups for channel in group]
     given = {"features": "+".join(words), "model": RIDGE}

@@ -29,7 +29,6 @@ PICKED = (
 QUICK = "MODEL=texturenet"  # it takes seconds, but cannot read vectors
 OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"
-OF_FRAMES = "MODEL=frames"  # events
 MOST_NAMED = 12  # features; of more a command computes `all`
 # Words of a proposed command whose values only the user knows -> what to type instead
 PLACEHOLDERS = {
@@ -37,7 +36,6 @@ PLACEHOLDERS = {
     "AUDIO=FOLDER": "FOLDER: the recordings",
     "DATASET=NAME": "NAME: the dataset of the run",
     "TABLES=TABLES": "TABLES: their annotation tables",
-    "background=FOLDER": "FOLDER: these recordings, at a path without blanks or commas",
 }
 
 
@@ -56,7 +54,6 @@ class State:
     # `check` has measured that speakers or sites in training and test inflate scores
     split_by_clip: bool = False
     untrainable: bool = False  # the clips have only one class or fold
-    of_clips: bool = True  # its models answer each clip
     begun: bool = False  # a report ranks runs that were trained here
     unreported: bool = False  # a command has just trained or tested its runs
     synthetic: bool = False  # sounds that were made to show the commands
@@ -117,12 +114,9 @@ def first(state: State) -> str:
     compared = first_compared(state.frames)
     vectors = [name for name, count in state.frames.items() if count == 1]
     if len(compared) > (1 if vectors else 0):
-        sets = compared
-        if state.of_clips:  # models of frames need features of one frame rate
-            sets = [*compared, "+".join(compared), complementary(state.frames)]
+        sets = [*compared, "+".join(compared), complementary(state.frames)]
         words = f"FEATURES={' '.join(dict.fromkeys(filter(None, sets)))}"
-        quick = QUICK if state.of_clips else OF_FRAMES
-        return make_command("train", *state.given, words, quick)
+        return make_command("train", *state.given, words, QUICK)
     if not state.frames:
         return state.of_data("features")
     words = f"FEATURES={' '.join([*vectors, *compared]) or next(iter(state.frames))}"
@@ -142,7 +136,7 @@ def next_step(state: State) -> tuple[str, str]:
         return state.of_data("data"), "untrainable"
     if state.incomplete or state.split_by_clip:
         # the cached features, or all if these are many
-        named = [*state.frames] or ([] if state.of_clips else ["mel"])
+        named = [*state.frames]
         words = [f"FEATURES={' '.join(named)}"] if 0 < len(named) <= MOST_NAMED else []
         words += [f"PART={state.part}"] if state.part else []
         kind = "group" if state.split_by_clip else "extract"

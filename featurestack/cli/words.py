@@ -51,12 +51,6 @@ COMMANDS |= {
         "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
         " altered copies.",
     ),
-    "events": _Command(
-        "featurestack.extras.recordings.dataset:make_events",
-        "featurestack.extras.recordings.options:EventsCommand",
-        "Make a dataset of recordings from annotation tables, trained and scored by the"
-        " frame.",
-    ),
     "check": _Command(
         "featurestack.checks.dataset:check_dataset",
         "featurestack.pipeline.options:SourceOptions",
@@ -96,7 +90,7 @@ COMMANDS |= {
     "predict": _Command(
         "featurestack.predict.command:predict_audio",
         "featurestack.predict.options:PredictOptions",
-        "Predict the classes of new audio, or find its events, by a trained run.",
+        "Predict the classes of new audio by a trained run.",
     ),
     "stress": _Command(
         "featurestack.extras.stress:make_stress",

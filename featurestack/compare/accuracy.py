@@ -8,7 +8,6 @@ Conventions as in `scores.metrics`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -152,7 +151,7 @@ class Classes(Task):
     metric = ACCURACY
     multilabel = False
 
-    def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
+    def refuse(self, table: pd.DataFrame) -> None:
         names = table[self.column]
         if (names == "").any():
             clip = table["clip_id"][names == ""].iloc[0]

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base.quantities import counted, percent
+from featurestack.base.quantities import percent
 from featurestack.features_cache.table import SEPARATOR
 
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
@@ -130,11 +130,6 @@ def largest_first(values: NDArray[np.number]) -> Ints:
 # ---- the score of a configuration
 
 
-def by_unit(unit: str) -> str:
-    """The unit that the bootstrap of an interval draws, in words."""
-    return f"by {unit}" + (", only for these recordings" if unit == "block" else "")
-
-
 @dataclass(frozen=True)
 class Estimate:
     """A share, or a difference of two, with its interval; NaN is unknown."""
@@ -163,7 +158,6 @@ class Score(Estimate):
     """
 
     by_fold: "pd.Series[float]"
-    unit: str = ""  # `block` if the interval is by block of few recordings
 
     def __str__(self) -> str:
         """
@@ -173,8 +167,7 @@ class Score(Estimate):
         text = f"{percent(self.value)} %"
         if not self.bounded:
             return text
-        by = f", {by_unit(self.unit)}" if self.unit == "block" else ""
-        return f"{text} (95 % CI {self.interval}{by})"
+        return f"{text} (95 % CI {self.interval})"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -200,12 +193,6 @@ class TestedRun:
     def probabilities(self) -> Floats:
         """(S, N, K) of the checkpoint that counts; rows sum to one, except for tags."""
         return self.checkpoints[self.checkpoint]
-
-    @cached_property
-    def answers(self) -> tuple[Any, ...]:
-        """(S,) what the metric reads of each seed's folder next to predictions.csv."""
-        folds = np.unique(self.folds).tolist()
-        return tuple(self.metric.answers(folder, folds) for folder in self.folders)
 
     @cached_property
     def decisions(self) -> Labels:
@@ -251,14 +238,10 @@ class RankingMetric(ABC):
     class_score: str  # a class's score by which classes are compared
     meaning: str  # what the score is
     chance_meaning: str  # what a prediction that knows nothing gets
-    # kind of errors in a report: confusion | labels; '' leaves them to a section
-    errors: str
+    errors: str  # kind of errors in a report: confusion | labels
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
-    of_folds: str = ""  # how a fold's score in training differs, in words
-    noun: str = "clip"  # a row of predictions.csv, in a report
     labels: str = "classes"  # what is told apart, in a report
-    subject: str = "Sound classification"  # for a paper
     # more scores of a run: column, heading, kind of cell, whether less is better
     score_columns: Sequence[tuple[str, str, str, bool]] = OF_CLIPS
     # columns of the table of classes: column, heading, kind of cell
@@ -319,32 +302,6 @@ class RankingMetric(ABC):
     @abstractmethod
     def error_lines(self, run: TestedRun) -> list[str]:
         """Lines of the summary about the most frequent errors of a one-seed run."""
-
-    def tested(self, run: TestedRun, classes: str = "") -> str:
-        """What a report says was tested, such as `80 clips` followed by the classes."""
-        return f"{counted(len(run.clip_ids), self.noun)}{classes}"
-
-    def finding(self, run: TestedRun) -> str:
-        """What a report says of a run before its score: `finds 98.9 % of 466 events`;
-        '' if the score is the finding.
-        """
-        return ""
-
-    def shown_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str, bool]]:
-        """`score_columns` of a report on this run."""
-        return self.score_columns
-
-    def shown_class_columns(self, run: TestedRun) -> Sequence[tuple[str, str, str]]:
-        """`class_columns` of a report on this run."""
-        return self.class_columns
-
-    def drawn_unit(self, run: TestedRun) -> str:
-        """`Score.unit`."""
-        return ""
-
-    def answers(self, folder: Any, folds: Sequence[int]) -> Any:
-        """The content of a `RunFolder`'s folds next to predictions.csv."""
-        return None
 
     def units(self, run: TestedRun) -> NDArray[np.generic]:
         """(N,) what tests flip the signs of: the clips' recordings."""

@@ -6,7 +6,6 @@ Conventions as in `scores.metrics`.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -312,7 +311,7 @@ class Tags(Task):
     metric: RankingMetric = MEAN_AVERAGE_PRECISION
     multilabel = True
 
-    def refuse(self, table: pd.DataFrame, channels: Sequence[Any] = ()) -> None:
+    def refuse(self, table: pd.DataFrame) -> None:
         if table["label"].nunique() < 2:
             raise RequestError(
                 f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"

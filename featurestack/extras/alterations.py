@@ -34,7 +34,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import command
-from featurestack.features_cache.datasets import dataset_name, has_events
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.table import WINDOW_COLUMNS, has_windows, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
@@ -276,10 +276,9 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         )
     dataset = load(replace(options, name=""))
     name = dataset_name(options.name or f"{dataset.name}-altered")
-    if has_events(dataset.source) or not dataset.has_audio:
+    if not dataset.has_audio:
         raise RequestError(
-            f"{dataset.name}: ALTER= takes audio files with labels, not a cache, and"
-            " not recordings with events, which an alteration would move"
+            f"{dataset.name}: ALTER= takes audio files with labels, not a cache"
         )
     if name == dataset.name:
         raise RequestError(

@@ -36,7 +36,6 @@ from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
 from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
-from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
@@ -148,7 +147,6 @@ class ExportedRun(nn.Module):
 def export_run(options: ExportOptions) -> Path:
     """Write the run's ONNX file to `out` or <run>.onnx; print how exact it is."""
     run = select_one(options.runs, options.run, data=options.data)
-    require_clips(run.task, run.name)
     file = options.out or Path(f"{run.name}.onnx")
     if file.suffix != ".onnx":
         raise RequestError(f"OUT={file}: expected a name that ends in .onnx")

@@ -29,7 +29,6 @@ from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.compare.accuracy import scaled
 from featurestack.compare.significance import accuracy_interval, gain_tests
-from featurestack.compare.tasks import require_clips
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline import audio
@@ -68,7 +67,6 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     """The run, and the answers after every change; those that are there are kept."""
     dataset = dataset_name(options.dataset)
     run = select_one(options.runs, options.run, dataset, data=options.data)
-    require_clips(run.task, run.name)
     if run.task.multilabel:
         raise RequestError(
             f"{run.name} predicts several labels a clip: stress counts right answers,"

@@ -31,7 +31,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import progress, warn
 from featurestack.compare.accuracy import scaled
 from featurestack.compare.metrics import Floats
-from featurestack.compare.tasks import require_clips, task_of
+from featurestack.compare.tasks import task_of
 from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -252,7 +252,6 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
             " validation clips: train a run without VAL="
         )
-    require_clips(run.task, run.name)
     if config.command is None:  # one's own loop
         raise RequestError(
             f"REFIT=1 trains models of this project, and {run.name} was trained by a"

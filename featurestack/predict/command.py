@@ -4,18 +4,15 @@ loaded.
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError, make_command
 from featurestack.base.options import DatasetOptions
 from featurestack.base.own_files import own_file
-from featurestack.base.registry import object_at
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline.datasets.readers import find_recordings
@@ -25,8 +22,7 @@ from featurestack.predict.options import (
     class_thresholds,
     same_words,
 )
-from featurestack.results.run_folder import find
-from featurestack.results.selection import last_run, select_one
+from featurestack.results.selection import select_one
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -66,10 +62,6 @@ def predict_audio(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained model, or score it on another
     dataset; 1 if a file could not be read.
     """
-    if options.checked and not options.check:
-        from featurestack.extras.recordings.checked import tell_checked
-
-        return tell_checked(options.checked, options.promise)
     elsewhere = options.audio is None  # DATASET is another dataset
     if elsewhere and not options.dataset:
         raise RequestError(
@@ -85,17 +77,9 @@ def predict_audio(options: PredictOptions) -> int:
 
         return score_elsewhere(options)
     files = find_recordings(options.audio)
-    if run and options.tables and run.task.name == "events":
-        from featurestack.extras.recordings.annotations import read_events
-
-        of_class = next(iter((run.config.rules or {}).values()), {})
-        unknown = dict.fromkeys(files, np.nan)  # seconds
-        read_events(options.tables, unknown, options, str(of_class.get("column", "")))
     from featurestack.predict.model import Model  # loads torch
 
-    model = Model.open(options)
-    status: int = object_at(model.task.predict)(options, model, files)
-    return status
+    return predict_clips(options, Model.open(options), files)
 
 
 def predict_clips(
@@ -108,20 +92,6 @@ def predict_clips(
         tell_model,
     )
 
-    if options.tables or options.check:
-        finding = []
-        for run in find(options.runs):
-            with suppress(RequestError, OSError):  # a damaged one
-                finding += [run] if run.task.name == "events" else []
-        way = f"train one on a dataset of {make_command('events')}"
-        if finding:
-            newest = last_run(finding, predicting=True)
-            way = make_command("predict", *same_words(options, newest))
-        raise RequestError(
-            f"RUN={options.run} is {model.run.path if model.run else 'a file'}, a model"
-            " of clips: TABLES= and CHECK= are about detections, which a run of events"
-            f" finds: {way}"
-        )
     own = None
     if options.out:
         if options.out.suffix not in ENDINGS:

@@ -22,7 +22,6 @@ from featurestack.base.next_step import report_line
 from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.metrics import known
-from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.datasets import cache_folder, is_cache
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.table import (
@@ -218,7 +217,6 @@ def score_elsewhere(options: PredictOptions) -> int:
     run = model.run
     if run is None:
         raise RequestError("DATASET= scores a run: give its name, not a file")
-    require_clips(run.task, run.name)
     other = load(SourceOptions(dataset=options.dataset, data=options.data))
     table, remarks = labelled_clips(other, run, options.data)
     tell(f"predicted by {model.title}")

@@ -23,7 +23,6 @@ from featurestack.base.options import Auto
 from featurestack.base.terminal import warn
 from featurestack.cli.commands import argument, options_from
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
-from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
@@ -269,7 +268,6 @@ class Model:
 
         Memory does not grow with the number of clips.
         """
-        require_clips(self.task, self.run.name if self.run else self.config.dataset)
         thresholds = None
         if self.task.multilabel:
             each = [self.thresholds.get(name, np.inf) for name in self.classes]

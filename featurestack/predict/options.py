@@ -17,7 +17,6 @@ from featurestack.base.options import (
     option,
     option_words,
 )
-from featurestack.extras.recordings.options import DetectionOptions
 from featurestack.train.options import parse_number, require_device
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class TrainedOptions(_ComputingOptions):
     )
 
 
-class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
+class PredictOptions(TrainedOptions, ReportsOptions):
     """Classes of new audio, or the score on another dataset: DATASET= without AUDIO."""
 
     example = "RUN=last AUDIO=recording.wav"
@@ -89,14 +88,12 @@ class PredictOptions(TrainedOptions, ReportsOptions, DetectionOptions):
     )
     threshold: str = option(
         "",
-        "probability above which a class is predicted, for several labels and events:"
+        "probability above which a class is predicted, for several labels:"
         " 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else 0.5",
     )
     out: Path | None = option(
         None,
-        "file of every probability, .csv or .json; for a run of events the folder of"
-        " detections and scores, by default the dataset's and AUDIO's names in REPORTS,"
-        " such as reports/farm/new",
+        "file of every probability, .csv or .json",
     )
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from featurestack.base.quantities import counted, first_names
 from featurestack.base.terminal import tell
-from featurestack.compare.tasks import require_clips
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.splits import fold_split
@@ -38,7 +37,6 @@ def verify_run(options: VerifyOptions) -> int:
     """
     dataset = dataset_name(options.dataset)
     run = select_one(options.runs, options.run, dataset, data=options.data)
-    require_clips(run.task, run.name)
     import torch
 
     cache = cache_that_trained(run, options.dataset, options.data)

@@ -219,15 +219,11 @@ class RunConfig:
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)
     clips: str = ""  # digest of the clips' table
-    # further data, such as events -> its digest
-    targets: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine | None = None  # the machine that began the run
     versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
     # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
-    # class -> what the task chose for new audio
-    rules: Mapping[str, Mapping[str, Plain]] | None = None
     computed: Compute | None = None  # how the trainer computes; None for one's own loop
 
     # ---- of a choice of features, and of predictions from elsewhere
@@ -253,7 +249,7 @@ class RunConfig:
     @property
     def data(self) -> dict[str, object]:
         """The digests of the data that it belongs to, by their keys in its hash."""
-        return {"cache": self.cache, "clips": self.clips, **self.targets}
+        return {"cache": self.cache, "clips": self.clips}
 
     @property
     def options(self) -> Training:

@@ -306,7 +306,7 @@ def configuration_score(seeds: Sequence[RunFolder]) -> Score:
     (value,), ((low, high),), *_ = metric.compared([run])
     by_fold, _ = metric.of_run(run)
     ends = float(value), float(low), float(high)
-    return Score(*ends, by_fold[metric.name], metric.drawn_unit(run))
+    return Score(*ends, by_fold[metric.name])
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from featurestack.base.errors import (
 from featurestack.base.files import is_file, may_read, require_readable
 from featurestack.base.json_content import digest
 from featurestack.base.terminal import tell_once
-from featurestack.compare.tasks import task_of
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.datasets import cache_folder, is_cache
 from featurestack.features_cache.feature_names import parse_channel
@@ -255,15 +254,7 @@ def is_of_today(config: RunConfig, cache: Cache) -> bool:
         now = digests(cache, config.cache, clips_of_run(config, cache))
     except RequestError:  # a feature's file is damaged
         return True
-    targets: Mapping[str, str] = {}
-    if config.training:
-        try:
-            task = task_of(config.task)
-            targets = task.digests(cache, config.training, config.channels)
-        except RequestError:  # they can no longer be read
-            targets = dict.fromkeys(config.targets, "")
-    same = {**now, **targets} == config.data
-    return same and not readable_again(config, cache)
+    return now == config.data and not readable_again(config, cache)
 
 
 def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:

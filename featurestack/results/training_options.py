@@ -42,7 +42,7 @@ class Training(Options):
         "resnet18",
         "the network or linear model, see `models`;"
         " name@key=value,key=value sets its own options; the default is mlp if every"
-        " channel is a vector, such as an embedding, and frames for events",
+        " channel is a vector, such as an embedding",
         label=None,
     )
     task: str = option(

@@ -31,7 +31,6 @@ from featurestack.features_cache.datasets import (
     cache_folder,
     cached_in,
     dataset_name,
-    events_table,
     is_cache,
     unknown_dataset,
 )
@@ -152,8 +151,7 @@ def load(options: SourceOptions) -> Dataset:
 
 def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
     """The options with the place of the sounds as DATASET=, also if it named their
-    cache or their events. A note says that a folder here is read if its name is also a
-    download's.
+    cache. A note says that a folder here is read if its name is also a download's.
     """
     word, data = options.dataset, options.data
     if word in ("esc50", "esc10") and not is_esc_layout(data / "esc50"):
@@ -162,11 +160,7 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
         for place in beside + of_data:
             note = f"the folder {Path.cwd() / place} is read, nothing is fetched"
             return replace(options, dataset=place), (note,)
-    path, name = Path(word), dataset_name(word, options.name)
-    table = events_table(name, data) if str(path) == name else None
-    if table and not holds_clips(path):
-        return replace(options, dataset=str(table)), ()
-    if word in NAMED or path.exists() or word not in cached_in(data):
+    if word in NAMED or Path(word).exists() or word not in cached_in(data):
         return options, ()
     cache = Cache(cache_folder(word, data))
     sounds, name = cache.sounds
@@ -365,12 +359,11 @@ def of_files(
         )
     seconds = pd.Series(length_of)
     rate = rate or max(rates, key=lambda rate: (rates[rate], rate))
-    noun = "piece" if all(end for _, end in spans(clips)) else "clip"
     notes = []
     for own, number in rates.items() if len(rates) > 1 else ():
         low = f": no sound above {own / 2:,.0f} Hz, so models may be worse"
         notes.append(
-            f"{counted(number, noun)} of {own:,} Hz{low if own < rate else ''}"
+            f"{counted(number, 'clip')} of {own:,} Hz{low if own < rate else ''}"
         )
     if duration:
         notes.append(shorter_duration(seconds.to_numpy(), duration, other))

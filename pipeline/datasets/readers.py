@@ -31,7 +31,6 @@ from featurestack.base.quantities import counted, listed
 from featurestack.features_cache.datasets import (
     DATASET_TABLES,
     beside_hint,
-    has_events,
     is_cache,
 )
 from featurestack.features_cache.table import (
@@ -241,7 +240,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 def way_of_annotations(recordings: Path, tables: Path) -> str:
     """The command that makes a dataset of annotation tables, and what it is for."""
-    command = make_command("events", f"AUDIO={recordings}", f"TABLES={tables}")
+    command = make_command("windows", f"AUDIO={recordings}", f"TABLES={tables}")
     return f"annotation tables become a dataset by {explained(command)}"
 
 
@@ -322,9 +321,7 @@ def read_table(
             " remove the rows"
         )
     notes = []
-    if has_events(str(path)):
-        notes = [f"recordings with events, in {counted(len(clips), 'piece')}"]
-    elif has_tags(clips):
+    if has_tags(clips):
         notes = [tags_note(clips["label"])]
     table = clip_table(clips, audio_dir)
     own = "group" in clips and "src_file" not in clips and table["group"].any()

@@ -18,7 +18,6 @@ from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, first_names
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.datasets import has_events
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.index import has_failed, read_check
 from featurestack.features_cache.table import by_label, originals, untrainable
@@ -138,8 +137,7 @@ def state_of(
         done = same and features and not missing_clips(cache, features).any()
         if dataset.read_only or done:
             frames = {name: cache[name].frames for name in features}
-            of_clips = not has_events(cache.source)
-            state = replace(state, of_clips=of_clips, incomplete=False, frames=frames)
+            state = replace(state, incomplete=False, frames=frames)
     if options.dataset in NAMED or dataset.read_only:
         return state
     findings = read_check(dataset.folder, dataset.table)
@@ -150,7 +148,7 @@ def state_of(
     missing = findings is None and may_write(dataset.folder)
     return replace(
         state,
-        unchecked=missing and state.of_clips,
+        unchecked=missing,
         leak=leak,
         split_by_clip=split_by_clip,
     )

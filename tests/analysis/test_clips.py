@@ -211,9 +211,9 @@ def test_clips_that_no_group_takes_are_named(tmp_path, groups, said):
     assert data_facts(Cache(tmp_path))["Source recordings"].startswith(said)
 
 
-def test_pieces_of_recordings_are_no_clips_of_their_own(tmp_path):
+def test_windows_of_recordings_are_no_clips_of_their_own(tmp_path):
     ids = [f"c{place}" for place in range(6)]
     table = {"clip_id": ids, "label": [*"xyxyxy"], "fold": [1, 2] * 3}
     windows = {"path": [*"aaabbb"], "start": [0, 1, 2] * 2, "end": [1, 2, 3] * 2}
     external.create_cache(tmp_path, table | windows)
-    assert data_facts(Cache(tmp_path))["Clips"] == "6 pieces of 2 recordings"
+    assert data_facts(Cache(tmp_path))["Clips"] == "6 windows of 2 recordings"

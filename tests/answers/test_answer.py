@@ -21,14 +21,11 @@ from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
 from featurestack.base.errors import Caller, make_command
 from featurestack.embeddings import networks
-from featurestack.extras.recordings.dataset import make_events
-from featurestack.extras.recordings.options import EventsCommand
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import write_check
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import no_figures
-from tests.extras.recordings.field import write_recordings
 from tests.golden.commands import done, inside
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
@@ -289,18 +286,10 @@ def one_fold(place):
     return place / "one.csv"
 
 
-def recordings(place):
-    write_recordings(place)
-    given = {"audio": place / "audio", "tables": place / "events.csv"}
-    make_events(EventsCommand(**given, data=place / "data", name="field"))
-    return place / "data" / "field" / "field.csv"
-
-
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
         (one_fold, "one: one fold only, and testing needs two: folds are drawn if"),
-        (recordings, "models answer each frame here"),
         (
             lambda place: write_sounds(place / "few", ("a", "bb", "ccc", "dddd"), 1),
             "a class needs two clips, one to train and one to test",

@@ -30,7 +30,6 @@ from featurestack.base.registry import load_given
 from featurestack.cli.commands import main
 from featurestack.cli.help import explained
 from featurestack.cli.words import every_options
-from featurestack.extras.recordings.options import EventsCommand
 from featurestack.predict.options import BundleOptions
 from tests.golden.commands import ROOT
 from tests.processes import python
@@ -211,13 +210,8 @@ def test_an_empty_value_is_no_default_and_a_home_is_the_users(monkeypatch):
 
 @pytest.mark.parametrize(
     ("topic", "meant"),
-    [("event", "did you mean 'events'"), ("mode", "did you mean 'MODEL'")],
+    [("feature", "did you mean 'features'"), ("mode", "did you mean 'MODEL'")],
 )
 def test_help_of_an_unknown_word_proposes_a_word_or_a_variable(topic, meant):
     with refused(meant):
         explained([topic])
-
-
-def test_a_dataset_given_to_events_is_said_to_have_no_effect(capsys):
-    assert texts(EventsCommand, ["DATASET=x"]) == {}
-    assert "AUDIO= names the recordings" in capsys.readouterr().err

@@ -22,7 +22,6 @@ SMALLEST = (
     "bench.step --grid 32x32 --steps 2 --batch 8 --workers 1 --epochs 1",
     "bench.kill --what features --kills 3",
     "bench.kill --what train --kills 2",
-    "bench.kill --what events --kills 2",
 )
 
 

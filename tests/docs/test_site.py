@@ -13,7 +13,6 @@ from docs import generate
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.cli.words import every_options
-from featurestack.extras.recordings.scores import SCORE_COLUMNS
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Calibration, RunConfig
 from featurestack.train.augment import AUGMENTS
@@ -52,7 +51,7 @@ def test_every_key_of_run_json_and_every_column_has_its_meaning(made):
     for owner in (RunConfig, Calibration):
         assert {field.name for field in dataclasses.fields(owner)} <= named
     comparison = findings(made(MadeRun())).tables["comparison"]
-    assert {*comparison, *SCORE_COLUMNS} <= named
+    assert {*comparison} <= named
 
 
 def test_the_page_of_python_has_every_function():

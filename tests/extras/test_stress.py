@@ -119,10 +119,9 @@ def test_missing_audio_and_answers_of_other_weights_are_said(copied):
 def test_a_clip_without_one_right_answer_and_a_file_are_refused(
     run, tmp_path, monkeypatch
 ):
-    for task, said in ("tags", "several labels a clip"), ("events", "each clip"):
-        with monkeypatch.context() as patched, refused(said):
-            patched.setattr(RunFolder, "task", task_of(task))
-            measure_stress(options_of(run))
+    with monkeypatch.context() as patched, refused("several labels a clip"):
+        patched.setattr(RunFolder, "task", task_of("tags"))
+        measure_stress(options_of(run))
     bundle = tmp_path / "model.pt"
     bundle.touch()
     with refused("this command is for a run, and not for a file made of one"):

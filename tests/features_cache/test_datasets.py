@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.features_cache.datasets import cache_folder, dataset_name, has_events
+from featurestack.features_cache.datasets import cache_folder, dataset_name
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,3 @@ def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):
     assert dataset_name(str(tmp_path / "sounds.v2")) == "sounds.v2"
     monkeypatch.chdir(tmp_path)
     assert dataset_name(".") == tmp_path.name
-
-
-def test_a_folder_of_clips_beside_a_table_of_events_has_no_events(tmp_path):
-    (tmp_path / "events.csv").write_text("file,start,end,label\n")
-    assert has_events(str(tmp_path / "farm.csv"))
-    assert not has_events(str(tmp_path / "sounds"))

@@ -69,7 +69,7 @@ def test_what_is_wrong_with_a_table_is_named(change, message):
     [
         ({}, ""),
         ({"label": "a"}, "one class only (a), and training needs two"),
-        ({"label": "", "end": 1.0}, "no piece has a label"),
+        ({"label": "", "end": 1.0}, "no clip has a label"),
         ({"fold": 1}, "one fold only, and testing needs two: folds are drawn"),
         (
             {"fold": 1, "group": "one"},

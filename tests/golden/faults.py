@@ -223,27 +223,6 @@ FAULTS: dict[str, Fault] = {
         "pass",
         f"{SCORES}test_significance.py {ANALYSIS}test_false_claims.py",
     ),
-    # a fold counts as finished before the answers beside its predictions are written
-    "finished_too_early": Fault(
-        """        trainer.write_answers(folder)
-        # predictions.csv last: it says that the fold is finished
-        run_folder.write_predictions(
-            folder, pd.concat(tables), np.concatenate(answers), plan.names
-        )
-""",
-        """        run_folder.write_predictions(
-            folder, pd.concat(tables), np.concatenate(answers), plan.names
-        )
-        trainer.write_answers(folder)
-""",
-        f"{TRAIN}test_run.py",
-    ),
-    # a run on events that were corrected since counts as one on those of today
-    "corrected_events_unnoticed": Fault(
-        "targets = task.digests(cache, config.training, config.channels)\n",
-        "targets = config.targets\n",
-        "tests/extras/recordings/test_section.py",
-    ),
     "clip_tested_twice": Fault(  # a clip that two folds tested counts twice
         """    if len(twice):
         raise RequestError(

@@ -57,7 +57,6 @@ predict RUN=last RUNS=nowhere AUDIO=easy -> nowhere
 predict mfc RUNS=runs/plain AUDIO=easy -> mfc
 predict RUN=last RUNS=runs/plain AUDIO=nowhere.wav -> nowhere.wav
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=100 -> HOP 100
-predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=1 TABLES=easy -> TABLES events
 predict RUN=last RUNS=runs/plain AUDIO=easy/bell OUT=a.txt -> OUT .csv
 predict RUN=last RUNS=torn AUDIO=easy/bell -> run.json
 predict RUN=last RUNS=rewritten AUDIO=easy/bell -> last.pt

@@ -170,17 +170,6 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
     assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
 
 
-def test_a_fold_is_finished_when_everything_else_of_it_is_written(options, monkeypatch):
-    def die(self, folder):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Trainer, "write_answers", die)
-    with pytest.raises(KeyboardInterrupt):
-        execute(options, model="cnn4", epochs=1, folds=(1,))
-    (folder,) = run_folder.find(options.runs)
-    assert folder.finished == []
-
-
 # ---- lists of options
 
 

@@ -22,7 +22,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from featurestack.base.errors import RequestError, make_command, nearest
@@ -34,7 +33,6 @@ from featurestack.base.registry import (
     first_sentence,
     refuse_positional,
 )
-from featurestack.compare.tasks import Task
 from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import STRENGTH
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes
@@ -59,12 +57,7 @@ POSITIVE = (sys.float_info.min, sys.float_info.max)
 SIZE_AT_FAULT = re.compile(
     r"(kernel|input|output) size|too small|size of the input|memory", re.IGNORECASE
 )
-MODELS: Registry[Architecture] = Registry(
-    "model",
-    # models of frames instead of clips
-    special={"frames": "featurestack.extras.recordings.task"},
-    extensible=True,
-)
+MODELS: Registry[Architecture] = Registry("model", extensible=True)
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Architecture:
     # option -> least and greatest value; other options take any positive value
     bounds: Mapping[str, tuple[float, float]]
     code: str = ""  # for a user's own model, the digest of its builder's source
-    given: Mapping[str, float | str] = field(default_factory=dict)
+    given: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -92,8 +85,7 @@ class Architecture:
     def description(self) -> str:
         """The summary with the value of every option, for run.json."""
         chosen = {**self.options, **self.given}
-        texts = [f"{key} = {Path(str(value)).name}" for key, value in chosen.items()]
-        stated = ", ".join(text for text in texts if not text.endswith(" = "))
+        stated = ", ".join(f"{key} = {value}" for key, value in chosen.items())
         return f"{self.summary.rstrip('.')} ({stated})." if stated else self.summary
 
     @property
@@ -102,10 +94,8 @@ class Architecture:
         return bool(self.code)
 
     @property
-    def options(self) -> dict[str, float | str]:
-        """Every option with its default, from the builder's keyword-only parameters; an
-        option whose default is a text takes a file or a folder.
-        """
+    def options(self) -> dict[str, float]:
+        """Every option with its default, from the builder's keyword-only parameters."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
@@ -121,17 +111,8 @@ class Architecture:
     @property
     def name(self) -> str:
         """The shortest name: options at their defaults are left out."""
-        return self.named(str)
-
-    @property
-    def label(self) -> str:
-        """The name with only the last part of each path."""
-        return self.named(lambda path: Path(path).name)
-
-    def named(self, of_path: Callable[[str], str]) -> str:
-        """The shortest name, with `of_path` applied to paths."""
         stated = ",".join(
-            f"{key}={of_path(value) if isinstance(value, str) else f'{value:.12g}'}"
+            f"{key}={value:.12g}"
             for key, value in self.given.items()
             if value != self.options[key]
         )
@@ -275,16 +256,12 @@ def resolve(text: str) -> Architecture:
     """
     name, _, options = text.partition("@")
     entry = MODELS[name]
-    given: dict[str, float | str] = {}
+    given: dict[str, float] = {}
     for word in filter(None, options.split(",")):
         key, _, value = word.partition("=")
         if key not in entry.options:
             raise RequestError(nearest(f"option of {name}", key, entry.options))
-        default = entry.options[key]
-        if isinstance(default, str):
-            given[key] = value
-            continue
-        kind = type(default)
+        kind = type(entry.options[key])
         least, most = entry.bounds.get(key, POSITIVE)
         try:
             number = number_of(value, kind)
@@ -299,18 +276,11 @@ def resolve(text: str) -> Architecture:
     return replace(entry, given=given)
 
 
-def choose_model(
-    name: str, channels: Sequence[StoredChannel], task: Task | None = None
-) -> Architecture:
+def choose_model(name: str, channels: Sequence[StoredChannel]) -> Architecture:
     """The named model; the default model becomes mlp if all channels are vectors."""
     if name == RunOptions.model and all(channel.frames == 1 for channel in channels):
         name = FOR_VECTORS
     model = resolve(name)
-    if task and model.kind.answers != task.answers:
-        raise RequestError(
-            f"MODEL={model.name} answers {model.kind.answers}, but TASK={task.name}"
-            f" needs another model, {task.model} by default"
-        )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
     if wrong:
         raise RequestError(

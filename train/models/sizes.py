@@ -100,7 +100,7 @@ def list_models(options: ModelsOptions) -> None:
             " clip"
         )
         return
-    every = MODELS.complete() | {name: MODELS[name] for name in MODELS.special}
+    every = MODELS.complete()
     inputs = []
     for name, kind in KINDS.items():
         lengths = [n for n in example(kind).shape if n > 1]

@@ -1,1 +1,1 @@
-"""Events: sounds with a beginning and an end in recordings, found by the frame."""
+"""Annotated recordings: marks of sounds with a beginning and an end."""

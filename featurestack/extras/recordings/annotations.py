@@ -9,8 +9,7 @@ recordings.
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
 If a row names no recording, the table's own name does: `a.txt` and
-`a.Table.1.selections.txt` belong to `a.wav`. `make events` writes MARK_COLUMNS as
-events.csv next to the table of clips, with absolute paths; `read_marks` reads it.
+`a.Table.1.selections.txt` belong to `a.wav`.
 """
 
 import math
@@ -35,7 +34,6 @@ from featurestack.base.csv_files import (
 )
 from featurestack.base.errors import (
     RequestError,
-    make_command,
     nearest,
     quoted,
     shortened,
@@ -44,18 +42,15 @@ from featurestack.base.files import hash_of
 from featurestack.base.own_files import DETECTED, OwnFiles
 from featurestack.base.quantities import counted, listed
 from featurestack.extras.recordings.options import LabelOptions
-from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.datasets import (
     DATASET_TABLES,
-    EVENT_COLUMNS,
     beside_hint,
 )
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
-from featurestack.pipeline.datasets.readers import files_below, read_table
-from featurestack.results.run_folder import damage_named
+from featurestack.pipeline.datasets.readers import files_below
 
-EVENTS_FILE = "events.csv"
+EVENT_COLUMNS = ("file", "start", "end", "label")
 OF_PREDICT = "File Offset (s)", "Score"  # the column of labels is between them there
 # The last column of predict's tables. All its cells are `check_mark`, so that a change
 # by any program is seen; detections.csv has its two words in two columns, and a label
@@ -567,34 +562,3 @@ def find_columns(
     if not of["label"]:
         raise RequestError(lacking)
     return of, lacking
-
-
-def read_marks(cache: Cache) -> pd.DataFrame:
-    """MARK_COLUMNS of events.csv, with the paths that the cache has: recordings may
-    have been moved since.
-    """
-    marks = stored_marks(cache)
-    if marks["file"].isin(cache.clips["path"]).all():
-        return marks
-    table = Path(cache.source)
-    listed = read_table(table, table.parent).table.set_index("clip_id")["path"]
-    now = cache.clips.set_index("clip_id")["path"].reindex(listed.index)
-    file_of = dict(zip(listed, now.fillna(listed)))
-    return marks.assign(file=marks["file"].map(file_of).fillna(marks["file"]))
-
-
-def stored_marks(cache: Cache) -> pd.DataFrame:
-    """MARK_COLUMNS as events.csv has them; RequestError if it is missing or damaged."""
-    file = Path(cache.source).with_name(EVENTS_FILE)
-    if not file.is_file():
-        raise RequestError(
-            f"{cache.source} is a dataset of clips, without {EVENTS_FILE}: TASK=events"
-            f" needs one of {make_command('events')}"
-        )
-    with damage_named(file, "make events writes it again"):
-        kinds = dict.fromkeys(MARK_COLUMNS, str) | NUMBERS
-        unknown = dict.fromkeys(("low", "high"), "")
-        events = pd.read_csv(
-            file, dtype=kinds, keep_default_na=False, na_values=unknown
-        )
-        return events[[*MARK_COLUMNS]]

@@ -4,9 +4,8 @@ wrong line is named.
 
 import pytest
 
-from featurestack.extras.recordings.annotations import read_events
+from featurestack.extras.recordings.annotations import EVENT_COLUMNS, read_events
 from featurestack.extras.recordings.options import LabelOptions
-from featurestack.features_cache.datasets import EVENT_COLUMNS
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
