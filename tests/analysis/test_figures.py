@@ -20,7 +20,6 @@ from featurestack.analysis.figures import (
 )
 from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.extras.recordings import section  # noqa: F401  its figure
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
@@ -46,10 +45,6 @@ def feature_map(name, values, rows=EIGHT, columns=ONE, *units):
     return FeatureMap(name, values, rows, "Hz", columns, *units)
 
 
-MARKS = pd.DataFrame(
-    [("annotated", 0.5, 1.0, "dog"), ("detected", 2.0, 2.0, "<b>")],
-    columns=["what", "start", "end", "label"],
-)
 SECONDS = np.linspace(0, 5, 20)
 OF_ONE_CLIP = [
     feature_map("mel", FEATURE_MAP, np.linspace(0, 8000, 8), SECONDS),
@@ -57,10 +52,8 @@ OF_ONE_CLIP = [
     feature_map("embedding", FEATURE_MAP[:, :1]),
     feature_map("modulation", FEATURE_MAP[:, :6], EIGHT, MODULATIONS, "dB", "Hz"),
 ]
-PIECE = {"begin": 0.0, "seconds": 5.0, "title": "r0, 0 to 5 s"}
 COUNTS = np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]])
 EXAMPLES = {
-    "song": PIECE | {"values": FEATURE_MAP, "marks": MARKS},
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "confusion_matrix": {"counts": COUNTS, "classes": CLASSES},
     "gallery": {"features": OF_ONE_CLIP},

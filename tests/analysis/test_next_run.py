@@ -70,13 +70,6 @@ def test_the_run_that_a_choice_recommends_predicts(made, skill, audio, command):
     assert (typed, kind) == (command, "predict" if command else "")
 
 
-def test_features_of_events_are_not_joined(made):
-    runs = made(*of_sets(mel=0.5), clips=200)
-    frames = {"mel": 861, "mfcc@frame=12": 3446}
-    assert proposed(runs, frames=frames)[1] == "combine"
-    assert proposed(runs, frames=frames, of_clips=False)[1] == "predict"
-
-
 def test_what_is_next_names_the_table_beside_which_a_folder_has_the_caches_name(
     tmp_path, monkeypatch
 ):
