@@ -58,7 +58,6 @@ COMMAND_OF = {
     "extract": "features",
     "fit": "train",
     "report": "analysis",
-    "detections": "predict",
 }
 OWN = {word: getattr(fs, word, None) for word in COMMANDS}
 COMMAND_OF |= {word: word for word, own in OWN.items() if inspect.isfunction(own)}
