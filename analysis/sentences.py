@@ -551,7 +551,7 @@ def trained_model(runs: Sequence[Run]) -> str:
         shared["grid"] = " or ".join(filter(None, dict.fromkeys(map(grid_of, runs))))
     shared["padding"] = "without padding" if training.padding == "drop" else ""
     shared["balance"] = "rare classes weigh more" if training.balance == "loss" else ""
-    if not config.exact and config.made_by == "train":
+    if not config.exact:
         decay = f"weight decay {DECAY[training.optimizer]:g}"
         shared |= {
             "optimizer": f"{OPTIMISERS[training.optimizer]}, {decay}",

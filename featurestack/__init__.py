@@ -52,8 +52,7 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.answers.answer": "answer",
     "featurestack.extras.importance.curve": "curve",
     "featurestack.extras.importance.importance": "importance",
-    "featurestack.cli.functions": "bundle check export extract fit own_run report"
-    " verify",
+    "featurestack.cli.functions": "bundle check export extract fit report verify",
     "featurestack.cli.interface": "RATE cache clips compute confusion curves draw play"
     " predict_audio read run show tone write",
     "featurestack.extras.alterations": "alter",

@@ -308,8 +308,8 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             "fs.fit: dataset is a run, .*; expected the name or path of a dataset",
         ),
         (
-            lambda cache, run: fs.verify(cache),
-            "fs.verify: run is a cache, .*; expected a run as fs.fit",
+            lambda cache, run: fs.verify(run),
+            "fs.verify: dataset is a run, .*; expected the name or path of a dataset",
         ),
         (
             lambda cache, run: fs.compute("a.wav", "mel"),

@@ -85,7 +85,6 @@ RARE = {
     *CHECKS,
     "featurestack.pipeline.synth",
     "featurestack.pipeline.datasets.published",
-    "featurestack.train.own_loop",
     "onnx",
     "onnxruntime",
     "dask",

@@ -40,7 +40,7 @@ GIVEN = {
     "predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
     "network": {},
     "stress": RUN,
-    "verify": RUN,
+    "verify": {"DATASET": "mine/clips"},
     "bundle": RUN,
     "export": RUN,
     "runs": {},

@@ -223,11 +223,9 @@ def settle(
     features: Sequence[Channel],
     model: Architecture,
     task: Task,
-    own_weights: bool,
 ) -> tuple[RunOptions, RunOptions, list[str]]:
     """The options as the run's command and folder name them, the same options with
-    every default, and messages about those that differ from those given. The network
-    of a user's own training loop has `own_weights`.
+    every default, and messages about those that differ from those given.
     """
     default = vars(RunOptions())
     told = []
@@ -265,9 +263,7 @@ def settle(
         # predictions do not depend on how many GPUs there are or which
         device=named.device.split()[0].partition(":")[0],
     )
-    if own_weights:
-        named = replace(named, weights="none")
-    elif model.kind.in_steps and named.weights in ("auto", "imagenet"):
+    if model.kind.in_steps and named.weights in ("auto", "imagenet"):
         from featurestack.train.pretrained import choose_weights
 
         weights = choose_weights(named.weights, model.base)
@@ -351,8 +347,8 @@ def training_command(options: RunOptions) -> list[str]:
     return [*named, *option_words(options, others)]
 
 
-def make_plan(asked: RunOptions, network: str = "") -> Plan:
-    """The plan of these options, or of the `network` of a user's own training loop."""
+def make_plan(asked: RunOptions) -> Plan:
+    """The plan of these options."""
     validate(asked)
     cache = cache_of(asked.dataset, asked.data, asked.name, asked.features)
     features = find_features(cache, asked.features)
@@ -369,7 +365,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     model = choose_model(asked.model, channels)
     task.refuse(table)
 
-    named, options, told = settle(asked, features, model, task, bool(network))
+    named, options, told = settle(asked, features, model, task)
     filled = cache.filled[table.index]
     spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
     augmenter = parse_augment(options.augment, model.kind.augmented_as)
@@ -381,13 +377,9 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     stored = dict.fromkeys(channel.stored for channel in channels)
     data = digests(cache, stored, table)
     content = hashed_content(training, spec, model) | data
-    if network:
-        content["network"] = network
     folds = cache.tested_folds(originals(table))
     hash_ = digest(content)
-    name = folder_name(
-        options.features, network or model.name, differences(named), hash_
-    )
+    name = folder_name(options.features, model.name, differences(named), hash_)
     return Plan(
         training=training,
         options=asked,

@@ -18,13 +18,12 @@ from featurestack.cli.commands import command, options_from, run_command
 from featurestack.cli.help import documented
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.predict.options import BundleOptions, ExportOptions, VerifyOptions
-from featurestack.train.options import RunOptions, TrainOptions
+from featurestack.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
     from featurestack.features_cache.cache import Cache
     from featurestack.results.run_folder import RunFolder
-    from featurestack.train.own_loop import OwnRun
 
 
 @command
@@ -154,71 +153,6 @@ def fit(
 
 
 @command
-def own_run(
-    network: str,
-    *,
-    runs: Path | str = "runs",
-    data: Path | str = "data",
-    dataset: str = "esc50",
-    name: str = "",
-    features: str = "mel+mfcc+chroma",
-    model: str = "resnet18",
-    task: str = "auto",
-    seed: int = 0,
-    epochs: int | Auto = "auto",
-    batch: int = 32,
-    grid: str = "auto",
-    padding: Literal["auto", "keep", "drop"] = "auto",
-    norm: Literal["auto", "feature", "row", "none"] = "auto",
-    augment: str = "auto",
-    balance: Literal["none", "loss"] = "none",
-    optimizer: Literal["adamw", "sgd"] = "adamw",
-    lr: float | Auto = "auto",
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle",
-    warmup: float = 0.0,
-    clip: float = 0.0,
-    val: Literal["none", "next", "group"] = "none",
-    select: Literal["val_loss", "val_accuracy", "val_map", "val_f1"] = "val_loss",
-    patience: int = 0,
-    weights: str = "auto",
-    device: str = "auto",
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
-    threads: int | Auto = "auto",
-    folds: int | Sequence[int] = (),
-    curve: int = 20,
-    tag: str = "",
-    note: str = "",
-    tracker: Literal["", "tensorboard", "wandb"] = "",
-    quiet: bool = False,
-) -> "OwnRun":
-    """Clips for a training loop of your own; the run keeps predictions, no weights.
-
-    Parameters
-    ----------
-    network : str
-        Name of your network.
-    features, dataset, grid, padding, norm, augment, val, seed, folds, tag, note
-        As in `fs.fit`. The other keywords are only recorded with the run, or say what
-        `.options` has for your loop, such as `epochs`.
-    quiet : bool
-        Print nothing; warnings stay.
-
-    Returns
-    -------
-    OwnRun
-        `.clips(fold, side)` for a DataLoader; `.write` writes a fold's predictions.
-
-    Examples
-    --------
-    >>> fs.own_run("mine", dataset="synth", features="rms+zcr").shape
-    (2, 64, 216)
-    """
-    from featurestack.train.own_loop import OwnRun
-
-    return OwnRun(network, options_from(RunOptions, locals()))
-
-
-@command
 @documented(AnalysisOptions)
 def report(
     dataset: str = "",
@@ -335,35 +269,30 @@ def export(
 @command
 @documented(VerifyOptions)
 def verify(
-    run: str = "",
+    dataset: str = "esc50",
     *,
     data: Path | str = "data",
-    dataset: str = "",
     name: str = "",
-    runs: Path | str = "runs",
-    device: str = "cpu",
-    threads: int | Auto = "auto",
     features: str | Sequence[str] = "all",
     quiet: bool = False,
 ) -> bool:
-    """Find damage in a cache, or predictions that a run's weights do not give.
+    """Find damage in a feature cache.
 
     Parameters
     ----------
-    run : str
-        From `fs.fit`, or its name, path or unique prefix, or `last`; by default the
-        cache of `dataset` is read.
+    dataset : str
+        A name, a folder, a CSV, or the folder of a cache.
     features : str, or list of str
         Features of the cache to read.
 
     Returns
     -------
     bool
-        Whether nothing is damaged, and predictions are the same.
+        Whether nothing is damaged.
 
     Examples
     --------
-    >>> fs.verify("last", quiet=True)
+    >>> fs.verify("synth", quiet=True)
     True
     """
     return not run_command("verify", options_from(VerifyOptions, locals()))

@@ -98,11 +98,6 @@ def bundle_of_run(
         raise RequestError(
             f"{run.name} has no finished fold yet: continue its training"
         )
-    if config.made_by == "own loop":
-        raise RequestError(
-            f"{run.name} was trained by its own loop, which keeps no weights here:"
-            " define the network with @fs.model and train it with fs.fit"
-        )
     folds = {}
     selection = run.selection(selection)
     for fold in run.finished:
@@ -172,8 +167,7 @@ class RunModel(FoldModels):
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
         if config.code and self.architecture.code != config.code:
-            verify = f"{make_command('verify', 'RUN=NAME')} says whether it matters"
-            warn_of_other_code(f"the model {config.model}", f"train again; {verify}")
+            warn_of_other_code(f"the model {config.model}", "train again")
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)
         # channels last is a sixth faster for images on a CPU; vectors have no such
@@ -251,11 +245,6 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
         raise RequestError(
             f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
             " validation clips: train a run without VAL="
-        )
-    if config.command is None:  # one's own loop
-        raise RequestError(
-            f"REFIT=1 trains models of this project, and {run.name} was trained by a"
-            " loop of its own"
         )
     options = replace(
         RunOptions.build(texts(RunOptions, config.command)),

@@ -11,7 +11,6 @@ import pandas as pd
 
 from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError, make_command
-from featurestack.base.options import DatasetOptions
 from featurestack.base.own_files import own_file
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.datasets import dataset_name
@@ -121,17 +120,11 @@ def tell_next(options: PredictOptions, model: "Model", *more: str) -> None:
 
 
 def verify(options: VerifyOptions) -> int:
-    if options.run:
-        from featurestack.predict.verify import verify_run
-
-        return verify_run(options)
+    """Check the feature maps of a cache for damage; 1 if there is any."""
     from featurestack.features_cache.cache import cache_of
     from featurestack.features_cache.contents import verify_cache
 
-    default = DatasetOptions().dataset
-    cache = cache_of(
-        options.dataset or default, options.data, options.name, options.features
-    )
+    cache = cache_of(options.dataset, options.data, options.name, options.features)
     texts, intact = zip(*verify_cache(cache, options.features).values())
     print(*texts, sep="\n")
     return 0 if all(intact) else 1

@@ -139,21 +139,11 @@ class StressOptions(_ComputingOptions):
     )
 
 
-class VerifyOptions(_ComputingOptions, DatasetOptions):
-    """A cache to check for damage; or a run to predict its test clips again from its
-    weights and the cache. Exit status 1 if anything differs.
-    """
+class VerifyOptions(DatasetOptions):
+    """A cache to check for damage; exit status 1 if there is any."""
 
-    example = "RUN=runs/esc10/mel-linear DATASET=/srv/data/esc10/features"
+    example = "DATASET=esc10"
 
-    run: str = option(
-        "", "a run's name, path or unique prefix, or last; by default only the cache"
-    )
-    dataset: str = option(
-        "",
-        "dataset whose cache is verified, esc50 by default; with RUN, the cache folder"
-        " if it is not the one of the run's dataset in DATA",
-    )
     features: str = option(
         "all", "feature sets separated by blanks; all: those in the cache"
     )

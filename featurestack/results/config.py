@@ -4,8 +4,8 @@ A key of run.json is a field of `RunConfig` or of a class within it; the field g
 key's type. A field with a default may be absent in the file, so that a run of before an
 option was added stays readable.
 
-`made_by` says what made the predictions; `training` is there for a run of `train` or of
-a loop of one's own, `choice` for features chosen inside the folds.
+`made_by` says what made the predictions; `training` is there for a run of `train`,
+`choice` for features chosen inside the folds.
 """
 
 from collections.abc import Mapping
@@ -129,7 +129,7 @@ class Compute:
         return f"{self.precision}, {layout}, {self.threads} threads on {self.device}"
 
 
-MadeBy = Literal["train", "own loop", "choice", "import"]
+MadeBy = Literal["train", "choice", "import"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ class RunConfig:
     # unknown
     parameters: int | None = None
 
-    # ---- of `train` and one's own loop
+    # ---- of `train`
 
     # the other options that can change predictions; `auto` is replaced if the data
     # decide it
@@ -214,8 +214,7 @@ class RunConfig:
     clip_seconds: float | None = None  # s, median, if many are padded
     channels: tuple[StoredChannel, ...] = ()  # of the network's input, in order
     extraction: ExtractionCost | None = None  # cost of the features of all clips
-    # NAME=value words that train it again; None for one's own loop
-    command: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()  # NAME=value words that train it again
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)
     clips: str = ""  # digest of the clips' table
@@ -224,7 +223,7 @@ class RunConfig:
     versions: Mapping[str, str] = field(default_factory=dict)  # library -> version
     # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
-    computed: Compute | None = None  # how the trainer computes; None for one's own loop
+    computed: Compute | None = None  # how the trainer computes
 
     # ---- of a choice of features, and of predictions from elsewhere
 

@@ -36,12 +36,12 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
         bundle.bundle_of_run(run)
-    own = replace(sounding.config, made_by="own loop")
-    choice = choice_of(own)
-    table = replace(own, made_by="import", training=None, source="birdnet.csv")
+    choice = choice_of(sounding.config)
+    table = replace(
+        sounding.config, made_by="import", training=None, source="birdnet.csv"
+    )
     for config, said in (
         (table, "holds predictions of birdnet.csv, and no model"),
-        (own, "was trained by its own loop, .*: define the network with @fs.model"),
         (choice, "is a choice of features: give the run that it recommends, mel-lin"),
     ):
         write_config(run.path, config)

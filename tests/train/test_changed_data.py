@@ -107,7 +107,7 @@ def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
     RunModel(*bundle_of_run(old))
     said = capsys.readouterr().err
     assert "the code of the model pooled has changed since this run was trained" in said
-    assert "or train again; " in said and "verify RUN=NAME says" in said
+    assert "or train again" in said
     pooled("ReLU", monkeypatch)
     assert execute(options).path == old.path
     RunModel(*bundle_of_run(old))

@@ -40,8 +40,9 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
     assert set(names["table"].label) == set(CLASSES)
     assert names["run"].finished == [1, 2]
     assert names["accuracy"].mean() > 0.9
-    assert names["mine"].finished == [1, 2]
-    assert names["mine"].scores()["accuracy"].mean() > 0.6
+    compared = names["compared"].table.set_index("model")
+    assert compared.loc["mine", "score"] > 0.6
+    assert compared["verdict"].notna().all()
     for drawn in (fs.confusion(names["run"]), fs.curves(names["run"])):
         assert drawn._repr_png_().startswith(b"\x89PNG")
     del FEATURES["crossings"], MODELS["small"]
