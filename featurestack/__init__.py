@@ -10,7 +10,8 @@
     fs.predict_audio(run, ["new.wav"])    # classes of new audio
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
-cli/functions.py has the commands, cli/interface.py clips and figures.
+cli/functions.py has the commands, cli/audio.py one audio file and its features,
+cli/data.py clips, caches and runs, cli/figures.py figures.
 docs/reference/python.md shows all functions. A function loads its libraries when it is
 called, so that importing this module and `featurestack --help` are fast.
 """
@@ -33,8 +34,10 @@ from featurestack.base.errors import RequestError as RequestError
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
     from featurestack.answers.answer import answer as answer
+    from featurestack.cli.audio import *  # noqa: F403
+    from featurestack.cli.data import *  # noqa: F403
+    from featurestack.cli.figures import *  # noqa: F403
     from featurestack.cli.functions import *  # noqa: F403
-    from featurestack.cli.interface import *  # noqa: F403
     from featurestack.extras.alterations import alter as alter
     from featurestack.extras.importance.curve import curve as curve
     from featurestack.extras.importance.importance import importance as importance
@@ -53,8 +56,9 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.extras.importance.curve": "curve",
     "featurestack.extras.importance.importance": "importance",
     "featurestack.cli.functions": "bundle check export extract fit report verify",
-    "featurestack.cli.interface": "RATE cache clips compute confusion curves draw play"
-    " predict_audio read run show tone write",
+    "featurestack.cli.audio": "RATE compute play read show tone write",
+    "featurestack.cli.data": "cache clips predict_audio run",
+    "featurestack.cli.figures": "confusion curves draw",
     "featurestack.extras.alterations": "alter",
     "featurestack.pipeline.clip_spectra": "Clip",
     "featurestack.pipeline.features": "feature",

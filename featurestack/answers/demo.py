@@ -22,7 +22,7 @@ from featurestack.base.options import (
 from featurestack.base.quantities import counted, duration, size
 from featurestack.base.terminal import status_of
 from featurestack.cli import functions
-from featurestack.cli.interface import clips
+from featurestack.cli.data import clips
 
 DATASET = "synth"
 FEATURES = "mel mfcc chroma tempogram"  # those that a step reads

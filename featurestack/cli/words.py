@@ -57,7 +57,7 @@ COMMANDS |= {
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),
     "show": _Command(
-        "featurestack.cli.interface:show_command",
+        "featurestack.cli.audio:show_command",
         "featurestack.pipeline.options:ShowOptions",
         "List the features, draw an audio file's, or describe a cache.",
     ),

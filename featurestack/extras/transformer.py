@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell_once
+from featurestack.cli.audio import RATE, compute, read
 from featurestack.cli.commands import argument
-from featurestack.cli.interface import RATE, compute, read
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import (

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from featurestack.cli.interface import tone
+from featurestack.cli.audio import tone
 from featurestack.embeddings import NetworkOptions, networks
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract_features as extract

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.cli.interface import show_command
+from featurestack.cli.audio import show_command
 from featurestack.pipeline import show_features
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES

@@ -1,114 +1,28 @@
-"""Clips, features and figures in `import featurestack as fs`, for notebooks.
+"""One audio file and its features in `import featurestack as fs`, for notebooks.
 
-functions.py has the commands. A function loads its libraries when it is called.
+A function loads its libraries when it is called.
 """
 
 import io
 import itertools
-from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from featurestack.base import DATA
 from featurestack.base.errors import Failed, RequestError, reason_of
-from featurestack.base.options import DatasetOptions
-from featurestack.base.terminal import tell_once
-from featurestack.cli.commands import command, options_from
-from featurestack.cli.help import documented
-from featurestack.pipeline.options import ShowOptions, SourceOptions
+from featurestack.cli.commands import command
+from featurestack.cli.figures import draw
+from featurestack.pipeline.options import ShowOptions
 
 if TYPE_CHECKING:
-    import pandas as pd
     from IPython.display import Audio
     from matplotlib.figure import Figure
 
     from featurestack.analysis.figures.drawn import FeatureMap
-    from featurestack.features_cache.cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
-    from featurestack.predict.model import Model
-    from featurestack.results.run_folder import RunFolder
 
 RATE = 44_100  # samples a second, ESC-50's
 DRAWN = "mel mfcc chroma"  # features in a clip's figure by default
-
-
-@command
-@documented(SourceOptions)
-def clips(
-    dataset: str = "esc50",
-    data: Path | str = "data",
-    *,
-    runs: Path | str = "runs",
-    name: str = "",
-    archive: str = "",
-    audio_dir: str = "",
-    group: str = "",
-    label: str = "",
-    sample_rate: int | None = None,
-    duration: float | None = None,
-    channel: int | None = None,
-    seed: int = 0,
-    quiet: bool = False,
-) -> "pd.DataFrame":
-    """The table of a dataset, one row per clip.
-
-    Parameters
-    ----------
-    dataset : str
-        `synth` (made if it is missing), `esc50` and `esc10` (downloaded), a folder of
-        audio files, a CSV.
-
-    Returns
-    -------
-    DataFrame
-        clip_id, path, label, category, fold, group and the rest.
-
-    Examples
-    --------
-    >>> table = fs.clips("synth", quiet=True)
-    >>> len(table), table["label"].nunique()
-    (200, 10)
-    """
-    from featurestack.pipeline.datasets.load import load
-
-    loaded = load(options_from(SourceOptions, locals()))
-    if loaded.field:
-        tell_once(loaded.field.sentence)
-    return loaded.table
-
-
-@command
-@documented(DatasetOptions)
-def cache(
-    dataset: str = "esc50",
-    data: Path | str = "data",
-    *,
-    name: str = "",
-    quiet: bool = False,
-) -> "Cache":
-    """The feature cache of a dataset.
-
-    Parameters
-    ----------
-    dataset : str
-        A name, a folder, a CSV, or the folder of a cache.
-
-    Returns
-    -------
-    Cache
-        `.clips`, `.features`, and `.read(feature, clip_ids)` -> (B, rows, frames).
-
-    Examples
-    --------
-    >>> stored = fs.cache("synth")
-    >>> stored.read("rms", stored.clips["clip_id"][:8]).shape
-    (8, 1, 431)
-    """
-    from featurestack.features_cache.cache import cache_of
-
-    options = options_from(DatasetOptions, locals())
-    return cache_of(options.dataset, options.data, options.name)
 
 
 @command
@@ -341,162 +255,3 @@ def show_command(options: ShowOptions) -> int:
     own.write({path.name: content.getvalue()})
     print(path)
     return 0
-
-
-@command
-def run(
-    name: "str | Path | RunFolder" = "last", folder: Path | str = "runs"
-) -> "RunFolder":
-    """A finished or unfinished run.
-
-    Parameters
-    ----------
-    name : str, path or Answer
-        Its name, its path, a unique prefix, or `last`; or what `fs.answer` returns.
-    folder : path
-        Where runs are.
-
-    Returns
-    -------
-    RunFolder
-        `.config` has the keys of run.json as attributes; `.history(fold)` and
-        `.predictions()` are pandas frames.
-
-    Examples
-    --------
-    >>> fs.run("last").name
-    'rms+zcr-ridge'
-    """
-    from featurestack.results.selection import select_one
-
-    return select_one(folder, str(name), predicting=False)
-
-
-@command
-def predict_audio(
-    trained: "RunFolder | Model | Path | str",
-    files: Path | str | Sequence[Path | str],
-    *,
-    quiet: bool = False,
-) -> "pd.DataFrame":
-    """Predict the classes of audio files.
-
-    Parameters
-    ----------
-    trained : RunFolder, Model, Answer, path or str
-        From `fs.fit`, `fs.run` or `fs.answer`, or as `fs.Model` takes it; predictions
-        of a run's folds are averaged.
-    files : path, or list of path
-        Audio files, or folders of them with their sub-folders.
-    quiet : bool
-        Print nothing; warnings stay.
-
-    Returns
-    -------
-    DataFrame
-        A row for each readable file, its class and the probability of each class.
-
-    Examples
-    --------
-    >>> answers = fs.predict_audio("last", fs.cache("synth").clips["path"][:2])
-    >>> answers.columns[:2].tolist(), len(answers)
-    (['file', 'predicted'], 2)
-    """
-    from featurestack.pipeline.datasets.readers import find_recordings
-    from featurestack.predict.files import predict_files, tell_model
-    from featurestack.predict.model import Model
-
-    files = [files] if isinstance(files, str | Path) else files
-    paths = [
-        path
-        for file in files
-        for path in find_recordings(Path(file), str(file)).values()
-    ]
-    model = trained if isinstance(trained, Model) else Model(trained)
-    named = {str(path): path for path in paths}
-    tell_model(model, named, DATA)
-    return predict_files(model, named).reset_index(names="file")
-
-
-@command
-def draw(name: str, **data: Any) -> "Figure":
-    """A figure of the report by its name.
-
-    Parameters
-    ----------
-    name : str
-        One of `list(fs.FIGURES)`.
-    **data
-        Arguments of its drawing function: `help(fs.FIGURES[name].draw)`.
-
-    Returns
-    -------
-    Figure
-        A matplotlib figure.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> counts = np.array([[9, 1], [2, 8]])
-    >>> classes = ["dog", "rain"]
-    >>> figure = fs.draw("confusion_matrix", counts=counts, classes=classes)
-    """
-    from featurestack.analysis.figures import draw
-
-    return draw(str(name), **data)
-
-
-@command
-def curves(trained: "RunFolder | Path | str") -> "Figure":
-    """Learning curves of a run: mean accuracy and loss over the folds by epoch.
-
-    Parameters
-    ----------
-    trained : RunFolder, Answer, path or str
-        From `fs.fit`, `fs.run` or `fs.answer`, or a run's name or path.
-
-    Returns
-    -------
-    Figure
-        A matplotlib figure.
-
-    Examples
-    --------
-    >>> fs.curves("last").savefig("curves.png")
-    """
-    opened = run(trained)
-    history = {fold: opened.history(fold) for fold in opened.finished}
-    return draw("learning_curves", history=history)
-
-
-@command
-def confusion(trained: "RunFolder | Path | str") -> "Figure":
-    """Confusion matrix of a run's test predictions on all finished folds.
-
-    Parameters
-    ----------
-    trained : RunFolder, Answer, path or str
-        From `fs.fit`, `fs.run` or `fs.answer`, or a run's name or path.
-
-    Returns
-    -------
-    Figure
-        A matplotlib figure.
-
-    Examples
-    --------
-    >>> fs.confusion("last").savefig("confusion.png")
-    """
-    from featurestack.analysis.runs import load_runs
-    from featurestack.analysis.tables import confusion_counts
-
-    runs, problems = load_runs([run(trained)])
-    if not runs:
-        raise RequestError("; ".join(problem.text for problem in problems))
-    (loaded,) = runs
-    return draw(
-        "confusion_matrix",
-        counts=confusion_counts(loaded),
-        classes=loaded.classes,
-        categories=loaded.categories,
-    )
