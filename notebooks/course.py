@@ -7,7 +7,9 @@ it returns; the right functions are in answers.py, which students do not get.
 """
 
 import hashlib
+import os
 import re
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +24,12 @@ import featurestack as fs
 HERE = Path.cwd()
 FOLDER = HERE.parent if (HERE.parent / "pyproject.toml").exists() else HERE  # a clone
 DATA, RUNS, REPORTS = FOLDER / "data", FOLDER / "runs" / "course", FOLDER / "reports"
+# In a clone, a dataset's folder and models/ are relative to it, as in a terminal there.
+os.chdir(FOLDER)
+sys.path.append(str(HERE))  # this module's own folder
 __all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "check"]
 __all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "np", "pd", "plt"]
-__all__ += ["reveal"]
+__all__ += ["reveal", "sounds_of"]
 
 
 class NotYet(AssertionError):
@@ -126,6 +131,69 @@ def same(given: Any, right: Any, within: float) -> bool:
         return False
     alike = numbers.shape == np.shape(right)
     return alike and np.allclose(numbers, right, rtol=0, atol=within)
+
+
+# ---- The dataset's classes
+
+
+class Sounds(NamedTuple):
+    """The classes of a dataset that the sessions look at, by what they show."""
+
+    pairs: dict[str, tuple[str, str]]  # pairs that a feature should separate
+    beats: str  # a rhythm
+    tones: str  # partials
+    bells: str  # a tone, to be separated from the next
+    knocks: str  # short sounds
+    own: tuple[str, ...]  # recordings that stand in for the student's own
+
+    @property
+    def classes(self) -> list[str]:
+        return sorted({label for pair in self.pairs.values() for label in pair})
+
+
+SYNTHETIC = Sounds(
+    {
+        "chimes": ("chimes_in_c", "chimes_in_f_sharp"),
+        "beats": ("steady_beat", "galloping_beat"),
+        "drones": ("hollow_drone", "bright_drone"),
+        "noises": ("hiss", "rumble"),
+        "bursts": ("knocks", "swells"),
+    },
+    beats="galloping_beat",
+    tones="bright_drone",
+    bells="chimes_in_c",
+    knocks="knocks",
+    own=("knocks", "hiss", "steady_beat"),
+)
+ESC10 = Sounds(  # ESC-50 has these classes too
+    {
+        "animals": ("dog", "rooster"),
+        "people": ("crying_baby", "sneezing"),
+        "motors": ("chainsaw", "helicopter"),
+        "water": ("rain", "sea_waves"),
+        "ticks": ("clock_tick", "crackling_fire"),
+    },
+    beats="clock_tick",
+    tones="crying_baby",
+    bells="crying_baby",
+    knocks="clock_tick",
+    own=("dog", "rain", "clock_tick"),
+)
+
+
+def sounds_of(table: pd.DataFrame) -> Sounds:
+    """The classes to look at in a table of clips: those of the synthetic dataset or of
+    ESC-10, else the first ten in pairs.
+    """
+    labels = sorted(set(table.label.dropna()))
+    for sounds in (SYNTHETIC, ESC10):
+        if {*sounds.classes} <= {*labels}:
+            return sounds
+    need(len(labels) > 1, "the course needs two classes or more")
+    pairs = dict(enumerate(zip(labels[:10:2], labels[1:10:2])))
+    named = {" or ".join(pair): pair for pair in pairs.values()}
+    first, second = labels[:2]
+    return Sounds(named, first, second, second, first, tuple(labels[:3]))
 
 
 # ---- Pictures

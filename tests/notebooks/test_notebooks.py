@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
@@ -21,6 +22,7 @@ from tests.golden.commands import ROOT
 SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = store.names()
+ESC10 = ROOT.parent / "shared" / "esc10"
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +68,8 @@ def test_a_stored_notebook_has_figures_one_dataset_no_player_and_no_answer(name)
     reveals = [cell for cell in code if cell.id.startswith("reveal-")]
     assert all("hide-output" in cell.metadata.tags for cell in reveals)
     sources = [cell.source for cell in code]
-    assert sources[0] == "from course import *"
-    assert sources[1].startswith('DATASET = "synth"  # ')
+    assert "google.colab" in sources[0] and sources[1] == "from course import *"
+    assert sources[2].startswith('DATASET = "synth"  # ')
     assert sum(f"\n{source}".count("\nDATASET = ") for source in sources) == 1
     for cell in code:
         if cell.id.startswith(("question-", "predict-")):
@@ -144,6 +146,22 @@ def test_notebooks_run_from_start_to_end(name, folder):
     if name == "6_compare":
         assert "classified" in cells["report"].outputs[-1].text
         assert images(cells["importance"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ESC10.exists(), reason="ESC-10 is not beside the clone")
+@pytest.mark.parametrize("name", ["1_listen_and_look", "2_describe", "7_own_sounds"])
+def test_a_session_runs_on_real_sounds(name, tmp_path):
+    """On ten clips of each class of ESC-10, without a failed cell."""
+    clips = pd.read_csv(ESC10 / "meta" / "esc10.csv").groupby("target").head(10)
+    clips = clips.rename(columns={"category": "label", "src_file": "group"})
+    clips["filename"] = [str(ESC10 / "audio" / name) for name in clips["filename"]]
+    clips["fold"] = 1 + np.arange(len(clips)) % 10 // 2
+    table = clips[["filename", "label", "fold", "group"]]
+    table.to_csv(tmp_path / "cut.csv", index=False)
+    notebook = store.elsewhere(store.load(name), str(tmp_path))
+    notebook = store.on_dataset(notebook, str(tmp_path / "cut.csv"))
+    store.execute(store.with_answers(notebook))
 
 
 @pytest.mark.slow
