@@ -59,23 +59,21 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
     except RequestError as error:
         return None, [], [str(error)]
     usable = []
-    outdated = []
+    outdated = {}
     problems = []
     for name in cache.features:
         try:
             cache[name].done()
-        except OutdatedFeature:
-            outdated.append(name)
+        except OutdatedFeature as other:
+            outdated[name] = str(other)
         except RequestError as error:
             problems.append(str(error))
         else:
             usable.append(name)
     if outdated:
-        names = ", ".join(outdated)
-        problems.append(
-            f"{names}: the rate, duration or channel is not that of the clips:"
-            f" {cache.remedy(' '.join(outdated))}"
-        )
+        first, *others = outdated.values()
+        more = f"; also {', '.join([*outdated][1:])}" if others else ""
+        problems.append(f"{first}{more}")
     return cache, usable, problems
 
 

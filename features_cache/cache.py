@@ -14,6 +14,7 @@ after the values were copied: a clip that was written meanwhile is checked again
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,6 @@ from featurestack.base.errors import (
     most_alike,
 )
 from featurestack.base.files import require_readable
-from featurestack.base.terminal import warn
 from featurestack.features_cache import index
 from featurestack.features_cache.datasets import (
     EXTERNAL,
@@ -49,7 +49,7 @@ from featurestack.features_cache.datasets import (
 from featurestack.features_cache.feature_names import (
     FRAMING,
     Channel,
-    own_code,
+    features_here,
     parse_channel,
     parse_list,
     refuse_unknown,
@@ -114,11 +114,6 @@ class StoredFeature(FeatureFile):
         """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
         rows of the feature. UnreadableClips if clips are missing, outdated or damaged.
         """
-        if self.has_other_code:
-            warn(
-                f"{self.path} holds values from other code than {self.feature} has:"
-                " extract it again"
-            )
         places = self.row_of[positions]
         while True:
             checked = self.checked[positions]
@@ -143,11 +138,6 @@ class StoredFeature(FeatureFile):
 
     def map(self, *, state: bool = False) -> NDArray:
         return self.states if state else self.values
-
-    @property
-    def has_other_code(self) -> bool:
-        """Whether the user has redefined the feature since its extraction."""
-        return own_code(self.feature) not in ("", str(self.code_version))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -250,8 +240,13 @@ class Cache(IndexSettings):
 
     def __repr__(self) -> str:
         """The number of clips and a table of the features, for a notebook."""
-        stored = [self[name] for name in self.features]
-        rows = [(each.stored, each.rows, each.frames, each.units) for each in stored]
+        rows = []
+        for name in self.features:
+            shape: tuple[object, ...] = "-", "-", "cannot be used"
+            with suppress(RequestError):
+                stored = self[name]
+                shape = stored.rows, stored.frames, stored.units
+            rows.append((name, *shape))
         table = pd.DataFrame(rows, columns=["feature", "rows", "frames", "units"])
         heading = f"{self.folder}: {len(self.clips):,} clips"
         return f"{heading}\n{table.to_string(index=False)}"
@@ -317,7 +312,9 @@ class Cache(IndexSettings):
         return self._find(parse_channel(str(channel))) is not None
 
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
-        """The feature behind a name or channel; RequestError if it cannot be read."""
+        """The feature behind a name or channel; RequestError if it cannot be read, or
+        if this program computes it otherwise than it was stored.
+        """
         wanted = one_channel(channel)
         name = wanted.stored
         if name not in self._open:
@@ -341,7 +338,13 @@ class Cache(IndexSettings):
                 states=file.map(state=True),
                 checked=np.zeros(len(self.clips), np.uint64),
             )
-        return self._open[name]
+        feature = self._open[name]
+        if difference := features_here().difference_here(feature):
+            raise OutdatedFeature(
+                f"{self.folder} has {feature.stored} by {difference}:"
+                f" {self.remedy(feature.stored)}, or use the code that made it"
+            )
+        return feature
 
     def _find(self, channel: Channel) -> str | None:
         """The stored name of a channel's file, or its only variant of other frames."""

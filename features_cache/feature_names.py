@@ -6,10 +6,10 @@ The pipeline defines the features, their parameters and defaults.
 
 import importlib
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from featurestack.base.errors import RequestError, unquoted
 
@@ -136,12 +136,9 @@ def _value(text: str) -> Value:
 
 def refuse_unknown(features: str, stored: Sequence[str] = ()) -> None:
     """RequestError for the first name that is not a feature, after loading them all."""
-    known = importlib.import_module("featurestack.pipeline.features")
-    known.refuse_unknown(features, stored)
+    features_here().refuse_unknown(features, stored)
 
 
-def own_code(feature: str) -> str:
-    """The code version of a feature that the user defined in this process, or ''."""
-    pipeline = sys.modules.get("featurestack.pipeline.features")
-    own = pipeline.FEATURES.get(feature) if pipeline else None
-    return str(own.code_version) if own and own.code else ""
+def features_here() -> Any:
+    """The features that this program computes; few commands on a cache need them."""
+    return importlib.import_module("featurestack.pipeline.features")

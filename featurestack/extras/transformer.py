@@ -105,16 +105,23 @@ class Features(TransformerMixin, BaseEstimator):
         cache = self.cache
         place = cache.folder.absolute() if isinstance(cache, Cache) else cache
         known = [FEATURES.find(channel.name) for channel in self._channels()]
-        own = cloudpickle.dumps(
-            [feature for feature in known if feature and feature.code]
-        )
-        return {**super().__getstate__(), "cache": place, "own": own}
+        used = [feature for feature in known if feature]
+        own = cloudpickle.dumps([feature for feature in used if feature.code])
+        code = {feature.name: str(feature.code_version) for feature in used}
+        return {**super().__getstate__(), "cache": place, "own": own, "code": code}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # features of one's own, in another process
         for feature in cloudpickle.loads(state.pop("own")):
             if not FEATURES.knows(feature.name):
                 FEATURES[feature.name] = feature
+        for name, version in state.pop("code").items():
+            here = FEATURES[name].code_version
+            if str(here) != version:
+                raise RequestError(
+                    f"this pipeline was fitted on {name} by version {version}, here"
+                    f" {here}: fit it again, or load it with the code that it had"
+                )
         super().__setstate__(state)
 
     def _channels(self, taken: Audio | None = None) -> list[Channel]:
@@ -188,9 +195,7 @@ class Features(TransformerMixin, BaseEstimator):
 
 
 def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
-    """The features that the cache has, except those made by other code; the others are
-    told once.
-    """
+    """The features that the cache has; the others are told once."""
     found = {channel for channel in channels if channel in cache}
     for channel in sorted(map(str, {*channels} - found)):
         resolve_feature(parse_channel(channel), cache.sample_rate)  # a wrong name
@@ -198,13 +203,7 @@ def cached_of(channels: Sequence[Channel], cache: Cache) -> set[Channel]:
             f"the cache {cache.folder} lacks {channel}: it is computed each time;"
             f" {cache.remedy(channel)}"
         )
-    other = {channel for channel in found if cache[channel].has_other_code}
-    for channel in sorted(map(str, other)):
-        tell_once(
-            f"the cache {cache.folder} holds {channel} from other code: it is computed"
-            f" anew; {cache.remedy(channel)}"
-        )
-    return found - other
+    return found
 
 
 def exists(name: str, taken: Audio) -> bool:

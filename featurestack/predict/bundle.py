@@ -28,7 +28,7 @@ from featurestack.base.next_step import explained
 from featurestack.base.options import texts
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, size
-from featurestack.base.terminal import progress, warn
+from featurestack.base.terminal import progress
 from featurestack.compare.accuracy import scaled
 from featurestack.compare.metrics import Floats
 from featurestack.compare.tasks import task_of
@@ -167,7 +167,10 @@ class RunModel(FoldModels):
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
         if config.code and self.architecture.code != config.code:
-            warn_of_other_code(f"the model {config.model}", "train again")
+            raise RequestError(
+                f"the code of the model {config.model} has changed since this run was"
+                " trained: bring it back, or train again"
+            )
         kind = self.architecture.kind
         self.input = InputSpec.restore(kind, config)
         # channels last is a sixth faster for images on a CPU; vectors have no such
@@ -199,14 +202,6 @@ class RunModel(FoldModels):
         x = self.prepare(fold, values, filled)
         batches = (batch.to(self.compute.device) for batch in x.split(BATCH))
         return answers_of(self.networks[fold], batches, self.compute, self.task)
-
-
-def warn_of_other_code(defined: str, remedy: str) -> None:
-    """Say that what a user defined has changed since training, and what to do."""
-    warn(
-        f"the code of {defined} has changed since this run was trained: bring it back,"
-        f" or {remedy}"
-    )
 
 
 RECORD = ".bundle.json"  # names the files that `bundle` writes

@@ -39,7 +39,6 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
     read_bundle,
-    warn_of_other_code,
 )
 from featurestack.predict.options import (
     PredictOptions,
@@ -343,24 +342,19 @@ def variant_of(described: StoredChannel, sample_rate: int) -> Variant:
 def refuse_other_values(
     variant: Variant, trained: StoredChannel, sample_rate: int, samples: int
 ) -> None:
-    """RequestError if the feature is not computed as the run was trained on it; a line
-    if a user's own has other code.
-    """
-    own = variant.feature
-    if own.code and trained.code_version not in ("", str(own.code_version)):
-        warn_of_other_code(f"the feature {own.name}", "extract and train again")
+    """RequestError if the feature is not computed as the run was trained on it."""
     frames = variant.shape(sample_rate, samples)[1]
-    now = {**variant.recorded, "frames": frames}
-    now["frame_unit"] = variant.feature.frame_unit
-    was = {**trained.parameters, "frames": trained.frames}
-    was["frame_unit"] = trained.frame_unit
-    other = [name for name in now | was if now.get(name) != was.get(name)]
-    if other:
-        name = other[0]
+    unit = variant.feature.frame_unit
+    now = {**variant.recorded, "frames": frames, "frame_unit": unit}
+    was = {"frames": trained.frames, "frame_unit": trained.frame_unit}
+    difference = variant.difference(
+        trained.code_version, {**trained.parameters, **was}, now
+    )
+    if difference:
         raise RequestError(
-            f"the run was trained on {trained.stored} with {name} {was.get(name)}, here"
-            f" it is computed with {now.get(name)}: train again, or predict with the"
-            " version, or the network file, that trained it"
+            f"the run was trained on {trained.stored} by {difference}: extract and"
+            " train again, or predict with the version, your own code or the network"
+            " file that trained it"
         )
 
 

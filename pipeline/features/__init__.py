@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import pkgutil
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, TypeVar
@@ -34,7 +34,7 @@ from featurestack.features_cache.feature_names import (
     parse_channel,
     parse_set,
 )
-from featurestack.features_cache.hdf5 import to_stored
+from featurestack.features_cache.hdf5 import FeatureSpec, to_stored
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (
@@ -183,11 +183,32 @@ class Variant:
     def recorded(self) -> dict[str, Value]:
         """Everything that the values depend on, as the cache and run.json keep it."""
         more = self.feature.recorded
-        facts = self.parameters | (more(**self.parameters) if more else {})
+        return self.facts | (more(**self.parameters) if more else {})
+
+    @property
+    def facts(self) -> dict[str, Value]:
+        """The part of `recorded` that is known without the files of a network."""
+        facts = dict(self.parameters)
         if self.sample_rate and (read := self.read_map()):
             own = ", ".join(f"{key}={value}" for key, value in read.recorded.items())
             facts["source"] = f"{read.feature.name} {read.feature.code_version}: {own}"
         return facts
+
+    def difference(
+        self,
+        code_version: int | str,
+        recorded: Mapping[str, object],
+        now: Mapping[str, object],
+    ) -> str:
+        """What differs here from values that were stored, such as `version 1, here 2`:
+        the code, or a fact that was `recorded` and is another one `now`; '' if nothing.
+        """
+        was = {"version": str(code_version), **recorded}
+        here = {"version": str(self.feature.code_version), **now}
+        for name in here | was:
+            if here.get(name) != was.get(name):
+                return f"{name} {was.get(name)}, here {here.get(name)}"
+        return ""
 
     def read_map(self) -> "Variant | None":
         """The feature whose map it reads; None for audio or an external feature."""
@@ -310,6 +331,21 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
     stored = Channel(name, tuple(changed.items())).stored
     source = feature.source(**values) if feature.source else ""
     return Variant(feature, stored, values, arguments, sample_rate, source)
+
+
+def difference_here(stored: FeatureSpec) -> str:
+    """What differs here from a stored feature, as `Variant.difference`; '' also if it
+    was brought, or nothing here computes it.
+    """
+    channel = parse_channel(stored.stored)
+    if not stored.code_version or not FEATURES.knows(channel.name):
+        return ""
+    variant = resolve_feature(channel, stored.sample_rate)
+    now = variant.facts
+    if ": " not in str(stored.parameters.get("source")):  # of a map that was brought
+        now.pop("source", None)
+    was = {name: stored.parameters.get(name) for name in now}
+    return variant.difference(stored.code_version, was, now)
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:

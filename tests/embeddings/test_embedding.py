@@ -283,7 +283,7 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     assert predict_audio(ask) == 0
     assert "1.wav  b " in capsys.readouterr().out
     write_network("net", window=0.25, factor=2.0)
-    with refused("with file .* here it is computed with"):
+    with refused("by file .*, here "):
         predict_audio(ask)
     assert extract(command) == 0
     again = Cache(here / "mine" / "features")[name]

@@ -78,8 +78,8 @@ def test_what_cannot_be_trusted_is_refused(
     ("place", "value", "message"),
     [
         (("model",), "cnn8@width=8", "fold 1 .*of another model"),
-        (("parameters", "hop_length"), 1, "hop_length 1, here it is computed with"),
-        (("frames",), 7, "trained on mel with frames 7, here it is computed with"),
+        (("parameters", "hop_length"), 1, "trained on mel by hop_length 1, here "),
+        (("frames",), 7, "trained on mel by frames 7, here "),
     ],
 )
 def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
