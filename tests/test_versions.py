@@ -1,0 +1,79 @@
+"""A feature's version counts wherever its values are used."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+
+import featurestack as fs
+from featurestack.pipeline.features import FEATURES
+from tests.golden.commands import command, done, inside
+from tests.golden.sounds import easy_clips
+from tests.refusal import refused
+
+OF_CACHE = "easy/features has rms by version 1, here 2: "
+OF_RUN = "trained on rms by version 1, here 2: extract and train again"
+AUDIO = "easy/bell/bell0-A.wav"
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A cache of rms, and one fold of a run on it, as a bundle and an ONNX file too."""
+    easy_clips(tmp_path / "easy")
+    with inside(tmp_path):
+        done("features DATASET=easy FEATURES='rms zcr' JOBS=1")
+        done("train DATASET=easy FEATURES=rms MODEL=linear FOLDS=1")
+        done("bundle RUN=last OUT=rms.pt")
+        done("export RUN=last OUT=rms.onnx")
+        yield tmp_path
+
+
+@pytest.fixture
+def raised(trained, monkeypatch):
+    """The same after the version of rms was raised."""
+    other = replace(FEATURES["rms"], version=2)
+    monkeypatch.delitem(FEATURES, "rms")
+    monkeypatch.setitem(FEATURES, "rms", other)
+    return trained
+
+
+@pytest.mark.parametrize("run", ["last", "rms.pt", "rms.onnx"])
+def test_new_audio_is_not_answered_by_features_of_another_version(raised, run):
+    assert OF_RUN in command(f"predict RUN={run} AUDIO={AUDIO}").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train FEATURES=rms MODEL=linear FOLDS=2",
+        "importance FEATURES='rms zcr'",
+        "verify RUN=last",
+    ],
+)
+def test_a_cache_of_another_version_is_refused_with_what_to_type(raised, words):
+    answer = command(words, DATASET="easy")
+    assert answer.status == 2
+    assert f"{OF_CACHE}run featurestack features DATASET=easy" in answer.err
+
+
+def test_verify_names_the_feature_of_another_version(raised):
+    answer = command("verify DATASET=easy")
+    assert answer.status == 1 and OF_CACHE in answer.out
+
+
+def test_features_in_a_pipeline_are_refused(trained, request):
+    cached = fs.Features("rms", cache="data/easy/features").fit([AUDIO])
+    kept = pickle.dumps(fs.Features("rms").fit([AUDIO]))
+    request.getfixturevalue("raised")
+    with refused(OF_CACHE):
+        cached.transform([AUDIO])
+    with refused("fitted on rms by version 1, here 2: fit it again"):
+        pickle.loads(kept)
+
+
+def test_extracted_again_everything_is_of_the_new_version(raised):
+    done("features DATASET=easy FEATURES=rms JOBS=1")
+    again = done("train DATASET=easy FEATURES=rms MODEL=linear FOLDS=1")
+    assert "this run is rms-linear-" in again.err
+    done(f"predict RUN=last AUDIO={AUDIO}")
+    done("verify DATASET=easy")
