@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_set

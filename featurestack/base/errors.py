@@ -286,7 +286,7 @@ def unquoted(text: str) -> list[str]:
 
 
 class OutdatedFeature(RequestError):
-    """A feature made from other audio than the clips', or by other code than is here."""
+    """A feature of other audio than the clips, or of other code than is here."""
 
 
 @dataclass(eq=False)
