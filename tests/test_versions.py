@@ -47,7 +47,6 @@ def test_new_audio_is_not_answered_by_features_of_another_version(raised, run):
     [
         "train FEATURES=rms MODEL=linear FOLDS=2",
         "importance FEATURES='rms zcr'",
-        "verify RUN=last",
     ],
 )
 def test_a_cache_of_another_version_is_refused_with_what_to_type(raised, words):
