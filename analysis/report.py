@@ -23,11 +23,7 @@ from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
-from featurestack.analysis.sentences import (
-    headline,
-    printed,
-    tables_of_predictions,
-)
+from featurestack.analysis.sentences import headline, printed, tables_of_predictions
 from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError
 from featurestack.base.next_step import with_note
@@ -37,7 +33,7 @@ from featurestack.base.terminal import progress, tell
 from featurestack.compare.accuracy import ACCURACY
 from featurestack.features_cache.index import read_check
 from featurestack.results.run_folder import find
-from featurestack.results.selection import of_today
+from featurestack.results.same_run import of_today
 
 PAGE = "index.html"
 # digests of a report's figures, its row of the list, and the folder of its runs

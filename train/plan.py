@@ -34,7 +34,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.results.config import SoundClass
 from featurestack.results.run_folder import folder_name
-from featurestack.results.selection import digests
+from featurestack.results.same_run import data_digests
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, choose_model, resolve
@@ -375,7 +375,7 @@ def make_plan(asked: RunOptions) -> Plan:
     )
 
     stored = dict.fromkeys(channel.stored for channel in channels)
-    data = digests(cache, stored, table)
+    data = data_digests(cache, stored, table)
     content = hashed_content(training, spec, model) | data
     folds = cache.tested_folds(originals(table))
     hash_ = digest(content)

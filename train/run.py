@@ -27,7 +27,7 @@ from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import originals
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.selection import readable_again
+from featurestack.results.same_run import readable_again
 from featurestack.train import run_json
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features

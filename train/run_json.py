@@ -34,7 +34,7 @@ from featurestack.results.config import (
     RunConfig,
 )
 from featurestack.results.run_folder import RunFolder, find, write_config
-from featurestack.results.selection import digest_of_clips, is_of_today
+from featurestack.results.same_run import digest_of_clips, is_of_today
 from featurestack.train.plan import Plan
 
 if TYPE_CHECKING:

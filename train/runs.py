@@ -13,7 +13,8 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
-from featurestack.results.selection import of_other_data, select
+from featurestack.results.same_run import of_other_data
+from featurestack.results.selection import select
 from featurestack.train.options import ListOptions, RemoveOptions
 
 HEADER = ("folder", "features", "model", "folds", "test", "data")

@@ -54,7 +54,7 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
-from featurestack.results.selection import is_of_today
+from featurestack.results.same_run import is_of_today
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.run import execute, is_run_of

@@ -49,11 +49,8 @@ from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.results.selection import (
-    cache_that_trained,
-    digest_of_clips,
-    select_one,
-)
+from featurestack.results.same_run import cache_that_trained, digest_of_clips
+from featurestack.results.selection import select_one
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
 KNOWN = ("clip", "label", "fold", "group")

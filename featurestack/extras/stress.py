@@ -34,7 +34,8 @@ from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline import audio
 from featurestack.predict.options import StressOptions
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.selection import cache_that_trained, select_one
+from featurestack.results.same_run import cache_that_trained
+from featurestack.results.selection import select_one
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model

@@ -1,19 +1,10 @@
-"""The runs that RUN= names: by name, path, unique prefix, or `last`; and the data that
-a run belongs to: the clips' table, the values that it read, and what else its task
-trains on. No torch.
-
-A run is of today's data if it would be trained on the same data now. Others stay as
-they are, and nothing but `remove` touches them; `train` makes a run next to them.
-"""
+"""The runs that RUN= names: by name, path, unique prefix, or `last`. No torch."""
 
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from featurestack.base import DATA
 from featurestack.base.errors import (
@@ -26,15 +17,9 @@ from featurestack.base.errors import (
     unquoted,
 )
 from featurestack.base.files import is_file, may_read, require_readable
-from featurestack.base.json_content import digest
 from featurestack.base.terminal import tell_once
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.datasets import cache_folder, is_cache
-from featurestack.features_cache.feature_names import parse_channel
-from featurestack.features_cache.hdf5 import fingerprints
-from featurestack.features_cache.table import CLIP_COLUMNS, originals
-from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
+from featurestack.results.same_run import of_other_data
 
 
 def select(
@@ -208,89 +193,3 @@ def _is_run(path: str) -> bool:
 
 
 # ---- the data that a run belongs to
-
-
-def clips_of_run(config: RunConfig, cache: Cache) -> pd.DataFrame:
-    """The clips on which a run would be trained today."""
-    return cache.clips[cache.readable([*map(parse_channel, config.cache)])]
-
-
-def digest_of_clips(table: pd.DataFrame) -> str:
-    """The digest of what a table says of its clips, without their paths."""
-    return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
-
-
-def digests(cache: Cache, stored: Iterable[str], table: pd.DataFrame) -> dict[str, Any]:
-    """The digests of what the table says of the clips, without their paths, and of each
-    feature's fingerprints of them.
-    """
-    keys = cache.keys[table.index]
-    values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
-    return {
-        "cache": {name: digest(numbers) for name, numbers in values.items()},
-        "clips": digest_of_clips(table),
-    }
-
-
-def readable_again(config: RunConfig, cache: Cache) -> bool:
-    """Whether a clip that a run left out can be read now."""
-    for clip in config.left_out:
-        with suppress(RequestError):
-            for channel in config.channels:
-                cache.read(channel.channel, [clip])
-            return True
-    return False
-
-
-def is_of_today(config: RunConfig, cache: Cache) -> bool:
-    """Whether a run would be trained on the same data today, which is taken for granted
-    if the cache lacks its features. Imported predictions belong to their day's labels.
-    """
-    if config.made_by == "import":
-        return config.clips in ("", digest_of_clips(originals(cache.clips)))
-    if not config.cache or not {*config.cache} <= {*cache.features}:
-        return True
-    try:
-        now = digests(cache, config.cache, clips_of_run(config, cache))
-    except RequestError:  # a feature's file is damaged
-        return True
-    return now == config.data and not readable_again(config, cache)
-
-
-def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:
-    """The cache that a run was trained on, of `dataset` or its own below `data`;
-    RequestError if that holds other data today.
-    """
-    cache = Cache(cache_folder(dataset or run.dataset, data))
-    if not is_of_today(run.trained_config, cache):
-        raise RequestError(
-            f"{cache.folder} holds other clips or values than {run.name} was trained"
-            " on: DATASET= names the cache that trained it"
-        )
-    return cache
-
-
-def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
-    """The runs of today's data, and those that cannot be read: whoever reads them names
-    the damage.
-    """
-    kept = []
-    for run in runs:
-        try:
-            kept += [run] * is_of_today(run.config, cache)
-        except (RequestError, OSError):
-            kept.append(run)
-    return kept
-
-
-def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder]:
-    """The runs of other data than those in the caches below `data` today."""
-    other = []
-    for dataset in dict.fromkeys(run.path.parent.name for run in runs):
-        own = [run for run in runs if run.path.parent.name == dataset]
-        folder = cache_folder(dataset, Path(data))
-        with suppress(RequestError):  # a damaged cache says nothing
-            if is_cache(folder):
-                current = of_today(own, Cache(folder))
-                other += [run for run in own if run not in current]
-    return other

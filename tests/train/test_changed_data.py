@@ -25,7 +25,8 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
-from featurestack.results.selection import is_of_today, of_today, select
+from featurestack.results.same_run import is_of_today, of_today
+from featurestack.results.selection import select
 from featurestack.train import run
 from featurestack.train.models import MODELS, model
 from featurestack.train.options import ListOptions, RemoveOptions, RunOptions

@@ -1,0 +1,139 @@
+"""Is it the same run, of today's data? No torch.
+
+A record has digests of the clips' table and of the feature values that the run was
+trained on. `today` is the record that it would have if it were trained now, and
+`differences` names what two records differ in. A run of other data stays as it is, and
+nothing but `remove` touches it; `train` makes a run next to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featurestack.base.errors import RequestError
+from featurestack.base.json_content import digest
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.datasets import cache_folder, is_cache
+from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.hdf5 import fingerprints
+from featurestack.features_cache.table import CLIP_COLUMNS, originals
+from featurestack.results.config import RunConfig
+from featurestack.results.run_folder import RunFolder
+
+# what may differ besides options
+DATA = "clips, labels, folds or values"
+CODE = "model code"
+OTHERWISE = "the content of a file, or the program's version"
+
+
+def digest_of_clips(table: pd.DataFrame) -> str:
+    """The digest of what a table says of its clips, without their paths."""
+    return digest(table[[*CLIP_COLUMNS]].drop(columns="path").values.tolist())
+
+
+def data_digests(
+    cache: Cache, stored: Iterable[str], table: pd.DataFrame
+) -> dict[str, Any]:
+    """The digests of what the table says of the clips, without their paths, and of each
+    feature's fingerprints of them: two keys of run.json.
+    """
+    keys = cache.keys[table.index]
+    values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
+    return {
+        "cache": {name: digest(numbers) for name, numbers in values.items()},
+        "clips": digest_of_clips(table),
+    }
+
+
+def today(config: RunConfig, cache: Cache) -> RunConfig:
+    """The record of a run with the digests of today's data. They are taken for granted
+    if the cache lacks a feature of the run, or if its file is damaged. Imported
+    predictions belong to their day's labels.
+    """
+    if config.made_by == "import":
+        clips = config.clips and digest_of_clips(originals(cache.clips))
+        return replace(config, clips=clips)
+    if not config.cache or not {*config.cache} <= {*cache.features}:
+        return config
+    with suppress(RequestError):
+        readable = cache.readable([*map(parse_channel, config.cache)])
+        digests = data_digests(cache, config.cache, cache.clips[readable])
+        return replace(config, **digests)
+    return config
+
+
+def differences(run: RunConfig, planned: RunConfig, cache: Cache) -> list[str]:
+    """What a run differs in from the record of a planned one, on this cache: options
+    such as `EPOCHS=`, DATA, CODE, or OTHERWISE if only the hashes differ.
+    """
+    parts = []
+    if run.training and planned.training:
+        trained = vars(run.training)
+        parts = [
+            f"{name.upper()}="
+            for name, value in vars(planned.training).items()
+            if trained.get(name) != value
+        ]
+    if run.data != planned.data or readable_again(run, cache):
+        parts.append(DATA)
+    if run.code != planned.code:
+        parts.append(CODE)
+    return parts or [OTHERWISE] * (run.hash != planned.hash)
+
+
+def readable_again(config: RunConfig, cache: Cache) -> bool:
+    """Whether a clip that a run left out can be read now."""
+    for clip in config.left_out:
+        with suppress(RequestError):
+            for channel in config.channels:
+                cache.read(channel.channel, [clip])
+            return True
+    return False
+
+
+def is_of_today(config: RunConfig, cache: Cache) -> bool:
+    """Whether a run would be trained on the same data today."""
+    return not differences(config, today(config, cache), cache)
+
+
+def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:
+    """The cache that a run was trained on, of `dataset` or its own below `data`;
+    RequestError if that holds other data today.
+    """
+    cache = Cache(cache_folder(dataset or run.dataset, data))
+    if not is_of_today(run.trained_config, cache):
+        raise RequestError(
+            f"{cache.folder} holds other clips or values than {run.name} was trained"
+            " on: DATASET= names the cache that trained it"
+        )
+    return cache
+
+
+def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
+    """The runs of today's data, and those that cannot be read: whoever reads them names
+    the damage.
+    """
+    kept = []
+    for run in runs:
+        try:
+            kept += [run] * is_of_today(run.config, cache)
+        except (RequestError, OSError):
+            kept.append(run)
+    return kept
+
+
+def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder]:
+    """The runs of other data than those in the caches below `data` today."""
+    other = []
+    for dataset in dict.fromkeys(run.path.parent.name for run in runs):
+        of_dataset = [run for run in runs if run.path.parent.name == dataset]
+        folder = cache_folder(dataset, Path(data))
+        with suppress(RequestError):  # a damaged cache says nothing
+            if is_cache(folder):
+                current = of_today(of_dataset, Cache(folder))
+                other += [run for run in of_dataset if run not in current]
+    return other
