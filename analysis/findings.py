@@ -10,7 +10,7 @@ the verdict is clear.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -28,16 +28,16 @@ from featurestack.analysis.tables import (
     cost_of,
     settings,
 )
-from featurestack.base.next_step import PICKED
 from featurestack.base.quantities import percent
 from featurestack.compare.accuracy import ACCURACY
 from featurestack.compare.metrics import Estimate
 from featurestack.compare.ranking import Difference
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.results.config import Choice
 
-Verdict = Literal["best", "no clear difference", "clearly worse", "not compared"]
+Verdict = Literal[
+    "best", "no clear difference", "clearly worse", "clearly better", "not compared"
+]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,7 +98,7 @@ class Findings:
     new_values: Attributes | None
     main: Ranking | None
     ranked: Sequence[Ranked]  # the main ranking in its order
-    trained: Sequence[Run]  # its trained runs, and the runs behind a choice in it
+    trained: Sequence[Run]  # its trained runs, and those of an answer in it
     others: Sequence[Ranked]  # configurations outside the main ranking
     tables: Mapping[str, pd.DataFrame]  # a single run's tables may be empty
     groups: str  # the dataset's word for a group, '' for a source recording
@@ -112,7 +112,7 @@ class Findings:
         main = self.main
         if main is None:
             return "none"
-        judged = not main.untested or main.best.choice  # a choice recommends a set
+        judged = not main.untested or self.is_answer  # which recommends a set
         if judged and not main.against_chance.clear:
             return "chance"
         if len(main.runs) == 1:
@@ -150,14 +150,20 @@ class Findings:
         return self.main.metric.title if self.main else ACCURACY.title
 
     @property
-    def choice(self) -> Choice | None:
-        """The best, if it is a choice of features inside the folds."""
-        return self.main.best.choice if self.main else None
+    def is_answer(self) -> bool:
+        """Whether the report is led by an answer, which chose features in the folds."""
+        return bool(self.main and self.main.best.members)
 
     @property
     def best(self) -> Ranked:
-        """The best of a report that has runs."""
+        """The run that leads a report that has runs: an answer, else the highest."""
         return self.ranked[0]
+
+    @property
+    def higher(self) -> Ranked | None:
+        """The highest run, if an answer leads the report and reaches less."""
+        highest = max(self.ranked, key=lambda own: own.score.value)
+        return highest if highest.score.value > self.best.score.value else None
 
     @cached_property
     def alike(self) -> Sequence[Ranked]:
@@ -195,10 +201,14 @@ def findings(
     old_runs  number of runs of other data, which are left out
     unnamed   number of runs that RUN= does not name
     """
-    sets = rankings(without_members(runs))
-    main = sets[0] if sets else None
-    ranked, *apart = [ranked_in(ranking) for ranking in sets] or [[]]
-    others = [own for part in apart for own in part]
+    members = {name for run in runs for name in run.members}
+    sets = rankings([run for run in runs if run.name not in members])
+    main = led_by_answer(sets[0]) if sets else None
+    ranked = ranked_in(main) if main else []
+    others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
+    whole = [run for run in runs if run.name in members and not run.missing_folds]
+    parts = [replace(each, reason="part of an answer") for each in rankings(whole)]
+    of_answer = [own for ranking in parts for own in ranked_in(ranking)]
     gains = ablations(main) if main else []
     evidence = Evidence(main, cache, checked, old_runs, unnamed)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
@@ -209,25 +219,33 @@ def findings(
         main=main,
         ranked=ranked,
         trained=trained_in(main, runs) if main else [],
-        others=others,
-        tables=tables_of(main, [*ranked, *others], gains) if main else {},
+        others=[*others, *of_answer],
+        tables=tables_of(main, [*ranked, *others, *of_answer], gains) if main else {},
         groups=cache.groups if cache else "",
         gains=gains,
     )
 
 
-def without_members(runs: Sequence[Run]) -> list[Run]:
-    """The runs without sets that a choice of features joined by their scores: the
-    choice counts each of them on the folds that had no part in it.
+def led_by_answer(ranking: Ranking) -> Ranking:
+    """The ranking with its answer first: its score is that of a choice without the
+    tested clips, and a higher one may be luck.
     """
-    members = {name for run in runs if run.choice for name in run.choice.runs}
-    return [run for run in runs if not (run.joined_from and run.name in members)]
+    order = sorted(
+        range(len(ranking.runs)), key=lambda at: not ranking.runs[at].members
+    )
+    return replace(
+        ranking,
+        runs=tuple(ranking.runs[at] for at in order),
+        accuracy=ranking.accuracy[order],
+        interval=ranking.interval[order],
+        by_recording=ranking.by_recording[:, order],
+    )
 
 
 def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
-    """The trained runs of a ranking, and then the runs behind the choices in it."""
-    chosen = {name for run in main.runs if run.choice for name in run.choice.runs}
-    behind = [run for run in runs if run.name in chosen and run not in main.runs]
+    """The trained runs of a ranking, and then those of the answers in it."""
+    members = {name for run in main.runs for name in run.members}
+    behind = [run for run in runs if run.name in members and run not in main.runs]
     return [run for run in (*main.runs, *behind) if run.trained]
 
 
@@ -238,8 +256,6 @@ def why_apart(own: Ranked, best: Ranked) -> Problem:
         why = f"it has {own.n} of {best.n} folds; train its missing folds"
     elif own.reason == "answer":
         why = f"it is a former answer, {own.run.features}"
-    elif own.reason == "joined":
-        why = PICKED
     score = f"{percent(own.score.value)} %"
     return Problem(own.name, f"{score}, not compared: {why}")
 
@@ -284,7 +300,9 @@ def ranked_in(ranking: Ranking) -> list[Ranked]:
         elif place == 0:
             verdict = "best"
         elif difference.p < ranking.level:
-            verdict = "clearly worse"
+            # only of an answer, which leads whatever it scores
+            above = difference.value > 0
+            verdict = "clearly better" if above else "clearly worse"
         score = float(ranking.accuracy[place]), *ranking.interval[place].tolist()
         ranked.append(
             Ranked(

@@ -77,7 +77,7 @@ def next_run(found: Findings, state: State, *, audio: bool = True) -> tuple[str,
     kind = ""
     if trained and found.state == "chance" and untried:
         sets, kind = untried, "different"
-    elif len(found.ranked) == 1 and not found.choice:
+    elif len(found.ranked) == 1 and not found.is_answer:
         # the features of a single run, or with another
         sets, kind = [*trained[0].channels], "combine"
         if len(sets) == 1:
@@ -90,7 +90,9 @@ def next_run(found: Findings, state: State, *, audio: bool = True) -> tuple[str,
         return training_of(state.given, trained[:2]), "folds"
     if not audio or found.state == "chance" or not found.main:
         return "", ""
-    recommended = found.choice.recommended_run if found.choice else trained[0].name
+    if not trained:
+        return "", ""
+    recommended = trained[0].name
     # with its dataset: others may have a run of that name
     runs = [word.partition("=")[2] for word in state.given if word.startswith("RUNS=")]
     run = "/".join([*runs, found.main.best.dataset, recommended])
@@ -106,7 +108,7 @@ def propose(page: Page, checked: Sequence[Attributes] | None) -> tuple[str, str]
     state = State(
         given=without(page.job.given, "RUN"),
         leak="W1" in found.warnings,
-        begun=trained or bool(found.choice),
+        begun=trained or found.is_answer,
     )
     audio = True
     if cache:

@@ -64,6 +64,7 @@ class Section:
     # name -> a value for the templates
     values: Mapping[str, object] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
+    sentence: str = ""  # one more of the headline
     # heading -> sentences that the first screen shows
     leads: Mapping[str, str] = field(default_factory=dict)
     # the command to propose next, and its reason, in place of the report's own
@@ -91,6 +92,12 @@ class Page:
     def tables(self) -> Mapping[str, pd.DataFrame]:
         parts = (self.found.tables, *(own.tables for own in self.sections))
         return {name: table for part in parts for name, table in part.items()}
+
+    def headline(self, text: str) -> str:
+        """The report's headline `text`, with what its sections add."""
+        return " ".join(
+            [text, *(own.sentence for own in self.sections if own.sentence)]
+        )
 
     @property
     def leads(self) -> Mapping[str, str]:

@@ -2,12 +2,11 @@
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
 source recordings, the cache's audio settings and parameters, folds and protocol (the
-validation clips, the epoch that counts). A run whose features were joined after they
-were tested one by one is in no ranking with others: no test corrects this choice. A
-former answer is in no ranking with the latest one, whichever score is higher. The main
-ranking has runs that finished every fold. If no two comparable runs did, but
-several finished the same folds, these are ranked. Accuracy (tags: mAP) is computed over
-all folds together, with a bootstrap interval.
+validation clips, the epoch that counts). A former answer is in no ranking with the
+latest one, whichever score is higher. The main ranking has runs that finished every
+fold. If no two comparable runs did, but several finished the same folds, these are
+ranked. Accuracy (tags: mAP) is computed over all folds together, with a bootstrap
+interval.
 
 The best run is the most accurate one, whatever its model. Features are compared within
 one setting, a model with its options: of the settings with several feature sets, the
@@ -33,7 +32,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     """The run's model, and the options that differ among the `runs` of this model:
     `resnet18, augment none`.
 
-    Features, seed and the options in `changed` are left out. A choice of features and
+    Features, seed and the options in `changed` are left out. An answer and
     predictions from elsewhere have no options that could differ.
     """
     kind = run.model, bool(run.trained)
@@ -52,10 +51,6 @@ class Ranking(ranking.Ranking[Run]):
 
     # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
     reason: str = ""
-
-    @property
-    def untested(self) -> str:
-        return "joined" if self.best.joined_from else super().untested
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -89,7 +84,6 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
             sets.append([run])
     sets.sort(
         key=lambda together: (
-            bool(together[0].joined_from),
             len(together) == 1,
             bool(together[0].missing_folds),
             -len(together[0].clip_ids),
@@ -142,8 +136,7 @@ def reason_apart(run: Run, other: Run) -> str:
         "classes": run.classes != other.classes,
         "folds": run.missing_folds != other.missing_folds
         or (same_ids and not np.array_equal(run.folds, other.folds)),
-        "joined": bool(run.joined_from) != bool(other.joined_from),
-        "answer": bool(run.choice and other.choice) and run is not other,
+        "answer": bool(run.members and other.members) and run is not other,
         "groups": same_ids and not np.array_equal(run.groups, other.groups),
         "clips": not same_clips(run, other),
         "audio or features": not (imported or (same_values and same_audio)),

@@ -145,7 +145,9 @@ def build_report(job: ReportJob) -> Built:
         page.methods = methods_text(found, cache)
     compared = own.hashes.get(COMPARISON)
     built = write(page)
-    row: dict[str, Any] = {"finding": headline(found)}  # in the list of reports
+    row: dict[str, Any] = {
+        "finding": page.headline(headline(found))
+    }  # in the list of reports
     if found.main:
         score = found.best.score
         row["accuracy"] = score.value
@@ -203,7 +205,7 @@ def write(page: Page) -> Built:
     command = page.next_command
     return Built(
         page=page.job.folder / PAGE,
-        headline=printed(found),
+        headline=page.headline(printed(found)),
         remarks=remarks,
         next_command=with_note(command, page.reason) if command else "",
         whole=not any(problem.kind == "damaged" for problem in page.problems),

@@ -20,6 +20,7 @@ from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import originals
+from featurestack.results.scored import scored_features
 
 # measure of `check` -> its words, if they differ
 MEASURES = {
@@ -246,4 +247,36 @@ def uneven_classes(evidence: Evidence) -> str:
     return (
         f"The classes are uneven, {fewest} to {most} clips: read the balanced accuracy,"
         " in which every class counts the same."
+    )
+
+
+@warning("W9", "Features that were scored on the same clips")
+def ranked_on_these_clips(evidence: Evidence) -> str:
+    """The features of the highest configuration are some of those that were scored one
+    by one on the clips that test it, by `train`, `importance` or `answer`. The highest
+    of many scores is partly luck, and no test here corrects for features that were
+    scored outside the comparison, or for a set that their scores suggested. `answer`
+    chooses for each fold without its clips; other clips test a set that you have
+    chosen.
+    """
+    main = evidence.main
+    if main is None:
+        return ""
+    run = main.runs[int(main.accuracy.argmax())]
+    features = {*run.channels}
+    singles = [
+        own.features for own in main.runs if own.trained and "+" not in own.features
+    ]
+    runs = run.folders[0].path.parent
+    scored = {*singles} | scored_features(runs, run.config.clips, run.task.name)
+    corrected = len(features) == 1 and scored == {*singles}
+    if not run.trained or not features < scored or corrected:
+        return ""
+    lead = "score"
+    if others := [own for own in main.runs if own is not run]:
+        lead = f"lead over {main.labels[others[0].name]}"
+    return (
+        f"{len(scored)} features were scored on these clips: if their scores chose"
+        f" {main.labels[run.name]}, its {lead} may be luck. answer chooses inside the"
+        " folds."
     )

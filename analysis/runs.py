@@ -21,7 +21,7 @@ from featurestack.base.errors import RequestError
 from featurestack.compare.metrics import Ints, TestedRun, tested_fields
 from featurestack.compare.tasks import Task
 from featurestack.features_cache.feature_names import parse_set
-from featurestack.results.config import Choice, RunConfig
+from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
 
 # fields with one entry per clip
@@ -67,7 +67,7 @@ class Run(TestedRun):
 
     @cached_property
     def options(self) -> dict[str, object]:
-        """The training options, and the code of an own model; none of a choice."""
+        """The training options, and the code of an own model; none of an answer."""
         code = self.config.code[:CODE_SHOWN]
         own = {"code": code} if code else {}
         return asdict(self.trained.options) | own if self.trained else {}
@@ -90,7 +90,7 @@ class Run(TestedRun):
 
     @property
     def trained(self) -> RunConfig | None:
-        """run.json; None for predictions from elsewhere, or a choice of features."""
+        """run.json; None for predictions from elsewhere, or an answer."""
         return self.config if self.config.training else None
 
     @property
@@ -99,14 +99,9 @@ class Run(TestedRun):
         return self.config.made_by == "import"
 
     @property
-    def choice(self) -> Choice | None:
-        """The choice of features inside the folds; None for any other run."""
-        return self.config.choice
-
-    @property
-    def joined_from(self) -> int:
-        """The number of sets from which its own was joined by their scores."""
-        return max(folder.config.joined_from for folder in self.folders)
+    def members(self) -> tuple[str, ...]:
+        """The runs that were trained for an answer; none of any other run."""
+        return self.config.members
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -73,19 +73,14 @@ def first_screen(page: Page) -> Section:
     chart = next(charts, None) or [
         (own.label, own.score, own.verdict, own.name) for own in found.ranked
     ]
-    joined = [
-        (f"{own.run.features} ({own.run.model})", own.score, "no verdict", own.name)
-        for own in found.others
-        if own.reason == "joined"
-    ]
-    chart = sorted([*chart, *joined], key=lambda bar: -bar[1].value)
+    chart = sorted(chart, key=lambda bar: -bar[1].value)
     ends = [(score.value, score.low, score.high) for _, score, *_ in chart]
     if not is_far(found.main.chance, np.nanmin(ends), np.nanmax(ends)):
         ends.append((found.main.chance, np.nan, np.nan))
     tens = 10 * np.array(ends)
     low, high = int(np.floor(np.nanmin(tens))), int(np.ceil(np.nanmax(tens)))
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
-    values |= {"chart": chart, "ticks": ticks, "joined": bool(joined)}
+    values |= {"chart": chart, "ticks": ticks}
     if best.metric.errors == "confusion":
         matrix = confusion_by_category(best)
         browser = next(own.values for own in page.sections if own.template == "errors")
@@ -212,11 +207,7 @@ def error_browser(page: Page) -> Section:
     if cache:
         wanted = [*dict.fromkeys([*examples, *wrong])]
         audio = clip_audio(cache, clips, wanted, page.writer.own)
-        sets = [
-            run.choice.recommended if run.choice else run.features
-            for run in runs
-            if not run.imported
-        ]
+        sets = [run.features for run in runs if run.trained]
         shown = features_to_show(cache, page.features, sets)
         images = thumbnails(cache, shown, clips)
     data = browser_data(runs, difficulty, shown, audio)

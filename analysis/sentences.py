@@ -90,33 +90,26 @@ def headline(f: Findings, *, advised: bool = True) -> str:
             return "No run has been trained yet."
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
-    texts = [advice(f, given=advised), reached(f, ranked=advised)]
-    if f.choice and f.state != "chance":
-        texts.reverse()  # the procedure has the score, and recommends a set
-    texts.append(higher_without_verdict(f))
+    texts = [reached(f, ranked=advised)]
+    if f.is_answer and f.state != "chance":
+        texts.append(higher(f))
+    else:
+        texts.insert(0, advice(f, given=advised))
     if f.new_values:
         what = str(f.new_values["what"]).partition(" (")[0]  # a warning has the scores
         texts.append(f"{what[0].upper()}{what[1:]}.")
     return " ".join(filter(None, texts))
 
 
-def higher_without_verdict(f: Findings) -> str:
-    """The joined set that scores higher than the best; '' if there is none."""
-    joined = [own for own in f.others if own.reason == "joined"]
-    highest = max(joined, key=lambda own: own.score.value, default=f.best)
-    if highest.score.value <= f.best.score.value:
-        return ""
-    return (
-        f"{highest.label} reaches {percent(highest.score.value)} % without a verdict,"
-        " because its features were tested one by one before."
-    )
+def higher(f: Findings) -> str:
+    """A run that reaches more than the answer that leads the report."""
+    own = f.higher
+    return f"{own.label} reaches {percent(own.score.value)} %." if own else ""
 
 
 def recommended(f: Findings) -> str:
-    """`mel with linear`: the best configuration, or what a choice recommends."""
+    """`mel with linear`: the best configuration."""
     main = ranking_of(f)
-    if f.choice:  # of all folds together
-        return f"{f.choice.recommended} with {f.choice.recommended_model}"
     if main.best.trained:
         how = setting(main.best, main.runs, {"tag"})
         return f"{main.best.features} with {how}"
@@ -124,18 +117,10 @@ def recommended(f: Findings) -> str:
 
 
 def advice(f: Findings, *, given: bool = True) -> str:
-    """`Use mel with linear.`, or why there is none; the result if none is `given`.
-
-    `Recommended: mel with ridge, the choice of 3 of 5 folds.` for a choice.
-    """
+    """`Use mel with linear.`, or why there is none; the result if none is `given`."""
     main, use = ranking_of(f), recommended(f)
-    if f.state == "untested" and not f.choice:
+    if f.state == "untested":
         why = f"Too few {plural(f.group)} for a verdict"
-        if main.best.joined_from:
-            why = (
-                "No verdict, because features were joined after they were tested one by"
-                " one"
-            )
         return f"{why}; {use} has the highest {f.score}."
     if f.state == "chance":
         chance = f"{percent(main.against_chance.chance)} %"
@@ -143,17 +128,8 @@ def advice(f: Findings, *, given: bool = True) -> str:
         p = main.against_chance.p
         chance += balanced + ("" if main.untested else f" (p = {format_p(p)})")
         text = f"No configuration is clearly better than chance, {chance}"
-        several = len(f.ranked) > 1 and not f.choice
+        several = len(f.ranked) > 1 and not f.is_answer
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
-    if f.choice:
-        agreeing, folds = f.choice.agreeing, len(f.choice.sets)
-        text = f"Recommended: {use}, the choice of"
-        if not agreeing:
-            return f"{text} all folds together; each fold by itself chose another set."
-        text += f" {agreeing} of {counted(folds, 'fold')}"
-        if 2 * agreeing <= folds:
-            text += "; other folds may recommend another set"
-        return f"{text}."
     if not given and f.state != "one":
         of = counted(len(f.ranked), "configuration")
         return f"{use} had the highest {f.score} of {of}."
@@ -176,14 +152,13 @@ def reached(f: Findings, *, ranked: bool = True) -> str:
     perfect = float(np.nanmean(main.metric.perfect(main.best)))
     if perfect < PERFECT:
         text += f", where a perfect order gets {percent(perfect)} %"
-    if ranked and len(f.ranked) > 1 and not f.choice:
+    if ranked and len(f.ranked) > 1 and not f.is_answer:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
-    if f.state in ("unclear", "winner"):
+    if f.state in ("unclear", "winner") and not f.is_answer:
         others = [own.label for own in f.unclear or f.ranked[1:]]
-        several = "other configurations" if f.choice else "others"
-        named = others[0] if len(others) == 1 else f"{len(others)} {several}"
+        named = others[0] if len(others) == 1 else f"{len(others)} others"
         verdict = (
             "with no clear difference from" if f.unclear else "clearly better than"
         )
@@ -206,7 +181,7 @@ def counted_clips(f: Findings) -> str:
     what = "Cross-validation"
     if tested < protocol or protocol == 1:
         what = f"A test of {folds(f)}"
-    if f.choice:
+    if f.is_answer:
         what = (
             f"In {what[0].lower()}{what[1:]}, features chosen without the tested clips"
         )
@@ -228,7 +203,7 @@ def protocol(f: Findings) -> str:
 
 def printed(f: Findings) -> str:
     """What the terminal says: the headline, the protocol, features within one model."""
-    if f.choice and f.score == ACCURACY.title:  # whose headline has the protocol
+    if f.is_answer and f.score == ACCURACY.title:  # whose headline has the protocol
         return headline(f)
     return " ".join(filter(None, (headline(f), protocol(f), features(f))))
 
@@ -264,11 +239,6 @@ def sure(f: Findings) -> str:
     text = ""
     if len(f.ranked) > 1 and f.main.best.missing_folds:
         text = f"Compared on {folds(f)}, which all of these have finished. "
-    if f.main.best.joined_from:
-        return (
-            f"{text}No test here corrects for the choice from {f.main.best.joined_from}"
-            " features that were tested one by one on these folds."
-        )
     if f.state == "untested" or f.main.untested:
         clips = counted(len(f.main.best.clip_ids), "test clip")
         return (
@@ -290,9 +260,8 @@ def sure_of_one(f: Findings) -> str:
     """The score of the only configuration, and whether it is above chance."""
     main = ranking_of(f)
     text = ""
-    if f.choice:
-        names = counted(len(f.choice.candidates), "feature")
-        text = f"Chosen from {names} without the clips that test them. "
+    if f.is_answer:
+        text = "Features were chosen without the clips that test them. "
     against = main.against_chance
     reached = f", {percent(against.reached)} %," if main.uneven else ""
     text += (
@@ -337,8 +306,8 @@ def features(f: Findings, *, advised: bool = True) -> str:
     if not alike or len(alike) == len(f.ranked):
         return ""
     first, second, *_ = alike
-    if f.choice and first.run.exact:
-        return ""  # a choice has the scores of every single feature by such a model
+    if f.is_answer and first.run.exact:
+        return ""  # it has the scores of every single feature by such a model
     model = setting(first.run, ranking_of(f).runs, {"tag"})
     text = f"Of the {len(alike)} feature sets trained with {model}"
     most = f"the highest {f.score}, {percent(first.score.value)} %"

@@ -36,7 +36,7 @@ def cost_of(run: Run) -> dict[str, Any]:
     finished = run.history[run.history["fold"].isin(run.folds)]
     fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
     return {
-        "parameters": None if run.choice else run.config.parameters or None,
+        "parameters": run.config.parameters or None,
         "fold_seconds": float(fold_seconds.mean()),
         "trained_on": trained_on,
         "extraction_seconds": extraction.seconds if extraction else None,

@@ -29,6 +29,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
+from featurestack.answers.chosen import read_choice
 from featurestack.base.options import Options, option
 from featurestack.base.terminal import text_table
 from featurestack.checks.leak_price import accuracies, is_lost
@@ -222,14 +223,13 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
     fits, chosen = scores.fits, choose_sets(scores, [])
     run = train(question.options, question.folder, fits.plan.folds, chosen)
     config = run.config
-    assert config.choice, "train writes one"
 
     truth = 0.25
     if design.strength:
         new, right = np.arange(2_000) % 4, []
         drawn = design.features(new, np.arange(2_000), rng)
         numbers = dict(zip(sorted(fits.numbers), drawn))
-        for fold, names in zip(config.folds, config.choice.sets):
+        for fold, names in zip(config.folds, read_choice(run.path).sets):
             model = fits.fit(names, fits.trained(fold))
             of_set = [numbers[name] for name in names.split("+")]
             logits = model.logits(np.concatenate(of_set, axis=1))

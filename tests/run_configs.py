@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from featurestack.results.config import (
     RUN_FORMAT,
-    Choice,
     Compute,
     ExtractionCost,
     Machine,
@@ -61,14 +60,11 @@ def run_config(options=OPTIONS, **given):
     return RunConfig(**standard | KNOWN | given)
 
 
-def choice_of(config, **given):
-    """The configuration of a choice of features inside the folds, of one set."""
-    own = {"features": ({"feature": "mel"},), "sets": ("mel",), "models": ("linear",)}
-    own |= {"runs": ("mel-linear",), "words": ("DATASET=made",)}
-    own |= {"recommended": "mel", "recommended_run": "mel-linear"}
-    own |= {"recommended_model": "linear", "recommended_score": 0.5}
-    choice = Choice(**own | given)
-    return replace(config, made_by="choice", training=None, choice=choice)
+def answer_of(config, *members):
+    """The configuration of an answer whose folds these runs predict."""
+    return replace(
+        config, made_by="choice", training=None, members=members or ("mel-linear",)
+    )
 
 
 def computed(**way):

@@ -77,8 +77,6 @@ class Plan:
     data: Mapping[str, Any]  # the part of `content` that identifies the data
     hash: str
     path: Path  # the run's folder
-    # number of feature sets from which its own was joined by score; 0 if it was not
-    joined_from: int = 0
     # clips of the table whose features cannot be read; known once they are measured
     left_out: tuple[str, ...] = ()
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.json_content import digest
-from featurestack.base.next_step import PICKED, report_line
+from featurestack.base.next_step import report_line
 from featurestack.base.quantities import counted, is_or_are, listed, percent
-from featurestack.base.terminal import progress, tell, text_table, warn
+from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.metrics import tested_run
 from featurestack.compare.significance import FEWEST_RECORDINGS
 from featurestack.features_cache.cache import cache_of
@@ -78,15 +78,15 @@ def fit(options: TrainOptions) -> RunFolder | list[RunFolder]:
     return done if len(jobs) > 1 else done[0]
 
 
-def execute(options: RunOptions, joined_from: int = 0) -> RunFolder:
-    """Train the run of these options and return it; `joined_from` as in `train_all`."""
-    (run,) = finished_runs([options], joined_from)
+def execute(options: RunOptions) -> RunFolder:
+    """Train the run of these options and return it."""
+    (run,) = finished_runs([options])
     return run
 
 
-def finished_runs(jobs: Sequence[RunOptions], joined_from: int = 0) -> list[RunFolder]:
+def finished_runs(jobs: Sequence[RunOptions]) -> list[RunFolder]:
     """Train and return the runs; the first error is raised once the others are done."""
-    done, failures = train_all(jobs, joined_from)
+    done, failures = train_all(jobs)
     for error in failures.values():
         raise error
     return done
@@ -176,28 +176,18 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
 
 
 def train_all(
-    jobs: Sequence[RunOptions], joined_from: int = 0
+    jobs: Sequence[RunOptions],
 ) -> tuple[list[RunFolder], dict[str, Exception]]:
     """Train the runs under one progress bar; return the finished ones, and the errors
     of the others by name.
-
-    joined_from  number of feature sets from which theirs was joined by score; 0 to
-                 derive it from the features that were tested one by one
     """
     done = []
     failures: dict[str, Exception] = {}
     plans: dict[str, Plan] = {}
-    tested: set[str] | None = None
-    # all are planned before any is tested, since this command named all their sets
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
-            plan = make_plan(job)
-            if tested is None:
-                of = plan.path.parent, plan.cache, plan.task.name
-                tested = run_json.scored_alone(*of)
-            joined = run_json.joined_from(plan.channel_names, tested)
-            plans[name] = placed(replace(plan, joined_from=joined_from or joined))
+            plans[name] = placed(make_plan(job))
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     if first_process():
@@ -205,10 +195,6 @@ def train_all(
             line for plan in plans.values() for line in plan.told
         ):
             tell(line)
-        of_choice = [plan for plan in plans.values() if plan.joined_from]
-        if of_choice and not joined_from:
-            sets = dict.fromkeys("+".join(plan.channel_names) for plan in of_choice)
-            warn(f"{listed([*sets])}: no verdict in a report, because {PICKED}")
     left = {name: waiting(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)
@@ -324,8 +310,7 @@ def placed(plan: Plan) -> Plan:
             if name != plan.path.name:
                 break
         elif is_run_of(place, plan):
-            begun = RunFolder(place).config
-            return replace(plan, path=place, joined_from=begun.joined_from)
+            return replace(plan, path=place)
         else:
             taken.append(name)
     assert free

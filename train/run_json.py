@@ -2,10 +2,7 @@
 its end, with the calibration for new audio.
 """
 
-import json
 import platform
-from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +12,11 @@ import joblib
 import numpy as np
 
 from featurestack.base import DEFINING
-from featurestack.base.errors import RequestError
 from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
-from featurestack.base.next_step import PROPOSED, unframed
 from featurestack.compare.accuracy import fit_temperature
 from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_names import parse_set
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,
@@ -33,8 +27,7 @@ from featurestack.results.config import (
     Machine,
     RunConfig,
 )
-from featurestack.results.run_folder import RunFolder, find, write_config
-from featurestack.results.same_run import digest_of_clips, is_of_today
+from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.train.plan import Plan
 
 if TYPE_CHECKING:
@@ -47,7 +40,6 @@ SAME_BYTES = (
     "kind of card, versions, precision, channels_last",
     "kind of processor, versions, precision, channels_last, threads",
 )
-IMPORTANCE = "importance/importance.json"  # of the last `make importance`
 LOCK = ".lock"  # held while run.json is read and rewritten
 VERSIONED = ("torch", "numpy", "scipy", "h5py")
 
@@ -78,7 +70,6 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         training=plan.training,
         tag=plan.options.tag,
         note=plan.options.note,
-        joined_from=plan.joined_from,
         own_code=tuple(DEFINING),
         code=model.code,
         model_summary=model.description,
@@ -126,44 +117,6 @@ def protocol(plan: Plan) -> str:
     if plan.model.kind.in_steps:
         fitted = f"epochs {training.epochs}{start}, last epoch{best}"
     return f"{tested}, trained on {others}; {fitted}"
-
-
-def joined_from(features: Sequence[str], tested: Collection[str]) -> int:
-    """The number of features `tested` one by one if `features` joins some of them. 0
-    if not, if it joins all of them, so that nothing was chosen, or if the set is one
-    that is proposed before anything is tested.
-
-    Scores are too high if features are scored one by one, some of them are joined, and
-    the set is tested on the same folds as if it had been named beforehand. Neither an
-    interval nor a test corrects for such a choice, so a run notes it before it begins.
-    """
-    parts, alone = {*features}, {*tested}
-    if len(parts) < 2 or {*map(unframed, parts)} in [
-        {*own.split("+")} for own in PROPOSED
-    ]:
-        return 0
-    return len(alone) if parts < alone else 0
-
-
-def scored_alone(runs: Path, cache: Cache, task: str) -> set[str]:
-    """The features that runs in a folder, `answer` or `importance` have scored alone,
-    in all folds of a task, on the data that the cache has today.
-    """
-    alone = set()
-    for run in find(runs.parent, runs.name):
-        with suppress(RequestError, OSError):  # a report names damaged runs
-            config = run.config
-            features = config.choice.candidates if config.choice else [config.features]
-            known = config.choice or (config.training and "+" not in config.features)
-            finished = config.task == task and run.finished == run.folds
-            if known and finished and is_of_today(config, cache):
-                alone |= {*features}
-    with suppress(RequestError, OSError, ValueError, LookupError):  # none, or damaged
-        measured = json.loads((runs / IMPORTANCE).read_text("utf-8"))
-        channels = [c for each in measured["features"] for c in parse_set(each)]
-        if measured["data"] == digest_of_clips(cache.clips[cache.readable(channels)]):
-            alone |= {name for name in measured["features"] if "+" not in name}
-    return alone
 
 
 def record(plan: Plan, network: "nn.Module", compute: Compute) -> None:

@@ -58,22 +58,15 @@ def row_of(run: RunFolder, *, older: bool) -> tuple[str, ...]:
     config, score = run.config, ""
     if run.finished:
         score = f"{run.task.metric.title} {configuration_score([run])}"
-        whole = len(run.finished) == len(run.folds)
-        score += " *" if config.joined_from and whole else ""
     folds = f"{len(run.finished)} of {len(run.folds)}"
     age = "older" if older else ""
     return str(run.path), config.features, config.model, folds, score, age
 
 
 def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """The runs that were trained for the folds of an answer but not recommended."""
-    parts, recommended = set[Path](), set[Path]()
-    for run in runs:
-        if own := run.config.choice:
-            parts |= {run.path.with_name(name) for name in own.runs}
-            recommended.add(run.path.with_name(own.recommended_run))
-    apart = parts - recommended
-    return [run for run in runs if run.path in apart and run.config.joined_from]
+    """The runs that were trained for some folds of an answer only."""
+    members = {run.path.with_name(name) for run in runs for name in run.config.members}
+    return [run for run in runs if run.path in members and run.finished != run.folds]
 
 
 def tell_about(
@@ -84,11 +77,6 @@ def tell_about(
     if hidden:
         listed = f"{len(shown)} of {counted(len(shown) + len(hidden), 'run')}"
         print(f"{listed}; folds of answers have {len(hidden)} more")
-    if any(score.endswith("*") for *_, score, _ in shown):
-        print(
-            "*: may be too high, because the features were tested one by one on these"
-            " folds before"
-        )
     older = sum(bool(age) for *_, age in (*shown, *hidden))
     if older:
         print(

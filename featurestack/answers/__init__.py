@@ -9,7 +9,7 @@ from featurestack.base.options import (
 from featurestack.compare.tasks import task_choices
 from featurestack.pipeline.options import ComputeOptions
 
-FOLDER = "answer"  # the run folder of a choice
+FOLDER = "answer"  # its run folder
 # score by ridge with its interval, folds that chose the feature, difference of the
 # score from the highest with its interval
 DIFFERENCE = ("difference", "difference_low", "difference_high")

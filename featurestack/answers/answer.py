@@ -19,6 +19,7 @@ import pandas as pd
 from joblib import cpu_count
 
 from featurestack.answers import FOLDER, LEADS, AnswerOptions
+from featurestack.answers.chosen import FILE, Choice
 from featurestack.base.errors import RequestError, make_command
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words, part_of
@@ -37,7 +38,6 @@ from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.config import Choice
 from featurestack.results.run_folder import RunFolder, claim_run, configuration_score
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class _Question:
 
     @property
     def folder(self) -> Path:
-        """The run folder of the choice."""
+        """The run folder of the answer."""
         return self.options.runs / self.name / FOLDER
 
 
@@ -166,7 +166,7 @@ def tell_time(question: _Question) -> None:
     tell(
         f"{counted(number, 'clip')}, {known}: about"
         f" {counted(max(1, round(seconds / 60)), 'minute')}. Run the same command again"
-        " to resume. Sets of your own get a verdict only if they are trained before."
+        " to resume."
     )
 
 
@@ -228,7 +228,7 @@ def find_answer(options: AnswerOptions) -> Answer:
 
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
-    claim_run(question.folder, ())
+    claim_run(question.folder, (), FILE)
     tell_time(question)
     # a process that has waited finds everything done
     waiting = "another process answers this question"
@@ -267,8 +267,7 @@ def conclude(
     lines += [f"  {remark}" for remark in remarks]
     lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
     lines += built.lines
-    of_choice = run.config.choice
-    own = of_choice.recommended_run if of_choice else run.name
+    own = run.config.members[0] if run.config.members else run.name
     chance = built.state == "chance"
     features = pd.DataFrame([*chosen.features]).set_index("feature")
     alone = features["alone"].sort_values(ascending=False, kind="stable")

@@ -18,7 +18,7 @@ if most folds chose it too; else it has the features that most folds agree on, w
 those whose removal does not lower the score of all folds.
 
 runs/<dataset>/answer/fold1/predictions.csv holds the test clips of a fold, by the run
-of the set that was chosen without this fold.
+of the set that was chosen without this fold, and choice.json what was chosen.
 """
 
 from collections import Counter
@@ -33,6 +33,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from featurestack.answers import DIFFERENCE, AnswerOptions
+from featurestack.answers.chosen import FILE, Choice, read_choice, write_choice
 from featurestack.answers.fits import RIDGE, Fits, Part, fits_of
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
@@ -46,7 +47,7 @@ from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
-from featurestack.results.config import RUN_FORMAT, Choice, Plain, RunConfig
+from featurestack.results.config import RUN_FORMAT, Plain, RunConfig
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
@@ -70,7 +71,7 @@ TEXTURE_GAIN = 0.1
 SPARED = 1 / 3
 TEXTURE = "texturenet"
 COMPARED_BY_CLASS = 5  # single features
-# what the run of a choice takes from the run of its set for later use
+# what the run of an answer takes from the run of its set for later use
 SHARED = (
     "dataset synthetic task seed folds classes sample_rate duration audio_channel clips"
 )
@@ -289,7 +290,6 @@ def train(
     """Train the set of each fold without it, and the set for later use on every fold;
     a single feature has one run.
     """
-    joined_from = len(choice.candidates) if len(choice.candidates) > 1 else 0
     models = {choice.recommended: choice.recommended_model}
     models |= zip(choice.sets, choice.models)
     later = choice.recommended
@@ -299,59 +299,62 @@ def train(
     for fold, name in progress(jobs, label="training", unit="trainings"):
         with silenced():
             wanted = run_options(options, name, models[name])
-            runs[name] = execute(replace(wanted, folds=(fold,)), joined_from)
-    if not joined_from:
+            runs[name] = execute(replace(wanted, folds=(fold,)))
+    if len(choice.candidates) == 1:
         return runs[later]
     by_fold = {fold: runs[name] for fold, name in zip(folds, choice.sets)}
-    return write_choice(folder, by_fold, runs[later], choice)
+    return write_answer(folder, by_fold, runs[later], choice)
 
 
 # ---- the run folder
 
 
 def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
-    """Rename the folder unless its run is a choice from the same features on today's
-    data.
+    """Rename the folder unless it answers the same question: features of today's data.
+
+    A former answer to this question takes its name back.
     """
     try:
         former = RunFolder(folder).config
+        same_features = is_choice_of(folder, choice)
     except RequestError:  # there is none, or a damaged one
         return
-    own = former.choice
-    others = own and {*own.candidates} != {*choice.candidates}
-    if own and not others and is_of_today(former, cache):
+    if same_features and is_of_today(former, cache):
         return
     kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
     if not kept.exists():
         folder.rename(kept)
-        what = "from other features" if others else "of other clips, labels or folds"
+        what = (
+            "of other clips, labels or folds"
+            if same_features
+            else "from other features"
+        )
         tell(f"the former {folder.name}, {what}, is kept as {kept.name}")
     for earlier in folder.parent.glob(f"{folder.name}-*/"):
         with suppress(RequestError):  # damaged
-            config = RunFolder(earlier).config
-            same = config.choice and config.choice.candidates
-            if (
-                not folder.exists()
-                and same
-                and {*same} == {*choice.candidates}
-                and is_of_today(config, cache)
-            ):
-                earlier.rename(folder)  # it is the answer to this question
-                return
+            same = is_choice_of(earlier, choice)
+            same = same and is_of_today(RunFolder(earlier).config, cache)
+            if same and not folder.exists():
+                earlier.rename(folder)
 
 
-def write_choice(
+def is_choice_of(folder: Path, choice: Choice) -> bool:
+    """Whether the sets of an answer were chosen from the same features."""
+    return {*read_choice(folder).candidates} == {*choice.candidates}
+
+
+def write_answer(
     folder: Path,
     runs: Mapping[int, RunFolder],
     later: RunFolder,
     choice: Choice,
 ) -> RunFolder:
-    """Write the run folder of a choice.
+    """Write the run folder of an answer, and what was chosen beside it.
 
     runs   tested fold -> the run that has trained its set on the other folds
     later  the run of the set for later use
     """
-    claim_run(folder, runs)
+    claim_run(folder, runs, FILE)
     # first: a kill in between leaves no run instead of one with another choice's folds
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():
@@ -359,7 +362,7 @@ def write_choice(
         probabilities = table[run.classes].to_numpy(np.float32)
         write_predictions(folder / f"fold{fold}", table, probabilities, run.classes)
     config = later.config
-    trained = {run.name: run.config for run in (*runs.values(), later)}
+    trained = {run.name: run.config for run in (later, *runs.values())}
     sets = tuple(run.config.features for run in runs.values())
     names = [*choice.candidates]
     frame = "".join(f", {word}" for word in choice.words if word.startswith("FRAME="))
@@ -372,7 +375,8 @@ def write_choice(
         recommended=config.features,
         recommended_run=later.name,
     )
-    of_choice = RunConfig(
+    write_choice(folder, choice)
+    of_answer = RunConfig(
         **{name: getattr(config, name) for name in SHARED.split()},
         format_version=RUN_FORMAT,
         made_by="choice",
@@ -385,9 +389,9 @@ def write_choice(
         family=hash_,
         seconds=sum(own.seconds for own in trained.values()),
         cache=dict(pair for own in trained.values() for pair in own.cache.items()),
-        choice=choice,
+        members=tuple(trained),
     )
-    write_config(folder, of_choice)  # last: it makes the folder a run
+    write_config(folder, of_answer)  # last: it makes the folder a run
     return RunFolder(folder)
 
 

@@ -3,10 +3,10 @@
 Importance, the learning curve and the choice of features all read these answers. Clips,
 folds and solutions are those of `make train`; no fit uses the clips that it answers.
 
-runs/<dataset>/fits/<digest>.npz holds the answers of one feature set, (n, K) float32
-for each part, so that a command resumes after a kill. A digest names the values of the
-features, the clips with their labels and recordings, the task and the solution. A
-damaged file is made again.
+A file of runs/<dataset>/fits holds the answers of one feature set, (n, K) float32 for
+each part, so that a command resumes after a kill. Its name has a digest of the values
+of the features, the clips with their labels and recordings, the task and the solution.
+A damaged file is made again.
 
 Conventions: N clips of the cache, D numbers of a clip, K classes.
 """
@@ -40,6 +40,7 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
+from featurestack.results.scored import fits_file
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.folds import clip_remarks
 from featurestack.train.network_input import Statistics
@@ -47,7 +48,6 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan
 
 RIDGE = "ridge"
-FOLDER = "fits"
 
 Numbers: TypeAlias = NDArray[np.float32]
 
@@ -149,7 +149,8 @@ class Fits:
         values = [plan.content["cache"][channels[name].stored] for name in names]
         about = [plan.training.task, plan.training.padding, [*plan.names]]
         about += [plan.content["clips"], values]
-        return plan.path.with_name(FOLDER) / f"{digest(about)}.npz"
+        clips, task = plan.content["clips"], plan.training.task
+        return fits_file(plan.path.parent, clips, task, digest(about), features)
 
     def key(self, part: Part) -> str:
         ids = self.plan.cache.clips["clip_id"].to_numpy()

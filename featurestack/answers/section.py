@@ -8,6 +8,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page, Section
+from featurestack.analysis.runs import Run
 from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
@@ -17,6 +18,7 @@ from featurestack.answers import (
     SINGLE,
     TOGETHER,
 )
+from featurestack.answers.chosen import Choice, read_choice
 from featurestack.base.errors import (
     Caller,
     as_typed,
@@ -31,7 +33,6 @@ from featurestack.embeddings.networks import KNOWN, absent_networks, choose_netw
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.table import originals
-from featurestack.results.config import Choice
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
@@ -47,18 +48,16 @@ NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 def answer(page: Page) -> Section | None:
     """Each feature's choices, and its own score."""
-    choices = (run for run in page.found.runs if run.choice)
-    run = next(choices, None)  # the latest: a former one is in no main ranking
-    config = run.choice if run else None
-    if run is None or config is None:
+    answers = (run for run in page.found.runs if run.members)
+    run = next(answers, None)  # the latest: a former one is in no main ranking
+    if run is None:
         return None
+    config = read_choice(run.folders[0].path)
     chance = page.found.state == "chance"
     later = recommended(config, chance=chance)
     for name, network in KNOWN.items():
         if f"embedding@model={name}" in config.recommended and not chance:
             later += f" embedding@model={name} is pretrained: {network.about}."
-    if run is not page.found.best.run and not chance:
-        later += " The headline names another run, because its score is the highest."
     leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
     features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
     features = features.astype(dict.fromkeys(NUMBERS, float))
@@ -88,13 +87,14 @@ def answer(page: Page) -> Section | None:
         "Choice",
         tables=tables,
         values={"choice": config, "chosen_folds": folds, "later": later},
+        sentence="" if chance else advice(config),
         leads=leads,
-        proposal=proposed(page, config, len(run.clip_ids)),
+        proposal=proposed(page, config, run),
         chart=chart(page.found, features) if run is page.found.best.run else (),
     )
 
 
-def proposed(page: Page, config: Choice, clips: int) -> tuple[str, str] | None:
+def proposed(page: Page, config: Choice, run: Run) -> tuple[str, str] | None:
     """The command to propose: the same question, grouped by a field of the names, if
     that lowers the score; the next thing to try if nothing is better than chance.
     """
@@ -102,7 +102,10 @@ def proposed(page: Page, config: Choice, clips: int) -> tuple[str, str] | None:
     if new and (options := new["names"][1:]):
         command = make_command("answer", *config.words, *options)
         return command, "tests on speakers, sites or devices that were not trained on"
-    if page.found.state != "chance" or clips < FEWEST_FOR_OTHERS:
+    if page.found.state != "chance":
+        words = "AUDIO=FILE", f"RUN={run.dataset}/{config.recommended_run}"
+        return make_command("predict", *words), "predicts new recordings"
+    if len(run.clip_ids) < FEWEST_FOR_OTHERS:
         return None
     given = without(config.words, "FEATURES")
     if len(given) == len(config.words):  # all features were tried
@@ -129,6 +132,19 @@ def chart(
 
 
 # ---- sentences
+
+
+def advice(config: Choice) -> str:
+    """`Recommended: mel with ridge, the choice of 3 of 5 folds.`"""
+    use = f"{config.recommended} with {config.recommended_model}"
+    agreeing, folds = config.agreeing, len(config.sets)
+    text = f"Recommended: {use}, the choice of"
+    if not agreeing:
+        return f"{text} all folds together; each fold by itself chose another set."
+    text += f" {agreeing} of {counted(folds, 'fold')}"
+    if 2 * agreeing <= folds:
+        text += "; other folds may recommend another set"
+    return f"{text}."
 
 
 def chosen(config: Choice) -> str:

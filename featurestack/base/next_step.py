@@ -18,14 +18,6 @@ from featurestack.base.options import Options, option_words
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 # spectrum, coarse shape and modulation in time: none of them contains another
 COMPLEMENTARY = "mel+mfcc+modulation"
-# sets that are proposed whatever the scores of their features are
-PROPOSED = "+".join(COMPARED), COMPLEMENTARY
-# why a set whose features were tested one by one gets no verdict, and what gets one
-PICKED = (
-    "the features were tested one by one on these clips before, and the best of many"
-    f" sets wins by luck. A verdict needs other clips; {' and '.join(PROPOSED)} are"
-    " always compared, and answer chooses sets without the tested fold"
-)
 QUICK = "MODEL=texturenet"  # it takes seconds, but cannot read vectors
 OF_VECTORS = "MODEL=ridge"
 OF_WAVEFORM = "MODEL=aclnet"

@@ -5,7 +5,8 @@ key's type. A field with a default may be absent in the file, so that a run of b
 option was added stays readable.
 
 `made_by` says what made the predictions; `training` is there for a run of `train`,
-`choice` for features chosen inside the folds.
+`source` for predictions from elsewhere, `members` for an answer, each of whose folds is
+predicted by one of these runs.
 """
 
 from collections.abc import Mapping
@@ -133,43 +134,6 @@ MadeBy = Literal["train", "choice", "import"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Features chosen inside the folds: each fold is tested by a run of the set that
-    was chosen without this fold.
-    """
-
-    # a row for each feature from which sets were chosen: its name, its own score with
-    # an interval, the folds that chose it, its difference from the highest
-    features: tuple[Mapping[str, Plain], ...]
-    # the set that each fold is tested by, in the order of the run's folds
-    sets: tuple[str, ...]
-    models: tuple[str, ...]  # the model of each of these sets
-    runs: tuple[str, ...]  # names of the runs of these sets
-    # the set for later use, chosen from the scores of all folds; its own score may be
-    # too high
-    recommended: str
-    recommended_run: str  # the name of its run
-    recommended_model: str  # the model of its run
-    recommended_score: float  # the score that chose it, by an exact model
-    words: tuple[str, ...]  # the NAME=value words of the command
-    # the score by ridge of the `sets` and of the single features that are chosen for
-    # each fold in the same way, and the difference; {} if all sets are single features
-    together: Mapping[str, Plain] = field(default_factory=dict)
-    # a row for each class: its name, and its recall by each of the best features
-    classes: tuple[Mapping[str, Plain], ...] = ()
-
-    @property
-    def candidates(self) -> list[str]:
-        """The features from which sets were chosen."""
-        return [str(row["feature"]) for row in self.features]
-
-    @property
-    def agreeing(self) -> int:
-        """The number of folds that chose exactly the recommended set."""
-        return self.sets.count(self.recommended)
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """run.json of every run, whatever made its predictions."""
 
@@ -204,8 +168,6 @@ class RunConfig:
     # the other options that can change predictions; `auto` is replaced if the data
     # decide it
     training: Training | None = None
-    # number of feature sets from which this was joined by scores on the tested folds
-    joined_from: int = 0
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
     code: str = ""  # digest of the text of an own model
@@ -225,14 +187,15 @@ class RunConfig:
     calibration: Mapping[Epoch, Calibration] = field(default_factory=dict)
     computed: Compute | None = None  # how the trainer computes
 
-    # ---- of a choice of features, and of predictions from elsewhere
+    # ---- of an answer, and of predictions from elsewhere
 
-    choice: Choice | None = None  # of answer, by fold
+    # names of the runs that were trained for it, the recommended one first
+    members: tuple[str, ...] = ()
     source: str = ""  # the table's path, or what predicted
     remarks: tuple[str, ...] = ()  # sentences that a reader of its scores needs
 
     def __post_init__(self) -> None:
-        needed = {"choice": "choice", "import": "source"}.get(self.made_by, "training")
+        needed = {"choice": "members", "import": "source"}.get(self.made_by, "training")
         if not getattr(self, needed):
             raise ValueError(f"made_by is {self.made_by}, without {needed}")
         if self.training:

@@ -116,10 +116,10 @@ class RunFolder:
     @property
     def trained_config(self) -> RunConfig:
         """`config` of a trained run; RequestError for any other."""
-        if choice := self.config.choice:
+        if self.config.members:
             raise RequestError(
-                f"{self.name} is a choice of features: give the run that it recommends,"
-                f" {choice.recommended_run}"
+                f"{self.name} has no model of its own: give the run that it recommends,"
+                f" {self.config.members[0]}"
             )
         if not self.config.training:
             raise RequestError(
@@ -166,7 +166,7 @@ class RunFolder:
     @property
     def spread(self) -> float:
         """The variance of its score, over the variance of clips."""
-        return CHOICE_VARIANCE if self.config.choice else 1.0
+        return CHOICE_VARIANCE if self.config.members else 1.0
 
     @property
     def exact(self) -> bool:

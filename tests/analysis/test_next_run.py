@@ -14,7 +14,7 @@ from featurestack.base.next_step import State, next_step
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from tests.analysis.made_runs import MadeRun, of_sets
-from tests.run_configs import choice_of, rewrite
+from tests.run_configs import rewrite
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
 TRAIN = "make train DATASET=made RUNS=elsewhere"
@@ -54,20 +54,6 @@ def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):
     assert NEXT[kind]
 
 
-@pytest.mark.parametrize(
-    ("skill", "audio", "command"),
-    [
-        (0.8, True, "make predict AUDIO=FILE RUN=elsewhere/made/mel-linear"),
-        (0.8, False, ""),
-        (0.02, True, ""),
-    ],
-)
-def test_the_run_that_a_choice_recommends_predicts(made, skill, audio, command):
-    (run,) = made(MadeRun(skill=skill), clips=200)
-    (folder,) = run.folders
-    vars(folder)["config"] = choice_of(folder.config)
-    typed, kind = proposed([run], audio=audio)
-    assert (typed, kind) == (command, "predict" if command else "")
 
 
 def test_what_is_next_names_the_table_beside_which_a_folder_has_the_caches_name(

@@ -10,10 +10,9 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.tables import settings
 from featurestack.compare.accuracy import CATEGORIES
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import configuration_score
 from tests.analysis.made_runs import MadeRun, of_sets
-from tests.analysis.simulated import simulated_runs
-from tests.run_configs import choice_of, rewrite
+from tests.run_configs import answer_of, rewrite
 
 MEL = MadeRun()
 ZCR = MadeRun(features="zcr")
@@ -113,47 +112,41 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     assert (features(apart), apart.reason) == (["mel"], "folds")
 
 
-def joined(run, of):
-    """The run, with a feature set that was joined from `of` others."""
-    folder = RunFolder(run.folders[0].path)
-    vars(folder)["config"] = replace(run.folders[0].config, joined_from=of)
-    return replace(run, folders=(folder,))
+def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made):
+    both, mel, own = made(*of_sets(mel_mfcc=0.8, mel=0.6, rms=0.7))
+    rewrite(own.folders[0], **vars(answer_of(own.config, "rms-resnet18")))
+    found = findings([both, mel, own])
+    assert [each.run.features for each in found.ranked] == ["rms", "mel+mfcc", "mel"]
+    assert found.best.run is own and found.higher.run is both
+    assert found.ranked[1].difference.value == pytest.approx(0.1)
+    first, second = sentences.headline(found).split("). ")
+    assert "features chosen without the tested clips classified 70.0 %" in first
+    assert second == "mel+mfcc reaches 80.0 %."
+    lower = findings([mel, own])
+    assert lower.higher is None and "reaches" not in sentences.headline(lower)
 
 
-def test_a_joined_set_is_ranked_apart_and_gets_no_verdict():
-    rng = np.random.default_rng(0)
-    both, *others = simulated_runs(3, 100, 5, rng)
-    main, apart = rankings([joined(both, 25), *others])
-    assert len(main.runs) == 2 and not main.best.joined_from
-    assert (apart.reason, apart.best.joined_from) == ("joined", 25)
-    assert apart.untested and np.isnan(apart.against_chance.p)
+def test_the_runs_of_an_answer_are_not_compared_with_it(made):
+    whole, part, own = made(
+        *of_sets(mel=0.8), MadeRun(features="rms", folds=(1,)), *of_sets(mfcc=0.7)
+    )
+    rewrite(own.folders[0], **vars(answer_of(own.config, whole.name, part.name)))
+    found = findings([whole, part, own])
+    assert [each.run for each in found.ranked] == [own]
+    assert [(each.run, each.reason) for each in found.others] == [
+        (whole, "part of an answer")
+    ]
+    assert [*found.trained] == [whole, part]
+    assert not [each for each in found.problems if each.run == part.name]
 
 
-def test_joined_sets_alone_have_no_verdict(made):
-    results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
-    found = findings([joined(run, 25) for run in results])
-    assert (found.state, [*found.others]) == ("untested", [])
-    assert {own.verdict for own in found.ranked} == {"not compared"}
-    assert "joined after they were tested one by one" in sentences.headline(found)
-    said = "No test here corrects for the choice from 25 features"
-    assert said in sentences.sure(found)
-
-
-def test_a_joined_set_that_is_higher_than_the_best_is_in_the_headline(made):
-    both, *others = made(*of_sets(mel_mfcc=0.8, mel=0.7, mfcc=0.6))
-    higher = sentences.headline(findings([joined(both, 2), *others]))
-    assert "mel+mfcc reaches 80.0 % without a verdict, because its features" in higher
-    lower = findings([both, *others[1:], joined(others[0], 2)])
-    assert "without a verdict" not in sentences.headline(lower)
-
-
-def test_the_interval_of_a_choice_counts_fewer_clips_than_that_of_a_run(made):
+def test_the_interval_of_an_answer_counts_fewer_clips_than_that_of_a_run(made):
     """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
     (run,) = made(MadeRun(skill=0.5))
     before = np.diff(rankings([run])[0].interval).item()
     (folder,) = run.folders
-    vars(folder)["config"] = choice_of(folder.config)
-    assert run.choice
+    vars(folder)["config"] = answer_of(folder.config)
+    assert run.members
     wide = np.diff(rankings([run])[0].interval).item()
     assert wide == pytest.approx(1.5 * before, rel=0.02)
     score = configuration_score(run.folders)

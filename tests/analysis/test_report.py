@@ -5,7 +5,6 @@ Figures are stubs here, except in the session's report.
 
 import re
 import shutil
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -28,7 +27,6 @@ from featurestack.base.own_files import DETECTED, NO_DATA
 from featurestack.compare.ranking import AgainstChance
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
-from featurestack.results.run_folder import write_config
 from tests.analysis.made_runs import (
     MadeRun,
     draw_nothing,
@@ -128,17 +126,6 @@ def test_a_table_says_where_there_are_too_few_groups_for_verdicts(tmp_path):
     page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
     table = page[page.index('id="comparison-table"') :].partition("</table>")[0]
     assert "too few recordings" in table and "<button>p</button>" not in table
-
-
-def test_a_joined_set_is_grey_in_the_chart(tmp_path):
-    sets = of_sets(mel_rms=1.0, mel=0.9, rms=0.5)
-    made = make_runs(tmp_path / "runs", made_clips(40, 4), sets)
-    (both,) = (run.folders[0] for run in made if run.features == "mel+rms")
-    write_config(both.path, replace(both.config, joined_from=3))
-    page = build(AnalysisOptions(**within(tmp_path))).page.read_text()
-    assert page.count('class="forest-row ') == 3
-    assert page.count('class="forest-row no-verdict"') == 1
-    assert "no verdict, because its features" in page
 
 
 def test_no_report_is_written_among_the_sounds_or_over_the_users_page(

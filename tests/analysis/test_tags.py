@@ -15,7 +15,7 @@ from featurestack.compare.tags import error_table
 from featurestack.features_cache.table import label_indicator
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.test_report import build, within
-from tests.run_configs import choice_of
+from tests.run_configs import answer_of
 
 CLASSES = ("bird", "dog", "rain", "wind")
 CLIPS, FOLDS, CLIPS_A_RECORDING = 240, 4, 4
@@ -117,8 +117,8 @@ def test_the_page_and_its_tables_speak_of_map(loaded, tmp_path):
     assert "mAP" in (built.page.parent / "latex" / "main.tex").read_text()
 
 
-def test_the_answer_of_a_choice_has_its_protocol(loaded):
+def test_an_answer_has_its_protocol(loaded):
     folder = RunFolder(loaded[0].folders[0].path)
-    vars(folder)["config"] = choice_of(loaded[0].folders[0].config)
+    vars(folder)["config"] = answer_of(loaded[0].folders[0].config)
     found = findings([replace(loaded[0], folders=(folder,))])
-    assert found.choice and sentences.protocol(found) in sentences.printed(found)
+    assert found.is_answer and sentences.protocol(found) in sentences.printed(found)

@@ -237,7 +237,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         second = done(proposed).out
         assert "32 groups (speakers, sites, recordings) instead of 8 would" in second
         assert "new speakers" not in second and "next:   " in second
-        runs = [run.name for run in find("runs", "my sounds") if run.config.choice]
+        runs = [run.name for run in find("runs", "my sounds") if run.config.members]
         assert runs[0] == "answer" and runs[1].startswith("answer-")
         page = page_text(Path("reports/my sounds/index.html"))
         assert "each fold tested, trained on the others" in page

@@ -22,8 +22,9 @@ from featurestack.answers.choice import (
     rankable,
     recommend,
     run_options,
-    write_choice,
+    write_answer,
 )
+from featurestack.answers.chosen import read_choice
 from featurestack.answers.fits import Fits, fits_of
 from featurestack.answers.section import alone_or_together
 from featurestack.features_cache import external
@@ -171,20 +172,22 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     both = findings(*load_runs(find(tmp_path / "runs", "d")))
     assert [run.features for run in both.runs] == ["the choice from 2 features"] * 2
     assert both.best.name == "answer"  # the latest, whichever is higher
-    (former,) = both.others  # the parts of both are counted by their choices
-    assert former.run.choice and former.reason == "answer"
+    (former,) = (own for own in both.others if own.run.members)
+    assert former.reason == "answer"
+    parts = {own.name for own in both.others if own.reason == "part of an answer"}
     capsys.readouterr()
     list_runs(ListOptions(runs=str(tmp_path / "runs")))
     printed = capsys.readouterr().out
     *runs, last = re.findall("^/.*", printed, re.MULTILINE)
     assert f"{tmp_path}/runs/d/answer " in last  # the newest
-    recommended = {own.run.choice.recommended_run for own in both.every}
-    assert len(runs) == 1 + len(recommended)  # the former answer; no parts of folds
+    recommended = {each.members[0] for each in (both.best.run, former.run)}
+    assert recommended <= parts
+    assert len(runs) == 1 + len(parts)  # the former answer; no runs of a fold alone
     every = len(find(tmp_path / "runs", "d"))
     if every > len(runs) + 1:
         assert f"{len(runs) + 1} of {every} runs; folds of answers" in printed
     answered(tmp_path, features="f1 f0")  # the first question again has its own run
-    names = {run.name for run in find(tmp_path / "runs", "d") if run.config.choice}
+    names = {run.name for run in find(tmp_path / "runs", "d") if run.config.members}
     assert len(names) == 2 and "answer" in names
     table = pd.read_csv(found.page.parent / "tables" / "chosen_features.csv")
     assert {*table["feature"]} == {"f0", "f1"}  # that of the last question
@@ -202,7 +205,7 @@ def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(
 
     brought(tmp_path / "d" / "features", halves, folds=3)
     found = answered(tmp_path)
-    own = RunFolder(tmp_path / "runs" / "d" / "answer").config.choice
+    own = read_choice(tmp_path / "runs" / "d" / "answer")
     assert {*own.sets} == {"f0+f1"} and own.together["together"] == 1
     gain = own.together["together"] - own.together["alone"]
     assert own.together["difference"] == pytest.approx(gain)
@@ -317,16 +320,14 @@ def test_the_same_question_again_fits_nothing_again(useless, monkeypatch):
 def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     place, found = useless
     choice = place / "runs" / "d" / "answer"
-    run = RunFolder(
-        place / "runs" / "d" / RunFolder(choice).config.choice.recommended_run
-    )
+    run = RunFolder(choice.with_name(read_choice(choice).recommended_run))
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("featurestack.answers.choice.write_predictions", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_choice(choice, {1: run}, None, None)
+        write_answer(choice, {1: run}, None, None)
     assert not (choice / "run.json").exists()
     monkeypatch.undo()
     assert answered(place).lines[0] == found.lines[0]
@@ -374,19 +375,39 @@ def test_a_feature_whose_removal_does_not_lower_the_score_is_removed():
     assert pruned(scores, "mel+cqt", 1) == "mel"
 
 
-def test_a_run_of_a_choice_is_not_ranked_beside_it(useless):
+def test_a_run_of_an_answer_is_not_ranked_beside_it(useless):
     place, _ = useless
     found = findings(*load_runs(find(place / "runs", "d")))
-    assert [run.name for run in found.runs] == ["answer"]
-    assert not found.others and "better than chance, " in sentences.headline(found)
+    assert [own.name for own in found.ranked] == ["answer"]
+    assert {own.reason for own in found.others} == {"part of an answer"}
+    assert "better than chance, " in sentences.headline(found)
 
 
-def test_the_set_for_later_use_is_trained_and_noted_as_joined(useless):
+def test_a_run_of_features_that_were_ranked_is_warned_of(useless):
+    """The best of three useless features, in a report without the answer."""
     place, _ = useless
-    choice = RunFolder(place / "runs" / "d" / "answer")
-    run = RunFolder(place / "runs" / "d" / choice.config.choice.recommended_run)
-    assert run.config.features == choice.config.choice.recommended
-    assert run.finished == run.folds and run.config.joined_from == 3
-    assert choice.config.made_by == "choice" and choice.config.joined_from == 0
-    with refused("answer is a choice of features: give the run that it recommends"):
-        choice.trained_config  # noqa: B018
+    dataset = str(place / "d" / "features")
+    execute(
+        RunOptions(dataset=dataset, runs=place / "runs", features="f0", model="linear")
+    )
+    runs = [run for run in find(place / "runs", "d") if run.name == "f0-linear"]
+    said = findings(*load_runs(runs)).warnings["W9"]
+    assert said.startswith("3 features were scored on these clips: if their scores")
+    assert "chose f0, its score may be luck" in said
+    every = findings(*load_runs(find(place / "runs", "d")))
+    higher = every.higher
+    assert ("W9" in every.warnings) == bool(higher)
+    if higher:
+        assert "its lead over the choice from 3 features" in every.warnings["W9"]
+
+
+def test_the_recommended_set_is_trained_on_every_fold(useless):
+    place, _ = useless
+    answer = RunFolder(place / "runs" / "d" / "answer")
+    choice = read_choice(answer.path)
+    run = RunFolder(answer.path.with_name(choice.recommended_run))
+    assert run.config.features == choice.recommended
+    assert run.finished == run.folds
+    assert answer.config.made_by == "choice" and answer.config.members[0] == run.name
+    with refused("answer has no model of its own: give the run that it recommends"):
+        answer.trained_config  # noqa: B018

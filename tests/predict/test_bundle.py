@@ -18,7 +18,7 @@ from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused
-from tests.run_configs import choice_of, rewrite
+from tests.run_configs import answer_of, rewrite
 from tests.train.little import Harmful
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
@@ -36,13 +36,13 @@ def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
         bundle.bundle_of_run(run)
-    choice = choice_of(sounding.config)
+    choice = answer_of(sounding.config)
     table = replace(
         sounding.config, made_by="import", training=None, source="birdnet.csv"
     )
     for config, said in (
         (table, "holds predictions of birdnet.csv, and no model"),
-        (choice, "is a choice of features: give the run that it recommends, mel-lin"),
+        (choice, "has no model of its own: give the run that it recommends, mel-lin"),
     ):
         write_config(run.path, config)
         with refused(said):

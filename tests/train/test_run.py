@@ -183,18 +183,6 @@ def given_too(options, *given):
     return TrainOptions.build({**options.given, **texts(TrainOptions, given)})
 
 
-def test_a_set_of_tested_features_is_noted_alike_by_a_list_and_a_single_run(several):
-    run.train(given_too(several, "FEATURES=mel chroma blank"))
-    lists = ("FEATURES=mel+chroma mel+blank",), ("FEATURES=chroma+blank",)
-    for given in lists:
-        done, _ = run.train_all(run.product(given_too(several, *given)))
-        assert {each.config.joined_from for each in done} == {3}
-        # nothing was tested alone by categories
-        jobs = run.product(given_too(several, *given, "TASK=categories"))
-        done, _ = run.train_all(jobs)
-        assert {each.config.joined_from for each in done} == {0}
-
-
 def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
     several, tmp_path, capsys
 ):

@@ -41,12 +41,11 @@ from featurestack.compare.significance import DIFFERENCE_INTERVAL, gain_tests
 from featurestack.extras.importance import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain
 from featurestack.results.run_folder import damage_named
-from featurestack.train.run_json import IMPORTANCE, joined_from, scored_alone
 
 if TYPE_CHECKING:
     from featurestack.answers.fits import Fits
 
-FOLDER, FILE = IMPORTANCE.split("/")
+FOLDER, FILE = "importance", "importance.json"
 NONE = "none"
 BASE = "mel"
 ALONE, LOST, ADDED = MEASURES = ("by itself", "lost", "added")
@@ -64,8 +63,6 @@ class Importance:
     score: str  # the title of the task's score
     every: float  # the score of all features together
     features: tuple[str, ...]
-    # number of sets from which these were chosen by their scores on the tested folds
-    joined_from: int
     rows: Mapping[str, tuple[Mapping[str, Plain], ...]]
 
     @property
@@ -221,13 +218,10 @@ def measure_importance(options: FitOptions) -> Importance:
     own = OwnFiles(plan.path.with_name(FOLDER))
     own.require(FILE, "RUNS=")
     scores = make_fits(features, fits)
-    tested = scored_alone(plan.path.parent, plan.cache, plan.task.name)
-    joined = joined_from(features, tested)
     tables = {
         "features": measures_table(scores),
         "classes": classes_table(scores),
-        # no interval corrects for the choice of the features on these folds
-        "smaller": pd.DataFrame() if joined else smaller_sets(scores),
+        "smaller": smaller_sets(scores),
     }
     measured = Importance(
         clips=len(scores.clips),
@@ -236,7 +230,6 @@ def measure_importance(options: FitOptions) -> Importance:
         score=plan.task.metric.title,
         every=float(scores.every.mean()),
         features=features,
-        joined_from=joined,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
     text = json.dumps(asdict(measured), indent=1) + "\n"

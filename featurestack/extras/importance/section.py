@@ -30,6 +30,7 @@ from featurestack.extras.importance.importance import (
     measure_importance,
     read_importance,
 )
+from featurestack.results.scored import scored_features
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses
@@ -63,6 +64,14 @@ def importance(page: Page) -> Section | None:
     by_class = tables["classes"].query("measure == 'lost'")
     page.writer.submit("importance_by_class", classes=by_class)
     sentences, proposal = what_matters(shown), None
+    if found.main:
+        task = found.main.best.task.name
+        scored = scored_features(path.parent, shown.data, task)
+        if scored > {*shown.features}:
+            sentences.append(
+                f"{counted(len(scored), 'feature')} were scored on these clips: if"
+                " their scores chose these, a smaller set may be as good by luck."
+            )
     if found.main:
         if is_of(shown, found.main.best):
             proposal = better_set(page, shown)
@@ -161,16 +170,6 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 def what_matters(measured: Importance) -> list[str]:
     """Sentences on the smaller set, and on what is lost without each feature."""
     losses = measured.tables["features"].query("measure == 'lost'")
-    if joined := measured.joined_from:
-        most = losses.nlargest(NAMED, "mean").itertuples()
-        losses = [f"without {own.feature} {points(own.mean)}" for own in most]
-        lost = f"Points of the score that are lost, by ridge: {', '.join(losses)}."
-        text = (
-            f"These {len(measured.features)} features are some of {joined} that were"
-            " tested one by one on these folds; no interval here corrects that choice,"
-            " so no smaller set is named."
-        )
-        return [lost, text]
     every = f"{counted(len(measured.features), 'feature')}, by ridge"
     tables = measured.tables
     if tables["smaller"].empty:

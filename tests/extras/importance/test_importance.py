@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -68,7 +67,6 @@ def written(folder, fits):
         score="accuracy",
         every=0.8,
         features=FEATURES,
-        joined_from=0,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
     )
     file = folder / "made" / "importance" / "importance.json"
@@ -125,17 +123,6 @@ def test_a_set_is_as_good_only_if_the_interval_says_so():
 def test_no_smaller_set_is_named_if_all_are_like_chance_or_worse(share):
     shares = dict.fromkeys(SHARES, share) | {(): 0.2}
     assert smaller_sets(made(shares)).empty
-
-
-def test_no_smaller_set_is_named_of_features_that_were_chosen_on_these_folds():
-    tables = {"features": measures_table(made())}
-    chosen = SimpleNamespace(features=FEATURES, joined_from=9, tables=tables)
-    first, said = what_matters(chosen)
-    assert (
-        "lost, by ridge: without mel +40.0, without rms +20.0, without noise 0.0."
-        in first
-    )
-    assert "3 features are some of 9 that were tested one by one" in said
 
 
 def test_a_report_shows_what_was_measured(tmp_path):

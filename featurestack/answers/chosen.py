@@ -1,0 +1,63 @@
+"""What `answer` chose: a file beside its run, which the report's section reads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from featurestack.base.files import replace_file
+from featurestack.base.json_content import as_dataclass
+from featurestack.results.config import Plain
+from featurestack.results.run_folder import damage_named
+
+FILE = "choice.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Features chosen inside the folds: each fold is tested by a run of the set that
+    was chosen without this fold.
+    """
+
+    # a row for each feature from which sets were chosen: its name, its own score with
+    # an interval, the folds that chose it, its difference from the highest
+    features: tuple[Mapping[str, Plain], ...]
+    # the set that each fold is tested by, in the order of the run's folds
+    sets: tuple[str, ...]
+    models: tuple[str, ...]  # the model of each of these sets
+    runs: tuple[str, ...]  # names of the runs of these sets
+    # the set for later use, chosen from the scores of all folds; its own score may be
+    # too high
+    recommended: str
+    recommended_run: str  # the name of its run
+    recommended_model: str  # the model of its run
+    recommended_score: float  # the score that chose it, by an exact model
+    words: tuple[str, ...]  # the NAME=value words of the command
+    # the score by ridge of the `sets` and of the single features that are chosen for
+    # each fold in the same way, and the difference; {} if all sets are single features
+    together: Mapping[str, Plain] = field(default_factory=dict)
+    # a row for each class: its name, and its recall by each of the best features
+    classes: tuple[Mapping[str, Plain], ...] = ()
+
+    @property
+    def candidates(self) -> list[str]:
+        """The features from which sets were chosen."""
+        return [str(row["feature"]) for row in self.features]
+
+    @property
+    def agreeing(self) -> int:
+        """The number of folds that chose exactly the recommended set."""
+        return self.sets.count(self.recommended)
+
+
+def read_choice(folder: Path) -> Choice:
+    """The choice beside a run; RequestError if its file is damaged."""
+    file, remedy = folder / FILE, "repeat the answer"
+    with damage_named(file, remedy):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    return as_dataclass(content, Choice, str(file), remedy)
+
+
+def write_choice(folder: Path, choice: Choice) -> None:
+    text = json.dumps(asdict(choice), indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(folder / FILE, text + "\n")
