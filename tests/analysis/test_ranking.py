@@ -114,7 +114,7 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
 
 def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made):
     both, mel, own = made(*of_sets(mel_mfcc=0.8, mel=0.6, rms=0.7))
-    rewrite(own.folders[0], **vars(answer_of(own.config, "rms-resnet18")))
+    rewrite(own.folders[0], **vars(answer_of(own.config)))
     found = findings([both, mel, own])
     assert [each.run.features for each in found.ranked] == ["rms", "mel+mfcc", "mel"]
     assert found.best.run is own and found.higher.run is both
@@ -127,9 +127,8 @@ def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made
 
 
 def test_the_runs_of_an_answer_are_not_compared_with_it(made):
-    whole, part, own = made(
-        *of_sets(mel=0.8), MadeRun(features="rms", folds=(1,)), *of_sets(mfcc=0.7)
-    )
+    part = MadeRun(features="rms", folds=(1,))
+    whole, own, part = made(*of_sets(mel=0.8, mfcc=0.7), part)
     rewrite(own.folders[0], **vars(answer_of(own.config, whole.name, part.name)))
     found = findings([whole, part, own])
     assert [each.run for each in found.ranked] == [own]
