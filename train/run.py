@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.next_step import report_line
-from featurestack.base.quantities import counted, is_or_are, listed, percent
+from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.metrics import tested_run
 from featurestack.compare.significance import FEWEST_RECORDINGS

@@ -16,7 +16,6 @@ from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
 from featurestack.compare.accuracy import fit_temperature
 from featurestack.compare.metrics import indicator
-from featurestack.features_cache.cache import Cache
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,

@@ -54,8 +54,6 @@ def test_what_is_proposed_for_these_runs(made, runs, frames, kind, command):
     assert NEXT[kind]
 
 
-
-
 def test_what_is_next_names_the_table_beside_which_a_folder_has_the_caches_name(
     tmp_path, monkeypatch
 ):
