@@ -119,10 +119,10 @@ def refuse_failed_features(
 
 def broken_code(asked: Request, done: ExtractionResult) -> str:
     """The reason for which an own feature failed in all of its first clips, or ''."""
-    for variant in asked.variants:
-        name = variant.stored
-        if variant.feature.code and not done.computed[name]:
-            reasons = [reason for _, own, reason in done.failures if own == name]
+    for feature in asked.features:
+        name = feature.stored
+        if feature.code and not done.computed[name]:
+            reasons = [reason for _, failed, reason in done.failures if failed == name]
             if len(reasons) >= FIRST_FAILURES and len({*reasons}) == 1:
                 clips = counted(len(reasons), "clip")
                 return f"{name}: the first {clips} failed: {reasons[0]}"
@@ -134,7 +134,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     if complete := nothing_missing(asked):
         print_work(asked, complete)
         return ExtractionResult()
-    of_audio = [not variant.source for variant in asked.variants]
+    of_audio = [not feature.source for feature in asked.features]
     if asked.read_only and missing(asked).todo[:, of_audio].any():
         raise RequestError(
             f"DATASET={options.dataset} is a cache, which is only read, and lacks some"
@@ -145,7 +145,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         none = np.empty(0)  # workers need no axes; a waveform's has megabytes
         files = [replace(each, row_axis=none, frame_axis=none) for each in made]
         of_maps = Cache(asked.folder) if not all(of_audio) else None
-        job = Job(asked.variants, tuple(files), of_maps, claim)
+        job = Job(asked.features, tuple(files), of_maps, claim)
         total = len(lacking.clips)
         if total and not kernels.are_compiled():
             tell("compiling for this processor, once; it takes about a minute")

@@ -40,7 +40,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, another_name, load
 from featurestack.pipeline.features import (
     FEATURES,
-    Variant,
+    Feature,
     refuse_unknown,
     resolve_feature,
 )
@@ -60,7 +60,7 @@ class Request(Wanted):
     """The clips of a run with their sources, and its features with their functions."""
 
     dataset: Dataset
-    variants: tuple[Variant, ...]  # F, in the given order
+    features: tuple[Feature, ...]  # F, in the given order
     # lines on the dataset, changes since the last run, features left out
     notes: list[str]
     # stored features that were not asked for but that others are computed from
@@ -78,7 +78,9 @@ def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached
-    variants, read, left_out = wanted(options.features, dataset, options.frame, cached)
+    features, read, left_out = features_in(
+        options.features, dataset, options.frame, cached
+    )
     if not options.yes:
         refuse_outdating(dataset)
     rows = rows_of_part(options.part, len(dataset.table))
@@ -88,16 +90,16 @@ def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request
     changes = [] if before is None else describe_changes(before, clips, rows)
     notes = [*dataset.notes, *changes, *left_out]
     if not options.frame:
-        notes += long_frames_notes(variants, dataset.sample_rate)
+        notes += long_frames_notes(features, dataset.sample_rate)
     return Request(
         folder=dataset.folder,
         read_only=dataset.read_only,
         clips=clips,
         settings=dataset.settings,
-        specs=tuple(spec_of(each, dataset, options.dtype) for each in variants),
+        specs=tuple(spec_of(each, dataset, options.dtype) for each in features),
         part=rows,
         dataset=dataset,
-        variants=variants,
+        features=features,
         notes=notes,
         read=read,
     )
@@ -119,52 +121,52 @@ def refuse_outdating(dataset: Dataset) -> None:
     )
 
 
-def wanted(
-    features: str,
+def features_in(
+    listed: str,
     dataset: Dataset,
     frame: float | None = None,
     cached: Iterable[str] = (),
-) -> tuple[tuple[Variant, ...], frozenset[str], list[str]]:
-    """The variants in a list of features, each after the one it is computed from; the
+) -> tuple[tuple[Feature, ...], frozenset[str], list[str]]:
+    """The features in a list of features, each after the one it is computed from; the
     stored names of those that the list itself lacks; lines on those left out of `all`
     and `small`, which also include the `cached` ones.
     """
     rate, samples = dataset.sample_rate, dataset.samples
     has_audio = dataset.has_audio
-    variants = {}
+    features = {}
     named = set()
     left_out = list[str]()
     impossible = list[str]()
-    for word in features.split():
+    for word in listed.split():
         by_name = word not in ("all", "small")
         singles = [] if by_name else [*FEATURES.complete(), *cached]
         for channel in itertools.chain(*parse_list(word, singles)):
             if frame:
                 channel = with_frame(channel, frame)
-            variant = resolve_feature(channel, rate)
-            if not (variant.source or has_audio):
+            feature = resolve_feature(channel, rate)
+            if not (feature.source or has_audio):
                 raise RequestError(
                     f"{dataset.folder} has no audio to compute features from; it is"
                     " used as it is"
                 )
             try:
-                rows, _ = variant.shape(rate, samples)
+                rows, _ = feature.shape(rate, samples)
             except RequestError as reason:  # Impossible, or a network is missing
                 if by_name:
                     raise
                 if isinstance(reason, Impossible):
-                    impossible.append(variant.stored)
+                    impossible.append(feature.stored)
                 else:
                     left_out.append(f"left out: {reason}")
                 continue
             channel.kept_rows(rows)
-            read = variant.read_map() if has_audio else None
+            read = feature.read_map() if has_audio else None
             if read:
-                variants[read.stored] = read
-            variants[variant.stored] = variant
-            named.add(variant.stored)
-    if not variants:
-        parse_list(features)  # an empty list has its own message
+                features[read.stored] = read
+            features[feature.stored] = feature
+            named.add(feature.stored)
+    if not features:
+        parse_list(listed)  # an empty list has its own message
         raise RequestError(
             f"no feature can exist at {rate} Hz and {dataset.duration:g} s"
         )
@@ -176,27 +178,26 @@ def wanted(
             f" {'needs' if len(impossible) == 1 else 'need'} a higher rate or longer"
             f" clips: {', '.join(impossible)}; {make_command('show', *words)} says why"
         )
-    return tuple(variants.values()), frozenset(variants.keys() - named), left_out
+    return tuple(features.values()), frozenset(features.keys() - named), left_out
 
 
-def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
-    feature = variant.feature
+def spec_of(feature: Feature, dataset: Dataset, dtype: str) -> FeatureSpec:
     rate, samples = dataset.sample_rate, dataset.samples
-    facts = variant.recorded
-    if variant.source:
-        facts |= source_facts(variant, dataset)
+    facts = feature.recorded_facts
+    if feature.source:
+        facts |= source_facts(feature, dataset)
     if feature.units == "Hz" and rate / 2 > LARGEST_FLOAT16:
         dtype = "float32"  # in float16 a frequency up to half the rate would overflow
-    hop = variant.parameters.get("hop_length")
+    hop = feature.parameters.get("hop_length")
     return FeatureSpec(
-        stored=variant.stored,
+        stored=feature.stored,
         feature=feature.name,
         parameters=facts,
         code_version=feature.code_version,
         units=feature.units,
-        row_axis=variant.row_axis(rate),
+        row_axis=feature.row_axis(rate),
         row_unit=feature.row_unit,
-        frame_axis=variant.frame_axis(rate, samples),
+        frame_axis=feature.frame_axis(rate, samples),
         frame_unit=feature.frame_unit,
         sample_rate=rate,
         samples=samples,
@@ -207,9 +208,9 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
     )
 
 
-def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
+def source_facts(feature: Feature, dataset: Dataset) -> dict[str, str]:
     """The external feature that a feature is computed from; empty if that is audio."""
-    source = parse_channel(variant.source)
+    source = parse_channel(feature.source)
     if dataset.has_audio and FEATURES.knows(source.name):
         return {}
     folder = dataset.folder
@@ -217,12 +218,12 @@ def source_facts(variant: Variant, dataset: Dataset) -> dict[str, str]:
     if cache is None or source not in cache:
         FEATURES[source.name]  # an unknown name has its own message
         raise RequestError(
-            f"{variant.stored} is computed from {source}, but {folder} has neither"
+            f"{feature.stored} is computed from {source}, but {folder} has neither"
             f" {source} nor audio"
         )
     stored = cache[source]
     if stored.frames < 2:
-        raise RequestError(f"{variant.stored}: {source} has no frames in time")
+        raise RequestError(f"{feature.stored}: {source} has no frames in time")
     return {"source": f"{source} {stored.key}"}
 
 
@@ -299,16 +300,16 @@ def with_frame(channel: Channel, milliseconds: float) -> Channel:
     """
     given = dict(channel.parameters)
     feature = str(given.get("of", channel.name))  # the feature whose map is read
-    known = FEATURES[feature].parameters.keys() if FEATURES.knows(feature) else set()
+    known = FEATURES[feature].declared.keys() if FEATURES.knows(feature) else set()
     if given.keys() & FRAMING or not known & FRAMING:
         return channel
     framed = sorted({**given, "frame": milliseconds}.items())
     return Channel(channel.name, tuple(framed), channel.rows)
 
 
-def long_frames_notes(variants: Iterable[Variant], sample_rate: int) -> list[str]:
+def long_frames_notes(features: Iterable[Feature], sample_rate: int) -> list[str]:
     """A line that says how long the frames are, if they are long."""
-    samples = max(int(variant.parameters.get("n_fft") or 0) for variant in variants)
+    samples = max(int(feature.parameters.get("n_fft") or 0) for feature in features)
     if samples <= LONG / 1000 * sample_rate:
         return []
     lasts = 1000 * samples / sample_rate

@@ -29,11 +29,10 @@ LINE, INDENT = 100, 15  # characters of a card
 
 
 def card(name: str) -> dict[str, str]:
-    """The card of a feature or a variant: heading -> text, in the order shown."""
-    variant = resolve_feature(parse_channel(name), TYPICAL[0])
-    rows, frames = variant.shape(*TYPICAL)
-    axis = variant.row_axis(TYPICAL[0])
-    feature = variant.feature
+    """The card of a feature such as mel@n_mels=64: heading -> text, in order."""
+    feature = resolve_feature(parse_channel(name), TYPICAL[0])
+    rows, frames = feature.shape(*TYPICAL)
+    axis = feature.row_axis(TYPICAL[0])
     measured = pd.read_csv(MEASURED, index_col=0)
     summary, *texts = re.split(
         rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M
@@ -41,12 +40,12 @@ def card(name: str) -> dict[str, str]:
     ranges = (
         f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
     )
-    ends = variant.frame_axis(*TYPICAL)[[0, -1]]
+    ends = feature.frame_axis(*TYPICAL)[[0, -1]]
     columns = f"columns ({feature.frame_unit} {ends[0]:.4g} to {ends[1]:.4g})"
     columns = "frames for 5 s" if feature.frame_unit == "s" else columns
     shape = f"{rows} {'row' if rows == 1 else 'rows'}{ranges}, {frames} {columns}"
     settings = []
-    for key, value in variant.parameters.items():
+    for key, value in feature.parameters.items():
         shown = f"{value:g}" if isinstance(value, float) else value
         settings.append(f"{key}={'none' if value is None else shown}")
     lines = {
@@ -68,9 +67,9 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     samples = round(seconds * sample_rate)
     whole = 0.0
     for name, feature in FEATURES.complete().items():
-        variant = resolve_feature(Channel(name), sample_rate)
+        resolved = resolve_feature(Channel(name), sample_rate)
         try:
-            rows, frames = variant.shape(sample_rate, samples)
+            rows, frames = resolved.shape(sample_rate, samples)
         except Impossible as reason:
             remarks.append(str(reason))
             continue

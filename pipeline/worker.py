@@ -35,7 +35,7 @@ from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.writer import Clips, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import Variant
+from featurestack.pipeline.features import Feature
 
 WARM_UP = 1.0  # seconds of silence
 warm: set[str] = set()  # features that this process has loaded and compiled
@@ -84,8 +84,8 @@ class ExtractionResult:
 class Job:
     """One run's work: computes and writes the features of a batch."""
 
-    variants: tuple[Variant, ...]
-    # of the variants, in the same order, all of one rate and number of samples
+    features: tuple[Feature, ...]
+    # of the features, in the same order, all of one rate and number of samples
     files: Sequence[FeatureFile]
     cache: Cache | None  # if features are computed from stored maps
     claim: Claim  # of the run
@@ -101,24 +101,24 @@ class Job:
         """Compute those features of silence that this process has not yet computed, so
         that the time of a clip does not include loading and compiling.
         """
-        pairs = zip(self.variants, self.files)
+        pairs = zip(self.features, self.files)
         cold = [pair for pair in pairs if pair[0].stored not in warm]
         if not cold:
             return
         rate, samples = self.files[0].sample_rate, self.files[0].samples
         silence = np.zeros(min(round(WARM_UP * rate), samples), np.float32)
         clip = Clip.decoded(silence, rate)
-        for variant, file in cold:
+        for feature, file in cold:
             with suppress(Exception):  # real clips will give the reason
-                variant.stored_values(clip, file.dtype)
-            warm.add(variant.stored)
+                feature.stored_values(clip, file.dtype)
+            warm.add(feature.stored)
 
     def clip_of(self, task: ClipTask, result: ExtractionResult) -> Clip:
         """The clip or AudioError; without samples if all maps to read are cached."""
         file = self.files[0]
         silence = np.zeros(file.samples, np.float32)
         clip = Clip.decoded(silence, file.sample_rate)
-        sources = {self.variants[feature].source for feature in task.fingerprints}
+        sources = {self.features[place].source for place in task.fingerprints}
         for name in sources:
             with suppress(RequestError):  # then the map is computed from audio
                 if name and self.cache:
@@ -148,15 +148,15 @@ class Job:
             return []
         done = []
         names = []
-        for feature, fingerprint in task.fingerprints.items():
-            variant, dtype = self.variants[feature], self.files[feature].dtype
-            name = variant.stored
+        for place, fingerprint in task.fingerprints.items():
+            feature, dtype = self.features[place], self.files[place].dtype
+            name = feature.stored
             try:
-                stored = clip.timed(name, partial(variant.stored_values, clip, dtype))
+                stored = clip.timed(name, partial(feature.stored_values, clip, dtype))
             except Exception as reason:  # only this feature of this clip is lost
                 result.failures.append((task.row, name, reason_of(reason)))
                 continue
-            done.append((feature, stored, state_word(fingerprint, stored)))
+            done.append((place, stored, state_word(fingerprint, stored)))
             names.append(name)
         result.computed.update(names)
         result.nanoseconds += clip.costs(names)

@@ -34,11 +34,11 @@ def compute(
 
     compute("mel", y, 44100, n_mels=64)  # (64, 431)
     """
-    variant = resolve_feature(Channel(name, tuple(parameters.items())), sample_rate)
+    feature = resolve_feature(Channel(name, tuple(parameters.items())), sample_rate)
     with warnings.catch_warnings():
         # librosa warns of very short clips, silence and many narrow bands: all legal
         warnings.simplefilter("ignore")
-        values = DEFINITIONS[name](y, sample_rate, **variant.parameters)
+        values = DEFINITIONS[name](y, sample_rate, **feature.parameters)
     return np.atleast_2d(values)
 
 

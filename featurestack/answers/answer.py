@@ -101,12 +101,12 @@ def ask(options: AnswerOptions) -> _Question:
         command = replace(command, features=" ".join(["all", *fitting]))
     asked = request(command, dataset)
     kept = without_samples(options, asked.specs)
-    pairs = zip(asked.specs, asked.variants, strict=True)
-    variants = tuple(variant for spec, variant in pairs if spec in kept)
+    pairs = zip(asked.specs, asked.features, strict=True)
+    features = tuple(feature for spec, feature in pairs if spec in kept)
     # the check, and then the answer, propose the field of the names
     told = dataset.field.sentence if dataset.field else ""
     notes = [note for note in asked.notes if note != told]
-    asked = replace(asked, specs=tuple(kept), variants=variants, notes=notes)
+    asked = replace(asked, specs=tuple(kept), features=features, notes=notes)
     counts = missing(asked).todo.sum(axis=0)
     lacking = [spec.stored for spec, count in zip(kept, counts) if count]
     specs = [spec for spec in kept if spec.stored not in asked.read]

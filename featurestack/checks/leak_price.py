@@ -101,13 +101,13 @@ def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
 
 def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
     """(N, D) row statistics of each of PRICED; Impossible if clips are too short."""
-    variants = [resolve_feature(parse_channel(name)) for name in PRICED]
+    features = [resolve_feature(parse_channel(name)) for name in PRICED]
     rate = dataset.sample_rate
     rows = zip(table["path"], spans(table))
     statistics = []
     for path, span in progress(rows, total=len(table), label="price", unit="clips"):
         y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
         clip = Clip.decoded(y, rate)
-        maps = [variant.compute(clip)[None] for variant in variants]
+        maps = [feature.compute(clip)[None] for feature in features]
         statistics.append([over_time(each)[0] for each in maps])
     return [np.array(each, float) for each in zip(*statistics)]

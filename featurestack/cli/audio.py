@@ -191,22 +191,21 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
         name += "," if "@" in name else "@"
         name += ",".join(f"{key}={value}" for key, value in parameters.items())
     channel = parse_channel(name)
-    variant = resolve_feature(channel, clip.sample_rate)
+    feature = resolve_feature(channel, clip.sample_rate)
     try:
-        values = variant.stored_values(clip, "float32")
+        values = feature.stored_values(clip, "float32")
     except ValueError as error:
         reason = reason_of(error).removeprefix(f"{channel.name} ")
         raise Failed(f"{channel.name}: {reason}") from error
     kept = channel.kept_rows(len(values))
-    described = variant.feature
     return FeatureMap(
         name=str(channel),
         values=values[kept],
-        rows=variant.row_axis(clip.sample_rate)[kept],
-        row_unit=described.row_unit,
-        seconds=variant.frame_axis(clip.sample_rate, len(clip.y)),
-        units=described.units,
-        frame_unit=described.frame_unit,
+        rows=feature.row_axis(clip.sample_rate)[kept],
+        row_unit=feature.row_unit,
+        seconds=feature.frame_axis(clip.sample_rate, len(clip.y)),
+        units=feature.units,
+        frame_unit=feature.frame_unit,
     )
 
 

@@ -194,5 +194,5 @@ FEATURES["imagenet"] = Feature(
     frames=one_column,
     version=2,
     recorded=facts,
-    source=source_name,
+    source_of=source_name,
 )

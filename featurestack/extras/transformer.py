@@ -210,8 +210,8 @@ def exists(name: str, taken: Audio) -> bool:
     """Whether such clips can have the feature; if not, the reason is printed once."""
     rate, seconds, _ = taken
     try:
-        variant = resolve_feature(parse_channel(name), rate)
-        variant.shape(rate, round((seconds or SECONDS) * rate))
+        feature = resolve_feature(parse_channel(name), rate)
+        feature.shape(rate, round((seconds or SECONDS) * rate))
     except RequestError as reason:  # Impossible, or a network is not here
         tell_once(f"left out: {reason}")
         return False

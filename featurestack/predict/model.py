@@ -29,7 +29,7 @@ from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import MOST_CHANNELS, Samples
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
+from featurestack.pipeline.features import FEATURES, Feature, resolve_feature
 from featurestack.predict.bundle import (
     BATCH,
     BundleConfig,
@@ -139,11 +139,11 @@ class Model:
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
-        self.channels: list[tuple[Variant, StoredChannel]] = []
+        self.channels: list[tuple[Feature, StoredChannel]] = []
         for own in self.config.channels:
             wanted = f"the feature {own.stored}"
             with registry.defined_in(self.config.own_code, wanted):
-                self.channels.append((variant_of(own, self.sample_rate), own))
+                self.channels.append((feature_of(own, self.sample_rate), own))
         if not self.samples:
             raise RequestError(
                 "the run's dataset has no sample rate and duration: no audio can be cut"
@@ -151,8 +151,8 @@ class Model:
             )
         self.seconds = self.samples / self.sample_rate
         self.window = self.config.clip_seconds or self.seconds
-        for variant, described in self.channels:
-            refuse_other_values(variant, described, self.sample_rate, self.samples)
+        for feature, described in self.channels:
+            refuse_other_values(feature, described, self.sample_rate, self.samples)
 
     def __repr__(self) -> str:
         return f"Model({self.title})"
@@ -309,30 +309,30 @@ def stored_values(
     y: Samples,
     sample_rate: int,
     samples: int,
-    channels: Iterable[tuple[Variant, StoredChannel]],
+    channels: Iterable[tuple[Feature, StoredChannel]],
 ) -> Values:
     """The values of a clip of `samples` samples, of which `y` may lack the last ones,
     as a cache stores them: (rows, frames) a channel.
     """
     clip = Clip.decoded(np.pad(y, (0, samples - len(y))), sample_rate)
     stored = []
-    for variant, channel in channels:
+    for feature, channel in channels:
         largest = np.finfo(channel.dtype).max  # limit for audio far beyond full scale
-        values = np.clip(variant.compute(clip), -largest, largest)
+        values = np.clip(feature.compute(clip), -largest, largest)
         rounded = to_stored(values, channel.dtype)
         first, last = channel.row_range
         stored.append(rounded[first : last + 1])
     return stored
 
 
-def variant_of(described: StoredChannel, sample_rate: int) -> Variant:
+def feature_of(described: StoredChannel, sample_rate: int) -> Feature:
     """The feature that computes a channel; RequestError if nothing here does."""
     stored = described.stored
     channel = parse_channel(stored)
     if FEATURES.knows(channel.name):
-        variant = resolve_feature(channel, sample_rate)
-        if not variant.source or variant.read_map():
-            return variant
+        feature = resolve_feature(channel, sample_rate)
+        if not feature.source or feature.read_map():
+            return feature
     raise RequestError(
         f"nothing here computes {stored} for new audio: it was brought into the cache,"
         " or the file that defines it is not loaded (LOAD=)"
@@ -340,14 +340,14 @@ def variant_of(described: StoredChannel, sample_rate: int) -> Variant:
 
 
 def refuse_other_values(
-    variant: Variant, trained: StoredChannel, sample_rate: int, samples: int
+    feature: Feature, trained: StoredChannel, sample_rate: int, samples: int
 ) -> None:
     """RequestError if the feature is not computed as the run was trained on it."""
-    frames = variant.shape(sample_rate, samples)[1]
-    unit = variant.feature.frame_unit
-    now = {**variant.recorded, "frames": frames, "frame_unit": unit}
+    frames = feature.shape(sample_rate, samples)[1]
+    unit = feature.frame_unit
+    now = {**feature.recorded_facts, "frames": frames, "frame_unit": unit}
     was = {"frames": trained.frames, "frame_unit": trained.frame_unit}
-    difference = variant.difference(
+    difference = feature.difference(
         trained.code_version, {**trained.parameters, **was}, now
     )
     if difference:

@@ -1,4 +1,4 @@
-"""Features (one decorated function each), the registry that holds them, and variants.
+"""Features, one decorated function each, and the registry that holds them.
 
     @feature(units="dB", rows=mel_axis, row_unit="Hz")
     def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
@@ -48,13 +48,16 @@ from featurestack.pipeline.parameters import (
 Function = Callable[..., np.ndarray]
 Defined = TypeVar("Defined", bound=Function)
 
-OF_FUNCTION = ("name", "function", "units", "code")  # not arguments of the decorator
+# further arguments of the decorator
+DESCRIBED = ("rows", "row_unit", "frames", "frame_unit", "version", "recorded")
 USUAL_RATE = 44_100  # Hz; a name does not state the clips' rate
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature: its function, and the units of its values, rows and frames."""
+    """A feature that can be computed: its function, the units of its values, rows and
+    frames, and, from `resolve_feature`, its parameters, such as those of mel@n_mels=64.
+    """
 
     name: str
     function: Function
@@ -68,7 +71,21 @@ class Feature:
     # (**parameters) -> facts that the values depend on, such as a network file's digest
     recorded: Callable[..., dict[str, str]] | None = None
     # (**parameters) -> the feature from whose stored map it is computed
-    source: Callable[..., str] | None = None
+    source_of: Callable[..., str] | None = None
+
+    # ---- by resolve_feature
+
+    stored: str = ""  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
+    # every one, in the order of the signature
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    # keyword arguments, kept because reading a signature is slow
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    sample_rate: int = 0  # of the clips, 0 without audio
+    # stored name of the feature whose map it reads; '' if it reads audio
+    source: str = ""
+    shapes: dict[tuple[int, int], tuple[int, int]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def code_version(self) -> int | str:
@@ -76,24 +93,134 @@ class Feature:
         return f"{self.version}, {self.code}" if self.code else self.version
 
     @functools.cached_property
-    def parameters(self) -> Registry[Parameter]:
+    def declared(self) -> Registry[Parameter]:
         """The parameters in the function's signature, in order, groups flattened."""
-        found: Registry[Parameter] = Registry("parameter")
+        declared: Registry[Parameter] = Registry("parameter")
         for _, _, fields in parameters.arguments(self.function):
-            for name, declared in fields.items():
-                annotation = declared.annotation
+            for name, keyword in fields.items():
+                annotation = keyword.annotation
                 if NoneType in typing.get_args(annotation):  # Samples | None
                     annotation = typing.get_args(annotation)[0]
-                if annotation is declared.empty:  # q=0.5
-                    annotation = type(declared.default)
+                if annotation is keyword.empty:  # q=0.5
+                    annotation = type(keyword.default)
                 kind, within = typing.get_args(annotation) or (annotation, None)
-                if declared.default is declared.empty or kind not in parameters.KINDS:
+                if keyword.default is keyword.empty or kind not in parameters.KINDS:
                     raise RequestError(
                         f"{self.name}: its keyword {name} needs a default that is a"
                         " number, a word, or true or false"
                     )
-                found[name] = Parameter(name, kind, within, declared.default)
-        return found
+                declared[name] = Parameter(name, kind, within, keyword.default)
+        return declared
+
+    @property
+    def recorded_facts(self) -> dict[str, Value]:
+        """Everything that the values depend on, as the cache and run.json keep it."""
+        more = self.recorded(**self.parameters) if self.recorded else {}
+        return self.parameter_facts | more
+
+    @property
+    def parameter_facts(self) -> dict[str, Value]:
+        """The part of `recorded_facts` that is known without the files of a network."""
+        facts = dict(self.parameters)
+        if self.sample_rate and (read := self.read_map()):
+            pairs = read.recorded_facts.items()
+            of_source = ", ".join(f"{key}={value}" for key, value in pairs)
+            facts["source"] = f"{read.name} {read.code_version}: {of_source}"
+        return facts
+
+    def difference(
+        self,
+        code_version: int | str,
+        recorded: Mapping[str, object],
+        now: Mapping[str, object],
+    ) -> str:
+        """What differs here from values that were stored, such as `version 1, here 2`:
+        the code, or a fact that was `recorded` and is another one `now`; '' if nothing.
+        """
+        was = {"version": str(code_version), **recorded}
+        here = {"version": str(self.code_version), **now}
+        for name in here | was:
+            if here.get(name) != was.get(name):
+                return f"{name} {was.get(name)}, here {here.get(name)}"
+        return ""
+
+    def read_map(self) -> "Feature | None":
+        """The feature whose map it reads; None for audio or an external feature."""
+        channel = parse_channel(self.source) if self.source else None
+        if channel is None or not FEATURES.knows(channel.name):
+            return None
+        return resolve_feature(channel, self.sample_rate)
+
+    def compute(self, clip: Clip) -> np.ndarray:
+        """(rows, frames) values, not yet rounded for storage; raises Impossible."""
+        expected = self.shape(clip.sample_rate, len(clip.y))
+        values = self.function(clip, **self.arguments)
+        name, shape = self.name, np.shape(values)
+        kind = np.asarray(values).dtype
+        if kind.kind == "c":
+            raise ValueError(
+                f"{name} returned {kind}, expected real numbers: take np.abs"
+            )
+        if not shape or kind.kind not in "biuf":  # None, a word, one number
+            given = shortened(" ".join(repr(values).split()))
+            raise ValueError(f"{name} returned {given}, expected the shape {expected}")
+        if shape != expected:
+            remedy = ""
+            if shape[::-1] == expected:
+                remedy = ": return the transpose"
+            elif len(shape) == 2 and shape[0] != expected[0]:
+                remedy = f": for {shape[0]} rows write @fs.feature(…, rows={shape[0]})"
+                if self.parameters.keys() - FRAMING:
+                    remedy += (
+                        ", or a function, rows=lambda sample_rate, **parameters: …"
+                    )
+            elif self.frames is parameters.centred_frames and len(shape) == 2:
+                hop = hop_of(shape[1], len(clip.y))
+                if "hop_length" not in self.parameters:
+                    remedy = ": for one column write frames=None"
+                    if hop:
+                        remedy += (
+                            f", for {shape[1]} frames def {name}(clip, *, hop_length:"
+                            f" int = {hop})"
+                        )
+            raise ValueError(
+                f"{name} returned the shape {shape}, expected {expected} from the"
+                f" decorator's rows= and frames=, or a parameter hop_length{remedy}"
+            )
+        return values
+
+    def stored_values(self, clip: Clip, dtype: str) -> np.ndarray:
+        """The values in the type that a cache stores; ValueError if they do not fit."""
+        values = self.compute(clip)
+        if dtype == "float16":
+            rounded = kernels.spectrum.to_float16(values)
+            if rounded is not None:
+                return rounded
+        return to_stored(values, dtype)
+
+    def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
+        """(rows, frames) for clips of this rate and length; raises Impossible."""
+        audio = sample_rate, samples
+        if audio not in self.shapes:
+            try:
+                rows, frames = self.row_axis(sample_rate), self.frame_axis(*audio)
+                self.shapes[audio] = len(rows), len(frames)
+            except Impossible as reason:
+                raise Impossible(f"{self.stored} cannot exist here: {reason}") from None
+        return self.shapes[audio]
+
+    def row_axis(self, sample_rate: int) -> np.ndarray:
+        """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
+        rows = self.rows
+        if callable(rows):
+            rows = rows(sample_rate, **self.parameters)
+        return np.arange(float(rows)) if isinstance(rows, int) else rows
+
+    def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
+        """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
+        if self.frames is None:
+            return np.zeros(1)
+        return self.frames(sample_rate, samples, **self.parameters)
 
 
 # order of modules in lists and tables; other modules follow
@@ -146,147 +273,19 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
     """
     if callable(units):
         raise TypeError('fs.feature takes the unit of the values, as @fs.feature("dB")')
-    every = [own.name for own in dataclasses.fields(Feature)]
-    known = [name for name in every if name not in OF_FUNCTION]
     for word in described:
-        if word not in known:
-            raise RequestError(nearest("argument of fs.feature", word, known))
+        if word not in DESCRIBED:
+            raise RequestError(nearest("argument of fs.feature", word, DESCRIBED))
 
     def entry(function: Function) -> Feature:
         code = code_digest(function)
-        own = Feature(function.__name__, function, units, code=code, **described)
+        feature = Feature(function.__name__, function, units, code=code, **described)
         if code:
             refuse_positional(function)
-            _ = own.parameters  # refuses a keyword without a default
-        return own
+            _ = feature.declared  # refuses a keyword without a default
+        return feature
 
     return FEATURES.register(entry=entry)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A feature with all its parameters set, such as mel@n_mels=64."""
-
-    feature: Feature
-    stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
-    parameters: dict[str, Value]  # every one, in the order of the signature
-    # keyword arguments, kept because reading a signature is slow
-    arguments: dict[str, object]
-    sample_rate: int = 0  # of the clips, 0 without audio
-    # stored name of the feature whose map it reads; '' if it reads audio
-    source: str = ""
-    shapes: dict[tuple[int, int], tuple[int, int]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-
-    @property
-    def recorded(self) -> dict[str, Value]:
-        """Everything that the values depend on, as the cache and run.json keep it."""
-        more = self.feature.recorded
-        return self.facts | (more(**self.parameters) if more else {})
-
-    @property
-    def facts(self) -> dict[str, Value]:
-        """The part of `recorded` that is known without the files of a network."""
-        facts = dict(self.parameters)
-        if self.sample_rate and (read := self.read_map()):
-            own = ", ".join(f"{key}={value}" for key, value in read.recorded.items())
-            facts["source"] = f"{read.feature.name} {read.feature.code_version}: {own}"
-        return facts
-
-    def difference(
-        self,
-        code_version: int | str,
-        recorded: Mapping[str, object],
-        now: Mapping[str, object],
-    ) -> str:
-        """What differs here from values that were stored, such as `version 1, here 2`:
-        the code, or a fact that was `recorded` and is another one `now`; '' if nothing.
-        """
-        was = {"version": str(code_version), **recorded}
-        here = {"version": str(self.feature.code_version), **now}
-        for name in here | was:
-            if here.get(name) != was.get(name):
-                return f"{name} {was.get(name)}, here {here.get(name)}"
-        return ""
-
-    def read_map(self) -> "Variant | None":
-        """The feature whose map it reads; None for audio or an external feature."""
-        channel = parse_channel(self.source) if self.source else None
-        if channel is None or not FEATURES.knows(channel.name):
-            return None
-        return resolve_feature(channel, self.sample_rate)
-
-    def compute(self, clip: Clip) -> np.ndarray:
-        """(rows, frames) values, not yet rounded for storage; raises Impossible."""
-        expected = self.shape(clip.sample_rate, len(clip.y))
-        values = self.feature.function(clip, **self.arguments)
-        name, shape = self.feature.name, np.shape(values)
-        kind = np.asarray(values).dtype
-        if kind.kind == "c":
-            raise ValueError(
-                f"{name} returned {kind}, expected real numbers: take np.abs"
-            )
-        if not shape or kind.kind not in "biuf":  # None, a word, one number
-            given = shortened(" ".join(repr(values).split()))
-            raise ValueError(f"{name} returned {given}, expected the shape {expected}")
-        if shape != expected:
-            remedy = ""
-            if shape[::-1] == expected:
-                remedy = ": return the transpose"
-            elif len(shape) == 2 and shape[0] != expected[0]:
-                remedy = f": for {shape[0]} rows write @fs.feature(…, rows={shape[0]})"
-                if self.parameters.keys() - FRAMING:
-                    remedy += (
-                        ", or a function, rows=lambda sample_rate, **parameters: …"
-                    )
-            elif self.feature.frames is parameters.centred_frames and len(shape) == 2:
-                hop = hop_of(shape[1], len(clip.y))
-                if "hop_length" not in self.parameters:
-                    remedy = ": for one column write frames=None"
-                    if hop:
-                        remedy += (
-                            f", for {shape[1]} frames def {name}(clip, *, hop_length:"
-                            f" int = {hop})"
-                        )
-            raise ValueError(
-                f"{name} returned the shape {shape}, expected {expected} from the"
-                f" decorator's rows= and frames=, or a parameter hop_length{remedy}"
-            )
-        return values
-
-    def stored_values(self, clip: Clip, dtype: str) -> np.ndarray:
-        """The values in the type that a cache stores; ValueError if they do not fit."""
-        values = self.compute(clip)
-        if dtype == "float16":
-            rounded = kernels.spectrum.to_float16(values)
-            if rounded is not None:
-                return rounded
-        return to_stored(values, dtype)
-
-    def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
-        """(rows, frames) for clips of this rate and length; raises Impossible."""
-        audio = sample_rate, samples
-        if audio not in self.shapes:
-            try:
-                rows, frames = self.row_axis(sample_rate), self.frame_axis(*audio)
-                self.shapes[audio] = len(rows), len(frames)
-            except Impossible as reason:
-                raise Impossible(f"{self.stored} cannot exist here: {reason}") from None
-        return self.shapes[audio]
-
-    def row_axis(self, sample_rate: int) -> np.ndarray:
-        """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
-        rows = self.feature.rows
-        if callable(rows):
-            rows = rows(sample_rate, **self.parameters)
-        return np.arange(float(rows)) if isinstance(rows, int) else rows
-
-    def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
-        """(frames,) the frame axis, in `frame_unit`; raises Impossible."""
-        if self.feature.frames is None:
-            return np.zeros(1)
-        return self.feature.frames(sample_rate, samples, **self.parameters)
 
 
 def hop_of(frames: int, samples: int) -> int:
@@ -301,51 +300,59 @@ def hop_of(frames: int, samples: int) -> int:
     return next(hops, 0)
 
 
-def resolve_feature(channel: Channel, sample_rate: int = 0) -> Variant:
-    """The variant that `channel` names, at the clips' rate, or RequestError."""
+def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:
+    """The feature that `channel` names, with its parameters at the clips' rate, or
+    RequestError.
+    """
     name = channel.name
     feature = FEATURES[name]
-    own = feature.parameters
-    values = {key: parameter.default for key, parameter in own.items()}
+    declared = feature.declared
+    values = {key: parameter.default for key, parameter in declared.items()}
     changed = dict[str, str | int | float]()
-    for key, given in sorted(channel.parameters):
-        if key == FRAME.name and own.keys() & FRAMING - {key}:
-            changed[key] = FRAME.read(given, name) or 0
+    for key, text in sorted(channel.parameters):
+        if key == FRAME.name and declared.keys() & FRAMING - {key}:
+            changed[key] = FRAME.read(text, name) or 0
             keys = {key for key, _ in channel.parameters}
             if others := sorted(FRAMING & keys - {FRAME.name}):
                 raise RequestError(f"{channel}: frame= decides {', '.join(others)}")
             if not sample_rate:
                 raise RequestError(f"{channel}: frame= needs a sample rate")
-            samples = samples_of_frame(float(given), sample_rate)
-            values |= {key: samples[key] for key in samples if key in own}
+            samples = samples_of_frame(float(text), sample_rate)
+            values |= {key: samples[key] for key in samples if key in declared}
             continue
-        value = own[key].read(given, name)
+        value = declared[key].read(text, name)
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
     arguments = {}
     for key, group, fields in parameters.arguments(feature.function):
-        given_fields = {field: values[field] for field in fields}
+        of_group = {field: values[field] for field in fields}
         # a group of parameters refuses values that clash
-        arguments[key] = group(**given_fields) if group else values[key]
-    stored = Channel(name, tuple(changed.items())).stored
-    source = feature.source(**values) if feature.source else ""
-    return Variant(feature, stored, values, arguments, sample_rate, source)
+        arguments[key] = group(**of_group) if group else values[key]
+    return dataclasses.replace(
+        feature,
+        stored=Channel(name, tuple(changed.items())).stored,
+        parameters=values,
+        arguments=arguments,
+        sample_rate=sample_rate,
+        source=feature.source_of(**values) if feature.source_of else "",
+        shapes={},
+    )
 
 
 def difference_here(stored: FeatureSpec) -> str:
-    """What differs here from a stored feature, as `Variant.difference`; '' also if it
+    """What differs here from a stored feature, as `Feature.difference`; '' also if it
     was brought, or nothing here computes it.
     """
     channel = parse_channel(stored.stored)
     if not stored.code_version or not FEATURES.knows(channel.name):
         return ""
-    variant = resolve_feature(channel, stored.sample_rate)
-    now = variant.facts
+    feature = resolve_feature(channel, stored.sample_rate)
+    now = feature.parameter_facts
     if ": " not in str(stored.parameters.get("source")):  # of a map that was brought
         now.pop("source", None)
     was = {name: stored.parameters.get(name) for name in now}
-    return variant.difference(stored.code_version, was, now)
+    return feature.difference(stored.code_version, was, now)
 
 
 def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
@@ -354,10 +361,10 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
         channels = () if word in ("all", "small") else parse_set(word)
         for channel in channels:
             if not FEATURES.knows(channel.name):
-                own = {parse_channel(name).name for name in stored}
-                usual = {*FEATURES.complete(), *own, "all", "small"}
+                cached = {parse_channel(name).name for name in stored}
+                usual = {*FEATURES.complete(), *cached, "all", "small"}
                 text = nearest("feature", channel.name, usual, FEATURES.special)
-                if own:
+                if cached:
                     listed = most_alike(channel.name, [*stored])
                     text = text.partition("Known: ")[0] + f"The cache has {listed}"
                 raise RequestError(text)
@@ -369,9 +376,8 @@ def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:
     else one computed from audio.
     """
     if stored not in clip.maps:
-        variant = resolve_feature(parse_channel(stored), clip.sample_rate)
-        values = variant.compute(clip)
-        axis = variant.frame_axis(clip.sample_rate, len(clip.y))
-        unit = variant.feature.frame_unit
-        clip.keep_map(stored, values, variant.feature.units, axis, unit)
+        feature = resolve_feature(parse_channel(stored), clip.sample_rate)
+        values = feature.compute(clip)
+        axis = feature.frame_axis(clip.sample_rate, len(clip.y))
+        clip.keep_map(stored, values, feature.units, axis, feature.frame_unit)
     return clip.maps[stored]

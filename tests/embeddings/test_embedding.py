@@ -16,7 +16,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
-from tests.pipeline.test_features import compute, variant
+from tests.pipeline.test_features import compute, feature_of
 from tests.processes import python
 from tests.refusal import refused
 
@@ -87,7 +87,12 @@ def test_without_pooling_windows_stay_in_order_of_time():
     mean, largest = compute(name, RAMP, RATE)  # rises evenly from 0 to 1
     assert mean == pytest.approx([0.1245, 0.3745, 0.6245, 0.8745])
     assert largest == pytest.approx([0.249, 0.499, 0.749, 0.999])
-    assert variant(name).frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
+    assert feature_of(name).frame_axis(RATE, RATE).tolist() == [
+        0.125,
+        0.375,
+        0.625,
+        0.875,
+    ]
 
 
 def test_audio_is_brought_to_the_networks_rate():

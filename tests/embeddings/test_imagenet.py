@@ -57,7 +57,7 @@ def weights(here, stages, tmp_path):
     return shutil.copy(stages, tmp_path / "models")
 
 
-def variant(name):
+def feature_of(name):
     return resolve_feature(parse_channel(name), RATE)
 
 
@@ -70,7 +70,7 @@ def clip(seconds=1.0, own=None):
 
 @pytest.mark.parametrize("of", ["mel", "centroid"])
 def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of):
-    feature = variant(f"imagenet@of={of}")
+    feature = feature_of(f"imagenet@of={of}")
     values = feature.compute(clip())
     assert values.shape == feature.shape(RATE, RATE) == (8192, 1)
     assert np.isfinite(values).all()
@@ -87,7 +87,7 @@ def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of
 )
 def test_what_has_no_frames_is_refused(weights, name, reason):
     with refused(reason):
-        variant(name).shape(RATE, RATE)
+        feature_of(name).shape(RATE, RATE)
 
 
 def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
@@ -103,19 +103,19 @@ def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
     with serving(handler) as address:
         url = f"{address}/resnet18-{digest}.pth"
         monkeypatch.setitem(PUBLISHED, "resnet18", url)
-        assert variant("imagenet@of=mel").recorded["file"]
+        assert feature_of("imagenet@of=mel").recorded_facts["file"]
     assert imagenet.weights().parent == networks.FOLDER
 
 
 def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, stages):
-    plain = variant("imagenet@of=mel").recorded
-    assert variant("imagenet@of=mfcc").recorded != plain
-    shorter = variant("imagenet@frame=23,of=mel").recorded
+    plain = feature_of("imagenet@of=mel").recorded_facts
+    assert feature_of("imagenet@of=mfcc").recorded_facts != plain
+    shorter = feature_of("imagenet@frame=23,of=mel").recorded_facts
     assert shorter["source"] != plain["source"]
     state = torch.load(stages, weights_only=True)
     state["bn1.bias"] += 1
     torch.save(state, weights)
-    assert variant("imagenet@of=mel").recorded["file"] != plain["file"]
+    assert feature_of("imagenet@of=mel").recorded_facts["file"] != plain["file"]
 
 
 def test_other_weights_are_refused(weights):
@@ -179,7 +179,7 @@ def test_it_is_computed_from_the_cached_map_where_the_audio_is_gone(weights, tmp
     cache = Cache(folder)
     assert cache.readable(["imagenet@of=mel", "imagenet@of=mfcc"]).all()
     y, _ = soundfile.read(tmp_path / "sounds" / "tone-1-0.wav", dtype="float32")
-    expected = variant("imagenet@of=mel").compute(Clip(y, RATE))
+    expected = feature_of("imagenet@of=mel").compute(Clip(y, RATE))
     stored = cache.read("imagenet@of=mel", ["tone-1-0"])[0]
     np.testing.assert_array_equal(stored, expected.astype(np.float16))
 

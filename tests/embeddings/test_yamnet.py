@@ -17,7 +17,7 @@ from featurestack.embeddings import networks
 from featurestack.embeddings.embedding import open_network
 from featurestack.embeddings.networks import KNOWN, find_network, log_mel
 from tests.golden.commands import ROOT
-from tests.pipeline.test_features import compute, variant
+from tests.pipeline.test_features import compute, feature_of
 from tests.processes import serving
 from tests.refusal import refused
 
@@ -95,7 +95,7 @@ def test_its_values_are_the_interpreters(installed, seconds):
 def test_thirteen_layers_are_pooled_over_map_and_windows(installed):
     y = clip(1)
     values = compute(OWN, np.pad(y, (0, RATE)), RATE)[:, 0]  # zeros do not enter
-    layer_of = variant(OWN).row_axis(RATE)
+    layer_of = feature_of(OWN).row_axis(RATE)
     for layer, (number, channels) in enumerate(CHANNELS.items(), 1):
         own = by_hand(y, number).astype(float)
         expected = np.concatenate([own.mean(0), own.max(0), own.std(0)])
@@ -157,7 +157,7 @@ def test_the_feature_fetches_its_file_and_uses_no_other(here, monkeypatch, capsy
         assert not list(networks.FOLDER.glob("*yamnet*"))
         given = {"url": f"{address}/yamnet.tflite", "file": f"yamnet-{digest}.tflite"}
         monkeypatch.setitem(KNOWN, "yamnet", replace(other, **given))
-        assert len(variant(NAME).recorded["file"]) == 32
+        assert len(feature_of(NAME).recorded_facts["file"]) == 32
     file = networks.FOLDER / "yamnet.tflite"
     assert file.read_bytes() == NETWORK.read_bytes()
     assert "Apache-2.0" in capsys.readouterr().err

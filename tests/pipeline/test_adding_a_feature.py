@@ -10,7 +10,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, feature
 from featurestack.pipeline.show_features import card
 from tests.golden.commands import ROOT
-from tests.pipeline.test_features import variant
+from tests.pipeline.test_features import feature_of
 
 DOCUMENT = ROOT / "docs" / "howto" / "adding.md"
 
@@ -33,13 +33,13 @@ def example():
 
 def test_the_example_is_a_feature_with_variants_and_a_card(example):
     tone = 0.4 * np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
-    crest = variant(example)
+    crest = feature_of(example)
     clips = [Clip(factor * tone, 44100) for factor in (1, 2, 0)]
     values, louder, silent = map(crest.compute, clips)
     assert values.shape == crest.shape(44100, 44100) == (1, 87)
     assert values[0, 5:-5] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
     assert louder == pytest.approx(values, abs=1e-4) and not silent.any()
-    assert variant("crest@hop_length=1024").shape(44100, 44100) == (1, 44)
+    assert feature_of("crest@hop_length=1024").shape(44100, 44100) == (1, 44)
     assert card(example)["Ignores"].startswith("loudness")
     document = text_of_document()
     assert "| [`crest`](#crest) | 1 | Crest factor" in document

@@ -202,8 +202,8 @@ def test_a_duration_is_samples_of_the_rate_and_the_name_of_every_rate():
     shorter, longer = (resolve_feature(channel, rate) for rate in (8000, 16000))
     assert shorter.stored == longer.stored == "mel@frame=64"
     stated = parse_channel("mel@hop_length=256,n_fft=1024")
-    assert longer.recorded == resolve_feature(stated).recorded
-    assert shorter.recorded["hop_length"] == 128
+    assert longer.recorded_facts == resolve_feature(stated).recorded_facts
+    assert shorter.recorded_facts["hop_length"] == 128
     for wrong, reason in [
         ("mel@frame=64,n_fft=512", "frame= decides n_fft"),
         ("mel@frame=0", "expected a number from 1 to 1000"),

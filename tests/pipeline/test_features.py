@@ -22,12 +22,12 @@ RATE = 44100
 LARGEST_FLOAT16 = 65504
 
 
-def variant(name):
+def feature_of(name):
     return resolve_feature(parse_channel(name))
 
 
 def compute(name, y, rate=RATE):
-    return variant(name).compute(Clip.decoded(y.astype(np.float32), rate))
+    return feature_of(name).compute(Clip.decoded(y.astype(np.float32), rate))
 
 
 def tone(frequency, rate=RATE):
@@ -95,7 +95,7 @@ def agrees(name, sounds):
     """Compare a feature with its definition; at 8 kHz it may be impossible. float16
     holds every value.
     """
-    chosen = variant(name)
+    chosen = feature_of(name)
     ours = []
     theirs = []
     for samples, rate in sounds:
@@ -105,10 +105,10 @@ def agrees(name, sounds):
         except Impossible:
             assert rate == 8000
             continue
-        kind = chosen.feature.name
+        kind = chosen.name
         theirs.append(reference.compute(kind, y, rate, **chosen.parameters))
     assert np.isfinite(ours).all() and np.abs(ours).max() <= LARGEST_FLOAT16
-    kind = chosen.feature.name
+    kind = chosen.name
     largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
     scale = np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
     difference = np.abs(np.array(ours, float) - theirs)
@@ -149,7 +149,7 @@ def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled
 @pytest.mark.parametrize("name", ["stft", "mel", "gammatone", "cqt", "vqt"])
 def test_a_pure_tone_is_loudest_in_the_row_of_its_frequency(name):
     loudest = compute(name, tone(1000)).mean(axis=1).argmax()
-    assert variant(name).row_axis(RATE)[loudest] == pytest.approx(1000, rel=0.03)
+    assert feature_of(name).row_axis(RATE)[loudest] == pytest.approx(1000, rel=0.03)
 
 
 def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():
@@ -158,7 +158,7 @@ def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():
     noise = np.random.default_rng(3).normal(0, 0.1, time.size)
     sound = (1 + np.sin(2 * np.pi * 8 * time)) * noise
     depth = compute("modulation", sound)
-    rates = variant("modulation").frame_axis(RATE, 2 * RATE)
+    rates = feature_of("modulation").frame_axis(RATE, 2 * RATE)
     assert rates[depth.mean(axis=0).argmax()] == pytest.approx(8, rel=0.25)
     narrow = 84 ** (1 / 24)  # half of one of twelve equal ratios from 0.5 to 42 Hz
     assert (rates[0], rates[-1]) == pytest.approx((0.5 * narrow, 42 / narrow))
@@ -171,7 +171,7 @@ def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
     a bin away.
     """
     distance = RATE / 2048
-    band = np.abs(variant("ifd").row_axis(RATE) - 100 * distance).argmin()
+    band = np.abs(feature_of("ifd").row_axis(RATE) - 100 * distance).argmin()
     deviation = compute("ifd", tone(100 * distance))[band, 5:-5]
     assert deviation == pytest.approx(distance / 3, rel=0.1)
 
@@ -188,7 +188,9 @@ def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
     ],
 )
 def test_names_are_canonical(given, stored):
-    assert variant(given).stored == stored and variant(stored) == variant(given)
+    assert feature_of(given).stored == stored and feature_of(stored) == feature_of(
+        given
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_names_are_canonical(given, stored):
 )
 def test_a_wrong_value_or_parameter_is_refused_with_what_is_expected(name, message):
     with refused(message):
-        variant(name)
+        feature_of(name)
 
 
 LIBROSAS = {
@@ -221,7 +223,7 @@ LIBROSAS = {
 
 @pytest.mark.parametrize("name", LIBROSAS)
 def test_rows_stand_for_what_librosa_says(name):
-    rows = variant(name).row_axis(44100)
+    rows = feature_of(name).row_axis(44100)
     np.testing.assert_allclose(rows, LIBROSAS[name](44100), rtol=1e-12)
 
 
@@ -230,11 +232,11 @@ def test_rows_stand_for_what_librosa_says(name):
 )
 def test_a_pickled_feature_has_the_shape_of_its_axes_for_any_number_of_samples(name):
     samples = 37 * 512 - 1
-    chosen = pickle.loads(pickle.dumps(variant(name)))  # a worker gets it pickled
+    chosen = pickle.loads(pickle.dumps(feature_of(name)))  # a worker gets it pickled
     # `compute` refuses another shape
     chosen.compute(Clip(NOISE[:samples].astype(np.float32), RATE))
     first, *_, last = chosen.frame_axis(RATE, samples)
-    if chosen.feature.frame_unit == "s":
+    if chosen.frame_unit == "s":
         assert first == 0 and last == pytest.approx(samples / RATE, abs=0.1)
 
 
@@ -250,11 +252,11 @@ def test_a_pickled_feature_has_the_shape_of_its_axes_for_any_number_of_samples(n
 )
 def test_what_cannot_exist_says_why(name, rate, samples):
     with pytest.raises(Impossible, match=r"\d"):
-        variant(name).shape(rate, samples)
+        feature_of(name).shape(rate, samples)
 
 
 def test_clips_of_nine_frames_have_a_delta():
-    assert variant("mel_delta").shape(44100, 8 * 512) == (128, 9)
+    assert feature_of("mel_delta").shape(44100, 8 * 512) == (128, 9)
 
 
 def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_its_time(
@@ -303,13 +305,13 @@ def test_a_feature_of_a_users_own_has_plain_keywords_a_digest_and_no_frames(
         return np.zeros((5, 800))
 
     clip = Clip(np.zeros(800, np.float32), 8000)
-    assert variant("mine@q=0.25").compute(clip).tolist() == [[0.25], [0.25]]
+    assert feature_of("mine@q=0.25").compute(clip).tolist() == [[0.25], [0.25]]
     assert re.fullmatch("1, [0-9a-f]{12}", FEATURES["mine"].code_version)
     assert FEATURES["mel"].code == ""
     with pytest.raises(ValueError, match=r"for 3 frames def framed.* = 400"):
-        variant("framed").compute(clip)
+        feature_of("framed").compute(clip)
     with pytest.raises(ValueError, match=r"for 5 rows write @fs.feature.*rows=5"):
-        variant("five").compute(clip)
+        feature_of("five").compute(clip)
     with refused("its keyword q needs a default"):
         feature(units="")(lambda clip, *, q: None)
     with refused(r"an option follows \*: def .*\(…, \*, q=0.5\)"):
@@ -350,11 +352,11 @@ def test_the_rows_of_a_users_own_feature_follow_its_parameters(monkeypatch):
         return np.zeros((3, 2))
 
     clip = Clip(np.zeros(800, np.float32), 8000)
-    assert variant("bands").compute(clip).shape == (5, 3)
-    assert variant("bands@n_bands=7").row_axis(8000).tolist() == [*range(8)]
+    assert feature_of("bands").compute(clip).shape == (5, 3)
+    assert feature_of("bands@n_bands=7").row_axis(8000).tolist() == [*range(8)]
     with pytest.raises(ValueError, match=r"for 7 rows write .*rows=lambda sample_rate"):
-        variant("bands@extra=3").compute(clip)
+        feature_of("bands@extra=3").compute(clip)
     with pytest.raises(
         ValueError, match=r"\(3, 2\), expected \(2, 3\) .*the transpose$"
     ):
-        variant("turned").compute(clip)
+        feature_of("turned").compute(clip)

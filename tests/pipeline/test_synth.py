@@ -14,7 +14,7 @@ from featurestack.linear import ridge
 from featurestack.pipeline import synth
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.synth import write_dataset
-from tests.pipeline.test_features import variant
+from tests.pipeline.test_features import feature_of
 from tests.refusal import refused
 
 FEATURES = "chroma", "tempogram", "mfcc", "mel", "onset"  # one for each pair
@@ -38,7 +38,7 @@ def test_the_feature_that_names_a_pair_separates_it(pair):
     names = [*synth.CLASSES][2 * pair : 2 * pair + 2]
     rows = synth.clip_rows()
     rows = rows[rows["category"].isin(names) & (rows["take"] == "A")]
-    feature = variant(FEATURES[pair])
+    feature = feature_of(FEATURES[pair])
     statistics = []
     for row in rows.itertuples():
         values = feature.compute(Clip(synth.clip(row), synth.SAMPLE_RATE))
