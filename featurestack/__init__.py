@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.extras.importance.curve import curve as curve
     from featurestack.extras.importance.importance import importance as importance
     from featurestack.extras.predictions import compare as compare
+    from featurestack.extras.recordings.windows import windows as windows
     from featurestack.extras.stress import stress as stress
     from featurestack.extras.transformer import Features as Features
     from featurestack.pipeline.clip_spectra import Clip as Clip
@@ -64,6 +65,7 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
     "featurestack.extras.predictions": "compare",
+    "featurestack.extras.recordings.windows": "windows",
     "featurestack.extras.stress": "stress",
     "featurestack.train.models": "model",
     "featurestack.extras.transformer": "Features",

@@ -27,12 +27,12 @@ LISTS |= {"variable": "help", "option": "help"}
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 # commands that are functions of `featurestack` with the same options
-NAMESAKES = "answer bundle check curve export importance stress verify"
+NAMESAKES = "answer bundle check curve export importance stress verify windows"
 FUNCTIONS = {word: word for word in NAMESAKES.split()}
 FUNCTIONS |= {"analysis": "report", "data": "clips", "features": "extract"}
 FUNCTIONS |= {"train": "fit", "predict": "predict_audio"}
 KEYWORDS = {"predict": {"RUN": "trained", "AUDIO": "files"}}  # all that it takes
-FLAGS = ("old", "paper", "refit", "yes")  # options that are True or False
+FLAGS = ("empty", "old", "paper", "refit", "yes")  # options that are True or False
 # what other programs call an option -> its name here
 SYNONYMS = {
     "amp": "precision",

@@ -51,6 +51,11 @@ COMMANDS |= {
         "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
         " altered copies.",
     ),
+    "windows": _Command(
+        "featurestack.extras.recordings.windows:make_windows",
+        "featurestack.extras.recordings.options:WindowsOptions",
+        "Make a dataset of windows with labels from annotated recordings.",
+    ),
     "check": _Command(
         "featurestack.checks.dataset:check_dataset",
         "featurestack.pipeline.options:SourceOptions",

@@ -1,6 +1,11 @@
 """Options of the commands on annotated recordings."""
 
-from featurestack.base.options import Options, option
+from collections.abc import Mapping
+from dataclasses import MISSING
+from pathlib import Path
+from typing import ClassVar
+
+from featurestack.base.options import DataOptions, Options, option
 
 
 class LabelOptions(Options):
@@ -10,3 +15,58 @@ class LabelOptions(Options):
         "", "column of labels in the tables; by default one of the names in use"
     )
     label: str = option("", "label of events that have none; COLUMN names a column")
+
+
+class WindowsOptions(DataOptions, LabelOptions):
+    """Options of `windows`."""
+
+    example = "AUDIO=recordings TABLES=tables"
+    without_effect: ClassVar[Mapping[str, str]] = {
+        "dataset": "AUDIO= names the recordings, NAME= the dataset"
+    }
+
+    audio: Path = option(MISSING, "the recordings, a folder or one file")
+    tables: Path = option(
+        MISSING,
+        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
+        " recordings",
+    )
+    length: float | None = option(
+        None,
+        "seconds of a window; by default what nine of ten events fit into, from 0.25 to"
+        " 5",
+        least=0.01,
+    )
+    hop: float | None = option(
+        None,
+        "seconds from one window to the next; by default half of LENGTH",
+        least=0.001,
+    )
+    empty: bool = option(
+        False, "use recordings without a table, as free of events; by default left out"
+    )
+    group: str = option(
+        "",
+        "bird or site of a recording, all of whose recordings are in one fold: a"
+        " pattern with one (group) for their names; by default each is a group",
+    )
+    name: str = option("", "name of the dataset; by default the name of AUDIO")
+
+
+class DetectionOptions(Options):
+    """Predictions in recordings that are checked by ear."""
+
+    check: int = option(
+        0,
+        "number of detections (with THRESHOLD) or windows to listen to, drawn by score:"
+        " a page with short sounds, and a table for yes and no",
+        least=0,
+    )
+    checked: Path | None = option(
+        None,
+        "the table of CHECK with answers, instead of AUDIO: precision by score, and the"
+        " threshold that keeps PROMISE",
+    )
+    promise: float = option(
+        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
+    )

@@ -1,0 +1,260 @@
+"""`make windows`, `fs.windows(...)`: annotated recordings as a dataset of windows.
+
+<name>.csv has filename, start, end, label (`a;b`, or empty) and group: an ordinary
+dataset of clips with several labels. A window has a label if it holds at least half of
+the event, or the event fills at least half of it. If windows follow each other by at
+most their length, no event is lost. Windows that only touch an event are left out.
+"""
+
+import math
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.base import NAMED
+from featurestack.base.errors import RequestError, make_command, shortened
+from featurestack.base.files import without_dots
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted, duration
+from featurestack.base.terminal import tell, text_table
+from featurestack.cli.commands import command, options_from
+from featurestack.cli.help import documented
+from featurestack.extras.recordings.annotations import read_events
+from featurestack.extras.recordings.options import WindowsOptions
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.table import SEPARATOR, refuse_class_names
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.folds import with_groups
+from featurestack.pipeline.datasets.readers import clip_ids, find_recordings
+
+HELD = 0.9  # share of the events that fit into a window
+LENGTHS = 0.25, 5.0  # seconds, the range of the default length
+DIGITS = 6  # decimals of seconds: finer than a sample
+ROUNDING = 1e-9  # seconds
+BLOCKS = 5  # groups of a single recording
+
+
+class Measured(NamedTuple):
+    """The content of recordings' files."""
+
+    seconds: dict[str, float]  # readable file -> its length
+    problems: dict[str, str]  # why the others cannot be read
+    truncated: list[str]
+
+
+def measure_recordings(recordings: Mapping[str, Path]) -> Measured:
+    measured = Measured({}, {}, [])
+    infos = audio.file_infos(list(recordings.values()), truncated=True)
+    for name, info in zip(recordings, infos):
+        if isinstance(info, audio.AudioError):
+            measured.problems[name] = str(info)
+            continue
+        measured.seconds[name] = info.frames / info.sample_rate
+        if info.lost != 0:
+            measured.truncated.append(name)
+    return measured
+
+
+def usual_length(events: pd.DataFrame) -> float:
+    """The length of a window in seconds for these events."""
+    lasts = events["end"] - events["start"]
+    return float(np.clip(math.ceil(100 * lasts.quantile(HELD)) / 100, *LENGTHS))
+
+
+def cut_windows(
+    seconds: Mapping[str, float], length: float, hop: float
+) -> pd.DataFrame:
+    """The windows (file, start, end) of recordings; the last one ends with its
+    recording.
+
+    >>> cut_windows({"a.wav": 2.2}, 1.0, 0.5)["start"].tolist()
+    [0.0, 0.5, 1.0, 1.2]
+    """
+    parts = []
+    for file, lasts in seconds.items():
+        last = max(0.0, lasts - length)
+        steps = math.ceil(round(last / hop, DIGITS))
+        starts = np.append(hop * np.arange(steps), math.floor(last * 1e6) / 1e6)
+        ends = np.minimum(starts + length, lasts)
+        rows = {"file": file, "start": starts.round(DIGITS), "end": ends.round(DIGITS)}
+        parts.append(pd.DataFrame(rows))
+    return pd.concat(parts, ignore_index=True)
+
+
+def label_windows(
+    windows: pd.DataFrame, events: pd.DataFrame
+) -> tuple["pd.Series[str]", NDArray[np.bool_]]:
+    """Each window's labels, joined by `;`, and whether it holds no label but touches an
+    event.
+    """
+    labels = [set[str]() for _ in windows.index]
+    touched = np.zeros(len(windows), bool)
+    events_of = dict([*events.groupby("file")])
+    for file, own in windows.groupby("file"):
+        if file not in events_of:
+            continue
+        start, end = own["start"].to_numpy(), own["end"].to_numpy()
+        for event in events_of[file].itertuples():
+            first = np.searchsorted(end, event.start, side="right")
+            after = np.searchsorted(start, event.end)
+            shared = np.minimum(end[first:after], event.end)
+            shared -= np.maximum(start[first:after], event.start)
+            lasts = np.minimum(event.end - event.start, (end - start)[first:after])
+            places = own.index[first:after]
+            touched[places] = True
+            for place in places[2 * shared >= lasts - ROUNDING]:
+                labels[place].add(event.label)
+    texts = pd.Series([SEPARATOR.join(sorted(each)) for each in labels], windows.index)
+    return texts, touched & (texts == "").to_numpy()
+
+
+def grouped(
+    windows: pd.DataFrame, seconds: Mapping[str, float], group: str
+) -> tuple["pd.Series[str]", list[str]]:
+    """The group of each window, and notes: its recording; what GROUP= finds in its
+    name; or a block of a single recording, '' if the window lies in two.
+    """
+    id_of = dict(zip(seconds, clip_ids(seconds)))
+    groups = windows["file"].map(id_of)
+    if group:
+        clips = windows.assign(clip_id=groups, path=windows["file"], group="", label="")
+        table, notes = with_groups(clips.assign(train_only=""), group)
+        return table["group"], notes
+    if len(seconds) > 1:
+        return groups, []
+    block = max(seconds.values()) / BLOCKS
+    first = (windows["start"] / block + ROUNDING).astype(int)
+    last = (windows["end"] / block - ROUNDING).astype(int)
+    blocks = groups + "@" + (first + 1).astype(str)
+    note = (
+        f"one recording: its {BLOCKS} parts are groups, so that scores are optimistic"
+    )
+    return blocks.where(first == last, ""), [f"{note} for another recording"]
+
+
+def make_windows(options: WindowsOptions) -> int:
+    """The command `windows`: write the dataset's CSV and print what it holds; 1 if a
+    recording cannot be read.
+    """
+    path = csv_path(options)
+    recordings = find_recordings(options.audio)
+    measured = measure_recordings(recordings)
+    for name, problem in measured.problems.items():
+        tell(f"{name}: {problem}")
+    every = dict.fromkeys(measured.problems, math.nan) | measured.seconds
+    annotations = read_events(options.tables, every, options, measured.truncated)
+    notes = [*annotations.notes]
+    if measured.truncated:
+        number = counted(len(measured.truncated), "truncated recording")
+        notes.append(f"{number}, first {measured.truncated[0]}: used up to the end")
+    used = annotations.annotated
+    if silent := [name for name in measured.seconds if name not in used]:
+        what, hint = "left out, no table", "; EMPTY=1 if they hold no event"
+        if options.empty:
+            used, what, hint = used.union(silent), "no table, used as empty", ""
+        number = counted(len(silent), "recording")
+        notes.append(f"{what}: {number}, {shortened(', '.join(silent))}{hint}")
+    seconds = {n: lasts for n, lasts in measured.seconds.items() if n in used and lasts}
+    events = annotations.events[annotations.events["file"].isin([*seconds])]
+    if events.empty:
+        raise RequestError("no table has an event in a recording that can be read")
+    refuse_class_names(events["label"].unique())
+    length = options.length or usual_length(events)
+    hop = options.hop or length / 2
+    if hop > length:
+        raise RequestError(f"HOP={hop:g}: expected at most LENGTH={length:g}")
+    windows = cut_windows(seconds, length, hop)
+    windows["label"], doubtful = label_windows(windows, events)
+    windows["group"], of_groups = grouped(windows, seconds, options.group)
+    windows = windows[~doubtful & (windows["group"] != "")]
+    write(windows, recordings, path)
+    count = windows["label"].str.split(SEPARATOR).explode().value_counts()
+    lasts = (events["end"] - events["start"]).groupby(events["label"])
+    rows = [
+        (label, f"{len(own):,}", f"{own.median():.3f}", f"{count.get(label, 0):,}")
+        for label, own in lasts
+    ]
+    print(
+        f"{counted(len(seconds), 'recording')}, {duration(sum(seconds.values()))},"
+        f" {counted(len(events), 'event')}; {counted(len(windows), 'window')} of"
+        f" {length:g} s every {hop:g} s, {count.get('', 0):,} without a label,"
+        f" {doubtful.sum():,} left out that only touch an event"
+    )
+    print(text_table(rows, ["label", "events", "median seconds", "windows"]))
+    print(*notes, *of_groups, path, sep="\n")
+    folder = () if options.data == WindowsOptions.data else (f"DATA={options.data}",)
+    print(f"next: {make_command('features', f'DATASET={path}', *folder)}")
+    return int(bool(measured.problems))
+
+
+def csv_path(options: WindowsOptions) -> Path:
+    """The CSV that the command writes."""
+    name = dataset_name(str(options.audio), options.name)
+    if name in NAMED:
+        raise RequestError(f"{name} has another meaning: give NAME=, as in my-{name}")
+    return options.data / name / f"{name}.csv"
+
+
+def write(windows: pd.DataFrame, recordings: Mapping[str, Path], path: Path) -> None:
+    """Write the dataset's CSV, in place of one of this command without features."""
+    file_of = {name: str(without_dots(file)) for name, file in recordings.items()}
+    table = windows.assign(filename=windows["file"].map(file_of))
+    table = table[["filename", "start", "end", "label", "group"]]
+    text = table.to_csv(index=False, lineterminator="\n")
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
+    own = OwnFiles(path.parent)
+    used = any((path.parent / name).exists() for name in ("features", "folds.csv"))
+    if path.exists() and (used or not own.is_own(path.name)):
+        raise RequestError(
+            f"{path} is there with other content: give NAME= for another dataset, or"
+            f" move the old table away (mv {shlex.quote(str(path))} FOLDER), which"
+            " keeps folds and features"
+        )
+    own.write({path.name: text})
+
+
+@command
+@documented(WindowsOptions)
+def windows(
+    audio: Path | str,
+    tables: Path | str,
+    *,
+    column: str = "",
+    label: str = "",
+    data: Path | str = "data",
+    empty: bool = False,
+    group: str = "",
+    hop: float | None = None,
+    length: float | None = None,
+    name: str = "",
+    quiet: bool = False,
+) -> Path:
+    """`make windows`: annotated recordings as a dataset of windows with labels.
+
+    Parameters
+    ----------
+    audio : path
+        Recordings: a folder, or one file.
+    tables : path
+        Annotation tables of Raven or Audacity, or CSV.
+
+    Returns
+    -------
+    Path
+        The dataset's CSV.
+
+    Examples
+    --------
+    ::
+
+        fs.clips(fs.windows("recordings", "labels", length=0.2, hop=0.1))
+    """
+    options = options_from(WindowsOptions, locals())
+    make_windows(options)
+    return csv_path(options)
