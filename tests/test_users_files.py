@@ -33,6 +33,7 @@ GIVEN = {
     "data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
     "features": {**SOUNDS, "FEATURES": "rms zcr", "JOBS": 1},
     "check": SOUNDS,
+    "windows": {"AUDIO": "mine/clips", "TABLES": "mine/clips.csv"},
     "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms"},
     "train": LINEAR,
     "importance": {**SOUNDS, "FEATURES": "rms zcr"},

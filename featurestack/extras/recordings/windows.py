@@ -122,8 +122,9 @@ def grouped(
     id_of = dict(zip(seconds, clip_ids(seconds)))
     groups = windows["file"].map(id_of)
     if group:
-        clips = windows.assign(clip_id=groups, path=windows["file"], group="", label="")
-        table, notes = with_groups(clips.assign(train_only=""), group)
+        clips = windows.rename(columns={"file": "filename"})
+        clips = clips.assign(clip_id=groups, path=windows["file"], train_only="")
+        table, notes = with_groups(clips, group)
         return table["group"], notes
     if len(seconds) > 1:
         return groups, []

@@ -1,0 +1,189 @@
+"""The command `windows`: annotated recordings become a dataset of windows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurestack.extras.recordings.options import WindowsOptions
+from featurestack.extras.recordings.windows import (
+    cut_windows,
+    label_windows,
+    make_windows,
+    usual_length,
+)
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import SourceOptions
+from tests.extras.recordings.field import SECONDS, write_recordings
+from tests.refusal import refused
+
+COLUMNS = ["file", "start", "end", "label"]
+
+
+def options(folder, **given):
+    tables = {"audio": folder / "audio", "tables": folder / "marks.csv"}
+    return WindowsOptions(**{**tables, "data": folder / "data", **given})
+
+
+def made(folder, name="audio"):
+    table = folder / "data" / name / f"{name}.csv"
+    return pd.read_csv(table, keep_default_na=False)
+
+
+def test_windows_cover_each_recording_and_the_last_ends_with_it():
+    windows = cut_windows({"a.wav": 2.2, "b.wav": 0.4}, 1.0, 0.5)
+    assert windows.to_numpy().tolist() == [
+        ["a.wav", 0.0, 1.0],
+        ["a.wav", 0.5, 1.5],
+        ["a.wav", 1.0, 2.0],
+        ["a.wav", 1.2, 2.2],
+        ["b.wav", 0.0, 0.4],
+    ]
+
+
+def test_a_window_has_a_label_by_half_of_the_event_or_of_itself():
+    windows = cut_windows({"a.wav": 8.0, "b.wav": 1.0}, 1.0, 1.0)
+    events = [
+        ("a.wav", 0.9, 1.1, "half"),  # half in 0 to 1, half in 1 to 2
+        ("a.wav", 2.6, 3.1, "most"),  # 0.4 of 0.5 s in 2 to 3
+        ("a.wav", 4.5, 6.4, "long"),  # fills half of 4 to 5, all of 5 to 6, not 6 to 7
+        ("a.wav", 5.2, 5.3, "both"),
+    ]
+    labels, doubtful = label_windows(windows, pd.DataFrame(events, columns=COLUMNS))
+    expected = ["half", "half", "most", "", "long", "both;long", "", "", ""]
+    assert labels.tolist() == expected
+    assert np.flatnonzero(doubtful).tolist() == [3, 6]
+
+
+def test_no_event_is_lost_if_windows_follow_by_at_most_their_length():
+    rng = np.random.default_rng(0)
+    start = rng.uniform(0, 99, 2000)
+    end = np.minimum(start + rng.exponential(1, 2000), 100)
+    numbers = [str(number) for number in range(2000)]
+    events = pd.DataFrame(
+        {"file": "a", "start": start, "end": end, "label": numbers},
+    )
+    for length in (0.1, 0.7, 3.0):
+        for hop in (length, length / 3):
+            windows = cut_windows({"a": 100.0}, length, hop)
+            labels, _ = label_windows(windows, events)
+            assert {*labels.str.split(";").explode()} >= {*numbers}, (length, hop)
+
+
+def test_the_length_is_what_most_events_fit_into():
+    lasts = pd.DataFrame({"start": 0.0, "end": [*[0.4] * 9, 90.0]})
+    assert usual_length(lasts) == pytest.approx(9.36, abs=5)
+    assert usual_length(lasts.assign(end=0.1)) == 0.25
+    assert usual_length(lasts.assign(end=60.0)) == 5.0
+
+
+def test_the_table_is_an_ordinary_dataset_of_clips_with_several_labels(
+    tmp_path, capsys
+):
+    marks = write_recordings(tmp_path)
+    assert make_windows(options(tmp_path, length=0.5)) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"8 recordings, 56 s, {len(marks)} events; ")
+    assert "windows of 0.5 s every 0.25 s" in out
+    next_ = f"features DATASET={tmp_path}/data/audio/audio.csv"
+    assert next_ in out.splitlines()[-1]
+    table = made(tmp_path)
+    assert {*table["label"]} == {"", "high", "low", "high;low"}
+    assert {*table["group"]} == {f"r{number}" for number in range(8)}
+    given = {"dataset": str(tmp_path / "data/audio/audio.csv")}
+    dataset = load(SourceOptions(**given, data=tmp_path / "data"))
+    assert len(dataset.table) == len(table)
+    assert (dataset.table.groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_recordings_without_a_table_are_left_out_or_empty(tmp_path, capsys):
+    table = write_recordings(tmp_path, recordings=4)
+    table[table["file"] != "r3.wav"].to_csv(tmp_path / "marks.csv", index=False)
+    make_windows(options(tmp_path, name="three"))
+    out = capsys.readouterr().out
+    assert "left out, no table: 1 recording, r3.wav; EMPTY=1 if they hold no" in out
+    assert "r3" not in {*made(tmp_path, "three")["group"]}
+    make_windows(options(tmp_path, name="four", empty=True))
+    four = made(tmp_path, "four")
+    assert {*four["label"][four["group"] == "r3"]} == {""}
+
+
+def test_recordings_of_one_site_are_one_group(tmp_path):
+    write_recordings(tmp_path, recordings=4)
+    with refused("GROUP=bird has no parentheses"):
+        make_windows(options(tmp_path, group="bird"))
+    make_windows(options(tmp_path, group="r([0-9])[0-9]*"))
+    assert {*made(tmp_path)["group"]} == {*range(4)}
+
+
+def test_a_single_recording_has_groups_of_its_own_that_share_no_window(
+    tmp_path, capsys
+):
+    write_recordings(tmp_path, recordings=1)
+    make_windows(options(tmp_path, length=0.5))
+    assert "one recording: its 5 parts are groups" in capsys.readouterr().out
+    table = made(tmp_path)
+    assert table["group"].nunique() == 5
+    block = SECONDS / 5
+    inside = table["start"] // block == (table["end"] - 1e-6) // block
+    assert inside.all()
+
+
+def test_a_dataset_with_features_or_changes_of_the_user_is_not_replaced(tmp_path):
+    write_recordings(tmp_path)
+    assert make_windows(options(tmp_path)) == 0
+    assert make_windows(options(tmp_path)) == 0  # the same
+    assert make_windows(options(tmp_path, length=1.0)) == 0  # nothing depends on it yet
+    file = tmp_path / "data" / "audio" / "audio.csv"
+    before = file.read_text()
+    file.write_text(before + "\n")
+    with refused(r"audio.csv is there with other content: .*mv .*/audio.csv FOLDER"):
+        make_windows(options(tmp_path))
+    file.write_text(before)
+    (file.parent / "features").mkdir()
+    with refused("audio.csv is there with other content"):
+        make_windows(options(tmp_path))
+    assert file.read_text() == before
+    with refused("esc50 has another meaning"):
+        make_windows(options(tmp_path, name="esc50"))
+
+
+def test_wrong_requests_write_nothing(tmp_path):
+    write_recordings(tmp_path, recordings=2)
+    with refused("audi does not exist: .*; did you mean '.*audio'"):
+        make_windows(options(tmp_path, audio=tmp_path / "audi"))
+    with refused("mark.csv does not exist; did you mean '.*marks.csv'"):
+        make_windows(options(tmp_path, tables=tmp_path / "mark.csv"))
+    with refused("HOP=2: expected at most LENGTH=1"):
+        make_windows(options(tmp_path, length=1.0, hop=2.0))
+    with (tmp_path / "marks.csv").open("a") as table:
+        table.write("r1.wav,3,2,low\n")
+    with refused("marks.csv, line 16: the event lasts from '3' to '2'"):
+        make_windows(options(tmp_path))
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_damaged_recording_is_named_and_the_others_are_cut(tmp_path, capsys):
+    table = write_recordings(tmp_path, recordings=3)
+    (tmp_path / "audio" / "r2.wav").write_bytes(b"nothing")
+    half = (tmp_path / "audio" / "r0.wav").read_bytes()
+    (tmp_path / "audio" / "r0.wav").write_bytes(half[: len(half) // 2])
+    assert make_windows(options(tmp_path)) == 1
+    out, err = capsys.readouterr()
+    lost = ((table["file"] == "r0.wav") & (table["start"] >= SECONDS / 2)).sum()
+    assert f"left out, in the missing part of a recording: {lost}, the first " in out
+    assert "1 truncated recording, first r0.wav" in out and "r2.wav: not audio" in err
+    written = made(tmp_path)
+    assert written["end"][written["group"] == "r0"].max() <= SECONDS / 2
+    assert {*written["group"]} == {"r0", "r1"}
+
+
+def test_annotations_given_as_a_dataset_are_told_what_makes_one(tmp_path):
+    write_recordings(tmp_path, recordings=2)
+    given = SourceOptions(dataset=str(tmp_path / "marks.csv"))
+    with refused(f"windows AUDIO={tmp_path} TABLES={tmp_path}/marks.csv$"):
+        load(given)
+    with refused(
+        r"one class only \(audio\), next to a table; annotation tables become a dataset"
+        rf" by make windows AUDIO={tmp_path} TABLES={tmp_path}/marks.csv$"
+    ):
+        load(SourceOptions(dataset=str(tmp_path), data=tmp_path / "data"))
