@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 import featurestack as fs
+from featurestack.analysis.figures import STYLE
 
 HERE = Path.cwd()
 FOLDER = HERE.parent if (HERE.parent / "pyproject.toml").exists() else HERE  # a clone
@@ -27,6 +28,7 @@ DATA, RUNS, REPORTS = FOLDER / "data", FOLDER / "runs" / "course", FOLDER / "rep
 # In a clone, a dataset's folder and models/ are relative to it, as in a terminal there.
 os.chdir(FOLDER)
 sys.path.append(str(HERE))  # this module's own folder
+plt.style.use(STYLE)  # one style for the report's figures and the notebooks
 __all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "check"]
 __all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "np", "pd", "plt"]
 __all__ += ["reveal", "sounds_of"]

@@ -270,7 +270,7 @@ def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
         start += side
 
 
-GALLERY_COLUMNS = 3
+GALLERY_COLUMNS = (3, 4, 5)  # the first that leaves no panel alone in the last row
 SHARP = 64  # fewest rows of an image: fewer would blur into each other
 
 
@@ -299,15 +299,28 @@ class FeatureMap:
         )
 
 
-@figure(
-    "All cached features of one clip",
-    row_height("features", 0.5, 1.35, GALLERY_COLUMNS),
-    pixels=True,
-)
+def gallery_columns(panels: int) -> int:
+    """
+    >>> [gallery_columns(panels) for panels in (1, 2, 4, 6, 10)]
+    [1, 2, 4, 3, 4]
+    """
+    if panels < GALLERY_COLUMNS[0]:
+        return panels
+    even = (columns for columns in GALLERY_COLUMNS if panels % columns != 1)
+    return next(even, GALLERY_COLUMNS[0])
+
+
+def gallery_height(features: Sequence[FeatureMap], **_: object) -> float:
+    return 0.5 + 1.35 * -(-len(features) // gallery_columns(len(features)))
+
+
+@figure("All cached features of one clip", gallery_height, pixels=True)
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """Draw a panel for each feature: an image, or a line of one row."""
-    columns = min(len(features), GALLERY_COLUMNS)
-    drawn = panels(ax, len(features), columns, wide=0.42, high=0.75)
+    """Draw a panel for each feature: an image with its colour scale, or a line of one
+    row.
+    """
+    columns = gallery_columns(len(features))
+    drawn = panels(ax, len(features), columns, wide=0.7, high=0.75)
     for panel, feature in zip(drawn, features):
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
@@ -317,7 +330,7 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
             panel.set_ylabel(feature.units, labelpad=1)
         else:
             feature_map_image(panel, feature.values, end)
-            panel.set_yticks(*named_places(feature.rows))
+            panel.set_yticks(*named_places(feature.rows, feature.row_unit))
             panel.set_ylabel(feature.row_unit, labelpad=1)
             if feature.frame_unit != "s":  # its frames need not be equally far apart
                 places, names = named_places(feature.seconds)
@@ -330,8 +343,24 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
     return ax
 
 
-def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Up to four rows or frames, about equally far apart, and their values."""
+HERTZ = {100: "100", 1_000: "1k", 10_000: "10k"}
+PITCH_CLASSES = {0: "C", 4: "E", 7: "G", 11: "B"}
+
+
+def named_places(axis: np.ndarray, unit: str = "") -> tuple[np.ndarray, list[str]]:
+    """Up to four rows or frames and their names: powers of ten of a frequency, pitch
+    classes; values that are about equally far apart of any other axis.
+    """
+    names = {"Hz": HERTZ, "pitch class": PITCH_CLASSES}.get(unit, {})
+    if unit == "index":
+        steps = MaxNLocator(4, integer=True).tick_values(axis.min(), axis.max())
+        names = {int(step): f"{step:.0f}" for step in steps}
+    within = [at for at in names if axis.min() <= at <= axis.max()]
+    if len(within) > 1 and (np.diff(axis) > 0).all():
+        places = np.interp(within, axis, np.arange(len(axis)))
+        # on a linear axis the low frequencies would lie on top of each other
+        apart = np.diff(places, append=np.inf) > 0.1 * len(axis)
+        return places[apart], [names[at] for at in np.array(within)[apart]]
     spaced = np.linspace(0, len(axis) - 1, 4)
     places = np.unique(spaced.round().astype(int))
     values = [float(axis[place]) for place in places]
@@ -342,7 +371,7 @@ def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
     """Draw (rows, frames), low rows at the bottom; VISIBLE values have colours."""
     values = np.asarray(values, np.float32)
     low, high = np.percentile(values, VISIBLE)
-    panel.imshow(
+    image = panel.imshow(
         np.repeat(values, -(-SHARP // len(values)), axis=0),
         origin="lower",
         aspect="auto",
@@ -352,3 +381,8 @@ def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
         extent=(0, seconds, -0.5, len(values) - 0.5),
         interpolation="antialiased",
     )
+    scale = panel.inset_axes((1.03, 0, 0.035, 1))
+    bar = panel.figure.colorbar(image, cax=scale, ticks=[low, high])
+    bar.ax.set_yticklabels([f"{round(float(end), 4) + 0:.2g}" for end in (low, high)])
+    bar.ax.tick_params(length=0, pad=1)
+    bar.outline.set_visible(False)

@@ -160,7 +160,8 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     order = largest_first(means.fillna(0).to_numpy().std(axis=1))
     means = means.iloc[np.sort(order[:MANY_CLASSES])]
     bound = max(means.abs().max(axis=None), 0.01)  # has the darkest colour
-    colours = colormaps[SIGNED](means.to_numpy() / bound / 2 + 0.5)
+    # the lighter two thirds of the colours, on which the text stays readable
+    colours = colormaps[SIGNED](means.to_numpy() / bound / 3 + 0.5)
     return heat_map(ax, means.map(points_or_dot), colours)
 
 
