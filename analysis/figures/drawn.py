@@ -355,12 +355,12 @@ def named_places(axis: np.ndarray, unit: str = "") -> tuple[np.ndarray, list[str
     if unit == "index":
         steps = MaxNLocator(4, integer=True).tick_values(axis.min(), axis.max())
         names = {int(step): f"{step:.0f}" for step in steps}
-    within = [at for at in names if axis.min() <= at <= axis.max()]
+    within: list[int] = [at for at in names if axis.min() <= at <= axis.max()]
     if len(within) > 1 and (np.diff(axis) > 0).all():
-        places = np.interp(within, axis, np.arange(len(axis)))
+        places = np.interp(within, axis, np.arange(len(axis), dtype=float))
         # on a linear axis the low frequencies would lie on top of each other
-        apart = np.diff(places, append=np.inf) > 0.1 * len(axis)
-        return places[apart], [names[at] for at in np.array(within)[apart]]
+        apart = np.append(np.diff(places) > 0.1 * len(axis), True)
+        return places[apart], [names[at] for at, far in zip(within, apart) if far]
     spaced = np.linspace(0, len(axis) - 1, 4)
     places = np.unique(spaced.round().astype(int))
     values = [float(axis[place]) for place in places]
