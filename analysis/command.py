@@ -15,9 +15,10 @@ from featurestack.analysis.options import (
     refuse_users_folder,
 )
 from featurestack.base import NAMED
-from featurestack.base.errors import RequestError, make_command, nearest
+from featurestack.base.errors import RequestError, nearest
 from featurestack.base.files import require_readable
 from featurestack.base.options import option_words
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
 from featurestack.features_cache.datasets import (
     cache_folder,

@@ -67,8 +67,7 @@ class Section:
     sentence: str = ""  # one more of the headline
     # heading -> sentences that the first screen shows
     leads: Mapping[str, str] = field(default_factory=dict)
-    # the command to propose next, and its reason, in place of the report's own
-    proposal: tuple[str, str] | None = None
+    recommended: str = ""  # the run that predicts, if it is not the best one
     # rows of a chart that replaces the first screen's own: name, score, verdict (hollow
     # if unclear) and run ('' for none)
     chart: Sequence[tuple[str, Estimate, str, str]] = ()
@@ -85,7 +84,6 @@ class Page:
     features: Sequence[str]  # cached and readable
     sections: list[Section] = field(default_factory=list)
     next_command: str = ""  # '' if nothing is left to do
-    reason: str = ""  # what the command does
     methods: str = ""  # a paragraph for a paper, '' without one
 
     @property

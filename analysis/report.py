@@ -17,7 +17,6 @@ from urllib.parse import quote
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import findings
-from featurestack.analysis.next_run import propose
 from featurestack.analysis.options import ReportJob
 from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
@@ -26,9 +25,9 @@ from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import headline, printed, tables_of_predictions
 from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError
-from featurestack.base.next_step import with_note
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.base.quantities import listed
+from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.accuracy import ACCURACY
 from featurestack.features_cache.index import read_check
@@ -137,8 +136,7 @@ def build_report(job: ReportJob) -> Built:
     page = Page(job, writer, found, cache, features)
     add_sections(page)
     digests = writer.close()
-    proposals = [*(own.proposal for own in page.sections), propose(page, checked)]
-    page.next_command, page.reason = next(filter(None, proposals), ("", ""))
+    page.next_command = next_command(page)
     if options.paper and found.runs:
         from featurestack.extras.latex import methods_text
 
@@ -172,6 +170,23 @@ def build_report(job: ReportJob) -> Built:
     return built
 
 
+def next_command(page: Page) -> str:
+    """The command that predicts new audio by the recommended or the best run; without
+    runs the one that trains; '' if there is nothing to predict or to train with.
+    """
+    job, found = page.job, page.found
+    names = [section.recommended for section in page.sections]
+    names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
+    best = next(filter(None, names), "")
+    if best and found.main:
+        run = job.options.runs / found.main.best.dataset / best
+        return make_command("predict", "AUDIO=FILE", f"RUN={run}")
+    if found.runs or not page.features:
+        return ""
+    words = without(job.given, "RUN")
+    return make_command("train", *words, f"FEATURES={page.features[0]}", "MODEL=ridge")
+
+
 def list_reports(reports: Path) -> None:
     """Write index.html of the folder, which has a row with a link for each report;
     reports on chosen runs follow their dataset's full report.
@@ -202,12 +217,11 @@ def write(page: Page) -> Built:
     remarks = [*found.warnings.values()]
     remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
     remarks += tables_of_predictions(found)
-    command = page.next_command
     return Built(
         page=page.job.folder / PAGE,
         headline=page.headline(printed(found)),
         remarks=remarks,
-        next_command=with_note(command, page.reason) if command else "",
+        next_command=page.next_command,
         whole=not any(problem.kind == "damaged" for problem in page.problems),
         state=found.state,
         best=found.best.name if found.ranked else "",

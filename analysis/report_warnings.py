@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.base.errors import RequestError, as_typed, quoted
+from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted, is_or_are, listed, percent
+from featurestack.base.shell import quoted
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index import WHOLE, failed_clips
@@ -228,7 +229,7 @@ def only_some(evidence: Evidence) -> str:
     if not evidence.unnamed:
         return ""
     others = counted(evidence.unnamed, "other run")
-    return as_typed(
+    return (
         f"RUN= leaves out {others} of this dataset: p and intervals are corrected only"
         " for the runs that it names."
     )

@@ -21,8 +21,8 @@ from featurestack.analysis.clips import (
 )
 from featurestack.analysis.figures import FigureWriter, is_far
 from featurestack.analysis.findings import Ranked
-from featurestack.analysis.next_run import training_of
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section
+from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import (
     accuracy_by_recording,
     classes_shown,
@@ -31,8 +31,6 @@ from featurestack.analysis.tables import (
     confusion_table,
     settings,
 )
-from featurestack.base.errors import make_command
-from featurestack.base.next_step import without
 from featurestack.base.quantities import (
     count,
     duration,
@@ -40,6 +38,7 @@ from featurestack.base.quantities import (
     plural,
 )
 from featurestack.base.registry import object_at
+from featurestack.base.shell import make_command, without
 from featurestack.compare.metrics import Estimate
 
 # columns of the comparison: name of the cost, heading, kind of cell
@@ -267,6 +266,28 @@ def run_figures(page: Page) -> Section:
         shown.append((own, run_facts(own), settings(own.run), again))
     values = {"shown": shown, "more": len(found.every[SHOWN_RUNS:])}
     return Section("runs", "Runs", tables=matrices, values=values)
+
+
+def training_of(given: Sequence[str], runs: Sequence[Run]) -> str:
+    """The commands that train all seeds of these runs. Runs that differ only in
+    features share a command.
+    """
+    sets: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        words = own_words(run)
+        numbers = " ".join(map(str, run.seeds))
+        if numbers != "0":
+            words.append(f"SEED={numbers}")
+        sets.setdefault(tuple(words), []).append(run.features)
+    return " && ".join(
+        make_command("train", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
+        for own, each in sets.items()
+    )
+
+
+def own_words(run: Run) -> list[str]:
+    """The NAME=value words a run was trained with, except its features and seed."""
+    return without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
 
 
 def run_facts(own: Ranked) -> dict[str, str]:

@@ -15,7 +15,6 @@ from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.analysis.tables import format_p
 from featurestack.base import VERSION
-from featurestack.base.errors import make_command
 from featurestack.base.quantities import (
     counted,
     either,
@@ -25,6 +24,7 @@ from featurestack.base.quantities import (
     plural,
     points,
 )
+from featurestack.base.shell import make_command
 from featurestack.compare.accuracy import ACCURACY
 from featurestack.compare.metrics import Estimate
 from featurestack.compare.significance import (

@@ -31,10 +31,10 @@ from featurestack.base.errors import (
     RequestError,
     UnreadableClips,
     closest,
-    make_command,
     most_alike,
 )
 from featurestack.base.files import require_readable
+from featurestack.base.shell import make_command
 from featurestack.features_cache import index
 from featurestack.features_cache.datasets import (
     EXTERNAL,

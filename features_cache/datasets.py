@@ -7,13 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from featurestack.base import DATA, NAMED
-from featurestack.base.errors import (
-    RequestError,
-    closest,
-    make_command,
-    nearest,
-    quoted,
-)
+from featurestack.base.errors import RequestError, closest, nearest
+from featurestack.base.shell import make_command, quoted
 from featurestack.features_cache.feature_names import parse_set, refuse_unknown
 
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from featurestack.base.errors import RequestError, unquoted
+from featurestack.base.errors import RequestError
+from featurestack.base.shell import unquoted
 
 Value = str | int | float | bool
 # reserved: index.h5, the table in it, words of feature lists, locks of the whole cache

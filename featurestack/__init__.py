@@ -26,10 +26,10 @@ if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from featurestack.base import VERSION
-from featurestack.base.errors import FUNCTIONS, closest
 from featurestack.base.errors import Error as Error
 from featurestack.base.errors import Failed as Failed
 from featurestack.base.errors import RequestError as RequestError
+from featurestack.base.errors import closest
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
@@ -80,7 +80,7 @@ def __getattr__(name: str) -> object:
         return found.complete() if name == "FIGURES" else found
     message = f"module 'featurestack' has no attribute {name!r}"
     if not name.startswith("_"):
-        meant = FUNCTIONS.get(name) or closest(name, __all__)
+        meant = closest(name, __all__)
         message += f"; did you mean fs.{meant}?" if meant else ""
     raise AttributeError(message)
 

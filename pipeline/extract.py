@@ -19,17 +19,17 @@ from featurestack.base.errors import (
     NOT_WRITABLE,
     Failed,
     RequestError,
-    as_typed,
     needed,
-    quoted,
 )
-from featurestack.base.next_step import State, next_line
+from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, duration, listed, size
+from featurestack.base.shell import next_line, quoted
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
-from featurestack.features_cache.table import spans
+from featurestack.features_cache.table import spans, untrainable
 from featurestack.features_cache.writer import (
     Missing,
     cache_writer,
@@ -38,7 +38,7 @@ from featurestack.features_cache.writer import (
     nothing_missing,
 )
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.datasets.summary import missing_clips, next_lines, state_of
+from featurestack.pipeline.datasets.summary import missing_clips
 from featurestack.pipeline.extraction_request import Request, request, rows_of_part
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import (
@@ -58,6 +58,9 @@ BATCHES_LEFT = 4
 FIRST_FAILURES = 20  # clips after which an own feature's code counts as broken
 SHOWN_FAILURES = 10
 SHOWN_FEATURES = 8  # the slowest, if there are more
+# of more features, the next command has only the first ones
+MOST_NAMED = 12
+FIRST = "mel", "mfcc", "chroma"
 
 
 def extract_features(options: FeaturesCommand, known: Request | None = None) -> int:
@@ -69,7 +72,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
     begun = time.perf_counter()
     asked = known or request(options)
     for note in asked.notes:
-        print(as_typed(note))
+        print(note)
     try:
         result = extract(asked, options)
     except OSError as error:
@@ -93,7 +96,7 @@ def extract_features(options: FeaturesCommand, known: Request | None = None) -> 
         usable = counted(int(cache.readable(asked.names).sum()), "clip")
         failed = len({row for row, *_ in result.failures})
         lines.append(f"usable: {usable}; {failed:,} left out, see {FAILURES}")
-    print(as_typed("\n".join(lines)))
+    print("\n".join(lines))
     return int(bool(result.failures))
 
 
@@ -203,7 +206,7 @@ def print_work(asked: Request, lacking: Missing) -> None:
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
         others = f"; largest files: {named}" if len(sizes) > 1 else ""
         lines.append(f"  {size(sum(sizes.values()))} on disk{others}")
-    print(as_typed("\n".join([*lacking.notes, *lines])), flush=True)
+    print("\n".join([*lacking.notes, *lines]), flush=True)
 
 
 def extraction_summary(
@@ -244,25 +247,31 @@ def extraction_summary(
 
 
 def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
-    """The next command: extraction of a missing part, else training."""
+    """The next command: extraction of a missing part, else training, by a model that
+    takes seconds and reads every feature.
+    """
     lacking = missing_clips(cache, asked.names)
-    state = state_of(options, asked.dataset, cache, asked.names)
     if lacking.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
         left = [
             part for part in parts if lacking[rows_of_part(part, len(lacking))].any()
         ]
+        words = option_words(replace(options, part=left[0]))
         still = (
             f"{lacking.sum():,} of {counted(len(lacking), 'clip')} are still"
             f" missing (PART={' '.join(left)})"
         )
-        frames = {name: cache[name].frames for name in asked.names}
-        given = state.given, state.source, frames
-        return f"{still}\n{next_line(State(*given, incomplete=True, part=left[0]))}"
+        return f"{still}\n{next_line('features', *words)}"
     if not cache.readable(asked.names).any():
         return "no clip is usable: nothing to train on"
-    return next_lines(state, asked.dataset)
+    if reason := untrainable(asked.dataset.table):
+        return f"no training yet: {reason}"
+    names = asked.names
+    if len(names) > MOST_NAMED:
+        names = [n for n in names if parse_channel(n).name in FIRST] or names[:1]
+    words = option_words(options, ("dataset", "name", "data", "runs"))
+    return next_line("train", *words, f"FEATURES={' '.join(names)}", "MODEL=ridge")
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:

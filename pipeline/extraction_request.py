@@ -15,14 +15,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from featurestack.base.errors import (
-    RequestError,
-    make_command,
-    see,
-    shortened,
-)
+from featurestack.base.errors import RequestError, see, shortened
 from featurestack.base.files import content_hash
 from featurestack.base.quantities import counted, first_names, whole_number
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
 from featurestack.features_cache.datasets import is_cache

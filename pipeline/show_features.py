@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.base.errors import make_command
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.contents import describe_cache

@@ -26,7 +26,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from featurestack.base import HOME, files
-from featurestack.base.errors import Caller, Failed, RequestError, reason_of
+from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.base.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Claim
@@ -339,7 +339,6 @@ def _script_hidden() -> Iterator[None]:
 def _serve(pipe: Connection) -> None:
     """Take batches, compute them and answer, until the parent closes the pipe."""
     files.become_child()
-    Caller.in_python = False  # the parent spells commands in what it shows
     tell_warnings()
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables

@@ -16,7 +16,6 @@ from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
-from featurestack.base.errors import Caller
 from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
 from featurestack.cli.commands import options_from
@@ -40,12 +39,6 @@ from tests.train.little import (
     fill_with_tags,
     little_options,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def caller(request):
-    """Messages are those of commands, but where a module says IN_PYTHON."""
-    Caller.in_python = getattr(request.module, "IN_PYTHON", False)
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featurestack.base.errors import RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
+from featurestack.base.shell import make_command
 from featurestack.train.options import parse_number
 
 if TYPE_CHECKING:

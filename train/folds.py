@@ -19,15 +19,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from featurestack.base.errors import (
-    Failed,
-    RequestError,
-    load_words,
-    make_command,
-)
+from featurestack.base.errors import Failed, RequestError
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, percent
+from featurestack.base.shell import load_words, make_command
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.json_content import digest
-from featurestack.base.next_step import report_line
+from featurestack.base.options import report_line
 from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.metrics import tested_run
@@ -48,7 +48,7 @@ def train(options: TrainOptions) -> int:
     Return the exit status.
     """
     jobs = product(options)
-    changed, note = tell_dataset_state(jobs)
+    note = tell_dataset_state(jobs)
     done, failures = train_all(jobs)
     for name, error in failures.items():
         if len(jobs) == 1:
@@ -64,7 +64,7 @@ def train(options: TrainOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-        print(f"next: {changed}" if changed else report_line(jobs[0]))
+        print(report_line(jobs[0]))
     return int(bool(failures))
 
 
@@ -134,12 +134,11 @@ def product(options: TrainOptions) -> list[RunOptions]:
     return jobs
 
 
-def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
+def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
     """Say which fold is trained if it is one of several, whether the tested recordings
     are too few to show a difference between runs, and how the dataset's files have
-    changed since extraction. Return the command that extracts what has changed, and a
-    note on the scores unless only unreadable files were removed; '' and '' if nothing
-    has changed.
+    changed since extraction. Return a note on the scores if that concerns them: not
+    if only unreadable files were removed.
     """
     options = jobs[0]
     cache = cache_of(options.dataset, options.data, options.name)
@@ -158,7 +157,7 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
     sources = cache.sources.copy()
     changes = source_changes(sources, cache.settings, cache.folds_csv)
     if not changes:
-        return "", ""
+        return ""
     features = " ".join(
         cache.named(" ".join(dict.fromkeys(job.features for job in jobs)))
     )
@@ -169,10 +168,9 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> tuple[str, str]:
     unreadable = has_failed(cache.folder, sources, ())
     gone = unreadable & ~sources["path"].map(os.path.exists)
     sources.loc[gone, ["source_size", "source_time_ns"]] = 0  # as if never there
-    note = ""
     if source_changes(sources, cache.settings, cache.folds_csv):
-        note = "Note: these scores are for the clips before this change"
-    return cache.command(features), note
+        return "Note: these scores are for the clips before this change"
+    return ""
 
 
 def train_all(

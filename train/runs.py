@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from featurestack.base.errors import RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.files import is_closed
 from featurestack.base.own_files import RECORD, OwnFiles
 from featurestack.base.quantities import counted, size
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.results.run_folder import RunFolder, configuration_score, find, locked

@@ -20,10 +20,11 @@ from joblib import cpu_count
 
 from featurestack.answers import FOLDER, LEADS, AnswerOptions
 from featurestack.answers.chosen import FILE, Choice
-from featurestack.base.errors import RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words, part_of
 from featurestack.base.quantities import counted
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of, tell
 from featurestack.cli import functions
 from featurestack.cli.commands import command, options_from

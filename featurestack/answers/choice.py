@@ -21,6 +21,7 @@ runs/<dataset>/answer/fold1/predictions.csv holds the test clips of a fold, by t
 of the set that was chosen without this fold, and choice.json what was chosen.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +38,6 @@ from featurestack.answers.chosen import FILE, Choice, read_choice, write_choice
 from featurestack.answers.fits import RIDGE, Fits, Part, fits_of
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
-from featurestack.base.next_step import complementary
 from featurestack.base.options import part_of
 from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
@@ -61,6 +61,8 @@ from featurestack.train.plan import Positions, make_plan
 from featurestack.train.run import execute, is_run_of
 
 LARGEST_SET = 3  # most features of a candidate
+# spectrum, coarse shape and modulation in time: none of them contains another
+COMPLEMENTARY = "mel", "mfcc", "modulation"
 # Above this number of folds, or below three, folds of the training clips are drawn for
 # each tested fold: 9 folds have 36 pairs.
 MOST_PAIRED = 9
@@ -181,11 +183,22 @@ def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
     for size in range(1, LARGEST_SET + 1):
         sets.append({*ranked[:size]})
         sets.append({*[name for name in ranked if name in maps][:size]})
-    if known := complementary(names):
-        sets.append({*known.split("+")})
+    sets.append({*complementary(names)})
     joined = ["+".join(name for name in names if name in each) for each in sets if each]
     best = max(joined, key=lambda features: scores.expected(features, outer))
     return pruned(scores, best, outer)
+
+
+def complementary(names: Sequence[str]) -> list[str]:
+    """The features in COMPLEMENTARY, whatever their length of frames; none if one of
+    them is missing.
+
+    >>> complementary(["mel@frame=46", "mfcc@frame=46", "modulation", "rms"])
+    ['mel@frame=46', 'mfcc@frame=46', 'modulation']
+    """
+    stored = {re.sub(r"@frame=[\d.]+$", "", name): name for name in names}
+    found = [stored[name] for name in COMPLEMENTARY if name in stored]
+    return found if len(found) == len(COMPLEMENTARY) else []
 
 
 def pruned(scores: Scores, features: str, outer: Outer) -> str:

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from featurestack.base.errors import make_command
-from featurestack.base.next_step import State, next_step
 from featurestack.base.options import (
     DataOptions,
     ReportsOptions,
@@ -20,6 +18,7 @@ from featurestack.base.options import (
     option_words,
 )
 from featurestack.base.quantities import counted, duration, size
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
 from featurestack.cli import functions
 from featurestack.cli.data import clips
@@ -98,6 +97,5 @@ def demo(options: DemoOptions) -> int:
         print(f"  {remark}")
     print(f"{DATASET}: {built.headline}")
     print(built.lines[0])
-    command, _ = next_step(State((), synthetic=True))
-    print(f"next:   {command}{OWN}")
+    print(f"next:   {make_command('answer', 'DATASET=my sounds')}{OWN}")
     return status_of(built.whole)

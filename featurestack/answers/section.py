@@ -8,7 +8,6 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page, Section
-from featurestack.analysis.runs import Run
 from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
@@ -19,14 +18,8 @@ from featurestack.answers import (
     TOGETHER,
 )
 from featurestack.answers.chosen import Choice, read_choice
-from featurestack.base.errors import (
-    Caller,
-    as_typed,
-    install_command,
-    make_command,
-)
-from featurestack.base.next_step import without
 from featurestack.base.quantities import counted, listed, percent, plural, points
+from featurestack.base.shell import install_command, make_command
 from featurestack.compare.metrics import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
@@ -36,9 +29,6 @@ from featurestack.features_cache.table import originals
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names
-# fewest clips with which other features are worth a try if nothing is better than
-# chance: with fewer, even two right of three may be chance
-FEWEST_FOR_OTHERS = 30
 FEWEST_FRAMES = 4  # in a clip; if there are fewer, shorter frames are worth a try
 NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
@@ -89,28 +79,9 @@ def answer(page: Page) -> Section | None:
         values={"choice": config, "chosen_folds": folds, "later": later},
         sentence="" if chance else advice(config),
         leads=leads,
-        proposal=proposed(page, config, run),
+        recommended="" if chance else config.recommended_run,
         chart=chart(page.found, features) if run is page.found.best.run else (),
     )
-
-
-def proposed(page: Page, config: Choice, run: Run) -> tuple[str, str] | None:
-    """The command to propose: the same question, grouped by a field of the names, if
-    that lowers the score; the next thing to try if nothing is better than chance.
-    """
-    new = page.found.new_values
-    if new and (options := new["names"][1:]):
-        command = make_command("answer", *config.words, *options)
-        return command, "tests on speakers, sites or devices that were not trained on"
-    if page.found.state != "chance":
-        words = "AUDIO=FILE", f"RUN={run.dataset}/{config.recommended_run}"
-        return make_command("predict", *words), "predicts new recordings"
-    if len(run.clip_ids) < FEWEST_FOR_OTHERS:
-        return None
-    given = without(config.words, "FEATURES")
-    if len(given) == len(config.words):  # all features were tried
-        return make_command("show"), "lists pretrained networks to try"
-    return make_command("answer", *given), "tries other features"
 
 
 def chart(
@@ -252,7 +223,7 @@ def surer(
         )
     if not perfect:
         texts += networks_to_try(candidates, cache, words)
-    return as_typed("\n".join(texts))
+    return "\n".join(texts)
 
 
 def networks_to_try(
@@ -265,10 +236,6 @@ def networks_to_try(
     has_networks = any(name.startswith("embedding") for name in candidates)
     if has_networks or not (here or absent):
         return []
-    fetching = ["network", "NETWORK=yamnet"]
-    if Caller.in_python:  # it has no function; the extraction fetches it too
-        own = [word for word in words if word.startswith(("DATA", "NAME="))]
-        fetching = ["features", *own, "FEATURES=embedding@model=yamnet"]
     ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
         "speech": (
             "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
@@ -276,7 +243,7 @@ def networks_to_try(
         ),
         "yamnet": (
             "sounds other than speech (92.8 % of ESC-50 with ridge, mel: 48.0)",
-            make_command(*fetching),
+            make_command("network", "NETWORK=yamnet"),
         ),
     }
     texts = [f"Pretrained networks that are here: {listed(here)}."] if here else []

@@ -20,16 +20,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from featurestack.base import DATA
-from featurestack.base.errors import (
-    ALIKE,
-    Caller,
-    RequestError,
-    closest,
-    nearest,
-    quoted,
-    unquoted,
-)
+from featurestack.base.errors import ALIKE, RequestError, closest, nearest
 from featurestack.base.quantities import number_of
+from featurestack.base.shell import next_line, quoted, unquoted
 from featurestack.base.terminal import tell
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
@@ -208,8 +201,7 @@ def value_of(
             text = os.path.expanduser(text)  # noqa: PTH111 keeps one of no user
         return text if typing.get_origin(kind) is Literal else kind(text)
     except (KeyError, ValueError):
-        flag = "True or False" if Caller.in_python else "1 or 0"
-        expected = {bool: flag, float: "a number"}.get(kind, "a whole number")
+        expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
         expected = f"auto or {expected}" if "auto" in others else expected
         many = ONE_ALONE if " " in text else ""
         raise RequestError(
@@ -358,6 +350,12 @@ def option_words(options: Options, names: Iterable[str] | None = None) -> list[s
         if value != known[name].default:
             given.append(f"{name.upper()}={written(value)}")
     return given
+
+
+def report_line(options: Options) -> str:
+    """The last line of a stage whose measurements a report shows: the command."""
+    words = option_words(options, ("dataset", "name", "data", "runs"))
+    return next_line("analysis", *words)
 
 
 def written(value: object) -> str:

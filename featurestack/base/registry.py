@@ -27,14 +27,12 @@ from typing import Any, TypeVar
 
 from featurestack.base import DEFINING, LOADED
 from featurestack.base.errors import (
-    Caller,
     Error,
     RequestError,
-    imports,
     nearest,
-    quoted,
     reason_of,
 )
+from featurestack.base.shell import quoted
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -98,7 +96,7 @@ class Registry(dict[str, Entry]):
             return known
         usual = [entry for entry in self if entry not in self.special]
         message = nearest(self.subject, name, usual, self.special)
-        if self.extensible and not Caller.in_python:
+        if self.extensible:
             message += "; LOAD=FILE.py adds your own"
         raise RequestError(message)
 
@@ -241,6 +239,4 @@ def defined_in(files: Sequence[str], wanted: str) -> Iterator[None]:
         if not absent:
             raise
         way = quoted(f"LOAD={' '.join(absent)}")
-        if Caller.in_python:
-            way = f"{imports(absent)} first"
         raise RequestError(f"this run needs {wanted}: {way}") from None

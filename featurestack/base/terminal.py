@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from featurestack.base import NAME
-from featurestack.base.errors import Caller, as_typed
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -72,6 +71,10 @@ def open_output() -> None:
             setattr(sys, name, nowhere)
         elif isinstance(output, io.TextIOWrapper) and output.encoding != "utf-8":
             output.reconfigure(errors="backslashreplace")
+
+
+class Notice(UserWarning):
+    """What the caller of a function must not miss, even if it is quiet."""
 
 
 class Printable:
@@ -172,7 +175,7 @@ def silenced() -> Iterator[None]:
 def tell(text: str) -> None:
     """Print on standard error, with control characters escaped."""
     if not quiet and sys.stderr is not None:
-        print(printable(as_typed(text)), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def status_of(whole: bool) -> int:
@@ -189,18 +192,15 @@ def tell_once(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Tell what a program must not miss: in Python a warning, which `quiet` does not
-    silence, at the line of the user's code that called this project.
+    """A Notice, which `quiet` does not silence, at the line of the user's code that
+    called this project; a command prints it.
     """
-    if not Caller.in_python:
-        tell_once(text)
-        return
     level = 2  # of the line that calls this function
     for frame, _ in traceback.walk_stack(sys._getframe(1)):
         if not frame.f_globals.get("__name__", "").startswith(f"{NAME}."):
             break
         level += 1
-    warnings.warn(text, stacklevel=level)
+    warnings.warn(text, Notice, stacklevel=level)
 
 
 def tell_warnings() -> None:
@@ -213,7 +213,9 @@ def tell_warnings() -> None:
     def show(
         message: Warning | str, category: type[Warning], *place: object, **rest: object
     ) -> None:
-        if not issubclass(category, RuntimeWarning):
+        if issubclass(category, Notice):
+            tell_once(str(message))
+        elif not issubclass(category, RuntimeWarning):
             tell_once("warning: " + " ".join(str(message).split()))
 
     if not sys.warnoptions:

@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 import pandas as pd
 
 from featurestack.base import NAMED
-from featurestack.base.errors import NOT_WRITABLE, RequestError, make_command, quoted
+from featurestack.base.errors import NOT_WRITABLE, RequestError
+from featurestack.base.shell import make_command, quoted
 from featurestack.base.terminal import tell
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.artefacts import artefact_findings
@@ -26,7 +27,7 @@ from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import classes_in, originals
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
-from featurestack.pipeline.datasets.summary import counts, next_lines, state_of
+from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
 WHERE = "AUDIO_DIR= names the folder where a table's files are"
@@ -122,5 +123,4 @@ def check_dataset(options: SourceOptions) -> int:
     print(report(findings))
     if measured.empty:
         raise RequestError(f"no clip of {dataset.name} can be read: {WHERE}")
-    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))

@@ -194,6 +194,8 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
     feature = resolve_feature(channel, clip.sample_rate)
     try:
         values = feature.stored_values(clip, "float32")
+    except RequestError:
+        raise
     except ValueError as error:
         reason = reason_of(error).removeprefix(f"{channel.name} ")
         raise Failed(f"{channel.name}: {reason}") from error

@@ -22,10 +22,8 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from featurestack.base import HOME, NAME, NAMED, VERSION
 from featurestack.base.errors import (
-    FUNCTIONS,
     NOT_WRITABLE,
     SYSTEM_FAILED,
-    Caller,
     Error,
     Failed,
     RequestError,
@@ -73,7 +71,6 @@ def main(function: Callable[[Any], object] | None = None) -> NoReturn:
     a file of a clone has; exit: 0 done, 1 failed, 2 refused, 130 after Ctrl-C.
     """
     words = sys.argv[1:]
-    Caller.in_python = False
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     open_output()
@@ -286,9 +283,7 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         except (Error, OSError, MemoryError, Warning):
             raise
         except Exception as error:  # nobody foresaw it
-            writes = function.__name__ in FUNCTIONS.values()
-            text = unforeseen(error) + (f". {WHOLE}" if writes else "")
-            raise Failed(text) from error
+            raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
 
     return call
 

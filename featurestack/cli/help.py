@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from featurestack.base import registry
-from featurestack.base.errors import ALIKE, RequestError, closest, program
+from featurestack.base.errors import ALIKE, RequestError, closest
 from featurestack.base.options import PLACES, Options, fields, written
 from featurestack.base.registry import Registry
+from featurestack.base.shell import program
 from featurestack.cli.words import (
     ALIASES,
     COMMANDS,

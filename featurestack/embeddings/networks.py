@@ -19,15 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.base.download import download
-from featurestack.base.errors import (
-    RequestError,
-    install_command,
-    make_command,
-    nearest,
-    see,
-)
+from featurestack.base.errors import RequestError, nearest, see
 from featurestack.base.files import content_hash
 from featurestack.base.quantities import listed
+from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell
 from featurestack.train.pretrained import (
     FOLDER,

@@ -28,10 +28,11 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from featurestack.base.decoder_messages import decoder_messages
-from featurestack.base.errors import RequestError, nearest, quoted
+from featurestack.base.errors import RequestError, nearest
 from featurestack.base.files import making, staged
 from featurestack.base.quantities import counted, size
 from featurestack.base.registry import Registry
+from featurestack.base.shell import quoted
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import command
 from featurestack.features_cache.datasets import dataset_name

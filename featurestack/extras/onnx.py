@@ -31,10 +31,11 @@ import torch
 from torch import nn
 
 from featurestack.base.decoder_messages import no_output_of_c
-from featurestack.base.errors import RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
+from featurestack.base.shell import make_command
 from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (

@@ -29,10 +29,11 @@ from featurestack.analysis.runs import load_runs
 from featurestack.analysis.sentences import headline, printed
 from featurestack.base import DATA
 from featurestack.base.csv_files import file_column, read_csv
-from featurestack.base.errors import RequestError, nearest, quoted, shortened
+from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of, written
 from featurestack.base.quantities import counted, listed
+from featurestack.base.shell import quoted
 from featurestack.base.terminal import tell, warn
 from featurestack.cli.commands import command
 from featurestack.compare.significance import FAMILY_LEVEL

@@ -20,10 +20,10 @@ import pandas as pd
 from featurestack.analysis.page import Page, Section
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
-from featurestack.base.next_step import State, next_line
 from featurestack.base.options import Auto, option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, either, percent
+from featurestack.base.shell import next_line
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
@@ -203,7 +203,7 @@ def make_stress(options: StressOptions) -> None:
     print(what_breaks(table))
     places = option_words(options, ("data", "runs"))
     given = [f"DATASET={options.dataset or run.dataset}", *places]
-    print(next_line(State(given, unreported=True)))
+    print(next_line("analysis", *given))
 
 
 def stress_section(page: Page) -> Section | None:

@@ -15,7 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from featurestack.base.errors import RequestError, install_command
+from featurestack.base.errors import RequestError
+from featurestack.base.shell import install_command
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder

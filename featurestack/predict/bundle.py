@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.base import LOADED, registry
-from featurestack.base.errors import Caller, RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.json_content import as_dataclass
-from featurestack.base.next_step import explained
 from featurestack.base.options import texts
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, size
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress
 from featurestack.compare.accuracy import scaled
 from featurestack.compare.metrics import Floats
@@ -281,8 +281,7 @@ def make_bundle(options: BundleOptions) -> Path:
     own.write({file.name: as_bytes(content)})
     words = [f"RUN={file}", "AUDIO=FILE"]
     if config.needs_code and not LOADED:  # a script or a notebook defined it
-        unknown = "" if Caller.in_python else "FILE.py"
-        words.append(f"LOAD={' '.join(config.own_code) or unknown}")
+        words.append(f"LOAD={' '.join(config.own_code) or 'FILE.py'}")
     command = make_command("predict", *words)
-    print(f"{file}: {made}, {size(file.stat().st_size)}; used by {explained(command)}")
+    print(f"{file}: {made}, {size(file.stat().st_size)}; used by {command}")
     return file

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from featurestack.base.csv_files import as_csv
-from featurestack.base.errors import RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.own_files import own_file
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.datasets import dataset_name
@@ -19,7 +19,6 @@ from featurestack.predict.options import (
     PredictOptions,
     VerifyOptions,
     class_thresholds,
-    same_words,
 )
 from featurestack.results.selection import select_one
 
@@ -109,14 +108,7 @@ def predict_clips(
     if own and options.out:
         text = as_text(table, model.classes, options.out.suffix)
         own.write({options.out.name: text})
-    else:
-        tell_next(options, model, "OUT=answers.csv")
     return int(table["file"].nunique() < len(files))
-
-
-def tell_next(options: PredictOptions, model: "Model", *more: str) -> None:
-    """Print the same command with more words, the next to type."""
-    print(f"next: {make_command('predict', *same_words(options, model.run), *more)}")
 
 
 def verify(options: VerifyOptions) -> int:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.files import content_hash
-from featurestack.base.next_step import report_line
+from featurestack.base.options import report_line
 from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.metrics import known

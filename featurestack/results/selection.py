@@ -7,16 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from featurestack.base import DATA
-from featurestack.base.errors import (
-    ALIKE,
-    RequestError,
-    closest,
-    make_command,
-    nearest,
-    quoted,
-    unquoted,
-)
+from featurestack.base.errors import ALIKE, RequestError, closest, nearest
 from featurestack.base.files import is_file, may_read, require_readable
+from featurestack.base.shell import make_command, quoted, unquoted
 from featurestack.base.terminal import tell_once
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
 from featurestack.results.same_run import of_other_data

@@ -13,14 +13,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.csv_files import read_csv
-from featurestack.base.errors import (
-    RequestError,
-    closest,
-    make_command,
-    nearest,
-)
+from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.files import hash_of, replace_file
 from featurestack.base.quantities import counted
+from featurestack.base.shell import make_command
 from featurestack.features_cache.table import (
     KNOWN_COLUMNS,
     by_label,

@@ -15,16 +15,11 @@ from numpy.typing import NDArray
 
 from featurestack.base import NAMED, SYNTHETIC
 from featurestack.base.csv_files import SPREADSHEETS, read_csv
-from featurestack.base.errors import (
-    DamagedFile,
-    RequestError,
-    make_command,
-    quoted,
-    see,
-)
+from featurestack.base.errors import DamagedFile, RequestError, see
 from featurestack.base.files import content_hash, replace_file, without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, is_or_are, listed
+from featurestack.base.shell import make_command, quoted
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.datasets import (
     DATASET_TABLES,

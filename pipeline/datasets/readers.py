@@ -18,16 +18,11 @@ import numpy as np
 import pandas as pd
 
 from featurestack.base.csv_files import file_column, read_csv
-from featurestack.base.errors import (
-    RequestError,
-    make_command,
-    quoted,
-    shortened,
-)
+from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import without_dots
-from featurestack.base.next_step import explained
 from featurestack.base.own_files import NO_DATA
 from featurestack.base.quantities import counted, listed
+from featurestack.base.shell import make_command, quoted
 from featurestack.features_cache.datasets import (
     DATASET_TABLES,
     beside_hint,
@@ -241,7 +236,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
 def way_of_annotations(recordings: Path, tables: Path) -> str:
     """The command that makes a dataset of annotation tables, and what it is for."""
     command = make_command("windows", f"AUDIO={recordings}", f"TABLES={tables}")
-    return f"annotation tables become a dataset by {explained(command)}"
+    return f"annotation tables become a dataset by {command}"
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:

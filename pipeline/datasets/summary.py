@@ -1,29 +1,21 @@
-"""`make data`: get a dataset ready and summarise it. Also find the state of a dataset,
-on which the next command depends.
-"""
+"""`make data`: get a dataset ready and summarise it."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
-from featurestack.base.files import may_write
-from featurestack.base.next_step import State, next_step
-from featurestack.base.options import option_words
+from featurestack.base.options import fields, option_words
 from featurestack.base.quantities import counted, first_names
+from featurestack.base.shell import next_line
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_names import parse_channel
-from featurestack.features_cache.index import has_failed, read_check
+from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.table import by_label, originals, untrainable
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
-from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import AlterOptions, SourceOptions
 
 FAULTS_SHOWN = 10
@@ -62,7 +54,8 @@ def summarise_dataset(options: SourceOptions) -> int:
         faults = counted(len(wrong), "fault")
         print(f"\n{faults}; files that cannot be read are not counted above:")
         print(*(f"  {fault}" for fault in first_names(wrong, FAULTS_SHOWN)), sep="\n")
-    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
+    reason = untrainable(dataset.table)
+    print(f"\n{f'no training yet: {reason}' if reason else next_features(options)}")
     return 1 if wrong else 0
 
 
@@ -102,76 +95,9 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-# options of the commands that read a dataset's audio, in addition to PLACES
-OF_AUDIO = ("sample_rate", "duration", "channel")
-PLACES = ("name", "data", "runs")
-# kinds of findings
-OF_LEAK = "duplicates_across_folds"
-OF_PRICE = "price"
-
-
-def state_of(
-    options: SourceOptions,
-    dataset: Dataset,
-    cache: Cache | None = None,
-    features: Sequence[str] = (),
-) -> State:
-    """The state of a loaded dataset; `features` are those to train on, else all."""
-    # the field that may be speakers, by which the command after `check` groups
-    by_field = [f"GROUP={dataset.field.group}"] if dataset.field else []
-    state = State(
-        given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
-        source=[*option_words(options, OF_AUDIO), *by_field],
-        untrainable=bool(untrainable(dataset.table)),
-        incomplete=True,
-    )
-    # no cache yet, a damaged one, or features of another rate or duration
-    with suppress(RequestError):
-        cache = Cache(dataset.folder) if cache is None else cache
-        computed = [
-            name for name in cache.features if FEATURES.knows(parse_channel(name).name)
-        ]
-        state = replace(state, frames={name: cache[name].frames for name in computed})
-        features = features or cache.features
-        same = assigned(dataset.table).equals(assigned(cache.clips))
-        done = same and features and not missing_clips(cache, features).any()
-        if dataset.read_only or done:
-            frames = {name: cache[name].frames for name in features}
-            state = replace(state, incomplete=False, frames=frames)
-    if options.dataset in NAMED or dataset.read_only:
-        return state
-    findings = read_check(dataset.folder, dataset.table)
-    leak = any(found["kind"] == OF_LEAK for found in findings or ())
-    priced = [f for f in findings or () if f["kind"] == OF_PRICE]
-    split_by_clip = any(found["severity"] == "warning" for found in priced)
-    # if findings cannot be kept, a check would be proposed again and again
-    missing = findings is None and may_write(dataset.folder)
-    return replace(
-        state,
-        unchecked=missing,
-        leak=leak,
-        split_by_clip=split_by_clip,
-    )
-
-
-def assigned(clips: pd.DataFrame) -> pd.DataFrame:
-    """Each clip's label, group and fold."""
-    return clips.set_index("clip_id")[["label", "group", "fold"]].sort_index()
-
-
-def next_lines(state: State, dataset: Dataset) -> str:
-    """Lines on the next command, and on why training is not yet possible."""
-    command, reason = next_step(state)
-    lines = [f"next: {command}"]
-    if reason == "untrainable":
-        lines = []
-    elif reason == "check" and state.leak:
-        findings = read_check(dataset.folder, dataset.table) or []
-        remedy = next(found["remedy"] for found in findings if found["kind"] == OF_LEAK)
-        lines.insert(0, f"first: {remedy}")
-    if state.untrainable:
-        lines.append(f"no training yet: {untrainable(dataset.table)}")
-    return "\n".join(lines)
+def next_features(options: SourceOptions) -> str:
+    """The line with the command that extracts features of the same dataset."""
+    return next_line("features", *option_words(options, fields(SourceOptions)))
 
 
 def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:

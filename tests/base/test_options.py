@@ -15,7 +15,6 @@ from typing import Literal
 
 import pytest
 
-from featurestack.base.errors import make_command
 from featurestack.base.options import (
     LARGEST,
     SEED,
@@ -27,6 +26,7 @@ from featurestack.base.options import (
     texts,
 )
 from featurestack.base.registry import load_given
+from featurestack.base.shell import make_command
 from featurestack.cli.commands import main
 from featurestack.cli.help import explained
 from featurestack.cli.words import every_options

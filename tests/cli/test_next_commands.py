@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.base.next_step import PLACEHOLDERS
 from tests.golden.sounds import easy_clips, easy_tables
 from tests.processes import python
 
@@ -50,12 +49,7 @@ def typed(command, place):
 
 
 def proposed(text):
-    """The commands of a text, without what is said after them: it says what to type in
-    the place of their placeholders.
-    """
-    for line in text.splitlines():
-        for word, value in PLACEHOLDERS.items():
-            assert word not in line or value in line
+    """The commands of a text, without what is said after them."""
     return [re.split(r"; | \(", match[1])[0] for match in PROPOSED.finditer(text)]
 
 

@@ -12,7 +12,6 @@ from torch import nn
 
 import featurestack as fs
 from featurestack.base import registry
-from featurestack.base.errors import Caller
 from featurestack.base.registry import Registry
 from featurestack.cli.words import function_of
 from featurestack.features_cache.cache import Cache
@@ -158,9 +157,6 @@ def test_an_onnx_file_needs_no_code_of_its_model_and_a_bundle_names_its_file(
     assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
     monkeypatch.setattr(registry, "DEFINING", {})  # as in another process
     with refused(r"this run needs the model own: LOAD=.*test_onnx\.py'?$"):
-        fs.Model(run)
-    monkeypatch.setattr(Caller, "in_python", True)
-    with refused("this run needs the model own: import .*test_onnx first$"):
         fs.Model(run)
 
 

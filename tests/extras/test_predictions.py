@@ -16,6 +16,7 @@ from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
 from featurestack.answers.answer import Answer
 from featurestack.base.errors import RequestError
+from featurestack.base.terminal import Notice
 from featurestack.extras.predictions import predictions_in, read_table, write_runs
 from featurestack.features_cache.table import complete
 from featurestack.results import imported
@@ -413,13 +414,13 @@ def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
                 fs.compare({"my run": given}, counted)
 
 
-def test_a_run_is_compared_only_with_what_its_own_folds_tested(tmp_path, capsys):
+def test_a_run_is_compared_only_with_what_its_own_folds_tested(tmp_path):
     run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
     rows = run.scored()
     both = {"mine": rows[run.classes], "run": run}
     asked = {"labels": rows["target"], "groups": rows["group"]}
-    assumed = fs.compare(both, **asked)
-    assert "folds= is missing: the folds of run are" in capsys.readouterr().err
+    with pytest.warns(Notice, match="folds= is missing: the folds of run are"):
+        assumed = fs.compare(both, **asked)
     assert set(assumed.table["reason"]) == {""}
     same = fs.compare(both, **asked, folds=rows["fold"])
     assert same.table.equals(assumed.table)

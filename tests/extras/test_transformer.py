@@ -189,7 +189,7 @@ def test_values_of_an_own_feature_that_was_edited_since_are_not_used(tmp_path):
     (tmp_path / "script.py").write_text(EDITED)
     done = python("script.py", cwd=tmp_path)
     *of_cache, of_run, again = done.stdout.splitlines()[:5]
-    command = r"run fs.extract\(dataset='easy', features='zc'.*\)"
+    command = r"run featurestack features DATASET=easy FEATURES=zc"
     for refusal in of_cache:
         assert re.search(f"easy/features has zc by version 1, .*: {command}", refusal)
     assert "was trained on zc by version 1, " in of_run

@@ -163,7 +163,7 @@ def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
         extract.extract_features(options(sounds, part=part))
     shown = capsys.readouterr().out
     assert "3 of 8 clips are still missing (PART=3/3)\n" in shown
-    assert shown.splitlines()[-1].startswith("next: make check ")
+    assert shown.splitlines()[-1].startswith("next: make train ")
 
 
 def test_parts_at_once_make_the_cache_that_one_run_makes(sounds):

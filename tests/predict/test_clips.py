@@ -96,10 +96,7 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
     lines = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()]
     assert lines[1][0] == "tone" and lines[2] == ["no", "answer"]
     assert ask(sounding, audio=tmp_path / "1.wav", reject=1.0) == 0
-    *_, answer, proposed = capsys.readouterr().out.splitlines()
-    assert answer.endswith("no answer")
-    assert proposed.startswith("next: make predict ")
-    assert proposed.endswith(" OUT=answers.csv")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("no answer")
     answers.write_text("mine")
     with refused("was not written by this command, or was changed"):
         ask(sounding, audio=tmp_path, out=answers)

@@ -22,7 +22,6 @@ from featurestack.predict.options import BundleOptions
 from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES, RATE, sound
 
-IN_PYTHON = True
 TONE = sound("tone", 7)
 FORMS = {
     "float64": TONE.astype(np.float64),
@@ -130,8 +129,8 @@ def test_a_service_withholds_what_predict_withholds(model, sounding):
         assert answer.predicted == many.predicted == predicted
         assert len(answer.probabilities) == 3
     for limits, message in (
-        ({"reject": 7}, "reject=7: expected at most 1"),
-        ({"gate": 3}, "gate=3: expected at most 0"),
+        ({"reject": 7}, "REJECT=7: expected at most 1"),
+        ({"gate": 3}, "GATE=3: expected at most 0"),
     ):
         with pytest.raises(RequestError, match=message):
             fs.Model(sounding, **limits)

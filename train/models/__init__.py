@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from featurestack.base.errors import RequestError, make_command, nearest
+from featurestack.base.errors import RequestError, nearest
 from featurestack.base.options import fields
 from featurestack.base.quantities import number_of
 from featurestack.base.registry import (
@@ -33,6 +33,7 @@ from featurestack.base.registry import (
     first_sentence,
     refuse_positional,
 )
+from featurestack.base.shell import make_command
 from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import STRENGTH
 from featurestack.train.network_input import KINDS, InputKind, Plane, Planes

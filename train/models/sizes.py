@@ -5,9 +5,9 @@ from functools import partial
 import torch
 from torch import nn
 
-from featurestack.base.errors import make_command
 from featurestack.base.quantities import count
 from featurestack.base.registry import first_sentence
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import text_table
 from featurestack.results.config import StoredChannel
 from featurestack.train.augment import AUGMENTS

@@ -9,8 +9,7 @@ import pandas as pd
 
 from featurestack.answers import FitOptions
 from featurestack.answers.fits import Fits, Part, read_features
-from featurestack.base.next_step import report_line
-from featurestack.base.options import part_of
+from featurestack.base.options import part_of, report_line
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import text_table
 from featurestack.cli.commands import command, options_from

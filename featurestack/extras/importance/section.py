@@ -13,10 +13,11 @@ from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, he
 from featurestack.analysis.page import Page, Section
 from featurestack.analysis.runs import Problem, Run
 from featurestack.analysis.sentences import unsigned
-from featurestack.base.errors import RequestError, make_command
+from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
-from featurestack.base.next_step import report_line, without
+from featurestack.base.options import report_line
 from featurestack.base.quantities import counted, percent, points
+from featurestack.base.shell import make_command, without
 from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.extras.importance import ImportanceOptions
@@ -63,7 +64,7 @@ def importance(page: Page) -> Section | None:
         page.writer.submit("importance", intervals=losses.rename(columns=columns))
     by_class = tables["classes"].query("measure == 'lost'")
     page.writer.submit("importance_by_class", classes=by_class)
-    sentences, proposal = what_matters(shown), None
+    sentences = what_matters(shown)
     if found.main:
         task = found.main.best.task.name
         scored = scored_features(path.parent, shown.data, task)
@@ -72,17 +73,14 @@ def importance(page: Page) -> Section | None:
                 f"{counted(len(scored), 'feature')} were scored on these clips: if"
                 " their scores chose these, a smaller set may be as good by luck."
             )
-    if found.main:
-        if is_of(shown, found.main.best):
-            proposal = better_set(page, shown)
-        else:
-            words = [*without(page.job.given, "RUN")]
-            words.append(f"FEATURES={' '.join(shown.features)}")
-            command = make_command("importance", *words)
-            sentences.append(
-                "Importance was measured on other clips, labels, groups or folds than"
-                f" the best configuration: {command} measures it again."
-            )
+    if found.main and not is_of(shown, found.main.best):
+        words = [*without(page.job.given, "RUN")]
+        words.append(f"FEATURES={' '.join(shown.features)}")
+        command = make_command("importance", *words)
+        sentences.append(
+            "Importance was measured on other clips, labels, groups or folds than the"
+            f" best configuration: {command} measures it again."
+        )
     return Section(
         "importance",
         "Importance",
@@ -93,7 +91,6 @@ def importance(page: Page) -> Section | None:
             "base": base_of(shown.features),
         },
         leads={"What matters?": " ".join(sentences)} if sentences else {},
-        proposal=proposal,
     )
 
 
@@ -105,26 +102,6 @@ def is_of(measured: Importance, run: Run) -> bool:
     classes = {*measured.tables["classes"]["class"]}
     same_labels = run.config.clips in ("", measured.data) and classes <= {*run.classes}
     return same and same_labels
-
-
-def better_set(page: Page, shown: Importance) -> tuple[str, str] | None:
-    """The command that trains a set that importance found to be better than the best
-    run, and the reason; None if there is no such set.
-    """
-    found, smaller = page.found, shown.tables["smaller"]
-    if smaller.empty or {"W1", "W5"} & found.warnings.keys():
-        return None
-    good = smaller[smaller["verdict"] == "as good"]
-    scores = dict(zip(good["features"], good["score"]))  # the smallest first
-    scores["+".join(shown.features)] = shown.every
-    by_ridge = [{*run.features.split("+")} for run in found.runs if run.model == RIDGE]
-    for features, score in scores.items():
-        if score > found.best.score.value and {*features.split("+")} not in by_ridge:
-            words = f"FEATURES={features}", f"MODEL={RIDGE}"
-            given = without(page.job.given, "RUN")
-            reason = f"{percent(score)} % by {make_command('importance')}"
-            return make_command("train", *given, *words), reason
-    return None
 
 
 # ---- figures

@@ -30,9 +30,10 @@ from featurestack.base.csv_files import (
     parse_csv,
     read_text,
 )
-from featurestack.base.errors import RequestError, nearest, quoted, shortened
+from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.own_files import DETECTED, OwnFiles
 from featurestack.base.quantities import counted, listed
+from featurestack.base.shell import quoted
 from featurestack.extras.recordings.options import LabelOptions
 from featurestack.features_cache.datasets import DATASET_TABLES, beside_hint
 from featurestack.features_cache.table import SEPARATOR

@@ -17,10 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base import NAMED
-from featurestack.base.errors import RequestError, make_command, shortened
+from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, duration
+from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented

@@ -31,42 +31,6 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     )
 
 
-def proposed(trained=(), *, best=0.84, rows=("open",)):
-    """The proposal for a best run and importance of three features, 95 % by ridge."""
-    found = SimpleNamespace(
-        best=SimpleNamespace(score=SimpleNamespace(value=best)),
-        runs=[SimpleNamespace(features=name, model="ridge") for name in trained],
-        warnings={},
-    )
-    smaller_sets = pd.DataFrame([smaller("mel+mfcc", verdict) for verdict in rows])
-    shown = SimpleNamespace(
-        tables={"smaller": smaller_sets}, features=("mel", "mfcc", "rms"), every=0.95
-    )
-    job = SimpleNamespace(given=("DATASET=synth", "RUN=mel"))
-    return section.better_set(SimpleNamespace(found=found, job=job), shown)
-
-
-@pytest.mark.parametrize(
-    ("given", "features"),
-    [
-        ({}, "mel+mfcc+rms (95.0"),
-        ({"rows": ["as good"]}, "mel+mfcc (93.5"),
-        ({"rows": ["as good"], "best": 0.94}, "mel+mfcc+rms (95.0"),
-        ({"best": 0.95}, ""),
-        ({"trained": ["rms+mel+mfcc"]}, ""),
-        ({"rows": []}, ""),  # all features are not better than chance
-    ],
-)
-def test_a_better_set_that_importance_knows_is_the_next_to_train(given, features):
-    if not features:
-        assert proposed(**given) is None
-    else:
-        command, reason = proposed(**given)
-        named, _, score = features.partition(" (")
-        assert command.endswith(f"train DATASET=synth FEATURES={named} MODEL=ridge")
-        assert reason.startswith(f"{score} % by ") and reason.endswith("importance")
-
-
 @pytest.mark.parametrize(
     ("clips", "data", "classes", "same"),
     [

@@ -11,14 +11,10 @@ import pandas as pd
 import pytest
 
 from featurestack.base.errors import see
-from featurestack.checks.dataset import check_dataset as check
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
-from featurestack.pipeline.datasets.load import cut_clips, held_whole, load
-from featurestack.pipeline.datasets.name_fields import NameField
+from featurestack.pipeline.datasets.load import cut_clips, held_whole
 from featurestack.pipeline.datasets.summary import (
-    next_lines,
-    state_of,
     summarise_dataset,
 )
 from featurestack.pipeline.extraction_request import request
@@ -232,48 +228,24 @@ def test_a_folder_in_esc_50s_layout_has_five_seconds_at_the_commonest_rate(tmp_p
     assert clips.duration == 5
 
 
-def proposal(given):
-    dataset = load(given)
-    return next_lines(state_of(given, dataset), dataset)
-
-
-def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
+def test_a_dataset_is_followed_by_its_features_and_these_by_training(sounds, capsys):
     asked = options(sounds, runs=sounds.folder.parent / "runs")
-
-    def proposed():
-        return proposal(asked)
-
-    # own sounds are checked first
-    checked = f"next: make check DATASET={sounds.csv} "
-    assert proposed().startswith(checked) and "\n" not in proposed()
+    assert summarise_dataset(asked) == 0
+    words = f"DATASET={sounds.csv} DATA={asked.data} RUNS={asked.runs}"
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("next: make features ") and {*words.split()} < {
+        *last.split()
+    }
     extract.extract_features(asked)
-    assert "next: make check " in capsys.readouterr().out
-    assert check(asked) == 0
-    assert "\nnext: make train " in capsys.readouterr().out
-    assert "FEATURES='rms zcr rms+zcr' MODEL=texturenet" in proposed()
-    sounds.add()
-    assert proposed().startswith("next: make check ")
-    assert check(asked) == 0
-    assert proposed().startswith("next: make features ")
-    extract.extract_features(options(sounds, features="rms@hop_length=256"))
-    assert "FEATURES='rms rms@hop_length=256 zcr'" in proposed()
-    extract.extract_features(asked)
-    assert proposed().startswith("next: make train ")
-    clips = sorted(sounds.folder.glob("*.wav"))
-    clips[1].write_bytes(clips[0].read_bytes())  # in another fold
-    assert check(asked) == 1
-    assert "mel mfcc" not in proposed()
-    assert proposed().startswith("first: keep one of the equal clips")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"next: make train {words} FEATURES='rms zcr' MODEL=ridge"
 
 
-def test_the_field_that_check_found_is_in_its_next_command(sounds):
-    asked = options(sounds)
-    dataset = load(asked)
-    where, group = "field 1 of the names", "^([^_]+)"
-    field = NameField(where, group, dataset.table["label"], "")
-    found = replace(dataset, field=field)
-    lines = next_lines(state_of(asked, found), found)
-    assert "GROUP='^([^_]+)'" in lines
+def test_of_many_features_the_usual_ones_are_trained_next(sounds, capsys):
+    lengths = " ".join(f"rms@frame={length}" for length in range(20, 33))
+    extract.extract_features(options(sounds, features=f"mfcc@frame=46 {lengths}"))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith("FEATURES=mfcc@frame=46 MODEL=ridge")
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):
@@ -281,11 +253,11 @@ def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsy
         row["fold"] = 1
     sounds.write()
     asked = options(sounds)
-    _, reason = proposal(asked).splitlines()
+    summarise_dataset(asked)
+    reason = capsys.readouterr().out.splitlines()[-1]
     assert reason.startswith("no training yet: one fold")
     assert extract.extract_features(asked) == 0
     assert capsys.readouterr().out.splitlines()[-1] == reason
-    assert proposal(asked).splitlines()[-1] == reason
 
 
 def test_faults_are_all_named_or_counted(tmp_path, capsys):
