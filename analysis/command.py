@@ -21,9 +21,7 @@ from featurestack.base.options import option_words
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
 from featurestack.features_cache.datasets import (
-    cache_folder,
     cached_in,
-    dataset_name,
     is_cache,
 )
 
@@ -53,8 +51,9 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
         from featurestack.extras.predictions import write_runs
 
         options = replace(options, dataset=write_runs(options), predictions=())
-    given = options.dataset or options.name
-    name = dataset_name(given, options.name)
+    from featurestack.features_cache.cache import find_cache
+
+    name, cache = find_cache(options.dataset, options.data, options.name)
     if name:
         require_readable(options.runs / name)
     if options.run:
@@ -65,8 +64,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     else:
         folders = find(options.runs, name)
     if name:
-        folder = cache_folder(given, options.data, options.name)
-        caches = {name: folder} if is_cache(folder) else {}
+        caches = {name: cache.folder} if cache else {}
     else:
         caches = all_caches(options.data)
     datasets = {name or run.path.parent.name for run in folders}

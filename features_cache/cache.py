@@ -1,6 +1,6 @@
 """A cache folder, opened for reading.
 
-    cache = Cache(cache_folder("esc50", Path("data")))
+    cache = cache_of("esc50", Path("data"))
     cache.clips                                    the clip table, one row a clip
     cache.read("mel", ["1-100032-A-0"])            (1, 128, 431)
     cache.read(parse_channel("mfcc:1-19"), rows)   rows of cache.clips instead of ids
@@ -27,13 +27,14 @@ from numpy.typing import DTypeLike, NDArray
 from featurestack.base import NAMED
 from featurestack.base.errors import (
     ALIKE,
+    DamagedFile,
     OutdatedFeature,
     RequestError,
     UnreadableClips,
     closest,
     most_alike,
 )
-from featurestack.base.files import require_readable
+from featurestack.base.files import content_hash, require_readable
 from featurestack.base.shell import make_command
 from featurestack.features_cache import index
 from featurestack.features_cache.datasets import (
@@ -44,6 +45,7 @@ from featurestack.features_cache.datasets import (
     extraction,
     is_cache,
     no_features,
+    other_source,
     unknown_dataset,
 )
 from featurestack.features_cache.feature_names import (
@@ -483,21 +485,65 @@ class Cache(IndexSettings):
         return "it has no audio; features_cache.external.write_feature adds a feature"
 
 
+def find_cache(dataset: str, data: Path, name: str = "") -> tuple[str, "Cache | None"]:
+    """The name of the dataset that DATASET= and NAME= name, and its cache if it has
+    one; '' for all datasets. RequestError if the cache of this name was made from the
+    sounds of another place: a dataset is its source.
+    """
+    called = dataset_name(dataset, name)
+    if not called:
+        return "", None
+    folder = cache_folder(dataset or name, data, name)
+    if not is_cache(folder):
+        return called, None
+    cache = Cache(folder)
+    if folder == Path(dataset) or not dataset:
+        return called, cache
+    with suppress(DamagedFile):  # whoever reads the cache names the damage
+        if not is_of(cache, dataset, name):
+            if not Path(dataset).exists():
+                raise unknown_dataset(dataset, data)
+            place = str(Path(dataset).resolve())
+            raise other_source(folder, cache.source, place, called)
+    return called, cache
+
+
+def is_of(cache: Cache, dataset: str, name: str) -> bool:
+    """Whether a cache was made from the sounds that DATASET= names: its source, these
+    sounds at another place if they have been moved, or by the cache's own name.
+    """
+    path, source = Path(dataset), cache.source
+    if dataset in NAMED:
+        places = [Path(dataset).resolve(), (cache.data / dataset).resolve()]
+        return source in (dataset, EXTERNAL, *map(str, places))
+    if source == str(path.resolve()):
+        return True
+    if not path.exists():
+        other = cache.data / dataset / "features"
+        same = not name or (is_cache(other) and Cache(other).source == source)
+        return path.name == dataset and same
+    if source in NAMED or Path(source).exists():
+        return False
+    if path.is_file():
+        return cache.settings.get("table") == content_hash(path)
+    for clip, size in zip(cache.sources["path"], cache.sources["source_size"]):
+        inside = Path(clip).is_relative_to(source)
+        moved = path / Path(clip).relative_to(source) if inside else Path(clip)
+        if not (inside and moved.is_file() and moved.stat().st_size == size):
+            return False
+    return True
+
+
 def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Cache:
     """The cache of a dataset; RequestError if the dataset is unknown, or if it has no
     features yet, with the command that computes them.
     """
+    _, cache = find_cache(dataset, data, name)
+    if cache:
+        return cache
+    if not (dataset in {*NAMED, *cached_in(data)} or Path(dataset).exists()):
+        raise unknown_dataset(dataset, data)
     folder = cache_folder(dataset, data, name)
-    path = Path(dataset)
-    if is_cache(folder):
-        cache = Cache(folder)
-        if path.name == dataset or path.exists():
-            return cache
-        if cache.source == str(path.resolve()):  # its audio was moved
-            return cache
-        raise unknown_dataset(dataset, data)
-    if not (dataset in {*NAMED, *cached_in(data)} or path.exists()):
-        raise unknown_dataset(dataset, data)
     require_readable(folder)
     refuse_unknown(features)
     raise no_features(folder, data, extraction(dataset, data, name, features))

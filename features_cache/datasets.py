@@ -38,7 +38,21 @@ def dataset_name(dataset: str, name: str = "") -> str:
         path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
     if path.name == "features" and is_cache(path):
         return path.parent.name
-    return path.name if path.is_dir() else path.stem
+    is_table = path.suffix.lower() in DATASET_TABLES and path.is_file()
+    return path.stem if is_table else path.name
+
+
+def another_name(name: str) -> str:
+    """The word for a second cache of these sounds, next to the first."""
+    return quoted(f"NAME={name}2")
+
+
+def other_source(folder: Path, source: str, dataset: str, name: str) -> RequestError:
+    """The error for a cache of this name that was made of another place's sounds."""
+    return RequestError(
+        f"{folder} holds features of {source}, not of {dataset}; give this dataset"
+        f" another name: {another_name(name)}"
+    )
 
 
 def cache_folder(dataset: str, data: Path, name: str = "") -> Path:

@@ -21,7 +21,7 @@ from featurestack.base.quantities import counted, first_names, whole_number
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
-from featurestack.features_cache.datasets import is_cache
+from featurestack.features_cache.datasets import another_name, is_cache
 from featurestack.features_cache.feature_names import (
     FRAMING,
     Channel,
@@ -33,7 +33,7 @@ from featurestack.features_cache.index import feature_names
 from featurestack.features_cache.table import SOURCE_COLUMNS, untrainable, with_sources
 from featurestack.features_cache.writer import Wanted
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.load import Dataset, another_name, load
+from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
     FEATURES,
     Feature,

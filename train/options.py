@@ -13,7 +13,6 @@ from typing import Any, Literal, Self, get_args
 
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.options import (
-    DataOptions,
     DatasetOptions,
     Options,
     RunsOptions,
@@ -151,7 +150,7 @@ class TrainOptions(Options):
         ]
 
 
-class RemoveOptions(RunsOptions, DataOptions):
+class RemoveOptions(RunsOptions, DatasetOptions):
     """Delete runs, after printing the number and size of their files."""
 
     example = 'RUN="mel-cnn4 mfcc-cnn4"'
@@ -174,7 +173,7 @@ class ModelsOptions(Options):
     model: str = option("", "model whose layers are shown, with its options")
 
 
-class ListOptions(DataOptions):
+class ListOptions(DatasetOptions):
     """Runs with their scores, the newest last."""
 
     example = 'RUNS="anna ben clara"'

@@ -12,7 +12,7 @@ from featurestack.base.own_files import RECORD, OwnFiles
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
-from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.cache import find_cache
 from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
 from featurestack.results.same_run import of_other_data
 from featurestack.results.selection import select
@@ -30,7 +30,7 @@ def list_runs(options: ListOptions) -> int:
     """
     rows: dict[RunFolder, tuple[float, tuple[str, ...]]] = {}
     problems: dict[str, None] = {}
-    dataset = dataset_name(options.dataset)
+    dataset, _ = find_cache(options.dataset, options.data, options.name)
     for folder in run_folders(options.runs):
         runs = runs_in(folder)
         if not runs:
@@ -117,7 +117,7 @@ def runs_in(folder: Path) -> list[RunFolder]:
 
 def remove_runs(options: RemoveOptions) -> int:
     """Count the files, ask, and delete them; return 1 if a script does not say yes."""
-    dataset = dataset_name(options.dataset)
+    dataset, _ = find_cache(options.dataset, options.data, options.name)
     runs: list[RunFolder] = []
     if options.old:
         runs += of_other_data(find(options.runs, dataset), options.data)

@@ -37,20 +37,17 @@ from featurestack.base.shell import quoted
 from featurestack.base.terminal import tell, warn
 from featurestack.cli.commands import command
 from featurestack.compare.significance import FAMILY_LEVEL
-from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.features_cache.datasets import (
-    cache_folder,
     cached_in,
     dataset_name,
-    is_cache,
 )
-from featurestack.features_cache.index import read_index
 from featurestack.features_cache.table import SEPARATOR, classes_in, has_tags, originals
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder, find
-from featurestack.results.same_run import cache_that_trained, digest_of_clips
+from featurestack.results.same_run import digest_of_clips, require_trained_on
 from featurestack.results.selection import select_one
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
@@ -231,9 +228,9 @@ def write_runs(options: AnalysisOptions) -> str:
         )
     truth = None
     if options.dataset:
-        cache = cache_folder(options.dataset, options.data, options.name)
-        if is_cache(cache):
-            table, _ = read_index(cache)
+        _, cache = find_cache(options.dataset, options.data, options.name)
+        if cache:
+            table = cache.clips
         else:
             # with a rate and a duration no audio is opened, which may be absent
             source = part_of(options, SourceOptions, sample_rate=8000, duration=1)
@@ -409,7 +406,9 @@ def compare_runs(
     }
     word = ""
     with suppress(RequestError):  # its cache is elsewhere
-        word = cache_that_trained(runs[0], "", DATA).groups
+        cache = Cache(DATA / runs[0].dataset / "features")
+        require_trained_on(runs[0], cache)
+        word = cache.groups
     return comparison(runs, names, word, printed)
 
 

@@ -30,11 +30,11 @@ from featurestack.cli.help import documented
 from featurestack.compare.accuracy import scaled
 from featurestack.compare.significance import accuracy_interval, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
-from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
 from featurestack.predict.options import StressOptions
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.same_run import cache_that_trained
+from featurestack.results.same_run import require_trained_on
 from featurestack.results.selection import select_one
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ Changes = dict[str, Answers]
 
 def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     """The run, and the answers after every change; those that are there are kept."""
-    dataset = dataset_name(options.dataset)
+    dataset, cache = find_cache(options.dataset, options.data, options.name)
     run = select_one(options.runs, options.run, dataset, data=options.data)
     if run.task.multilabel:
         raise RequestError(
@@ -82,7 +82,9 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
         lacking.remove(MP3)
     if not lacking:
         return run, changes
-    cache, tested = cache_that_trained(run, options.dataset, options.data), run.scored()
+    cache = cache or Cache(options.data / run.dataset / "features")
+    require_trained_on(run, cache)
+    tested = run.scored()
     positions = cache.positions(tested["clip_id"].to_numpy())
     clips = cache.clips.iloc[positions][["clip_id", "path", "start", "end"]]
     target = run.task.targets(tested["target"], run.classes)

@@ -13,7 +13,7 @@ from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError
 from featurestack.base.own_files import own_file
 from featurestack.base.terminal import text_table
-from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.cache import find_cache
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import (
     PredictOptions,
@@ -67,7 +67,8 @@ def predict_audio(options: PredictOptions) -> int:
         )
     run = None
     if not Path(options.run).is_file():
-        dataset = "" if elsewhere else dataset_name(options.dataset)
+        place = "" if elsewhere else options.dataset, options.data
+        dataset, _ = find_cache(*place, "" if elsewhere else options.name)
         run = select_one(options.runs, options.run, dataset, data=options.data)
         class_thresholds(options.threshold, run.classes, {})
     if options.audio is None:

@@ -18,11 +18,11 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.files import content_hash
-from featurestack.base.options import report_line
+from featurestack.base.options import part_of, report_line
 from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.metrics import known
-from featurestack.features_cache.datasets import cache_folder, is_cache
+from featurestack.features_cache.datasets import is_cache
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.table import (
     by_label,
@@ -48,7 +48,7 @@ def trained_clips(
     """The files from which a dataset's cache has clips: key -> the clip's id, or the
     recording's if clips are windows.
     """
-    cache = cache_folder(dataset, data, dataset)
+    cache = data / dataset / "features"
     if not is_cache(cache):
         return {}
     clips, _ = read_index(cache)
@@ -213,11 +213,11 @@ def predict_recordings(
 
 def score_elsewhere(options: PredictOptions) -> int:
     """Write a run of DATASET and print its score; 1 if a file was unreadable."""
-    model = Model.open(replace(options, dataset=""))
+    model = Model.open(replace(options, dataset="", name=""))
     run = model.run
     if run is None:
         raise RequestError("DATASET= scores a run: give its name, not a file")
-    other = load(SourceOptions(dataset=options.dataset, data=options.data))
+    other = load(part_of(options, SourceOptions))
     table, remarks = labelled_clips(other, run, options.data)
     tell(f"predicted by {model.title}")
     table = table.set_index("clip_id", drop=False)

@@ -23,7 +23,7 @@ from featurestack.base.options import Auto
 from featurestack.base.terminal import warn
 from featurestack.cli.commands import argument, options_from
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
-from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
 from featurestack.pipeline import audio
@@ -167,7 +167,7 @@ class Model:
             device=options.device,
             reject=options.reject,
             gate=options.gate,
-            dataset=dataset_name(options.dataset),
+            dataset=find_cache(options.dataset, options.data, options.name)[0],
             data=options.data,
         )
         if isinstance(options, PredictOptions):

@@ -43,7 +43,7 @@ class _ComputingOptions(_ChosenRun):
         require_device(self.device)
 
 
-class TrainedOptions(_ComputingOptions):
+class TrainedOptions(_ComputingOptions, DatasetOptions):
     """A trained model, and the device that computes."""
 
     run: str = option(
@@ -127,7 +127,7 @@ def same_words(options: PredictOptions, run: "RunFolder | None") -> list[str]:
     return option_words(replace(options, run=path))
 
 
-class StressOptions(_ComputingOptions):
+class StressOptions(_ComputingOptions, DatasetOptions):
     """What breaks a run: its test clips after changes of their audio."""
 
     example = "RUN=last"

@@ -17,7 +17,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.datasets import cache_folder, is_cache
+from featurestack.features_cache.datasets import is_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
 from featurestack.features_cache.table import CLIP_COLUMNS, originals
@@ -100,17 +100,13 @@ def is_of_today(config: RunConfig, cache: Cache) -> bool:
     return not differences(config, today(config, cache), cache)
 
 
-def cache_that_trained(run: RunFolder, dataset: str, data: Path) -> Cache:
-    """The cache that a run was trained on, of `dataset` or its own below `data`;
-    RequestError if that holds other data today.
-    """
-    cache = Cache(cache_folder(dataset or run.dataset, data))
+def require_trained_on(run: RunFolder, cache: Cache) -> None:
+    """RequestError if a run was trained on other data than a cache holds today."""
     if not is_of_today(run.trained_config, cache):
         raise RequestError(
             f"{cache.folder} holds other clips or values than {run.name} was trained"
             " on: DATASET= names the cache that trained it"
         )
-    return cache
 
 
 def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
@@ -131,7 +127,7 @@ def of_other_data(runs: Sequence[RunFolder], data: Path | str) -> list[RunFolder
     other = []
     for dataset in dict.fromkeys(run.path.parent.name for run in runs):
         of_dataset = [run for run in runs if run.path.parent.name == dataset]
-        folder = cache_folder(dataset, Path(data))
+        folder = Path(data, dataset, "features")
         with suppress(RequestError):  # a damaged cache says nothing
             if is_cache(folder):
                 current = of_today(of_dataset, Cache(folder))

@@ -183,6 +183,3 @@ def _is_run(path: str) -> bool:
     if os.path.isdir(path) and not may_read(Path(path)):  # noqa: PTH112
         return True
     return is_file(f"{path}/run.json")
-
-
-# ---- the data that a run belongs to

@@ -23,10 +23,12 @@ from featurestack.base.shell import make_command, quoted
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.datasets import (
     DATASET_TABLES,
+    another_name,
     cache_folder,
     cached_in,
     dataset_name,
     is_cache,
+    other_source,
     unknown_dataset,
 )
 from featurestack.features_cache.hdf5 import Attributes
@@ -155,9 +157,11 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
         for place in beside + of_data:
             note = f"the folder {Path.cwd() / place} is read, nothing is fetched"
             return replace(options, dataset=place), (note,)
+    if word in SYNTHETIC and Path(word).is_dir() and Path(word) != data / word:
+        return options, (f"the folder {word} here is not read: DATASET=./{word} is",)
     if word in NAMED or Path(word).exists() or word not in cached_in(data):
         return options, ()
-    cache = Cache(cache_folder(word, data))
+    cache = Cache(data / word / "features")
     sounds, name = cache.sounds
     if not sounds:
         raise RequestError(
@@ -221,16 +225,8 @@ def former_index(
     former = settings["source"]
     moved = former not in NAMED and not Path(former).exists()
     if former != source and not (moved and ids == {*cached["clip_id"]}):
-        raise RequestError(
-            f"{folder} holds features of {former}, not of {source}; give this dataset"
-            f" another name: {another_name(name)}"
-        )
+        raise other_source(folder, former, source, name)
     return cached, settings
-
-
-def another_name(name: str) -> str:
-    """The word for a second cache of these sounds, next to the first."""
-    return quoted(f"NAME={name}2")
 
 
 def group_elsewhere(source: str, data: Path) -> str:

@@ -1,0 +1,124 @@
+"""A dataset is its source: no name leads to the clips or runs of another place."""
+
+import shutil
+
+import pytest
+
+import featurestack as fs
+from tests.golden.commands import command, done, inside
+from tests.noise import write_clips
+from tests.refusal import refused
+
+LINEAR = "FEATURES=mel MODEL=linear"
+# every command that takes DATASET= of what is there already
+COMMANDS = {
+    "train": LINEAR,
+    "importance": "FEATURES='mel rms'",
+    "curve": "FEATURES=mel",
+    "analysis": "",
+    "show": "",
+    "verify": "",
+    "stress": "RUN=last",
+    "predict": "RUN=last AUDIO=siteB/audio",
+    "runs": "",
+    "remove": "RUN=mel-linear YES=1",
+    "features": "FEATURES=mel",
+    "check": "",
+    "data": "",
+    "answer": "FEATURES='mel rms'",
+}
+CALLS = {
+    "cache": lambda word: fs.cache(word),
+    "fit": lambda word: fs.fit(word, "mel", model="linear"),
+    "curve": lambda word: fs.curve("mel", word),
+    "Features": lambda word: fs.Features("mel", cache=word).fit([fs.tone(440)]),
+}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Two folders of one name; the first has a cache and a run."""
+    folder = tmp_path_factory.mktemp("places")
+    write_clips(folder / "siteA/audio", "ant", "bee", "cat")
+    write_clips(folder / "siteB/audio", "cow", "dog", "eel")
+    with inside(folder):
+        done("features DATASET=siteA/audio FEATURES='mel rms' JOBS=1")
+        done(f"train DATASET=siteA/audio {LINEAR}")
+    return folder
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_another_place_of_the_same_name_is_refused(places, word):
+    with inside(places):
+        answer = command(f"{word} DATASET=siteB/audio {COMMANDS[word]}")
+        assert answer.status == 2, answer
+        assert "siteA/audio, not of" in answer.err
+        assert "another name: NAME=audio2" in answer.err
+        assert (places / "runs/audio/mel-linear/run.json").exists()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_functions_refuse_another_place_of_the_same_name(places, name):
+    with inside(places), refused("siteA/audio, not of .*siteB/audio; .* NAME=audio2"):
+        CALLS[name]("siteB/audio")
+
+
+def test_the_same_clips_at_another_place_are_found(places, tmp_path):
+    shutil.copytree(places, tmp_path / "here")
+    moved = tmp_path / "here/siteA/audio/ant/ant_0.wav"
+    (places / "siteA").rename(places / "away")
+    with inside(tmp_path / "here"):
+        done(f"train DATASET=siteA/audio {LINEAR}")
+        moved.write_bytes(moved.read_bytes()[:-2])
+        assert command(f"train DATASET=siteA/audio {LINEAR}").status == 2
+    (places / "away").rename(places / "siteA")
+
+
+@pytest.fixture(scope="module")
+def dotted(tmp_path_factory):
+    """birds and birds.v2, whose sounds are away, each with a cache and a run."""
+    folder = tmp_path_factory.mktemp("dotted")
+    write_clips(folder / "birds", "ant", "bee")
+    write_clips(folder / "birds.v2", "cow", "dog")
+    with inside(folder):
+        for name in ("birds", "birds.v2"):
+            done(f"features DATASET={name} FEATURES='mel rms' JOBS=1")
+            done(f"train DATASET={name} {LINEAR}")
+        shutil.move("birds.v2", "away")
+    return folder
+
+
+@pytest.mark.parametrize("word", [*COMMANDS, "remove"])
+@pytest.mark.parametrize("name", ["birds.csv", "x/birds", "birds.v3"])
+def test_a_path_that_is_away_is_no_other_name(dotted, word, name):
+    with inside(dotted):
+        answer = command(f"{word} DATASET={name} {COMMANDS[word]}")
+        assert answer.status == (0 if word == "runs" and "/" not in name else 2), answer
+        assert len([*dotted.glob("runs/*/mel-linear/run.json")]) == 2
+
+
+def test_a_name_with_a_dot_is_looked_up_whole(dotted):
+    with inside(dotted):
+        trained = done(f"train DATASET=birds.v2 {LINEAR}")
+        assert "1 of 1 run is finished already" in trained.err
+        assert "data/birds.v2/features" in repr(fs.cache("birds.v2"))
+        refusal = command("features DATASET=birds.v2 FEATURES=zcr")
+        assert "give its present place as DATASET=" in refusal.err
+        assert "runs/birds.v2/mel-linear" in done("runs DATASET=birds.v2").out
+
+
+def test_remove_and_predict_honour_name(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee", tone=0.3)
+    with inside(tmp_path):
+        for more in ("", " NAME=each DURATION=0.5"):
+            done(f"features DATASET=birds FEATURES=mel JOBS=1{more}")
+            done(f"train DATASET=birds {LINEAR}{more.partition(' D')[0]}")
+        words = "DATASET=birds NAME=each RUN=mel-linear"
+        assert "of each" in done(f"predict {words} AUDIO=birds/ant/ant_0.wav").err
+        assert "runs/each/mel-linear" in done("runs DATASET=birds NAME=each").out
+        done(f"stress {words}")
+        assert (tmp_path / "runs/each/mel-linear/stress.json").exists()
+        done(f"remove {words} YES=1")
+    assert [*tmp_path.glob("runs/*/*/run.json")] == [
+        tmp_path / "runs/birds/mel-linear/run.json"
+    ]
