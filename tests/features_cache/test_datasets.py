@@ -13,10 +13,16 @@ from featurestack.features_cache.datasets import cache_folder, dataset_name
         ("esc50", None, "esc50"),
         ("../shared/esc10/", None, "esc10"),
         ("lists/birds.csv", None, "birds"),
+        ("birds.csv", None, "birds.csv"),  # which is not there
         ("esc50", "other", "other"),
     ],
 )
-def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
+def test_a_dataset_is_called_by_its_name_or_stem(
+    dataset, name, called, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/birds.csv").touch()
     assert dataset_name(dataset, name) == called
     folder = cache_folder(dataset, Path("data"), name)
     assert folder == Path("data") / called / "features"
