@@ -221,7 +221,7 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
     question.folder.mkdir(parents=True)
     scores = rank(question.options, Cache(folder), question.features)
     fits, chosen = scores.fits, choose_sets(scores, [])
-    run = train(question.options, question.folder, fits.plan.folds, chosen)
+    run = train(question.options, question.folder, fits.plan.config.folds, chosen)
     config = run.config
 
     truth = 0.25

@@ -30,7 +30,7 @@ from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder, claim_run
-from featurestack.train import run_json
+from featurestack.train import record
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import device_of, is_shortage, place, prepare
 from featurestack.train.fold_data import (
@@ -124,9 +124,10 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     network = first_network(plan, folds[0])
     if plan.training.pretrained:
         refuse_tested_clips(plan, folds)
-    claim_run(plan.path, plan.folds, begun=plan.begun)
+    claim_run(plan.path, plan.config.folds, begun=plan.begun)
     moments, unusable = measure_clips(plan)
-    plan = replace(plan, left_out=tuple(sorted(unusable)))
+    config = replace(plan.config, left_out=tuple(sorted(unusable)))
+    plan = replace(plan, config=config)
     splits = {fold: plan.split(fold, unusable) for fold in folds}
     lines = clip_remarks(plan, unusable)
     lone = lone_classes(plan)
@@ -159,7 +160,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
                 data = load_data(plan, network, fold, split, moments, device)
                 if not compute:
                     compute = trainer.choose_compute(network, data, device)
-                    run_json.record(plan, network, compute)
+                    record.begin(plan, network, compute)
                     prepare(compute)
                     place(network, compute)
                 train_fold(trainer(data, network, compute), bar)
@@ -197,7 +198,7 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     own = state["fold"]
     run = RunFolder(file.parent.parent)
     tested = folds if run.dataset == dataset else []
-    if run.trained_config.clips == plan.content["clips"]:
+    if run.trained_config.clips == plan.config.clips:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(
@@ -251,13 +252,13 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
             f" {str(error).strip().splitlines()[0]}"
         ) from error
     sizes = list(logits.shape) if isinstance(logits, torch.Tensor) else []
-    if sizes != [1, len(plan.classes)]:
+    if sizes != [1, len(plan.names)]:
         returned = f"({', '.join(map(str, ['B', *sizes[1:]]))})"
         if sizes[:1] != [1]:
             returned = f"{tuple(sizes)} for one clip" if sizes else f"{type(logits)}"
         raise RequestError(
             f"MODEL={plan.model.name} returns {returned}, expected"
-            f" (B, {len(plan.classes)}): a number for each class"
+            f" (B, {len(plan.names)}): a number for each class"
         )
     return network
 
@@ -267,7 +268,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     channels, rows, frames = plan.input.shape
     generator = seeded("cpu", plan.training.seed, fold)
     network = plan.model.build(
-        channels, len(plan.classes), (rows, frames), plan.input.planes, generator
+        channels, len(plan.names), (rows, frames), plan.input.planes, generator
     )
     if plan.training.pretrained:
         from featurestack.train.pretrained import start_from
@@ -339,7 +340,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     stored = [*dict.fromkeys(channel.stored for channel in plan.input.channels)]
     if plan.begun:
         known = {*RunFolder(plan.path).config.left_out}
-        damaged = [clip for clip in plan.left_out if clip not in known]
+        damaged = [clip for clip in plan.config.left_out if clip not in known]
         if damaged:
             raise RequestError(
                 f"{plan.path.name} began with {counted(len(damaged), 'clip')}"

@@ -6,9 +6,11 @@ folder's name shows the options that differ from the defaults; it is never parse
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+import platform
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base import DEFINING
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import fields, option_words, part_of
@@ -32,7 +35,13 @@ from featurestack.features_cache.table import (
     originals,
     untrainable,
 )
-from featurestack.results.config import SoundClass
+from featurestack.results.config import (
+    OF_EVERY_RUN,
+    RUN_FORMAT,
+    ExtractionCost,
+    RunConfig,
+    SoundClass,
+)
 from featurestack.results.run_folder import folder_name
 from featurestack.results.same_run import data_digests
 from featurestack.results.training_options import Training
@@ -53,6 +62,9 @@ Positions = NDArray[np.intp]  # rows of the clip table
 # raised when the same hash would mean something else, such as after a change of an
 # option's default or of a model
 HASH_VERSION = 1
+# share of padded clips above which windows of predict have the clips' median length
+PADDED = 0.1
+VERSIONED = ("torch", "numpy", "scipy", "h5py")
 NO_FILES = ("auto", "none", "imagenet", "")  # values of WEIGHTS
 
 
@@ -60,30 +72,27 @@ NO_FILES = ("auto", "none", "imagenet", "")  # values of WEIGHTS
 class Plan:
     """One run, ready to train."""
 
-    training: Training  # what can change predictions, with every default
+    config: RunConfig  # the run's record before its training
     options: RunOptions  # as given
     told: tuple[str, ...]  # messages about options that differ from those given
-    command: tuple[str, ...]  # NAME=value words that train it on another machine
     cache: Cache
     table: pd.DataFrame
     task: Task
     model: Architecture
     input: InputSpec
     augmenter: Augmenter
-    classes: tuple[SoundClass, ...]  # in the order of probability columns
-    folds: list[int]  # all that the protocol tests
-    wanted_folds: list[int]  # of FOLDS, or all
-    content: dict[str, Any]  # what its hash covers: `hashed_content`
-    data: Mapping[str, Any]  # the part of `content` that identifies the data
-    hash: str
+    tested_folds: list[int]  # of FOLDS, or all
     path: Path  # the run's folder
-    # clips of the table whose features cannot be read; known once they are measured
-    left_out: tuple[str, ...] = ()
+
+    @property
+    def training(self) -> Training:
+        """What can change predictions, with every default."""
+        return self.config.options
 
     @property
     def channel_names(self) -> list[str]:
         """The channels' names in the feature set, such as mel and mfcc:1-19."""
-        return self.training.features.split("+")
+        return self.config.features.split("+")
 
     @property
     def begun(self) -> bool:
@@ -91,7 +100,8 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        return [entry.name for entry in self.classes]
+        """The classes' names, in the order of the columns of probabilities."""
+        return [entry.name for entry in self.config.classes]
 
     def steps(self, folds: Sequence[int]) -> int:
         """The number of clips trained on in all epochs of these folds."""
@@ -126,7 +136,7 @@ class Plan:
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""
-        return indicator(self.targets[positions], len(self.classes))
+        return indicator(self.targets[positions], len(self.names))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """A table with a row a clip: id, group, a window's ends, `columns`, target."""
@@ -375,25 +385,82 @@ def make_plan(asked: RunOptions) -> Plan:
     stored = dict.fromkeys(channel.stored for channel in channels)
     data = data_digests(cache, stored, table)
     content = hashed_content(training, spec, model) | data
+    seedless = content | {"options": content["options"] | {"seed": None}}
     folds = cache.tested_folds(originals(table))
     hash_ = digest(content)
     name = folder_name(options.features, model.name, differences(named), hash_)
-    return Plan(
+    path = asked.runs / dataset_name(asked.dataset, asked.name) / name
+    rows, frames = spec.grid
+    config = RunConfig(
+        format_version=RUN_FORMAT,
+        made_by="train",
+        dataset=path.parent.name,
+        synthetic=cache.synthetic,
+        **{name: getattr(training, name) for name in OF_EVERY_RUN},
         training=training,
+        tag=asked.tag,
+        note=asked.note,
+        own_code=tuple(DEFINING),
+        code=model.code,
+        model_summary=model.description,
+        exact=not model.kind.in_steps,
+        input_grid=f"{rows}x{frames}",
+        folds=tuple(folds),
+        classes=tuple(SoundClass(**entry) for entry in task.class_entries(table)),
+        sample_rate=cache.sample_rate,
+        duration=cache.duration,
+        audio_channel=cache.audio_channel,
+        clip_seconds=clip_seconds(cache, filled),
+        channels=channels,
+        extraction=ExtractionCost(**cache.extraction_cost(features)),
+        protocol=protocol(training, model, published=cache.published_test in folds),
+        hash=hash_,
+        family=digest([seedless, asked.tag]),
+        command=tuple(training_command(named)),
+        **data,
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in VERSIONED},
+        },
+    )
+    return Plan(
+        config=config,
         options=asked,
         told=tuple(told),
-        command=tuple(training_command(named)),
         cache=cache,
         table=table,
         task=task,
         model=model,
         input=spec,
         augmenter=augmenter,
-        classes=tuple(SoundClass(**entry) for entry in task.class_entries(table)),
-        folds=folds,
-        wanted_folds=[*asked.folds] or folds,
-        content=content,
-        data=data,
-        hash=hash_,
-        path=asked.runs / dataset_name(asked.dataset, asked.name) / name,
+        tested_folds=[*asked.folds] or folds,
+        path=path,
     )
+
+
+def clip_seconds(cache: Cache, filled: NDArray[np.float64]) -> float | None:
+    """The clips' median length if many are padded, else None."""
+    if np.mean(filled < 1) <= PADDED:
+        return None
+    return round(float(np.median(filled)) * cache.duration, 3)
+
+
+def protocol(training: Training, model: Architecture, *, published: bool) -> str:
+    """The protocol in words: test and training clips, epochs, model selection.
+    `published` says that the one tested fold is the dataset's own.
+    """
+    tested, others, fitted = "each fold tested", "the others", "exact solution"
+    if published:
+        tested = "the dataset's test fold tested"
+    start = best = ""
+    if training.weights == "imagenet":
+        start = " from ImageNet's weights"
+    elif training.pretrained:
+        start = f" from the weights in {Path(training.weights).name}"
+    if training.val != "none":
+        aside = {"next": "the next fold", "group": "15 % of the training groups"}
+        others = f"the others without {aside[training.val]}, which validate"
+        best = f", and best epoch by {training.select}"
+    if model.kind.in_steps:
+        fitted = f"epochs {training.epochs}{start}, last epoch{best}"
+    return f"{tested}, trained on {others}; {fitted}"

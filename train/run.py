@@ -27,8 +27,8 @@ from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import originals
 from featurestack.results.run_folder import RunFolder, configuration_score
-from featurestack.results.same_run import readable_again
-from featurestack.train import run_json
+from featurestack.results.same_run import CODE, DATA, differences
+from featurestack.train import record
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
 from featurestack.train.options import RunOptions, TrainOptions, suitable
@@ -185,7 +185,7 @@ def train_all(
     for job in jobs:
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
         try:
-            plans[name] = placed(make_plan(job))
+            plans[name] = choose_folder(make_plan(job))
         except Exception as error:  # any error: the other runs go on
             failures[name] = error
     if first_process():
@@ -193,7 +193,7 @@ def train_all(
             line for plan in plans.values() for line in plan.told
         ):
             tell(line)
-    left = {name: waiting(plan) for name, plan in plans.items()}
+    left = {name: unfinished_folds(plan) for name, plan in plans.items()}
     if finished := sum(not folds for folds in left.values()):
         are = is_or_are(finished)
         tell(f"{finished} of {counted(len(jobs), 'run')} {are} finished already")
@@ -272,24 +272,24 @@ def first_process() -> bool:
 # ---- one run
 
 
-def waiting(plan: Plan) -> list[int]:
-    """The wanted folds that are not yet finished."""
+def unfinished_folds(plan: Plan) -> list[int]:
+    """The folds of FOLDS that are not yet finished."""
     finished = RunFolder(plan.path).finished if plan.begun else []
-    return [fold for fold in plan.wanted_folds if fold not in finished]
+    return [fold for fold in plan.tested_folds if fold not in finished]
 
 
 def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
     """Train the unfinished folds; `bar` counts the clips of all epochs."""
-    if folds := waiting(plan):
+    if folds := unfinished_folds(plan):
         from featurestack.train.folds import train_on_devices
 
         train_on_devices(plan, folds, bar)
     if first_process():
-        run_json.finish(plan.path, plan.options.note)
+        record.finish(plan.path, plan.options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
 
 
-def placed(plan: Plan) -> Plan:
+def choose_folder(plan: Plan) -> Plan:
     """The plan with the folder of its run: the one that has begun, else a new one.
 
     If the plain name belongs to a run on other data, or with other code of the user's
@@ -297,7 +297,7 @@ def placed(plan: Plan) -> Plan:
     RequestError if it belongs to a run of another configuration.
     """
     code = {"code": plan.model.code} if plan.model.code else {}
-    of_data = f"{plan.path.name}-{digest({**plan.data, **code})[:DIGITS]}"
+    of_data = f"{plan.path.name}-{digest({**plan.config.data, **code})[:DIGITS]}"
     numbered = (f"{of_data}-{number}" for number in itertools.count(2))
     free: Path | None = None
     taken = []
@@ -331,16 +331,11 @@ def is_run_of(place: Path, plan: Plan) -> bool:
         _ = folder.config
     except RequestError:
         return False
-    known = folder.trained_config
-    if known.hash == plan.hash:
-        return not readable_again(known, plan.cache)
-    theirs = vars(known.options)
-    own = vars(plan.training).items()
-    changed = [f"{name.upper()}=" for name, value in own if theirs.get(name) != value]
-    if not changed and (known.data, known.code) != (plan.data, plan.model.code):
-        return False
-    different = ", ".join(changed) or "the content of a file, or the program's version"
-    raise RequestError(
-        f"{folder.path} holds another configuration (different: {different}) and is"
-        " left as it is: give TAG=… for a folder of its own"
-    )
+    different = differences(folder.trained_config, plan.config, plan.cache)
+    if others := [part for part in different if part not in (DATA, CODE)]:
+        raise RequestError(
+            f"{folder.path} holds another configuration (different:"
+            f" {', '.join(others)}) and is left as it is: give TAG=… for a folder of"
+            " its own"
+        )
+    return not different

@@ -346,9 +346,9 @@ class _ExactTrainer(Trainer):
             blocks=self.plan.blocks,
             class_weights=data.class_weights(),
         )
-        if len(self.plan.classes) >= MANY_CLASSES:
+        if len(self.plan.names) >= MANY_CLASSES:
             tell(
-                f"fold {data.fold}: fitting {len(self.plan.classes):,} classes to"
+                f"fold {data.fold}: fitting {len(self.plan.names):,} classes to"
                 f" {len(x):,} clips; nothing is printed until that is done"
             )
         self.network.fit(training)

@@ -244,7 +244,7 @@ def find_answer(options: AnswerOptions) -> Answer:
         cache = cache_of(options.dataset, options.data, options.name)
         scores = choice.rank(options, cache, question.features)
         chosen = choice.choose_sets(scores, option_words(options))
-        folds = scores.fits.plan.folds
+        folds = scores.fits.plan.config.folds
         del scores  # its clips leave memory before training begins
         choice.keep_former(question.folder, cache, chosen)
         run = choice.train(options, question.folder, folds, chosen)

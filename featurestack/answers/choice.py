@@ -87,7 +87,7 @@ def fits_that_choose(fits: Fits) -> dict[Outer, list[tuple[Part, Positions]]]:
     use one fit per fold; for the tested folds one per pair of folds, which chooses for
     both, or INNER_FOLDS per fold.
     """
-    folds, chosen_for = [*fits.splits], fits.plan.folds
+    folds, chosen_for = [*fits.splits], fits.plan.config.folds
     choosing: dict[Outer, list[tuple[Part, Positions]]] = {None: []}
     for fold in folds:
         tested = np.sort(fits.tested(fold))
@@ -243,7 +243,7 @@ def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
     """The sets for each tested fold and for later use, which have no runs yet."""
     plan = scores.fits.plan
     names = plan.channel_names
-    folds = progress(plan.folds, label="choosing", unit="folds")
+    folds = progress(plan.config.folds, label="choosing", unit="folds")
     sets = [choose(scores, names, fold) for fold in folds]
     recommended = recommend(scores, names, sets)
     return Choice(
@@ -452,7 +452,7 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
     fits = scores.fits
     plan, metric = fits.plan, fits.plan.task.metric
     names = plan.channel_names
-    singles = [ranked_features(scores, names, fold)[0] for fold in plan.folds]
+    singles = [ranked_features(scores, names, fold)[0] for fold in plan.config.folds]
     if singles == [*sets]:
         return {}
     labels, table = fits.tested_clips(fits.parts)

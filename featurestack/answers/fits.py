@@ -88,7 +88,7 @@ class Fits:
     @cached_property
     def parts(self) -> list[Part]:
         """The tested folds of the protocol."""
-        folds = self.plan.folds
+        folds = self.plan.config.folds
         return [Part(self.trained(fold), self.tested(fold)) for fold in folds]
 
     def x(self, features: str, clips: Positions) -> Numbers:
@@ -100,7 +100,7 @@ class Fits:
         names = features.split("+")
         blocks = [width for name in names for width in self.blocks[name]]
         groups = self.plan.cache.clips["group"].to_numpy()[train]
-        classes, targets = len(self.plan.classes), self.plan.targets[train]
+        classes, targets = len(self.plan.names), self.plan.targets[train]
         return ridge.fit(self.x(features, train), targets, classes, blocks, groups)
 
     def answer(self, features: str, part: Part) -> Numbers:
@@ -146,10 +146,10 @@ class Fits:
         plan = self.plan
         channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
         names = features.split("+") if features else []
-        values = [plan.content["cache"][channels[name].stored] for name in names]
+        values = [plan.config.cache[channels[name].stored] for name in names]
         about = [plan.training.task, plan.training.padding, [*plan.names]]
-        about += [plan.content["clips"], values]
-        clips, task = plan.content["clips"], plan.training.task
+        about += [plan.config.clips, values]
+        clips, task = plan.config.clips, plan.training.task
         return fits_file(plan.path.parent, clips, task, digest(about), features)
 
     def key(self, part: Part) -> str:

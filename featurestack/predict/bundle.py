@@ -37,6 +37,7 @@ from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
 from featurestack.results.config import Compute, Epoch, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.same_run import CODE, differences
 from featurestack.results.selection import select_one
 from featurestack.train.checkpoint import (
     Checkpoint,
@@ -250,12 +251,13 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
         seed=config.seed,
     )
     plan = make_plan(options)
-    if plan.model.code != config.code:
+    different = differences(config, plan.config, plan.cache)
+    if CODE in different:
         raise RequestError(
             f"REFIT=1 trains {config.model} again, whose code has changed since"
             f" {run.name} was trained: train a run with the new code"
         )
-    if plan.hash != config.hash:
+    if different:
         raise RequestError(
             f"{plan.cache.folder} holds other clips or values than {run.name} was"
             " trained on: DATA= names the folder of the cache that trained it"

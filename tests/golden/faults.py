@@ -145,7 +145,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
         "network, batches, self.compute, self.plan.task, exact=exact",
-        "network, (self.augmenter(x, torch.zeros(len(x), len(self.plan.classes)),"
+        "network, (self.augmenter(x, torch.zeros(len(x), len(self.plan.names)),"
         " self.data.channels, torch.Generator())[0] for x in batches), self.compute,"
         " self.plan.task, exact=exact",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {PREDICT}test_clips.py"

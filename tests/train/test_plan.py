@@ -17,7 +17,7 @@ from featurestack.train import run
 from featurestack.train.folds import clip_remarks
 from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import make_plan
+from featurestack.train.plan import hashed_content, make_plan
 from tests.refusal import refused
 from tests.train.little import (
     FRAMES,
@@ -108,7 +108,7 @@ def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
         execute(options, dataset=str(cache), folds=(1,))
     refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there
     plan = make_plan(change(options, dataset=str(cache)))
-    assert plan.folds == [1, 2, 3]
+    assert plan.config.folds == (1, 2, 3)
 
 
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
@@ -148,8 +148,11 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
 
 def test_the_hash_is_frozen(options):
     """A changed hash would make every finished run another configuration."""
-    content = make_plan(options).content
-    assert sorted(content) == ["cache", "clips", "options", "version"]
+    plan = make_plan(options)
+    content = hashed_content(plan.training, plan.input, plan.model)
+    assert plan.config.hash == digest({**content, **plan.config.data})
+    assert sorted(content) == ["options", "version"]
+    assert sorted(plan.config.data) == ["cache", "clips"]
     assert content["version"] == 1
     assert content["options"]["augment"] == "none" and content["options"]["lr"] == 0.002
     # a default that changes needs a new version; an option that is added does not
@@ -177,7 +180,6 @@ def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
     plan = make_plan(lasting(seconds, **given))
     assert plan.input.drop_padding == dropped
     expected = "drop" if dropped else "keep"
-    assert plan.content["options"]["padding"] == expected
     assert plan.training.padding == expected
     assert plan.cache.filled == pytest.approx(seconds / 0.5 or 1)
 

@@ -12,7 +12,7 @@ import torch
 
 from featurestack.results.training_options import Training
 from featurestack.train.optimisation import make_optimiser
-from featurestack.train.plan import make_plan
+from featurestack.train.plan import hashed_content, make_plan
 from featurestack.train.pretrained import (
     PUBLISHED,
     fetch,
@@ -198,7 +198,7 @@ def test_the_default_begins_with_imagenets_weights_and_settings_for_them(
     assert chosen.weights == "imagenet" and chosen.pretrained
     assert (chosen.epochs, chosen.grid, chosen.norm) == (10, "128x156", "feature")
     assert "EPOCHS=10 GRID=128x156 NORM=feature by default" in " ".join(plan.told)
-    assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.command
+    assert "-imagenet-" in plan.path.name and "WEIGHTS=imagenet" in plan.config.command
     start_from(network := build("resnet18", 3, 10, (128, 216)), "resnet18", "imagenet")
     theirs = torch.load(imagenet, weights_only=True)
     assert torch.equal(network.conv1.weight[:, 0], theirs["conv1.weight"].sum(1))
@@ -220,9 +220,10 @@ def test_without_a_connection_training_begins_from_scratch_and_says_what_it_lack
     assert "put resnet18-12345678.pth into models/" in told[2]
     chosen = plan.training
     assert (chosen.weights, chosen.epochs, chosen.grid) == ("none", 40, "64x216")
-    assert "WEIGHTS=none" in plan.command and plan.path.name.startswith("mel-resnet18-")
+    assert "WEIGHTS=none" in plan.config.command
+    assert plan.path.name.startswith("mel-resnet18-")
     asked = make_plan(change(options, weights="none"))
-    assert (asked.path, asked.hash) == (plan.path, plan.hash)
+    assert (asked.path, asked.config.hash) == (plan.path, plan.config.hash)
     with refused("cannot be fetched"):
         make_plan(change(options, weights="imagenet"))
 
@@ -236,7 +237,8 @@ def test_a_file_in_models_is_taken_under_its_own_name(resnet, imagenet):
     plan = make_plan(options)
     assert plan.training.weights == str(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert plan.content["options"]["weights"] == digest
+    content = hashed_content(plan.training, plan.input, plan.model)
+    assert content["options"]["weights"] == digest
     assert "-stages-" in plan.path.name
     torch.save(without(state, "layer3", "layer4", "fc"), file)
-    assert make_plan(options).hash != plan.hash
+    assert make_plan(options).config.hash != plan.config.hash

@@ -17,8 +17,8 @@ from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.train import run
 from featurestack.train.optimisation import Objective
+from featurestack.train.record import calibrate
 from featurestack.train.run import run_summary
-from featurestack.train.run_json import calibrate
 from tests.refusal import refused
 from tests.train.little import CLASSES, execute, little_options
 

@@ -34,7 +34,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
         (channels_named,), fits = read_features(asked, least=1)
         for part in PARTS:
             tables, parts = [], []
-            for fold in fits.plan.folds:
+            for fold in fits.plan.config.folds:
                 tables.append(trained_on(fits, fold, part, options.seed))
                 parts.append(Part(tables[-1].index.to_numpy(), fits.tested(fold)))
             score = fits.score(channels_named, parts)

@@ -226,7 +226,7 @@ def measure_importance(options: FitOptions) -> Importance:
     measured = Importance(
         clips=len(scores.clips),
         tested=digest(sorted(scores.clips["clip_id"])),
-        data=plan.content["clips"],
+        data=plan.config.clips,
         score=plan.task.metric.title,
         every=float(scores.every.mean()),
         features=features,

@@ -16,7 +16,7 @@ from featurestack.results.config import (
     content_of,
 )
 from featurestack.results.run_folder import RunFolder
-from featurestack.train import run_json
+from featurestack.train import record
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
 from tests.train.little import execute
@@ -91,14 +91,14 @@ def test_run_json_says_how_the_run_computes_now(options):
     plan = make_plan(options)
     for threads in (1, 2, 2):
         compute = Compute(device="cpu", threads=threads)
-        run_json.record(plan, nn.Linear(6, 1), compute)
+        record.begin(plan, nn.Linear(6, 1), compute)
         way = RunFolder(plan.path).config.computed
         assert way.threads == threads and way.same_bytes.endswith("threads")
 
 
 def test_a_finished_run_is_not_written_to(options, finished):
     """Its folder may be another's, who lets us read it."""
-    lock = finished.path / run_json.LOCK
+    lock = finished.path / record.LOCK
     lock.unlink()
     execute(options)
     assert not lock.exists()

@@ -1,0 +1,112 @@
+"""Write a run's record, run.json: before the first step, when the run changes how it
+computes, and at its end, with the calibration for new audio.
+"""
+
+import platform
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import joblib
+import numpy as np
+
+from featurestack.base.files import Lock
+from featurestack.compare.accuracy import fit_temperature
+from featurestack.compare.metrics import indicator
+from featurestack.results.config import (
+    Calibration,
+    Compute,
+    Epoch,
+    Machine,
+)
+from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.train.plan import Plan
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# what has to agree for a seed to give the same bytes, on a card and on a processor
+SAME_BYTES = (
+    "kind of card, versions, precision, channels_last",
+    "kind of processor, versions, precision, channels_last, threads",
+)
+LOCK = ".lock"  # held while run.json is read and rewritten
+
+
+def begin(plan: Plan, network: "nn.Module", compute: Compute) -> None:
+    """Write a new run's run.json, or in that of a begun run how it computes from now
+    on. If two processes begin a run, the second one finds the first one's choice.
+    """
+    same_bytes = SAME_BYTES[compute.device == "cpu"]
+    compute = replace(compute, same_bytes=same_bytes)
+    with Lock(plan.path / LOCK):
+        if plan.begun:
+            before = RunFolder(plan.path).config
+            config = replace(before, computed=compute)
+            if config == before:
+                return
+        else:
+            config = replace(
+                plan.config,
+                parameters=sum(weight.numel() for weight in network.parameters()),
+                computed=compute,
+                machine=machine(compute.device),
+            )
+        write_config(plan.path, config)
+
+
+def machine(device: str) -> Machine:
+    """This machine, with the graphics card if the kind of device is one."""
+    gpu = None
+    if device == "cuda":
+        import torch
+
+        gpu = torch.cuda.get_device_name(device)
+    processor = platform.processor() or platform.machine()
+    return Machine(processor=processor, cores=joblib.cpu_count(), gpu=gpu)
+
+
+def finish(path: Path, note: str) -> None:
+    """Update seconds and note and, after new tests, the calibration."""
+    folder = RunFolder(path)
+    before = folder.config
+    if seconds_of(folder) == before.seconds and note in ("", before.note):
+        return  # the folder may be read-only
+    with Lock(path / LOCK):
+        folder = RunFolder(path)
+        before = folder.config
+        seconds = seconds_of(folder)
+        config = replace(before, seconds=seconds, note=note or before.note)
+        if seconds != before.seconds:
+            config = replace(config, calibration=calibrate(folder))
+        if config != before:
+            write_config(path, config)
+
+
+def seconds_of(folder: RunFolder) -> float:
+    return float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
+
+
+def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
+    """Selection -> calibration for new audio, fitted to all clips tested so far."""
+    task = run.task
+    fitted: dict[Epoch, Calibration] = {}
+    for selection in run.predictions()["selection"].unique():
+        tested = run.scored(selection=selection)
+        targets = task.targets(tested["target"], run.classes)
+        labels = indicator(targets, len(run.classes))
+        probabilities = tested[run.classes].to_numpy(np.float32)
+        temperature, thresholds = 1.0, None
+        if task.multilabel:
+            from featurestack.compare.tags import thresholds_of_run
+
+            folds = tested["fold"].to_numpy()
+            whole = run.finished == run.folds
+            values = thresholds_of_run(labels, probabilities, folds, whole=whole)
+            thresholds = dict(zip(run.classes, values.tolist()))
+        else:
+            temperature = fit_temperature(labels.argmax(axis=1), probabilities)
+        fitted[selection] = Calibration(
+            temperature=temperature, clips=len(tested), thresholds=thresholds
+        )
+    return fitted
