@@ -29,15 +29,10 @@ from featurestack.analysis.tables import (
     settings,
 )
 from featurestack.base.quantities import percent
-from featurestack.compare.accuracy import ACCURACY
-from featurestack.compare.metrics import Estimate
-from featurestack.compare.ranking import Difference
+from featurestack.compare.ranking import Verdict
+from featurestack.compare.scores import ACCURACY, Estimate, every_score
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.hdf5 import Attributes
-
-Verdict = Literal[
-    "best", "no clear difference", "clearly worse", "clearly better", "not compared"
-]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,7 +45,7 @@ class Ranked:
     sd: float  # sample standard deviation of the folds' own scores, NaN for one fold
     n: int  # number of folds
     scores: Mapping[str, float]  # every other metric
-    difference: Difference  # from the best of the main ranking
+    difference: Estimate  # from the best of the main ranking
     verdict: Verdict
     reason: str  # why it is not compared
     cost: Mapping[str, Any]  # `tables.cost_of`
@@ -58,11 +53,6 @@ class Ranked:
     @property
     def name(self) -> str:
         return self.run.name
-
-    @property
-    def balanced(self) -> float:
-        """The balanced accuracy; the score, if the task has none."""
-        return self.scores.get("balanced_accuracy", self.score.value)
 
     def row(self) -> dict[str, object]:
         """The row of comparison.csv."""
@@ -80,7 +70,6 @@ class Ranked:
             "difference": self.difference.value,
             "difference_low": self.difference.low,
             "difference_high": self.difference.high,
-            "error": self.difference.error,
             "p": self.difference.p,
             "verdict": self.verdict,
             "reason": self.reason,
@@ -230,16 +219,8 @@ def led_by_answer(ranking: Ranking) -> Ranking:
     """The ranking with its answer first: its score is that of a choice without the
     tested clips, and a higher one may be luck.
     """
-    order = sorted(
-        range(len(ranking.runs)), key=lambda at: not ranking.runs[at].members
-    )
-    return replace(
-        ranking,
-        runs=tuple(ranking.runs[at] for at in order),
-        accuracy=ranking.accuracy[order],
-        interval=ranking.interval[order],
-        by_recording=ranking.by_recording[:, order],
-    )
+    runs = sorted(ranking.runs, key=lambda run: not run.members)
+    return replace(ranking, runs=tuple(runs))
 
 
 def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:
@@ -285,35 +266,25 @@ def tables_of(
 
 def ranked_in(ranking: Ranking) -> list[Ranked]:
     """The runs of a ranking in its order, with differences only in the main ranking."""
-    none = Difference(*[np.nan] * 5)
+    none = Estimate(np.nan)
     differences = [none] * len(ranking.runs)
     if not ranking.reason:
         differences[1:] = ranking.differences
     reason = ranking.reason or ("alone" if len(ranking.runs) == 1 else ranking.untested)
     ranked = []
     for place, (run, difference) in enumerate(zip(ranking.runs, differences)):
-        of_folds, scores = run.metric.of_run(run)
+        of_folds, scores = every_score(run)
         by_fold = of_folds[ranking.metric.name]
-        verdict: Verdict = "no clear difference"
-        if reason:
-            verdict = "not compared"
-        elif place == 0:
-            verdict = "best"
-        elif difference.p < ranking.level:
-            # only of an answer, which leads whatever it scores
-            above = difference.value > 0
-            verdict = "clearly better" if above else "clearly worse"
-        score = float(ranking.accuracy[place]), *ranking.interval[place].tolist()
         ranked.append(
             Ranked(
                 run=run,
                 label=ranking.labels[run.name],
-                score=Estimate(*score),
+                score=run.score,
                 sd=float(by_fold.std(ddof=1)),
                 n=len(by_fold),
                 scores={k: v for k, v in scores.items() if k != ranking.metric.name},
                 difference=difference,
-                verdict=verdict,
+                verdict="not compared" if reason else ranking.verdict(place),
                 reason=reason,
                 cost=cost_of(run),
             )

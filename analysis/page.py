@@ -24,7 +24,7 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import format_p
 from featurestack.base import quantities
-from featurestack.compare.metrics import Estimate
+from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
 

@@ -25,7 +25,6 @@ import numpy as np
 
 from featurestack.analysis.runs import Run, differing_options, same_clips
 from featurestack.compare import ranking
-from featurestack.compare.metrics import largest_first
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
@@ -97,17 +96,10 @@ def rankings(runs: Sequence[Run]) -> list[Ranking]:
         reasons = [reason_apart(run, other) for run in together for other in main]
         # of equal scores the smaller set comes first
         together.sort(key=lambda run: run.features.count("+"))
-        accuracy, interval, sums, worth = together[0].metric.compared(together)
-        order = largest_first(accuracy.round(12)).tolist()
+        reason = next(filter(None, reasons), "")
+        crossed = len(np.unique(together[0].folds)) > 1
         made.append(
-            Ranking(
-                runs=tuple(together[row] for row in order),
-                accuracy=accuracy[order],
-                interval=interval[order],
-                by_recording=sums[:, order],
-                worth=worth,
-                reason=next(filter(None, reasons), ""),
-            )
+            Ranking(runs=ranking.in_order(together), crossed=crossed, reason=reason)
         )
     return made
 

@@ -29,7 +29,7 @@ from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.base.quantities import listed
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress, tell
-from featurestack.compare.accuracy import ACCURACY
+from featurestack.compare.scores import ACCURACY
 from featurestack.features_cache.index import read_check
 from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today

@@ -239,15 +239,16 @@ def only_some(evidence: Evidence) -> str:
 def uneven_classes(evidence: Evidence) -> str:
     """The largest class has at least one and a half times as many clips as the
     smallest. A model that prefers large classes has a high accuracy and still fails on
-    small ones: the balanced accuracy, the mean of the classes' recalls, shows it.
+    small ones, so runs are ranked and compared by balanced accuracy, the mean of the
+    classes' recalls.
     """
     sizes = evidence.main.uneven if evidence.main else None
     if not sizes:
         return ""
     fewest, most = sizes
     return (
-        f"The classes are uneven, {fewest} to {most} clips: read the balanced accuracy,"
-        " in which every class counts the same."
+        f"The classes are uneven, {fewest} to {most} clips: runs are ranked by balanced"
+        " accuracy, in which every class counts the same."
     )
 
 
@@ -263,7 +264,7 @@ def ranked_on_these_clips(evidence: Evidence) -> str:
     main = evidence.main
     if main is None:
         return ""
-    run = main.runs[int(main.accuracy.argmax())]
+    run = max(main.runs, key=lambda own: own.score.value)
     features = {*run.channels}
     singles = [
         own.features for own in main.runs if own.trained and "+" not in own.features

@@ -16,13 +16,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
-from featurestack.compare.metrics import Ints, TestedRun, tested_fields
-from featurestack.compare.tasks import Task
+from featurestack.compare.metrics import Ints
+from featurestack.compare.scores import Predictions
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.results.config import RunConfig
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, tested_fields
+from featurestack.results.tasks import Task
 
 # fields with one entry per clip
 CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
@@ -40,9 +42,12 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Run(TestedRun):
+class Run(Predictions):
     """One configuration and what its seeds predicted for the tested clips."""
 
+    folders: tuple[RunFolder, ...]  # (S,) sorted by seed
+    clip_ids: NDArray[np.str_]  # (N,) sorted
+    checkpoint: str  # the one that counts: best if validation chose one, else last
     name: str  # name of its first seed's folder
     dataset: str
     features: str
@@ -134,9 +139,8 @@ def without_copies(runs: Iterable[Run], problems: list[Problem]) -> list[Run]:
     """
     kept: list[Run] = []
     for run in runs:
-        predicted = run.checkpoints["last"]
         for other in kept if run.imported else ():
-            equal = np.array_equal(predicted, other.checkpoints["last"])
+            equal = np.array_equal(run.probabilities, other.probabilities)
             if equal and same_clips(run, other):
                 text = f"left out, because its predictions are those of {other.name}"
                 problems.append(Problem(run.name, text))
@@ -194,14 +198,11 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
 def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
     """The run of these rows of predictions.csv, by id; the fold is in the index."""
     config = folder.config
-    checkpoints = {}
-    parts = dict(iter(clips.groupby("selection", sort=False)))
-    for name, part in parts.items():
-        probabilities = part[list(folder.classes)].to_numpy(float)
-        if not folder.task.multilabel:  # without the rounding of the file
-            probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
-        checkpoints[name] = probabilities[None]
-    rows = parts["last"].reset_index("fold")
+    checkpoint = "best" if (clips["selection"] == "best").any() else "last"
+    rows = clips[clips["selection"] == checkpoint].reset_index("fold")
+    probabilities = rows[list(folder.classes)].to_numpy(float)
+    if not folder.task.multilabel:  # without the rounding of the file
+        probabilities = probabilities / probabilities.sum(axis=-1, keepdims=True)
     return Run(
         **tested_fields(folder, rows),
         name=folder.name,
@@ -211,9 +212,11 @@ def run_of(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run
         task=folder.task,
         protocol=config.protocol,
         folders=(folder,),
+        clip_ids=rows["clip_id"].to_numpy(dtype=str),
+        checkpoint=checkpoint,
         categories=tuple(entry.category for entry in config.classes),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
-        checkpoints=checkpoints,
+        probabilities=probabilities[None],
         history=history,
     )
 
@@ -241,14 +244,10 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
         else:
             kept.append(run)
 
-    parts = [run.checkpoints for run in kept]
-    shared = [key for key in parts[0] if all(key in part for part in parts)]
     return replace(
         kept[0],
         folders=tuple(run.folders[0] for run in kept),
-        checkpoints={
-            key: np.concatenate([part[key] for part in parts]) for key in shared
-        },
+        probabilities=np.concatenate([run.probabilities for run in kept]),
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
 

@@ -29,17 +29,17 @@ from featurestack.analysis.tables import (
     common_mistake,
     confusion_by_category,
     confusion_table,
+    error_table,
     settings,
 )
 from featurestack.base.quantities import (
     count,
     duration,
-    percent,
     plural,
 )
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
-from featurestack.compare.metrics import Estimate
+from featurestack.compare.scores import Estimate
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
@@ -116,9 +116,6 @@ def comparison(page: Page) -> Section:
     costs = [own.cost for own in found.every]
     scores = [own.scores for own in found.ranked]
     values = {
-        "uneven": any(
-            percent(own.balanced) != percent(own.score.value) for own in found.ranked
-        ),
         "no_intervals": not any(own.difference.bounded for own in found.ranked),
         "score_columns": [
             column
@@ -222,8 +219,6 @@ def error_browser(page: Page) -> Section:
 
 def errors_of_tags(page: Page) -> Section:
     """The clips on which the best run errs most, with their audio."""
-    from featurestack.compare.tags import error_table
-
     best = page.found.runs[0]
     table = error_table(best)
     clips = [*dict.fromkeys(table["clip_id"])]

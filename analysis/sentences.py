@@ -25,8 +25,7 @@ from featurestack.base.quantities import (
     points,
 )
 from featurestack.base.shell import make_command
-from featurestack.compare.accuracy import ACCURACY
-from featurestack.compare.metrics import Estimate
+from featurestack.compare.scores import ACCURACY, Estimate, perfect
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
@@ -124,9 +123,8 @@ def advice(f: Findings, *, given: bool = True) -> str:
         return f"{why}; {use} has the highest {f.score}."
     if f.state == "chance":
         chance = f"{percent(main.against_chance.chance)} %"
-        balanced = " balanced" if main.uneven else ""
         p = main.against_chance.p
-        chance += balanced + ("" if main.untested else f" (p = {format_p(p)})")
+        chance += "" if main.untested else f" (p = {format_p(p)})"
         text = f"No configuration is clearly better than chance, {chance}"
         several = len(f.ranked) > 1 and not f.is_answer
         return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
@@ -147,15 +145,17 @@ def reached(f: Findings, *, ranked: bool = True) -> str:
     if score.bounded:
         sure = f"95 % interval {score.interval}"
     if main.uneven:
-        sure += f"; balanced accuracy {percent(f.best.balanced)} %"
+        sure += f"; accuracy {percent(f.best.scores['accuracy'])} %"
     text = f"{counted_clips(f)} ({sure})"
-    perfect = float(np.nanmean(main.metric.perfect(main.best)))
-    if perfect < PERFECT:
-        text += f", where a perfect order gets {percent(perfect)} %"
+    of_perfect = float(np.nanmean(perfect(main.best)))
+    if of_perfect < PERFECT:
+        text += f", where a perfect order gets {percent(of_perfect)} %"
     if ranked and len(f.ranked) > 1 and not f.is_answer:
         equal = sum(own.score.value == score.value for own in f.ranked) > 1
         highest = "equalled by another" if equal else "the highest"
         text += f", {highest} of {len(f.ranked)} configurations"
+        if len(f.ranked) > 2:
+            text += ", which flatters it"
     if f.state in ("unclear", "winner") and not f.is_answer:
         others = [own.label for own in f.unclear or f.ranked[1:]]
         named = others[0] if len(others) == 1 else f"{len(others)} others"
@@ -263,11 +263,7 @@ def sure_of_one(f: Findings) -> str:
     if f.is_answer:
         text = "Features were chosen without the clips that test them. "
     against = main.against_chance
-    reached = f", {percent(against.reached)} %," if main.uneven else ""
-    text += (
-        f"The {against.score}{reached} is clearly better than chance,"
-        f" {percent(against.chance)} %."
-    )
+    text += f"The {f.score} is clearly better than chance, {percent(against.chance)} %."
     return text
 
 
@@ -357,7 +353,7 @@ def classes(f: Findings) -> str:
     scores = report.set_index("class")[f.main.metric.class_score]
     if scores.empty:
         return ""
-    order = pd.Series(f.main.metric.perfect(f.main.best), f.main.best.classes)
+    order = pd.Series(perfect(f.main.best), f.main.best.classes)
     most = order.reindex(scores.index, fill_value=1.0)
     lacking = (scores - most)[scores < most * PERFECT]
     hardest = lacking.nsmallest(HARDEST, keep="all")
@@ -417,9 +413,6 @@ def chance(f: Findings) -> str:
     """The score of a prediction that knows nothing."""
     main = ranking_of(f)
     text = f"Chance, {percent(main.chance)} %, is {main.metric.chance_meaning}"
-    if main.uneven:
-        constant = percent(main.against_chance.chance)
-        text += f"; every constant prediction has {constant} % balanced accuracy"
     return f"{text}."
 
 

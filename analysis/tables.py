@@ -14,11 +14,12 @@ import pandas as pd
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.base.quantities import counted
-from featurestack.compare.accuracy import most_confused
-from featurestack.compare.metrics import INTERVALS, Floats
-from featurestack.compare.ranking import Difference
+from featurestack.compare.metrics import Floats, Ints, largest_first
+from featurestack.compare.scores import INTERVALS, Estimate
 from featurestack.compare.significance import FAMILY_LEVEL
+from featurestack.results.targets import names_of
 
+MOST_ERRORS = 10  # of each class and kind, of several labels
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
 USED_BY_EXACT = "features", "model", "task", "padding", "val"
@@ -103,6 +104,13 @@ def confusion_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(counts, true, list(run.classes)).reset_index()
 
 
+def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
+    """The most frequent errors (true, predicted) in a matrix (K, K)."""
+    errors = counts - np.diag(counts.diagonal())
+    worst = largest_first(errors.ravel())[:pairs].tolist()
+    return [divmod(place, len(errors)) for place in worst if errors.flat[place]]
+
+
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The `most` most frequent errors: true and predicted class, count (a mean over
     seeds), of (the clips of the true class), share (count / of).
@@ -177,6 +185,33 @@ def common_mistake(run: Run) -> dict[str, Any] | None:
     return first | {"wrong": wrong, "right": right, "equals": equals}
 
 
+def error_table(run: Run) -> pd.DataFrame:
+    """The surest errors of each class: class, kind (missed | false positive), clip_id,
+    labels, probability.
+
+    Probabilities are means over the seeds. A class is predicted if more than half of
+    the seeds predict it.
+    """
+    probabilities = run.probabilities.mean(axis=0)
+    predicted = run.decisions.mean(axis=0) > 0.5
+    clip, column = np.nonzero(predicted != run.labels)
+    extra, probability = predicted[clip, column], probabilities[clip, column]
+    texts = [text or "(none)" for text in names_of(run.labels, run.classes)]
+    table = pd.DataFrame(
+        {
+            "class": np.array(run.classes, object)[column],
+            "kind": np.where(extra, "false positive", "missed"),
+            "clip_id": run.clip_ids[clip],
+            "labels": np.array(texts, object)[clip],
+            "probability": probability,
+        }
+    )
+    # the surest first: the least probable label, the most probable other class
+    surest = np.lexsort((np.where(extra, -probability, probability), extra, column))
+    by_kind = table.iloc[surest].groupby(["class", "kind"], sort=False)
+    return by_kind.head(MOST_ERRORS).reset_index(drop=True)
+
+
 # ---- ablations: the effect of more features
 
 
@@ -190,7 +225,7 @@ class Gain:
     added: str  # the added channels
     less: Run
     more: Run  # the run that has them too
-    difference: Difference  # its score minus the other's
+    difference: Estimate  # its score minus the other's
     verdict: str
 
     @property
@@ -210,7 +245,6 @@ class Gain:
             "low": self.difference.low,
             "high": self.difference.high,
             "p": self.difference.p,
-            "error": self.difference.error,
             "verdict": self.verdict,
         }
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.extras.alterations import alter as alter
     from featurestack.extras.importance.curve import curve as curve
     from featurestack.extras.importance.importance import importance as importance
-    from featurestack.extras.predictions import compare as compare
     from featurestack.extras.recordings.windows import windows as windows
     from featurestack.extras.stress import stress as stress
     from featurestack.extras.transformer import Features as Features
@@ -64,7 +63,7 @@ HOMES = {  # module -> names of `featurestack` that it has
     "featurestack.pipeline.clip_spectra": "Clip",
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
-    "featurestack.extras.predictions": "compare",
+    "featurestack.compare": "compare",
     "featurestack.extras.recordings.windows": "windows",
     "featurestack.extras.stress": "stress",
     "featurestack.train.models": "model",
@@ -76,7 +75,8 @@ __all__ = sorted([*HOME_OF, "Error", "Failed", "RequestError"])
 
 def __getattr__(name: str) -> object:
     if name in HOME_OF:
-        found = getattr(importlib.import_module(HOME_OF[name]), name)
+        home = importlib.import_module(HOME_OF[name])
+        found = home if name == "compare" else getattr(home, name)
         return found.complete() if name == "FIGURES" else found
     message = f"module 'featurestack' has no attribute {name!r}"
     if not name.startswith("_"):

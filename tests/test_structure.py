@@ -40,10 +40,6 @@ TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack
 SUBJECTS = ("answers", "embeddings", "extras")  # imported where they are used
 # Arrows that still point upwards.
 UPWARDS = {
-    ("featurestack/compare/accuracy.py", "features_cache"),
-    ("featurestack/compare/metrics.py", "features_cache"),
-    ("featurestack/compare/tags.py", "features_cache"),
-    ("featurestack/compare/__init__.py", "extras"),
     ("pipeline/datasets/summary.py", "extras"),
     ("pipeline/extract.py", "extras"),
     ("train/folds.py", "extras"),

@@ -30,8 +30,8 @@ from featurestack.base import files
 from featurestack.base.errors import RequestError
 from featurestack.base.options import Auto
 from featurestack.base.terminal import tell, tell_once
-from featurestack.compare.tasks import Task
 from featurestack.results.config import Compute
+from featurestack.results.tasks import Task
 from featurestack.results.training_options import Training
 from featurestack.train.optimisation import Objective
 from featurestack.train.options import DEVICES

@@ -320,7 +320,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
             folder, pd.concat(tables), np.concatenate(answers), plan.names
         )
         for selection, epoch in epochs.items():
-            scores = metric.of_fold(run, data.fold, "test", selection)
+            scores = run.fold_scores(data.fold, "test", selection)
             score = f"{metric.title} {percent(scores[metric.name])} %"
             loss = f"loss {scores['loss']:.3f}"
             tell(f"{run.name} fold {data.fold}: {epoch}test {score}, {loss}")

@@ -23,7 +23,6 @@ from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import fields, option_words, part_of
 from featurestack.compare.metrics import indicator
-from featurestack.compare.tasks import Task, task_of
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import Channel, parse_set
@@ -44,6 +43,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import folder_name
 from featurestack.results.same_run import data_digests
+from featurestack.results.tasks import Task, task_of
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, choose_model, resolve

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 
 from featurestack.base.files import Lock
-from featurestack.compare.accuracy import fit_temperature
+from featurestack.compare.calibration import fit_temperature
 from featurestack.compare.metrics import indicator
 from featurestack.results.config import (
     Calibration,
@@ -98,7 +98,7 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
         probabilities = tested[run.classes].to_numpy(np.float32)
         temperature, thresholds = 1.0, None
         if task.multilabel:
-            from featurestack.compare.tags import thresholds_of_run
+            from featurestack.compare.thresholds import thresholds_of_run
 
             folds = tested["fold"].to_numpy()
             whole = run.finished == run.folds

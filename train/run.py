@@ -19,14 +19,14 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table
-from featurestack.compare.metrics import tested_run
+from featurestack.compare.scores import Predictions, every_score
 from featurestack.compare.significance import FEWEST_RECORDINGS
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.index import has_failed
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import originals
-from featurestack.results.run_folder import RunFolder, configuration_score
+from featurestack.results.run_folder import RunFolder, tested_run
 from featurestack.results.same_run import CODE, DATA, differences
 from featurestack.train import record
 from featurestack.train.models import choose_model, resolve
@@ -37,6 +37,7 @@ from featurestack.train.plan import Plan, make_plan, training_command, validate
 if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
+HARDEST = 3  # classes that the summary of a run names
 DIGITS = 4  # of the data's digest, added to a run's name if a run of other data has it
 
 
@@ -213,18 +214,33 @@ def train_all(
 
 def run_summary(run: RunFolder) -> str:
     """The score over all clips, the most frequent errors and the protocol, in words."""
-    score = configuration_score([run])
+    predictions = tested_run([run])
+    by_fold, _ = every_score(predictions)
     spread = ""
-    if len(score.by_fold) > 1:
-        spread = f", SD over folds {percent(score.by_fold.std())}"
+    if len(by_fold) > 1:
+        deviation = by_fold[predictions.metric.name].std()
+        spread = f", SD over folds {percent(deviation)}"
     lines = [
         f"{run!r}{spread}",
-        *run.task.metric.error_lines(tested_run([run])),
+        hardest_classes(predictions),
         f"protocol: {run.config.protocol}",
     ]
     if run.config.synthetic:
         lines.append("the clips are synthetic")
     return "\n".join(lines)
+
+
+def hardest_classes(predictions: Predictions) -> str:
+    """`lowest recall: dog 60.0 % (40 clips), …`."""
+    metric = predictions.metric
+    table = metric.class_table(predictions).head(len(predictions.classes))
+    lowest = table[table["support"] > 0].nsmallest(HARDEST, metric.class_score)
+    named = []
+    for place, row in lowest.iterrows():
+        score = percent(row[metric.class_score])
+        clips = counted(int(row["support"]), "clip")
+        named.append(f"{predictions.classes[place]} {score} % ({clips})")
+    return f"lowest {metric.class_heading.lower()}: {', '.join(named)}"
 
 
 def short_training(done: Sequence[RunFolder]) -> str:
@@ -246,14 +262,15 @@ def table(done: Sequence[RunFolder]) -> str:
         families.setdefault(folder.config.family, []).append(folder)
     rows = []
     for seeds in families.values():
-        score = configuration_score(seeds)
-        by_fold = score.by_fold
+        predictions = tested_run(seeds)
+        score = predictions.score
+        by_fold = every_score(predictions)[0][predictions.metric.name]
         deviation = percent(by_fold.std()) if len(by_fold) > 1 else "-"
         number = 1 if seeds[0].exact else len(seeds)
         cells = percent(score.value), score.interval or "-", deviation, number
         rows.append((score.value, seeds[0].name, *cells))
     rows.sort(key=itemgetter(0), reverse=True)
-    title = f"test {done[0].task.metric.title} %"
+    title = f"test {predictions.metric.title} %"
     header = "run", title, "95 % CI", "SD over folds", "seeds"
     text = text_table([cells for _, *cells in rows], header)
     if len(rows) > 1:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from featurestack.base.errors import Failed
 from featurestack.base.quantities import percent
 from featurestack.base.terminal import tell
+from featurestack.compare.scores import epoch_scores
 from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
@@ -282,7 +283,7 @@ class Trainer:
         clips = getattr(self.data, side)
         targets = self.plan.targets[clips]
         answers = self.predict(clips, exact=exact)
-        scores = self.plan.task.metric.epoch_scores(targets, answers)
+        scores = epoch_scores(self.plan.task.metric, targets, answers)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     # ---- the state

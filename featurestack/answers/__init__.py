@@ -6,8 +6,8 @@ from featurestack.base.options import (
     RunsOptions,
     option,
 )
-from featurestack.compare.tasks import task_choices
 from featurestack.pipeline.options import ComputeOptions
+from featurestack.results.tasks import task_choices
 
 FOLDER = "answer"  # its run folder
 # score by ridge with its interval, folds that chose the feature, difference of the

@@ -43,7 +43,7 @@ from featurestack.results.run_folder import RunFolder, claim_run, configuration_
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
-    from featurestack.compare.metrics import Score
+    from featurestack.compare.scores import Estimate
     from featurestack.pipeline.extraction_request import Request
 
 # Seconds on a usual core: a feature of a clip; a fit, per cube of the number of clips,
@@ -116,7 +116,7 @@ def ask(options: AnswerOptions) -> _Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
     """RequestError for clips that cannot be tested."""
-    from featurestack.compare.tasks import task_of
+    from featurestack.results.tasks import task_of
 
     table = originals(table)
     if reason := untrainable(table):
@@ -185,7 +185,7 @@ class Answer:
     """
 
     built: "Built"
-    score: "Score"
+    score: "Estimate"
     chosen: dict[int, str]
     recommended: str
     run: str

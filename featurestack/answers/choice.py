@@ -35,7 +35,7 @@ import numpy as np
 
 from featurestack.answers import DIFFERENCE, AnswerOptions
 from featurestack.answers.chosen import FILE, Choice, read_choice, write_choice
-from featurestack.answers.fits import RIDGE, Fits, Part, fits_of
+from featurestack.answers.fits import RIDGE, Fits, Part, fits_of, tested_by
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
@@ -153,9 +153,11 @@ class Scores:
             for (part, tested), of_part in zip(choosing, answers)
         ]
         tested = np.concatenate([tested for _, tested in choosing])
-        folds = np.repeat(np.arange(len(own)), [*map(len, own)])
-        labels = plan.indicator(tested)
-        score = plan.task.metric.score(labels, np.concatenate(own), folds)
+        predictions = replace(
+            self.fits.predictions(np.concatenate(own), tested),
+            folds=np.repeat(np.arange(len(own)), [*map(len, own)]),
+        )
+        score = predictions.metric.score(predictions)
         self.known[features, outer] = score
         return score
 
@@ -432,11 +434,14 @@ def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
         }
     best, *others = sorted(names, key=lambda name: -rows[name]["alone"])
     if others:
-        of_clips = {name: fits.clip_scores(name, parts) for name in names}
-        leads = np.stack([of_clips[name] - of_clips[best] for name in others], axis=1)
-        groups = fits.tested_clips(parts)[1]["group"]
-        tests = gain_tests(leads, groups.to_numpy(), selected=True)
-        few = groups.nunique() < FEWEST_RECORDINGS
+        answered = {name: fits.answered(name, parts) for name in names}
+        leads = [answered[name].parts - answered[best].parts for name in others]
+        units = answered[best].units
+        weights = answered[best].weights
+        tests = gain_tests(
+            np.stack(leads, axis=1), units, weights=weights, selected=True
+        )
+        few = len(np.unique(units)) < FEWEST_RECORDINGS
         for name, test in zip(others, tests.itertuples()):
             verdict = "clearly worse" if test.significant else "no clear difference"
             rows[name]["verdict"] = "not compared" if few else verdict
@@ -450,12 +455,10 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
     are scored by ridge, so that only the features differ.
     """
     fits = scores.fits
-    plan, metric = fits.plan, fits.plan.task.metric
-    names = plan.channel_names
+    plan, names = fits.plan, fits.plan.channel_names
     singles = [ranked_features(scores, names, fold)[0] for fold in plan.config.folds]
     if singles == [*sets]:
         return {}
-    labels, table = fits.tested_clips(fits.parts)
     found: dict[str, Any] = {}
     of_clips = []
     for key, chosen in (("together", sets), ("alone", singles)):
@@ -463,11 +466,12 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
         answers = np.concatenate(
             [fits.answers(own, [part])[0] for own, part in by_fold]
         )
-        found[key] = metric.score(labels, answers, table["fold"].to_numpy())
-        of_clips.append(metric.clip_scores(labels, answers, table))
-    groups = table["group"].to_numpy()
+        predictions = fits.predictions(answers, tested_by(fits.parts))
+        found[key] = predictions.metric.score(predictions)
+        of_clips.append(predictions.parts)
+    groups, weights = predictions.units, predictions.weights
     lead = (of_clips[0] - of_clips[1])[:, None]
-    (test,) = gain_tests(lead, groups).itertuples()
+    (test,) = gain_tests(lead, groups, weights=weights).itertuples()
     found |= zip(DIFFERENCE, (test.mean, test.low, test.high))
     few = len(np.unique(groups)) < FEWEST_RECORDINGS
     verdict = "a clear difference" if test.significant else "no clear difference"
@@ -481,12 +485,12 @@ def class_rows(scores: Scores) -> list[dict[str, Plain]]:
     which have no recall.
     """
     fits = scores.fits
-    plan, metric = fits.plan, fits.plan.task.metric
-    if metric.pooled:
+    plan = fits.plan
+    if fits.metric.pooled:
         return []
     labels, _ = fits.tested_clips(fits.parts)
     best = ranked_features(scores, plan.channel_names, None)[:COMPARED_BY_CLASS]
-    right = {name: fits.clip_scores(name, fits.parts) for name in best}
+    right = {name: fits.answered(name, fits.parts).correct for name in best}
     return [
         {"class": label} | {n: float(right[n][own].mean()) for n in best}
         for label, own in zip(plan.names, labels.T)

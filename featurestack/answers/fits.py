@@ -34,8 +34,7 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.terminal import silenced, tell
-from featurestack.compare.metrics import Estimate, Floats
-from featurestack.compare.significance import accuracy_interval
+from featurestack.compare.scores import Estimate, Metric, Predictions, suited
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
@@ -156,33 +155,50 @@ class Fits:
         ids = self.plan.cache.clips["clip_id"].to_numpy()
         return digest([ids[part.train].tolist(), ids[part.tested].tolist()])
 
-    def clip_scores(self, features: str, parts: Sequence[Part]) -> Floats:
-        """(n,) the part of the score of each clip that the parts answer."""
+    def predictions(self, answers: Numbers, clips: Positions) -> Predictions:
+        """The answers (n, K) to these clips, which the metric of all of them scores."""
+        table = self.plan.cache.clips.iloc[clips]
+        labels = self.plan.indicator(clips)
+        return Predictions(
+            metric=self.metric,
+            classes=(*self.plan.names,),
+            groups=table["group"].to_numpy(),
+            folds=table["fold"].to_numpy(),
+            labels=labels,
+            probabilities=answers[None].astype(float),
+        )
+
+    def answered(self, features: str, parts: Sequence[Part]) -> Predictions:
+        """What fits to a feature set predict for the clips that the parts answer."""
         answers = np.concatenate(self.answers(features, parts))
-        labels, table = self.tested_clips(parts)
-        return self.plan.task.metric.clip_scores(labels, answers, table)
+        return self.predictions(answers, tested_by(parts))
 
     def score(self, features: str, parts: Sequence[Part]) -> Estimate:
-        """The task's score on the clips that the parts answer, with its interval if
-        that is quick.
+        """The score on the clips that the parts answer, with its interval if that is
+        quick.
         """
-        answers = np.concatenate(self.answers(features, parts))
-        labels, table = self.tested_clips(parts)
-        metric = self.plan.task.metric
-        score = metric.score(labels, answers, table["fold"].to_numpy())
-        if metric.pooled:
-            return Estimate(score, np.nan, np.nan)
-        correct = metric.clip_scores(labels, answers, table)[:, None]
-        groups = table["group"].to_numpy()
-        ((low, high),) = accuracy_interval(correct, groups, np.ones(len(table)))
-        return Estimate(score, low, high)
+        predictions = self.answered(features, parts)
+        if self.metric.pooled:
+            return Estimate(self.metric.score(predictions))
+        return predictions.score
+
+    @cached_property
+    def metric(self) -> Metric:
+        """The task's metric, or balanced accuracy if the classes are uneven."""
+        labels = self.plan.indicator(tested_by(self.parts))
+        return suited(self.plan.task.metric, labels)
 
     def tested_clips(
         self, parts: Sequence[Part]
     ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
         """(n, K) labels and (n rows) table of the clips that the parts answer."""
-        tested = np.concatenate([part.tested for part in parts])
+        tested = tested_by(parts)
         return self.plan.indicator(tested), self.plan.cache.clips.iloc[tested]
+
+
+def tested_by(parts: Sequence[Part]) -> Positions:
+    """The clips that the parts answer, part by part."""
+    return np.concatenate([part.tested for part in parts])
 
 
 def fits_of(plan: Plan) -> Fits:

@@ -20,7 +20,7 @@ from featurestack.answers import (
 from featurestack.answers.chosen import Choice, read_choice
 from featurestack.base.quantities import counted, listed, percent, plural, points
 from featurestack.base.shell import install_command, make_command
-from featurestack.compare.metrics import Estimate
+from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
 from featurestack.features_cache.cache import Cache

@@ -15,7 +15,7 @@ from featurestack.checks.clips import ARTEFACTS
 from featurestack.checks.left_out import answers_left_out, scores_of_clips, targets_of
 from featurestack.compare.average_precision import fold_ranks
 from featurestack.compare.metrics import Floats
-from featurestack.compare.significance import CHOICE_VARIANCE, accuracy_interval
+from featurestack.compare.significance import TRAINING_VARIANCE, accuracy_interval
 from featurestack.features_cache.table import has_tags, has_windows
 from featurestack.linear import ridge
 
@@ -44,7 +44,7 @@ def artefact_findings(table: pd.DataFrame) -> list[Finding]:
         flat, counts = scores.reshape(-1, 1), weights.ravel()
         mean = np.average(scores, weights=weights)
         # tested clips train the models of others, so the accuracy varies more
-        interval = accuracy_interval(flat, of_scores, counts, CHOICE_VARIANCE)
+        interval = accuracy_interval(flat, of_scores, counts, TRAINING_VARIANCE)
         return np.array([mean, *interval[0]])
 
     metric, constant = "accuracy", "always the commonest class"

@@ -3,76 +3,54 @@
 The best model has the highest score, whatever it is. Sign flips of source recordings
 compare it with each other model, and with chance (`compare.significance`).
 
+What would flatter: that the best was selected by the scores that are tested; that a
+difference counts among models that know nothing; that a difference of two trainings
+counts as one of two feature sets.
+
 Conventions: R models, the best first; N clips; G source recordings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
-from featurestack.compare.metrics import (
-    Estimate,
-    Floats,
-    Ints,
-    RankingMetric,
-    TestedRun,
-)
+from featurestack.compare.metrics import Floats, Ints, largest_first
+from featurestack.compare.scores import Estimate, Metric, Predictions, uneven
 from featurestack.compare.significance import (
-    CHOICE_VARIANCE,
+    DIFFERENCE_VARIANCE,
     FAMILY_LEVEL,
-    FEWEST_RECORDINGS,
     LEVEL,
-    accuracy_interval,
+    TRAINING_VARIANCE,
+    few_groups,
     p_of_lead,
     recording_sums,
     sign_flip_tests,
-    standard_error,
 )
 
-# classes are uneven from this ratio of clips in the largest to clips in the smallest
-UNEVEN = 1.5
-Model = TypeVar("Model", bound=TestedRun)
+Verdict = Literal[
+    "best", "no clear difference", "clearly worse", "clearly better", "not compared"
+]
+Model = TypeVar("Model", bound=Predictions)
 
 
-@dataclass(frozen=True)
-class AgainstChance:
-    """The score of a run against a prediction that knows nothing."""
-
-    score: str  # the score's name
-    reached: float
-    low: float  # lower end of its 95 % interval, NaN without one
-    chance: float
-    p: float  # NaN if nothing can be tested: the interval alone decides
-
-    @property
-    def clear(self) -> bool:
-        """Whether the run is clearly better than chance."""
-        unsure = self.p >= LEVEL or self.low <= self.chance
-        return self.reached > self.chance and not unsure
-
-
-@dataclass(frozen=True)
-class Difference(Estimate):
-    """One run's score minus another's, with an interval corrected for a family."""
-
-    error: float  # standard error
-    p: float  # corrected for the family; NaN if nothing can be tested
+def in_order(models: Iterable[Model]) -> tuple[Model, ...]:
+    """The models, the highest score first; equal scores keep their order."""
+    every = [*models]
+    scores = np.array([model.score.value for model in every]).round(12)
+    return tuple(every[place] for place in largest_first(scores).tolist())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ranking(Generic[Model]):
-    """Models that predicted the same clips, best first."""
+    """Models that predicted the same clips, the best first."""
 
     runs: tuple[Model, ...]  # (R,)
-    accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
-    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
-    # (G, R) sums by recording, integers if folds are equally large; tags: jackknife
-    # values
-    by_recording: Floats
-    worth: Floats  # (N,) a correctly predicted clip adds this to the sums
+    # whether models were cross-validated: several were trained for each score, and they
+    # share their training clips
+    crossed: bool
     # a difference to the best run, or of an ablation, is clear if its p is below this
     level: ClassVar[float] = FAMILY_LEVEL
 
@@ -85,95 +63,113 @@ class Ranking(Generic[Model]):
         return np.unique(self.best.folds)
 
     @property
-    def metric(self) -> RankingMetric:
+    def metric(self) -> Metric:
         """The score by which they are ranked."""
         return self.best.metric
 
-    @property
-    def unit(self) -> float:
-        """The sum of scores of a run that predicts every clip correctly."""
-        return float(self.worth.sum())
+    @cached_property
+    def by_recording(self) -> Floats:
+        """(G, R) the recordings' parts of the scores, which sum to them."""
+        parts = np.stack([model.parts for model in self.runs], axis=1)
+        sums = recording_sums(parts, self.best.units) / len(parts)
+        return sums.round(15)  # so that no order of clips makes equal ones differ
 
     @cached_property
     def shares(self) -> Floats:
-        """(G,) the weight of each recording in the accuracy."""
-        worth = recording_sums(self.worth[:, None], self.metric.units(self.best))[:, 0]
-        return worth / self.unit
+        """(G,) the weight of each recording in the score."""
+        weights = self.best.weights[:, None]
+        return recording_sums(weights, self.best.units)[:, 0] / len(weights)
 
     @property
     def untested(self) -> str:
-        """Why no difference can be significant: p is at least 2^(1 - G)."""
-        return "" if len(self.shares) >= FEWEST_RECORDINGS else "few recordings"
+        """Why no difference can be significant; '' if one can."""
+        return "few recordings" if few_groups(len(self.shares)) else ""
 
     @cached_property
-    def differences(self) -> list[Difference]:
-        """The difference of each other run from the best."""
+    def differences(self) -> list[Estimate]:
+        """The difference of each other model from the best."""
         pairs = [(0, other) for other in range(1, len(self.runs))]
         return self.compare(pairs, selected=True)
 
     def compare(
         self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
-    ) -> list[Difference]:
-        """Differences of each pair's second run from its first, tested as a family."""
+    ) -> list[Estimate]:
+        """Differences of each pair's second model from its first, tested as a family.
+        None is clear if the best model is not clearly better than chance.
+        """
         if not pairs:
             return []
         first, second = np.array(pairs).T
-        by_recording = self.by_recording[:, second] - self.by_recording[:, first]
         numbers = sign_flip_tests(
-            by_recording, self.shares, self.level, selected=selected, unit=self.unit
+            self.by_recording[:, second] - self.by_recording[:, first],
+            self.shares,
+            self.level,
+            selected=selected,
+            unit=1.0,
+            variance=DIFFERENCE_VARIANCE if self.crossed else 1.0,
         )
         numbers = np.clip(numbers, -1, 1)
         if self.untested:
             numbers[:, 3] = np.nan
-        errors = standard_error(by_recording / self.unit, self.shares)
-        return [
-            Difference(value, low, high, error, p)
-            for (value, low, high, p), error in zip(numbers.tolist(), errors.tolist())
-        ]
+        elif not self.against_chance.clear:
+            numbers[:, 1] = np.minimum(numbers[:, 1], 0)
+            numbers[:, 2] = np.maximum(numbers[:, 2], 0)
+            numbers[:, 3] = np.maximum(numbers[:, 3], LEVEL)
+        return [Estimate(*row) for row in numbers.tolist()]
+
+    def verdict(self, place: int) -> Verdict:
+        """The verdict on the model at a place."""
+        if self.untested or len(self.runs) == 1:
+            return "not compared"
+        if place == 0:
+            return "best"
+        difference = self.differences[place - 1]
+        if difference.p >= self.level:
+            return "no clear difference"
+        # only what leads whatever it scores, such as an answer, is worse than others
+        return "clearly better" if difference.value > 0 else "clearly worse"
 
     @cached_property
     def uneven(self) -> tuple[int, int] | None:
-        """The numbers of clips of the smallest and the largest class with test clips,
-        if a prediction that knows nothing gains by the commonest class; else None.
+        """The numbers of clips of the smallest and the largest class, if the models are
+        ranked by balanced accuracy; else None.
         """
-        sizes = self.best.labels.sum(axis=0)
-        fewest, most = int(sizes[sizes > 0].min(initial=len(self.worth))), sizes.max()
-        gains = most >= UNEVEN * fewest and not self.metric.pooled
-        return (fewest, int(most)) if gains else None
+        return uneven(self.best.labels) if self.metric.balanced else None
 
     @cached_property
-    def chance(self) -> float:
-        """The accuracy of the commonest class; tags: the mAP of a random order."""
-        by_recording = self.metric.chance_values(self.best, self.worth)
-        return float(by_recording.sum() / self.unit)
+    def against_chance(self) -> "AgainstChance":
+        """The best model against an answer that knows nothing.
 
-    @cached_property
-    def against_chance(self) -> AgainstChance:
-        """The best run against a prediction that knows nothing; if classes are uneven,
-        the run with the highest balanced accuracy, which is one over the number of
-        classes for every constant answer.
-
-        p is corrected because the run is the highest of R; NaN if `untested`. Clips of
-        one fold train the models of others, so that even answers that know nothing
+        p is corrected because the model is the highest of R; NaN if `untested`. Clips
+        of one fold train the models of others, so that even answers that know nothing
         vary more together than independent clips would.
         """
-        name, place, chance = self.metric.title, 0, self.chance
-        scores, low = self.accuracy, self.interval[0, 0]
-        by_recording = self.metric.chance_values(self.best, self.worth)
-        leads = self.by_recording - by_recording[:, None]
-        if self.uneven:
-            sizes = self.best.labels.sum(axis=0)
-            chance = 1 / int((sizes > 0).sum())
-            weights = self.best.labels @ (chance / np.maximum(sizes, 1))  # sum is 1
-            correct = np.stack([run.correct for run in self.runs], axis=1)
-            name, scores = "balanced accuracy", weights @ correct
-            place = int(scores.argmax())
-            groups, spread = self.best.groups, self.runs[place].folders[0].spread
-            leads = recording_sums((correct - chance) * weights[:, None], groups)
-            of_best = correct[:, [place]]
-            ((low, _),) = accuracy_interval(of_best, groups, weights, spread)
+        chance = self.best.metric.chance(self.best)
+        of_chance = recording_sums(chance[:, None], self.best.units) / len(chance)
         p = np.nan
         if not self.untested:
-            variance = CHOICE_VARIANCE if len(self.folds) > 1 else 1.0
-            p = p_of_lead(leads, self.shares, place, variance)
-        return AgainstChance(name, float(scores[place]), float(low), chance, p)
+            leads = self.by_recording - of_chance
+            variance = TRAINING_VARIANCE if self.crossed else 1.0
+            p = p_of_lead(leads, self.shares, 0, variance)
+        mean = round(float(chance.mean()), 12)
+        return AgainstChance(self.best.score, mean, p)
+
+    @property
+    def chance(self) -> float:
+        """The score of an answer that knows nothing."""
+        return self.against_chance.chance
+
+
+@dataclass(frozen=True)
+class AgainstChance:
+    """The score of a model against an answer that knows nothing."""
+
+    score: Estimate
+    chance: float
+    p: float  # NaN if nothing can be tested: the interval alone decides
+
+    @property
+    def clear(self) -> bool:
+        """Whether the model is clearly better than chance."""
+        unsure = self.p >= LEVEL or self.score.low <= self.chance
+        return self.score.value > self.chance and not unsure

@@ -18,6 +18,11 @@ drawn for whole recordings, so that runs that resemble each other cost little.
 **The interval of a difference** holds every value d that is not rejected: the test is
 repeated with d times a recording's share of the clips taken from its difference.
 
+**The variance of training.** The models of cross-validation share their training clips,
+so that their scores vary more than the clips of one test do. The variance between
+recordings counts `variance` times in the scale of the observed sum. If all recordings
+differ alike, there is none between them, and few recordings are enough.
+
 Conventions: G recordings; M differences, or columns (runs, classes); B replicates, or
 patterns of signs. A recording's difference is the sum over its clips, weighted as in
 the mean that is tested. For tags it is a difference of jackknife values.
@@ -29,6 +34,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base.quantities import counted, is_or_are
 from featurestack.compare.metrics import Floats
 
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
@@ -37,11 +43,26 @@ CONFIDENCE = 0.95
 # for a verdict: with G recordings p of sign flips is at least 2^(1 - G), which is below
 # 0.025, the level of the best run against the others, from 7 on
 FEWEST_RECORDINGS = 7
-# The variance of the score of features chosen inside the folds, over that of one run.
-# The clips that test one fold train, and choose, for the others, so that the score
-# varies more than clips would: for five folds by 1 + 5/4 in variance (Nadeau
-# and Bengio 2003). bench.statements counts how often the interval holds the truth.
-CHOICE_VARIANCE = 2.25
+
+# The variance of a cross-validated score, over that of one test of one model: for five
+# folds 1 + 5/4 (Nadeau and Bengio 2003). For the test against chance, and the interval
+# of features that are chosen inside the folds.
+TRAINING_VARIANCE = 2.25
+# The same of a difference between two feature sets, whose models share the clips that
+# train them. `bench.statements STATEMENT=sets` chose it.
+DIFFERENCE_VARIANCE = 1.5
+
+
+def few_groups(number: int, noun: str = "recording") -> str:
+    """Why so few recordings (speakers, sites) have no verdict; '' if they are enough.
+
+    >>> few_groups(2, "speaker")
+    '2 speakers are too few for a verdict, which needs 7'
+    """
+    if number >= FEWEST_RECORDINGS:
+        return ""
+    too_few = f"{counted(number, noun)} {is_or_are(number)} too few for a verdict"
+    return f"{too_few}, which needs {FEWEST_RECORDINGS}"
 
 
 # ---- intervals
@@ -158,6 +179,7 @@ def sign_flip_tests(
     selected: bool = False,
     draws: int = DRAWS,
     unit: float | None = None,
+    variance: float = 1.0,
 ) -> Floats:
     """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
     level for the family.
@@ -174,6 +196,7 @@ def sign_flip_tests(
               the statistic).
     unit      the largest possible sum of differences; None if there is none, as for log
               probabilities
+    variance  of the sums, over the variance between recordings
     """
     from scipy.special import ndtri
 
@@ -183,7 +206,8 @@ def sign_flip_tests(
     differences, shares = in_order_of_content(differences[:, order], shares)
     scale = scale[order]
     totals = differences.sum(axis=0)
-    observed = np.abs(totals) / scale
+    training = (variance - 1) * between_recordings(differences, shares)
+    observed = np.abs(totals) / np.sqrt(scale**2 + training)
     flipped = flipped_totals(differences, draws)
     largest = largest_statistics(flipped, differences, scale, selected=selected)
     p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
@@ -193,7 +217,9 @@ def sign_flip_tests(
     critical = np.maximum(critical, ndtri(1 - level / 2))
     # the largest difference that is not rejected stops the procedure
     critical[p >= level] = critical[p >= level].max(initial=0)
-    interval = inverted_intervals(differences, shares, critical, p < level, unit)
+    interval = inverted_intervals(
+        differences, shares, critical, p < level, unit, training
+    )
     back = np.argsort(order)
     sums = np.column_stack([totals, interval]) / (unit or 1)
     return np.column_stack([sums, p])[back]
@@ -206,13 +232,20 @@ def p_of_lead(
     largest of R, in one step: the share of patterns of signs whose largest standardised
     lead is at least as large.
 
-    variance  of the score, over the variance of recordings
+    variance  as in `sign_flip_tests`
     """
-    leads, _ = in_order_of_content(leads, shares)
+    leads, shares = in_order_of_content(leads, shares)
     scale = np.maximum(np.linalg.norm(leads, axis=0), ROUNDING)
     largest = (flipped_totals(leads) / scale[:, None]).max(axis=0)
-    observed = leads[:, place].sum() / scale[place] / np.sqrt(variance)
-    return float((largest >= observed - ROUNDING).mean())
+    training = (variance - 1) * between_recordings(leads, shares)
+    observed = leads.sum(axis=0) / np.sqrt(scale**2 + training)
+    return float((largest >= observed[place] - ROUNDING).mean())
+
+
+def between_recordings(differences: Floats, shares: Floats) -> Floats:
+    """(M,) sums of squares of the differences (G, M) about their shares of the sum."""
+    expected = np.multiply.outer(shares, differences.sum(axis=0))
+    return np.square(differences - expected).sum(axis=0)
 
 
 def in_order_of_content(differences: Floats, shares: Floats) -> tuple[Floats, Floats]:
@@ -263,9 +296,10 @@ def inverted_intervals(
     critical: Floats,
     clear: NDArray[np.bool_],
     unit: float | None,
+    training: Floats,
 ) -> Floats:
     """(M, 2) intervals that hold every d that is not rejected: (total - d)^2 <=
-    critical^2 (sum((difference - d share)^2) + more).
+    critical^2 (sum((difference - d share)^2) + training + more).
 
     `more` are two more recordings whose clips change together as far as in those
     observed and in one more, whose clips change all; none without a `unit`. With few or
@@ -281,7 +315,7 @@ def inverted_intervals(
     bounded = (curvature > 0) & (len(shares) >= FEWEST_RECORDINGS)
     with np.errstate(all="ignore"):
         centre = (totals - squared * (shares @ differences)) / curvature
-        sums = np.square(differences).sum(axis=0) + more
+        sums = np.square(differences).sum(axis=0) + training + more
         reach = np.sqrt(centre**2 - (totals**2 - squared * sums) / curvature)
         low, high = centre - reach, centre + reach
     # Zero is left out exactly if the verdict is clear.
@@ -294,37 +328,34 @@ def inverted_intervals(
     return np.where(bounded[:, None], ends, np.nan)
 
 
-def standard_error(differences: Floats, shares: Floats) -> Floats:
-    """Standard errors of the sums over recordings of differences (G,) or (G, M).
-
-    shares  (G,) the weight of each recording; differences in proportion to them have
-            the error 0
-    """
-    effective = 1 / float(shares @ shares)
-    expected = np.multiply.outer(shares, differences.sum(axis=0))
-    spread = np.linalg.norm(differences - expected, axis=0)
-    if effective <= 1:
-        return np.full_like(spread, np.nan)
-    return spread * np.sqrt(effective / (effective - 1))
-
-
 def gain_tests(
     gains: Floats,
     groups: NDArray[np.generic],
     unit: float | None = 1.0,
     *,
+    weights: Floats | None = None,
     selected: bool = False,
+    variance: float = DIFFERENCE_VARIANCE,
 ) -> pd.DataFrame:
-    """Mean, low, high, p and significant for each column of `gains` (N, F).
+    """Mean, low, high, p and significant for each column of `gains` (N, F), which
+    cross-validated models differ by; `variance` is 1 for models that are the same.
 
     p and interval are corrected for all columns, and also for the selection if they are
     leads of the best of several, which was `selected` by them. With too few recordings
-    there is no interval. `unit` is the largest gain of a clip, None without a limit.
+    there is no interval. `unit` is the largest gain of a clip, None without a limit;
+    `weights` (N,) are those of the clips in the gains, by default equal.
     """
-    _, sizes = np.unique(groups, return_counts=True)
+    if weights is None:
+        weights = np.ones(len(gains))
+    shares = recording_sums(weights[:, None], groups)[:, 0] / weights.sum()
     sums = recording_sums(gains, groups) / len(gains)
     numbers = sign_flip_tests(
-        sums, sizes / len(gains), FAMILY_LEVEL, selected=selected, unit=unit
+        sums,
+        shares,
+        FAMILY_LEVEL,
+        selected=selected,
+        unit=unit,
+        variance=variance,
     )
     columns = pd.DataFrame(numbers, columns=["mean", "low", "high", "p"])
     columns[["low", "high"]] = columns[["low", "high"]].clip(-1, 1)

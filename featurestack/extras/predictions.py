@@ -1,4 +1,4 @@
-"""Predictions of any program: `make analysis PREDICTIONS=` and `fs.compare`.
+"""Predictions of any program as runs: `make analysis PREDICTIONS=`.
 
 A table has a row for each tested clip:
 
@@ -11,32 +11,21 @@ What would flatter: a clip that is counted twice, a column that is not a class, 
 that are not probabilities. Such tables are refused.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from os import PathLike, fspath
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
-from featurestack.analysis.findings import Findings, findings
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
-from featurestack.analysis.runs import load_runs
-from featurestack.analysis.sentences import headline, printed
 from featurestack.base import DATA
 from featurestack.base.csv_files import file_column, read_csv
-from featurestack.base.errors import RequestError, nearest, shortened
+from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of, written
-from featurestack.base.quantities import counted, listed
+from featurestack.base.quantities import counted
 from featurestack.base.shell import quoted
-from featurestack.base.terminal import tell, warn
-from featurestack.cli.commands import command
-from featurestack.compare.significance import FAMILY_LEVEL
+from featurestack.base.terminal import tell
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.features_cache.datasets import (
     cached_in,
@@ -46,15 +35,12 @@ from featurestack.features_cache.table import SEPARATOR, classes_in, has_tags, o
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.imported import Predictions, write_imported
-from featurestack.results.run_folder import RunFolder, find
-from featurestack.results.same_run import digest_of_clips, require_trained_on
-from featurestack.results.selection import select_one
+from featurestack.results.run_folder import find
+from featurestack.results.same_run import digest_of_clips
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
 KNOWN = ("clip", "label", "fold", "group")
 SUM_WITHIN = 1e-3  # of 1: the probabilities of a clip
-COLUMNS = ["run", "accuracy", "accuracy_low", "accuracy_high", "difference"]
-COLUMNS += ["difference_low", "difference_high", "p", "verdict", "reason"]
 
 
 def read_table(file: Path) -> pd.DataFrame:
@@ -270,286 +256,3 @@ def dataset_of(clips: pd.DataFrame, data: Path) -> str:
     _, (source, name) = min(found)
     words = {"DATASET": source, "NAME": name, "DATA": "" if data == DATA else str(data)}
     return " ".join(quoted(f"{word}={text}") for word, text in words.items() if text)
-
-
-PANDAS = pd.Series | pd.DataFrame
-AS_ARRAY = "or these rows in the order of labels as an array, by .to_numpy()"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """Models on the same clips, the best first."""
-
-    # model, score, low, high, difference (from the best), difference_low, …_high, p,
-    # verdict: best, no clear difference, clearly worse, not compared
-    # reason: what other data or protocol a run has that is not compared
-    table: pd.DataFrame
-    headline: str  # the finding in one sentence
-
-    def __repr__(self) -> str:
-        return f"{self.headline}\n{self.table.to_string(index=False)}"
-
-
-@command
-def compare(
-    predictions: "Mapping[str, ArrayLike] | Sequence[RunFolder | Path | str]",
-    labels: "ArrayLike | None" = None,
-    *,
-    groups: "ArrayLike | None" = None,
-    folds: "ArrayLike | None" = None,
-    classes: "Sequence[str] | None" = None,
-) -> Comparison:
-    """Verdicts on models that predicted the same clips, or on runs, with intervals.
-    Nothing is written.
-
-    Parameters
-    ----------
-    predictions : mapping, or sequence of runs
-        Model -> probabilities (N, K), an array or a data frame whose columns are the
-        classes, or predicted classes (N,), or a run or its name. Or a list of runs,
-        their names or paths.
-    labels : array (N,) or (N, K), optional
-        True classes; of several labels per clip 0 and 1. A list of runs has its own.
-        If labels have an index, like `clips.set_index("clip_id").label`, frames with an
-        index and runs are put in its order.
-    groups : array (N,), optional
-        Source recordings, speakers or sites, which are drawn together. By default each
-        clip is its own.
-    folds : array (N,), optional
-        The fold that tested each clip. By default one, or the folds of a run among the
-        predictions; a run that was tested by others is not compared.
-    classes : sequence of K names, optional
-        The columns of arrays. By default the labels, sorted.
-
-    Returns
-    -------
-    Comparison
-        `.table` has a row for each model, `.headline` is the finding. A model is
-        clearly worse if its p is below `level`. p and intervals are corrected for the
-        comparisons of this call; a report corrects for all that it shows.
-
-    Examples
-    --------
-    >>> sure = [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]
-    >>> both = fs.compare({"a": sure, "b": list("xxxx")}, list("xyxy"))
-    >>> both.table["score"].tolist()
-    [1.0, 0.5]
-    """
-    if isinstance(predictions, list | tuple) and predictions:
-        of_arrays = ("labels", labels), ("groups", groups), ("folds", folds)
-        return compare_runs(predictions, [n for n, own in of_arrays if own is not None])
-    if not isinstance(predictions, Mapping) or not predictions:
-        raise RequestError(
-            "predictions: expected a dictionary, model -> predictions, or a list of"
-            " runs, as in fs.compare([one, other])"
-        )
-    return compare_predictions(predictions, labels, groups, folds, classes)
-
-
-def compare_predictions(
-    predictions: Mapping[Any, Any], labels: Any, groups: Any, folds: Any, classes: Any
-) -> Comparison:
-    """The comparison of arrays, frames or runs by name; arguments as in `compare`. A
-    run keeps the folds that tested it.
-    """
-    runs = {
-        str(model): opened(given)
-        for model, given in predictions.items()
-        if isinstance(given, str | PathLike)
-    }
-    if folds is None and 0 < len(runs) < len(predictions):
-        name, run = next(iter(runs.items()))
-        folds = run.scored()["fold"]
-        warn(
-            f"folds= is missing: the folds of {name} are taken as those that tested the"
-            " clips of all models; scikit-learn's PredefinedSplit(clips.fold) uses them"
-        )
-    groups, folds = in_order("groups", groups, labels), in_order("folds", folds, labels)
-    clips, names = clips_of_arrays(labels, groups, folds, classes)
-    with TemporaryDirectory() as folder:
-        models: dict[Path, str] = {}
-        for number, (model, given) in enumerate(predictions.items()):
-            remedy, tested_by = AS_ARRAY, {}
-            if trained := runs.get(str(model)):
-                scored = trained.scored()
-                given = scored[trained.classes]
-                remedy = "or a list of runs instead of a dictionary"
-                own_folds = in_order(str(model), scored["fold"], labels, remedy)
-                tested_by = {"fold": np.asarray(own_folds).astype(str)}
-            own = in_order(str(model), given, labels, remedy)
-            frame = clips.assign(**tested_by)
-            frame = frame.join(columns_of(str(model), own, names, len(clips)))
-            frame.index = pd.Index([f"{model}, row {row}" for row in frame.index])
-            place = Path(folder, "compared", str(number))
-            imported = write_imported(predictions_in(frame), place, source=str(model))
-            models[imported.path] = str(model)
-        word = "" if groups is None else "group"
-        # of arrays the protocol is not known
-        return comparison([*map(RunFolder, models)], models, word, headline)
-
-
-def compare_runs(
-    given: "Sequence[RunFolder | Path | str]", unwanted: Sequence[str]
-) -> Comparison:
-    """The comparison of runs; `unwanted` are given arguments that runs have already."""
-    if not all(isinstance(own, str | PathLike) for own in given):
-        raise RequestError(
-            "a list holds runs, their names or paths; predictions need names: {'A':"
-            " predictions, 'B': others}"
-        )
-    if unwanted:
-        raise RequestError(f"runs have their own {listed(unwanted)}: leave them out")
-    runs = [*map(opened, given)]
-    several = len({run.dataset for run in runs}) > 1
-    names = {
-        run.path: f"{run.dataset}/{run.name}" if several else run.name for run in runs
-    }
-    word = ""
-    with suppress(RequestError):  # its cache is elsewhere
-        cache = Cache(DATA / runs[0].dataset / "features")
-        require_trained_on(runs[0], cache)
-        word = cache.groups
-    return comparison(runs, names, word, printed)
-
-
-def comparison(
-    folders: Sequence[RunFolder],
-    names: Mapping[Path, str],
-    word: str,
-    say: Callable[[Findings], str],
-) -> Comparison:
-    """Compare runs.
-
-    names  the folder of each run -> its name in the comparison
-    word   the dataset's word for a group
-    say    makes the sentence on what was found
-    """
-    runs, problems = load_runs(folders)
-    for place, run in enumerate(runs):
-        if run.imported:  # whose sentences have its name
-            name = names[run.folders[0].path]
-            runs[place] = replace(run, name=name, features=name)
-    found = replace(findings(runs, problems), groups=word)
-    if found.main is None:
-        raise RequestError("; ".join(problem.text for problem in found.problems))
-    table = pd.DataFrame([own.row() for own in found.every])[COLUMNS]
-    table["run"] = [names[own.run.folders[0].path] for own in found.every]
-    apart = {problem.run: problem.text for problem in found.problems}
-    reasons = [apart.get(own.name, own.reason) for own in found.every]
-    table["reason"] = [text.rpartition("not compared: ")[2] for text in reasons]
-    table["level"] = FAMILY_LEVEL
-    table.columns = table.columns.str.replace("accuracy_", "")
-    told = say(found)
-    if len(found.ranked) == 1 and found.others:
-        told = "; ".join(f"{own.run}: {own.text}" for own in found.problems)
-    return Comparison(
-        table=table.rename(columns={"run": "model", "accuracy": "score"}),
-        headline=told,
-    )
-
-
-def opened(run: "RunFolder | PathLike[str] | str") -> RunFolder:
-    """The run of an object that has its path, or of a name."""
-    return select_one("runs", fspath(run), predicting=False)
-
-
-def in_order(name: str, given: Any, labels: Any, remedy: str = AS_ARRAY) -> Any:
-    """The rows in the order of `labels` by their index; without an index they are in
-    this order.
-    """
-    own, wanted = index_of(given), index_of(labels)
-    if own is None:
-        if wanted is None or not isinstance(given, PANDAS):
-            return given
-        raise RequestError(
-            f"labels have an index, such as {wanted[0]}, but {name} has none: give"
-            f" {name} with the same index, {remedy}"
-        )
-    if wanted is None:
-        raise RequestError(
-            f"{name} has an index, such as {own[0]}, and labels have none: give labels"
-            f" with the same, such as clips.set_index('clip_id').label, {remedy}"
-        )
-    shared = len(own.intersection(wanted))
-    if not len(own) == len(wanted) == shared:
-        raise RequestError(
-            f"{name} has other rows than labels: {len(own)} and {len(wanted)}, of which"
-            f" {shared} have the same index"
-        )
-    return given.loc[wanted]
-
-
-def index_of(given: Any) -> "pd.Index[Any] | None":
-    """The index of a pandas object, None for rows that are only counted, 0 to N - 1."""
-    if isinstance(given, PANDAS) and not given.index.equals(pd.RangeIndex(len(given))):
-        return given.index
-    return None
-
-
-def clips_of_arrays(
-    labels: Any, groups: Any, folds: Any, classes: Any
-) -> tuple[pd.DataFrame, list[str]]:
-    """clip, label, and group and fold if they are given; and the names of classes."""
-    if labels is None:
-        raise RequestError(
-            "labels= is missing: the true class of each clip; runs are given in a list"
-        )
-    values = np.asarray(labels)
-    if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
-        raise RequestError(
-            f"labels of shape {values.shape}: expected one class for each clip, (N,),"
-            " or 0 and 1 for each class, (N, K)"
-        )
-    if classes is None:
-        classes = np.unique(values) if values.ndim == 1 else pd.DataFrame(labels)
-    names = [*map(str, classes)]
-    if values.ndim == 2:
-        if values.dtype.kind not in "biuf" or len(names) != values.shape[1]:
-            raise RequestError(f"labels of shape {values.shape}: expected 0 and 1")
-        values = np.array([SEPARATOR.join(np.array(names)[row]) for row in values > 0])
-    clips = pd.DataFrame({"clip": [f"{row:08d}" for row in range(len(values))]})
-    for name, given in (("label", values), ("group", groups), ("fold", folds)):
-        if given is None:
-            continue
-        if np.shape(given) != (len(clips),):
-            raise RequestError(
-                f"{name} has the shape {np.shape(given)}: expected ({len(clips)},), one"
-                " for each clip"
-            )
-        clips[name] = np.asarray(given).astype(str)
-    return clips, names
-
-
-def columns_of(
-    model: str, given: Any, classes: Sequence[str], clips: int
-) -> pd.DataFrame:
-    """A model's columns of a table; RequestError for another shape."""
-    values = np.asarray(given)
-    if values.shape == (clips,):  # predicted classes
-        chosen = pd.get_dummies(values.astype(str), dtype=float)
-        if values.dtype.kind == "f" and (values != np.rint(values)).any():
-            raise RequestError(
-                f"predictions of {model} are numbers with a fraction, ({clips},): give"
-                f" probabilities ({clips}, {len(classes)}), a column for each class, or"
-                f" predicted classes ({clips},)"
-            )
-        for name in chosen:
-            if name not in classes:
-                hint = "classes= names those that no label has"
-                if values.dtype.kind in "iu" and not {*chosen} & {*classes}:
-                    hint = "these look like numbers of columns: give classes[i]"
-                raise RequestError(
-                    f"predictions of {model}: {nearest('class', name, classes)}; {hint}"
-                )
-        return chosen.reindex(columns=[*classes], fill_value=0.0).astype(str)
-    names = [*map(str, getattr(given, "columns", classes))]
-    if "clip_id" in names:
-        raise RequestError(
-            f"{model} is a table of clips: give its columns of classes, or the run"
-        )
-    if values.shape != (clips, len(names)) or {*names} & {*KNOWN}:
-        raise RequestError(
-            f"predictions of {model} have the shape {values.shape}: expected ({clips},"
-            f" {len(names)}), a column for each class, or ({clips},)"
-        )
-    return pd.DataFrame(values, columns=names).astype(str)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.analysis.page import Page, Section
 from featurestack.base.errors import RequestError
@@ -27,8 +28,12 @@ from featurestack.base.shell import next_line
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
-from featurestack.compare.accuracy import scaled
-from featurestack.compare.significance import accuracy_interval, gain_tests
+from featurestack.compare.calibration import scaled
+from featurestack.compare.significance import (
+    accuracy_interval,
+    few_groups,
+    gain_tests,
+)
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
@@ -158,38 +163,63 @@ def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
 
 def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
     """A row for each change: run, change, accuracy with its interval, claimed (mean
-    highest probability), and whether the change clearly costs accuracy.
+    highest probability), whether the change clearly costs accuracy, and whether it
+    costs half of the lead over chance.
     """
-    tested = run.scored()
-    groups = tested["group"].where(tested["group"] != "", tested["clip_id"]).to_numpy()
+    groups = groups_of(run)
     right = np.array([of["right"] for of in changes.values()], float).T
-    intervals = accuracy_interval(right, groups, np.ones(len(right)), run.spread)
+    intervals = accuracy_interval(right, groups, np.ones(len(right)), run.variance)
     table = pd.DataFrame({"run": run.name, "change": [*changes]})
     table["accuracy"] = right.mean(axis=0)
     table[["low", "high"]] = intervals
     table["claimed"] = [np.mean(of["claimed"]) for of in changes.values()]
     table["clear"] = False
     if len(table) > 1:
-        tests = gain_tests(right[:, :1] - right[:, 1:], groups)
+        # the models are the same, so that no difference comes from training
+        tests = gain_tests(right[:, :1] - right[:, 1:], groups, variance=1.0)
         clear = tests["significant"] & (tests["mean"] > 0)
         table.loc[1:, "clear"] = clear.to_numpy()
+    chance = run.scored()["target"].value_counts(normalize=True).max()
+    lead = table["accuracy"].iloc[0] - chance
+    lost = table["accuracy"].iloc[0] - table["accuracy"]
+    table["broken"] = table["clear"] & (lost >= lead / 2)
     return table
 
 
-def what_breaks(table: pd.DataFrame) -> str:
-    """A sentence on what the run does not survive: its clear losses, the largest
-    first.
+def groups_of(run: RunFolder) -> NDArray[np.object_]:
+    """(N,) the source recordings of the test clips."""
+    tested = run.scored()
+    return tested["group"].where(tested["group"] != "", tested["clip_id"]).to_numpy()
+
+
+def what_breaks(table: pd.DataFrame, recordings: int) -> str:
+    """A sentence on the clear losses of a run, the largest first: it does not survive a
+    change that costs half of its lead over chance. Few recordings give no verdict.
     """
     run, before = table["run"].iloc[0], percent(table["accuracy"].iloc[0])
     unchanged = f"unchanged, it reaches {before} %"
-    clear = table[table["clear"]].sort_values("accuracy", kind="stable")
-    if clear.empty:
+    worst_first = table.sort_values("accuracy", kind="stable")
+    if few := few_groups(recordings):
+        return (
+            f"{run}: the largest loss is after {worst_first['change'].iloc[0]}"
+            f" ({percent(worst_first['accuracy'].iloc[0])} %), which cannot be judged:"
+            f" {few}; {unchanged}."
+        )
+    texts = []
+    clear = worst_first[worst_first["clear"]]
+    for verb, rows in (
+        ("does not survive", clear[clear["broken"]]),
+        ("clearly loses accuracy after", clear[~clear["broken"]]),
+    ):
+        named = [
+            f"{row.change} ({percent(row.accuracy)} %, and claims"
+            f" {percent(row.claimed)})"
+            for row in rows.itertuples()
+        ]
+        texts += [f"{verb} {either(named)}"] if named else []
+    if not texts:
         return f"No change clearly costs {run} accuracy; {unchanged}."
-    broken = [
-        f"{row.change} ({percent(row.accuracy)} %, and claims {percent(row.claimed)})"
-        for row in clear.itertuples()
-    ]
-    return f"{run} does not survive {either(broken)}; {unchanged}."
+    return f"{run} {'; it '.join(texts)}; {unchanged}."
 
 
 def make_stress(options: StressOptions) -> None:
@@ -202,7 +232,7 @@ def make_stress(options: StressOptions) -> None:
         scores = percent(row.accuracy), interval, percent(row.claimed)
         rows.append([row.change, *scores, "clear" if row.clear else ""])
     print(text_table(rows, ("", "accuracy", "95 % interval", "claims", "loss")))
-    print(what_breaks(table))
+    print(what_breaks(table, len(np.unique(groups_of(run)))))
     places = option_words(options, ("data", "runs"))
     given = [f"DATASET={options.dataset or run.dataset}", *places]
     print(next_line("analysis", *given))
@@ -211,15 +241,20 @@ def make_stress(options: StressOptions) -> None:
 def stress_section(page: Page) -> Section | None:
     folders = [folder for run in page.found.runs for folder in run.folders]
     measured = [(folder, read_stress(folder)) for folder in folders]
-    tables = [stress_table(folder, changes) for folder, changes in measured if changes]
+    stressed = [(folder, changes) for folder, changes in measured if changes]
+    tables = [stress_table(folder, changes) for folder, changes in stressed]
     if not tables:
         return None
+    sentences = [
+        what_breaks(table, len(np.unique(groups_of(folder))))
+        for table, (folder, _) in zip(tables, stressed)
+    ]
     return Section(
         "stress",
         "Stress",
         tables={"stress": pd.concat(tables, ignore_index=True)},
-        values={"stressed": [what_breaks(table) for table in tables]},
-        leads={"What breaks it?": what_breaks(tables[0])},
+        values={"stressed": sentences},
+        leads={"What breaks it?": sentences[0]},
     )
 
 

@@ -29,9 +29,8 @@ from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress
-from featurestack.compare.accuracy import scaled
+from featurestack.compare.calibration import scaled
 from featurestack.compare.metrics import Floats
-from featurestack.compare.tasks import task_of
 from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -39,6 +38,7 @@ from featurestack.results.config import Compute, Epoch, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.same_run import CODE, differences
 from featurestack.results.selection import select_one
+from featurestack.results.tasks import task_of
 from featurestack.train.checkpoint import (
     Checkpoint,
     as_bytes,

@@ -22,7 +22,7 @@ from featurestack.base.errors import RequestError, needed
 from featurestack.base.options import Auto
 from featurestack.base.terminal import warn
 from featurestack.cli.commands import argument, options_from
-from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide, names_of
+from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide
 from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import to_stored
@@ -48,6 +48,7 @@ from featurestack.predict.options import (
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.selection import select_one
+from featurestack.results.targets import names_of
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some

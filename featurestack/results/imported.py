@@ -14,7 +14,6 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
-from featurestack.compare.tasks import task_of
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass
 from featurestack.results.run_folder import (
@@ -24,6 +23,7 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
+from featurestack.results.tasks import task_of
 
 MODEL = "predictions"  # value of `model` in run.json
 PROTOCOL = "predictions of another program"

@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,11 +36,17 @@ from featurestack.base.files import (
 from featurestack.base.json_content import HASH_DIGITS, as_dataclass
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
-from featurestack.compare.metrics import Score, known, sound, tested_run
-from featurestack.compare.significance import CHOICE_VARIANCE
-from featurestack.compare.tasks import Task, task_of
+from featurestack.compare.metrics import indicator, known, sound
+from featurestack.compare.scores import (
+    Estimate,
+    Predictions,
+    epoch_scores,
+    suited,
+)
+from featurestack.compare.significance import TRAINING_VARIANCE
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
+from featurestack.results.tasks import Task, task_of
 
 # names of the files in a run folder, and in each of its folds
 OF_RUN = ("run.json", ".lock")
@@ -96,8 +103,8 @@ class RunFolder:
             folds = f"{len(self.finished)} of {counted(len(self.folds), 'fold')}"
             found = ""
             if self.finished:
-                score = configuration_score([self])
-                found = f"; test {self.task.metric.title} {score}"
+                predictions = tested_run([self])
+                found = f"; test {predictions.metric.title} {predictions.score}"
         except RequestError as damage:
             return str(damage)
         return f"{self.path}: {folds}{found}"
@@ -164,9 +171,9 @@ class RunFolder:
         return self.config.val not in (None, "none")
 
     @property
-    def spread(self) -> float:
+    def variance(self) -> float:
         """The variance of its score, over the variance of clips."""
-        return CHOICE_VARIANCE if self.config.members else 1.0
+        return TRAINING_VARIANCE if self.config.members else 1.0
 
     @property
     def exact(self) -> bool:
@@ -264,10 +271,14 @@ class RunFolder:
     def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
         """A row of scores for each finished fold; the arguments are as in `scored`."""
         by_fold = {
-            fold: self.task.metric.of_fold(self, fold, split, selection)
-            for fold in self.finished
+            fold: self.fold_scores(fold, split, selection) for fold in self.finished
         }
         return pd.DataFrame.from_dict(by_fold, orient="index")
+
+    def fold_scores(self, fold: int, split: str, selection: str) -> dict[str, float]:
+        """The scores of one fold, as columns of history.csv."""
+        probabilities, targets = self.answers(fold, split, selection)
+        return epoch_scores(self.task.metric, targets, probabilities)
 
 
 def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFrame:
@@ -300,13 +311,40 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
     return table.set_index("clip_id", drop=False).rename_axis(index=None)
 
 
-def configuration_score(seeds: Sequence[RunFolder]) -> Score:
+def tested_fields(folder: RunFolder, rows: pd.DataFrame) -> dict[str, Any]:
+    """The fields of `Predictions` that are in these rows of predictions.csv, with
+    `fold`, and in their run.
+    """
+    classes = tuple(folder.classes)
+    recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
+    targets = folder.task.targets(rows["target"], classes)
+    labels = indicator(targets, len(classes))
+    return {
+        "metric": suited(folder.task.metric, labels),
+        "classes": classes,
+        "groups": recordings.to_numpy(dtype=str),
+        "folds": rows["fold"].to_numpy(dtype=np.intp),
+        "labels": labels,
+        "variance": folder.variance,
+    }
+
+
+def tested_run(folders: Sequence[RunFolder]) -> Predictions:
+    """What the runs of a configuration's seeds predicted, as far as they tested the
+    same clips as the fullest one.
+    """
+    tables = [folder.scored().sort_values("clip_id") for folder in folders]
+    most = max(tables, key=len)
+    clips = most["clip_id"].tolist()
+    kept = [n for n, own in enumerate(tables) if own["clip_id"].tolist() == clips]
+    shared = tested_fields(folders[kept[0]], most)
+    probabilities = [tables[n][[*shared["classes"]]].to_numpy() for n in kept]
+    return Predictions(**shared, probabilities=np.stack(probabilities))
+
+
+def configuration_score(seeds: Sequence[RunFolder]) -> Estimate:
     """The score of a configuration's runs on their scored split."""
-    metric, run = seeds[0].task.metric, tested_run(seeds)
-    (value,), ((low, high),), *_ = metric.compared([run])
-    by_fold, _ = metric.of_run(run)
-    ends = float(value), float(low), float(high)
-    return Score(*ends, by_fold[metric.name])
+    return tested_run(seeds).score
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import functools
 from typing import Literal
 
 from featurestack.base.options import SEED, THREADS, Auto, Options, option
-from featurestack.compare.tasks import task_choices
+from featurestack.results.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]

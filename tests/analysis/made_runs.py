@@ -18,10 +18,10 @@ from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.runs import load_runs
 from featurestack.base.json_content import digest
-from featurestack.compare.accuracy import CLASSES
 from featurestack.results import run_folder
 from featurestack.results.config import SoundClass
 from featurestack.results.run_folder import RunFolder, folder_name
+from featurestack.results.targets import CLASSES
 from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 

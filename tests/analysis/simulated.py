@@ -15,9 +15,10 @@ from scipy.stats import norm
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.analysis.tables import ablations
+from featurestack.compare.scores import suited
 from featurestack.compare.significance import LEVEL, sign_flip_tests
-from featurestack.compare.tasks import task_of
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.tasks import task_of
 from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 
@@ -53,7 +54,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
         features=features,
         model="resnet18",
         task=task_of(trained.task),
-        metric=task_of(trained.task).metric,
+        metric=suited(task_of(trained.task).metric, labels),
         protocol="last epoch",
         folders=(folder,),
         classes=tuple(map(str, range(classes))),
@@ -63,7 +64,8 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
         folds=folds,
         target=labels.argmax(axis=1),
         labels=labels,
-        checkpoints={"last": probabilities[None]},
+        probabilities=probabilities[None],
+        checkpoint="last",
         history=pd.DataFrame(columns=["fold", "seed", "seconds"], dtype=float),
     )
 

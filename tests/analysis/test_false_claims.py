@@ -41,14 +41,14 @@ def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
     run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
     found = findings([run])
     assert found.state == state
-    assert found.best.score.value < found.main.chance == pytest.approx(0.9)
+    assert found.main.chance == pytest.approx(0.5)
 
 
 def test_an_interval_of_map_excludes_zero_exactly_if_the_difference_is_clear():
     rng = np.random.default_rng(1)
     clear = []
     excluded = []
-    for better in (0.0, 0.1, 0.2, 0.3, 0.4) * 4:
+    for better in (0.0, 0.4, 0.8, 1.2) * 4:
         runs = simulated_tag_runs(2, [40] * 8, rng, classes=5, better=better)
         (difference,) = rankings(runs)[0].differences
         clear.append(difference.p < FAMILY_LEVEL)

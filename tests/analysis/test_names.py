@@ -54,8 +54,7 @@ def numbers(task, labels, runs, recording, fold):
     kept = tables.class_report(main.best).drop(columns="class").to_numpy(float)
     rows = found.tables["comparison"].select_dtypes("number")
     stated = [
-        main.accuracy,
-        main.interval.ravel(),
+        [(run.score.value, run.score.low, run.score.high) for run in main.runs],
         [(own.low, own.high, own.p) for own in main.differences],
         kept[:-1][np.lexsort(kept[:-1].T.round(9))].ravel(),
         kept[-1],

@@ -25,6 +25,7 @@ from featurestack.analysis.report import (
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.own_files import DETECTED, NO_DATA
 from featurestack.compare.ranking import AgainstChance
+from featurestack.compare.scores import Estimate
 from featurestack.features_cache.index import write_check
 from featurestack.features_cache.table import complete
 from tests.analysis.made_runs import (
@@ -333,4 +334,5 @@ def test_what_check_measured_is_a_warning(made):
     ("p", "low", "clear"), [(0.01, 0.12, True), (0.01, 0.08, False), (0.2, 0.12, False)]
 )
 def test_better_than_chance_is_never_clearer_than_the_interval(p, low, clear):
-    assert AgainstChance("accuracy", 0.5, low, chance=0.1, p=p).clear == clear
+    score = Estimate(0.5, low, 0.9)
+    assert AgainstChance(score, chance=0.1, p=p).clear == clear

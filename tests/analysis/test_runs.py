@@ -101,4 +101,3 @@ def test_what_a_run_lacks_is_named_and_the_rest_counts(
 def test_the_epoch_that_validation_chose_is_the_one_that_is_reported(made):
     chosen, plain = made(MadeRun(val="next"), MadeRun(features="zcr"))
     assert (chosen.checkpoint, plain.checkpoint) == ("best", "last")
-    assert chosen.probabilities is chosen.checkpoints["best"]

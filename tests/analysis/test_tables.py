@@ -5,7 +5,6 @@ planted; the most common mistake.
 from copy import copy
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import classification_report
@@ -14,6 +13,7 @@ from featurestack.analysis import tables
 from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.tables import ablations, classes_shown, common_mistake
+from featurestack.compare.scores import every_score
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import computed, rewrite
@@ -60,13 +60,12 @@ def test_confusion_and_most_confused_by_hand(hand_run):
 
 def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
-    of_folds = run.metric.of_run(run)[0]["accuracy"]
+    of_folds = every_score(run)[0]["accuracy"]
     assert of_folds.to_dict() == pytest.approx({1: 2 / 3, 2: 1 / 3})
     own = findings([run]).best
-    assert own.sd == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     report = tables.class_report(run).set_index("class").loc["macro avg"]
-    assert own.balanced == pytest.approx(report["recall"])
-    assert own.score.value == pytest.approx(run.correct.mean())
+    assert own.score.value == pytest.approx(report["recall"])  # of uneven classes
+    assert own.scores["accuracy"] == pytest.approx(run.correct.mean())
 
 
 def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):

@@ -10,8 +10,8 @@ from sklearn.metrics import average_precision_score
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.tables import error_table
 from featurestack.compare.average_precision import fold_ranks, random_rank_precision
-from featurestack.compare.tags import error_table
 from featurestack.features_cache.table import label_indicator
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.test_report import build, within
@@ -88,7 +88,7 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
 def test_seeds_are_one_configuration(loaded):
     strong, weak = loaded
     both = np.concatenate([strong.probabilities, weak.probabilities])
-    run = replace(strong, folders=strong.folders * 2, checkpoints={"last": both})
+    run = replace(strong, folders=strong.folders * 2, probabilities=both)
     (own,) = findings([run]).ranked
     each = [findings([run]).best.score.value for run in loaded]
     assert len(run.seeds) == 2 and own.score.value == pytest.approx(np.mean(each))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from featurestack.compare.accuracy import ACCURACY, fit_temperature, scaled
+from featurestack.compare.calibration import fit_temperature, scaled
 from featurestack.compare.metrics import Evaluation, decide, decision_scores, indicator
+from featurestack.compare.scores import ACCURACY, epoch_scores
 
 
 def test_scores_and_rows_of_history_agree_with_scikit_learn():
@@ -36,7 +37,7 @@ def test_scores_and_rows_of_history_agree_with_scikit_learn():
     assert scores == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {"recall": "balanced_accuracy", "f1": "macro_f1"}
-    row = ACCURACY.epoch_scores(target, probabilities)
+    row = epoch_scores(ACCURACY, target, probabilities)
     assert row == pytest.approx({name: expected[columns[name]] for name in columns})
 
 

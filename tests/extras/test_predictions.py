@@ -5,24 +5,19 @@ import os
 import signal
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 import featurestack as fs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import load_runs
-from featurestack.answers.answer import Answer
-from featurestack.base.errors import RequestError
-from featurestack.base.terminal import Notice
 from featurestack.extras.predictions import predictions_in, read_table, write_runs
 from featurestack.features_cache.table import complete
 from featurestack.results import imported
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import RunFolder, find
-from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
@@ -277,161 +272,9 @@ def test_a_table_is_compared_with_the_runs_of_its_dataset(tmp_path):
     assert "No table of predictions says which" in report.page.read_text()
 
 
-# ---- arrays
-
-CLASSES = [*"abc"]
-
-
-def made_arrays(*skills, clips=240):
-    """Labels, groups, folds, and probabilities of each skill."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, clips)
-    given = {}
-    for number, skill in enumerate(skills):
-        logits = rng.normal(size=(clips, 3))
-        logits[np.arange(clips), y] += skill
-        powers = np.exp(logits)
-        given[f"m{number}"] = powers / powers.sum(axis=1, keepdims=True)
-    groups = np.arange(clips) // 4
-    return np.array(CLASSES)[y], groups, groups % 5 + 1, given
-
-
-def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
-    (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)))
-    best = ranking.best
-    given = {run.features: run.probabilities[0] for run in ranking.runs}
-    labels = np.array(best.classes)[best.target]
-    compared = fs.compare(given, labels, groups=best.groups, folds=best.folds)
-    table = compared.table
-    assert table["model"].tolist() == [run.features for run in ranking.runs]
-    assert table["score"].tolist() == ranking.accuracy.tolist()
-    assert table[["low", "high"]].to_numpy().tolist() == ranking.interval.tolist()
-    assert table["p"][1:].tolist() == [own.p for own in ranking.differences]
-    assert table["verdict"].tolist() == ["best", "no clear difference", "clearly worse"]
-    assert "no clear difference from mfcc" in repr(compared)
-
-
-def test_predicted_classes_and_frames_are_compared_too():
-    labels, groups, folds, given = made_arrays(2.0, 0.2)
-    frames = {name: pd.DataFrame(own, columns=CLASSES) for name, own in given.items()}
-    of_frames = fs.compare(frames, labels, groups=groups, folds=folds)
-    classes = {name: np.array(CLASSES)[own.argmax(1)] for name, own in given.items()}
-    of_classes = fs.compare(classes, labels, groups=groups, folds=folds)
-    assert of_classes.table["score"].tolist() == of_frames.table["score"].tolist()
-    assert of_classes.table["p"][1] == of_frames.table["p"][1] < 0.01
-    few = fs.compare({"a": [*"xyxy"], "b": [*"xxxx"]}, [*"xyxy"], groups=[1, 2, 3, 3])
-    assert few.headline.startswith("Too few groups for a verdict")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"groups": [1, 2]}, r"group has the shape \(2,\): expected \(240,\)"),
-        ({"predictions": {}}, "expected a dictionary"),
-        (
-            {"predictions": {"x": ["aa"] * 240}},
-            "of x: unknown class 'aa'; did you mean",
-        ),
-        ({"predictions": {"x": [*"abcd"] * 60}}, "of x: unknown class 'd'"),
-        (
-            {"predictions": {"x": np.zeros(240, int)}},
-            r"class '0'. .*; these look like numbers of columns: give classes\[i\]",
-        ),
-        ({"predictions": {"x": np.full(240, 0.3)}}, r"give probabilities \(240, 3\)"),
-        ({"predictions": [np.ones((3, 3))]}, "predictions need names"),
-        ({"labels": None}, "labels= is missing"),
-        ({"group": [1]}, "unknown keyword 'group'; did you mean 'groups'"),
-        ({"labels": [None] * 240}, "expected one class for each clip"),
-        ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
-        ({"predictions": {"x": np.full((240, 3), np.nan)}}, "column a: 'nan' is no"),
-        ({"labels": ["a"] * 240}, "all clips have one label|have the shape"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(change, message):
-    labels, groups, folds, given = made_arrays(1.0)
-    arguments = {"predictions": given, "labels": labels, "groups": groups}
-    with pytest.raises(RequestError, match=message):
-        fs.compare(**(arguments | {"folds": folds} | change))
-
-
-def test_names_of_models_may_be_paths(tmp_path):
-    labels, groups, folds, given = made_arrays(2.0, 0.2)
-    names = {"models/a": given["m0"], "../../b": given["m1"]}
-    found = fs.compare(names, labels, groups=groups, folds=folds)
-    assert found.table["model"].tolist() == ["models/a", "../../b"]
-    assert found.headline.startswith("Use models/a.")
-
-
 def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my model.csv").touch()
     two = [Path("my model.csv"), Path("other.csv")]
     for text, paths in (("my model.csv", two[:1]), ("'my model.csv' other.csv", two)):
         assert [*AnalysisOptions.build({"predictions": text}).predictions] == paths
-
-
-def test_runs_are_compared_as_predictions_are(tmp_path):
-    made = [MadeRun(skill=0.8), MadeRun(features="rms", skill=0.5)]
-    runs = [make_run(tmp_path, made_clips(200, 5), run) for run in made]
-    run = RunFolder(runs[0])
-    with refused("its columns of classes, or the run"):
-        fs.compare({"mine": run.predictions()}, run.scored()["target"])
-    with refused("runs have their own groups: leave them out"):
-        fs.compare(runs, groups=["a"])
-    unused = dict.fromkeys(Answer.__annotations__)
-    answer = Answer(
-        **unused | {"runs": tmp_path, "run": run.path.relative_to(tmp_path)}
-    )
-    found = fs.compare([answer, runs[1]])
-    assert found.table["model"].tolist() == ["mel-resnet18", "rms-resnet18"]
-    assert found.table["verdict"].tolist() == ["best", "clearly worse"]
-    assert found.headline.startswith("Use mel with resnet18.")
-
-
-def test_rows_with_clip_ids_are_put_in_the_order_of_the_labels(tmp_path):
-    run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
-    rows = run.scored().set_index("clip_id")
-    labels, groups = rows["target"].sample(frac=1, random_state=0), rows["group"]
-    values = rows[run.classes].to_numpy()
-    by_place = fs.compare(
-        {"m": values}, rows["target"].tolist(), groups=groups.tolist()
-    )
-    by_path = str(run.path)
-    for given in (run, by_path, rows[run.classes], run.scored()[run.classes]):
-        found = fs.compare({"m": given}, labels, groups=groups)
-        assert found.headline == by_place.headline
-    for name in ("groups", "folds"):  # would be taken by place
-        other = {name: groups.reset_index(drop=True)}
-        with refused(f"labels have an index, such as .*, but {name} has none"):
-            fs.compare({"m": rows[run.classes]}, labels, **other)
-    with refused("group has the shape ()"):  # a name is not a run there
-        fs.compare({"m": values}, labels.tolist(), groups="speaker")
-    with refused("my run has other rows than labels: 200 and 50, of which 50"):
-        fs.compare({"my run": run}, labels[:50])
-    for given in (run, run.scored()[run.classes]):  # fold by fold, unlike the labels
-        for counted in (labels.tolist(), labels.reset_index(drop=True)):
-            with refused("my run has an index, .* the same, such as clips.set_index"):
-                fs.compare({"my run": given}, counted)
-
-
-def test_a_run_is_compared_only_with_what_its_own_folds_tested(tmp_path):
-    run = RunFolder(make_run(tmp_path, made_clips(200, 5), MadeRun(skill=0.8)))
-    rows = run.scored()
-    both = {"mine": rows[run.classes], "run": run}
-    asked = {"labels": rows["target"], "groups": rows["group"]}
-    with pytest.warns(Notice, match="folds= is missing: the folds of run are"):
-        assumed = fs.compare(both, **asked)
-    assert set(assumed.table["reason"]) == {""}
-    same = fs.compare(both, **asked, folds=rows["fold"])
-    assert same.table.equals(assumed.table)
-    other = fs.compare(both, **asked, folds=rows["fold"].map({5: 1}).fillna(5))
-    assert other.table["reason"].tolist()[1].startswith("other folds than")
-
-
-def test_runs_of_two_datasets_have_the_names_of_both(tmp_path):
-    clips = made_clips(200, 5)
-    runs = [make_run(tmp_path, clips, MadeRun(), dataset=name) for name in "ab"]
-    found = fs.compare(runs)
-    assert found.table["model"].tolist() == ["a/mel-resnet18", "b/mel-resnet18"]
-    assert found.table["reason"].tolist()[1] == "other dataset than mel-resnet18"
-    assert "not compared: other dataset than" in found.headline

@@ -10,7 +10,6 @@ import pytest
 import featurestack as fs
 from featurestack.analysis.command import analysis
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.compare.tasks import task_of
 from featurestack.extras.stress import (
     CHANGES,
     FILE,
@@ -24,6 +23,7 @@ from featurestack.extras.stress import (
 )
 from featurestack.predict.options import StressOptions
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.tasks import task_of
 from tests.analysis.made_runs import no_figures
 from tests.golden.commands import ROOT
 from tests.refusal import refused
@@ -73,13 +73,21 @@ def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(run, st
     table = stress_table(run, stressed)
     row = table.set_index("change").loc["noise at 10 dB"]
     assert row["clear"] and row["accuracy"] < table["accuracy"][0] - 0.2
+    assert row["broken"]
     table["clear"] = table["change"] == MP3
     table[["accuracy", "claimed"]] = 0.5, 0.9
-    assert what_breaks(table) == (
-        f"{run.name} does not survive {MP3} (50.0 %, and claims 90.0); unchanged, it"
-        " reaches 50.0 %."
+    table.loc[table["clear"], "accuracy"] = 0.4
+    ends = f"{MP3} (40.0 %, and claims 90.0); unchanged, it reaches 50.0 %."
+    sentences = {"does not survive": True, "clearly loses accuracy after": False}
+    for verb, broken in sentences.items():
+        told = what_breaks(table.assign(broken=broken), 7)
+        assert told == f"{run.name} {verb} {ends}"
+    assert "No change clearly costs" in what_breaks(table.assign(clear=False), 7)
+    assert what_breaks(table, 2) == (
+        f"{run.name}: the largest loss is after {MP3} (40.0 %), which cannot be judged:"
+        " 2 recordings are too few for a verdict, which needs 7; unchanged, it reaches"
+        " 50.0 %."
     )
-    assert "No change clearly costs" in what_breaks(table.assign(clear=False))
 
 
 def test_a_killed_stress_goes_on_where_it_was(copied, stressed, capsys):

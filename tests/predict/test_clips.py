@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 import featurestack as fs
-from featurestack.compare.accuracy import scaled
+from featurestack.compare.calibration import scaled
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.command import predict_audio

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from featurestack.base import files
-from featurestack.compare.accuracy import CLASSES
 from featurestack.results import run_folder, selection
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.targets import CLASSES
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 

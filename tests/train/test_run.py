@@ -11,9 +11,10 @@ import torch
 from featurestack.base.errors import Failed
 from featurestack.base.options import option_words, texts
 from featurestack.base.quantities import percent
-from featurestack.compare.accuracy import CLASSES
+from featurestack.compare.scores import epoch_scores
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results import run_folder
+from featurestack.results.targets import CLASSES
 from featurestack.train import checkpoint, run
 from featurestack.train.options import TrainOptions
 from featurestack.train.trainer import Trainer
@@ -26,7 +27,7 @@ def test_a_run_leaves_what_analysis_reads(trained):
     for fold in trained.folds:
         history = trained.history(fold)
         probabilities, targets = trained.answers(fold)
-        last = CLASSES.metric.epoch_scores(targets, probabilities)
+        last = epoch_scores(CLASSES.metric, targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
         state = torch.load(trained.fold(fold) / "last.pt", weights_only=True)

@@ -14,6 +14,7 @@ from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
+from featurestack.compare.significance import few_groups
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import draw_groups
@@ -24,8 +25,8 @@ PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2, "all": 1.0}
 
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
-    recordings and clips (means over folds), and mAP, or accuracy with the ends of its
-    95 % interval.
+    recordings and clips (means over folds), tested recordings, and mAP, or accuracy
+    with the ends of its 95 % interval.
     """
     rows: list[dict[str, Any]] = []
     for channels in parse_list(options.features):
@@ -43,7 +44,8 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
                 "part": part,
                 "recordings": np.mean([table["group"].nunique() for table in tables]),
                 "clips": np.mean([len(table) for table in tables]),
-                fits.plan.task.metric.name: score.value,
+                "tested": len(np.unique(fits.answered(channels_named, parts).units)),
+                fits.metric.name: score.value,
                 "low": score.low,
                 "high": score.high,
             }
@@ -69,20 +71,28 @@ def trained_on(fits: Fits, fold: int, part: str, seed: int) -> pd.DataFrame:
 
 def curve_summary(curve: pd.DataFrame) -> str:
     """The curves as a table, and what their ends say."""
-    score = next(name for name in ("map", "accuracy") if name in curve)
-    title = {"map": "mAP"}.get(score, score)
+    titled = {"map": "mAP", "accuracy": "accuracy"}
+    titled |= {"balanced_accuracy": "balanced accuracy"}
+    score = next(name for name in titled if name in curve)
+    title = titled[score]
     forms = {"recordings": "{:,.1f}".format, "clips": "{:,.0f}".format}
-    forms |= dict.fromkeys(curve.columns[4:], percent)
-    shown = curve.assign(**{name: curve[name].map(forms[name]) for name in forms})
+    forms |= dict.fromkeys(curve.columns[5:], percent)
+    texts = {name: curve[name].map(form) for name, form in forms.items()}
+    shown = curve.drop(columns="tested").assign(**texts)
     titles = {"part": "part of the recordings", score: f"{title} %"}
     titles |= {"low": "95 % interval from", "high": "to"}
     header = [titles.get(name, name) for name in shown]
     lines = [text_table(shown.to_numpy().tolist(), header)]
     for features, rows in curve.groupby("features", sort=False):
+        if len(rows) == 1:
+            lines.append(f"{features}: the recordings are too few to leave some out")
+            continue
         gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        few = few_groups(int(rows["tested"].iloc[-1]))
         lines.append(
             f"{features}: the second half of the recordings brings {points(gain)}"
             f" points of {title} in this one draw"
+            + (f", which cannot be judged: {few}" if few else "")
         )
     lines.append("ridge is a small model, so only the shape of a curve counts")
     return "\n".join(lines)

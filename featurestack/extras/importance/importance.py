@@ -37,7 +37,12 @@ from featurestack.base.terminal import progress, text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.compare.metrics import Floats
-from featurestack.compare.significance import DIFFERENCE_INTERVAL, gain_tests
+from featurestack.compare.significance import (
+    DIFFERENCE_INTERVAL,
+    DIFFERENCE_VARIANCE,
+    TRAINING_VARIANCE,
+    gain_tests,
+)
 from featurestack.extras.importance import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain
 from featurestack.results.run_folder import damage_named
@@ -58,6 +63,7 @@ class Importance:
     """The content of importance.json: the tables of a call, and what was measured."""
 
     clips: int  # test clips
+    recordings: int  # that they come from
     tested: str  # digest of their ids
     data: str  # digest of all clips' labels, groups and folds
     score: str  # the title of the task's score
@@ -108,7 +114,8 @@ class SetScores:
     """The parts of the score of each test clip by the fits to each set."""
 
     features: tuple[str, ...]
-    clips: pd.DataFrame  # N rows: clip_id, group, fold
+    clips: pd.DataFrame  # N rows: clip_id, fold, unit (what tests flip the signs of)
+    weights: Floats  # (N,) the weights of the clips in the score
     labels: pd.DataFrame  # (N, K) whether a clip has each class that any clip has
     scores: pd.DataFrame  # N rows, a column for each set
 
@@ -123,9 +130,13 @@ class SetScores:
         gains = {name: self.scores[on] - self.scores[off] for name, (on, off) in pairs}
         return pd.DataFrame(gains)
 
-    def tests(self, gains: Floats, unit: float | None = 1.0) -> pd.DataFrame:
+    def tests(
+        self, gains: Floats, unit: float | None = 1.0, *, above_chance: bool = False
+    ) -> pd.DataFrame:
         """`gain_tests` by the clips' recordings."""
-        return gain_tests(gains, self.clips["group"].to_numpy(), unit)
+        variance = TRAINING_VARIANCE if above_chance else DIFFERENCE_VARIANCE
+        units, weights = self.clips["unit"].to_numpy(), self.weights
+        return gain_tests(gains, units, unit, weights=weights, variance=variance)
 
 
 # ---- tests and intervals
@@ -137,7 +148,8 @@ def measures_table(fits: SetScores) -> pd.DataFrame:
     """
     parts = []
     for measure, pairs in pairs_of(fits.features).items():
-        table = fits.tests(fits.gains(measure).to_numpy())
+        gains = fits.gains(measure).to_numpy()
+        table = fits.tests(gains, above_chance=measure == ALONE)
         place = int(measure == LOST)  # in a pair
         scores = [fits.scores[pair[place]].mean() for pair in pairs.values()]
         named = {"feature": [*pairs], "measure": measure, "score": scores}
@@ -150,7 +162,7 @@ def classes_table(fits: SetScores) -> pd.DataFrame:
     corrected for all of a measure. No class can gain or lose more than all its clips.
     """
     of_class = fits.labels.to_numpy()  # (N, K)
-    weights = of_class / of_class.mean(axis=0)
+    weights = of_class / of_class.mean(axis=0) / fits.weights[:, None]
     parts = []
     for measure in MEASURES:
         gains = fits.gains(measure)
@@ -175,7 +187,7 @@ def smaller_sets(fits: SetScores) -> pd.DataFrame:
     """
     sizes, scores, every = sizes_of(fits.features), fits.scores, fits.every
     above_chance = every - scores[NONE].to_numpy()
-    gain = fits.tests(above_chance[:, None]).iloc[0]
+    gain = fits.tests(above_chance[:, None], above_chance=True).iloc[0]
     if not (gain["significant"] and gain["mean"] > 0):
         return pd.DataFrame()
     _, fold = np.unique(fits.clips["fold"], return_inverse=True)
@@ -225,9 +237,10 @@ def measure_importance(options: FitOptions) -> Importance:
     }
     measured = Importance(
         clips=len(scores.clips),
+        recordings=scores.clips["unit"].nunique(),
         tested=digest(sorted(scores.clips["clip_id"])),
         data=plan.config.clips,
-        score=plan.task.metric.title,
+        score=fits.metric.title,
         every=float(scores.every.mean()),
         features=features,
         rows={name: tuple(table.to_dict("records")) for name, table in tables.items()},
@@ -251,16 +264,16 @@ def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:
     plan = fits.plan
     indicator, clips = fits.tested_clips(fits.parts)
     labels = pd.DataFrame(indicator, columns=plan.names)
-    scores = {
-        name: fits.clip_scores("" if name == NONE else name, fits.parts)
-        for name in progress(sizes_of(features), label="importance", unit="fits")
-    }
-    if not plan.task.multilabel:
-        # the best constant answer, whatever the folds' own shares are
-        scores[NONE] = np.full(len(clips), labels.mean().max())
+    scores = {}
+    for name in progress(sizes_of(features), label="importance", unit="fits"):
+        predictions = fits.answered("" if name == NONE else name, fits.parts)
+        scores[name] = predictions.parts
+        if name == NONE:  # the best constant answer, whatever the folds' shares are
+            scores[name] = fits.metric.chance(predictions)
     return SetScores(
         features,
-        clips[["clip_id", "group", "fold"]],
+        clips[["clip_id", "fold"]].assign(unit=predictions.units),
+        predictions.weights,
         labels.loc[:, labels.any()],
         pd.DataFrame(scores),
     )

@@ -19,10 +19,9 @@ from featurestack.base.options import report_line
 from featurestack.base.quantities import counted, percent, points
 from featurestack.base.shell import make_command, without
 from featurestack.compare.metrics import largest_first
-from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
 from featurestack.extras.importance import ImportanceOptions
 from featurestack.extras.importance.importance import (
-    ALONE,
     FILE,
     FOLDER,
     Importance,
@@ -151,13 +150,11 @@ def what_matters(measured: Importance) -> list[str]:
     every = f"{counted(len(measured.features), 'feature')}, by ridge"
     tables = measured.tables
     if tables["smaller"].empty:
-        features = tables["features"]
-        alone = features[features["measure"] == ALONE]
-        if alone["low"].isna().all():
-            best = alone.loc[alone["score"].idxmax()]
+        if few := few_groups(measured.recordings):
+            worst = losses.loc[losses["mean"].idxmax()]
             text = (
-                f"There are too few recordings for a verdict; {best['feature']} has the"
-                f" highest score by itself, {percent(best['score'])} %."
+                f"{few}: without {worst['feature']} most is lost,"
+                f" {unsigned(worst['mean'])} points, which cannot be judged."
             )
             return [text]
         return [f"All {every}, are not clearly better than chance."]

@@ -45,7 +45,7 @@ def made(shares=SHARES, recordings=RECORDINGS):
     count = 3 * recordings
     number = np.arange(count)
     recording = number % recordings
-    clips = pd.DataFrame({"group": recording, "fold": 1 + recording % 5})
+    clips = pd.DataFrame({"unit": recording, "fold": 1 + recording % 5})
     target = recording // 5 % 2
     labels = pd.DataFrame({"dog": target == 0, "rain": target == 1})
     scores = {}
@@ -53,7 +53,8 @@ def made(shares=SHARES, recordings=RECORDINGS):
         useful = tuple({*name.split("+")} & {"mel", "rms"})
         share = shares[tuple(sorted(useful))]
         scores[name] = (number * 7 % count < count * share) * 1.0
-    return SetScores(FEATURES, clips, labels, pd.DataFrame(scores))
+    weights = np.ones(count)
+    return SetScores(FEATURES, clips, weights, labels, pd.DataFrame(scores))
 
 
 def written(folder, fits):
@@ -62,6 +63,7 @@ def written(folder, fits):
     tables["smaller"] = smaller_sets(fits)
     measured = Importance(
         clips=len(fits.clips),
+        recordings=fits.clips["unit"].nunique(),
         tested="0",
         data="",
         score="accuracy",

@@ -4,17 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.compare import tags
-from featurestack.compare.accuracy import CLASSES
+from featurestack.compare import thresholds
 from featurestack.compare.metrics import (
     decide,
     decision_scores,
     indicator,
     known,
-    names_of,
     sound,
 )
-from featurestack.compare.tags import TAGS
+from featurestack.compare.scores import epoch_scores
+from featurestack.results.targets import CLASSES, TAGS, names_of
 from tests.compare.test_average_precision import drawn
 
 NAMES = ["dog", "rain"]
@@ -24,7 +23,7 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
 def test_history_has_the_scores_of_an_epoch_and_one_of_them_ranks(task):
     targets = task.targets(pd.Series(["dog", "rain", "dog"]), NAMES)
-    measured = task.metric.epoch_scores(targets, PROBABILITIES)
+    measured = epoch_scores(task.metric, targets, PROBABILITIES)
     columns = [f"test_{name}" for name in measured]
     assert list(task.metric.history_columns[-len(columns) :]) == columns
     assert f"train_{task.metric.name}" in task.metric.history_columns
@@ -54,13 +53,13 @@ def test_every_tag_above_its_threshold_is_predicted_else_the_most_probable_class
 
 def test_thresholds_of_a_fold_do_not_depend_on_its_labels():
     rng = np.random.default_rng(0)
-    probabilities = rng.random((1, 60, 2))
+    probabilities = rng.random((60, 2))
     labels = rng.random((60, 2)) < 0.5
     folds = np.repeat([1, 2, 3], 20)
     changed = labels.copy()
     changed[folds == 1] = ~labels[folds == 1]
     before, after = (
-        TAGS.metric.thresholds(given, probabilities, folds)[0, folds == 1]
+        thresholds.cross_fitted_thresholds(given, probabilities, folds)[folds == 1]
         for given in (labels, changed)
     )
     assert (before == after).all()
@@ -68,7 +67,7 @@ def test_thresholds_of_a_fold_do_not_depend_on_its_labels():
 
 def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
-    fitted = tags.fit_thresholds(target, scores)
+    fitted = thresholds.fit_thresholds(target, scores)
     found = decision_scores(target, scores > fitted)["f1"]
     tried = [
         decision_scores(target, scores > value)["f1"]
@@ -76,8 +75,8 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     ]
     assert found == pytest.approx(np.max(tried, axis=0))
     folds = np.arange(len(target)) % 4
-    crossed = tags.cross_fitted_thresholds(target, scores, folds)
+    crossed = thresholds.cross_fitted_thresholds(target, scores, folds)
     others = folds != 1
     assert (
-        crossed[folds == 1] == tags.fit_thresholds(target[others], scores[others])
+        crossed[folds == 1] == thresholds.fit_thresholds(target[others], scores[others])
     ).all()

@@ -16,13 +16,14 @@ from featurestack.base.registry import object_at
 if TYPE_CHECKING:
     import pandas as pd
 
-    from featurestack.compare.metrics import Ints, RankingMetric
+    from featurestack.compare.metrics import Ints
+    from featurestack.compare.scores import Metric
 
 # name -> module and object
 TASKS = {
-    "classes": "featurestack.compare.accuracy:CLASSES",
-    "categories": "featurestack.compare.accuracy:CATEGORIES",
-    "tags": "featurestack.compare.tags:TAGS",
+    "classes": "featurestack.results.targets:CLASSES",
+    "categories": "featurestack.results.targets:CATEGORIES",
+    "tags": "featurestack.results.targets:TAGS",
 }
 
 
@@ -31,7 +32,7 @@ class Task(ABC):
 
     name: str  # the value of TASK
     column: str  # the clip table's column from which targets are made
-    metric: RankingMetric  # the scores, and how runs are ranked
+    metric: Metric  # the scores, and how runs are ranked
     # a clip has any number of classes, each predicted above a threshold; else it has
     # one, and a temperature calibrates the probabilities
     multilabel: bool

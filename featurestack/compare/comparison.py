@@ -1,0 +1,456 @@
+"""What `fs.compare` does: predictions of any program on the same clips, their ranking,
+verdicts, one sentence.
+
+What would flatter, and is refused or said: groups or folds that one of the models knows
+and the others lack; clips, labels or folds that differ between models; a tie of
+probabilities that counts as right because the true class comes first; folds that nobody
+named, as if one trained model had been tested.
+
+Conventions: N clips, K classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from featurestack.base.errors import RequestError, nearest
+from featurestack.base.quantities import counted, percent, plural, points
+from featurestack.base.terminal import warn
+from featurestack.compare.metrics import Floats, Labels, indicator, sound
+from featurestack.compare.ranking import Ranking, in_order
+from featurestack.compare.scores import (
+    ACCURACY,
+    MEAN_AVERAGE_PRECISION,
+    Estimate,
+    Predictions,
+    suited,
+)
+from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
+
+UNKNOWN = "unknown"  # folds: cross-validated, nobody says how
+TIE = 1e-6  # the share that the true class of a tie loses
+PANDAS = pd.Series | pd.DataFrame
+Rows = TypeVar("Rows")
+
+
+class Run(Protocol):
+    """A run folder, as far as it is read here."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    @property
+    def variance(self) -> float: ...
+
+    def scored(self) -> pd.DataFrame:
+        """A row for each tested clip: clip_id (the index too), group, fold."""
+
+    def answers(self) -> tuple[Any, Any]:
+        """Probabilities (N, K) and targets, (N,) or with several labels (N, K)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Models on the same clips, the best first."""
+
+    # model, score, low, high, difference (from the best), difference_low, …_high, p,
+    # verdict: best, no clear difference, clearly worse, not compared
+    # reason: why nothing is judged
+    table: pd.DataFrame
+    sentence: str  # the finding
+
+    def __repr__(self) -> str:
+        return f"{self.sentence}\n{self.table.to_string(index=False)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """What all models share."""
+
+    labels: Labels  # (N, K)
+    classes: tuple[str, ...]
+    groups: Any  # (N,); None if each clip is its own
+    folds: Any  # (N,), UNKNOWN, or None for one test of trained models
+    index: "pd.Index[Any] | None"  # the clips' ids, if labels have any
+    multilabel: bool
+
+
+def compare_models(
+    predictions: Any, labels: Any, groups: Any, folds: Any, classes: Any
+) -> Comparison:
+    """`fs.compare`, whose arguments these are."""
+    models = named(predictions)
+    clips = clips_of(models, labels, groups, folds, classes)
+    if clips.groups is None:
+        warn(
+            "groups= is missing: every clip counts as an independent recording. If"
+            " several come from one speaker, site or recording, differences seem surer"
+            " than they are; groups=range(len(labels)) says that none do"
+        )
+    metric = MEAN_AVERAGE_PRECISION if clips.multilabel else ACCURACY
+    number = len(clips.labels)
+    known_folds = not (clips.folds is None or isinstance(clips.folds, str))
+    crossed = isinstance(clips.folds, str) or (
+        known_folds and len(np.unique(clips.folds)) > 1
+    )
+    made = [
+        Predictions(
+            name=name,
+            metric=suited(metric, clips.labels),
+            classes=clips.classes,
+            groups=np.arange(number) if clips.groups is None else clips.groups,
+            folds=np.unique(clips.folds, return_inverse=True)[1]
+            if known_folds
+            else np.zeros(number, np.intp),
+            labels=clips.labels,
+            probabilities=probabilities_of(name, model, clips)[None],
+            variance=getattr(model, "variance", 1.0),
+        )
+        for name, model in models.items()
+    ]
+    ranking = Ranking(runs=in_order(made), crossed=crossed)
+    unit = "clip" if clips.groups is None else "group"
+    return Comparison(table_of(ranking, unit), sentence_of(ranking, clips, unit))
+
+
+# ---- what is given
+
+
+def named(predictions: Any) -> dict[str, Any]:
+    """Model -> predictions or run."""
+    if isinstance(predictions, Mapping) and predictions:
+        models = {str(name): model for name, model in predictions.items()}
+    elif isinstance(predictions, list | tuple) and predictions:
+        if not all(is_run(own) for own in predictions):
+            raise RequestError(
+                "a list holds runs, as fs.run(name) opens them; predictions need names:"
+                " {'A': predictions, 'B': others}"
+            )
+        models = {own.name: own for own in predictions}
+        if len(models) < len(predictions):
+            raise RequestError(
+                "two runs have one name: give names, {'A': run, 'B': other}"
+            )
+    else:
+        raise RequestError(
+            "predictions: expected a dictionary, model -> predictions or run, or a list"
+            " of runs"
+        )
+    for name, model in models.items():
+        if isinstance(model, str):
+            raise RequestError(f"{name}: {model!r} is text; fs.run opens a run")
+    return models
+
+
+def is_run(model: Any) -> bool:
+    return hasattr(model, "scored") and hasattr(model, "answers")
+
+
+def clips_of(
+    models: Mapping[str, Any], labels: Any, groups: Any, folds: Any, classes: Any
+) -> Clips:
+    """The clips, labels, groups and folds of all models; RequestError if those of two
+    runs differ, or those of a run and the given ones.
+    """
+    runs = {name: model for name, model in models.items() if is_run(model)}
+    if not runs:
+        if labels is None:
+            raise RequestError("labels= is missing: the true class of each clip")
+        true, names = labels_of(labels, classes)
+        multilabel = np.ndim(labels) == 2
+        index = index_of(labels)
+        groups = one_each("groups", aligned("groups", groups, index), len(true))
+        if not isinstance(folds, str):
+            folds = one_each("folds", aligned("folds", folds, index), len(true))
+        return Clips(true, names, groups, folds, index, multilabel)
+
+    name, run = next(iter(runs.items()))
+    tables = {other: table_of_run(own) for other, own in runs.items()}
+    table = tables[name]
+    for other, own in tables.items():
+        if reason := different(own, table):
+            raise RequestError(
+                f"{other} and {name} cannot be compared: they have other {reason}"
+            )
+    index = pd.Index(table.index)
+    given: Any = labels
+    if labels is not None:
+        if index_of(labels) is not None:
+            index = pd.Index(index_of(labels))
+            if not (len(index) == len(table) and table.index.isin(index).all()):
+                raise RequestError(
+                    f"{name} has other clips than labels: {len(table)} and"
+                    f" {len(index)}; leave labels= out, a run has its own"
+                )
+        table = table.loc[index]
+        if np.ndim(given) == 1 and [*map(str, np.asarray(given))] != [*table["target"]]:
+            raise RequestError(
+                f"labels are not those of {name} in its order: leave labels= out, or"
+                " give them with the clips' ids as their index"
+            )
+    asked = {"group": groups, "fold": None if isinstance(folds, str) else folds}
+    for column, values in asked.items():
+        if values is None:
+            continue
+        own = one_each(f"{column}s", aligned(f"{column}s", values, index), len(index))
+        if not same_parts(own, table[column]):
+            raise RequestError(
+                f"{column}s= are not those of {name}: leave them out, a run has its own"
+            )
+    targets = pd.DataFrame(run.answers()[1], run.scored()["clip_id"]).loc[index]
+    true = indicator(np.squeeze(targets.to_numpy(), axis=-1), len(run.classes))
+    if multilabel := targets.shape[1] > 1:
+        true = targets.to_numpy() > 0
+    return Clips(
+        true,
+        (*run.classes,),
+        table["group"].to_numpy(),
+        table["fold"].to_numpy(),
+        index,
+        multilabel,
+    )
+
+
+def table_of_run(run: Run) -> pd.DataFrame:
+    """target, group and fold of each clip, by its id."""
+    table = run.scored().set_index("clip_id", drop=False).rename_axis(index=None)
+    group = table["group"].where(table["group"] != "", table["clip_id"])
+    return table.assign(group=group)[["target", "group", "fold"]]
+
+
+def different(table: pd.DataFrame, other: pd.DataFrame) -> str:
+    """What two runs' tables differ in; '' if they can be compared."""
+    if len(table) != len(other) or not table.index.isin(other.index).all():
+        return f"clips ({len(table)} and {len(other)})"
+    other = other.loc[table.index]
+    if not table["target"].equals(other["target"]):
+        return "labels"
+    parts = ("group", "fold")
+    differing = [name for name in parts if not same_parts(table[name], other[name])]
+    return f"{differing[0]}s" if differing else ""
+
+
+def same_parts(values: Any, others: Any) -> bool:
+    """Whether two columns divide the clips in the same way, whatever their names."""
+    first, second = pd.factorize(np.asarray(values)), pd.factorize(np.asarray(others))
+    return bool(np.array_equal(first[0], second[0]))
+
+
+def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
+    """(N, K) whether each clip has each class, and the classes."""
+    values = np.asarray(labels)
+    if values.ndim not in (1, 2) or not len(values) or pd.isna(values).any():
+        raise RequestError(
+            f"labels of shape {values.shape}: expected one class for each clip, (N,),"
+            " or 0 and 1 for each class, (N, K)"
+        )
+    if classes is None:
+        classes = np.unique(values) if values.ndim == 1 else pd.DataFrame(labels)
+    names = (*map(str, classes),)
+    if values.ndim == 2:
+        if values.dtype.kind not in "biuf" or len(names) != values.shape[1]:
+            raise RequestError(f"labels of shape {values.shape}: expected 0 and 1")
+        return values > 0, names
+    places = pd.Index(names).get_indexer(pd.Index(values.astype(str)))
+    if (places < 0).any():
+        unknown = str(values[places < 0][0])
+        raise RequestError(f"labels: {nearest('class', unknown, names)}")
+    if len(np.unique(places)) < 2:
+        raise RequestError(
+            f"all clips have one label, {names[places[0]]!r}: expected two classes or"
+            " more"
+        )
+    return indicator(places, len(names)), names
+
+
+def one_each(name: str, values: Any, clips: int) -> Any:
+    """(N,) values as text; None stays."""
+    if values is None:
+        return None
+    if np.shape(values) != (clips,):
+        raise RequestError(
+            f"{name} have the shape {np.shape(values)}: expected ({clips},), one for"
+            " each clip"
+        )
+    return np.asarray(values).astype(str)
+
+
+def index_of(rows: Any) -> "pd.Index[Any] | None":
+    """The index of a pandas object, None for rows that are only counted, 0 to N - 1."""
+    if isinstance(rows, PANDAS) and not rows.index.equals(pd.RangeIndex(len(rows))):
+        return rows.index
+    return None
+
+
+def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
+    """The rows in the order of the index of the labels; without an index they are in
+    their order.
+    """
+    own = index_of(rows)
+    if own is None:
+        if index is None or not isinstance(rows, PANDAS):
+            return rows
+        raise RequestError(
+            f"labels have an index, such as {index[0]}, but {name} has none: give"
+            f" {name} with the same index, or these rows as an array, by .to_numpy()"
+        )
+    if index is None:
+        raise RequestError(
+            f"{name} has an index, such as {own[0]}, and labels have none: give labels"
+            " with the same, or these rows as an array, by .to_numpy()"
+        )
+    shared = len(own.intersection(index))
+    if not len(own) == len(index) == shared:
+        raise RequestError(
+            f"{name} has other rows than labels: {len(own)} and {len(index)}, of which"
+            f" {shared} have the same index"
+        )
+    assert isinstance(rows, PANDAS), "it has an index"
+    return rows.loc[index]
+
+
+def probabilities_of(name: str, model: Any, clips: Clips) -> Floats:
+    """(N, K) probabilities of a model; RequestError for what are none."""
+    rows = model
+    if is_run(model):
+        rows = pd.DataFrame(
+            model.answers()[0], model.scored()["clip_id"], [*model.classes]
+        )
+    rows = aligned(name, rows, clips.index)
+    values, number, classes = np.asarray(rows), len(clips.labels), clips.classes
+    if values.shape == (number,):
+        values = predicted_classes(name, values, classes)
+    elif isinstance(rows, pd.DataFrame):
+        columns = [*map(str, rows.columns)]
+        if {*columns} != {*classes}:
+            raise RequestError(
+                f"{name} has the columns {', '.join(columns[:5])}: expected the classes"
+                f" {', '.join(classes[:5])}"
+            )
+        values = rows.set_axis(columns, axis=1)[[*classes]].to_numpy()
+    if values.shape != (number, len(classes)) or values.dtype.kind not in "biuf":
+        raise RequestError(
+            f"predictions of {name} have the shape {values.shape}: expected ({number},"
+            f" {len(classes)}), a column for each class, or predicted classes"
+            f" ({number},)"
+        )
+    values = values.astype(float)
+    damaged = ~sound(values, multilabel=clips.multilabel)
+    if damaged.any():
+        raise RequestError(
+            f"predictions of {name}, row {damaged.argmax()}: expected probabilities"
+            + ("" if clips.multilabel else " whose sum is 1")
+        )
+    return values if clips.multilabel else lost_ties(values, clips.labels)
+
+
+def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:
+    """(N, K) 1 for each predicted class."""
+    if values.dtype.kind == "f" and (values != np.rint(values)).any():
+        raise RequestError(
+            f"predictions of {name} are numbers with a fraction: give probabilities, a"
+            f" column for each of {len(classes)} classes, or predicted classes"
+        )
+    texts = values.astype(int if values.dtype.kind == "f" else values.dtype).astype(str)
+    places = pd.Index(classes).get_indexer(pd.Index(texts))
+    if (places < 0).any():
+        hint = "classes= names those that no label has"
+        if values.dtype.kind in "iu" and (places < 0).all():
+            hint = "these look like numbers of columns: give classes[i]"
+        unknown = nearest("class", str(texts[places < 0][0]), classes)
+        raise RequestError(f"predictions of {name}: {unknown}; {hint}")
+    return np.eye(len(classes))[places]
+
+
+def lost_ties(values: Floats, labels: Labels) -> Floats:
+    """Probabilities (N, K) in which a tie of the true class with another is wrong."""
+    highest = values == values.max(axis=1, keepdims=True)
+    tied = (highest & labels).any(axis=1) & (highest.sum(axis=1) > 1)
+    return np.where(tied[:, None] & labels, values * (1 - TIE), values)
+
+
+# ---- what is said
+
+
+def table_of(ranking: Ranking[Predictions], unit: str) -> pd.DataFrame:
+    """`Comparison.table`."""
+    few = few_groups(len(ranking.shares), unit)
+    reason = few or ("nothing to compare with" if len(ranking.runs) == 1 else "")
+    if not reason and not ranking.against_chance.clear:
+        reason = "no model is clearly better than chance"
+    differences = [Estimate(np.nan), *ranking.differences]
+    rows = [
+        {
+            "model": model.name,
+            "score": model.score.value,
+            "low": model.score.low,
+            "high": model.score.high,
+            "difference": difference.value,
+            "difference_low": difference.low,
+            "difference_high": difference.high,
+            "p": difference.p,
+            "verdict": ranking.verdict(place),
+            "reason": reason,
+        }
+        for place, (model, difference) in enumerate(zip(ranking.runs, differences))
+    ]
+    return pd.DataFrame(rows)
+
+
+def sentence_of(ranking: Ranking[Predictions], clips: Clips, unit: str) -> str:
+    """`Comparison.sentence`: verdict, score, the nearest rival, protocol."""
+    best, *others = ranking.runs
+    against = ranking.against_chance
+    number = counted(len(clips.labels), "clip")
+    score = f"{ranking.metric.title} {percent(best.score.value)} % of {number}"
+    if best.score.bounded:
+        score += f" (95 % interval {best.score.interval})"
+    if len(others) > 1:  # the highest of many test scores is too high
+        score += f", the highest of {len(ranking.runs)}, which flatters it"
+    chance = f"chance, {percent(against.chance)} %"
+    unclear = [
+        place
+        for place in range(1, len(ranking.runs))
+        if ranking.verdict(place) == "no clear difference"
+    ]
+    rival = (unclear or [1])[0]
+    if ranking.untested:
+        text = f"{few_groups(len(ranking.shares), unit)}: {best.name}, {score}"
+        if others:
+            lead = points(-ranking.differences[0].value).removeprefix("+")
+            text += f", leads {others[0].name} by {lead} points; it cannot be judged"
+    elif not against.clear:
+        who = "No model is" if others else f"{best.name} is not"
+        text = f"{who} clearly better than {chance} (p = {against.p:.3f})"
+        text += f": {best.name}, {score}" if others else f": {score}"
+    elif not others:
+        text = f"{best.name}, {score}, is clearly better than {chance}"
+    else:
+        than = others[0].name if len(others) == 1 else f"the {len(others)} others"
+        text = f"{best.name}, {score}, is clearly better than {than}"
+        if unclear:
+            of = "" if len(others) == 1 else f" {len(unclear)} of {len(others)} others"
+            text = f"{best.name}, {score}, has no clear difference from"
+            text += of or f" {others[0].name}"
+        difference = ranking.differences[rival - 1]
+        text += f"; {ranking.runs[rival].name} {points(difference.value)} points"
+        if difference.bounded:
+            low, high = points(difference.low), points(difference.high)
+            text += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
+    return f"{text}; {protocol_of(ranking, clips, unit)}."
+
+
+def protocol_of(ranking: Ranking[Predictions], clips: Clips, unit: str) -> str:
+    """How the models are judged."""
+    units = counted(len(np.unique(ranking.best.groups)), unit)
+    if isinstance(clips.folds, str):
+        return f"tested by {units}, as cross-validated, folds unknown"
+    if ranking.crossed:
+        return f"tested by {units} in {counted(len(ranking.folds), 'fold')}"
+    return f"tested by {units}, as one test of these trained {plural('model')}"

@@ -1,0 +1,98 @@
+"""The tasks: classes and targets of a table of clips.
+
+One label a clip (CLASSES; CATEGORIES, the label's category instead), or several labels
+or none (TAGS).
+
+Conventions as in `compare.metrics`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from featurestack.base.errors import RequestError
+from featurestack.compare.metrics import Ints, Labels
+from featurestack.compare.scores import ACCURACY, MEAN_AVERAGE_PRECISION
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    by_label,
+    classes_in,
+    label_indicator,
+    refuse_class_names,
+)
+from featurestack.results.tasks import Task
+
+
+def names_of(decided: Labels, classes: Sequence[str]) -> list[str]:
+    """The classes predicted for each clip as text: `dog;rain`."""
+    names = np.array(classes, object)
+    return [SEPARATOR.join(names[chosen]) for chosen in decided]
+
+
+@dataclass(frozen=True)
+class Classes(Task):
+    """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
+
+    name: str
+    column: str
+    metric = ACCURACY
+    multilabel = False
+
+    def refuse(self, table: pd.DataFrame) -> None:
+        names = table[self.column]
+        if (names == "").any():
+            clip = table["clip_id"][names == ""].iloc[0]
+            raise RequestError(
+                f"TASK={self.name}: clip {clip} has no category, the column of the"
+                " dataset's CSV; give TASK=classes"
+            )
+        if names.nunique() < 2:
+            raise RequestError(
+                f"one class only ({names.iloc[0]}): training needs two or more"
+            )
+        refuse_class_names(names)
+
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        pairs = pd.DataFrame(
+            {"name": table[self.column], "category": table["category"]}
+        )
+        return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
+
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        return pd.Index(classes).get_indexer(text)
+
+
+CLASSES = Classes("classes", "label")
+CATEGORIES = Classes("categories", "category")
+
+
+class Tags(Task):
+    """Several labels a clip, or none: sigmoids, mAP; targets (N, K) are 0 or 1."""
+
+    name = "tags"
+    column = "label"
+    metric = MEAN_AVERAGE_PRECISION
+    multilabel = True
+
+    def refuse(self, table: pd.DataFrame) -> None:
+        if table["label"].nunique() < 2:
+            raise RequestError(
+                f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"
+                " nothing to learn"
+            )
+        refuse_class_names(classes_in(table))
+
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        return [{"name": name, "category": ""} for name in classes_in(table)]
+
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        targets = label_indicator(text, classes).astype(np.intp)
+        each = by_label(pd.DataFrame({"label": text.to_numpy()}))["label"]
+        known = each.isin([*classes, ""]).groupby(level=0).all()
+        targets[~known.to_numpy()] = -1
+        return targets
+
+
+TAGS = Tags()
