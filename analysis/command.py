@@ -16,8 +16,10 @@ from featurestack.analysis.options import (
 )
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError, nearest
+from featurestack.base.extras import OPTIONS
 from featurestack.base.files import require_readable
 from featurestack.base.options import option_words
+from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
 from featurestack.features_cache.datasets import (
@@ -48,9 +50,8 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     from featurestack.results.run_folder import find
 
     if options.predictions:
-        from featurestack.extras.predictions import write_runs
-
-        options = replace(options, dataset=write_runs(options), predictions=())
+        dataset = object_at(OPTIONS["predictions"])(options)
+        options = replace(options, dataset=dataset, predictions=())
     from featurestack.features_cache.cache import find_cache
 
     name, cache = find_cache(options.dataset, options.data, options.name)

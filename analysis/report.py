@@ -25,8 +25,10 @@ from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import headline, printed, tables_of_predictions
 from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError
+from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.base.quantities import listed
+from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.scores import ACCURACY
@@ -137,10 +139,6 @@ def build_report(job: ReportJob) -> Built:
     add_sections(page)
     digests = writer.close()
     page.next_command = next_command(page)
-    if options.paper and found.runs:
-        from featurestack.extras.latex import methods_text
-
-        page.methods = methods_text(found, cache)
     compared = own.hashes.get(COMPARISON)
     built = write(page)
     row: dict[str, Any] = {
@@ -207,12 +205,9 @@ def write(page: Page) -> Built:
     writer, found = page.writer, page.found
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in page.tables.items()}
     writer.own.write(texts, durable=False)
-    written: Sequence[str] = ()
-    if page.methods:
-        from featurestack.extras.latex import DOCUMENTS, write_document
-
-        written = DOCUMENTS
-        write_document(writer.own, found, [*writer.saved.values()], page.methods)
+    documents: Sequence[str] = ()  # files for papers
+    if page.job.options.paper and found.runs:
+        documents = object_at(OPTIONS["paper"])(page)
     writer.own.write({PAGE: render(page=page, f=found)})
     remarks = [*found.warnings.values()]
     remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
@@ -226,6 +221,6 @@ def write(page: Page) -> Built:
         state=found.state,
         best=found.best.name if found.ranked else "",
         leads=page.leads,
-        paper=[str(page.job.folder / name) for name in written],
+        paper=[str(page.job.folder / name) for name in documents],
         of_check=sum(WARNINGS[code].of_check for code in found.warnings),
     )

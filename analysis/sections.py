@@ -32,6 +32,7 @@ from featurestack.analysis.tables import (
     error_table,
     settings,
 )
+from featurestack.base import extras
 from featurestack.base.quantities import (
     count,
     duration,
@@ -324,11 +325,7 @@ def data(page: Page) -> Section | None:
 # files below the dataset's runs
 SUBJECTS = {
     "answer": ("featurestack.answers.section:answer", "answer/*.json"),
-    "importance": (
-        "featurestack.extras.importance.section:importance",
-        "importance/*.json",
-    ),
-    "stress": ("featurestack.extras.stress:stress_section", "*/stress.json"),
+    **extras.SECTIONS,
 }
 
 

@@ -16,7 +16,6 @@ docs/reference/python.md shows all functions. A function loads its libraries whe
 called, so that importing this module and `featurestack --help` are fast.
 """
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,12 @@ from typing import TYPE_CHECKING
 if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from featurestack.base import VERSION
+from featurestack.base import VERSION, extras
 from featurestack.base.errors import Error as Error
 from featurestack.base.errors import Failed as Failed
 from featurestack.base.errors import RequestError as RequestError
 from featurestack.base.errors import closest
+from featurestack.base.registry import object_at
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
@@ -38,46 +38,36 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.cli.data import *  # noqa: F403
     from featurestack.cli.figures import *  # noqa: F403
     from featurestack.cli.functions import *  # noqa: F403
-    from featurestack.extras.alterations import alter as alter
-    from featurestack.extras.importance.curve import curve as curve
-    from featurestack.extras.importance.importance import importance as importance
-    from featurestack.extras.recordings.windows import windows as windows
-    from featurestack.extras.stress import stress as stress
-    from featurestack.extras.transformer import Features as Features
+    from featurestack.extras import *  # noqa: F403
     from featurestack.pipeline.clip_spectra import Clip as Clip
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
     from featurestack.train.models import model as model
 
 __version__ = VERSION
-HOMES = {  # module -> names of `featurestack` that it has
+HOMES = {  # module of the core -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
     "featurestack.answers.answer": "answer",
-    "featurestack.extras.importance.curve": "curve",
-    "featurestack.extras.importance.importance": "importance",
-    "featurestack.cli.functions": "bundle check export extract fit report verify",
+    "featurestack.cli.functions": "bundle check extract fit report verify",
     "featurestack.cli.audio": "RATE compute play read show tone write",
     "featurestack.cli.data": "cache clips predict_audio run",
     "featurestack.cli.figures": "confusion curves draw",
-    "featurestack.extras.alterations": "alter",
     "featurestack.pipeline.clip_spectra": "Clip",
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
-    "featurestack.compare": "compare",
-    "featurestack.extras.recordings.windows": "windows",
-    "featurestack.extras.stress": "stress",
     "featurestack.train.models": "model",
-    "featurestack.extras.transformer": "Features",
 }
-HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}
-__all__ = sorted([*HOME_OF, "Error", "Failed", "RequestError"])
+PLACES = {
+    name: f"{home}:{name}" for home, names in HOMES.items() for name in names.split()
+}
+PLACES |= {"compare": "featurestack.compare", **extras.FUNCTIONS}  # it can be called
+__all__ = sorted([*PLACES, "Error", "Failed", "RequestError"])
 
 
 def __getattr__(name: str) -> object:
-    if name in HOME_OF:
-        home = importlib.import_module(HOME_OF[name])
-        found = home if name == "compare" else getattr(home, name)
-        return found.complete() if name == "FIGURES" else found
+    if name in PLACES:
+        entry = object_at(PLACES[name])
+        return entry.complete() if name == "FIGURES" else entry
     message = f"module 'featurestack' has no attribute {name!r}"
     if not name.startswith("_"):
         meant = closest(name, __all__)

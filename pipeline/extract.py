@@ -21,8 +21,10 @@ from featurestack.base.errors import (
     RequestError,
     needed,
 )
+from featurestack.base.extras import OPTIONS
 from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, duration, listed, size
+from featurestack.base.registry import object_at
 from featurestack.base.shell import next_line, quoted
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
@@ -278,8 +280,9 @@ def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
     """The Dask cluster, processes of this machine, or this process."""
     if options.scheduler:
         with needed("scale", "SCHEDULER="):
-            from featurestack.extras.cluster import connected
-        return connected(options.scheduler)
+            connected = object_at(OPTIONS["scheduler"])
+        backend: AbstractContextManager[Backend] = connected(options.scheduler)
+        return backend
     jobs = options.jobs or cpu_count()
     if jobs > 1:
         return Workers(jobs)

@@ -20,9 +20,11 @@ import torch
 from torch import nn
 
 from featurestack.base.errors import Failed, RequestError
+from featurestack.base.extras import OPTIONS
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, percent
+from featurestack.base.registry import object_at
 from featurestack.base.shell import load_words, make_command
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
@@ -292,9 +294,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     run_folder.start_history(folder, trainer.rows, metric.history_columns)
     tracker = None
     if chosen := plan.options.tracker:
-        from featurestack.extras.trackers import tracker_of
-
-        tracker = tracker_of(chosen)(run, data.fold, trainer.epoch)
+        tracker = object_at(OPTIONS["tracker"])(chosen)(run, data.fold, trainer.epoch)
     complete = False
     try:
         trainer.fit(folder, bar, tracker)

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from featurestack.base import DEFINING
 from featurestack.base.errors import RequestError
+from featurestack.base.extras import OPTIONS
 from featurestack.base.json_content import digest
 from featurestack.base.options import fields, option_words, part_of
+from featurestack.base.registry import object_at
 from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.datasets import dataset_name
@@ -182,9 +184,7 @@ def validate(options: RunOptions) -> None:
     as can be told without the cache and torch.
     """
     if options.tracker:
-        from featurestack.extras.trackers import tracker_of
-
-        tracker_of(options.tracker)  # refused before a folder is made
+        object_at(OPTIONS["tracker"])(options.tracker)  # may refuse
     resolve(options.model)
     require_device(options.device)
     if options.grid not in ("auto", NATIVE):

@@ -10,11 +10,11 @@ resumed.
 import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -60,9 +60,14 @@ from featurestack.train.plan import Plan, Positions
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from featurestack.extras.trackers import TensorBoard
-
     Bar: TypeAlias = tqdm[Any]
+
+
+class Tracker(Protocol):
+    """Follows one fold: gets each row of its history."""
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None: ...
+
 
 SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
 # cost of a training step in forward passes: a backward pass costs two
@@ -147,9 +152,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.epoch == self.epochs or self.early_stopping.stop
 
-    def fit(
-        self, folder: Path, bar: "Bar", tracker: "TensorBoard | None" = None
-    ) -> None:
+    def fit(self, folder: Path, bar: "Bar", tracker: Tracker | None = None) -> None:
         """Train the rest of the fold, from its last finished epoch.
 
         An epoch is stored by writing best.pt if a better epoch has come, last.pt, and

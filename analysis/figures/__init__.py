@@ -37,7 +37,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
-from featurestack.base import VERSION
+from featurestack.base import VERSION, extras
 from featurestack.base.errors import RequestError
 from featurestack.base.files import is_file
 from featurestack.base.own_files import OwnFiles
@@ -132,10 +132,7 @@ class _Figure:
 
 FIGURES: Registry[_Figure] = Registry(
     "figure",
-    others=[
-        "featurestack.analysis.figures.drawn",
-        "featurestack.extras.importance.section",
-    ],
+    others=["featurestack.analysis.figures.drawn", *extras.FIGURES],
 )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from featurestack.base import DATA
 from featurestack.base.errors import ALIKE, RequestError, closest, nearest
+from featurestack.base.extras import ABSENT
 from featurestack.base.quantities import number_of
 from featurestack.base.shell import next_line, quoted, unquoted
 from featurestack.base.terminal import tell
@@ -66,7 +67,8 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     """The fields that can be given, by name, those of `shared` first."""
     own = {field.name: field for field in dataclasses.fields(options)}
     shared = fields(options.shared) if options.shared else {}
-    return shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
+    here = shared | {name: own[name] for name in own if "meaning" in own[name].metadata}
+    return {name: here[name] for name in here if name not in ABSENT}
 
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:

@@ -131,9 +131,10 @@ class Registry(dict[str, Entry]):
 
 
 def object_at(place: str) -> Any:
-    """The object at `module:name`."""
+    """The object at `module:name`, or the module."""
     module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    home = importlib.import_module(module)
+    return getattr(home, name) if name else home
 
 
 def code_digest(defined: Callable[..., object]) -> str:

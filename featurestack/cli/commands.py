@@ -31,6 +31,7 @@ from featurestack.base.errors import (
     reason_of,
     shortened,
 )
+from featurestack.base.extras import ABSENT
 from featurestack.base.options import (
     SURROGATE,
     Options,
@@ -380,6 +381,9 @@ def options_from(kind: type[T], values: Mapping[str, object]) -> T:
     'my sounds'
     """
     known = fields(kind)
+    for name in ABSENT & values.keys():
+        if values[name]:
+            raise RequestError(f"{name}= needs an extra that this installation lacks")
     given: dict[str, Any] = {}
     for name in known:
         value = values.get(name, known[name].default)

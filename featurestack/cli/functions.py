@@ -17,7 +17,7 @@ from featurestack.base.terminal import warn
 from featurestack.cli.commands import command, options_from, run_command
 from featurestack.cli.help import documented
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.predict.options import BundleOptions, ExportOptions, VerifyOptions
+from featurestack.predict.options import BundleOptions, VerifyOptions
 from featurestack.train.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -230,39 +230,6 @@ def bundle(
     'rms+zcr-ridge.bundle.pt'
     """
     file: Path = run_command("bundle", options_from(BundleOptions, locals()))
-    return file
-
-
-@command
-@documented(ExportOptions)
-def export(
-    run: str = "last",
-    out: Path | str | None = None,
-    *,
-    data: Path | str = "data",
-    runs: Path | str = "runs",
-    quiet: bool = False,
-) -> Path:
-    """Write the networks of a run as one ONNX file, as `make export` does.
-
-    Parameters
-    ----------
-    run : str
-        From `fs.fit`, or its name, path or unique prefix, or `last`.
-    out : path, optional
-        The file, .onnx; by default the run's name.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Examples
-    --------
-    >>> fs.export("last", quiet=True).name
-    'rms+zcr-ridge.onnx'
-    """
-    file: Path = run_command("export", options_from(ExportOptions, locals()))
     return file
 
 

@@ -8,146 +8,98 @@ The table holds names, so that help and a command load nothing of the others.
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import Field
-from typing import Any, NamedTuple
+from typing import Any
 
-from featurestack.base import CLONE
+from featurestack.base import CLONE, extras
 from featurestack.base.errors import needed
+from featurestack.base.extras import Command
 from featurestack.base.options import Options, fields
 from featurestack.base.registry import Registry, object_at
 
-
-class _Command(NamedTuple):
-    """The action of a word.
-
-    run      module:function of the command's options; an int is its exit status
-    options  module:class of them
-    meaning  a sentence for help
-    extra    the distribution's extra with the libraries that it needs
-    """
-
-    run: str
-    options: str
-    meaning: str
-    extra: str = ""
-
-
 ALIASES = {"report": "analysis", "compare": "analysis"}
-COMMANDS: Registry[_Command] = Registry("command")
+COMMANDS: Registry[Command] = Registry("command")
 COMMANDS |= {
-    "answer": _Command(
+    "answer": Command(
         "featurestack.answers.answer:make_answer",
         "featurestack.answers:AnswerOptions",
         "From a folder of sounds to the report: check, features, a choice, its run.",
     ),
-    "demo": _Command(
+    "demo": Command(
         "featurestack.answers.demo:demo",
         "featurestack.answers.demo:DemoOptions",
         "Synthesise a dataset, extract features, train ResNet-18 and an exact model,"
         " analyse.",
     ),
-    "data": _Command(
+    "data": Command(
         "featurestack.pipeline.datasets.summary:make_dataset",
         "featurestack.pipeline.options:AlterOptions",
-        "Download, verify and unpack a dataset; summarise any dataset; ALTER= writes"
-        " altered copies.",
+        "Download, verify and unpack a dataset; summarise any dataset.",
     ),
-    "windows": _Command(
-        "featurestack.extras.recordings.windows:make_windows",
-        "featurestack.extras.recordings.options:WindowsOptions",
-        "Make a dataset of windows with labels from annotated recordings.",
-    ),
-    "check": _Command(
+    "check": Command(
         "featurestack.checks.dataset:check_dataset",
         "featurestack.pipeline.options:SourceOptions",
         "Find faults of a dataset: leaks, silent or clipped clips, artefacts.",
     ),
-    "show": _Command(
+    "show": Command(
         "featurestack.cli.audio:show_command",
         "featurestack.pipeline.options:ShowOptions",
         "List the features, draw an audio file's, or describe a cache.",
     ),
-    "features": _Command(
+    "features": Command(
         "featurestack.pipeline.extract:extract_features",
         "featurestack.pipeline.options:FeaturesCommand",
         "Extract features of all clips into the cache in parallel; skip finished ones.",
     ),
-    "train": _Command(
+    "train": Command(
         "featurestack.train.run:train",
         "featurestack.train.options:TrainOptions",
         "Train all folds of every combination of feature sets, models and other"
         " options, from the cache; skip finished runs.",
     ),
-    "analysis": _Command(
+    "analysis": Command(
         "featurestack.analysis.command:analysis",
         "featurestack.analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
-    "importance": _Command(
-        "featurestack.extras.importance.section:make_importance",
-        "featurestack.extras.importance:ImportanceOptions",
-        "Measure what each feature is worth by itself and with the others.",
-    ),
-    "curve": _Command(
-        "featurestack.extras.importance.curve:make_curve",
-        "featurestack.extras.importance:CurveOptions",
-        "Measure the score against the number of training recordings.",
-    ),
-    "predict": _Command(
+    "predict": Command(
         "featurestack.predict.command:predict_audio",
         "featurestack.predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
-    "stress": _Command(
-        "featurestack.extras.stress:make_stress",
-        "featurestack.predict.options:StressOptions",
-        "Predict a run's test clips again after noise, echoes, other levels: what"
-        " breaks it.",
-    ),
-    "listen": _Command(
-        "featurestack.extras.listen:listen_live",
-        "featurestack.predict.options:ListenOptions",
-        "Predict the classes of live audio.",
-        extra="live",
-    ),
-    "verify": _Command(
+    "verify": Command(
         "featurestack.predict.command:verify",
         "featurestack.predict.options:VerifyOptions",
-        "Check a cache for damage; RUN= compares a run's predictions with its weights.",
+        "Check a cache for damage.",
     ),
-    "bundle": _Command(
+    "bundle": Command(
         "featurestack.predict.bundle:make_bundle",
         "featurestack.predict.options:BundleOptions",
         "Write one file with the weights and configuration that prediction needs.",
     ),
-    "export": _Command(
-        "featurestack.extras.onnx:export_run",
-        "featurestack.predict.options:ExportOptions",
-        "Write the networks as one ONNX file, for programs without torch.",
-        extra="onnx",
-    ),
-    "runs": _Command(
+    "runs": Command(
         "featurestack.train.runs:list_runs",
         "featurestack.train.options:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
-    "remove": _Command(
+    "remove": Command(
         "featurestack.train.runs:remove_runs",
         "featurestack.train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),
-    "models": _Command(
+    "models": Command(
         "featurestack.train.models.sizes:list_models",
         "featurestack.train.options:ModelsOptions",
         "List models with their sizes and augmentations, or one model's layers.",
     ),
-    "network": _Command(
+    "network": Command(
         "featurestack.embeddings.networks:network",
         "featurestack.embeddings:NetworkOptions",
         "List the pretrained networks, or fetch one to models/.",
     ),
 }
+COMMANDS |= extras.WORDS
 if CLONE:
-    COMMANDS["bench"] = _Command(
+    COMMANDS["bench"] = Command(
         "bench.features:features",
         "bench.options:FeaturesBenchOptions",
         "Time extraction against librosa and audioFlux on this machine.",
@@ -162,7 +114,7 @@ def options_of(word: str) -> type[Options]:
 
 def function_of(word: str) -> Callable[[Any], object]:
     command = COMMANDS[ALIASES.get(word, word)]
-    with needed(command.extra, word) if command.extra else nullcontext():
+    with needed(command.libraries, word) if command.libraries else nullcontext():
         function: Callable[[Any], object] = object_at(command.run)
     return function
 

@@ -19,7 +19,9 @@ from numpy.typing import ArrayLike
 
 from featurestack.base import DATA, registry
 from featurestack.base.errors import RequestError, needed
+from featurestack.base.extras import MODELS
 from featurestack.base.options import Auto
+from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
 from featurestack.cli.commands import argument, options_from
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide
@@ -298,11 +300,11 @@ def networks_of(
     if isinstance(trained, RunFolder):
         return RunModel(*bundle_of_run(trained), device), trained
     file = Path(trained)
-    ending = file.suffix.removeprefix(".")
-    if ending == "onnx":
-        with needed("onnx", str(file)):
-            from featurestack.extras.onnx import ExportedModel
-        return ExportedModel(file), None
+    if file.suffix in MODELS:
+        with needed(file.suffix.removeprefix("."), str(file)):
+            networks = object_at(MODELS[file.suffix])
+        exported: FoldModels = networks(file)
+        return exported, None
     return RunModel(*read_bundle(file), device), None
 
 

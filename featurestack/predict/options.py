@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
 
 
-class _ChosenRun(RunsOptions, DataOptions):
+class ChosenRun(RunsOptions, DataOptions):
     """One run."""
 
     run: str = option("last", "a run's name, path or unique prefix, or last")
 
 
-class _ComputingOptions(_ChosenRun):
+class ComputingOptions(ChosenRun):
     """One run, and the device that computes."""
 
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
@@ -43,7 +43,7 @@ class _ComputingOptions(_ChosenRun):
         require_device(self.device)
 
 
-class TrainedOptions(_ComputingOptions, DatasetOptions):
+class TrainedOptions(ComputingOptions, DatasetOptions):
     """A trained model, and the device that computes."""
 
     run: str = option(
@@ -127,18 +127,6 @@ def same_words(options: PredictOptions, run: "RunFolder | None") -> list[str]:
     return option_words(replace(options, run=path))
 
 
-class StressOptions(_ComputingOptions, DatasetOptions):
-    """What breaks a run: its test clips after changes of their audio."""
-
-    example = "RUN=last"
-
-    dataset: str = option(
-        "",
-        "dataset of the run, or its cache folder if it is not the one in DATA; by"
-        " default the run's dataset",
-    )
-
-
 class VerifyOptions(DatasetOptions):
     """A cache to check for damage; exit status 1 if there is any."""
 
@@ -149,7 +137,7 @@ class VerifyOptions(DatasetOptions):
     )
 
 
-class BundleOptions(_ChosenRun):
+class BundleOptions(ChosenRun):
     """One file with the weights and configuration that prediction needs."""
 
     example = "RUN=last OUT=model.pt"
@@ -161,23 +149,3 @@ class BundleOptions(_ChosenRun):
     )
 
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
-
-
-class ExportOptions(_ChosenRun):
-    """The networks of a run as one file for other programs."""
-
-    example = "RUN=last OUT=model.onnx"
-
-    out: Path | None = option(None, "file to write; by default <run>.onnx")
-
-
-class ListenOptions(TrainedOptions):
-    """Classes of live audio: the microphone's, or raw PCM of 16 bits, mono,
-    little-endian, at the model's sample rate, on standard input.
-
-    `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
-    """
-
-    example = "RUN=last HOP=0.25"
-
-    hop: float = option(0.5, "seconds from one prediction to the next", least=0.001)

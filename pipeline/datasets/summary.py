@@ -7,8 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.base.extras import OPTIONS
 from featurestack.base.options import fields, option_words
 from featurestack.base.quantities import counted, first_names
+from featurestack.base.registry import object_at
 from featurestack.base.shell import next_line
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache
@@ -24,9 +26,7 @@ FAULTS_SHOWN = 10
 def make_dataset(options: AlterOptions) -> int:
     """The command `data`: fetch or alter a dataset, then summarise it; 1 for faults."""
     if options.alter:
-        from featurestack.extras.alterations import write_altered
-
-        options = write_altered(options)
+        options = object_at(OPTIONS["alter"])(options)
     elif options.copies > 1:
         raise RequestError(
             f"COPIES={options.copies} is the number of copies that ALTER= makes: give"

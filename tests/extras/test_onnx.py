@@ -14,9 +14,10 @@ import featurestack as fs
 from featurestack.base import registry
 from featurestack.base.registry import Registry
 from featurestack.cli.words import function_of
+from featurestack.extras.onnx import ExportOptions
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import RunModel, bundle_of_run, make_bundle
-from featurestack.predict.options import BundleOptions, ExportOptions
+from featurestack.predict.options import BundleOptions
 from featurestack.train import network_input
 from featurestack.train.models import MODELS, model
 from tests.refusal import refused
@@ -25,7 +26,7 @@ from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-onnx_export = pytest.importorskip("featurestack.extras.onnx")
+onnx_export = pytest.importorskip("featurestack.extras.onnx.onnx")
 
 # model -> its features, further options
 TRAINED = {
@@ -177,7 +178,7 @@ def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):
 def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
     exported = tmp_path / "model.onnx"
     exported.touch()
-    monkeypatch.delitem(sys.modules, "featurestack.extras.onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "featurestack.extras.onnx.onnx", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for given in (lambda: function_of("export"), lambda: fs.Model(exported)):
         with refused(

@@ -10,7 +10,8 @@ import pytest
 import featurestack as fs
 from featurestack.analysis.command import analysis
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.extras.stress import (
+from featurestack.extras.stress import StressOptions
+from featurestack.extras.stress.stress import (
     CHANGES,
     FILE,
     MP3,
@@ -21,7 +22,6 @@ from featurestack.extras.stress import (
     stress_table,
     what_breaks,
 )
-from featurestack.predict.options import StressOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import task_of
 from tests.analysis.made_runs import no_figures

@@ -83,7 +83,7 @@ def test_the_example_of_a_model_is_listed_trained_bundled_and_exported(
     asked = {"run": str(bundle), "audio": audio}
     assert probabilities(run, tmp_path / "again.json", **asked) == by_run
     capsys.readouterr()
-    export = pytest.importorskip("featurestack.extras.onnx")
+    export = pytest.importorskip("featurestack.extras.onnx.onnx")
     exported = tmp_path / "tiny.onnx"
     export.export_run(export.ExportOptions(run=str(run.path), out=exported))
     assert "differ from the networks' by" in capsys.readouterr().out

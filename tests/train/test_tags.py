@@ -113,7 +113,7 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
     together = model.joined([first, *others])
     assert together == pytest.approx(np.mean([first, *others], axis=0))
-    export = pytest.importorskip("featurestack.extras.onnx")
+    export = pytest.importorskip("featurestack.extras.onnx.onnx")
     export.export_run(export.ExportOptions(run=name, out=file))
     session = export.open_session(file.read_bytes())
     (answers,) = session.run(["probabilities"], {"mel": stored[0].astype(np.float32)})

@@ -35,9 +35,9 @@ from featurestack.compare.significance import (
     gain_tests,
 )
 from featurestack.extras.alterations import altered, writes_mp3
+from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
-from featurestack.predict.options import StressOptions
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.same_run import require_trained_on
 from featurestack.results.selection import select_one

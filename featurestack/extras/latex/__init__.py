@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurestack.analysis import page
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
+from featurestack.analysis.page import Page, render
 from featurestack.base import VERSION
 from featurestack.base.own_files import OwnFiles
 from featurestack.features_cache.cache import Cache
@@ -95,8 +95,18 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-    text = page.render("paper/methods.txt", f=found, seconds=seconds)
+    text = render("paper/methods.txt", f=found, seconds=seconds)
     return " ".join(text.split())
+
+
+def write_paper(page: Page) -> Sequence[str]:
+    """Write the files for papers, and give the page its paragraph of methods; what an
+    author opens first.
+    """
+    page.methods = methods_text(page.found, page.cache)
+    figures = [*page.writer.saved.values()]
+    write_document(page.writer.own, page.found, figures, page.methods)
+    return DOCUMENTS
 
 
 def write_document(
@@ -114,7 +124,7 @@ def write_document(
     assert found.main, "a document is of a ranking"
     published = PUBLISHED.get(found.main.best.dataset, "")
     works = cited_works(found, published)
-    document = page.render(
+    document = render(
         "paper/document.tex",
         f=found,
         methods=methods,
@@ -127,5 +137,5 @@ def write_document(
     bibliography = (TEMPLATES / "references.bib").read_text(encoding="utf-8")
     files["references.bib"] = bibliography.replace("VERSION", VERSION).encode()
     written = {f"latex/{name}": content for name, content in files.items()}
-    table = page.render("paper/comparison.tex", f=found, tex=latex_text)
+    table = render("paper/comparison.tex", f=found, tex=latex_text)
     own.write({**written, "tables/comparison.tex": table}, durable=False)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import tell
+from featurestack.extras.listen import ListenOptions
 from featurestack.predict.model import Model
-from featurestack.predict.options import ListenOptions
 
 BLOCK = 0.05  # seconds of audio read at once
 SHOWN = 3  # classes of a line

@@ -37,6 +37,7 @@ from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
 from featurestack.base.shell import make_command
 from featurestack.compare.metrics import SMALLEST_PROBABILITY, Floats
+from featurestack.extras.onnx import ExportOptions
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
@@ -47,7 +48,6 @@ from featurestack.predict.bundle import (
     Values,
     bundle_of_run,
 )
-from featurestack.predict.options import ExportOptions
 from featurestack.results.config import content_of
 from featurestack.results.selection import select_one
 from featurestack.train.network_input import Statistics, filled_frames

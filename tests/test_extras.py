@@ -1,0 +1,152 @@
+"""The table of extras: each of its names is there, and the core works without any of
+them, and without all.
+"""
+
+import ast
+import json
+import os
+import shutil
+
+import pytest
+
+import featurestack
+from featurestack.analysis.sections import SUBJECTS
+from featurestack.base import extras
+from featurestack.base.extras import EXTRAS, FOLDER
+from featurestack.base.registry import object_at
+from featurestack.cli.words import COMMANDS, every_options
+from tests.golden.commands import ROOT
+from tests.processes import python
+
+# folders that a copy of the product has; featurestack/ has links to some
+PRODUCT = ("featurestack", "pipeline", "features_cache", "train", "analysis")
+OF_PRODUCT = {word: COMMANDS[word] for word in COMMANDS if word != "bench"}
+PLACES = {  # what names a place -> module:name
+    **featurestack.PLACES,
+    **{f"{word} runs": command.run for word, command in OF_PRODUCT.items()},
+    **{f"{word} takes": command.options for word, command in OF_PRODUCT.items()},
+    **{f"{name}=": place for name, place in extras.OPTIONS.items()},
+    **extras.MODELS,
+    **{f"section {name}": place for name, (place, _) in SUBJECTS.items()},
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_name_in_a_table_of_text_is_there(name):
+    try:
+        entry = object_at(PLACES[name])
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed")
+    assert callable(entry) or name in ("FIGURES", "RATE")
+
+
+def test_the_table_has_every_extra_and_options_that_a_command_takes():
+    paths = [path for path in FOLDER.iterdir() if (path / "__init__.py").is_file()]
+    modules = [path for path in FOLDER.glob("*.py") if path.name != "__init__.py"]
+    assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
+    assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
+    assert featurestack.FIGURES.keys() and not extras.ABSENT
+
+
+def test_type_checkers_see_the_functions_of_the_table():
+    tree = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
+    shown = {
+        alias.asname: f"{node.module}:{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module != "typing"
+        for alias in node.names
+    }
+    assert shown == extras.FUNCTIONS
+
+
+# ---- without one, and without all
+
+LIBRARIES = (
+    "h5py, jinja2, matplotlib.figure, pandas, sklearn.pipeline, soundfile, torch"
+)
+# For each extra in turn, away(extra) takes its module away, and a fork of the process,
+# which has the libraries, loads all that is there and prints the names.
+THERE = f"""
+import contextlib, json, os, sys
+from pathlib import Path
+import {LIBRARIES}
+with contextlib.suppress(ModuleNotFoundError):
+    import distributed
+sys.path.insert(0, os.getcwd())
+
+def names():
+    import featurestack
+    from featurestack.analysis.sections import SUBJECTS
+    from featurestack.base import extras
+    from featurestack.base.registry import object_at
+    from featurestack.cli import help, words
+    assert featurestack.__file__.startswith(os.getcwd()), featurestack.__file__
+    places = [*featurestack.PLACES.values(), *extras.OPTIONS.values()]
+    places += [place for place, _ in SUBJECTS.values()]
+    for command in words.COMMANDS.values():
+        places += [command.run, command.options]
+    for place in places:
+        try:
+            object_at(place)
+        except ModuleNotFoundError as error:
+            assert not error.name.startswith("featurestack"), error
+    text = " ".join([help.variables(), *map(help.help_of, words.COMMANDS)])
+    lines = [line.strip() for line in text.splitlines()]
+    assert not [n for n in extras.ABSENT if n.upper() + "=" in lines]
+    of_help = [word for word in words.COMMANDS if f"  {{word}} " in help.listing()]
+    of_help += [f"{{n.upper()}}=" for n in extras.OPTIONS if n.upper() + "=" in lines]
+    return dict(
+        help=of_help, functions=featurestack.__all__, sections=[*SUBJECTS],
+        figures=[*featurestack.FIGURES], models=[*extras.MODELS],
+    )
+
+folder, away = Path("featurestack/extras"), Path("away")
+for names_away in json.loads(sys.argv[1]):
+    away.mkdir()
+    for name in names_away:
+        for path in folder.glob(f"{{name}}*"):
+            path.rename(away / path.name)
+    if child := os.fork():
+        os.waitpid(child, 0)
+    else:
+        print(json.dumps(names()), flush=True)
+        os._exit(0)
+    for path in away.iterdir():
+        path.rename(folder / path.name)
+    away.rmdir()
+"""
+NONE, ALL = "none", "all"
+CASES = {NONE: [], ALL: [*EXTRAS]} | {name: [name] for name in EXTRAS}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """What help, `fs` and reports have in a copy without these extras."""
+    folder = tmp_path_factory.mktemp("copy")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in PRODUCT:
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    given = json.dumps([*CASES.values()])
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = python("-c", THERE, given, cwd=folder, environment=environment)
+    lines = map(json.loads, done.stdout.splitlines())
+    return dict(zip(CASES, lines, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != NONE])
+def test_without_an_extra_its_names_are_gone_and_all_others_are_there(name, there):
+    away = {*CASES[name]}
+    away |= {other for other, extra in EXTRAS.items() if extra.needs in away}
+    rows = [EXTRAS[extra] for extra in away]
+    gone = {
+        "help": [*(w for row in rows for w in row.words)]
+        + [f"{option.upper()}=" for row in rows for option in row.options],
+        "functions": [f for row in rows for f in row.functions],
+        "sections": [s for row in rows for s in row.sections],
+        "models": [m for row in rows for m in row.models],
+    }
+    for kind, names in gone.items():
+        assert {*there[NONE][kind]} - {*there[name][kind]} == {*names}, kind
+    assert any(row.figures for row in rows) == bool(
+        {*there[NONE]["figures"]} - {*there[name]["figures"]}
+    )
