@@ -115,7 +115,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     ("wanted", "message"),
     [
         ("mell-resnet18", "did you mean 'mel-resnet18'"),
-        ("mffc", "did you mean 'mfcc-resnet18'"),
+        ("mfcc-resnet81", "did you mean 'mfcc-resnet18'"),
         ("mel", "fits 4 runs"),
         ("mel-cnn8", "give one of 'my sounds/mel-cnn8', two/mel-cnn8"),
         ("my sound/mel-cnn8", "did you mean RUN='my sounds/mel-cnn8'?"),
