@@ -59,7 +59,7 @@ from featurestack.features_cache.feature_names import (
 from featurestack.features_cache.hdf5 import (
     Attributes,
     ClipStatus,
-    FeatureFile,
+    StoredFeature,
     as_stored,
     clip_keys,
     read_header,
@@ -69,7 +69,7 @@ from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 
-def in_words(audio: "FeatureFile | IndexSettings") -> str:
+def in_words(audio: "StoredFeature | IndexSettings") -> str:
     """The length, rate and channel of the audio behind features, in words."""
     of_channel = f" of channel {audio.audio_channel}" if audio.audio_channel else ""
     return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
@@ -87,8 +87,8 @@ def one_channel(given: Channel | str) -> Channel:
 
 
 @dataclass(frozen=True)
-class StoredFeature(FeatureFile):
-    """One feature, `cache["mel"]`; it stays readable when its file is replaced."""
+class FeatureMaps(StoredFeature):
+    """A feature's maps, `cache["mel"]`; they stay readable if the file is replaced."""
 
     # not the cache itself: a reference cycle would keep the memory maps alive
     names: NDArray[np.object_]  # (N,) the cache's clips
@@ -232,7 +232,7 @@ class Cache(IndexSettings):
         require_readable(self.folder)
         if not is_cache(self.folder):
             raise no_features(self.folder, self.data, make_command("features"))
-        self._open: dict[str, StoredFeature] = {}
+        self._open: dict[str, FeatureMaps] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return Cache, (self.folder,)
@@ -313,7 +313,7 @@ class Cache(IndexSettings):
     def __contains__(self, channel: Channel | str) -> bool:
         return self._find(parse_channel(str(channel))) is not None
 
-    def __getitem__(self, channel: Channel | str) -> StoredFeature:
+    def __getitem__(self, channel: Channel | str) -> FeatureMaps:
         """The feature behind a name or channel; RequestError if it cannot be read, or
         if this program computes it otherwise than it was stored.
         """
@@ -331,7 +331,7 @@ class Cache(IndexSettings):
                     f"{file.stored} was made from {before}, the clips of this cache now"
                     f" have {now}: {self.remedy(file.stored)}"
                 )
-            self._open[name] = StoredFeature(
+            self._open[name] = FeatureMaps(
                 **{field.name: getattr(file, field.name) for field in fields(file)},
                 names=self.clips["clip_id"].to_numpy(),
                 keys=self.keys,

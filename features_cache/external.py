@@ -28,7 +28,7 @@ from featurestack.features_cache.feature_names import (
 )
 from featurestack.features_cache.hdf5 import (
     AXES,
-    FeatureSpec,
+    StoredFeature,
     fingerprints,
     state_word,
     to_stored,
@@ -98,8 +98,8 @@ def write_feature(
               planes as one feature each, which FEATURES=a+b+c joins
     clip_ids  (B,) ids of the cache's clips; training leaves out the others
     dtype     float16 or float32, the type of the stored values
-    about     fields of FeatureSpec: `units`, `row_axis` (rows,), `frame_axis` (frames,)
-              and their units, and `parameters`, part of every fingerprint
+    about     fields of StoredFeature: `units`, `row_axis` (rows,), `frame_axis`
+              (frames,), their units, and `parameters`, part of every fingerprint
 
     RequestError for a bad or existing name, another shape, unknown or repeated ids,
     NaN, infinity or overflow, OSError for a full disk; the cache is then unchanged.
@@ -134,7 +134,8 @@ def write_feature(
     parameters = dict(about.pop("parameters", {}))
     # so that runs on other values of the same name are other runs
     parameters[VALUES_HASH] = values_hash(array, ids)
-    spec = FeatureSpec(
+    feature = StoredFeature(
+        path=cache.folder / f"{name}.h5",
         stored=name,
         feature=name,
         dtype=dtype,
@@ -145,20 +146,20 @@ def write_feature(
         **about,
     )
     maps = zip(ids, cache.positions(ids.to_numpy()).tolist(), array)
-    install(cache.folder, spec, cache.ids, _stored(spec, cache.keys, maps))
+    install(feature, cache.ids, _stored(feature, cache.keys, maps))
     refresh(cache.folder, clips, cache.settings)
 
 
 def _stored(
-    spec: FeatureSpec,
+    feature: StoredFeature,
     keys: NDArray[np.uint64],
     maps: Iterable[tuple[str, int, NDArray]],
 ) -> Iterator[tuple[int, NDArray, int]]:
     """(row, values as stored, state word) of (clip, row, values)."""
-    states = fingerprints(keys, spec.key)
+    states = fingerprints(keys, feature.key)
     for clip, row, plane in maps:
         try:
-            converted = to_stored(plane, spec.dtype)
+            converted = to_stored(plane, feature.dtype)
         except (ValueError, TypeError) as error:
-            raise RequestError(f"{spec.stored}, {clip}: {error}") from None
+            raise RequestError(f"{feature.stored}, {clip}: {error}") from None
         yield row, converted, state_word(int(states[row]), converted)

@@ -207,6 +207,23 @@ STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits by which a fingerprint is shifted
+# fields of StoredFeature that are attributes of its file
+ATTRIBUTES = (
+    "stored",
+    "feature",
+    "parameters",
+    "code_version",
+    "units",
+    "row_unit",
+    "frame_unit",
+    "sample_rate",
+    "samples",
+    "audio_channel",
+    "hop_length",
+    "dtype",
+    "libraries",
+    "created",
+)
 FINGERPRINTED = (
     "feature",
     "parameters",
@@ -303,9 +320,12 @@ def now() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureSpec:
-    """A feature file's attributes and axes; `key` goes into every fingerprint."""
+class StoredFeature:
+    """A feature's file: its attributes and axes, of which `key` goes into every
+    fingerprint, and where its values and state words are.
+    """
 
+    path: Path
     stored: str
     feature: str
     parameters: Attributes = field(default_factory=dict)  # all, with the defaults
@@ -322,6 +342,12 @@ class FeatureSpec:
     dtype: str = "float16"
     libraries: str = ""
     created: str = field(default_factory=now)
+
+    # ---- by read_header
+
+    clips: int = 0
+    values_offset: int = 0
+    state_offset: int = 0
 
     @property
     def rows(self) -> int:
@@ -343,16 +369,6 @@ class FeatureSpec:
         if self.audio_channel:
             covered["audio_channel"] = self.audio_channel
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureFile(FeatureSpec):
-    """A feature file's header, and the offsets of its values and state words."""
-
-    path: Path
-    clips: int
-    values_offset: int
-    state_offset: int
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
@@ -411,7 +427,7 @@ class FeatureFile(FeatureSpec):
         return mapped.view(np.ndarray)  # indexing np.memmap is slower
 
 
-def read_header(path: Path, stored: str = "") -> FeatureFile:
+def read_header(path: Path, stored: str = "") -> StoredFeature:
     """The header of a feature's file; FileNotFoundError or DamagedFile without one."""
     stored = stored or path.stem
     with opened(path) as file:
@@ -429,7 +445,7 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
                 f"{path.name} was compressed or chunked, but values are read at fixed"
                 " offsets"
             )
-        header = FeatureFile(
+        header = StoredFeature(
             **described,
             path=path,
             clips=len(file["clip_id"]),
@@ -445,20 +461,20 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
     return header
 
 
-def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
+def write_structure(path: Path, feature: StoredFeature, clip_ids: NDArray) -> None:
     """Make the file without its clips: no byte of `values` or `state` is written."""
     with created(path, alignment_threshold=1, alignment_interval=4096) as file:
-        described = {key: value for key, value in vars(spec).items() if key not in AXES}
-        if not spec.audio_channel:
+        described = {name: getattr(feature, name) for name in ATTRIBUTES}
+        if not feature.audio_channel:
             del described["audio_channel"]
         described["format_version"] = FORMAT
-        described["parameters"] = as_text(spec.parameters)
+        described["parameters"] = as_text(feature.parameters)
         write_attributes(file, described)
         write_column(file, "clip_id", clip_ids)
-        for axis, unit in zip(AXES, (spec.row_unit, spec.frame_unit)):
-            positions = write_column(file, axis, getattr(spec, axis))
+        for axis, unit in zip(AXES, (feature.row_unit, feature.frame_unit)):
+            positions = write_column(file, axis, getattr(feature, axis))
             write_attributes(positions, {"units": unit})
         allocated(file, "state", (len(clip_ids),), STATE)
-        shape = (len(clip_ids), spec.rows, spec.frames)
-        values = allocated(file, "values", shape, spec.dtype)
-        write_attributes(values, {"units": spec.units})
+        shape = (len(clip_ids), feature.rows, feature.frames)
+        values = allocated(file, "values", shape, feature.dtype)
+        write_attributes(values, {"units": feature.units})

@@ -48,8 +48,7 @@ from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
 from featurestack.features_cache.datasets import INDEX
 from featurestack.features_cache.hdf5 import (
     LOCKS,
-    FeatureFile,
-    FeatureSpec,
+    StoredFeature,
     as_stored,
     clip_keys,
     lock,
@@ -85,18 +84,18 @@ class Wanted:
     read_only: bool  # whether the cache is used as it is
     clips: pd.DataFrame  # N rows, columns of the index
     settings: Mapping[str, str | int]  # attributes of the index
-    specs: tuple[FeatureSpec, ...]  # F
+    stored: tuple[StoredFeature, ...]  # F, as their files should be
     part: slice  # rows of this run, whose audio files were looked at
 
     @property
     def names(self) -> list[str]:
         """(F,) stored names of the features."""
-        return [spec.stored for spec in self.specs]
+        return [feature.stored for feature in self.stored]
 
     @property
     def files(self) -> list[Path]:
         """(F,) the features' files, whether or not they exist."""
-        return [self.folder / f"{stored}.h5" for stored in self.names]
+        return [feature.path for feature in self.stored]
 
     @property
     def is_whole(self) -> bool:
@@ -132,27 +131,27 @@ def missing(wanted: Wanted) -> Missing:
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
         compare = functools.partial(_compared, wanted)
-        compared = list(threads.map(compare, wanted.specs))
+        compared = list(threads.map(compare, wanted.stored))
     todo = ~np.stack([done for done, _, _ in compared], axis=1)
     todo[: wanted.part.start] = todo[wanted.part.stop :] = False
     sizes = {
-        spec.stored: len(todo) * spec.clip_bytes
-        for spec, (_, fits, _) in zip(wanted.specs, compared)
+        feature.stored: len(todo) * feature.clip_bytes
+        for feature, (_, fits, _) in zip(wanted.stored, compared)
         if not fits
     }
     return Missing(todo, sizes, [note for *_, notes in compared for note in notes])
 
 
 def _compared(
-    wanted: Wanted, spec: FeatureSpec
+    wanted: Wanted, feature: StoredFeature
 ) -> tuple[NDArray[np.bool_], bool, list[str]]:
-    """(N,) whether the file of `spec` holds each clip; whether the file has exactly
+    """(N,) whether the file of `feature` holds each clip; whether the file has exactly
     these clips, in this order; notes. CRCs of the part are compared unless the file is
     verified.
     """
     done = np.zeros(len(wanted.ids), bool)
     try:
-        file, row_of = _stored(wanted, spec)
+        file, row_of = _stored(wanted, feature)
     except FileNotFoundError:
         return done, False, []
     except DamagedFile as damage:
@@ -164,12 +163,12 @@ def _compared(
     status = file.status(row_of, wanted.keys, checked)
     done = status.done
     if wanted.read_only:  # clips that failed are not computed again
-        done = done | has_failed(wanted.folder, wanted.clips, [spec.stored])
+        done = done | has_failed(wanted.folder, wanted.clips, [feature.stored])
     fits = np.array_equal(file.clip_ids, wanted.ids)
     notes = []
     if count := int(status.damaged.sum()):
         maps = counted(count, "damaged feature map")
-        notes.append(f"computed again: {maps} of {spec.stored}")
+        notes.append(f"computed again: {maps} of {feature.stored}")
     if file.path.is_symlink() and not done[wanted.part].all():
         fits = False
         notes.append(
@@ -178,12 +177,15 @@ def _compared(
     return done, fits, notes
 
 
-def _stored(wanted: Wanted, spec: FeatureSpec) -> tuple[FeatureFile, NDArray[np.intp]]:
+def _stored(
+    wanted: Wanted, feature: StoredFeature
+) -> tuple[StoredFeature, NDArray[np.intp]]:
     """The feature's file, and (N,) the row of each clip in it, -1 for none;
     FileNotFoundError, DamagedFile, or OutdatedFeature if it was made in another way.
     """
-    file = read_header(wanted.folder / f"{spec.stored}.h5")
-    if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
+    file = read_header(feature.path)
+    shape = feature.rows, feature.frames
+    if file.key != feature.key or (file.rows, file.frames) != shape:
         what = "other parameters, audio settings, code or type than asked for"
         raise OutdatedFeature(f"{file.path.name} was made with {what}")
     return file, rows_of(wanted.ids, file.clip_ids)
@@ -205,7 +207,7 @@ def nothing_missing(wanted: Wanted) -> Missing | None:
 
 
 def write_batch(
-    files: Sequence[FeatureFile], claim: Claim, batch: Iterable[tuple[int, Clips]]
+    files: Sequence[StoredFeature], claim: Claim, batch: Iterable[tuple[int, Clips]]
 ) -> None:
     """Write a worker's clips as they are computed; RunIsGone if their run has ended.
 
@@ -237,7 +239,7 @@ def write_batch(
 @contextmanager
 def cache_writer(
     wanted: Wanted, describe: Callable[[Missing], None]
-) -> Iterator[tuple[Missing, list[FeatureFile], Claim]]:
+) -> Iterator[tuple[Missing, list[StoredFeature], Claim]]:
     """Admit a run to a cache, once no other run writes the same clips or files, and
     make the files that the cache lacks; RequestError if the disk has no space.
     `describe` is called before anything is made.
@@ -257,10 +259,10 @@ def cache_writer(
                     " names another disk"
                 )
             describe(lacking)
-            files = [
-                locks.enter_context(_ready(wanted, spec, spec.stored in lacking.sizes))
-                for spec in wanted.specs
-            ]
+            files = []
+            for feature in wanted.stored:
+                ready = _ready(wanted, feature, feature.stored in lacking.sizes)
+                files.append(locks.enter_context(ready))
             refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
         for file, todo in zip(files, lacking.todo.T):  # they may hold damaged clips
             rows_todo = np.flatnonzero(todo)
@@ -344,28 +346,29 @@ def written_to(folder: Path, stored: str) -> str:
 
 
 @contextmanager
-def _ready(wanted: Wanted, spec: FeatureSpec, anew: bool) -> Iterator[FeatureFile]:
+def _ready(
+    wanted: Wanted, feature: StoredFeature, anew: bool
+) -> Iterator[StoredFeature]:
     """The feature's file under a shared lock; `anew` makes the file first."""
-    path = wanted.folder / f"{spec.stored}.h5"
-    own_lock = lock(wanted.folder, spec.stored)
+    file_lock = lock(wanted.folder, feature.stored)
     try:
         if anew:
-            own_lock.take(wait=True)
-            _make(path, spec, wanted.ids, _kept(wanted, spec))
-        own_lock.take(shared=True, wait=True)
+            file_lock.take(wait=True)
+            _make(feature, wanted.ids, _finished_clips(wanted, feature))
+        file_lock.take(shared=True, wait=True)
         # a killed run left them: drafting needs the exclusive lock
-        remove_drafts(path, locked=True)
-        yield read_header(path.absolute())
+        remove_drafts(feature.path, locked=True)
+        yield read_header(feature.path.absolute())
     finally:
-        own_lock.release()
+        file_lock.release()
 
 
-def _kept(wanted: Wanted, spec: FeatureSpec) -> Clips:
+def _finished_clips(wanted: Wanted, feature: StoredFeature) -> Clips:
     """The finished clips of a file that is made again, copied without a check of their
     CRCs, so that damage stays visible.
     """
     try:
-        file, row_of = _stored(wanted, spec)
+        file, row_of = _stored(wanted, feature)
     except (FileNotFoundError, DamagedFile, OutdatedFeature):
         return
     values = file.map()
@@ -374,30 +377,27 @@ def _kept(wanted: Wanted, spec: FeatureSpec) -> Clips:
         yield row, values[row_of[row]], int(status.states[row])
 
 
-def install(
-    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
-) -> None:
+def install(feature: StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
     """Make the file of a new feature; RequestError if it exists."""
-    path = folder / f"{spec.stored}.h5"
-    with lock(folder, spec.stored):
+    path, folder = feature.path, feature.path.parent
+    with lock(folder, feature.stored):
         if path.exists():
             raise RequestError(
-                f"{folder} has {spec.stored} already; remove {path.name} first"
+                f"{folder} has {feature.stored} already; remove {path.name} first"
             )
         claim_names(folder, path.name)
-        _make(path, spec, clip_ids, clips)
+        _make(feature, clip_ids, clips)
 
 
-def _make(
-    path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
-) -> None:
+def _make(feature: StoredFeature, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
     """Draft the file, reserve its space, copy the clips, rename it; under its lock."""
-    place = f"{path}, {len(clip_ids) * spec.clip_bytes / 1e6:g} MB"
+    path = feature.path
+    place = f"{path}, {len(clip_ids) * feature.clip_bytes / 1e6:g} MB"
     try:
         with named_errors(place), replaced(path) as draft:
-            write_structure(draft, spec, clip_ids)
+            write_structure(draft, feature, clip_ids)
             reserve_space(draft)
-            file = read_header(draft, spec.stored)
+            file = read_header(draft, feature.stored)
             with draft.open("r+b", buffering=0) as opened:
                 for row, values, state in clips:
                     file.write_clip(opened.fileno(), row, values, state)

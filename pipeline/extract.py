@@ -179,7 +179,7 @@ def batches(
     sources = [*zip(clips["clip_id"], clips["path"], spans(clips), versions)]
     fitting = int(LONGEST_AUDIO / max(asked.dataset.duration, 1))
     most = min(max(fitting, 1), LONGEST_BATCH)
-    feature_keys = [spec.key for spec in asked.specs]
+    feature_keys = [spec.key for spec in asked.stored]
     while len(left):
         size = min(most, 1 + len(left) // (processes * BATCHES_LEFT))
         rows, left = np.split(left, [size])
@@ -196,7 +196,7 @@ def batches(
 def print_work(asked: Request, lacking: Missing) -> None:
     """Print notes, the number of feature maps to compute and the size of new files."""
     clips = counted(len(asked.clips), "clip")
-    features = counted(len(asked.specs) - len(asked.read), "feature")
+    features = counted(len(asked.stored) - len(asked.read), "feature")
     if read := [name for name in asked.names if name in asked.read]:
         features += f" and {listed(read)}, from which some are computed"
     left, whole = lacking.todo.sum(), lacking.todo[asked.part].size
@@ -220,7 +220,7 @@ def extraction_summary(
     took = result.seconds_a_clip()
     slowest = sorted(took, key=took.__getitem__, reverse=True)[:SHOWN_FEATURES]
     rows = []
-    for spec in asked.specs:
+    for spec in asked.stored:
         name = spec.stored
         clips = result.computed[name]
         stored = clips * spec.clip_bytes

@@ -28,7 +28,7 @@ from featurestack.features_cache.feature_names import (
     parse_channel,
     parse_list,
 )
-from featurestack.features_cache.hdf5 import FeatureSpec
+from featurestack.features_cache.hdf5 import StoredFeature
 from featurestack.features_cache.index import feature_names
 from featurestack.features_cache.table import SOURCE_COLUMNS, untrainable, with_sources
 from featurestack.features_cache.writer import Wanted
@@ -92,7 +92,7 @@ def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request
         read_only=dataset.read_only,
         clips=clips,
         settings=dataset.settings,
-        specs=tuple(spec_of(each, dataset, options.dtype) for each in features),
+        stored=tuple(stored_feature(each, dataset, options.dtype) for each in features),
         part=rows,
         dataset=dataset,
         features=features,
@@ -177,7 +177,7 @@ def features_in(
     return tuple(features.values()), frozenset(features.keys() - named), left_out
 
 
-def spec_of(feature: Feature, dataset: Dataset, dtype: str) -> FeatureSpec:
+def stored_feature(feature: Feature, dataset: Dataset, dtype: str) -> StoredFeature:
     rate, samples = dataset.sample_rate, dataset.samples
     facts = feature.recorded_facts
     if feature.source:
@@ -185,7 +185,8 @@ def spec_of(feature: Feature, dataset: Dataset, dtype: str) -> FeatureSpec:
     if feature.units == "Hz" and rate / 2 > LARGEST_FLOAT16:
         dtype = "float32"  # in float16 a frequency up to half the rate would overflow
     hop = feature.parameters.get("hop_length")
-    return FeatureSpec(
+    return StoredFeature(
+        path=dataset.folder / f"{feature.stored}.h5",
         stored=feature.stored,
         feature=feature.name,
         parameters=facts,

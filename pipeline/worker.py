@@ -30,7 +30,7 @@ from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.base.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Claim
-from featurestack.features_cache.hdf5 import FeatureFile, state_word
+from featurestack.features_cache.hdf5 import StoredFeature, state_word
 from featurestack.features_cache.index import WHOLE
 from featurestack.features_cache.writer import Clips, write_batch
 from featurestack.pipeline import audio, kernels
@@ -86,7 +86,7 @@ class Job:
 
     features: tuple[Feature, ...]
     # of the features, in the same order, all of one rate and number of samples
-    files: Sequence[FeatureFile]
+    files: Sequence[StoredFeature]
     cache: Cache | None  # if features are computed from stored maps
     claim: Claim  # of the run
 

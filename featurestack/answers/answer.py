@@ -32,7 +32,7 @@ from featurestack.cli.help import documented
 from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.datasets import dataset_name, is_cache
-from featurestack.features_cache.hdf5 import FeatureSpec
+from featurestack.features_cache.hdf5 import StoredFeature
 from featurestack.features_cache.index import read_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import originals, untrainable
@@ -59,7 +59,7 @@ class _Question:
     options: AnswerOptions
     wanted: FeaturesCommand
     asked: "Request | None"  # None for a cache, which is used as it is
-    specs: Sequence[FeatureSpec]  # the features to rank
+    specs: Sequence[StoredFeature]  # the features to rank
     lacking: list[str]  # features that the cache lacks
     clips: pd.DataFrame
 
@@ -101,13 +101,13 @@ def ask(options: AnswerOptions) -> _Question:
         fitting = choose_networks(dataset.sample_rate)
         command = replace(command, features=" ".join(["all", *fitting]))
     asked = request(command, dataset)
-    kept = without_samples(options, asked.specs)
-    pairs = zip(asked.specs, asked.features, strict=True)
+    kept = without_samples(options, asked.stored)
+    pairs = zip(asked.stored, asked.features, strict=True)
     features = tuple(feature for spec, feature in pairs if spec in kept)
     # the check, and then the answer, propose the field of the names
     told = dataset.field.sentence if dataset.field else ""
     notes = [note for note in asked.notes if note != told]
-    asked = replace(asked, specs=tuple(kept), features=features, notes=notes)
+    asked = replace(asked, stored=tuple(kept), features=features, notes=notes)
     counts = missing(asked).todo.sum(axis=0)
     lacking = [spec.stored for spec, count in zip(kept, counts) if count]
     specs = [spec for spec in kept if spec.stored not in asked.read]
@@ -135,8 +135,8 @@ def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) 
 
 
 def without_samples(
-    options: AnswerOptions, features: Sequence[FeatureSpec]
-) -> list[FeatureSpec]:
+    options: AnswerOptions, features: Sequence[StoredFeature]
+) -> list[StoredFeature]:
     """The features but samples of a waveform, which mean nothing by themselves."""
     ranked = [spec for spec in features if spec.feature != "waveform"]
     if features and not ranked:

@@ -34,7 +34,7 @@ from featurestack.features_cache.feature_names import (
     parse_channel,
     parse_set,
 )
-from featurestack.features_cache.hdf5 import FeatureSpec, to_stored
+from featurestack.features_cache.hdf5 import StoredFeature, to_stored
 from featurestack.pipeline import kernels, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import (
@@ -340,7 +340,7 @@ def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:
     )
 
 
-def difference_here(stored: FeatureSpec) -> str:
+def difference_here(stored: StoredFeature) -> str:
     """What differs here from a stored feature, as `Feature.difference`; '' also if it
     was brought, or nothing here computes it.
     """

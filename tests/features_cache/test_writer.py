@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from featurestack.features_cache.hdf5 import FeatureSpec, lock
+from featurestack.features_cache.hdf5 import StoredFeature, lock
 from featurestack.features_cache.index import note_verified, read_index
 from featurestack.features_cache.writer import (
     Wanted,
@@ -20,7 +20,7 @@ def whole(cache, spec):
     """A feature wanted for all clips of a cache."""
     clips, settings = read_index(cache.folder)
     every = slice(0, len(clips))
-    given = {"clips": clips, "settings": settings, "specs": (spec,), "part": every}
+    given = {"clips": clips, "settings": settings, "stored": (spec,), "part": every}
     return Wanted(folder=cache.folder, read_only=False, **given)
 
 
@@ -47,7 +47,8 @@ def test_a_file_is_locked_while_its_clips_are_written(cache):
     """Another run that would make the file anew waits for this one."""
     axes = {"row_axis": np.arange(2.0), "frame_axis": np.arange(3.0)}
     audio = {"sample_rate": 8000, "samples": 8000}
-    spec = FeatureSpec(stored="new", feature="new", **axes, **audio)
+    path = cache.folder / "new.h5"
+    spec = StoredFeature(path=path, stored="new", feature="new", **axes, **audio)
     wanted = whole(cache, spec)
     other = lock(cache.folder, "new")
     with cache_writer(wanted, print):
