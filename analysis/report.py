@@ -23,13 +23,13 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import headline, printed, tables_of_predictions
-from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.base.quantities import listed
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
+from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.scores import ACCURACY
 from featurestack.features_cache.index import read_check

@@ -9,12 +9,12 @@ from pathlib import Path
 from featurestack.base import DATA, NAMED
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.shell import make_command, quoted
+from featurestack.base.table_files import READERS
 from featurestack.features_cache.feature_names import parse_set, refuse_unknown
 
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
-DATASET_TABLES = (".csv", ".tsv", ".txt")
 LISTED_TABLES = 8  # that a message lists, at most
 
 
@@ -38,7 +38,7 @@ def dataset_name(dataset: str, name: str = "") -> str:
         path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
     if path.name == "features" and is_cache(path):
         return path.parent.name
-    is_table = path.suffix.lower() in DATASET_TABLES and path.is_file()
+    is_table = path.suffix.lower() in READERS and path.is_file()
     return path.stem if is_table else path.name
 
 
@@ -97,7 +97,7 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
     path = Path(dataset)
     beside = []
     for entry in path.parent.glob("[!.]*"):
-        if entry.is_dir() or entry.suffix in DATASET_TABLES:
+        if entry.is_dir() or entry.suffix in READERS:
             beside.append(entry.name)
     blanks = [name for name in beside if name.startswith(f"{path.name} ")]
     if blanks:
@@ -106,11 +106,11 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
             f"there is no {dataset!r}, there is {there!r}: a name with blanks needs"
             f" quotes, {quoted(f'DATASET={there}')}"
         )
-    tables = sorted(name for name in beside if Path(name).suffix in DATASET_TABLES)
-    if tables and path.suffix in DATASET_TABLES:  # a file was meant, not a name
+    tables = sorted(name for name in beside if Path(name).suffix in READERS)
+    if tables and path.suffix in READERS:  # a file was meant, not a name
         listed = ", ".join(tables[:LISTED_TABLES])
         folder = path.parent if path.name != dataset else "this folder"
-        hint = beside_hint(path, DATASET_TABLES)
+        hint = beside_hint(path, READERS)
         return RequestError(f"there is no file {dataset}; {folder} has {listed}{hint}")
     with suppress(RequestError):
         refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from featurestack.base import NAMED
-from featurestack.base.csv_files import read_csv
 from featurestack.base.errors import RequestError
 from featurestack.base.files import content_hash
+from featurestack.base.table_files import read_table
 
 
 def source_changes(
@@ -36,7 +36,7 @@ def source_changes(
     place = Path(source)
     if source not in NAMED and place.is_file():
         with suppress(RequestError):  # `make features` names what is wrong in it
-            new = len(read_csv(place)) - len(clips)
+            new = len(read_table(place)) - len(clips)
             if not new and settings.get("table") not in (None, content_hash(place)):
                 edited = [f"{place.name} was edited"]
     elif source not in NAMED and place.is_dir():
@@ -62,7 +62,7 @@ def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
     """
     columns = ["group", "fold"]
     try:
-        given = read_csv(folds, missing=()).set_index("clip_id")[columns]
+        given = read_table(folds, missing=()).set_index("clip_id")[columns]
     except (OSError, KeyError, RequestError):
         return False
     own = clips.set_index("clip_id")[columns].astype(str)

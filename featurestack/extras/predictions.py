@@ -19,12 +19,12 @@ import pandas as pd
 
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.base import DATA
-from featurestack.base.csv_files import file_column, read_csv
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of, written
 from featurestack.base.quantities import counted
 from featurestack.base.shell import quoted
+from featurestack.base.table_files import file_column, read_table
 from featurestack.base.terminal import tell
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.features_cache.datasets import (
@@ -43,9 +43,9 @@ KNOWN = ("clip", "label", "fold", "group")
 SUM_WITHIN = 1e-3  # of 1: the probabilities of a clip
 
 
-def read_table(file: Path) -> pd.DataFrame:
+def numbered_rows(file: Path) -> pd.DataFrame:
     """The rows as text, indexed by file and line."""
-    frame = read_csv(file)
+    frame = read_table(file)
     frame.index = pd.Index([f"{file}, line {line}" for line in frame.index])
     return frame
 
@@ -53,7 +53,7 @@ def read_table(file: Path) -> pd.DataFrame:
 def predictions_in(
     frame: pd.DataFrame, truth: pd.DataFrame | None = None
 ) -> Predictions:
-    """The predictions of one model, of rows as `read_table` has them; `truth` are the
+    """The predictions of one model, of rows from `numbered_rows`; `truth` are the
     clips of the dataset, if it has the true labels instead of the table.
     """
     if "clip" not in frame:
@@ -229,7 +229,7 @@ def write_runs(options: AnalysisOptions) -> str:
         if any(run.config.source not in sources for run in runs):
             dataset = f"{dataset}-{digest(sources)[:6]}"
     refuse_users_folder(options.reports / dataset)
-    read = [predictions_in(read_table(path), truth) for path in files]
+    read = [predictions_in(numbered_rows(path), truth) for path in files]
     for path, origin, predictions in zip(files, sources, read):
         place = options.runs / dataset / path.resolve().stem
         run = write_imported(predictions, place, source=origin)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from featurestack.base.csv_files import as_csv
 from featurestack.base.errors import RequestError
 from featurestack.base.own_files import own_file
+from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import find_cache
 from featurestack.pipeline.datasets.readers import find_recordings

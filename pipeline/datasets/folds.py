@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featurestack.base.csv_files import read_csv
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.files import hash_of, replace_file
 from featurestack.base.quantities import counted
 from featurestack.base.shell import make_command
+from featurestack.base.table_files import read_table
 from featurestack.features_cache.table import (
     KNOWN_COLUMNS,
     by_label,
@@ -42,7 +42,7 @@ def with_folds(
     """
     kept = pd.DataFrame(columns=COLUMNS)
     if path.exists():  # a group may be called NA
-        kept = read_csv(path, missing=())
+        kept = read_table(path, missing=())
     if [*kept] != COLUMNS:  # another table of this name would lose its columns
         raise RequestError(
             f"{path} was not written by this program: move it, or give another NAME="

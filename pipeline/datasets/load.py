@@ -14,15 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base import NAMED, SYNTHETIC
-from featurestack.base.csv_files import SPREADSHEETS, read_csv
 from featurestack.base.errors import DamagedFile, RequestError, see
 from featurestack.base.files import content_hash, replace_file, without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, is_or_are, listed
 from featurestack.base.shell import make_command, quoted
+from featurestack.base.table_files import READERS, SPREADSHEETS, read_table
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.datasets import (
-    DATASET_TABLES,
     another_name,
     cache_folder,
     cached_in,
@@ -47,9 +46,9 @@ from featurestack.pipeline.datasets.name_fields import NameField, name_field
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
+    listing_of_table,
     read_esc_layout,
     read_folder,
-    read_table,
 )
 from featurestack.pipeline.options import SourceOptions
 
@@ -234,16 +233,16 @@ def group_elsewhere(source: str, data: Path) -> str:
     for folds in data.glob("*/folds.csv"):
         with suppress(RequestError, KeyError):  # no features, or a user's table
             if Cache(folds.parent / "features").source == source:
-                return "".join(read_csv(folds)["grouped_by"].iloc[-1:])
+                return "".join(read_table(folds)["grouped_by"].iloc[-1:])
     return ""
 
 
 def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
-    if path.suffix.lower() in (*DATASET_TABLES, *SPREADSHEETS) and path.is_file():
+    if path.suffix.lower() in (*READERS, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
-        listing = read_table(path, folder, label=options.label)
+        listing = listing_of_table(path, folder, label=options.label)
         files = listing.table["path"].unique()
         if options.audio_dir and not any(map(os.path.exists, files)):
             first = Path(files[0]).name

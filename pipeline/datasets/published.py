@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.base.csv_files import read_csv
 from featurestack.base.download import download, part_of
 from featurestack.base.errors import RequestError
 from featurestack.base.files import making, staged
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
+from featurestack.base.table_files import read_table
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline import audio
@@ -119,7 +119,7 @@ def faults(folder: Path) -> Iterator[str]:
     """Yield each difference between a folder and ESC-50."""
     audio_dir = folder / "audio"
     try:
-        rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)
+        rows = read_table(folder / "meta" / "esc50.csv", COLUMNS)
     except RequestError as error:
         yield str(error)
         return
@@ -152,7 +152,7 @@ def read_published(folder: Path) -> Listing | None:
 
 def read_urbansound8k(table: Path, audio: Path) -> Listing:
     """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips, ten folds."""
-    clips = read_csv(table, ("slice_file_name", "fsID", "fold", "class"))
+    clips = read_table(table, ("slice_file_name", "fsID", "fold", "class"))
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
     # times in the uncut Freesound recording
@@ -166,7 +166,7 @@ def read_fsd50k(truth: Path) -> Listing:
     """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
     columns = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
     lists = [
-        read_csv(truth / f"{side}.csv", columns[side]).assign(side=side)
+        read_table(truth / f"{side}.csv", columns[side]).assign(side=side)
         for side in columns
         if (truth / f"{side}.csv").is_file()
     ]

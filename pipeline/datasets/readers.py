@@ -17,14 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.base.csv_files import file_column, read_csv
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import NO_DATA
 from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import make_command, quoted
+from featurestack.base.table_files import TEXT_TABLES, file_column, read_table
 from featurestack.features_cache.datasets import (
-    DATASET_TABLES,
     beside_hint,
     is_cache,
 )
@@ -258,7 +257,7 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     return clips.assign(start=start, end=end)
 
 
-def read_table(
+def listing_of_table(
     path: Path, audio_dir: Path, marked: str = "", label: str = ""
 ) -> Listing:
     """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
@@ -269,7 +268,7 @@ def read_table(
     marked     a column of True and False: only clips with True are read
     label      LABEL=, which gives the labels, so that the table need not have them
     """
-    clips = read_csv(path)
+    clips = read_table(path)
     if marked:
         clips = clips[clips[marked].str.lower() == "true"]
     if not len(clips):
@@ -295,7 +294,7 @@ def read_table(
         clips["label"] = clips.get(label, "")
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
-            f"{path} has the columns {', '.join(read_csv(path))}; expected"
+            f"{path} has the columns {', '.join(read_table(path))}; expected"
             f" filename,label{remedy_of_columns(clips, files)}; optionally fold, group,"
             " category, start, end, train_only; or ESC-50's"
             f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
@@ -346,7 +345,7 @@ def is_esc_layout(folder: Path) -> bool:
 def read_esc_layout(folder: Path, marked: str = "") -> Listing:
     """The clips of a folder in ESC-50's layout; its groups are the recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
-    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
+    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_table(path))]
     if len(tables) != 1:
         raise RequestError(
             f"{folder / 'meta'} holds"
@@ -354,7 +353,7 @@ def read_esc_layout(folder: Path, marked: str = "") -> Listing:
             f" with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with"
             " AUDIO_DIR="
         )
-    return read_table(tables[0], folder / "audio", marked)
+    return listing_of_table(tables[0], folder / "audio", marked)
 
 
 def files_below(folder: Path) -> list[str]:
@@ -401,7 +400,7 @@ def tables_beside(
 ) -> str:
     """The command to type for audio of one folder with tables near it, or ""."""
     recordings = {Path(name).stem for name in audio}
-    for name in files[files.str.lower().str.endswith(DATASET_TABLES)]:
+    for name in files[files.str.lower().str.endswith(TEXT_TABLES)]:
         table = folder / name
         if table.name.split(".")[0] in recordings:
             return f"; {way_of_annotations(folder, table.parent)}"

@@ -12,7 +12,7 @@ import featurestack as fs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import load_runs
-from featurestack.extras.predictions import predictions_in, read_table, write_runs
+from featurestack.extras.predictions import numbered_rows, predictions_in, write_runs
 from featurestack.features_cache.table import complete
 from featurestack.results import imported
 from featurestack.results.imported import write_imported
@@ -29,7 +29,7 @@ GOOD = "clip,label,fold,cat,dog\na,cat,1,0.9,0.1\nb,dog,2,0.2,0.8\nc,dog,1,0.4,0
 def read(tmp_path, text, truth=None):
     file = tmp_path / "mine.csv"
     file.write_text(text, encoding="utf-8")
-    return predictions_in(read_table(file), truth)
+    return predictions_in(numbered_rows(file), truth)
 
 
 def run_of(tmp_path, text, truth=None):

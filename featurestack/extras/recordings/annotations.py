@@ -23,19 +23,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurestack.base.csv_files import (
-    FILE_COLUMNS,
-    SPREADSHEETS,
-    cell_number,
-    parse_csv,
-    read_text,
-)
 from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.own_files import DETECTED, OwnFiles
 from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import quoted
+from featurestack.base.table_files import (
+    FILE_COLUMNS,
+    SPREADSHEETS,
+    TEXT_TABLES,
+    cell_number,
+    parse_csv,
+    read_text,
+)
 from featurestack.extras.recordings.options import LabelOptions
-from featurestack.features_cache.datasets import DATASET_TABLES, beside_hint
+from featurestack.features_cache.datasets import beside_hint
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.readers import files_below
 
@@ -186,12 +187,12 @@ def table_paths(tables: Path, noted: Noted) -> dict[str, Path]:
     in a folder below it and nobody has corrected.
     """
     if not tables.exists():
-        hint = beside_hint(tables, DATASET_TABLES)
+        hint = beside_hint(tables, TEXT_TABLES)
         raise RequestError(f"TABLES={tables} does not exist{hint}")
     if tables.is_file():
         return {tables.name: tables}
     endings = {name: Path(name).suffix.lower() for name in files_below(tables)}
-    paths = {n: tables / n for n, end in endings.items() if end in DATASET_TABLES}
+    paths = {n: tables / n for n, end in endings.items() if end in TEXT_TABLES}
     sheets = [name for name, ending in endings.items() if ending in SPREADSHEETS]
     noted["spreadsheets, left out: save them as CSV"] |= dict.fromkeys(sheets)
     for record in [*tables.rglob(DETECTED), *tables.parent.glob(DETECTED)]:
@@ -205,7 +206,7 @@ def table_paths(tables: Path, noted: Noted) -> dict[str, Path]:
     if not paths:
         raise RequestError(
             f"TABLES={tables} holds no table of annotations: expected files in"
-            f" {', '.join(DATASET_TABLES)}, and not only tables as predict wrote them"
+            f" {', '.join(TEXT_TABLES)}, and not only tables as predict wrote them"
         )
     return paths
 

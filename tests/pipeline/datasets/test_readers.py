@@ -11,7 +11,7 @@ from featurestack.features_cache.table import (
     NO_CLASS_NAMES,
     WINDOW_COLUMNS,
 )
-from featurestack.pipeline.datasets.readers import clip_ids, read_table
+from featurestack.pipeline.datasets.readers import clip_ids, listing_of_table
 from featurestack.results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import (
     class_folders,
@@ -57,7 +57,7 @@ def test_a_layout_takes_another_rate_and_duration_and_one_of_two_tables(tmp_path
 
 
 def listing(folder, text, **given):
-    return read_table(Path(csv(folder / "mine.csv", text)), folder, **given)
+    return listing_of_table(Path(csv(folder / "mine.csv", text)), folder, **given)
 
 
 LISTED = {
@@ -190,7 +190,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
 def test_a_csv_that_is_wrong_is_refused(tmp_path, text, message):
     (tmp_path / "mine.csv").write_text(text, "utf-8", "surrogateescape")
     with refused(message):
-        read_table(tmp_path / "mine.csv", tmp_path)
+        listing_of_table(tmp_path / "mine.csv", tmp_path)
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
-"""CSV files as people and programs write them: any separator, quotes, blank lines; and
-as a report and predictions have them.
+"""Tables in files: CSV as people and programs write it, with any separator, quotes and
+blank lines; Parquet; and CSV as a report and predictions have it.
+
+A new format is a function in READERS. Whatever reads a table of a dataset, or compares
+it with what was read before, calls `read_table`.
 """
 
 import csv
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.base.errors import RequestError
+from featurestack.base.errors import RequestError, needed
 from featurestack.base.files import CLOSED
 from featurestack.base.quantities import listed
 
@@ -35,18 +38,47 @@ MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan")
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
-def read_csv(
+def read_table(
     path: Path, columns: Sequence[str] = (), missing: Sequence[str] = MISSING
 ) -> pd.DataFrame:
-    """The table of a CSV as text, indexed by line; RequestError without `columns`.
-    Cells that are `missing` are ''; a table of this program has none.
+    """The table of a file as text, indexed by line; RequestError without `columns`.
+    Cells that are `missing` are ''; a table of this program has none. A file whose
+    ending is not in READERS is read as CSV.
     """
-    frame = parse_csv(path, read_text(path), missing)
+    frame = READERS.get(path.suffix.lower(), read_csv)(path)
+    frame = frame.mask(frame.isin(missing), "")
     if not set(columns) <= set(frame):
         raise RequestError(
             f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
         )
     return frame
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    return parse_csv(path, read_text(path), missing=())
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """The table of a Parquet file as text; rows are counted as lines below a header."""
+    content = read_bytes(path)
+    with needed("parquet", str(path)):
+        import pyarrow
+        from pyarrow import parquet
+    try:
+        stored = parquet.read_table(pyarrow.BufferReader(content))
+    except pyarrow.ArrowException as error:
+        raise RequestError(f"{path} cannot be read as Parquet: {error}") from None
+    columns = {}
+    for name, column in zip(stored.column_names, stored.columns):
+        cells = column.to_pylist()
+        columns[name] = ["" if cell is None else str(cell) for cell in cells]
+    lines = range(2, 2 + stored.num_rows)
+    return pd.DataFrame(columns, lines, dtype=str)
+
+
+TEXT_TABLES = (".csv", ".tsv", ".txt")
+# ending of a table's file -> its reader: a frame of text, indexed by line
+READERS = {**dict.fromkeys(TEXT_TABLES, read_csv), ".parquet": read_parquet}
 
 
 def file_column(columns: Sequence[str]) -> str:
@@ -65,6 +97,19 @@ def read_text(path: Path) -> str:
     RequestError for bytes that cp1252 hardly uses: Mac Roman and Shift-JIS would become
     other letters.
     """
+    content = read_bytes(path)
+    for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding != "cp1252" or not STRANGE.search(content):
+            return re.sub("\r\n?", "\n", text)
+    raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a table's file; RequestError for what is no readable file."""
     if path.is_dir():
         tables = sorted(file.name for file in path.glob("*.csv"))
         raise RequestError(
@@ -75,21 +120,13 @@ def read_text(path: Path) -> str:
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a table: not a regular file")
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except PermissionError:
         raise RequestError(f"{path} {CLOSED}") from None
     except FileNotFoundError:
         raise RequestError(f"{path} does not exist") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read as a table: {error}") from None
-    for encoding in ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding != "cp1252" or not STRANGE.search(content):
-            return re.sub("\r\n?", "\n", text)
-    raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8")
 
 
 def parse_csv(path: Path, text: str, missing: Sequence[str] = MISSING) -> pd.DataFrame:

@@ -1,0 +1,50 @@
+"""Tables that are read, of each format, and CSV files that are written."""
+
+from io import StringIO
+
+import pandas as pd
+import pytest
+
+from featurestack.base.table_files import as_csv, read_table
+from tests.refusal import refused
+
+
+def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet():
+    table = pd.DataFrame(
+        {"=1+1": ["=HYPERLINK()", "\td", "dog", "a=b"], "difference": -0.5}
+    )
+    back = pd.read_csv(StringIO(as_csv(table)))
+    assert back["'=1+1"].tolist() == ["'=HYPERLINK()", "'\td", "dog", "a=b"]
+    assert back["difference"].tolist() == [-0.5] * 4
+
+
+ROWS = {"filename": ["a.wav", "b.wav"], "label": ["dog", None], "fold": [1, 2]}
+WRITERS = {
+    ".csv": lambda table, path: table.to_csv(path, index=False),
+    ".tsv": lambda table, path: table.to_csv(path, index=False, sep="\t"),
+    ".parquet": lambda table, path: table.to_parquet(path),
+}
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_each_format_gives_the_same_text_by_line(ending, tmp_path):
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"clips{ending}"
+    WRITERS[ending](pd.DataFrame(ROWS), path)
+    table = read_table(path, ["filename", "label"])
+    assert table.to_dict("index") == {
+        2: {"filename": "a.wav", "label": "dog", "fold": "1"},
+        3: {"filename": "b.wav", "label": "", "fold": "2"},
+    }
+    with refused("has the columns filename, label, fold; expected clip"):
+        read_table(path, ["clip"])
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "clips.parquet").write_bytes(b"PAR1 but no more")
+    with refused("clips.parquet cannot be read as Parquet: "):
+        read_table(tmp_path / "clips.parquet")
+    with refused("none.parquet does not exist"):
+        read_table(tmp_path / "none.parquet")
