@@ -135,7 +135,7 @@ class FeatureMaps(StoredFeature):
                 reason = np.select(conditions, reasons, "")[~status.done]
                 ids = self.names[doubtful[~status.done]]
                 failed = index.reasons_of(self.path.parent, self.stored)
-                whys = [failed.get(*own) for own in zip(ids, reason.tolist())]
+                whys = [failed.get(*pair) for pair in zip(ids, reason.tolist())]
                 raise UnreadableClips(self.stored, dict(zip(ids, whys)))
 
     def map(self, *, state: bool = False) -> NDArray:

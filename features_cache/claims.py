@@ -80,13 +80,13 @@ class Claim:
 
 def claims(folder: Path) -> list[tuple[Claim, bool]]:
     """(claim, whether its run is alive) of each readable claim in a cache."""
-    known = []
+    readable = []
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
         # its run ended just now, or it is damaged
         with suppress(FileNotFoundError, ValueError, TypeError):
             claim = Claim(marker, **json.loads(marker.read_text()))
-            known.append((claim, is_held(marker, shared=True)))
-    return known
+            readable.append((claim, is_held(marker, shared=True)))
+    return readable
 
 
 @contextmanager

@@ -92,13 +92,13 @@ def parse_channel(text: str) -> Channel:
             )
     parameters = {}
     for part in match["parameters"].split(",") if match["parameters"] else ():
-        given = PARAMETER.fullmatch(part)
-        if given is None or given[1] in parameters:
+        pair = PARAMETER.fullmatch(part)
+        if pair is None or pair[1] in parameters:
             raise RequestError(
                 f"{text!r}: expected key=value once for each key, got {part!r};"
                 f" {JOINED}"
             )
-        parameters[given[1]] = _value(given[2])
+        parameters[pair[1]] = _value(pair[2])
     return Channel(match["name"], tuple(sorted(parameters.items())), rows)
 
 

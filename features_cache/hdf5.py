@@ -455,9 +455,9 @@ def read_header(path: Path, stored: str = "") -> StoredFeature:
         if header.stored != stored:
             raise DamagedFile(f"{path.name} holds {header.stored}, expected {stored}")
         shape = (header.clips, header.rows, header.frames)
-        found = values.shape, values.dtype, state.shape, state.dtype
-        if found != (shape, header.dtype, shape[:1], STATE):
-            raise DamagedFile(f"{path.name} holds {found}, expected values {shape}")
+        layout = values.shape, values.dtype, state.shape, state.dtype
+        if layout != (shape, header.dtype, shape[:1], STATE):
+            raise DamagedFile(f"{path.name} holds {layout}, expected values {shape}")
     return header
 
 

@@ -113,9 +113,9 @@ def updated(
     """The clip table that `refresh` would write, and whether the index is current."""
     try:
         before, made = read_index(folder)
-        known = with_sources(clips, before)
+        merged = with_sources(clips, before)
         for name in SOURCE_COLUMNS:
-            known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
+            merged.iloc[part, merged.columns.get_loc(name)] = clips[name].iloc[part]
         with hdf5.opened(folder / INDEX) as file:
             linked = set(file) == {CLIPS, *feature_names(folder)}
     except (FileNotFoundError, DamagedFile):
@@ -123,9 +123,9 @@ def updated(
     same = (
         linked
         and made == {**settings, "format_version": FORMAT}
-        and all(np.array_equal(before[name], known[name]) for name in INDEX_COLUMNS)
+        and all(np.array_equal(before[name], merged[name]) for name in INDEX_COLUMNS)
     )
-    return known, same
+    return merged, same
 
 
 HEADERS = {
@@ -175,13 +175,13 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
     """Note size and time of these features' files, whose clips are all intact."""
     claim_names(folder, VERIFIED)
     with lock(folder, "index"):
-        known = read_rows(folder / VERIFIED)
+        verified = read_rows(folder / VERIFIED)
         rows = []
         for name in feature_names(folder):
             state = _file_state(folder / f"{name}.h5")
-            if name in features or state in known:
+            if name in features or state in verified:
                 rows.append(state)
-        if rows != known:
+        if rows != verified:
             write_rows(folder / VERIFIED, rows)
 
 
@@ -291,8 +291,8 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     """
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8"))
-        known = content["format_version"] == CHECK_FORMAT
-        if not known or content["clips"] != _labels_digest(clips):
+        readable = content["format_version"] == CHECK_FORMAT
+        if not readable or content["clips"] != _labels_digest(clips):
             return None
         here = any(Path(path).is_file() for path in clips["path"])
         if here and content["audio"] != _audio_digest(clips):

@@ -62,13 +62,13 @@ def has_other_folds(clips: pd.DataFrame, folds: Path) -> bool:
     """
     columns = ["group", "fold"]
     try:
-        given = read_table(folds, missing=()).set_index("clip_id")[columns]
+        in_file = read_table(folds, missing=()).set_index("clip_id")[columns]
     except (OSError, KeyError, RequestError):
         return False
-    own = clips.set_index("clip_id")[columns].astype(str)
-    given = given[~given.index.duplicated()]
-    known = own.index.intersection(given.index)
-    return not own.loc[known].equals(given.loc[known].astype(str))
+    in_cache = clips.set_index("clip_id")[columns].astype(str)
+    in_file = in_file[~in_file.index.duplicated()]
+    common = in_cache.index.intersection(in_file.index)
+    return not in_cache.loc[common].equals(in_file.loc[common].astype(str))
 
 
 def audio_state(file: Any) -> str:
@@ -87,13 +87,13 @@ def audio_state(file: Any) -> str:
     return "same" if same else "changed"
 
 
-def new_files(folder: Path, known: Collection[str]) -> int:
-    """The number of unknown files next to known ones and with the same endings."""
+def new_files(folder: Path, extracted: Collection[str]) -> int:
+    """The number of other files next to extracted ones and with the same endings."""
     if any(folder.glob("*.csv")) or any(folder.glob("*/*.csv")):
         return 0
-    endings = {Path(path).suffix for path in known}
+    endings = {Path(path).suffix for path in extracted}
     new = 0
-    for place in {Path(path).parent for path in known}:
+    for place in {Path(path).parent for path in extracted}:
         for file in place.glob("[!.]*"):
-            new += file.suffix in endings and str(file) not in known
+            new += file.suffix in endings and str(file) not in extracted
     return new

@@ -102,8 +102,8 @@ def marked(clips: pd.DataFrame, names: str = "clip_id") -> pd.DataFrame:
     on, else ''. RequestError for any other cell names its clip by the column `names`.
     """
     absent = pd.Series("", clips.index)
-    given = clips.get("train_only", absent).astype(object)
-    cells = given.where(given.notna(), "").astype(str)
+    column = clips.get("train_only", absent).astype(object)
+    cells = column.where(column.notna(), "").astype(str)
     marks = cells.str.strip().str.lower().map(MARKS)
     wrong = marks.isna()
     if wrong.any():
@@ -180,8 +180,8 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
             f"the clip table lacks the columns {', '.join(missing)}; it has"
             f" {', '.join(table)}"
         )
-    given = marked(pd.DataFrame(table).reset_index(drop=True))
-    clean = given.reindex(columns=list(CLIP_COLUMNS), fill_value="")
+    rows = marked(pd.DataFrame(table).reset_index(drop=True))
+    clean = rows.reindex(columns=list(CLIP_COLUMNS), fill_value="")
     for column in CLIP_COLUMNS:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
@@ -192,7 +192,7 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         raise RequestError(
             f"the clip table's folds are not whole numbers: {error}"
         ) from None
-    places = given.reindex(columns=list(WINDOW_COLUMNS), fill_value=0.0)
+    places = rows.reindex(columns=list(WINDOW_COLUMNS), fill_value=0.0)
     clean[list(WINDOW_COLUMNS)] = places.astype(np.float64)
     ids = clean["clip_id"]
     if not len(ids):
@@ -207,9 +207,9 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     return with_own_groups(clean)
 
 
-def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with SOURCE_COLUMNS, carried over by clip id from `known`."""
-    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS])
+def with_sources(table: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with SOURCE_COLUMNS, carried over by clip id from `before`."""
+    sources = pd.DataFrame(before, columns=["clip_id", *SOURCE_COLUMNS])
     sources = sources.set_index("clip_id")
     columns = {}
     for name, kind in SOURCE_COLUMNS.items():

@@ -289,8 +289,8 @@ def note_results(
     if len(tried):
         write_costs(wanted.folder, seconds_a_clip, clips)
     whole = [row for row, feature, _ in failures if feature == WHOLE]
-    known = _computed_clips(wanted.folder) if whole else set()
-    partly = {row for row in whole if wanted.ids[row] in known}
+    computed = _computed_clips(wanted.folder) if whole else set()
+    partly = {row for row in whole if wanted.ids[row] in computed}
     noted = []
     for row, feature, reason in failures:
         of_row = [feature]

@@ -414,10 +414,10 @@ def _mono_blocks(file: _OpenFile, limit: int) -> Iterator[Samples]:
 
 def checked_rate(sample_rate: Any) -> int:
     """A sample rate in Hz; RequestError if the value cannot be one."""
-    known = (
+    plausible = (
         isinstance(sample_rate, Real) and LEAST_RATE <= float(sample_rate) <= MOST_RATE
     )
-    if not (known and sample_rate == int(sample_rate)):
+    if not (plausible and sample_rate == int(sample_rate)):
         raise RequestError(
             f"sample_rate={sample_rate!r}: expected a whole number of Hz from"
             f" {LEAST_RATE:,} to {MOST_RATE:,}"

@@ -243,12 +243,12 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
     # windows share the file of their recording
     files = clips.iloc[part].drop_duplicates("path").set_index("path")
-    known = ["source_size", "source_time_ns"]
+    recorded = ["source_size", "source_time_ns"]
     versions = [audio.version(path) for path in files.index]
     now = np.array(versions, np.int64).reshape(-1, 2)
     exists = now.any(axis=1)
-    changed = (files[known] != now).any(axis=1) | (files["source_hash"] == "")
-    files.loc[exists, known] = now[exists]
+    changed = (files[recorded] != now).any(axis=1) | (files["source_hash"] == "")
+    files.loc[exists, recorded] = now[exists]
     again = files.index[exists & changed]
     # a generator, since a list would keep all futures
     reading = Parallel(THREADS, backend="threading", return_as="generator")
@@ -267,12 +267,12 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
     """Lines such as `10 new clips`; changed audio is counted only in `part`."""
     old, new = before.set_index("clip_id"), now.set_index("clip_id")
     hashed = new["source_hash"].iloc[part]
-    known = old["source_hash"].reindex(hashed.index, fill_value="")
+    before_hash = old["source_hash"].reindex(hashed.index, fill_value="")
     kept = new.index.intersection(old.index)
     counts = {
         "new clip": len(new) - len(kept),
         "removed clip": len(old) - len(kept),
-        "changed clip": (known.ne("") & known.ne(hashed)).sum(),
+        "changed clip": (before_hash.ne("") & before_hash.ne(hashed)).sum(),
         "changed label": (old["label"][kept] != new["label"][kept]).sum(),
     }
     return [counted(int(count), what) for what, count in counts.items() if count]
@@ -295,12 +295,12 @@ def with_frame(channel: Channel, milliseconds: float) -> Channel:
     >>> str(with_frame(parse_channel("mel@n_mels=64"), 46))
     'mel@frame=46,n_mels=64'
     """
-    given = dict(channel.parameters)
-    feature = str(given.get("of", channel.name))  # the feature whose map is read
-    known = FEATURES[feature].declared.keys() if FEATURES.knows(feature) else set()
-    if given.keys() & FRAMING or not known & FRAMING:
+    stated = dict(channel.parameters)
+    feature = str(stated.get("of", channel.name))  # the feature whose map is read
+    declared = FEATURES[feature].declared.keys() if FEATURES.knows(feature) else set()
+    if stated.keys() & FRAMING or not declared & FRAMING:
         return channel
-    framed = sorted({**given, "frame": milliseconds}.items())
+    framed = sorted({**stated, "frame": milliseconds}.items())
     return Channel(channel.name, tuple(framed), channel.rows)
 
 

@@ -177,7 +177,7 @@ Argument = tuple[str, Callable[..., object] | None, Mapping[str, inspect.Paramet
 
 @functools.cache
 def arguments(function: Callable[..., object]) -> list[Argument]:
-    found: list[Argument] = []
+    argument_list: list[Argument] = []
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation
@@ -186,10 +186,10 @@ def arguments(function: Callable[..., object]) -> list[Argument]:
             if grouped:
                 fields = dict(inspect.signature(group).parameters)
             if grouped and argument.default is not argument.empty:
-                own = vars(argument.default)
-                fields = {n: f.replace(default=own[n]) for n, f in fields.items()}
-            found.append((name, group if grouped else None, fields))
-    return found
+                defaults = vars(argument.default)
+                fields = {n: f.replace(default=defaults[n]) for n, f in fields.items()}
+            argument_list.append((name, group if grouped else None, fields))
+    return argument_list
 
 
 def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray:

@@ -391,7 +391,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         return Augmenter()
     steps = []
     for part in text.replace(" ", "").split(","):
-        name, _, given = part.partition("=")
+        name, _, values = part.partition("=")
         entry = AUGMENTS[name]
         if kind and kind not in entry.kinds:
             raise RequestError(
@@ -399,8 +399,8 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
                 " lists those that are"
             )
         strength = entry.default
-        if given:
+        if values:
             refusal = f"{part}: expected a strength from 0 to {entry.maximum:g}"
-            strength = parse_number(given, refusal, entry.maximum)
+            strength = parse_number(values, refusal, entry.maximum)
         steps.append((entry, strength))
     return Augmenter(tuple(steps))

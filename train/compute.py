@@ -232,8 +232,8 @@ def poisoned_memory(device: str) -> Iterator[None]:
 
 
 def is_shortage(error: RuntimeError | MemoryError) -> bool:
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(sign in str(error) for sign in SHORTAGE)
+    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return out_of_memory or any(sign in str(error) for sign in SHORTAGE)
 
 
 # ---- the choice

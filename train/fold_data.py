@@ -209,7 +209,7 @@ class FoldData:
     def read(self, positions: Positions) -> Tensor:
         """A batch on the CPU; pinned for a GPU, so that copying takes no time."""
         cache, spec = self.plan.cache, self.plan.input
-        values = [cache.read(own.channel, positions) for own in spec.channels]
+        values = [cache.read(channel.channel, positions) for channel in spec.channels]
         x = spec.prepare(values, self.statistics, cache.filled[positions])
         return x.pin_memory() if self.device == "cuda" else x
 

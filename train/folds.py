@@ -197,17 +197,17 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     state = read_safely(file)
     if not isinstance(state, Mapping) or not state.keys() >= KEYS:
         return
-    own = state["fold"]
+    left_out = state["fold"]
     run = RunFolder(file.parent.parent)
     tested = folds if run.dataset == dataset else []
     if run.trained_config.clips == plan.config.clips:
-        tested = [fold for fold in folds if fold != own]
+        tested = [fold for fold in folds if fold != left_out]
     if tested:
         raise RequestError(
-            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds"
-            f" of {dataset}, perhaps on clips that fold {tested[0]} tests: give"
-            f" weights from other clips, or FOLDS={own} if clips and folds have not"
-            " changed since"
+            f"WEIGHTS={weights}: {run.name} trained its fold {left_out} on all other"
+            f" folds of {dataset}, perhaps on clips that fold {tested[0]} tests: give"
+            f" weights from other clips, or FOLDS={left_out} if clips and folds"
+            " have not changed since"
         )
 
 
@@ -339,8 +339,8 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     """
     stored = [*dict.fromkeys(channel.stored for channel in plan.input.channels)]
     if plan.begun:
-        known = {*RunFolder(plan.path).config.left_out}
-        damaged = [clip for clip in plan.config.left_out if clip not in known]
+        left_out = {*RunFolder(plan.path).config.left_out}
+        damaged = [clip for clip in plan.config.left_out if clip not in left_out]
         if damaged:
             raise RequestError(
                 f"{plan.path.name} began with {counted(len(damaged), 'clip')}"
@@ -383,7 +383,7 @@ def lone_classes(plan: Plan) -> list[str]:
     """The classes whose clips are all of one group."""
     has, groups = plan.indicator(plan.table.index.to_numpy()), plan.table["group"]
     of_class = zip(plan.names, has.T)
-    return [name for name, own in of_class if groups[own].nunique() == 1]
+    return [name for name, has_class in of_class if groups[has_class].nunique() == 1]
 
 
 def fold_remarks(

@@ -282,8 +282,8 @@ def filled_frames(channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
     frames = channel.frames
     if not channel.timed:
         return np.full(len(filled), frames)
-    own = np.ceil(frames * filled).astype(np.intp)
-    return np.clip(own, min(2, frames), frames)
+    sounding = np.ceil(frames * filled).astype(np.intp)
+    return np.clip(sounding, min(2, frames), frames)
 
 
 @dataclass(frozen=True)
@@ -349,8 +349,8 @@ class InputSpec:
         """The size of each channel of an image before resizing."""
         height, width = self.grid
         return tuple(
-            Plane(min(own.rows, height), min(own.columns, width), own.timed)
-            for own in self.channels
+            Plane(min(channel.rows, height), min(channel.columns, width), channel.timed)
+            for channel in self.channels
         )
 
     def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
@@ -370,14 +370,14 @@ class InputSpec:
         """Stored values of every channel as (B, D, H, W), float16 if standardised."""
         import torch
 
-        def compute(channel: StoredChannel, how: Statistics, own: Numbers) -> Numbers:
-            exact = torch.from_numpy(own.astype(np.float32))
+        def compute(channel: StoredChannel, how: Statistics, batch: Numbers) -> Numbers:
+            exact = torch.from_numpy(batch.astype(np.float32))
             return self.prepare_channel(channel, how, exact).numpy()
 
         planes = []
-        for channel, how, own in zip(self.channels, statistics, values, strict=True):
+        for channel, how, batch in zip(self.channels, statistics, values, strict=True):
             own_frames = self.own_frames(channel, filled)
-            planes.append(by_length(own, own_frames, partial(compute, channel, how)))
+            planes.append(by_length(batch, own_frames, partial(compute, channel, how)))
         return torch.from_numpy(np.concatenate(planes, axis=1))
 
     def prepare_channel(

@@ -130,10 +130,10 @@ class TrainOptions(Options):
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        known = fields(cls.shared)
-        of_runs = {name: text for name, text in given.items() if name in known}
-        own = {name: text for name, text in given.items() if name not in known}
-        return dataclasses.replace(super().build(own), given=of_runs)
+        of_a_run = fields(cls.shared)
+        of_runs = {name: text for name, text in given.items() if name in of_a_run}
+        others = {name: text for name, text in given.items() if name not in of_a_run}
+        return dataclasses.replace(super().build(others), given=of_runs)
 
     def runs(self) -> list[RunOptions]:
         """Every combination of the lists; FEATURES stay as given."""

@@ -239,9 +239,9 @@ def settle(
     told = []
     if asked.model == RunOptions.model != model.name:
         told.append(f"every channel is a vector: MODEL={model.name} is trained")
-    for given, channel in zip(parse_set(asked.features), features):
-        if {*dict(channel.parameters)} - {*dict(given.parameters)}:
-            told.append(f"{given}: {channel}, the only one in the cache")
+    for parsed, channel in zip(parse_set(asked.features), features):
+        if {*dict(channel.parameters)} - {*dict(parsed.parameters)}:
+            told.append(f"{parsed}: {channel}, the only one in the cache")
 
     # options without effect go back to their defaults
     ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
@@ -321,8 +321,8 @@ def hashed_content(
 def hashed_options(training: Training) -> dict[str, Any]:
     return {
         name: getattr(training, name)
-        for name, own in fields(type(training)).items()
-        if getattr(training, name) != own.default
+        for name, option in fields(type(training)).items()
+        if getattr(training, name) != option.default
     }
 
 

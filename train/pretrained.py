@@ -52,8 +52,8 @@ def start_from(network: nn.Module, model: str, weights: str) -> None:
     has other classes. `network.loaded` names the tensors that were filled.
     """
     file = fetch(model) if weights == "imagenet" else Path(weights)
-    state, own = read_weights(file)
-    filled = fill(network, state, str(file), own)
+    state, is_checkpoint = read_weights(file)
+    filled = fill(network, state, str(file), is_checkpoint)
     network.loaded = frozenset(filled)  # type: ignore[assignment]
 
 
@@ -70,8 +70,8 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
         raise RequestError(
             f"{file} holds no weights that can be read safely: {reason}"
         ) from None
-    own = isinstance(state, Mapping) and "network" in state
-    if own:
+    is_checkpoint = isinstance(state, Mapping) and "network" in state
+    if is_checkpoint:
         state = state["network"]
     if not isinstance(state, Mapping) or not all(
         isinstance(value, torch.Tensor) for value in state.values()
@@ -80,7 +80,7 @@ def read_weights(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
             f"{file} holds no state dict: expected names of layers with a tensor each"
         )
     named = {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
-    return named, own
+    return named, is_checkpoint
 
 
 def fill(
@@ -95,23 +95,24 @@ def fill(
     own_kernels  whether the first kernels are for features, not colours; they are kept
                  if the network has as many channels
     """
-    own = network.state_dict()
-    kernels = [key for key, value in own.items() if value.dim() >= 3]
-    head = f"{list(own)[-1].rpartition('.')[0]}."  # fc. of fc.bias
-    given = {key: value for key, value in state.items() if not key.startswith(head)}
-    if kernels and kernels[0] in given:
+    tensors = network.state_dict()
+    kernels = [key for key, value in tensors.items() if value.dim() >= 3]
+    head = f"{list(tensors)[-1].rpartition('.')[0]}."  # fc. of fc.bias
+    loaded = {key: value for key, value in state.items() if not key.startswith(head)}
+    if kernels and kernels[0] in loaded:
         stem = kernels[0]  # the first convolution
-        channels = own[stem].shape[1]
-        if not own_kernels or given[stem].shape[1] != channels:
-            given[stem] = adapt(given[stem], channels)
-    chosen = {key: value for key, value in given.items() if key in own}
-    wrong = [key for key, value in chosen.items() if own[key].shape != value.shape]
+        channels = tensors[stem].shape[1]
+        if not own_kernels or loaded[stem].shape[1] != channels:
+            loaded[stem] = adapt(loaded[stem], channels)
+    chosen = {key: value for key, value in loaded.items() if key in tensors}
+    wrong = [key for key, value in chosen.items() if tensors[key].shape != value.shape]
     if wrong or not chosen:
         reason = f"{wrong[0]} has another shape" if wrong else "no layer has its names"
         raise RequestError(f"{source} are weights of another model: {reason}")
     network.load_state_dict(chosen, strict=False)
     # training does not use the batch norms' numbers of batches
-    new = {key for key in own if not key.endswith("num_batches_tracked")} - {*chosen}
+    new = {key for key in tensors if not key.endswith("num_batches_tracked")}
+    new -= {*chosen}
     # named are the largest layers that hold new tensors and none that was filled
     kept = {layer for key in chosen for layer in layers_around(key)}
     names = set()
@@ -190,9 +191,9 @@ def choose_weights(asked: str, model: str) -> str:
     if model not in PUBLISHED:
         if asked == "auto":
             return asked
-        known = ", ".join(PUBLISHED)
+        published = ", ".join(PUBLISHED)
         raise RequestError(
-            f"no ImageNet weights are published for {model}, only for {known}"
+            f"no ImageNet weights are published for {model}, only for {published}"
         )
     if local := local_weights(model):
         return "imagenet" if local.name == published_name(model) else str(local)

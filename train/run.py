@@ -112,8 +112,8 @@ def product(options: TrainOptions) -> list[RunOptions]:
     for parts in parse_list(first.features, cache.features):
         features = "+".join(map(str, parts))
         # one feature that the cache lacks refuses all runs
-        found = find_features(cache, features)
-        channels[features] = [describe_channel(cache, feature) for feature in found]
+        stored = find_features(cache, features)
+        channels[features] = [describe_channel(cache, feature) for feature in stored]
     jobs = []
     skipped: dict[str, RequestError] = {}
     for job in kept.values():

@@ -202,8 +202,8 @@ def duplicate_findings(
         same = abs(correlation) >= SAME  # not just similar
         shifted = f", shifted by {shift / rate:+.3f} s" if shift else ""
         if a.group != b.group:  # clips of one group are never on both sides of a split
-            found = in_one_fold if a.fold == b.fold else across_folds
-            (found if same else similar).append(
+            pairs_of_folds = in_one_fold if a.fold == b.fold else across_folds
+            (pairs_of_folds if same else similar).append(
                 f"{a.clip_id} (fold {a.fold}) {'=' if same else '~'} {b.clip_id}"
                 f" (fold {b.fold}){shifted}, correlation {correlation:.3f}"
             )

@@ -61,7 +61,9 @@ def scores_of_clips(
     scores = np.zeros(targets.shape)
     for label, has in enumerate(targets.T):
         others = np.sort(answers[~has, label])
-        own = answers[has, label]
-        below = np.searchsorted(others, own) + np.searchsorted(others, own, "right")
+        labelled = answers[has, label]
+        below = np.searchsorted(others, labelled) + np.searchsorted(
+            others, labelled, "right"
+        )
         scores[has, label] = below / (2 * len(others))
     return scores, targets / (targets.sum(axis=0) * targets.shape[1])

@@ -105,10 +105,10 @@ class Kernel(NamedTuple):
         for size in np.unique(sizes):  # all groups of a size at once
             clips = order[sizes[order] == size].reshape(-1, size)
             of_clips = columns.T[clips]
-            own = of_clips @ of_clips.transpose(0, 2, 1)
+            gram = of_clips @ of_clips.transpose(0, 2, 1)
             if self.inputs is not None:
-                own = (np.eye(size) - own) / penalty
-            errors[clips] = np.linalg.solve(own, dual[clips])
+                gram = (np.eye(size) - gram) / penalty
+            errors[clips] = np.linalg.solve(gram, dual[clips])
         return dual, errors
 
 
@@ -151,7 +151,7 @@ class RidgeModel:
         z = self.standard.of(x)
         logits = z @ self.weight.T + self.bias
         if len(self.support):
-            squares = [np.einsum("nd,nd->n", own, own) for own in (z, self.support)]
+            squares = [np.einsum("nd,nd->n", rows, rows) for rows in (z, self.support)]
             logits += similarities(z @ self.support.T, *squares) @ self.dual.T
         return logits
 
@@ -337,10 +337,10 @@ def choose(
         penalty = len(targets) * strength
         dual, errors = kernel.solve(root * targets, penalty, groups)
         answers = targets - errors / root
-        found = UNTESTED[1]
+        loss = UNTESTED[1]
         if tested.any():
-            found = log_loss(answers[tested], targets[tested], counts[tested])
-        return _Solution(kernel.name, strength, *found, root * dual, answers)
+            loss = log_loss(answers[tested], targets[tested], counts[tested])
+        return _Solution(kernel.name, strength, *loss, root * dual, answers)
 
     if not tested.any():
         return fitted(kernels[0], UNTESTED[0])
@@ -379,12 +379,12 @@ def class_loss(
     from scipy.optimize import minimize_scalar
 
     below = answers - answers.max(axis=1, keepdims=True)
-    own = (below * targets).sum(axis=1)
+    true_class = (below * targets).sum(axis=1)
     clips = counts.sum()
 
     def loss(log_factor: float) -> float:
         factor = np.exp(log_factor)
-        each = np.log(np.exp(factor * below).sum(axis=1)) - factor * own
+        each = np.log(np.exp(factor * below).sum(axis=1)) - factor * true_class
         return float((each * counts).sum() / clips)
 
     # beyond 1,000 a probability is 0 or 1 in float32

@@ -74,8 +74,10 @@ def write_imported(
     (run.path / "run.json").unlink(missing_ok=True)
     rows = clips.assign(split="test", selection="last")
     for fold, part in rows.groupby(clips["fold"].map(fold_of)):
-        own = values[rows.index.get_indexer(part.index)]
-        write_predictions(run.fold(int(fold)), part, own.astype(np.float32), classes)
+        of_fold = values[rows.index.get_indexer(part.index)]
+        write_predictions(
+            run.fold(int(fold)), part, of_fold.astype(np.float32), classes
+        )
     config = RunConfig(
         format_version=RUN_FORMAT,
         made_by="import",

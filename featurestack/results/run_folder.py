@@ -101,13 +101,13 @@ class RunFolder:
         """The path, what is finished, and the score, for a notebook."""
         try:
             folds = f"{len(self.finished)} of {counted(len(self.folds), 'fold')}"
-            found = ""
+            score = ""
             if self.finished:
                 predictions = tested_run([self])
-                found = f"; test {predictions.metric.title} {predictions.score}"
+                score = f"; test {predictions.metric.title} {predictions.score}"
         except RequestError as damage:
             return str(damage)
-        return f"{self.path}: {folds}{found}"
+        return f"{self.path}: {folds}{score}"
 
     @cached_property
     def config(self) -> RunConfig:
@@ -187,8 +187,8 @@ class RunFolder:
         if not (self.validated and self.finished):
             return "last"
         # a linear model has no best epoch
-        known = set(self.predictions(self.finished[0])["selection"])
-        return "best" if "best" in known else "last"
+        selections = set(self.predictions(self.finished[0])["selection"])
+        return "best" if "best" in selections else "last"
 
     def fold(self, fold: int) -> Path:
         """The folder of a fold's files."""
@@ -336,7 +336,7 @@ def tested_run(folders: Sequence[RunFolder]) -> Predictions:
     tables = [folder.scored().sort_values("clip_id") for folder in folders]
     most = max(tables, key=len)
     clips = most["clip_id"].tolist()
-    kept = [n for n, own in enumerate(tables) if own["clip_id"].tolist() == clips]
+    kept = [n for n, table in enumerate(tables) if table["clip_id"].tolist() == clips]
     shared = tested_fields(folders[kept[0]], most)
     probabilities = [tables[n][[*shared["classes"]]].to_numpy() for n in kept]
     return Predictions(**shared, probabilities=np.stack(probabilities))
@@ -444,12 +444,12 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """
     require_readable(Path(runs))
     folders = glob.escape(dataset) or "*"
-    found = []
+    folders_of_runs = []
     for path in sorted(Path(runs).glob(f"{folders}/[!.]*")):
         unknown = path.is_dir() and not may_read(path)
         if unknown or (path / "run.json").exists():
-            found.append(RunFolder(path))
-    return found
+            folders_of_runs.append(RunFolder(path))
+    return folders_of_runs
 
 
 # ---- made and locked

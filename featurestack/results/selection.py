@@ -32,9 +32,9 @@ def select(
     of its own, if there is one: a choice of features has none.
     """
     found = find(runs, dataset)
-    known = {f"{run.path.parent.name}/{run.name}": run for run in found}
+    runs_by_name = {f"{run.path.parent.name}/{run.name}": run for run in found}
     words = unquoted(wanted)
-    if wanted in known or _is_run(wanted):
+    if wanted in runs_by_name or _is_run(wanted):
         words = [wanted]
     if not words:
         raise RequestError(
@@ -42,11 +42,11 @@ def select(
         )
     chosen = {}
     for word in words:
-        if word == "last" and known:
-            run = last_run(list(current_runs(known, data).values()), predicting)
+        if word == "last" and runs_by_name:
+            run = last_run(list(current_runs(runs_by_name, data).values()), predicting)
         elif _is_run(word):
             run = RunFolder(Path(word))
-        elif not known:
+        elif not runs_by_name:
             place = Path(runs, dataset)
             for folder in [place] if dataset else sorted(place.glob("*")):
                 require_readable(folder)
@@ -62,10 +62,10 @@ def select(
             )
         else:
             try:
-                run = fitting(word, known, data)
+                run = fitting(word, runs_by_name, data)
             except RequestError:
                 whole = " ".join(words)
-                meant = closest(whole, known, ALIKE) if " " in whole else None
+                meant = closest(whole, runs_by_name, ALIKE) if " " in whole else None
                 if not meant:
                     raise
                 raise RequestError(

@@ -90,8 +90,8 @@ class Tags(Task):
     def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
         targets = label_indicator(text, classes).astype(np.intp)
         each = by_label(pd.DataFrame({"label": text.to_numpy()}))["label"]
-        known = each.isin([*classes, ""]).groupby(level=0).all()
-        targets[~known.to_numpy()] = -1
+        recognised = each.isin([*classes, ""]).groupby(level=0).all()
+        targets[~recognised.to_numpy()] = -1
         return targets
 
 

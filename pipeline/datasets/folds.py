@@ -61,8 +61,10 @@ def with_folds(
     note = "the dataset's own"
     if (table["fold"] == 0).any() or (group and few):
         folds = named if few else min(FOLDS, groups)
-        known = dict(zip(kept["group"], fold_of))
-        drawn = draw_folds(tested["label"], tested["group"], folds, options.seed, known)
+        kept_folds = dict(zip(kept["group"], fold_of))
+        drawn = draw_folds(
+            tested["label"], tested["group"], folds, options.seed, kept_folds
+        )
         fold_of_group = dict(zip(tested["group"], drawn))
         # a group that is never tested may have any fold
         table["fold"] = [fold_of_group.get(group, 1) for group in table["group"]]
@@ -88,12 +90,12 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     columns = table.columns.drop(["clip_id", "path"])
     if words in columns:
         return table[words].fillna("").astype(str).tolist()
-    own = columns.drop([*KNOWN_COLUMNS], errors="ignore")
+    others = columns.drop([*KNOWN_COLUMNS], errors="ignore")
     # a word that is a pattern would fit only itself
-    named = len(own) or closest(words, ["group", "label"])
+    named = len(others) or closest(words, ["group", "label"])
     if words.isdecimal() or (words.isidentifier() and named):
-        known = [*own, "group", "label"]
-        raise RequestError(f"{option}={words}: {nearest('column', words, known)}")
+        names = [*others, "group", "label"]
+        raise RequestError(f"{option}={words}: {nearest('column', words, names)}")
     try:
         pattern = re.compile(words)
     except re.error as error:
@@ -111,8 +113,8 @@ def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
     stems = [PurePath(path).stem for path in table["path"]]
     for texts in (stems, table["filename"]):
         if not any(values):
-            found = map(pattern.search, texts)
-            values = ["-".join(m.groups("")) if m else "" for m in found]
+            matches = map(pattern.search, texts)
+            values = ["-".join(m.groups("")) if m else "" for m in matches]
     return values
 
 
@@ -120,15 +122,15 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
     """The table with classes by LABEL=; RequestError if a pattern gives a clip none."""
     if not label:
         return table
-    found = split_labels(pd.Series(stated(table, "LABEL", label), table.index))
-    lacking = table["filename"][found == ""].tolist()
+    classes = split_labels(pd.Series(stated(table, "LABEL", label), table.index))
+    lacking = table["filename"][classes == ""].tolist()
     if lacking and label not in table:
         raise RequestError(
             f"LABEL={label} gives {counted(len(lacking), 'clip')} of {len(table):,} no"
             f" class, {lacking[0]!r} first: expected a column, or a pattern whose"
             " parentheses hold the class of every file name"
         )
-    return table.assign(label=found, category="")
+    return table.assign(label=classes, category="")
 
 
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
@@ -204,10 +206,10 @@ def draw_folds(
     for group in largest_first:
         if fold_of[group]:
             continue
-        own = slice(first[group], first[group + 1])
-        of_its_classes = filled[:, of_class[own]] @ clips[own]
+        labels_of_group = slice(first[group], first[group + 1])
+        of_its_classes = filled[:, of_class[labels_of_group]] @ clips[labels_of_group]
         fold = np.lexsort((of_all.round(9), of_its_classes.round(9)))[0]
-        filled[fold, of_class[own]] += share[own]
-        of_all[fold] += share[own].sum()
+        filled[fold, of_class[labels_of_group]] += share[labels_of_group]
+        of_all[fold] += share[labels_of_group].sum()
         fold_of[group] = fold + 1
     return fold_of[group_of]

@@ -85,13 +85,13 @@ def name_field(table: pd.DataFrame) -> NameField | None:
     """
     if not table["group"].is_unique:
         return None
-    own = table.columns.drop([*KNOWN_COLUMNS], errors="ignore").astype(str)
+    columns_of_table = table.columns.drop([*KNOWN_COLUMNS], errors="ignore").astype(str)
     columns = [
         _field(f"column {name}", table[name].fillna("").astype(str), table, name)
-        for name in filter(COLUMNS.fullmatch, own)
+        for name in filter(COLUMNS.fullmatch, columns_of_table)
     ]
     present = [*filter(None, columns)] or [*filter(None, fields_of_stems(table))]
-    present.sort(key=lambda own: (is_number(own.value_of), -own.value_of.nunique()))
+    present.sort(key=lambda each: (is_number(each.value_of), -each.value_of.nunique()))
     has_words = present and not is_number(present[0].value_of)
     if not has_words and (sources := recordings(table)):
         return sources

@@ -414,10 +414,10 @@ def tables_beside(
 def class_in_names(files: Iterable[str]) -> str:
     """The end of a message on files whose names begin with their class, else ''."""
     stems = [PurePath(file).stem for file in files]
-    found = [re.match(r"(.+?)([_-])", stem) for stem in stems]
-    words = sorted({m[1] for m in found if m})
-    separators = {m[2] for m in found if m}
-    if not all(found) or len(separators) > 1 or not 1 < len(words) <= len(stems) / 2:
+    matches = [re.match(r"(.+?)([_-])", stem) for stem in stems]
+    words = sorted({m[1] for m in matches if m})
+    separators = {m[2] for m in matches if m}
+    if not all(matches) or len(separators) > 1 or not 1 < len(words) <= len(stems) / 2:
         return ""
     example = f"LABEL='(.+?){separators.pop()}'"
     return f"; if the names begin with the class ({listed(words)}), add {example}"

@@ -42,9 +42,9 @@ def summarise_dataset(options: SourceOptions) -> int:
     wrong = list[str]()
     if not dataset.read_only:  # a cache is used without its audio
         infos = dict(zip(table["path"], audio.file_infos(table["path"].tolist())))
-        known = table["path"].map(lambda path: isinstance(infos[path], audio.Info))
-        wrong = [f"{path}: {infos[path]}" for path in table["path"][~known]]
-        table = table[known]
+        readable = table["path"].map(lambda path: isinstance(infos[path], audio.Info))
+        wrong = [f"{path}: {infos[path]}" for path in table["path"][~readable]]
+        table = table[readable]
         if options.dataset in ("esc50", "esc10"):
             from featurestack.pipeline.datasets import published
 

@@ -162,8 +162,10 @@ class Feature:
                 f"{name} returned {kind}, expected real numbers: take np.abs"
             )
         if not shape or kind.kind not in "biuf":  # None, a word, one number
-            given = shortened(" ".join(repr(values).split()))
-            raise ValueError(f"{name} returned {given}, expected the shape {expected}")
+            returned = shortened(" ".join(repr(values).split()))
+            raise ValueError(
+                f"{name} returned {returned}, expected the shape {expected}"
+            )
         if shape != expected:
             remedy = ""
             if shape[::-1] == expected:

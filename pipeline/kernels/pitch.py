@@ -81,7 +81,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[_Octave]]:
     rate = sample_rate / 2**beforehand
     hop = bank.hop_length // 2**beforehand
     halvings = 0
-    found = []
+    octaves = []
     for octave in range(math.ceil(bank.n_bins / bank.bins_per_octave)):
         stop = bank.n_bins - octave * bank.bins_per_octave
         start = max(0, stop - bank.bins_per_octave)
@@ -93,12 +93,12 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[_Octave]]:
         louder = filters * np.sqrt(2.0**halvings)
         louder = louder.astype(np.complex64)
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
-        found.append(_Octave(halvings, hop, n_fft, bins, louder, norm))
+        octaves.append(_Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
             rate = rate / 2
             hop = hop // 2
             halvings = halvings + 1
-    return beforehand, found
+    return beforehand, octaves
 
 
 def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
@@ -177,7 +177,7 @@ def _peaks(spectrogram, least, first, last):
     frames = spectrogram.shape[1]
     where = np.empty((last - first) * frames // 2 + frames)
     height = np.empty(where.size, np.float32)
-    found = 0
+    peaks = 0
     for k in range(first, last):
         for t in range(frames):
             here = spectrogram[k, t]
@@ -192,10 +192,10 @@ def _peaks(spectrogram, least, first, last):
                 b = np.float64(above - below) / 2.0
                 shift = np.float32(0.0 if abs(b) >= abs(a) else -b / a)
                 slope = (above - below) / np.float32(2)
-                where[found] = k + np.float64(shift)
-                height[found] = here + np.float32(0.5) * slope * shift
-                found += 1
-    return where[:found], height[:found]
+                where[peaks] = k + np.float64(shift)
+                height[peaks] = here + np.float32(0.5) * slope * shift
+                peaks += 1
+    return where[:peaks], height[:peaks]
 
 
 def yin(

@@ -71,8 +71,8 @@ FAULTS: dict[str, Fault] = {
         f"{CACHE}test_hdf5.py {CACHE}test_external.py",
     ),
     "written_without_a_lock": Fault(  # a file is replaced while its clips are written
-        "        own_lock.take(shared=True, wait=True)\n",
-        "        own_lock.drop()\n",
+        "        file_lock.take(shared=True, wait=True)\n",
+        "        file_lock.drop()\n",
         f"{CACHE}test_writer.py",
     ),
     "two_runs_admitted": Fault(  # two extractions write the same clips
@@ -132,15 +132,15 @@ FAULTS: dict[str, Fault] = {
     # training
     # a channel is standardised by another one's statistics
     "statistics_of_another_channel": Fault(
-        "for channel, how, own in zip(self.channels, statistics, values,"
+        "for channel, how, batch in zip(self.channels, statistics, values,"
         " strict=True):\n",
-        "for channel, how, own in zip(self.channels, statistics[::-1], values,"
+        "for channel, how, batch in zip(self.channels, statistics[::-1], values,"
         " strict=True):\n",
         f"{TRAIN}test_fold_data.py",
     ),
     "padding_one_frame_short": Fault(  # a short clip loses its last frame
-        "own = np.ceil(frames * filled).astype(np.intp)",
-        "own = np.floor(frames * filled).astype(np.intp)",
+        "sounding = np.ceil(frames * filled).astype(np.intp)",
+        "sounding = np.floor(frames * filled).astype(np.intp)",
         f"{TRAIN}test_network_input.py golden:drop",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
@@ -169,8 +169,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # another learning-rate schedule is taken for the same run
     "hash_without_schedule": Fault(
-        "        if getattr(training, name) != own.default\n",
-        '        if name != "schedule" and getattr(training, name) != own.default\n',
+        "        if getattr(training, name) != option.default\n",
+        '        if name != "schedule" and getattr(training, name) != option.default\n',
         f"{RESULTS}test_config.py {TRAIN}test_plan.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
@@ -209,7 +209,7 @@ FAULTS: dict[str, Fault] = {
     "thresholds_of_own_fold": Fault(
         "fit_thresholds(target[others], probabilities[others])",
         "fit_thresholds(target[~others], probabilities[~others])",
-        f"{SCORES}test_tags.py",
+        f"{RESULTS}test_targets.py",
     ),
     "max_without_maximum": Fault(  # p-values of several differences are not adjusted
         """        largest[place] = np.maximum(largest[place], largest[place - 1])

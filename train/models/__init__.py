@@ -104,9 +104,9 @@ class Architecture:
     def unused(self) -> list[str]:
         """The options of a run that this model does not use, sorted."""
         parts = {None, *self.kind.uses}
-        known = fields(RunOptions).items()
+        options = fields(RunOptions).items()
         return sorted(
-            key for key, own in known if own.metadata.get("needs") not in parts
+            key for key, field in options if field.metadata.get("needs") not in parts
         )
 
     @property
@@ -228,14 +228,17 @@ def model(
         if kind not in (INPUTS if code else KINDS):
             unknown = nearest("input kind", kind, INPUTS)
             raise RequestError(f"{unknown}; the function's name is the model's")
-        own = KINDS[kind]
-        traits = augment or own.augment, reads_padding or own.reads_padding
+        input_kind = KINDS[kind]
+        traits = (
+            augment or input_kind.augment,
+            reads_padding or input_kind.reads_padding,
+        )
         parameters = inspect.signature(builder)
         takes_planes = "planes" in parameters.parameters
-        given = ["channels", "classes", "shape"]
-        given += ["planes"] if takes_planes else []
+        arguments = ["channels", "classes", "shape"]
+        arguments += ["planes"] if takes_planes else []
         try:
-            parameters.bind(*given)
+            parameters.bind(*arguments)
         except TypeError as error:
             raise RequestError(
                 f"MODEL={builder.__name__}: expected a function of channels, classes"
@@ -243,7 +246,13 @@ def model(
             ) from None
         refuse_positional(builder)
         return Architecture(
-            builder.__name__, own, builder, takes_planes, *traits, bounds or {}, code
+            builder.__name__,
+            input_kind,
+            builder,
+            takes_planes,
+            *traits,
+            bounds or {},
+            code,
         )
 
     return MODELS.register(entry=entry)
@@ -257,7 +266,7 @@ def resolve(text: str) -> Architecture:
     """
     name, _, options = text.partition("@")
     entry = MODELS[name]
-    given: dict[str, float] = {}
+    chosen: dict[str, float] = {}
     for word in filter(None, options.split(",")):
         key, _, value = word.partition("=")
         if key not in entry.options:
@@ -268,13 +277,13 @@ def resolve(text: str) -> Architecture:
             number = number_of(value, kind)
         except ValueError:
             number = math.nan
-        given[key] = number
+        chosen[key] = number
         if not least <= number <= most:
             expected = f"a positive {kind.__name__}"
             if key in entry.bounds:
                 expected = f"{least:g} to {most:g}"
             raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
-    return replace(entry, given=given)
+    return replace(entry, given=chosen)
 
 
 def choose_model(name: str, channels: Sequence[StoredChannel]) -> Architecture:

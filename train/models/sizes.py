@@ -111,8 +111,8 @@ def list_models(options: ModelsOptions) -> None:
         settings = ",".join(
             f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()
         )
-        given = settings and f"{name}@{settings}"
-        models.append((name, entry.kind.name, *sizes, given, entry.summary))
+        with_options = settings and f"{name}@{settings}"
+        models.append((name, entry.kind.name, *sizes, with_options, entry.summary))
     augmentations = []
     for name, each in sorted(AUGMENTS.items()):
         strengths = f"{each.default:g}", f"{each.maximum:g}"

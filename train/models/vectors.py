@@ -126,9 +126,9 @@ class ExactNet(nn.Module):
     @torch.no_grad()
     def set(self, **values: NDArray[np.floating]) -> None:
         """Copy these values into the buffers and parameters of the same names."""
-        own = {**dict(self.head.named_parameters()), **dict(self.named_buffers())}
+        tensors = {**dict(self.head.named_parameters()), **dict(self.named_buffers())}
         for name, array in values.items():
-            own[name].copy_(torch.from_numpy(array))
+            tensors[name].copy_(torch.from_numpy(array))
 
 
 class LinearNet(ExactNet):
@@ -157,9 +157,9 @@ def strengths_of(widths: Sequence[int], strength: float) -> Floats:
     """(D,) the C of each number of a feature set, from the widths (F,) of its features:
     smaller in features wider than WIDEST, with the mean `strength` over all.
     """
-    own = np.array(widths, float)
-    counted = np.minimum(own, WIDEST)
-    shares = counted / own * (own.sum() / counted.sum())
+    sizes = np.array(widths, float)
+    counted = np.minimum(sizes, WIDEST)
+    shares = counted / sizes * (sizes.sum() / counted.sum())
     return np.repeat(strength * shares, widths)
 
 
@@ -199,8 +199,8 @@ def logistic_regression(
                 " probabilities are approximate; a stronger penalty converges sooner,"
                 " as in MODEL=linear@C=0.01"
             )
-        own = model.coef_ if basis is None else model.coef_ @ basis
-        return own, model.intercept_
+        weights = model.coef_ if basis is None else model.coef_ @ basis
+        return weights, model.intercept_
 
     if y.ndim == 2:
         for label, has in enumerate(y.T > 0):
