@@ -12,7 +12,7 @@ the verdict is clear.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,21 +94,12 @@ class Findings:
     gains: Sequence[Gain]
 
     @property
-    def state(
-        self,
-    ) -> Literal["none", "one", "untested", "chance", "unclear", "winner"]:
-        """What can be said of the main ranking."""
+    def chance(self) -> bool:
+        """Whether nothing is clearly better than chance, as far as that is tested."""
         main = self.main
-        if main is None:
-            return "none"
-        judged = not main.untested or self.is_answer  # which recommends a set
-        if judged and not main.against_chance.clear:
-            return "chance"
-        if len(main.runs) == 1:
-            return "one"
-        if main.untested:
-            return "untested"
-        return "unclear" if self.unclear else "winner"
+        if main is None or (main.untested and not self.is_answer):
+            return False
+        return not main.against_chance.clear
 
     @property
     def every(self) -> Sequence[Ranked]:

@@ -32,10 +32,7 @@ UNKNOWN = "–"
 # signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
 # the sentences that templates place
-PLACED = (
-    "headline features sure combine classes verdict media numbers method tested models"
-    " software"
-)
+PLACED = "headline facts verdict media numbers method tested models software"
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 
@@ -64,8 +61,9 @@ class Section:
     # name -> a value for the templates
     values: Mapping[str, object] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
-    sentence: str = ""  # one more of the headline
-    # heading -> sentences that the first screen shows
+    # label -> value, on the first screen and in the terminal
+    facts: Mapping[str, str] = field(default_factory=dict)
+    # heading -> sentences at the section's beginning
     leads: Mapping[str, str] = field(default_factory=dict)
     recommended: str = ""  # the run that predicts, if it is not the best one
     # rows of a chart that replaces the first screen's own: name, score, verdict (hollow
@@ -91,20 +89,17 @@ class Page:
         parts = (self.found.tables, *(own.tables for own in self.sections))
         return {name: table for part in parts for name, table in part.items()}
 
-    def headline(self, text: str) -> str:
-        """The report's headline `text`, with what its sections add."""
-        return " ".join(
-            [text, *(own.sentence for own in self.sections if own.sentence)]
-        )
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Label -> value, on the first screen and in the terminal."""
+        parts = (*(own.facts for own in self.sections), sentences.facts(self.found))
+        return {label: text for part in parts for label, text in part.items()}
 
     @property
     def leads(self) -> Mapping[str, str]:
-        """Heading -> sentences that the first screen shows."""
-        own = sentences.LEADS.items()
-        first = {title: text(self.found) for title, text in own}
-        parts = (first, *(own.leads for own in self.sections))
-        every = {title: text for part in parts for title, text in part.items()}
-        return {title: text for title, text in every.items() if text}
+        """Heading -> sentences of the sections."""
+        parts = (own.leads for own in self.sections)
+        return {title: text for part in parts for title, text in part.items()}
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -129,7 +124,8 @@ class Page:
 
     def part(self, section: Section) -> Markup:
         """A section as HTML."""
-        values = {"page": self, "f": self.found, **section.values}
+        values = {"page": self, "f": self.found, "leads": section.leads}
+        values |= section.values
         return Markup(render(f"{section.template}.html", **values))
 
 

@@ -22,7 +22,7 @@ from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.runs import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
-from featurestack.analysis.sentences import headline, printed, tables_of_predictions
+from featurestack.analysis.sentences import headline, tables_of_predictions
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
@@ -54,20 +54,22 @@ class Built:
     remarks: list[str]
     next_command: str
     whole: bool  # False if anything damaged was left out
-    state: str  # `Findings.state`
+    chance: bool  # nothing is clearly better than chance
     best: str  # name of the best run, '' without one
-    leads: Mapping[str, str]  # heading -> sentences of the first screen
+    facts: Mapping[str, str]  # label -> number of the first screen
+    leads: Mapping[str, str]  # heading -> sentences of the sections
     paper: Sequence[str] = ()  # the document and the table for papers
     of_check: int = 0  # number of the first remarks, which `check` prints too
 
     @property
     def lines(self) -> list[str]:
-        """Page, document and next command; a path below the current folder is short."""
+        """Facts, page, document and next command; a path in this folder is short."""
         page, here = self.page.resolve(), Path.cwd()
         place = page.relative_to(here) if page.is_relative_to(here) else page
         paper = " and ".join(self.paper)
         lines = {"report: ": place, "paper:  ": paper, "next:   ": self.next_command}
-        return [f"{word}{text}" for word, text in lines.items() if text]
+        facts = [f"  {label}: {text}" for label, text in self.facts.items()]
+        return facts + [f"{word}{text}" for word, text in lines.items() if text]
 
     def __repr__(self) -> str:
         return "\n".join([self.headline, *self.remarks, *self.lines])
@@ -141,9 +143,7 @@ def build_report(job: ReportJob) -> Built:
     page.next_command = next_command(page)
     compared = own.hashes.get(COMPARISON)
     built = write(page)
-    row: dict[str, Any] = {
-        "finding": page.headline(headline(found))
-    }  # in the list of reports
+    row: dict[str, Any] = {"finding": headline(found)}  # in the list of reports
     if found.main:
         score = found.best.score
         row["accuracy"] = score.value
@@ -214,12 +214,13 @@ def write(page: Page) -> Built:
     remarks += tables_of_predictions(found)
     return Built(
         page=page.job.folder / PAGE,
-        headline=page.headline(printed(found)),
+        headline=headline(found),
         remarks=remarks,
         next_command=page.next_command,
         whole=not any(problem.kind == "damaged" for problem in page.problems),
-        state=found.state,
+        chance=found.chance,
         best=found.best.name if found.ranked else "",
+        facts=page.facts,
         leads=page.leads,
         paper=[str(page.job.folder / name) for name in documents],
         of_check=sum(WARNINGS[code].of_check for code in found.warnings),

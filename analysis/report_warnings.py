@@ -88,6 +88,7 @@ class _Warning:
     title: str
     find: Find
     of_check: bool  # `check` prints it too
+    touches_score: bool  # a score on the page is not what it seems
 
     @property
     def page(self) -> str:
@@ -98,11 +99,13 @@ class _Warning:
 WARNINGS: dict[str, _Warning] = {}  # by code, in the order of a report
 
 
-def warning(code: str, title: str, *, of_check: bool = False) -> Callable[[Find], Find]:
+def warning(
+    code: str, title: str, *, of_check: bool = False, touches_score: bool = True
+) -> Callable[[Find], Find]:
     """Decorator: find a warning in every report."""
 
     def enter(find: Find) -> Find:
-        WARNINGS[code] = _Warning(title, find, of_check)
+        WARNINGS[code] = _Warning(title, find, of_check, touches_score)
         return find
 
     return enter
@@ -172,7 +175,7 @@ def split_by_clip(evidence: Evidence) -> str:
     )
 
 
-@warning("W4", "Clips that failed")
+@warning("W4", "Clips that failed", touches_score=False)
 def failed_ones(evidence: Evidence) -> str:
     """No feature of the runs could be computed for these clips, because a file cannot
     be read or a value is not a number. The section on the data and failures.csv name
@@ -204,7 +207,7 @@ def changed_audio(evidence: Evidence) -> str:
     )
 
 
-@warning("W6", "Runs of other data")
+@warning("W6", "Runs of other data", touches_score=False)
 def old_runs(evidence: Evidence) -> str:
     """These runs were trained on other clips, labels, folds or feature values than
     there are now, so they are left out. They stay as they are; remove OLD=1 lists and
@@ -220,7 +223,7 @@ def old_runs(evidence: Evidence) -> str:
     )
 
 
-@warning("W7", "Only some of the runs")
+@warning("W7", "Only some of the runs", touches_score=False)
 def only_some(evidence: Evidence) -> str:
     """RUN= names the runs of this report. Its p and intervals are corrected for the
     comparisons of these runs. If you chose them by their scores, the verdicts are

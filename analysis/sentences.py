@@ -5,7 +5,6 @@ Templates place them. A sentence that is not needed is empty.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -24,18 +23,19 @@ from featurestack.base.quantities import (
     plural,
     points,
 )
-from featurestack.base.shell import make_command
 from featurestack.compare.scores import ACCURACY, Estimate, perfect
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
+    TRAINING_VARIANCE,
 )
 from featurestack.results.training_options import DECAY
 
 PERFECT = 0.9995  # a perfect order that scores less is mentioned
-SETS_COMPARED = 5  # most sets of a proposed comparison
-HARDEST = 3  # classes with the lowest scores; ties are all named
+SEVERAL = 3  # configurations whose highest score is noticeably too high
+HARDEST = 3  # classes with the lowest scores; ties count as one
+MOST_NAMED = 6  # classes in a line
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
 NORMS = {
     "row": "input standardised row by row over the training clips",
@@ -72,38 +72,48 @@ def verdict(f: Findings, own: Ranked) -> str:
     return "highest, not clearly better" if unclear else own.verdict
 
 
-# ---- the headline
+# ---- the first screen
 
 
 def headline(f: Findings, *, advised: bool = True) -> str:
-    """The best score, on how many clips and by what protocol; or why there is none.
+    """What to use, and the share of clips that it predicted correctly; or why there is
+    no score. Two sentences at most.
 
-    `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly (95
-    % interval 91.0 to 97.3), the highest of 6 configurations.` If not `advised`, `mel
-    with linear had the highest accuracy of 6 configurations. Cross-validation …`
+    `Use mel with linear. Cross-validation classified 95.0 % of 200 clips correctly.` If
+    not `advised`, `mel with linear had the highest accuracy of 6 configurations. …`
     """
-    if f.state == "none":
+    main = f.main
+    if main is None:
         # if only the cache is damaged, its line says so
         damaged = {p.run for p in f.problems if p.kind == "damaged"} - {"cache"}
         if not damaged:
             return "No run has been trained yet."
         are = is_or_are(len(damaged))
         return f"No run can be read: {counted(len(damaged), 'run')} {are} damaged."
-    texts = [reached(f, ranked=advised)]
-    if f.is_answer and f.state != "chance":
-        texts.append(higher(f))
+    use, several = recommended(f), len(f.ranked) > 1 and not f.is_answer
+    if f.chance:
+        level = f"{percent(main.against_chance.chance)} %"
+        level += "" if main.untested else f" (p = {format_p(main.against_chance.p)})"
+        text = f"No configuration is clearly better than chance, {level}"
+        text += f"; {use} has the highest {f.score}" if several else ""
+    elif f.is_answer:
+        higher = f.higher
+        if higher is None:
+            return f"{classified(f)}."
+        reached = f"{higher.label} reaches {percent(higher.score.value)} %"
+        return f"{classified(f)}. {reached}."
+    elif not several:
+        text = f"One configuration {'can be compared' if f.others else 'so far'}: {use}"
+    elif main.untested:
+        text = (
+            f"Too few {plural(f.group)} for a verdict; {use} has the highest {f.score}"
+        )
+    elif advised:
+        text = f"Use {use}"
     else:
-        texts.insert(0, advice(f, given=advised))
-    if f.new_values:
-        what = str(f.new_values["what"]).partition(" (")[0]  # a warning has the scores
-        texts.append(f"{what[0].upper()}{what[1:]}.")
-    return " ".join(filter(None, texts))
-
-
-def higher(f: Findings) -> str:
-    """A run that reaches more than the answer that leads the report."""
-    own = f.higher
-    return f"{own.label} reaches {percent(own.score.value)} %." if own else ""
+        of = counted(len(f.ranked), "configuration")
+        text = f"{use} had the highest {f.score} of {of}"
+    return f"{text}. {classified(f)}."
 
 
 def recommended(f: Findings) -> str:
@@ -115,65 +125,12 @@ def recommended(f: Findings) -> str:
     return f.best.label
 
 
-def advice(f: Findings, *, given: bool = True) -> str:
-    """`Use mel with linear.`, or why there is none; the result if none is `given`."""
-    main, use = ranking_of(f), recommended(f)
-    if f.state == "untested":
-        why = f"Too few {plural(f.group)} for a verdict"
-        return f"{why}; {use} has the highest {f.score}."
-    if f.state == "chance":
-        chance = f"{percent(main.against_chance.chance)} %"
-        p = main.against_chance.p
-        chance += "" if main.untested else f" (p = {format_p(p)})"
-        text = f"No configuration is clearly better than chance, {chance}"
-        several = len(f.ranked) > 1 and not f.is_answer
-        return f"{text}; {use} has the highest {f.score}." if several else f"{text}."
-    if not given and f.state != "one":
-        of = counted(len(f.ranked), "configuration")
-        return f"{use} had the highest {f.score} of {of}."
-    if f.state == "one":
-        if f.others:
-            return f"One configuration can be compared: {use}."
-        return f"One configuration so far: {use}."
-    return f"Use {use}."
-
-
-def reached(f: Findings, *, ranked: bool = True) -> str:
-    """The best score, its interval, and its place if it is `ranked`."""
-    score, main = f.best.score, ranking_of(f)
-    sure = f"too few {plural(f.group)} for an interval"
-    if score.bounded:
-        sure = f"95 % interval {score.interval}"
-    if main.uneven:
-        sure += f"; accuracy {percent(f.best.scores['accuracy'])} %"
-    text = f"{counted_clips(f)} ({sure})"
-    of_perfect = float(np.nanmean(perfect(main.best)))
-    if of_perfect < PERFECT:
-        text += f", where a perfect order gets {percent(of_perfect)} %"
-    if ranked and len(f.ranked) > 1 and not f.is_answer:
-        equal = sum(own.score.value == score.value for own in f.ranked) > 1
-        highest = "equalled by another" if equal else "the highest"
-        text += f", {highest} of {len(f.ranked)} configurations"
-        if len(f.ranked) > 2:
-            text += ", which flatters it"
-    if f.state in ("unclear", "winner") and not f.is_answer:
-        others = [own.label for own in f.unclear or f.ranked[1:]]
-        named = others[0] if len(others) == 1 else f"{len(others)} others"
-        verdict = (
-            "with no clear difference from" if f.unclear else "clearly better than"
-        )
-        text += f", {verdict} {named}"
-    return f"{text}."
-
-
-def counted_clips(f: Findings) -> str:
+def classified(f: Findings) -> str:
     """`Cross-validation classified 96.2 % of 80 clips correctly`."""
     run, main = f.best.run, ranking_of(f)
     score = percent(f.best.score.value)
-    seeds = f", a mean of {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
     if f.score != ACCURACY.title:
-        clips = counted(len(run.clip_ids), "clip")
-        return f"Its {f.score} on {clips} is {score} %{seeds}"
+        return f"Its {f.score} on {counted(len(run.clip_ids), 'clip')} is {score} %"
     clips = f"{score} % of {counted(len(run.clip_ids), 'clip')}"
     if run.imported:
         return f"The predictions are right for {clips}"
@@ -185,27 +142,70 @@ def counted_clips(f: Findings) -> str:
         what = (
             f"In {what[0].lower()}{what[1:]}, features chosen without the tested clips"
         )
-    return f"{what} classified {clips} correctly{seeds}"
+    return f"{what} classified {clips} correctly"
 
 
-def protocol(f: Findings) -> str:
-    """`5 folds, 1 seed; each fold tested, trained on the others.`"""
-    if not f.ranked:
-        return ""
-    run = f.best.run
-    text = folds(f)
-    if not run.exact:
-        text += f", {counted(len(run.seeds), 'seed')}"
-    if run.config.synthetic:
-        text += ", synthetic data"
-    return f"{text}; {run.protocol}."
+def facts(f: Findings) -> dict[str, str]:
+    """The numbers of the first screen and of the terminal: label -> value."""
+    if f.main is None:
+        return {}
+    main, run = f.main, f.best.run
+    clips = counted(len(run.clip_ids), "clip")
+    tested = f"{clips} of {counted(f.recordings, f.unit)}, {folds(f)}"
+    if len(run.seeds) > 1:
+        tested += f", mean of {len(run.seeds)} seeds"
+    found = {"Tested": tested + ", synthetic" * run.config.synthetic}
+    interval = f.best.score.interval or f"too few {plural(f.group)}"
+    if len(f.ranked) >= SEVERAL and not f.is_answer:
+        interval += f", highest of {len(f.ranked)}, which flatters it"
+    found["95 % interval"] = interval
+    if main.uneven:
+        found["Accuracy"] = f"{percent(f.best.scores['accuracy'])} %"
+    label, lead = lead_of(f)
+    found[label] = lead
+    of_perfect = float(np.nanmean(perfect(run)))
+    if of_perfect < PERFECT:
+        found["A perfect order gets"] = f"{percent(of_perfect)} %"
+    label, classes = lowest_classes(f)
+    return found | ({label: classes} if classes else {})
 
 
-def printed(f: Findings) -> str:
-    """What the terminal says: the headline, the protocol, features within one model."""
-    if f.is_answer and f.score == ACCURACY.title:  # whose headline has the protocol
-        return headline(f)
-    return " ".join(filter(None, (headline(f), protocol(f), features(f))))
+def lead_of(f: Findings) -> tuple[str, str]:
+    """The lead over the next configuration, or over chance, with its verdict."""
+    main = ranking_of(f)
+    few = f"no verdict from fewer than {FEWEST_RECORDINGS} {plural(f.group)}"
+    if len(f.ranked) > 1:
+        own = f.ranked[1]
+        lead = points(-own.difference.value) + " points"
+        if own.difference.bounded:
+            low, high = points(-own.difference.high), points(-own.difference.low)
+            lead += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
+        clear = "clear" if own.verdict.startswith("clearly") else own.verdict
+        verdict = few if own.verdict == "not compared" else clear
+        return f"Lead over {own.label}", f"{lead}, {verdict}"
+    against = main.against_chance
+    lead = points(against.score.value - against.chance) + " points"
+    verdict = few if main.untested else "clear" if against.clear else "not clear"
+    return f"Lead over chance, {percent(against.chance)} %", f"{lead}, {verdict}"
+
+
+def lowest_classes(f: Findings) -> tuple[str, str]:
+    """`Lowest recall`, and the classes that have it; no classes if all are perfect."""
+    main, best = ranking_of(f), f.best.run
+    heading = main.metric.class_heading
+    label = f"Lowest {heading if heading.isupper() else heading.lower()}"
+    report = f.tables[f"{best.name}.classes"][:-1].query("support > 0")
+    scores = report.set_index("class")[main.metric.class_score]
+    order = pd.Series(perfect(best), best.classes)
+    most = order.reindex(scores.index, fill_value=1.0)
+    lacking = (scores - most)[scores < most * PERFECT]
+    hardest = lacking.nsmallest(HARDEST, keep="all")
+    # a class whose name begins with a digit gets quotes
+    named = [
+        f"{f'“{name}”' if name[:1].isdigit() else name} {percent(scores[name])} %"
+        for name in hardest.index
+    ]
+    return label, ", ".join(named[:MOST_NAMED] + ["…"] * (len(named) > MOST_NAMED))
 
 
 def tables_of_predictions(f: Findings) -> list[str]:
@@ -229,54 +229,6 @@ def tables_of_predictions(f: Findings) -> list[str]:
     return texts
 
 
-# ---- the first screen
-
-
-def sure(f: Findings) -> str:
-    """The certainty of the headline."""
-    if f.main is None:
-        return ""
-    text = ""
-    if len(f.ranked) > 1 and f.main.best.missing_folds:
-        text = f"Compared on {folds(f)}, which all of these have finished. "
-    if f.state == "untested" or f.main.untested:
-        clips = counted(len(f.main.best.clip_ids), "test clip")
-        return (
-            f"{text}The {clips} come from {counted(f.recordings, f.unit)}, and"
-            f" clips of one {f.group} are not independent. A verdict needs at"
-            f" least {FEWEST_RECORDINGS} {plural(f.group)}."
-        )
-    if f.state == "one":
-        return text + sure_of_one(f)
-    if f.state == "chance":
-        return (
-            f"{text}{chance(f)} The best configuration is not clearly better, and a"
-            " small gain cannot be excluded."
-        )
-    return " ".join(filter(None, [text + sure_of_several(f), seeds(f)]))
-
-
-def sure_of_one(f: Findings) -> str:
-    """The score of the only configuration, and whether it is above chance."""
-    main = ranking_of(f)
-    text = ""
-    if f.is_answer:
-        text = "Features were chosen without the clips that test them. "
-    against = main.against_chance
-    text += f"The {f.score} is clearly better than chance, {percent(against.chance)} %."
-    return text
-
-
-def sure_of_several(f: Findings) -> str:
-    """The comparison of the best configuration with the first that does not differ
-    clearly, else with the second.
-    """
-    second = f.unclear[0] if f.unclear else f.ranked[1]
-    reaches = f"{second.label} reaches {percent(second.score.value)} %"
-    than = f", compared with {f.best.label}" if len(f.ranked) > 2 else ""
-    return f"{reaches}{than}: {by_points(f, second.difference)}, {second.verdict}."
-
-
 def by_points(f: Findings, difference: Estimate) -> str:
     """`+2.1 points (97.5 % interval +1.0 to +3.2)`."""
     ends = f"too few {plural(f.group)} for an interval"
@@ -284,111 +236,6 @@ def by_points(f: Findings, difference: Estimate) -> str:
         low, high = points(difference.low), points(difference.high)
         ends = f"{DIFFERENCE_INTERVAL} {low} to {high}"
     return f"{points(difference.value)} points ({ends})"
-
-
-def seeds(f: Findings) -> str:
-    """What intervals leave out, if one of the two compared runs has one seed."""
-    compared = f.best.run, (f.unclear or f.ranked[1:])[0].run
-    if all(run.exact or len(run.seeds) > 1 for run in compared):
-        return ""
-    return "With one seed, intervals do not include the variation between trainings."
-
-
-def features(f: Findings, *, advised: bool = True) -> str:
-    """The best feature set within one model, if the runs have several; if `advised`,
-    with the command that compares it where this report does not.
-    """
-    alike = f.alike
-    if not alike or len(alike) == len(f.ranked):
-        return ""
-    first, second, *_ = alike
-    if f.is_answer and first.run.exact:
-        return ""  # it has the scores of every single feature by such a model
-    model = setting(first.run, ranking_of(f).runs, {"tag"})
-    text = f"Of the {len(alike)} feature sets trained with {model}"
-    most = f"the highest {f.score}, {percent(first.score.value)} %"
-    names = first.run.features, second.run.features
-    if second.score.value == first.score.value:
-        return f"{text}, {names[0]} and {names[1]} have {most}."
-    text += (
-        f", {names[0]} has {most}; {names[1]} reaches {percent(second.score.value)} %"
-    )
-    if first is f.best and second.verdict != "not compared":
-        return f"{text}, {second.verdict}."
-    if not advised:
-        return f"{text}."
-    runs = " ".join(own.name for own in alike[:SETS_COMPARED])
-    command = make_command("analysis", f"DATASET={first.run.dataset}", f"RUN={runs}")
-    return f"{text}. {command} compares only these."
-
-
-def combine(f: Findings) -> str:
-    """What one feature of the best set adds to it, or else what one more would, with
-    every model that was trained on both sets.
-    """
-    if not f.gains:
-        return ""
-    best = (f.alike or f.ranked)[0].run
-    into = [gain for gain in f.gains if gain.more is best]
-    chosen = into or [gain for gain in f.gains if gain.less is best]
-    texts = []
-    for gain in chosen[:2]:
-        step = gain.added, gain.less.features
-        others = [own for own in f.gains if (own.added, own.less.features) == step]
-        by_model = {own.more.model: own for own in (*others, gain)}
-        found = []
-        for model, own in sorted(by_model.items(), key=lambda of: of[1] is not gain):
-            said = f"a {own.verdict}" if own.clear else own.verdict
-            said = said.replace("not compared", "not tested")
-            found.append(f"with {model} {by_points(f, own.difference)}, {said}")
-        texts.append(f"Adding {step[0]} to {step[1]}: {'; '.join(found)}.")
-    return " ".join(texts)
-
-
-def classes(f: Findings) -> str:
-    """The classes with the lowest scores."""
-    if f.main is None:
-        return ""
-    report = f.tables[f"{f.best.name}.classes"][:-1].query("support > 0")
-    scores = report.set_index("class")[f.main.metric.class_score]
-    if scores.empty:
-        return ""
-    order = pd.Series(perfect(f.main.best), f.main.best.classes)
-    most = order.reindex(scores.index, fill_value=1.0)
-    lacking = (scores - most)[scores < most * PERFECT]
-    hardest = lacking.nsmallest(HARDEST, keep="all")
-    heading = f.main.metric.class_heading
-    score = heading if heading.isupper() else heading.lower()
-    texts = []
-    for (value, highest), names in groupby(
-        hardest.index, lambda name: (scores[name], most[name])
-    ):
-        # a class whose name begins with a digit gets quotes
-        named = [f"“{name}”" if name[:1].isdigit() else name for name in names]
-        limit = f" of {percent(highest)}" if highest < PERFECT else ""
-        texts.append(f"{listed(named)} ({percent(value)} %{limit})")
-    lowest = f"Lowest {score}"
-    if (most < PERFECT).any():
-        lowest = f"{score.capitalize()} furthest below a perfect order’s"
-    text = f"{lowest}: {', '.join(texts)}."
-    if not texts:
-        reached = "100 %" if (most == 1).all() else "what a perfect order gets"
-        text = f"The {score} of every class is {reached}."
-    best = f.main.best
-    absent = len(best.classes) - int(best.labels.any(axis=0).sum())
-    if absent:
-        are = is_or_are(absent)
-        text += f" {counted(absent, 'class')} without a test clip {are} left out."
-    return text
-
-
-# heading on the first screen -> its sentence
-LEADS = {
-    "Which features?": features,
-    "How sure?": sure,
-    "Why combine?": combine,
-    "Which classes fail?": classes,
-}
 
 
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
@@ -432,6 +279,12 @@ def numbers(f: Findings) -> str:
         f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
         " variation between trainings."
     )
+    if f.is_answer:
+        texts.append(
+            "An answer's interval counts the clips as"
+            f" {TRAINING_VARIANCE:g} times fewer, because the clips that test one fold"
+            " choose and train for the others."
+        )
     if tested(f):
         texts.append(
             f"The {DIFFERENCE_INTERVAL} of a difference holds every value that the"
@@ -460,7 +313,7 @@ def method(f: Findings) -> str:
 
 def tested(f: Findings) -> str:
     """The comparison of configurations, and when a difference is clear."""
-    if len(f.ranked) < 2 or f.state == "untested":
+    if len(f.ranked) < 2 or ranking_of(f).untested:
         return ""
     text = "Each configuration is compared with the best by a sign-flip test"
     if f.main and f.main.metric.pooled:
@@ -483,7 +336,7 @@ def tested(f: Findings) -> str:
         " comparisons with the best and the ablations together make a false claim in at"
         f" most 5 % of reports. The interval of a difference counts two more"
         " recordings, a gain and a loss (Bonett and Price 2012); the interval of each"
-        f" {f.score} is not corrected."
+        f" {f.score} is not corrected, so that the highest score is too high."
     )
 
 

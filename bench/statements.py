@@ -23,7 +23,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.record import bench
-from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.answers import AnswerOptions
@@ -127,8 +126,8 @@ def chance(reports: int, rng: np.random.Generator) -> Rows:
         ((100, 100), (0.5, 0.5)),
     ):
         runs = [simulated_recalls(sizes, recalls, rng) for _ in range(reports)]
-        states = [findings([run]).state for run in runs]
-        yield sizes, recalls, percent([state != "chance" for state in states])
+        clear = [not findings([run]).chance for run in runs]
+        yield sizes, recalls, percent(clear)
 
 
 def noise(reports: int, rng: np.random.Generator) -> Rows:
@@ -161,7 +160,7 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
                 run = simulated_run(f"f{number}", clips, folds, labels, answers)
                 runs.append(run)
             for count, of_count in claimed.items():
-                of_count.append(findings(runs[:count]).state != "chance")
+                of_count.append(not findings(runs[:count]).chance)
         yield model, percent(claimed[8]), percent(claimed[1])
 
 
@@ -236,16 +235,14 @@ def answered(design: Design, rng: np.random.Generator, place: Path) -> dict[str,
             right.append(logits.argmax(axis=1) == new)
         truth = float(np.mean(right))
     found = findings(*load_runs([run]))
-    said = f"{sentences.headline(found)} {sentences.sure(found)}"
-    claims_better = said.replace("No configuration is clearly better than chance", "")
     score = found.best.score
     return {
         "truth": truth,
         "points above": 100 * (score.value - truth),
         "interval holds it": score.low <= truth <= score.high,
-        "better": "clearly better than chance" in claims_better,
+        "better": found.main is not None and found.main.against_chance.clear,
         "differs": any(own.verdict == "clearly worse" for own in found.ranked),
-        "recommended": found.state != "chance",
+        "recommended": not found.chance,
     }
 
 

@@ -269,7 +269,7 @@ def conclude(
     lines += [built.leads[heading] for heading in LEADS if heading in built.leads]
     lines += built.lines
     own = run.config.members[0] if run.config.members else run.name
-    chance = built.state == "chance"
+    chance = built.chance
     features = pd.DataFrame([*chosen.features]).set_index("feature")
     alone = features["alone"].sort_values(ascending=False, kind="stable")
     return Answer(

@@ -43,7 +43,7 @@ def answer(page: Page) -> Section | None:
     if run is None:
         return None
     config = read_choice(run.folders[0].path)
-    chance = page.found.state == "chance"
+    chance = page.found.chance
     later = recommended(config, chance=chance)
     for name, network in KNOWN.items():
         if f"embedding@model={name}" in config.recommended and not chance:
@@ -77,7 +77,7 @@ def answer(page: Page) -> Section | None:
         "Choice",
         tables=tables,
         values={"choice": config, "chosen_folds": folds, "later": later},
-        sentence="" if chance else advice(config),
+        facts={} if chance else {"Recommended": advice(config)},
         leads=leads,
         recommended="" if chance else config.recommended_run,
         chart=chart(page.found, features) if run is page.found.best.run else (),
@@ -106,16 +106,12 @@ def chart(
 
 
 def advice(config: Choice) -> str:
-    """`Recommended: mel with ridge, the choice of 3 of 5 folds.`"""
-    use = f"{config.recommended} with {config.recommended_model}"
-    agreeing, folds = config.agreeing, len(config.sets)
-    text = f"Recommended: {use}, the choice of"
-    if not agreeing:
-        return f"{text} all folds together; each fold by itself chose another set."
-    text += f" {agreeing} of {counted(folds, 'fold')}"
-    if 2 * agreeing <= folds:
-        text += "; other folds may recommend another set"
-    return f"{text}."
+    """`mel with ridge, the choice of 3 of 5 folds`."""
+    folds = counted(len(config.sets), "fold")
+    return (
+        f"{config.recommended} with {config.recommended_model}, the choice of"
+        f" {config.agreeing} of {folds}"
+    )
 
 
 def chosen(config: Choice) -> str:

@@ -34,13 +34,13 @@ def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(draw):
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
-@pytest.mark.parametrize(("recall", "state"), [(0.85, "one"), (0.5, "chance")])
+@pytest.mark.parametrize(("recall", "chance"), [(0.85, False), (0.5, True)])
 def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
-    recall, state
+    recall, chance
 ):
     run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
     found = findings([run])
-    assert found.state == state
+    assert found.chance == chance
     assert found.main.chance == pytest.approx(0.5)
 
 

@@ -23,7 +23,7 @@ def test_uneven_classes_are_ranked_by_balanced_accuracy(hand_run):
     constant = hand_run("mel", ["dog", "rain"], rows)
     found = findings([constant])
     assert found.warnings["W8"].startswith("The classes are uneven, 21 to 79 clips")
-    assert found.state == "chance" and found.main.against_chance.p > 0.4
+    assert found.chance and found.main.against_chance.p > 0.4
     assert found.main.chance == found.best.score.value == 0.5
     both = findings([constant, hand_run("rms", ["dog", "rain"], useful)])
     assert [own.name for own in both.ranked] == ["rms", "mel"]
@@ -50,32 +50,24 @@ def test_every_verdict_needs_seven_recordings(tmp_path, recordings):
     runs = of_sets(mel_rms=1.0, rms=0.0)
     found = findings(make_runs(tmp_path, made_clips(2 * recordings, 2, 2), runs))
     few = recordings < 7
-    assert (found.state == "untested") == few
+    assert bool(found.main.untested) == few
     comparison, steps = found.tables["comparison"], found.tables["ablations"]
     assert comparison["reason"].eq("few recordings").all() == few
     assert comparison["p"].isna().all() == steps["p"].isna().all() == few
     assert steps["verdict"].eq("not compared").all() == few
 
 
-def test_the_headline_names_the_highest_run_and_features_are_compared_in_a_model(made):
+def test_the_headline_names_the_highest_run_and_facts_its_lead(made):
     sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
     found = findings(made(*sets, *of_sets(model="texturenet", mel=0.75)))
     headline = (
         "Use mel with texturenet. Cross-validation classified 75.0 % of 400 clips"
     )
     assert sentences.headline(found).startswith(headline)
-    features = (
-        "Of the 4 feature sets trained with linear, mel+mfcc has the highest accuracy,"
-        " 54.0 %; mel reaches 44.0 %."
-    )
-    assert sentences.features(found).startswith(features)
-    sets = "mel+mfcc-linear mel-linear mfcc-linear chroma-linear"
-    command = f" DATASET=made RUN='{sets}' compares only these."
-    assert sentences.features(found).endswith(command)
-    assert (
-        "the highest of 5 configurations, which flatters it, clearly better than 4"
-        in sentences.headline(found)
-    )
+    facts = sentences.facts(found)
+    assert facts["95 % interval"].endswith("highest of 5, which flatters it")
+    assert facts["Lead over mel+mfcc (linear)"].startswith("+21.0 points (97.5 % ")
+    assert facts["Lead over mel+mfcc (linear)"].endswith(", clear")
     accuracy = [own.score.value for own in found.ranked]
     comparison = found.tables["comparison"]["accuracy"]
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)
@@ -92,4 +84,4 @@ def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
     better = of_sets(model="texturenet", mel=0.7, mfcc=0.6)
     found = findings(made(*two, *better))
     assert [own.run.model for own in found.alike] == ["texturenet"] * 2
-    assert found.state == "winner"
+    assert not (found.chance or found.unclear)

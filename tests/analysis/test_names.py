@@ -61,7 +61,7 @@ def numbers(task, labels, runs, recording, fold):
         rows.to_numpy(float).ravel(),
         [main.chance, main.against_chance.p],
     ]
-    return found.state, np.concatenate([*map(np.ravel, stated)])
+    return found.chance, np.concatenate([*map(np.ravel, stated)])
 
 
 @pytest.mark.parametrize("task", ["classes", "tags"])
@@ -69,10 +69,10 @@ def numbers(task, labels, runs, recording, fold):
 def test_names_and_order_change_no_number(task, seed):
     rng = np.random.default_rng(seed)
     drawn = made(rng, task)
-    state, stated = numbers(task, *drawn)
+    chance, stated = numbers(task, *drawn)
     for _ in range(2):
         again, others = numbers(task, *renamed(rng, *drawn))
-        assert again == state
+        assert again == chance
         assert others == pytest.approx(stated, abs=1e-9, nan_ok=True)
 
 

@@ -120,7 +120,7 @@ def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made
     assert [each.run.features for each in found.ranked] == ["rms", "mel+mfcc", "mel"]
     assert found.best.run is own and found.higher.run is both
     assert found.ranked[1].difference.value == pytest.approx(0.1)
-    first, second = sentences.headline(found).split("). ")
+    first, second = sentences.headline(found).split("correctly. ")
     assert "features chosen without the tested clips classified 70.0 %" in first
     assert second == "mel+mfcc reaches 80.0 %."
     lower = findings([mel, own])

@@ -100,14 +100,13 @@ def whole(clips, tmp_path_factory):
 def test_one_command_goes_from_a_folder_to_the_report(whole):
     found = whole.found
     assert found.page.is_file() and found.whole
-    assert "Chosen from 2 features without the clips" in page_text(found.page)
     advice = (
         r"easy: In cross-validation, features chosen without the tested clips"
-        r" classified \d+\.\d % of 48 clips correctly \(95 % interval \d+\.\d to"
-        r" \d+\.\d\)\. Recommended:"
-        rf" {re.escape(found.recommended)} with \w+, the choice of (\d of 3|all folds)"
+        r" classified \d+\.\d % of 48 clips correctly\."
     )
     assert re.search(advice, str(found))
+    use = rf"  Recommended: {re.escape(found.recommended)} with \w+, the choice of \d"
+    assert re.search(use, str(found))
     assert str(found).count("95 %") == 1
     assert {*found.chosen} == {1, 2, 3} and {*found.alone} == {"rms", "zcr"}
     assert found.score.low <= found.score.value <= found.score.high
@@ -115,7 +114,7 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert (
         f"predict AUDIO=FILE RUN={found.runs / found.run}" in found.built.next_command
     )
-    assert "about 1 minute. Run the same command again to resume. Sets" in whole.told
+    assert "about 1 minute. Run the same command again to resume." in whole.told
 
 
 def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
@@ -220,10 +219,7 @@ def test_the_command_by_speaker_that_an_answer_proposes_does_what_it_says(
         write_speakers(Path("my sounds"))
         given = {"DATASET": "my sounds", "FEATURES": "mfcc rms", "JOBS": "1"}
         first = done("answer", **given).out
-        lost = (
-            r"\. Ridge on mel\+mfcc scores \d\d\.\d points lower on new speakers,"
-            r" sites or devices\.\n"
-        )
+        lost = r"ridge on mel\+mfcc scores \d\d\.\d points lower on new speakers"
         assert re.search(lost, first)
         second = done("answer", **given, GROUP="_(.*)_").out
         assert "32 groups (speakers, sites, recordings) instead of 8 would" in second
@@ -243,7 +239,7 @@ def test_each_stage_leads_to_speakers_who_were_not_trained_on(tmp_path, quick):
         assert "GROUP='_(.*)_'" in first
         done("train", **sounds, FEATURES="mfcc", MODEL="linear")
         report = done("analysis", DATASET="my sounds").out
-        assert "Ridge on mel+mfcc scores" in report
+        assert "ridge on mel+mfcc scores" in report
         # folds.csv has speakers, and the cache not yet
         done("check", **sounds, GROUP="_(.*)_")
         trained = done("train", **sounds, FEATURES="mfcc", MODEL="linear")

@@ -254,7 +254,6 @@ def stress_section(page: Page) -> Section | None:
         "Stress",
         tables={"stress": pd.concat(tables, ignore_index=True)},
         values={"stressed": sentences},
-        leads={"What breaks it?": sentences[0]},
     )
 
 
