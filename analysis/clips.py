@@ -22,10 +22,10 @@ import soxr
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from featurestack.analysis import tables
+from featurestack.analysis import report_tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
 from featurestack.analysis.report_warnings import failures, features_of, untested
-from featurestack.analysis.runs import Run, same_clips
+from featurestack.analysis.run_arrays import Run, same_clips
 from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
 from featurestack.base.json_content import digest
@@ -34,15 +34,15 @@ from featurestack.base.quantities import EXACT_DIGITS, counted, plural, size
 from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.feature_names import parse_set
-from featurestack.features_cache.index import WHOLE
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     by_label,
     classes_in,
     has_windows,
     originals,
     spans,
 )
+from featurestack.features_cache.feature_names import parse_set
+from featurestack.features_cache.index_file import WHOLE
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16
@@ -375,12 +375,12 @@ def browser_data(
         test_set = next(places, len(tested))
         if test_set == len(tested):
             tested.append(run)
-            matrix = tables.confusion_by_category(run)
+            matrix = report_tables.confusion_by_category(run)
             counts = matrix.pop("counts")
             test_sets.append(
                 {
                     **matrix,
-                    "matrix": tables.classes_shown(counts, MATRIX_CLASSES),
+                    "matrix": report_tables.classes_shown(counts, MATRIX_CLASSES),
                     "clips": clips.index.get_indexer(run.clip_ids).tolist(),
                     "target": np.argsort(order)[run.target].tolist(),
                     "folds": run.folds.tolist(),

@@ -1,7 +1,7 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and the facts
 that a report states.
 
-`findings` takes the runs that `analysis.runs` has read and is the only maker of
+`findings` takes the runs that `analysis.run_arrays` has read and is the only maker of
 `Findings`; sentences and templates say its results.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
@@ -18,9 +18,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.ranking import Ranking, rankings, setting
-from featurestack.analysis.report_warnings import WARNINGS, Evidence
-from featurestack.analysis.runs import Problem, Run
-from featurestack.analysis.tables import (
+from featurestack.analysis.report_tables import (
     Gain,
     ablations,
     class_report,
@@ -28,6 +26,8 @@ from featurestack.analysis.tables import (
     cost_of,
     settings,
 )
+from featurestack.analysis.report_warnings import WARNINGS, Evidence
+from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.base.quantities import percent
 from featurestack.compare.ranking import Verdict
 from featurestack.compare.scores import ACCURACY, Estimate, every_score

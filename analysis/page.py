@@ -20,9 +20,9 @@ from featurestack.analysis import sentences
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.options import ReportJob
+from featurestack.analysis.report_tables import format_p
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.analysis.runs import Problem
-from featurestack.analysis.tables import format_p
+from featurestack.analysis.run_arrays import Problem
 from featurestack.base import quantities
 from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL

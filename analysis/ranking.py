@@ -23,7 +23,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from featurestack.analysis.runs import Run, differing_options, same_clips
+from featurestack.analysis.run_arrays import Run, differing_options, same_clips
 from featurestack.compare import ranking
 
 

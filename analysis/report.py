@@ -20,7 +20,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.options import ReportJob
 from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.analysis.runs import Problem, load_runs, without_copies
+from featurestack.analysis.run_arrays import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
 from featurestack.analysis.sentences import headline, tables_of_predictions
 from featurestack.base.errors import RequestError
@@ -32,7 +32,7 @@ from featurestack.base.shell import make_command, without
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.scores import ACCURACY
-from featurestack.features_cache.index import read_check
+from featurestack.features_cache.index_file import read_check
 from featurestack.results.run_folder import find
 from featurestack.results.same_run import of_today
 

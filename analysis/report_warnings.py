@@ -12,15 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from featurestack.analysis.ranking import Ranking
-from featurestack.analysis.runs import Run
+from featurestack.analysis.run_arrays import Run
 from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted, is_or_are, listed, percent
 from featurestack.base.shell import quoted
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index import WHOLE, failed_clips
+from featurestack.features_cache.index_file import WHOLE, failed_clips
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.features_cache.table import originals
 from featurestack.results.scored import scored_features
 
 # measure of `check` -> its words, if they differ

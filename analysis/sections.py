@@ -22,8 +22,7 @@ from featurestack.analysis.clips import (
 from featurestack.analysis.figures import FigureWriter, is_far
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section
-from featurestack.analysis.runs import Run
-from featurestack.analysis.tables import (
+from featurestack.analysis.report_tables import (
     accuracy_by_recording,
     classes_shown,
     common_mistake,
@@ -32,12 +31,9 @@ from featurestack.analysis.tables import (
     error_table,
     settings,
 )
+from featurestack.analysis.run_arrays import Run
 from featurestack.base import extras
-from featurestack.base.quantities import (
-    count,
-    duration,
-    plural,
-)
+from featurestack.base.quantities import count, duration, plural
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 from featurestack.compare.scores import Estimate

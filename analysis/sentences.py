@@ -11,8 +11,8 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.ranking import Ranking, setting
-from featurestack.analysis.runs import Run, differing_options
-from featurestack.analysis.tables import format_p
+from featurestack.analysis.report_tables import format_p
+from featurestack.analysis.run_arrays import Run, differing_options
 from featurestack.base import VERSION
 from featurestack.base.quantities import (
     counted,

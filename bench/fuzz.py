@@ -126,7 +126,7 @@ reports/                         analysis
 """
 LOADED = (
     "librosa pandas matplotlib.pyplot sklearn.linear_model torch"
-    " featurestack.pipeline.extract featurestack.train.run featurestack.predict.files"
+    " featurestack.pipeline.extract featurestack.train.training featurestack.predict.files"
     " featurestack.analysis.report"
 )
 

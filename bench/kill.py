@@ -245,7 +245,7 @@ def kill(options: KillOptions) -> int:
     if options.what != "features":
         import torch
 
-        from featurestack.train import run  # noqa: F401
+        from featurestack.train import training  # noqa: F401
 
         torch.set_num_threads(1)  # a process that has started threads is not forked
     worker.START_METHOD = "fork"  # with a fork server a round would take seconds

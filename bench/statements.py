@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.record import bench
 from featurestack.analysis.findings import findings
-from featurestack.analysis.runs import load_runs
+from featurestack.analysis.run_arrays import load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train

@@ -26,7 +26,7 @@ from featurestack.base.options import LARGEST, choices_of, kind_of
 from featurestack.base.registry import Registry
 from featurestack.cli.words import every_options
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
-from featurestack.features_cache.table import INDEX_COLUMNS
+from featurestack.features_cache.clip_table import INDEX_COLUMNS
 from featurestack.pipeline import synth
 from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import RunConfig

@@ -36,7 +36,8 @@ from featurestack.base.errors import (
 )
 from featurestack.base.files import content_hash, require_readable
 from featurestack.base.shell import make_command
-from featurestack.features_cache import index
+from featurestack.features_cache import index_file
+from featurestack.features_cache.clip_table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.datasets import (
     EXTERNAL,
     cache_folder,
@@ -64,7 +65,6 @@ from featurestack.features_cache.hdf5 import (
     clip_keys,
     read_header,
 )
-from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
@@ -129,12 +129,12 @@ class FeatureMaps(StoredFeature):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
-                    index.forget_verified(self.path.parent)
+                    index_file.forget_verified(self.path.parent)
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
                 ids = self.names[doubtful[~status.done]]
-                failed = index.reasons_of(self.path.parent, self.stored)
+                failed = index_file.reasons_of(self.path.parent, self.stored)
                 whys = [failed.get(*pair) for pair in zip(ids, reason.tolist())]
                 raise UnreadableClips(self.stored, dict(zip(ids, whys)))
 
@@ -260,7 +260,7 @@ class Cache(IndexSettings):
 
     @cached_property
     def _index(self) -> tuple[pd.DataFrame, Attributes]:
-        return index.read_index(self.folder)
+        return index_file.read_index(self.folder)
 
     @cached_property
     def settings(self) -> Attributes:  # type: ignore[override]  # read when needed
@@ -290,7 +290,7 @@ class Cache(IndexSettings):
     @property
     def features(self) -> list[str]:
         """Stored names of the feature files in the cache."""
-        return index.feature_names(self.folder)
+        return index_file.feature_names(self.folder)
 
     @cached_property
     def filled(self) -> NDArray[np.float64]:
@@ -400,7 +400,7 @@ class Cache(IndexSettings):
         clip_bytes = sum(feature.clip_bytes for feature in stored.values())
         clips = len(self.clips)
         cost = {"megabytes": clip_bytes * clips / 1e6}
-        measured = index.read_costs(self.folder)
+        measured = index_file.read_costs(self.folder)
         if stored.keys() <= measured.keys():
             cost["seconds"] = sum(measured[name][0] for name in stored) * clips
         return cost

@@ -9,14 +9,14 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.datasets import INDEX
-from featurestack.features_cache.index import (
+from featurestack.features_cache.index_file import (
     FAILURES,
     WHOLE,
     failed_clips,
     forget_verified,
 )
-from featurestack.features_cache.table import originals
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "units")
 

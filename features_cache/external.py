@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.base.errors import RequestError
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.clip_table import complete, with_sources
 from featurestack.features_cache.datasets import EXTERNAL, is_cache
 from featurestack.features_cache.feature_names import (
     NO_FEATURE_NAMES,
@@ -33,8 +34,7 @@ from featurestack.features_cache.hdf5 import (
     state_word,
     to_stored,
 )
-from featurestack.features_cache.index import refresh
-from featurestack.features_cache.table import complete, with_sources
+from featurestack.features_cache.index_file import refresh
 from featurestack.features_cache.writer import install
 
 VALUES_HASH = "values_hash"  # among the recorded parameters

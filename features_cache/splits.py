@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
-from featurestack.features_cache.table import by_label, originals
+from featurestack.features_cache.clip_table import by_label, originals
 
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside

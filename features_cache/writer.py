@@ -7,7 +7,7 @@ The order of writing, and why a kill between any two steps is harmless:
    its disk space, copies the clips that are still up to date, synchronises and renames
    it. A kill before the rename leaves a draft that the next run overwrites.
 3. index.h5 is replaced in the same way, after the files that it links to
-   (index.py). Until then the old labels hold, and rows are found by clip id.
+   (index_file.py). Until then the old labels hold, and rows are found by clip id.
 4. Workers write each clip at its own place: 0 as state word, the values, the final
    state word (hdf5.py). After a kill in between the clip counts as not done.
 5. failures.csv and costs.csv are replaced, under the lock of index.h5.
@@ -35,16 +35,11 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 
 from featurestack.base.errors import DamagedFile, OutdatedFeature, RequestError
-from featurestack.base.files import (
-    Lock,
-    is_held,
-    named_errors,
-    remove_drafts,
-    replaced,
-)
+from featurestack.base.files import Lock, is_held, named_errors, remove_drafts, replaced
 from featurestack.base.quantities import counted, size
 from featurestack.base.terminal import tell
 from featurestack.features_cache.claims import Claim, RunIsGone, claimed, claims
+from featurestack.features_cache.clip_table import rows_of
 from featurestack.features_cache.datasets import INDEX
 from featurestack.features_cache.hdf5 import (
     LOCKS,
@@ -56,7 +51,7 @@ from featurestack.features_cache.hdf5 import (
     reserve_space,
     write_structure,
 )
-from featurestack.features_cache.index import (
+from featurestack.features_cache.index_file import (
     HEADERS,
     WHOLE,
     claim_names,
@@ -69,7 +64,6 @@ from featurestack.features_cache.index import (
     write_costs,
     write_failures,
 )
-from featurestack.features_cache.table import rows_of
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 # row in the file (or place of the feature), values, state word

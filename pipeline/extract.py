@@ -15,12 +15,7 @@ from itertools import takewhile
 import numpy as np
 from joblib import cpu_count
 
-from featurestack.base.errors import (
-    NOT_WRITABLE,
-    Failed,
-    RequestError,
-    needed,
-)
+from featurestack.base.errors import NOT_WRITABLE, Failed, RequestError, needed
 from featurestack.base.extras import OPTIONS
 from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, duration, listed, size
@@ -28,10 +23,10 @@ from featurestack.base.registry import object_at
 from featurestack.base.shell import next_line, quoted
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.clip_table import spans, untrainable
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
-from featurestack.features_cache.index import COSTS, FAILURES, WHOLE
-from featurestack.features_cache.table import spans, untrainable
+from featurestack.features_cache.index_file import COSTS, FAILURES, WHOLE
 from featurestack.features_cache.writer import (
     Missing,
     cache_writer,

@@ -21,6 +21,11 @@ from featurestack.base.quantities import counted, first_names, whole_number
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.cache import Cache, in_words
+from featurestack.features_cache.clip_table import (
+    SOURCE_COLUMNS,
+    untrainable,
+    with_sources,
+)
 from featurestack.features_cache.datasets import another_name, is_cache
 from featurestack.features_cache.feature_names import (
     FRAMING,
@@ -29,8 +34,7 @@ from featurestack.features_cache.feature_names import (
     parse_list,
 )
 from featurestack.features_cache.hdf5 import StoredFeature
-from featurestack.features_cache.index import feature_names
-from featurestack.features_cache.table import SOURCE_COLUMNS, untrainable, with_sources
+from featurestack.features_cache.index_file import feature_names
 from featurestack.features_cache.writer import Wanted
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from featurestack.base.files import making, staged
 from featurestack.base.terminal import progress
-from featurestack.features_cache.table import SEPARATOR
+from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.pipeline.datasets.published import COLUMNS
 
 Samples = NDArray[np.float64]

@@ -31,7 +31,7 @@ from featurestack.base.terminal import tell_warnings
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import Claim
 from featurestack.features_cache.hdf5 import StoredFeature, state_word
-from featurestack.features_cache.index import WHOLE
+from featurestack.features_cache.index_file import WHOLE
 from featurestack.features_cache.writer import Clips, write_batch
 from featurestack.pipeline import audio, kernels
 from featurestack.pipeline.clip_spectra import Clip

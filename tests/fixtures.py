@@ -12,16 +12,16 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
-from featurestack.analysis.runs import load_runs
+from featurestack.analysis.report_jobs import jobs
+from featurestack.analysis.run_arrays import load_runs
 from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
 from featurestack.cli.commands import options_from
 from featurestack.features_cache import external
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
-from featurestack.train import run
+from featurestack.train import training
 from tests.analysis.made_runs import (
     made_clips,
     make_run,
@@ -90,7 +90,7 @@ def trained(cache_folder, made_once):
     """The run of `options`; tests only read it."""
 
     def make(folder):
-        return run.execute(little_options(cache_folder, folder / "runs")).path
+        return training.execute(little_options(cache_folder, folder / "runs")).path
 
     return RunFolder(made_once("trained", make))
 
@@ -132,7 +132,7 @@ def changed(tmp_path):
     """
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
-    run.execute(options)
+    training.execute(options)
     shutil.rmtree(folder)
     table = clip_table()
     left_out = table["clip_id"].str.endswith("-3") & (table["label"] != "cat")

@@ -20,7 +20,7 @@ from featurestack.base.shell import program
 from featurestack.cli.words import COMMANDS, options_of
 from featurestack.features_cache import external
 from featurestack.pipeline.options import SourceOptions
-from featurestack.train import run as train_run
+from featurestack.train import training as train_run
 from featurestack.train.options import RunOptions
 from notebooks import store
 from tests.golden.commands import ROOT

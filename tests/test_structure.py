@@ -111,7 +111,7 @@ LOADS_NOT = {
         PLOTTING,
         {"torch", "librosa"},
     ),
-    "featurestack.train.run": ("torch", RARE),
+    "featurestack.train.training": ("torch", RARE),
     "featurestack.cli.commands, featurestack.train.options;"
     "featurestack.base.options.texts("
     "featurestack.train.options.RunOptions, ['DATASET=x', '--folds', '1'])": (

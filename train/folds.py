@@ -27,7 +27,7 @@ from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
 from featurestack.base.shell import load_words, make_command
 from featurestack.base.terminal import tell, tell_once
-from featurestack.features_cache.index import FAILURES, WHOLE, failed_clips
+from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute

@@ -26,16 +26,16 @@ from featurestack.base.options import fields, option_words, part_of
 from featurestack.base.registry import object_at
 from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache, cache_of
-from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.feature_names import Channel, parse_set
-from featurestack.features_cache.splits import Split, fold_split
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     WINDOW_COLUMNS,
     has_tags,
     has_windows,
     originals,
     untrainable,
 )
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.feature_names import Channel, parse_set
+from featurestack.features_cache.splits import Split, fold_split
 from featurestack.results.config import (
     OF_EVERY_RUN,
     RUN_FORMAT,

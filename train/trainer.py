@@ -25,7 +25,7 @@ from featurestack.base.errors import Failed
 from featurestack.base.quantities import percent
 from featurestack.base.terminal import tell
 from featurestack.compare.scores import epoch_scores
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.clip_table import originals
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
 from featurestack.results.run_folder import RunFolder

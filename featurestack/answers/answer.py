@@ -31,11 +31,11 @@ from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.clip_table import originals, untrainable
 from featurestack.features_cache.datasets import dataset_name, is_cache
 from featurestack.features_cache.hdf5 import StoredFeature
-from featurestack.features_cache.index import read_check
+from featurestack.features_cache.index_file import read_check
 from featurestack.features_cache.splits import fold_split
-from featurestack.features_cache.table import originals, untrainable
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions

@@ -58,7 +58,7 @@ from featurestack.results.run_folder import (
 from featurestack.results.same_run import is_of_today
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
-from featurestack.train.run import execute, is_run_of
+from featurestack.train.training import execute, is_run_of
 
 LARGEST_SET = 3  # most features of a candidate
 # spectrum, coarse shape and modulation in time: none of them contains another

@@ -24,8 +24,8 @@ from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
 from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import read_check
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.clip_table import originals
+from featurestack.features_cache.index_file import read_check
 
 CHARTED = 10  # single features in the chart
 NAMED = 6  # features that a sentence names

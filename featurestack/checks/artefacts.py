@@ -16,7 +16,7 @@ from featurestack.checks.left_out import answers_left_out, scores_of_clips, targ
 from featurestack.compare.average_precision import fold_ranks
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import TRAINING_VARIANCE, accuracy_interval
-from featurestack.features_cache.table import has_tags, has_windows
+from featurestack.features_cache.clip_table import has_tags, has_windows
 from featurestack.linear import ridge
 
 ARTEFACT_HELP = "make them the same in all classes"

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from featurestack.base.terminal import progress
 from featurestack.checks import LEAK, NOTE, WARNING, Finding
-from featurestack.features_cache.table import by_label, has_tags, spans
+from featurestack.features_cache.clip_table import by_label, has_tags, spans
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples
 from featurestack.pipeline.datasets.load import (

@@ -16,9 +16,9 @@ from featurestack.base.terminal import progress
 from featurestack.checks import NOTE, WARNING, Finding
 from featurestack.checks.left_out import answers_left_out, scores_of_clips, targets_of
 from featurestack.compare.metrics import Floats
+from featurestack.features_cache.clip_table import has_tags, spans
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.row_statistics import over_time
-from featurestack.features_cache.table import has_tags, spans
 from featurestack.linear import ridge
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip

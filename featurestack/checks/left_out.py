@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from featurestack.compare.metrics import Floats
-from featurestack.features_cache.table import classes_in, has_tags, label_indicator
+from featurestack.features_cache.clip_table import classes_in, has_tags, label_indicator
 from featurestack.linear import ridge
 
 

@@ -82,8 +82,8 @@ def confusion(trained: "RunFolder | Path | str") -> "Figure":
     --------
     >>> fs.confusion("last").savefig("confusion.png")
     """
-    from featurestack.analysis.runs import load_runs
-    from featurestack.analysis.tables import confusion_counts
+    from featurestack.analysis.report_tables import confusion_counts
+    from featurestack.analysis.run_arrays import load_runs
 
     runs, problems = load_runs([run(trained)])
     if not runs:

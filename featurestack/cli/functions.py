@@ -72,7 +72,7 @@ def extract(
     True
     """
     from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.index import FAILURES
+    from featurestack.features_cache.index_file import FAILURES
     from featurestack.pipeline.extract import extract_features
 
     options = options_from(FeaturesCommand, locals())
@@ -147,7 +147,7 @@ def fit(
     >>> run.name, len(run.finished)
     ('rms+zcr-ridge', 5)
     """
-    from featurestack.train.run import fit as train_runs
+    from featurestack.train.training import fit as train_runs
 
     return train_runs(options_from(TrainOptions, locals()))
 
@@ -188,8 +188,8 @@ def report(
     >>> fs.report("synth", quiet=True).page.name
     'index.html'
     """
-    from featurestack.analysis.command import jobs
     from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_jobs import jobs
 
     datasets = jobs(options_from(AnalysisOptions, locals()))
     if len(datasets) > 1:

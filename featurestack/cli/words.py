@@ -51,23 +51,23 @@ COMMANDS |= {
         "Extract features of all clips into the cache in parallel; skip finished ones.",
     ),
     "train": Command(
-        "featurestack.train.run:train",
+        "featurestack.train.training:train",
         "featurestack.train.options:TrainOptions",
         "Train all folds of every combination of feature sets, models and other"
         " options, from the cache; skip finished runs.",
     ),
     "analysis": Command(
-        "featurestack.analysis.command:analysis",
+        "featurestack.analysis.report_jobs:analysis",
         "featurestack.analysis.options:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
     "predict": Command(
-        "featurestack.predict.command:predict_audio",
+        "featurestack.predict.predict_audio:predict_audio",
         "featurestack.predict.options:PredictOptions",
         "Predict the classes of new audio by a trained run.",
     ),
     "verify": Command(
-        "featurestack.predict.command:verify",
+        "featurestack.predict.predict_audio:verify",
         "featurestack.predict.options:VerifyOptions",
         "Check a cache for damage.",
     ),
@@ -77,12 +77,12 @@ COMMANDS |= {
         "Write one file with the weights and configuration that prediction needs.",
     ),
     "runs": Command(
-        "featurestack.train.runs:list_runs",
+        "featurestack.train.run_list:list_runs",
         "featurestack.train.options:ListOptions",
         "List the runs of a folder, or of several, with their scores.",
     ),
     "remove": Command(
-        "featurestack.train.runs:remove_runs",
+        "featurestack.train.run_list:remove_runs",
         "featurestack.train.options:RemoveOptions",
         "Delete runs, after printing the number and size of their files.",
     ),

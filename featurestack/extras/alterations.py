@@ -35,8 +35,12 @@ from featurestack.base.registry import Registry
 from featurestack.base.shell import quoted
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import command
+from featurestack.features_cache.clip_table import (
+    WINDOW_COLUMNS,
+    has_windows,
+    originals,
+)
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.table import WINDOW_COLUMNS, has_windows, originals
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
 from featurestack.pipeline.clip_spectra import Clip

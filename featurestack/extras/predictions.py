@@ -27,11 +27,13 @@ from featurestack.base.shell import quoted
 from featurestack.base.table_files import file_column, read_table
 from featurestack.base.terminal import tell
 from featurestack.features_cache.cache import Cache, find_cache
-from featurestack.features_cache.datasets import (
-    cached_in,
-    dataset_name,
+from featurestack.features_cache.clip_table import (
+    SEPARATOR,
+    classes_in,
+    has_tags,
+    originals,
 )
-from featurestack.features_cache.table import SEPARATOR, classes_in, has_tags, originals
+from featurestack.features_cache.datasets import cached_in, dataset_name
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.imported import Predictions, write_imported

@@ -36,8 +36,8 @@ from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
 from featurestack.results.config import Compute, Epoch, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_names import select_one
 from featurestack.results.same_run import CODE, differences
-from featurestack.results.selection import select_one
 from featurestack.results.tasks import task_of
 from featurestack.train.checkpoint import (
     Checkpoint,

@@ -22,14 +22,14 @@ from featurestack.base.options import part_of, report_line
 from featurestack.base.quantities import counted, duration, listed
 from featurestack.base.terminal import progress, tell
 from featurestack.compare.metrics import known
-from featurestack.features_cache.datasets import is_cache
-from featurestack.features_cache.index import read_index
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     by_label,
     has_windows,
     originals,
     spans,
 )
+from featurestack.features_cache.datasets import is_cache
+from featurestack.features_cache.index_file import read_index
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Info, Samples, Span
 from featurestack.pipeline.datasets.load import Dataset, load

@@ -49,7 +49,7 @@ from featurestack.predict.options import (
 )
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.selection import select_one
+from featurestack.results.run_names import select_one
 from featurestack.results.targets import names_of
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 

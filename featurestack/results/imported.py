@@ -14,7 +14,7 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
-from featurestack.features_cache.table import SEPARATOR, refuse_class_names
+from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
 from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass
 from featurestack.results.run_folder import (
     RunFolder,

@@ -37,14 +37,9 @@ from featurestack.base.json_content import HASH_DIGITS, as_dataclass
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.compare.metrics import indicator, known, sound
-from featurestack.compare.scores import (
-    Estimate,
-    Predictions,
-    epoch_scores,
-    suited,
-)
+from featurestack.compare.scores import Estimate, Predictions, epoch_scores, suited
 from featurestack.compare.significance import TRAINING_VARIANCE
-from featurestack.features_cache.table import WINDOW_COLUMNS
+from featurestack.features_cache.clip_table import WINDOW_COLUMNS
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
 from featurestack.results.tasks import Task, task_of
 

@@ -17,10 +17,10 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.clip_table import CLIP_COLUMNS, originals
 from featurestack.features_cache.datasets import is_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
-from featurestack.features_cache.table import CLIP_COLUMNS, originals
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
 

@@ -15,7 +15,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.compare.metrics import Ints, Labels
 from featurestack.compare.scores import ACCURACY, MEAN_AVERAGE_PRECISION
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     SEPARATOR,
     by_label,
     classes_in,

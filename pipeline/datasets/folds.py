@@ -17,7 +17,7 @@ from featurestack.base.files import hash_of, replace_file
 from featurestack.base.quantities import counted
 from featurestack.base.shell import make_command
 from featurestack.base.table_files import read_table
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     KNOWN_COLUMNS,
     by_label,
     originals,

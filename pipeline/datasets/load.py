@@ -21,6 +21,14 @@ from featurestack.base.quantities import counted, is_or_are, listed
 from featurestack.base.shell import make_command, quoted
 from featurestack.base.table_files import READERS, SPREADSHEETS, read_table
 from featurestack.features_cache.cache import Cache, IndexSettings
+from featurestack.features_cache.clip_table import (
+    classes_in,
+    complete,
+    originals,
+    refuse_class_names,
+    spans,
+    too_few_classes,
+)
 from featurestack.features_cache.datasets import (
     another_name,
     cache_folder,
@@ -31,15 +39,7 @@ from featurestack.features_cache.datasets import (
     unknown_dataset,
 )
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index import WHOLE, failed_clips, read_index
-from featurestack.features_cache.table import (
-    classes_in,
-    complete,
-    originals,
-    refuse_class_names,
-    spans,
-    too_few_classes,
-)
+from featurestack.features_cache.index_file import WHOLE, failed_clips, read_index
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
 from featurestack.pipeline.datasets.name_fields import NameField, name_field

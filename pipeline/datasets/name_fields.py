@@ -19,7 +19,7 @@ from shlex import quote
 import pandas as pd
 
 from featurestack.base.quantities import counted, listed
-from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
+from featurestack.features_cache.clip_table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = re.compile(r"[_\- .()\[\]]")
 FEWEST_CLIPS = 3  # least number of clips per recurring number, on average

@@ -16,7 +16,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.base.table_files import read_table
 from featurestack.base.terminal import progress, tell
-from featurestack.features_cache.table import SEPARATOR
+from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import (
     FOLD_OF_FOLDER,

@@ -23,17 +23,14 @@ from featurestack.base.own_files import NO_DATA
 from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import make_command, quoted
 from featurestack.base.table_files import TEXT_TABLES, file_column, read_table
-from featurestack.features_cache.datasets import (
-    beside_hint,
-    is_cache,
-)
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     KNOWN_COLUMNS,
     SEPARATOR,
     WINDOW_COLUMNS,
     has_tags,
     marked,
 )
+from featurestack.features_cache.datasets import beside_hint, is_cache
 from featurestack.pipeline.audio import AUDIO_FILE
 
 _CATEGORIES = {  # ESC-50's, and those of this project's clips

@@ -14,8 +14,8 @@ from featurestack.base.registry import object_at
 from featurestack.base.shell import next_line
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import has_failed
-from featurestack.features_cache.table import by_label, originals, untrainable
+from featurestack.features_cache.clip_table import by_label, originals, untrainable
+from featurestack.features_cache.index_file import has_failed
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import AlterOptions, SourceOptions

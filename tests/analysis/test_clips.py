@@ -15,7 +15,7 @@ from featurestack.analysis.clips import browser_data, clip_difficulty, data_fact
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import write_failures
+from featurestack.features_cache.index_file import write_failures
 from tests.analysis.made_runs import MadeRun
 from tests.golden.commands import flip_bit
 

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from featurestack.analysis import figures
-from featurestack.analysis.command import jobs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import (
@@ -22,12 +21,13 @@ from featurestack.analysis.report import (
     list_reports,
     read_summary,
 )
+from featurestack.analysis.report_jobs import jobs
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.own_files import DETECTED, NO_DATA
 from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.scores import Estimate
-from featurestack.features_cache.index import write_check
-from featurestack.features_cache.table import complete
+from featurestack.features_cache.clip_table import complete
+from featurestack.features_cache.index_file import write_check
 from tests.analysis.made_runs import (
     MadeRun,
     draw_nothing,

@@ -10,9 +10,9 @@ from sklearn.metrics import average_precision_score
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.tables import error_table
+from featurestack.analysis.report_tables import error_table
 from featurestack.compare.average_precision import fold_ranks, random_rank_precision
-from featurestack.features_cache.table import label_indicator
+from featurestack.features_cache.clip_table import label_indicator
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.test_report import build, within
 from tests.run_configs import answer_of

@@ -23,7 +23,7 @@ from featurestack.base.shell import make_command
 from featurestack.embeddings import networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import write_check
+from featurestack.features_cache.index_file import write_check
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import no_figures
 from tests.golden.commands import done, inside

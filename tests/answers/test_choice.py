@@ -11,7 +11,7 @@ import pytest
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.runs import load_runs
+from featurestack.analysis.run_arrays import load_runs
 from featurestack.answers import FEATURE_COLUMNS, AnswerOptions, choice
 from featurestack.answers.answer import find_answer
 from featurestack.answers.choice import (
@@ -32,8 +32,8 @@ from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find
 from featurestack.train.options import ListOptions, RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.run import execute
-from featurestack.train.runs import list_runs
+from featurestack.train.run_list import list_runs
+from featurestack.train.training import execute
 from tests.analysis.made_runs import no_figures
 from tests.refusal import refused
 

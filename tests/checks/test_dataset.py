@@ -15,7 +15,7 @@ from featurestack.checks.artefacts import artefact_findings
 from featurestack.checks.clips import ARTEFACTS, correlate, measure_clip
 from featurestack.checks.dataset import check_dataset, findings_in
 from featurestack.checks.leak_price import accuracies, is_lost, random_splits
-from featurestack.features_cache.index import read_check
+from featurestack.features_cache.index_file import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.changing import damage_frame

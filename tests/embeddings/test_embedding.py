@@ -262,9 +262,9 @@ def where(here):
 def test_extraction_and_prediction_use_it_until_the_file_is_another(
     here, where, capsys
 ):
-    from featurestack.predict.command import predict_audio
     from featurestack.predict.options import PredictOptions
-    from featurestack.train import run
+    from featurestack.predict.predict_audio import predict_audio
+    from featurestack.train import training
     from featurestack.train.options import RunOptions
 
     write_network("net", window=0.25)
@@ -277,7 +277,7 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
     assert extract(command) == 0
     assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
-    folder = run.execute(
+    folder = training.execute(
         RunOptions(
             **where, features=name, epochs=30, batch=2, precision="fp32", threads=1
         )

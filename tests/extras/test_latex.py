@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from featurestack import __version__
-from featurestack.analysis.command import analysis
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import findings
-from featurestack.analysis.runs import Problem
+from featurestack.analysis.report_jobs import analysis
+from featurestack.analysis.run_arrays import Problem
 from featurestack.analysis.sentences import numbers
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.compare.significance import DIFFERENCE_INTERVAL

@@ -11,9 +11,9 @@ import pytest
 import featurestack as fs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.runs import load_runs
+from featurestack.analysis.run_arrays import load_runs
 from featurestack.extras.predictions import numbered_rows, predictions_in, write_runs
-from featurestack.features_cache.table import complete
+from featurestack.features_cache.clip_table import complete
 from featurestack.results import imported
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import RunFolder, find

@@ -8,8 +8,8 @@ import time
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.command import analysis
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_jobs import analysis
 from featurestack.extras.stress import StressOptions
 from featurestack.extras.stress.stress import (
     CHANGES,

@@ -11,7 +11,7 @@ from featurestack.base.errors import UnreadableClips
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import parse_channel
-from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.index_file import read_index, refresh
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 

@@ -14,7 +14,7 @@ from featurestack.features_cache import external, hdf5
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.contents import describe_cache, verify_cache
 from featurestack.features_cache.hdf5 import read_header
-from featurestack.features_cache.index import write_failures
+from featurestack.features_cache.index_file import write_failures
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.golden.commands import done
 

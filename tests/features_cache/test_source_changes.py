@@ -5,9 +5,9 @@ import pytest
 
 from featurestack.base.files import content_hash
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import refresh
+from featurestack.features_cache.clip_table import complete, with_sources
+from featurestack.features_cache.index_file import refresh
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.features_cache.table import complete, with_sources
 
 
 @pytest.fixture

@@ -5,13 +5,8 @@ import os
 import numpy as np
 
 from featurestack.features_cache.hdf5 import StoredFeature, lock
-from featurestack.features_cache.index import note_verified, read_index
-from featurestack.features_cache.writer import (
-    Wanted,
-    cache_writer,
-    missing,
-    written_to,
-)
+from featurestack.features_cache.index_file import note_verified, read_index
+from featurestack.features_cache.writer import Wanted, cache_writer, missing, written_to
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 

@@ -42,7 +42,7 @@ FAULTS: dict[str, Fault] = {
     "rows_by_position": Fault(
         "return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)",
         "return np.arange(len(ids)) % len(among)",
-        f"{CACHE}test_table.py {CACHE}test_hdf5.py {CACHE}test_cache.py",
+        f"{CACHE}test_clip_table.py {CACHE}test_hdf5.py {CACHE}test_cache.py",
     ),
     "state_word_first": Fault(  # a clip counts as done before its values are written
         """        write_at(descriptor, NOT_DONE, place)
@@ -148,7 +148,7 @@ FAULTS: dict[str, Fault] = {
         "network, (self.augmenter(x, torch.zeros(len(x), len(self.plan.names)),"
         " self.data.channels, torch.Generator())[0] for x in batches), self.compute,"
         " self.plan.task, exact=exact",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {PREDICT}test_clips.py"
+        f"{TRAIN}test_trainer.py {TRAIN}test_training.py {PREDICT}test_clips.py"
         " golden:masked",
     ),
     # the epoch with the largest validation loss is the best
@@ -176,7 +176,7 @@ FAULTS: dict[str, Fault] = {
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
         "folder, pd.concat(tables), np.concatenate(answers), plan.names\n",
         "folder, pd.concat(tables), np.concatenate(answers), plan.names[::-1]\n",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py golden:linear",
+        f"{TRAIN}test_trainer.py {TRAIN}test_training.py golden:linear",
     ),
     # files from elsewhere
     "code_in_weights": Fault(  # weights from a file may run code
@@ -230,7 +230,7 @@ FAULTS: dict[str, Fault] = {
         """    if len(twice) < 0:
         raise RequestError(
 """,
-        f"{ANALYSIS}test_runs.py",
+        f"{ANALYSIS}test_run_arrays.py",
     ),
 }
 

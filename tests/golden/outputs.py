@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from featurestack.features_cache.table import CLIP_COLUMNS
+from featurestack.features_cache.clip_table import CLIP_COLUMNS
 from tests.golden import sounds
 from tests.golden.commands import done
 

@@ -13,7 +13,7 @@ import soundfile
 from featurestack.base.errors import Failed
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.index import read_failures
+from featurestack.features_cache.index_file import read_failures
 from featurestack.pipeline import extract
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.features import FEATURES

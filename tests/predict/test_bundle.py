@@ -13,9 +13,9 @@ import torch
 import featurestack as fs
 from featurestack.predict import bundle
 from featurestack.predict.bundle import make_bundle, read_bundle
-from featurestack.predict.command import predict_audio
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions, PredictOptions
+from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused
 from tests.run_configs import answer_of, rewrite

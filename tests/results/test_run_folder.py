@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from featurestack.base import files
-from featurestack.results import run_folder, selection
+from featurestack.results import run_folder, run_names
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.targets import CLASSES
 from tests.refusal import refused
@@ -92,22 +92,22 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     ],
 )
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
-    assert [run.name for run in selection.select(runs, wanted)] == names
+    assert [run.name for run in run_names.select(runs, wanted)] == names
 
 
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
     os.utime(last.path / "run.json", (2e9, 2e9))
     other = RunFolder(runs / "two" / "mel-cnn8")
-    assert selection.select(runs, f"last {other.path}") == [last, other]
+    assert run_names.select(runs, f"last {other.path}") == [last, other]
     for name in ("last.pt", "predictions.csv"):  # the last one with weights is another
         other.fold(1).mkdir(exist_ok=True)
         (other.fold(1) / name).touch()
-    assert selection.select_one(runs, "last") == other
-    assert selection.select(runs, "last") == [last]
-    assert selection.select(runs / "elsewhere", str(other.path)) == [other]
+    assert run_names.select_one(runs, "last") == other
+    assert run_names.select(runs, "last") == [last]
+    assert run_names.select(runs / "elsewhere", str(other.path)) == [other]
     quoted = f"'{last}' {other}"  # as `run=[last, other]` is written in Python
-    assert selection.select(runs, quoted) == [last, other]
+    assert run_names.select(runs, quoted) == [last, other]
     assert run_folder.find(runs, "two") == [other]
 
 
@@ -124,24 +124,24 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
 )
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
-        selection.select(runs, wanted)
+        run_names.select(runs, wanted)
 
 
 def test_the_name_of_a_single_run_is_proposed_with_its_dataset(runs):
     with refused("did you mean RUN='my sounds/mel-cnn8'?"):
-        selection.select_one(runs, "my sound/mel-cnn8")
+        run_names.select_one(runs, "my sound/mel-cnn8")
 
 
 def test_a_listed_name_with_blanks_is_quoted_also_if_it_has_an_equals_sign(runs):
     name = "my sounds/mel+embedding@model=speech-ridge"
     run_folder.write_config(runs / name, run_config())
     with refused(re.escape(f"one of '{name}', 'my sounds/mel-cnn8'")):
-        selection.select(runs, "mel")
+        run_names.select(runs, "mel")
 
 
 def test_one_run_is_a_whole_name_also_with_blanks(runs):
     with refused("unknown run 'mel cnn8'; did you mean 'mel-cnn8'"):
-        selection.select_one(runs, "mel cnn8")
+        run_names.select_one(runs, "mel cnn8")
 
 
 @pytest.mark.parametrize(
@@ -172,28 +172,28 @@ def test_a_run_that_may_not_be_read_is_listed_named_and_never_the_last(
 ):
     """As for another user; root may read everything."""
     closed = runs / "two" / "mel-cnn8"
-    for module in (files, run_folder, selection):
+    for module in (files, run_folder, run_names):
         monkeypatch.setattr(module, "may_read", lambda folder: folder != closed)
     (run,) = run_folder.find(runs, "two")
     with refused("two/mel-cnn8 may not be read: change its permissions"):
         _ = run.config
     with refused("two/mel-cnn8 may not be read"):
-        _ = selection.select_one(runs, str(closed)).config
+        _ = run_names.select_one(runs, str(closed)).config
     os.utime(closed / "run.json", (2e9, 2e9))
-    assert selection.select_one(runs, "last").path != closed
+    assert run_names.select_one(runs, "last").path != closed
 
 
 def test_what_few_expect_of_the_last_run_is_said(run, tmp_path, capsys):
     config = run_config(classes=named(*NAMES), synthetic=False)
     run_folder.write_config(run.path, config)
-    selection.tell_last(RunFolder(run.path))
+    run_names.tell_last(RunFolder(run.path))
     assert capsys.readouterr().err == ""
     config = run_config(classes=named(*NAMES), synthetic=True)
     run_folder.write_config(tmp_path / "runs" / "ds" / "r", config)
-    selection.select_one(tmp_path / "runs", "last")
+    run_names.select_one(tmp_path / "runs", "last")
     assert capsys.readouterr().err == (
         "RUN=last is ds/r, trained on synthetic clips, 0 of 2 folds so far;"
         " RUN= names another\n"
     )
-    selection.select_one(tmp_path / "runs", "r")
+    run_names.select_one(tmp_path / "runs", "r")
     assert capsys.readouterr().err == ""

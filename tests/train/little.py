@@ -10,7 +10,7 @@ import pandas as pd
 
 from featurestack.base.options import option_words, texts
 from featurestack.features_cache import external
-from featurestack.train import run
+from featurestack.train import training
 from featurestack.train.fold_data import load_fold, measure_clips
 from featurestack.train.models import resolve
 from featurestack.train.options import RunOptions, TrainOptions
@@ -107,12 +107,13 @@ def change(options, **changes):
 
 def execute(options, **changes):
     """The run of `options` with these changes."""
-    return run.execute(change(options, **changes))
+    return training.execute(change(options, **changes))
 
 
 def train(options):
     """The command `train` with these options."""
-    return run.train(TrainOptions.build(texts(TrainOptions, option_words(options))))
+    words = texts(TrainOptions, option_words(options))
+    return training.train(TrainOptions.build(words))
 
 
 def load(options, fold, device="cpu"):

@@ -7,7 +7,7 @@ import soundfile
 
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
-from featurestack.train import run
+from featurestack.train import training
 from featurestack.train.options import RunOptions
 
 RATE, SECONDS = 16_000, 1.0
@@ -58,4 +58,4 @@ def train_run(folder, short=False, **changes):
     standard = {"features": FEATURES, "model": "cnn4", "epochs": 6, "batch": 6}
     standard |= {"grid": "64x108", "augment": "shift", "runs": folder / "runs"}
     standard |= {"precision": "fp32", "threads": 1, "device": "cpu"}
-    return run.execute(RunOptions(**places | standard | changes))
+    return training.execute(RunOptions(**places | standard | changes))

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from featurestack.analysis.command import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_jobs import jobs
 from featurestack.base.registry import Registry
 from featurestack.base.shell import make_command
 from featurestack.extras.predictions import predictions_in
@@ -25,12 +25,12 @@ from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import find
+from featurestack.results.run_names import select
 from featurestack.results.same_run import is_of_today, of_today
-from featurestack.results.selection import select
-from featurestack.train import run
+from featurestack.train import training
 from featurestack.train.models import MODELS, model
 from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
-from featurestack.train.runs import list_runs, remove_runs
+from featurestack.train.run_list import list_runs, remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
 from tests.train.little import (
@@ -58,12 +58,12 @@ def report(folder, **given):
 def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
     (old,) = find(changed.runs)
     before = (old.path / "run.json").read_bytes()
-    new = run.execute(changed)
+    new = training.execute(changed)
     assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
     assert f"this run is {new.name}" in capsys.readouterr().err
     assert (len(old.predictions()), len(new.predictions())) == (48, 39)
     assert (old.path / "run.json").read_bytes() == before
-    assert run.execute(changed).path == new.path
+    assert training.execute(changed).path == new.path
     assert len(find(changed.runs)) == 2
     cache = Cache(changed.dataset)
     assert [each.name for each in of_today([old, new], cache)] == [new.name]
@@ -72,7 +72,7 @@ def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
     shutil.rmtree(folder)
     fill(folder, clip_table())  # the clips of before: their run is the current one
     capsys.readouterr()
-    assert run.execute(changed).path == old.path
+    assert training.execute(changed).path == old.path
     assert "1 of 1 run is finished already" in capsys.readouterr().err
 
 
@@ -129,7 +129,7 @@ def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
     changed, tmp_path, monkeypatch, capsys
 ):
     (old,) = find(changed.runs)
-    new = run.execute(changed)
+    new = training.execute(changed)
     os.utime(old.path / "run.json")  # the older data's run is the last written
     place = tmp_path / "data" / old.path.parent.name / "features"
     shutil.copytree(changed.dataset, place)
@@ -177,7 +177,7 @@ def test_training_says_that_the_clips_changed_and_whether_scores_may(
     given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
     given["dataset"] = str(table)
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
-    run.execute(RunOptions(features="rms", model="linear", **given))
+    training.execute(RunOptions(features="rms", model="linear", **given))
     if unreadable:
         removed.unlink()
     else:
@@ -201,7 +201,7 @@ def test_training_says_that_the_clips_changed_and_whether_scores_may(
 def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table(), "mel chroma")
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
-    old = run.execute(options)
+    old = training.execute(options)
     assert is_of_today(old.config, Cache(folder))
     ids = clip_table()["clip_id"]
     noise = np.random.default_rng(1).normal(size=(len(ids), ROWS, FRAMES))
@@ -209,7 +209,7 @@ def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     assert is_of_today(old.config, Cache(folder))  # nothing tells
     write_feature(folder, "mel", noise, ids)
     assert not is_of_today(old.config, Cache(folder))
-    new = run.execute(change(options, features="chroma"))
+    new = training.execute(change(options, features="chroma"))
     built = report(tmp_path, dataset=str(folder), runs=tmp_path / "runs")
     told = "1 older run is left out: its clips, labels, folds or values have changed"
     assert f"{told} since." in built.remarks
@@ -227,14 +227,14 @@ def damaged(options, tmp_path):
     place = file.values_offset + 5 * file.clip_bytes
     flip_bit(folder / "mel.h5", place)
     options = change(options, dataset=str(folder), model="linear")
-    assert len(run.execute(options).predictions()) == 47
+    assert len(training.execute(options).predictions()) == 47
     return options, folder / "mel.h5", place
 
 
 def test_a_clip_that_can_be_read_again_makes_another_run(damaged):
     options, file, place = damaged
     (old,) = find(options.runs)
-    run.execute(options)  # the clip is damaged as before
+    training.execute(options)  # the clip is damaged as before
     assert old.config.left_out == (DAMAGED_CLIP,)
     assert is_of_today(old.config, Cache(file.parent))
     flip_bit(file, place)

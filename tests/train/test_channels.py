@@ -11,9 +11,9 @@ from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import make_bundle
-from featurestack.predict.command import predict_audio
 from featurestack.predict.options import BundleOptions, PredictOptions
-from featurestack.train import run
+from featurestack.predict.predict_audio import predict_audio
+from featurestack.train import training
 from featurestack.train.options import RunOptions
 from tests.pipeline.extraction import contents
 from tests.refusal import refused
@@ -65,7 +65,7 @@ def trained(folder):
     given |= {"data": folder / "data", "runs": folder / "runs"}
     names = ("mono", "stereo")
     every = [RunOptions(dataset=str(folder / name), **given) for name in names]
-    return dict(zip(names, map(run.execute, every)))
+    return dict(zip(names, map(training.execute, every)))
 
 
 def test_the_features_of_a_channel_are_those_of_files_of_this_channel(folder):

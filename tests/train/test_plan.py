@@ -11,9 +11,9 @@ import torch
 from featurestack.base.json_content import digest
 from featurestack.base.options import fields
 from featurestack.features_cache import external
-from featurestack.features_cache.index import read_index, refresh, write_failures
+from featurestack.features_cache.index_file import read_index, refresh, write_failures
 from featurestack.results.training_options import Training
-from featurestack.train import run
+from featurestack.train import training
 from featurestack.train.folds import clip_remarks
 from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
@@ -121,7 +121,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
     assert plain.name == "mel-linear" and plain.finished == plain.folds
     places = {"dataset": options.dataset, "runs": options.runs}
     bare = RunOptions(features="mel", model="linear", **places)
-    assert run.execute(bare) == plain
+    assert training.execute(bare) == plain
     assert "effect" not in capsys.readouterr().err
     execute(options, model="linear")
     assert "no effect on MODEL=linear" in capsys.readouterr().err  # a finished run

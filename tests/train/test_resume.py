@@ -10,7 +10,7 @@ import pytest
 from featurestack.base import files
 from featurestack.base.files import Lock
 from featurestack.results.run_folder import claim_run
-from featurestack.train import checkpoint, run, trainer
+from featurestack.train import checkpoint, trainer, training
 from featurestack.train.plan import make_plan
 from tests.train.little import change, little_options
 
@@ -41,12 +41,12 @@ def each_epoch_is_stored(monkeypatch):
 @pytest.mark.usefixtures("each_epoch_is_stored")
 def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
     long = thorough(options, epochs=9, patience=0, grid="32x32")
-    straight = run.execute(long)
+    straight = training.execute(long)
     killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / straight.dataset / straight.name / "fold1" / "history.csv"
     for epochs in (1, 4):
         forks = multiprocessing.get_context("fork")
-        job = forks.Process(target=run.execute, args=[killed])
+        job = forks.Process(target=training.execute, args=[killed])
         job.start()
         while not history.exists() or history.read_bytes().count(b"\n") <= epochs:
             assert job.is_alive(), "it ended before it was killed"
@@ -57,7 +57,7 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
         assert not (history.parent / "predictions.csv").exists(), (
             "it was finished before it was killed"
         )
-    continued = run.execute(killed)
+    continued = training.execute(killed)
     whole = before[: before.rfind(b"\n") + 1]
     assert history.read_bytes().startswith(whole)  # its rows stay byte for byte
     assert_same(straight, continued)
@@ -67,7 +67,7 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
 def uncut(cache_folder, tmp_path_factory):
     """The undisturbed run."""
     options = little_options(cache_folder, tmp_path_factory.mktemp("uncut"))
-    return run.execute(thorough(options, epochs=2))
+    return training.execute(thorough(options, epochs=2))
 
 
 class Killed(KeyboardInterrupt):
@@ -97,8 +97,8 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
     with monkeypatch.context() as writing, pytest.raises(Killed):
         writing.setattr(checkpoint, "save", cut(checkpoint.save))
         writing.setattr(checkpoint, "append_history", cut(append))
-        run.execute(thorough(options, epochs=2))
-    assert_same(uncut, run.execute(thorough(options, epochs=2)))
+        training.execute(thorough(options, epochs=2))
+    assert_same(uncut, training.execute(thorough(options, epochs=2)))
 
 
 def test_a_checkpoint_has_the_rows_and_the_best_epoch_since_the_last_one(
@@ -110,7 +110,7 @@ def test_a_checkpoint_has_the_rows_and_the_best_epoch_since_the_last_one(
     monkeypatch.setattr(
         checkpoint, "save", lambda *given: stored.append(given[0].name) or save(*given)
     )
-    assert_same(uncut, run.execute(thorough(options, epochs=2)))
+    assert_same(uncut, training.execute(thorough(options, epochs=2)))
     assert stored == ["best.pt", "last.pt"]
 
 
@@ -129,7 +129,7 @@ def test_a_second_process_waits_for_a_fold_and_goes_on_when_the_first_ends(
         lock.release()
 
     monkeypatch.setattr(files, "tell", first_ends)
-    trained = run.execute(change(options, folds=(1,)))
+    trained = training.execute(change(options, folds=(1,)))
     assert trained.finished == [1]
     (waits,) = said
     assert waits.endswith("is being trained by another process: this one waits")

@@ -11,15 +11,15 @@ import torch
 from featurestack.compare.scores import epoch_scores
 from featurestack.compare.thresholds import UNFITTED, fit_thresholds
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.table import label_indicator
+from featurestack.features_cache.clip_table import label_indicator
 from featurestack.predict.bundle import RunModel, make_bundle, read_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
 from featurestack.results.run_folder import RunFolder, write_predictions
-from featurestack.train import run
+from featurestack.train import training
 from featurestack.train.optimisation import Objective
 from featurestack.train.record import calibrate
-from featurestack.train.run import run_summary
+from featurestack.train.training import run_summary
 from tests.refusal import refused
 from tests.train.little import CLASSES, execute, little_options
 
@@ -31,7 +31,7 @@ def options(mixed, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(options):
-    return run.execute(options)
+    return training.execute(options)
 
 
 @pytest.mark.parametrize(

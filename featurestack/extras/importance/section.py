@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures import figure, row_height
 from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
 from featurestack.analysis.page import Page, Section
-from featurestack.analysis.runs import Problem, Run
+from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.analysis.sentences import unsigned
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest

@@ -49,7 +49,7 @@ from featurestack.predict.bundle import (
     bundle_of_run,
 )
 from featurestack.results.config import content_of
-from featurestack.results.selection import select_one
+from featurestack.results.run_names import select_one
 from featurestack.train.network_input import Statistics, filled_frames
 
 CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`

@@ -36,8 +36,8 @@ from featurestack.base.table_files import (
     read_text,
 )
 from featurestack.extras.recordings.options import LabelOptions
+from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.features_cache.datasets import beside_hint
-from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.readers import files_below
 
 EVENT_COLUMNS = ("file", "start", "end", "label")

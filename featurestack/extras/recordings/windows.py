@@ -27,8 +27,8 @@ from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.options import WindowsOptions
+from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_groups
 from featurestack.pipeline.datasets.readers import clip_ids, find_recordings

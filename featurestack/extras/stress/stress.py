@@ -29,18 +29,14 @@ from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command, options_from
 from featurestack.cli.help import documented
 from featurestack.compare.calibration import scaled
-from featurestack.compare.significance import (
-    accuracy_interval,
-    few_groups,
-    gain_tests,
-)
+from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_names import select_one
 from featurestack.results.same_run import require_trained_on
-from featurestack.results.selection import select_one
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     CLIP_COLUMNS,
     NO_CLASS_NAMES,
     WINDOW_COLUMNS,

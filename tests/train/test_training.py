@@ -12,10 +12,10 @@ from featurestack.base.errors import Failed
 from featurestack.base.options import option_words, texts
 from featurestack.base.quantities import percent
 from featurestack.compare.scores import epoch_scores
-from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.results import run_folder
 from featurestack.results.targets import CLASSES
-from featurestack.train import checkpoint, run
+from featurestack.train import checkpoint, training
 from featurestack.train.options import TrainOptions
 from featurestack.train.trainer import Trainer
 from tests.processes import python
@@ -73,7 +73,7 @@ def test_another_configuration_never_touches_a_folder(options, finished):
     config = change(finished.config, hash="0" * 12, training=changed)
     run_folder.write_config(finished.path, config)
     with refused(r"different: LR.*TAG="):
-        run.execute(options)
+        training.execute(options)
     assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
 
 
@@ -81,7 +81,7 @@ def test_validation_chooses_the_best_epoch(options, capsys):
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
     train(wanted)
     printed = capsys.readouterr()
-    folder = run.execute(wanted)
+    folder = training.execute(wanted)
     epochs = {"last": "last epoch", "best": "best epoch by val_accuracy"}
     for selection, epoch in epochs.items():
         scores = folder.scores("test", selection).loc[1]
@@ -95,7 +95,7 @@ def test_early_stopping_ends_a_fold_for_good(options):
     stopping = {"val": "group", "patience": 1, "epochs": 30, "lr": 0.1, "curve": 0}
     stopping["folds"] = (1,)
     options = change(options, features="blank", **stopping)
-    folder = run.execute(options)
+    folder = training.execute(options)
     history = folder.history(1)
     losses = history["val_loss"]
     assert len(history) < 30 and losses.iloc[-1] >= losses.iloc[:-1].min()
@@ -112,7 +112,7 @@ def test_early_stopping_ends_a_fold_for_good(options):
     files = [folder.fold(1) / name for name in names]
     before = [file.read_bytes() for file in files]
     files[0].unlink()
-    run.execute(options)
+    training.execute(options)
     assert [file.read_bytes() for file in files] == before
 
 
@@ -123,10 +123,10 @@ def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch
     full = OSError(28, "No space left on device", "last.pt")
     monkeypatch.setattr(checkpoint, "replace_file", Mock(side_effect=full))
     with pytest.raises(Failed, match=r"fold 1: \[Errno 28\] No space left"):
-        run.execute(options)
+        training.execute(options)
     monkeypatch.setattr(Trainer, "fit", Mock(side_effect=short))
     with pytest.raises(Failed, match="BATCH=8, GRID=16x16; try BATCH=4"):
-        run.execute(options)
+        training.execute(options)
 
 
 def test_a_run_goes_on_as_it_computed_and_says_if_on_another_device(
@@ -187,14 +187,14 @@ def given_too(options, *given):
 def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
     several, tmp_path, capsys
 ):
-    run.train(given_too(several, "FOLDS=2"))
+    training.train(given_too(several, "FOLDS=2"))
     told = capsys.readouterr().err
     assert told.count("FOLDS=2: fold 2 of 3 is trained") == 1
     assert "difference" not in told
     table = clip_table()
     table["group"] = table["fold"].map("speaker {}".format)
     folder = fill(tmp_path / "few" / "features", table, "mel chroma")
-    run.train(given_too(several, f"DATASET={folder}", "FOLDS=1"))
+    training.train(given_too(several, f"DATASET={folder}", "FOLDS=1"))
     told = "3 source recordings are too few for a verdict on the difference"
     assert capsys.readouterr().err.count(told) == 1
 
@@ -202,7 +202,7 @@ def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
 def test_every_option_of_a_configuration_takes_a_list(several):
     lists = ["texturenet", "cnn4"], [0, 1], [0.001, 0.002], ["mel", "chroma"]
     words = "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002"
-    jobs = run.product(given_too(several, *words))
+    jobs = training.product(given_too(several, *words))
     chosen = [(job.model, job.seed, job.lr, job.features) for job in jobs]
     assert chosen == list(itertools.product(*lists))
 
@@ -219,20 +219,20 @@ def test_every_option_of_a_configuration_takes_a_list(several):
 def test_names_are_looked_at_before_the_cache(word, said, tmp_path):
     words = ["DATASET=synth", f"DATA={tmp_path}", word]
     with refused(re.escape(said)):
-        run.train(TrainOptions.build(texts(TrainOptions, words)))
+        training.train(TrainOptions.build(texts(TrainOptions, words)))
 
 
 @pytest.mark.parametrize(
     ("given", "seeds"), [((), [1, 1]), (("VAL=next",), [1, 1, 2, 2])]
 )
 def test_an_exact_model_is_trained_with_one_seed(several, capsys, given, seeds):
-    jobs = run.product(given_too(several, "SEED=1 2", *given))
+    jobs = training.product(given_too(several, "SEED=1 2", *given))
     assert [job.seed for job in jobs] == seeds
     assert ("one seed is trained" in capsys.readouterr().err) == (not given)
 
 
 def test_what_the_model_does_not_take_is_passed_over(several, capsys):
-    jobs = run.product(given_too(several, "FEATURES=all", "MODEL=cnn4"))
+    jobs = training.product(given_too(several, "FEATURES=all", "MODEL=cnn4"))
     assert sorted(job.features for job in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
@@ -240,21 +240,23 @@ def test_what_the_model_does_not_take_is_passed_over(several, capsys):
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     several, capsys, monkeypatch
 ):
-    assert run.train(several) == 0
+    assert training.train(several) == 0
     before = {
         file: file.stat().st_mtime_ns
         for file in several.runs()[0].runs.glob("*/*/*/last.pt")
     }
     assert len(before) == 6
-    train_plan = run.train_plan
+    train_plan = training.train_plan
 
     def broken(plan, bar):
         if plan.training.features == "blank":
             raise ZeroDivisionError("a fault of ours")
         return train_plan(plan, bar)
 
-    monkeypatch.setattr(run, "train_plan", broken)
-    assert run.train(given_too(several, "FEATURES=mel blank chroma mel+chroma")) == 1
+    monkeypatch.setattr(training, "train_plan", broken)
+    assert (
+        training.train(given_too(several, "FEATURES=mel blank chroma mel+chroma")) == 1
+    )
     printed = capsys.readouterr()
     failure = printed.err.splitlines()[-1]
     assert failure.startswith("failed: FEATURES=blank MODEL=linear")
@@ -265,9 +267,9 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
 
 
 def test_the_table_has_a_row_a_configuration_by_accuracy(several):
-    jobs = run.product(given_too(several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1"))
-    done, _ = run.train_all(jobs)
-    header, *rows, note = run.table(done).splitlines()
+    jobs = training.product(given_too(several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1"))
+    done, _ = training.train_all(jobs)
+    header, *rows, note = training.table(done).splitlines()
     heads = ["run", "test accuracy %", "95 % CI", "SD over folds", "seeds"]
     assert re.split(" {2,}", header) == heads
     scores = {}

@@ -15,12 +15,8 @@ from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import find_cache
 from featurestack.pipeline.datasets.readers import find_recordings
-from featurestack.predict.options import (
-    PredictOptions,
-    VerifyOptions,
-    class_thresholds,
-)
-from featurestack.results.selection import select_one
+from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
+from featurestack.results.run_names import select_one
 
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
@@ -85,11 +81,7 @@ def predict_clips(
     options: PredictOptions, model: "Model", files: Mapping[str, Path]
 ) -> int:
     """Print the classes of the beginnings of files, or of windows through them."""
-    from featurestack.predict.files import (
-        predict_files,
-        predict_recordings,
-        tell_model,
-    )
+    from featurestack.predict.files import predict_files, predict_recordings, tell_model
 
     own = None
     if options.out:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache import external
-from featurestack.features_cache.index import (
+from featurestack.features_cache.clip_table import INDEX_COLUMNS, complete, with_sources
+from featurestack.features_cache.index_file import (
     COSTS,
     FAILURES,
     read_check,
@@ -21,7 +22,6 @@ from featurestack.features_cache.index import (
     write_costs,
     write_failures,
 )
-from featurestack.features_cache.table import INDEX_COLUMNS, complete, with_sources
 from tests.features_cache.conftest import CLIPS
 
 

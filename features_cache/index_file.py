@@ -30,14 +30,14 @@ from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
 from featurestack.base.own_files import OwnFiles
 from featurestack.features_cache import hdf5
-from featurestack.features_cache.datasets import INDEX
-from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
-from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     INDEX_COLUMNS,
     SOURCE_COLUMNS,
     with_sources,
 )
+from featurestack.features_cache.datasets import INDEX
+from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
+from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
 
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 

@@ -9,7 +9,7 @@ from featurestack.base.files import Lock
 from featurestack.base.own_files import OwnFiles
 from featurestack.results.run_folder import configuration_score, find
 from featurestack.train.options import ListOptions, RemoveOptions
-from featurestack.train.runs import list_runs, remove_runs
+from featurestack.train.run_list import list_runs, remove_runs
 from tests.refusal import refused
 
 

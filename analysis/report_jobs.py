@@ -22,10 +22,7 @@ from featurestack.base.options import option_words
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
-from featurestack.features_cache.datasets import (
-    cached_in,
-    is_cache,
-)
+from featurestack.features_cache.datasets import cached_in, is_cache
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -58,7 +55,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if name:
         require_readable(options.runs / name)
     if options.run:
-        from featurestack.results.selection import select
+        from featurestack.results.run_names import select
 
         wanted = " ".join(shlex.quote(r) if " " in r else r for r in options.run)
         folders = select(options.runs, wanted, name, data=options.data)
@@ -120,7 +117,7 @@ def job_of(
     from featurestack.base.json_content import digest
     from featurestack.features_cache.cache import Cache
     from featurestack.results.run_folder import find, folder_name
-    from featurestack.results.selection import with_seeds
+    from featurestack.results.run_names import with_seeds
 
     given = options.dataset or options.name
     runs = [run for run in folders if given or run.path.parent.name == dataset]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurestack.features_cache.table import (
+from featurestack.features_cache.clip_table import (
     CLIP_COLUMNS,
     WINDOW_COLUMNS,
     by_label,

@@ -22,10 +22,10 @@ from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.scores import Predictions, every_score
 from featurestack.compare.significance import FEWEST_RECORDINGS
 from featurestack.features_cache.cache import cache_of
+from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
-from featurestack.features_cache.index import has_failed
+from featurestack.features_cache.index_file import has_failed
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.features_cache.table import originals
 from featurestack.results.run_folder import RunFolder, tested_run
 from featurestack.results.same_run import CODE, DATA, differences
 from featurestack.train import record
