@@ -1,7 +1,6 @@
 # `make WORD NAME=value` is `featurestack WORD NAME=value` in this clone's environment, .venv.
 # Variables count only when given on this command line, and reach the program as they are.
 # `make help` lists the words; PYTHON=python uses the environment that is active, and never .venv.
-# The program reads all words before it runs the first one.
 # Names in small letters are this file's own: no command has such a variable.
 
 ifeq ($(origin PYTHON),command line)
@@ -42,7 +41,7 @@ ifneq ($(and $(typed),$(filter $(own),$(MAKECMDGOALS))),)
 $(error $(typed): make $(filter $(own),$(MAKECMDGOALS)) takes no variable but ALL, GPU and PYTHON)
 endif
 $(firstword $(commands)): $(environment)
-	@$(python) -m featurestack $@ $(foreach name,$(typed),$(call quoted,$(name))) $(if $(further),-- $(foreach word,$(further),'$(subst $(quote),'\'',$(word))'))
+	@$(python) -m featurestack $@ $(foreach name,$(typed),$(call quoted,$(name))) $(foreach word,$(further),'$(subst $(quote),'\'',$(word))')
 $(further):;@:
 setup: $(environment)
 	@$(if $(environment),:,$(python) $(pip) $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt) && $(python) -m featurestack.pipeline.kernels)

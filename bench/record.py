@@ -15,7 +15,7 @@ import pandas as pd
 
 from featurestack.base.options import fields, own_options
 from featurestack.cli.commands import HELP, main
-from featurestack.cli.help import meanings
+from featurestack.cli.parser import meaning
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
@@ -26,8 +26,8 @@ def bench(function: Callable[[Any], "int | None"]) -> NoReturn:
     if not {*HELP} & {*sys.argv[1:]}:
         main(function)
     print((sys.modules["__main__"].__doc__ or "").strip(), "\n")
-    for name, meaning in meanings(fields(own_options(function))).items():
-        print(f"  {name.upper()}=\n      {meaning}")
+    for name, field in fields(own_options(function)).items():
+        print(f"  {name.upper()}=\n      {meaning(field)}")
     sys.exit(0)
 
 

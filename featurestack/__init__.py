@@ -33,7 +33,6 @@ from featurestack.base.registry import object_at
 
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
-    from featurestack.answers.answer import answer as answer
     from featurestack.cli.audio import *  # noqa: F403
     from featurestack.cli.data import *  # noqa: F403
     from featurestack.cli.figures import *  # noqa: F403
@@ -47,8 +46,7 @@ if TYPE_CHECKING:  # loaded by __getattr__ when they are used
 __version__ = VERSION
 HOMES = {  # module of the core -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
-    "featurestack.answers.answer": "answer",
-    "featurestack.cli.functions": "bundle check extract fit report verify",
+    "featurestack.cli.functions": "answer bundle check extract fit report verify",
     "featurestack.cli.audio": "RATE compute play read show tone write",
     "featurestack.cli.data": "cache clips predict_audio run",
     "featurestack.cli.figures": "confusion curves draw",

@@ -18,7 +18,7 @@ from featurestack.analysis.report_jobs import jobs
 from featurestack.analysis.run_arrays import load_runs
 from featurestack.base.files import Lock
 from featurestack.base.json_content import digest
-from featurestack.cli.commands import options_from
+from featurestack.cli.parser import options_from
 from featurestack.features_cache import external
 from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from featurestack.train import training

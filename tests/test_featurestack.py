@@ -15,8 +15,9 @@ import pytest
 import featurestack as fs
 from featurestack.base import HOME
 from featurestack.base.errors import see
-from featurestack.base.options import fields, texts
+from featurestack.base.options import fields
 from featurestack.base.shell import program
+from featurestack.cli.parser import parse
 from featurestack.cli.words import COMMANDS, options_of
 from featurestack.features_cache import external
 from featurestack.pipeline.options import SourceOptions
@@ -93,29 +94,19 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
     monkeypatch.setattr(train_run, "fit", lambda options: options.runs())
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
-    assert options == RunOptions.build(texts(RunOptions, given))
-    with refused("EPOCHS=many: expected auto or a whole number"):
+    assert options == parse(RunOptions, given)
+    with refused("--epochs: invalid auto or whole number value: 'many'"):
         fs.fit(epochs="many")
-    with refused("'esc10' is a dataset: fs.fit.dataset, features"):
-        fs.fit("mel", "esc10")
-    with refused("'esc10' is a dataset: fs.extract.features, dataset"):
-        fs.extract("esc10", "mel")
-    with refused(
-        "features is given twice, 'here' and 'mel': .* given as dataset='here'"
-    ):
-        fs.importance("here", features="mel")
     (tmp_path / "my sounds").mkdir()
     (tmp_path / "sounds").mkdir()
     monkeypatch.chdir(tmp_path)
     with refused("unknown feature 'sounds'; a dataset is given as DATASET=sounds"):
         fs.extract("sounds", "mel")
-    with refused("'my sounds' is a dataset: fs.extract.features, dataset"):
-        fs.extract("my sounds", "mel")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
-    with refused("PAPER=maybe: expected 1 or 0"):
+    with refused("--paper: invalid 1 or 0 value: 'maybe'"):
         fs.report("synth", paper="maybe")
-    with refused("unknown keyword 'epoch'; did you mean 'epochs'.*help.fs.fit. expl"):
+    with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         fs.fit(dataset="synth", epoch=3)
 
 
@@ -219,7 +210,7 @@ def test_functions_take_what_another_returned(trained, tmp_path):
     assert "rms" in fs.curve("rms", cache, **folders)["features"].to_list()
     report = fs.report("sounds", run=[run], reports=tmp_path, **folders)
     assert report.page.exists()
-    with pytest.raises(TypeError, match="too many positional arguments"):
+    with pytest.raises(TypeError, match="takes from 0 to 2 positional arguments"):
         fs.fit("sounds", "rms", "ridge")
 
 
@@ -227,62 +218,14 @@ def test_functions_take_what_another_returned(trained, tmp_path):
     ("call", "sentence"),
     [
         (
-            lambda cache, run: fs.importance(cache, "rms zcr"),
-            r"features' is a dataset: fs.importance\(features, dataset\)$",
-        ),
-        (
-            lambda cache, run: fs.curve(cache, features="rms"),
-            r"features' is a dataset: fs.curve\(features, dataset\)$",
-        ),
-        (
-            lambda cache, run: fs.curve("rms " * 99, features="rms"),
-            r"fs.curve: features is given twice, .{80} and 'rms': .* dataset=.{80}$",
-        ),
-        (
             lambda cache, run: fs.fit(cache.clips),
-            "fs.fit: dataset is a DataFrame, .*; expected the name or path of a data",
-        ),
-        (
-            lambda cache, run: fs.fit(dataset=["a.wav", "b.wav"]),
-            r"fs.fit: dataset is a list, \['a.wav', 'b.wav'\]; expected .* fs.extract",
-        ),
-        (
-            lambda cache, run: fs.fit(cache, model=fs.Features()),
-            "model is a Features, .*; expected a model's name; a scikit-learn est",
+            "dataset is a DataFrame; expected text, a number, a path or a list of them",
         ),
         (
             lambda cache, run: cache["rms"][0, :, 5],
             r"index what it returns, cache\['rms'\]\[0\]\[:, 5\]; cache.read",
         ),
-        (
-            lambda cache, run: fs.fit(run),
-            "fs.fit: dataset is a run, .*; expected the name or path of a dataset",
-        ),
-        (
-            lambda cache, run: fs.verify(run),
-            "fs.verify: dataset is a run, .*; expected the name or path of a dataset",
-        ),
-        (
-            lambda cache, run: fs.compute("a.wav", "mel"),
-            r"clip is a str, 'a.wav'; expected .* fs.read\(path\) or fs.Clip\(y,",
-        ),
-        (
-            lambda cache, run: fs.compute(fs.tone(440), ["mel"]),
-            r"fs.compute: name is a list, \['mel'\]; expected text$",
-        ),
-        (
-            lambda cache, run: fs.predict_audio(cache.clips, "a.wav"),
-            "fs.predict_audio: trained is a DataFrame, .*; expected a run as fs.fit",
-        ),
-        (
-            lambda cache, run: fs.predict_audio(run, fs.tone(440)),
-            r"files is a Clip, .*; expected paths of .* fs.Model\(run\).predict takes",
-        ),
         (lambda *_: fs.read("absent.wav"), "absent.wav: missing: there is no such"),
-        (
-            lambda *_: fs.read(["a.wav"]),
-            r"path is a list, \['a.wav'\]; expected a path",
-        ),
         (
             lambda *_: fs.fit("mel+mfcc"),
             r"'mel\+mfcc' is a feature set: give it as FEATURES=mel\+mfcc",
@@ -295,11 +238,10 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             lambda *_: fs.compute(fs.tone(440), "mel chroma"),
             "fs.compute takes one: 'mel' or 'chroma'; fs.show",
         ),
-        (lambda *_: fs.write(fs.tone(440), 5), "path is a int, 5; expected a path"),
         (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
         (
             lambda cache, run: fs.Model(run, reject=3),
-            "REJECT=3: expected at most 1; 3 % is REJECT=0.03",
+            "REJECT=3: expected at most 1",
         ),
         (
             lambda *_: fs.Model("last", "nowhere"),
@@ -319,7 +261,6 @@ def test_functions_take_what_another_returned(trained, tmp_path):
             lambda cache, run: fs.bundle(run, out=run.path / "run.json"),
             "not written by this command.* or give another OUT=$",
         ),
-        (lambda cache, run: fs.Model([run]), "fs.Model: run is a list, .* a run as"),
         (
             lambda *_: fs.alter(fs.tone(440), "pitch(semitone=2)"),
             "unknown parameter of pitch 'semitone'; did you mean 'semitones'",

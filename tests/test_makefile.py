@@ -52,7 +52,10 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
         (["train", "DATASETT=x"], "variable 'DATASETT'; did you mean 'DATASET'?"),
         (["-n", "test", "DATASET=x"], "DATASET: make test takes no variable but ALL"),
         (["train", "NOTE=one\ntwo"], "line break, which make cannot hand on"),
-        (["train", "FEATURES=mel", "+", "mfcc"], "+: type FEATURES=mel+mfcc"),
+        (
+            ["train", "FEATURES=mel", "mfcc"],
+            "unexpected: mfcc; an option is",
+        ),
         (["answer", str(ROOT / "it's my"), "sounds"], f"unexpected: {ROOT}/it's"),
     ],
 )
@@ -60,11 +63,6 @@ def test_a_mistake_is_refused_in_one_sentence_before_anything_runs(words, said):
     done = make(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-
-
-def test_several_commands_run_one_after_another():
-    done = make("runs", "models", f"RUNS={ROOT / 'none'}")
-    assert "resnet18" in done.stdout
 
 
 def test_help_names_every_word_and_the_common_variables():
@@ -80,14 +78,7 @@ def test_all_help_lists_every_variable_once_the_common_ones_first():
     shown = make("help", "ALL=1").stdout
     listed = [line.strip() for line in shown.splitlines() if line.strip().isupper()]
     assert sorted(listed) == sorted(VARIABLES)
-    common = [name for name in listed if name in ("DATASET", "EPOCHS", "PROMISE")]
-    assert common == ["DATASET", "EPOCHS", "PROMISE"]
-
-
-def test_help_of_one_variable_has_its_meaning_for_every_command():
-    shown = make("help", "FEATURES").stdout
-    assert "for: answer, features\n" in shown and "for: train\n" in shown
-    assert "did you mean 'FEATURES'" in make("help", "FEATURS").stderr
+    assert listed.index("DATASET") < listed.index("EPOCHS")
 
 
 def test_a_command_after_make_is_typed_with_make(tmp_path):

@@ -39,11 +39,7 @@ CACHE = ("base", "features_cache", "pipeline")  # it stands alone
 TOP = ("pipeline", "features_cache", "train", "analysis")  # beside featurestack/
 SUBJECTS = ("answers", "embeddings", "extras")  # imported where they are used
 # Arrows that still point upwards.
-UPWARDS = {
-    ("featurestack/predict/model.py", "cli"),
-    ("featurestack/answers/answer.py", "cli"),
-    ("featurestack/answers/demo.py", "cli"),
-}
+UPWARDS = {}
 
 
 def folder_of(package):
@@ -113,7 +109,7 @@ LOADS_NOT = {
     ),
     "featurestack.train.training": ("torch", RARE),
     "featurestack.cli.commands, featurestack.train.options;"
-    "featurestack.base.options.texts("
+    "featurestack.cli.parser.parse("
     "featurestack.train.options.RunOptions, ['DATASET=x', '--folds', '1'])": (
         "sys",
         OF_SUBJECTS,

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from featurestack.base.errors import RequestError, shortened
@@ -65,18 +64,6 @@ class RunOptions(Training, DatasetOptions, RunsOptions):
     )
 
 
-def listed(text: str) -> list[str]:
-    """The values in a list separated by blanks. A blank after a comma separates
-    nothing, nor does one in the path of an existing file.
-
-    >>> listed("0.001 0.002"), listed("shift, gain"), listed("")
-    (['0.001', '0.002'], ['shift,gain'], [''])
-    """
-    if Path(text).exists():
-        return [text]
-    return list(dict.fromkeys(text.replace(", ", ",").split() or [""]))
-
-
 def suitable(weights: str) -> dict[str, Any]:
     """The defaults that suit a network with or without pretrained weights."""
     return FROM_SCRATCH if weights in ("auto", "none") else FROM_WEIGHTS
@@ -125,27 +112,20 @@ class TrainOptions(Options):
 
     shared = RunOptions
     leading = RunOptions.leading
-    given: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """option of a run -> its text, one value or a list of values"""
+    lists = frozenset(fields(Training)) - {"features", "device"}
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """option of a run -> its value, or the list of its values for one of `lists`"""
 
     @classmethod
-    def build(cls, given: Mapping[str, str]) -> Self:
-        of_a_run = fields(cls.shared)
-        of_runs = {name: text for name, text in given.items() if name in of_a_run}
-        others = {name: text for name, text in given.items() if name not in of_a_run}
-        return dataclasses.replace(super().build(others), given=of_runs)
+    def build(cls, given: Mapping[str, Any]) -> Self:
+        return cls(given=dict(given))
 
     def runs(self) -> list[RunOptions]:
         """Every combination of the lists; FEATURES stay as given."""
-        takes_list = {*fields(Training)} - {"features", "device"}
-        lists = {
-            name: listed(text)
-            for name, text in self.given.items()
-            if name in takes_list
-        }
+        lists = {n: values for n, values in self.given.items() if n in self.lists}
         combinations = itertools.product(*lists.values())
         return [
-            RunOptions.build({**self.given, **dict(zip(lists, values))})
+            RunOptions(**{**self.given, **dict(zip(lists, values))})
             for values in combinations
         ]
 

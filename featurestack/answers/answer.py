@@ -13,7 +13,7 @@ together, so that its own score may be too high.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from joblib import cpu_count
@@ -26,9 +26,6 @@ from featurestack.base.options import option_words, part_of
 from featurestack.base.quantities import counted
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of, tell
-from featurestack.cli import functions
-from featurestack.cli.commands import command, options_from
-from featurestack.cli.help import documented
 from featurestack.embeddings.networks import absent_networks, choose_networks
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals, untrainable
@@ -221,7 +218,9 @@ def make_answer(options: AnswerOptions) -> int:
 
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
-    from featurestack.analysis.options import refuse_users_folder
+    from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
+    from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_jobs import jobs
     from featurestack.answers import choice
     from featurestack.checks import report as findings_table
     from featurestack.checks.dataset import findings_in
@@ -248,9 +247,8 @@ def find_answer(options: AnswerOptions) -> Answer:
         del scores  # its clips leave memory before training begins
         choice.keep_former(question.folder, cache, chosen)
         run = choice.train(options, question.folder, folds, chosen)
-        names = ("dataset", "name", "data", "runs", "reports")
-        given = {name: getattr(options, name) for name in names}
-        built: Any = functions.report(**given)  # `Built`, of one dataset
+        (job,) = jobs(part_of(options, AnalysisOptions))
+        built = build_report(job)
         remarks = built.remarks[built.of_check if checked else 0 :]
         found = conclude(question.name, chosen, run, built, remarks)
         return replace(found, whole=whole and built.whole)
@@ -283,56 +281,3 @@ def conclude(
         lines=lines,
         whole=built.whole,
     )
-
-
-@command
-@documented(AnswerOptions)
-def answer(
-    dataset: str = "",
-    data: Path | str = "data",
-    *,
-    reports: Path | str = "reports",
-    runs: Path | str = "runs",
-    name: str = "",
-    archive: str = "",
-    audio_dir: str = "",
-    group: str = "",
-    label: str = "",
-    sample_rate: int | None = None,
-    duration: float | None = None,
-    channel: int | None = None,
-    seed: int = 0,
-    features: str | Sequence[str] = "all",
-    frame: float | None = None,
-    jobs: int | None = None,
-    task: str = "auto",
-    yes: bool = False,
-    quiet: bool = False,
-) -> Answer:
-    """`make answer`: from a folder of sounds to the report. The same call resumes what
-    was interrupted.
-
-    Parameters
-    ----------
-    dataset : str
-        A folder of sounds, a table, or a cache folder.
-    data : path
-        Folder of datasets.
-
-    Returns
-    -------
-    Answer
-        `.score` is the choice's: each fold is tested by the set in `.chosen`, which was
-        chosen without this fold. `.recommended` is the set for later use and
-        `.run` the name of its run, which `fs.run(found)` opens. `.alone` has each
-        feature's own score, `.page` is the HTML file, `.headline` its finding in one
-        sentence.
-
-    Examples
-    --------
-    ::
-
-        found = fs.answer("my sounds")
-        found.score.value, found.recommended
-    """
-    return find_answer(options_from(AnswerOptions, locals()))

@@ -19,9 +19,7 @@ from featurestack.base.options import (
 )
 from featurestack.base.quantities import counted, duration, size
 from featurestack.base.shell import make_command
-from featurestack.base.terminal import status_of
-from featurestack.cli import functions
-from featurestack.cli.data import clips
+from featurestack.base.terminal import silenced, status_of
 
 DATASET = "synth"
 FEATURES = "mel mfcc chroma tempogram"  # those that a step reads
@@ -60,25 +58,34 @@ def demo(options: DemoOptions) -> int:
     """Synthesise a dataset, extract four features, train ResNet-18 and a linear model,
     analyse.
     """
+    from featurestack.analysis.options import AnalysisOptions
+    from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_jobs import jobs
+    from featurestack.features_cache.cache import cache_of
+    from featurestack.pipeline.datasets.load import load
+    from featurestack.pipeline.extract import extract_features
+    from featurestack.pipeline.options import FeaturesCommand, SourceOptions
     from featurestack.results.run_folder import configuration_score
-    from featurestack.train.options import FROM_SCRATCH
+    from featurestack.train.options import FROM_SCRATCH, RunOptions
+    from featurestack.train.training import execute
 
     print("From nothing to a report, on sounds that are made here:", flush=True)
     with step(options, "data", "data") as (given, tell):
-        table = clips(**given)
+        table = load(SourceOptions(**given)).table
         classes = counted(table["label"].nunique(), "class")
         folds = counted(table["fold"].nunique(), "fold")
         tell(f"{counted(len(table), 'clip')}, {classes} in five pairs, {folds}")
     with step(options, "features", "data", "jobs", features=FEATURES) as (given, tell):
         with contextlib.redirect_stdout(io.StringIO()):  # a bar is enough
-            cache = functions.extract(**given)
+            extract_features(FeaturesCommand(**given))
+        cache = cache_of(DATASET, options.data)
         bytes_ = sum(file.stat().st_size for file in cache.folder.glob("*.h5"))
         features = counted(len(cache.features), "feature")
         tell(f"{features} of each clip, {size(bytes_)} in {cache.folder}")
     stack = {"features": "mel+mfcc+chroma", "model": "resnet18", **SHORT}
     with step(options, "train", "data", "runs", **stack) as (given, tell):
         epochs = int(given["epochs"])
-        run: Any = functions.fit(**given | {"epochs": epochs})  # a line for each fold
+        run = execute(RunOptions(**given | {"epochs": epochs}))  # a line for each fold
         tell(
             f"ResNet-18 {configuration_score([run])}; a short training, {epochs} epochs"
             f" instead of {FROM_SCRATCH['epochs']}"
@@ -87,10 +94,12 @@ def demo(options: DemoOptions) -> int:
     two = {"features": "mel mel+chroma+tempogram", "model": "linear"}
     with step(options, "train", "data", "runs", **two) as (given, tell):
         sets = given["features"].split()
-        runs: Any = functions.fit(**given | {"features": sets}, quiet=True)
+        with silenced():
+            runs = [execute(RunOptions(**given | {"features": one})) for one in sets]
         tell(", ".join(f"{run.name} {configuration_score([run])}" for run in runs))
     with step(options, "analysis", "data", "runs", "reports") as (given, tell):
-        built: Any = functions.report(**given)  # of one dataset it is a `Built`
+        (job,) = jobs(AnalysisOptions(**given))
+        built = build_report(job)
         tell(f"tables, figures and a page in {built.page.parent}")
     print()
     for remark in built.remarks:

@@ -1,39 +1,28 @@
-"""The declaration of options, and their values from words.
+"""Options of commands: frozen dataclasses, from which cli/parser.py makes a command
+line. Each field has its default, its meaning and its bounds.
 
-    class TrainOptions(DatasetOptions):
-        epochs: int = option(40, "passes over the training clips", least=1)
-
-Two spellings mean the same: `FOLDS="1 3"` and `--folds 1 3`.
+    class DataOptions(Options):
+        data: Path = option(Path("data"), "folder of datasets")
 """
 
 import dataclasses
-import itertools
 import os
 import re
 import shlex
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from configparser import ConfigParser
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from featurestack.base import DATA
-from featurestack.base.errors import ALIKE, RequestError, closest, nearest
+from featurestack.base.errors import RequestError
 from featurestack.base.extras import ABSENT
-from featurestack.base.quantities import number_of
-from featurestack.base.shell import next_line, quoted, unquoted
-from featurestack.base.terminal import tell
+from featurestack.base.shell import next_line
 
-VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 # Python's characters for bytes that are not UTF-8
 SURROGATE = re.compile("[\ud800-\udfff]")
-# 1, yes, true, on; 0, no, false, off
-SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
-# Every command takes these; a command without such an option ignores them.
-PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
-ONE_ALONE = "; it takes one"
 # the bound of a number that has no other: a larger one is a slip and would fail later
 LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
@@ -107,12 +96,8 @@ class Options:
     leading: typing.ClassVar[tuple[str, ...]] = ()
     # words after the command that help shows as an example
     example: typing.ClassVar[str] = ""
-    # options of other commands that somebody may expect here -> why they do nothing
-    without_effect: typing.ClassVar[Mapping[str, str]] = {
-        "dataset": "it takes no dataset",
-        "group": "the groups come from the cache or the table",
-        "label": "the labels come from the cache or the table",
-    }
+    # options whose texts are lists, each value of which makes a run
+    lists: typing.ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
@@ -121,94 +106,30 @@ class Options:
         """Raise RequestError for the first value that its option does not take."""
         for name, field in fields(type(self)).items():
             values = getattr(self, name, ())  # fields of `shared` are not attributes
-            least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
-                expected = ""
-                # NaN, which is neither less nor more, is out of bounds
-                if isinstance(value, int | float) and not least <= value <= most:
-                    if value < least:
-                        expected = f"at least {least:.12g}"
-                    elif value > most:
-                        expected = f"at most {most:.12g}"
-                        # a share was perhaps given in percent
-                        if most <= 1 and least <= value / 100 <= most:
-                            share = f"{name.upper()}={value / 100:g}"
-                            expected += f"; {value:g} % is {share}"
-                    else:
-                        expected = "a number"
-                elif isinstance(value, str) and SURROGATE.search(value):
-                    expected = "text in UTF-8"
-                elif value != field.default and value is not None:
-                    choices = choices_of(field)
-                    if choices and value not in choices:
-                        many = ONE_ALONE if " " in str(value) else ""
-                        expected = f"one of {', '.join(filter(None, choices))}{many}"
+                expected = expected_by(field, value)
                 if expected:
-                    typed = f"{name.upper()}={written(value)}"
+                    typed = f"{name.upper()}={text_of(value)}"
                     raise RequestError(f"{typed}: expected {expected}")
 
     @classmethod
     def build(cls, given: Mapping[str, Any]) -> Self:
-        """The options from texts, or tuples of values, by field name."""
-        known = fields(cls)
-        for name in given:
-            if name not in known:
-                every = map(str.upper, known)
-                raise RequestError(nearest("variable", name.upper(), every))
-        for name, field in known.items():
-            if field.default is dataclasses.MISSING and name not in given:
-                raise RequestError(
-                    f"{name.upper()}= is not given: {field.metadata['meaning']}"
-                )
-        for name, text in given.items():
-            # an empty switch is off, an empty default may be given; an empty path would
-            # be the current folder
-            allowed = known[name].default in ("", (), True, False)
-            is_place = name == "dataset" or kind_of(known[name])[0] is Path
-            blank = isinstance(text, str) and not text.strip()
-            if blank and (is_place or not allowed):
-                raise RequestError(
-                    f"{name.upper()}= is empty, as an unset variable of the shell is:"
-                    " give a value, or leave it out"
-                )
-        values = {
-            name: text
-            if isinstance(text, tuple)
-            else value_of(name, text, *kind_of(known[name]))
-            for name, text in given.items()
-        }
-        return cls(**values)
+        """The options with these values, by name."""
+        return cls(**given)
 
 
-def value_of(
-    name: str, text: str, kind: Any, several: bool = False, others: Sequence[Any] = ()
-) -> Any:
-    """The value of this text; RequestError if it has another type."""
-    if several:
-        words = (text.replace(",", " ") if kind in (int, float) else text).split()
-        if kind is Path and os.path.lexists(os.path.expanduser(text)):  # noqa: PTH111
-            words = [text]  # one path may hold blanks
-        elif kind is Path:
-            words = unquoted(text)
-        return tuple(value_of(name, word, kind) for word in words)
-    for other in others:
-        if text == str(other):
-            return other
-    try:
-        if kind is bool:
-            return SWITCH[text.lower()]
-        if kind in (int, float):
-            return number_of(text, kind)
-        if kind is Path:  # a shell leaves the ~ of DATA=~/sounds
-            text = os.path.expanduser(text)  # noqa: PTH111 keeps one of no user
-        return text if typing.get_origin(kind) is Literal else kind(text)
-    except (KeyError, ValueError):
-        expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
-        expected = f"auto or {expected}" if "auto" in others else expected
-        many = ONE_ALONE if " " in text else ""
-        raise RequestError(
-            f"{name.upper()}={text}: expected {expected}{many}"
-        ) from None
+def expected_by(field: "dataclasses.Field[Any]", value: Any) -> str:
+    """What the option expects instead of this value; '' if it takes the value."""
+    least, most = field.metadata["bounds"]
+    # NaN, which is neither less nor more, is out of bounds
+    if isinstance(value, int | float) and not least <= value <= most:
+        return f"at least {least:.12g}" if value < least else f"at most {most:.12g}"
+    if isinstance(value, str) and SURROGATE.search(value):
+        return "text in UTF-8"
+    choices = choices_of(field)
+    if choices and value != field.default and value not in choices:
+        return f"one of {', '.join(filter(None, choices))}"
+    return ""
 
 
 class DataOptions(Options):
@@ -238,101 +159,6 @@ class ReportsOptions(Options):
     reports: Path = option(Path("reports"), "folder of reports")
 
 
-def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
-    """Field -> text of flags and `NAME=value` words; the last counts. PLACES that the
-    command does not take are dropped; RequestError for another unknown flag.
-
-        values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
-        DatasetOptions.build(values)
-    """
-    known = fields(options)
-    kinds = dict.fromkeys(PLACES, (str, False, ()))
-    kinds |= {name: kind_of(known[name]) for name in known}
-    given: dict[str, str] = {}
-    flag = ""  # whose value follows
-    words = unfold(arguments)
-    for place, word in enumerate(words):
-        name, (before, equals, text) = field_of(word), word.partition("=")
-        if flag and (not name or not given[flag]):
-            several = kinds[flag][1]
-            given[flag] = f"{given[flag]} {word}".strip()
-            flag = flag if several else ""
-            continue
-        if not name:
-            raise RequestError(unexpected(words[place:], given, known))
-        if word.startswith("--") and name not in kinds:
-            flags = ["--" + option.replace("_", "-") for option in known]
-            raise RequestError(nearest("option", before, flags))
-        is_switch = not equals and kinds[name][0] is bool
-        given[name] = "1" if is_switch else text
-        flag = "" if equals or is_switch else name
-    if flag and not given[flag]:
-        raise RequestError(f"--{flag.replace('_', '-')}: expected a value")
-    for name in [name for name in PLACES if name not in known]:
-        if given.pop(name, "") and name in options.without_effect:
-            why = options.without_effect[name]
-            tell(f"{name.upper()}= has no effect on this command: {why}")
-    return given
-
-
-def unexpected(
-    words: Sequence[str], given: dict[str, str], known: Iterable[str]
-) -> str:
-    """The message for words that give no option, with what was meant: a name in small
-    letters, blanks around +, a value with blanks, or a dataset.
-    """
-    word = words[0]
-    message = f"unexpected: {word}"
-    name, equals, text = word.partition("=")
-    meant = closest(name, [*known, *PLACES], ALIKE)
-    if equals and meant:
-        return f"{message}; did you mean {quoted(f'{meant.upper()}={text}')}?"
-    text = " ".join(itertools.takewhile(lambda word: not field_of(word), words))
-    last = next(reversed(given), "")
-    value = f"{given.get(last, '')} {text}"
-    joined = re.sub(r"\s*\+\s*", "+", value)
-    if last and joined != value:
-        return f"{message}; blanks around +: type {quoted(f'{last.upper()}={joined}')}"
-    message += "; an option is NAME=value or --name value"
-    if last:
-        # make hands on the variables in another order, and FEATURES as the last
-        whole = {name: f"{own} {text}" for name, own in given.items()}
-        paths = [name for name in whole if os.path.exists(whole[name])]  # noqa: PTH110
-        if not paths and (len(given) == 1 or last == "features"):
-            paths = [last]
-        typed = [f", {quoted(f'{name.upper()}={whole[name]}')}" for name in paths[:1]]
-        return f"{message}; a value with blanks needs quotes{''.join(typed)}"
-    if "dataset" in known and Path(text).exists():
-        return f"{message}: type {quoted(f'DATASET={text}')}"
-    if "run" in known:
-        return f"{message}: a run is named by {quoted(f'RUN={text}')}"
-    return message
-
-
-def field_of(word: str) -> str:
-    """The field that a word names, `DATA=d`, `--data=d` or `--data`; '' if none."""
-    assignment = VARIABLE.fullmatch(word)
-    if assignment:
-        return assignment[1].lower()
-    flag = word.partition("=")[0]
-    return flag[2:].replace("-", "_") if flag.startswith("--") else ""
-
-
-def unfold(arguments: Sequence[str]) -> list[str]:
-    """The words, with ARGS=… replaced by the words that it holds."""
-    unfolded = []
-    for word in arguments:
-        if not word.startswith("ARGS="):
-            unfolded.append(word)
-            continue
-        try:
-            unfolded += shlex.split(word.removeprefix("ARGS="))
-        except ValueError as error:
-            reason = f"expected words as a shell reads them ({str(error).lower()})"
-            raise RequestError(f"{word}: {reason}") from None
-    return unfolded
-
-
 def part_of(options: Options, kind: type[T], **others: Any) -> T:
     """The options of another class that have the same names here, and the others."""
     names = fields(kind).keys() & vars(options).keys()
@@ -350,7 +176,7 @@ def option_words(options: Options, names: Iterable[str] | None = None) -> list[s
     for name in [name for name in names or known if name in known]:
         value = getattr(options, name)
         if value != known[name].default:
-            given.append(f"{name.upper()}={written(value)}")
+            given.append(f"{name.upper()}={text_of(value)}")
     return given
 
 
@@ -360,10 +186,13 @@ def report_line(options: Options) -> str:
     return next_line("analysis", *words)
 
 
-def written(value: object) -> str:
-    """The text that stands for a value: `1 3` for (1, 3)."""
-    if isinstance(value, tuple | list):
-        return " ".join(map(str, value))
+def text_of(value: object) -> str:
+    """The text that stands for a value: `1 3` for (1, 3), 'a b' in quotes in a list."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple | set | range):
+        words = map(text_of, value)
+        return " ".join(shlex.quote(w) if " " in w or "'" in w else w for w in words)
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float) and value.is_integer():

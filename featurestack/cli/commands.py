@@ -14,13 +14,11 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING
-from numbers import Number
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from featurestack.base import HOME, NAME, NAMED, VERSION
+from featurestack.base import HOME, NAME, VERSION
 from featurestack.base.errors import (
     NOT_WRITABLE,
     SYSTEM_FAILED,
@@ -29,20 +27,8 @@ from featurestack.base.errors import (
     RequestError,
     nearest,
     reason_of,
-    shortened,
 )
-from featurestack.base.extras import ABSENT
-from featurestack.base.options import (
-    SURROGATE,
-    Options,
-    fields,
-    kind_of,
-    own_options,
-    texts,
-    unfold,
-    value_of,
-    written,
-)
+from featurestack.base.options import SURROGATE, Options, fields, own_options
 from featurestack.base.registry import load_given
 from featurestack.base.terminal import (
     Printable,
@@ -51,13 +37,8 @@ from featurestack.base.terminal import (
     tell,
     tell_warnings,
 )
-from featurestack.cli.words import (
-    ALIASES,
-    COMMANDS,
-    commands_taking,
-    function_of,
-    options_of,
-)
+from featurestack.cli.parser import PLACES, names_in, parse
+from featurestack.cli.words import commands_taking, function_of, options_of
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/protocol.md). OpenMP reads
@@ -103,26 +84,16 @@ def current_folder() -> Path:
 
 def run_words(given: Sequence[str]) -> int | None:
     """Run a command, or print help or the version; the exit status."""
-    word, *rest = load_given(unfold(given))
-    if "--" in rest:  # what make was given more, perhaps other commands
-        place = rest.index("--")
-        rest, further = rest[:place], rest[place + 1 :]
-        if {*further} <= {*COMMANDS, *ALIASES}:
-            for each in (word, *further):
-                if status := run_words([each, *rest]):
-                    return status
-            return 0
-        rest += further
+    word, *rest = load_given(given)
     if word == "--version":
         print(NAME, VERSION)
         return 0
-    if word in (*HELP, "help"):
-        from featurestack.cli.help import explained
+    if word in (*HELP, "help") or {*HELP} & {*rest}:
+        from featurestack.cli.help import help_on
 
-        print(explained(rest) if word == "help" else explained([]))
+        topics = rest if word == "help" else [word] if rest else []
+        print(help_on(topics))
         return 0
-    if {*HELP} & {*rest}:
-        return run_words(["help", word])
     return run(function_of(word), options_of(word), rest)
 
 
@@ -132,14 +103,14 @@ def run(
     """Run a function of its `options` with these words, and return the exit status. A
     message names options that are set as environment variables, which have no effect.
     """
-    values, known = texts(options, words), fields(options)
-    for name in values:
-        if name not in known and (users := commands_taking(name)):
+    names, known = names_in(words), fields(options)
+    for name in names - known.keys() - {*PLACES}:
+        if users := commands_taking(name):
             raise RequestError(
                 f"{name.upper()} is not a variable of this command, but of"
                 f" {', '.join(users)}"
             )
-    unset = known.keys() - values.keys()
+    unset = known.keys() - names
     exported = os.environ.keys() & {name.upper() for name in unset - SHELL}
     if exported:
         tell(
@@ -148,7 +119,7 @@ def run(
         )
     default = str(known["dataset"].default) if "dataset" in unset else ""
     try:
-        result = function(options.build(values))
+        result = function(parse(options, words))
         return result if isinstance(result, int) else 0
     except RequestError as error:
         if default and default in str(error):
@@ -241,166 +212,40 @@ def unforeseen(error: Exception) -> str:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-T = TypeVar("T", bound=Options)
-RUN = "a run as fs.fit, fs.run or fs.answer returns it, or its name or path"
-# parameters that take what another function returns
-EXPECTED = {
-    "clip": "a clip, as fs.read(path) or fs.Clip(y, sample_rate) returns it",
-    "dataset": "the name or path of a dataset, or a cache, as fs.extract returns it",
-    "files": "paths of audio files; fs.Model(run).predict takes samples",
-    "model": "a model's name; a scikit-learn estimator goes behind fs.Features in a"
-    " Pipeline",
-    "run": RUN,
-    "trained": RUN,
-}
-# parameters -> the file by which the folder of another kind is known, and that kind
-OTHERS = {
-    "dataset": ("run.json", "a run"),
-    **dict.fromkeys(("run", "trained"), ("index.h5", "a cache")),
-}
-# parameters that take an object with this attribute, such as the samples of a clip
-TAKEN = {"clip": "y", "trained": "predict"}
 
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Decorator: an unknown keyword gets the nearest, an argument of another kind is
-    named, `quiet` is silent, and an error that nobody foresaw is one sentence.
+    """Decorator: an unknown keyword gets the nearest, a run or a cache stands for its
+    path, `quiet` is silent, and an error that nobody foresaw is one sentence.
     """
-    signature = inspect.signature(function)
-    known = signature.parameters
+    known = inspect.signature(function).parameters
+    any_keyword = any(own.kind is own.VAR_KEYWORD for own in known.values())
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
-        bound = bind(function, args, given)
-        for name, value in bound.arguments.items():
-            if known[name].kind is not inspect.Parameter.VAR_KEYWORD:
-                kind = str(known[name].annotation)
-                taken = argument(f"fs.{function.__name__}", name, value, kind)
-                bound.arguments[name] = taken
+        for name in given:
+            if name not in known and not any_keyword:
+                raise RequestError(nearest("keyword", name, known))
         current_folder()
+        positional: Any = map(as_path, args)
+        named: Any = {name: as_path(value) for name, value in given.items()}
         try:
             with silenced() if given.get("quiet") else contextlib.nullcontext():
-                return function(*bound.args, **bound.kwargs)
+                return function(*positional, **named)
         except (Error, OSError, MemoryError, Warning):
             raise
+        except TypeError as error:
+            if (frame := error.__traceback__) and not frame.tb_next:
+                raise  # a call that the signature does not take
+            raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
         except Exception as error:  # nobody foresaw it
             raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
 
     return call
 
 
-def bind(
-    function: Callable[..., object], args: Sequence[Any], given: Mapping[str, Any]
-) -> inspect.BoundArguments:
-    """The arguments of a call by name; RequestError for an unknown keyword, and for a
-    dataset and features in the wrong order, TypeError for another wrong call.
-    """
-    signature = inspect.signature(function)
-    known = signature.parameters
-    try:
-        bound = signature.bind(*args, **given)
-    except TypeError as error:
-        for name in given:
-            if name not in known:
-                unknown = nearest("keyword", name, known)
-                explained = f"; help(fs.{function.__name__}) explains them"
-                raise RequestError(unknown + explained) from None
-        named = [*known]
-        for name, value in zip(named, args):
-            if name in given:
-                refuse_dataset_as_features(function, known, value)
-                both = f"{in_short(value)} and {in_short(given[name])}"
-                what = f"{name} is given twice, {both}"
-                if name == "features" and "dataset" in known:
-                    what += f": a dataset is given as dataset={in_short(value)}"
-                raise RequestError(f"fs.{function.__name__}: {what}") from None
-        for place, parameter in enumerate(known.values()):
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                named.insert(place, "*")
-                break
-        listed = ", ".join(named)
-        raise TypeError(f"fs.{function.__name__}({listed}): {error}") from None
-    refuse_dataset_as_features(function, known, bound.arguments.get("features"))
-    return bound
-
-
-def refuse_dataset_as_features(
-    function: Callable[..., object], known: Iterable[str], given: Any
-) -> None:
-    """RequestError if the features are a dataset: the order of arguments is wrong."""
-    order = [name for name in known if name in ("dataset", "features")]
-    path = os.fspath(given) if isinstance(given, str | os.PathLike) else ""
-    is_path = path != given or (
-        # Path.exists fails for a long list
-        {*"/. "} & {*path} and os.path.exists(path)  # noqa: PTH110
-    )
-    if path and len(order) == 2 and (path in NAMED or is_path):
-        call = f"fs.{function.__name__}({', '.join(order)})"
-        raise RequestError(f"{in_short(path)} is a dataset: {call}")
-
-
-def in_short(value: object) -> str:
-    """The beginning of a value's text in Python."""
-    return shortened(" ".join(repr(value).split()))
-
-
-def argument(function: str, name: str, value: Any, kind: str = "Path") -> Any:
-    """The argument, or the path of what has one, such as a run or a cache, even in a
-    list if its annotation, `kind`, has one; RequestError for a thing of another kind.
-    """
-    if "ArrayLike" in kind or (name in TAKEN and hasattr(value, TAKEN[name])):
-        return value
-    given = f"a {type(value).__name__}, {in_short(value)}"
-    if name != "clip":
-        if isinstance(value, os.PathLike):
-            file, kind = OTHERS.get(name, ("", ""))
-            if not (file and Path(value, file).is_file()):
-                return Path(value)
-            given = f"{kind}, {Path(value)}"
-        elif (
-            isinstance(value, str)
-            or (value is None and "None" in kind)
-            or (isinstance(value, Number) and "Path" not in kind)
-        ):
-            return value
-        several = "Sequence" in kind and isinstance(value, Iterable)
-        # a table would be a list of its columns
-        if several and not (isinstance(value, Mapping) or hasattr(value, "columns")):
-            return [argument(function, name, item, kind) for item in value]
-    usual = "a path" if "Path" in kind else "text or a number"
-    expected = EXPECTED.get(name, "text" if "'str'" in kind else usual)
-    raise RequestError(f"{function}: {name} is {given}; expected {expected}")
-
-
-def options_from(kind: type[T], values: Mapping[str, object]) -> T:
-    """The options from Python values, among others: texts are read as on the command
-    line; items of a list stay whole, even with blanks.
-
-    >>> from featurestack.base.options import DatasetOptions
-    >>> options_from(DatasetOptions, {"dataset": "my sounds", "data": "d"}).dataset
-    'my sounds'
-    """
-    known = fields(kind)
-    for name in ABSENT & values.keys():
-        if values[name]:
-            raise RequestError(f"{name}= needs an extra that this installation lacks")
-    given: dict[str, Any] = {}
-    for name in known:
-        value = values.get(name, known[name].default)
-        if value is MISSING or value == known[name].default:
-            continue
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            given[name] = written(value)
-            continue
-        words = [str(item) for item in value]
-        item, several, _ = kind_of(known[name])
-        if several:
-            given[name] = tuple(value_of(name, word, item) for word in words)
-        else:  # a list in a text, as a shell has it
-            quoted = [shlex.quote(word) if " " in word else word for word in words]
-            given[name] = " ".join(quoted)
-    return kind.build(given)
-
-
-def run_command(word: str, options: Options) -> Any:
-    return function_of(word)(options)
+def as_path(value: Any) -> Any:
+    """The path of a run or a cache, also in a list; another value as it is."""
+    if isinstance(value, list | tuple):
+        return [as_path(item) for item in value]
+    return Path(value) if isinstance(value, os.PathLike) else value

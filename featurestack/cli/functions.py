@@ -8,20 +8,24 @@ nothing; warnings stay. A function loads its libraries when it is called.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.answers import AnswerOptions
 from featurestack.base.errors import RequestError
 from featurestack.base.options import Auto
 from featurestack.base.terminal import warn
-from featurestack.cli.commands import command, options_from, run_command
+from featurestack.cli.commands import command
 from featurestack.cli.help import documented
+from featurestack.cli.parser import options_from
+from featurestack.cli.words import function_of
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.predict.options import BundleOptions, VerifyOptions
 from featurestack.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from featurestack.analysis.report import Built
+    from featurestack.answers.answer import Answer
     from featurestack.features_cache.cache import Cache
     from featurestack.results.run_folder import RunFolder
 
@@ -229,7 +233,7 @@ def bundle(
     >>> fs.bundle("last", quiet=True).name
     'rms+zcr-ridge.bundle.pt'
     """
-    file: Path = run_command("bundle", options_from(BundleOptions, locals()))
+    file: Any = function_of("bundle")(options_from(BundleOptions, locals()))
     return file
 
 
@@ -262,7 +266,7 @@ def verify(
     >>> fs.verify("synth", quiet=True)
     True
     """
-    return not run_command("verify", options_from(VerifyOptions, locals()))
+    return not function_of("verify")(options_from(VerifyOptions, locals()))
 
 
 @command
@@ -300,4 +304,59 @@ def check(
     >>> fs.check("synth", quiet=True)
     True
     """
-    return not run_command("check", options_from(SourceOptions, locals()))
+    return not function_of("check")(options_from(SourceOptions, locals()))
+
+
+@command
+@documented(AnswerOptions)
+def answer(
+    dataset: str = "",
+    data: Path | str = "data",
+    *,
+    reports: Path | str = "reports",
+    runs: Path | str = "runs",
+    name: str = "",
+    archive: str = "",
+    audio_dir: str = "",
+    group: str = "",
+    label: str = "",
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    channel: int | None = None,
+    seed: int = 0,
+    features: str | Sequence[str] = "all",
+    frame: float | None = None,
+    jobs: int | None = None,
+    task: str = "auto",
+    yes: bool = False,
+    quiet: bool = False,
+) -> "Answer":
+    """`make answer`: from a folder of sounds to the report. The same call resumes what
+    was interrupted.
+
+    Parameters
+    ----------
+    dataset : str
+        A folder of sounds, a table, or a cache folder.
+    data : path
+        Folder of datasets.
+
+    Returns
+    -------
+    Answer
+        `.score` is the choice's: each fold is tested by the set in `.chosen`, which was
+        chosen without this fold. `.recommended` is the set for later use and
+        `.run` the name of its run, which `fs.run(found)` opens. `.alone` has each
+        feature's own score, `.page` is the HTML file, `.headline` its finding in one
+        sentence.
+
+    Examples
+    --------
+    ::
+
+        found = fs.answer("my sounds")
+        found.score.value, found.recommended
+    """
+    from featurestack.answers.answer import find_answer
+
+    return find_answer(options_from(AnswerOptions, locals()))

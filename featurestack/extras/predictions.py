@@ -21,7 +21,7 @@ from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
 from featurestack.base import DATA
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
-from featurestack.base.options import part_of, written
+from featurestack.base.options import part_of, text_of
 from featurestack.base.quantities import counted
 from featurestack.base.shell import quoted
 from featurestack.base.table_files import file_column, read_table
@@ -211,7 +211,7 @@ def write_runs(options: AnalysisOptions) -> str:
     absent = [path for path in files if not path.exists()]
     if absent and len(files) > 1:
         raise RequestError(
-            f"PREDICTIONS={written(files)}: {absent[0]} does not exist; in a list, a"
+            f"PREDICTIONS={text_of(files)}: {absent[0]} does not exist; in a list, a"
             " path with blanks has quotes, 'my table.csv'"
         )
     truth = None

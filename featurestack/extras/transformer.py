@@ -19,7 +19,6 @@ from featurestack.base.errors import RequestError
 from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell_once
 from featurestack.cli.audio import RATE, compute, read
-from featurestack.cli.commands import argument
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import (
@@ -138,7 +137,7 @@ class Features(TransformerMixin, BaseEstimator):
         computed; without a cache those of the fit.
         """
         rate = None if self.sample_rate is None else checked_rate(self.sample_rate)
-        place = argument("fs.Features", "cache", self.cache, "Path | None")
+        place = self.cache and os.fspath(self.cache)
         cache = None
         try:
             cache = cache_of(str(place), Path("data")) if place else None

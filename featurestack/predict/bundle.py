@@ -12,7 +12,7 @@ With REFIT=1 the one model has no test clips: score and calibration are the run'
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +24,7 @@ from torch import nn
 from featurestack.base import LOADED, registry
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import as_dataclass
-from featurestack.base.options import texts
+from featurestack.base.options import part_of
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
@@ -39,6 +39,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import CODE, differences
 from featurestack.results.tasks import task_of
+from featurestack.results.training_options import Training
 from featurestack.train.checkpoint import (
     Checkpoint,
     as_bytes,
@@ -242,8 +243,9 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
             f"REFIT=1 trains on all clips, but the epoch of {run.name} was chosen on"
             " validation clips: train a run without VAL="
         )
-    options = replace(
-        RunOptions.build(texts(RunOptions, config.command)),
+    options = part_of(
+        config.training or Training(),
+        RunOptions,
         dataset=run.dataset,
         name=run.dataset,
         data=data,

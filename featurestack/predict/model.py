@@ -7,6 +7,7 @@ answers everything, noise and overflown integers too, and most of it with confid
 """
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +24,6 @@ from featurestack.base.extras import MODELS
 from featurestack.base.options import Auto
 from featurestack.base.registry import object_at
 from featurestack.base.terminal import warn
-from featurestack.cli.commands import argument, options_from
 from featurestack.compare.metrics import DEFAULT_THRESHOLD, Floats, decide
 from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.feature_names import parse_channel
@@ -119,10 +119,10 @@ class Model:
         data: Path | str = DATA,
     ) -> None:
         """RequestError if new audio cannot have the features of the run."""
-        limits = options_from(TrainedOptions, {"reject": reject, "gate": gate})
+        limits = TrainedOptions(reject=reject, gate=gate)
         run: Path | str | RunFolder = trained
         if not isinstance(trained, RunFolder):
-            run = argument("fs.Model", "run", trained)
+            run = os.fspath(trained)
             if not Path(run).is_file():
                 run = select_one(folder, str(run), dataset, data=data)
         self.networks, self.run = networks_of(run, device)

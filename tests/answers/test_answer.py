@@ -20,6 +20,7 @@ from featurestack.answers.answer import ask, find_answer, make_answer, tell_time
 from featurestack.answers.choice import Scores
 from featurestack.answers.section import surer
 from featurestack.base.shell import make_command
+from featurestack.cli.parser import options_from
 from featurestack.embeddings import networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
@@ -60,7 +61,7 @@ def options_at(place, clips):
     def build(**given):
         places = {name: str(place / name) for name in PLACES}
         texts = {"dataset": str(clips), "features": "rms zcr"}
-        return AnswerOptions.build(texts | places | {"jobs": "1"} | given)
+        return options_from(AnswerOptions, texts | places | {"jobs": "1"} | given)
 
     return build
 

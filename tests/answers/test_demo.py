@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from featurestack.answers import demo as demos
-from featurestack.base.options import texts
+from featurestack.cli.parser import parse
 from featurestack.cli.words import options_of
 
 
@@ -22,23 +22,26 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
         "lines": ["report: p"],
     }
 
-    def fit(**given):
-        taken.append(given)
-        return [run] * 2 if isinstance(given["features"], list) else run
-
-    def extract(**given):
-        taken.append(given)
-        return SimpleNamespace(folder=tmp_path, features=["mel"])
-
-    monkeypatch.setattr(demos.functions, "fit", fit)
-    monkeypatch.setattr(demos.functions, "extract", extract)
-    report = SimpleNamespace(**built)
-    monkeypatch.setattr(demos.functions, "report", lambda **given: report)
+    cache = SimpleNamespace(folder=tmp_path, features=["mel"])
     table = pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]})
-    monkeypatch.setattr(demos, "clips", lambda **given: table)
+
+    def take(options):
+        taken.append(options)
+        return run
+
+    replaced = {
+        "train.training.execute": take,
+        "pipeline.extract.extract_features": take,
+        "features_cache.cache.cache_of": lambda *_: cache,
+        "pipeline.datasets.load.load": lambda options: SimpleNamespace(table=table),
+        "analysis.report_jobs.jobs": lambda options: [options],
+        "analysis.report.build_report": lambda options: SimpleNamespace(**built),
+    }
+    for place, function in replaced.items():
+        monkeypatch.setattr(f"featurestack.{place}", function)
     scores = "featurestack.results.run_folder.configuration_score"
     monkeypatch.setattr(scores, lambda runs: "90 %")
-    assert demos.demo(demos.DemoOptions.build({"data": "d", "jobs": "3"})) == 0
+    assert demos.demo(demos.DemoOptions(data=Path("d"), jobs=3)) == 0
     first, *lines = capsys.readouterr().out.splitlines()
     assert first.startswith("From nothing to a report")
     commands = [line for line in lines if line.startswith("$ ")]
@@ -47,10 +50,10 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     )
     assert lines[1] == "  2 clips, 2 classes in five pairs, 2 folds   (0.0 s)"
     assert commands[-1].endswith("analysis DATASET=synth DATA=d")
-    extracted, trained, compared = taken
-    assert extracted["jobs"] == 3
-    assert (trained["model"], trained["epochs"]) == ("resnet18", 6)
-    assert compared["features"] == ["mel", "mel+chroma+tempogram"]
+    extracted, trained, *compared = taken
+    assert extracted.jobs == 3
+    assert (trained.model, trained.epochs) == ("resnet18", 6)
+    assert [options.features for options in compared] == ["mel", "mel+chroma+tempogram"]
     assert lines[-3] == "synth: mel"
     assert lines[-1].startswith("next:   make answer DATASET='my sounds'")
     for command in commands:  # each takes its words
@@ -59,4 +62,4 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
         if word == "featurestack":
             word, *given = given
         options = options_of(word)
-        assert options.build(texts(options, given))
+        assert parse(options, given)

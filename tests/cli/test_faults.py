@@ -60,7 +60,7 @@ def test_a_script_gets_the_same_sentence(monkeypatch):
     with pytest.raises(fs.Failed, match=r"planted.*are whole$") as failed:
         fs.fit(dataset="easy", features="rms", model="linear", quiet=True)
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
-    with pytest.raises(fs.Failed, match=r"^TypeError: [^.]*$"):  # no file is touched
+    with pytest.raises(fs.Failed, match=r"^TypeError: .*are whole$"):
         fs.tone("a")
 
 
@@ -73,5 +73,5 @@ def test_an_error_in_a_feature_of_ones_own_has_its_file_and_line(monkeypatch):
         return np.zeros(3).nothing
 
     line = broken.__code__.co_firstlineno + 2
-    with pytest.raises(fs.Failed, match=rf"nothing' \(test_faults.py, line {line}\)$"):
+    with pytest.raises(fs.Failed, match=rf"nothing' \(test_faults.py, line {line}\)"):
         fs.compute(fs.tone(440), "broken")

@@ -12,6 +12,7 @@ import featurestack as fs
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.run_arrays import load_runs
+from featurestack.cli.parser import parse
 from featurestack.extras.predictions import numbered_rows, predictions_in, write_runs
 from featurestack.features_cache.clip_table import complete
 from featurestack.results import imported
@@ -277,4 +278,4 @@ def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
     (tmp_path / "my model.csv").touch()
     two = [Path("my model.csv"), Path("other.csv")]
     for text, paths in (("my model.csv", two[:1]), ("'my model.csv' other.csv", two)):
-        assert [*AnalysisOptions.build({"predictions": text}).predictions] == paths
+        assert [*parse(AnalysisOptions, [f"PREDICTIONS={text}"]).predictions] == paths

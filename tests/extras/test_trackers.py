@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from featurestack.cli.parser import options_from
 from featurestack.extras.trackers import TRACKERS, tracker_of
 from featurestack.results.run_folder import write_config
 from featurestack.train.options import TrainOptions
@@ -77,8 +78,8 @@ def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
 def test_a_list_takes_the_tracker_of_its_runs(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
     given = {"features": "mel mfcc", "seed": "0 1", "tracker": "wandb"}
-    runs = TrainOptions.build(given).runs()
+    runs = options_from(TrainOptions, given).runs()
     trackers = [(run.seed, run.tracker) for run in runs]
     assert trackers == [(0, "wandb"), (1, "wandb")]
     with refused("TRACKER=bach: expected one of tensorboard, wandb"):
-        TrainOptions.build({"tracker": "bach"}).runs()
+        options_from(TrainOptions, {"tracker": "bach"}).runs()

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.base.options import option_words, texts
+from featurestack.base.options import option_words
+from featurestack.cli.parser import parse
 from featurestack.features_cache import external
 from featurestack.train import training
 from featurestack.train.fold_data import load_fold, measure_clips
@@ -112,8 +113,7 @@ def execute(options, **changes):
 
 def train(options):
     """The command `train` with these options."""
-    words = texts(TrainOptions, option_words(options))
-    return training.train(TrainOptions.build(words))
+    return training.train(parse(TrainOptions, option_words(options)))
 
 
 def load(options, fold, device="cpu"):

@@ -4,8 +4,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from featurestack.base.options import option_words, texts
+from featurestack.base.options import option_words
 from featurestack.base.terminal import tell_once
+from featurestack.cli.parser import parse
 from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
@@ -42,13 +43,13 @@ def test_a_process_ends_with_the_folds_of_the_others(monkeypatch):
 
 def test_a_child_gets_what_was_given(monkeypatch):
     words = ["AUGMENT=mask,mixup=0.2", "NAME=other name", "FOLDS=1 3"]
-    given = RunOptions.build(texts(RunOptions, [*words, "DEVICE=cpu cuda:1"]))
+    given = parse(RunOptions, [*words, "DEVICE=cpu cuda:1"])
     started = Mock()
     started.return_value.wait.return_value = 0
     monkeypatch.setattr(folds.subprocess, "Popen", started)
     folds.train_side_by_side(given)
     *_, second = (call.args[0] for call in started.call_args_list)
-    child = RunOptions.build(texts(RunOptions, second[4:]))
+    child = parse(RunOptions, second[4:])
     assert child == change(given, device="cuda:1")
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from featurestack.base.errors import Failed
-from featurestack.base.options import option_words, texts
+from featurestack.base.options import option_words
 from featurestack.base.quantities import percent
+from featurestack.cli.parser import parse
 from featurestack.compare.scores import epoch_scores
 from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.results import run_folder
@@ -177,11 +178,12 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
 @pytest.fixture
 def several(options):
     given = change(options, model="linear", augment="auto", features="mel chroma")
-    return TrainOptions.build(texts(TrainOptions, option_words(given)))
+    return parse(TrainOptions, option_words(given))
 
 
 def given_too(options, *given):
-    return TrainOptions.build({**options.given, **texts(TrainOptions, given)})
+    more = parse(TrainOptions, given).given
+    return TrainOptions.build({**options.given, **more})
 
 
 def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
@@ -219,7 +221,7 @@ def test_every_option_of_a_configuration_takes_a_list(several):
 def test_names_are_looked_at_before_the_cache(word, said, tmp_path):
     words = ["DATASET=synth", f"DATA={tmp_path}", word]
     with refused(re.escape(said)):
-        training.train(TrainOptions.build(texts(TrainOptions, words)))
+        training.train(parse(TrainOptions, words))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import part_of, report_line
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import text_table
-from featurestack.cli.commands import command, options_from
+from featurestack.cli.commands import command
 from featurestack.cli.help import documented
+from featurestack.cli.parser import options_from
 from featurestack.compare.significance import few_groups
 from featurestack.extras.importance import CurveOptions
 from featurestack.features_cache.feature_names import parse_list

@@ -1,10 +1,13 @@
 """`make export` and `fs.export`: options and function; onnx.py does the work."""
 
 from pathlib import Path
+from typing import Any
 
 from featurestack.base.options import option
-from featurestack.cli.commands import command, options_from, run_command
+from featurestack.cli.commands import command
 from featurestack.cli.help import documented
+from featurestack.cli.parser import options_from
+from featurestack.cli.words import function_of
 from featurestack.predict.options import ChosenRun
 
 
@@ -45,5 +48,5 @@ def export(
     >>> fs.export("last", quiet=True).name
     'rms+zcr-ridge.onnx'
     """
-    file: Path = run_command("export", options_from(ExportOptions, locals()))
+    file: Any = function_of("export")(options_from(ExportOptions, locals()))
     return file

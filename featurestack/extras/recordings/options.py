@@ -1,9 +1,7 @@
 """Options of the commands on annotated recordings."""
 
-from collections.abc import Mapping
 from dataclasses import MISSING
 from pathlib import Path
-from typing import ClassVar
 
 from featurestack.base.options import DataOptions, Options, option
 
@@ -21,9 +19,6 @@ class WindowsOptions(DataOptions, LabelOptions):
     """Options of `windows`."""
 
     example = "AUDIO=recordings TABLES=tables"
-    without_effect: ClassVar[Mapping[str, str]] = {
-        "dataset": "AUDIO= names the recordings, NAME= the dataset"
-    }
 
     audio: Path = option(MISSING, "the recordings, a folder or one file")
     tables: Path = option(

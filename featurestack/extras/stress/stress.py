@@ -26,8 +26,9 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, either, percent
 from featurestack.base.shell import next_line
 from featurestack.base.terminal import progress, tell, text_table
-from featurestack.cli.commands import command, options_from
+from featurestack.cli.commands import command
 from featurestack.cli.help import documented
+from featurestack.cli.parser import options_from
 from featurestack.compare.calibration import scaled
 from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3

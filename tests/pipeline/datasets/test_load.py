@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from featurestack.base.errors import see
+from featurestack.cli.parser import options_from
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
 from featurestack.pipeline.datasets.load import cut_clips, held_whole
@@ -189,11 +190,11 @@ def test_the_words_that_keep_clips_whole_work_in_the_command_that_printed_them(
     folder = class_folders(tmp_path / "my sounds", each=48)
     write(folder / "dog" / "long.wav", 0.5, 8_000)
     given = {"dataset": str(folder), "data": str(tmp_path / "data"), "features": "rms"}
-    assert extract.extract_features(FeaturesCommand.build(given)) == 0
+    assert extract.extract_features(options_from(FeaturesCommand, given)) == 0
     told = re.search(r"; (DURATION=\S+ NAME=.*) keeps them", capsys.readouterr().out)
     words = dict(word.split("=") for word in shlex.split(told[1]))
     typed = {name.lower(): value for name, value in words.items()}
-    assert extract.extract_features(FeaturesCommand.build(given | typed)) == 0
+    assert extract.extract_features(options_from(FeaturesCommand, given | typed)) == 0
     assert "cut to" not in capsys.readouterr().out
 
 

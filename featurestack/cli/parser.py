@@ -1,0 +1,240 @@
+"""An argparse parser from an options class; `NAME=value` is `--name value`."""
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from configparser import ConfigParser
+from dataclasses import MISSING, Field
+from numbers import Number
+from pathlib import Path
+from types import NoneType
+from typing import Any, NoReturn, TypeVar
+
+from featurestack.base import registry
+from featurestack.base.errors import RequestError, nearest
+from featurestack.base.extras import ABSENT
+from featurestack.base.options import Options, fields, kind_of, text_of
+from featurestack.base.shell import unquoted
+
+T = TypeVar("T", bound=Options)
+VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+# 1, yes, true, on; 0, no, false, off
+SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
+# Every command takes these; a command without such an option ignores them.
+PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
+# types of values in Python
+TAKEN = str, Number, os.PathLike, list, tuple, set, range, NoneType
+TYPES = {bool: "1 or 0", int: "whole number", float: "number"}
+WIDTH = 98  # of help
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are RequestErrors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RequestError(message)
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help in which an option is typed as NAME=."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=6, width=WIDTH)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        return f"{action.dest.upper()}="
+
+
+class Several(argparse.Action):
+    """An option with several values, in one word or in several."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, tuple(value for each in values for value in each))
+
+
+def flag(name: str) -> str:
+    return f"--{name.lower().replace('_', '-')}"
+
+
+def parser_of(options: type[Options], program: str, description: str = "") -> Parser:
+    """The parser of a command's options, those in `leading` first."""
+    example = f"Example: {program} {options.example}" if options.example else ""
+    parser = Parser(
+        prog=program,
+        usage=f"{program} [NAME=value] ...",
+        description=description,
+        epilog=example,
+        formatter_class=Formatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    known = fields(options)
+    first = parser.add_argument_group("options")
+    more = parser.add_argument_group("more options") if options.leading else first
+    for name in dict.fromkeys([*options.leading, *known]):
+        group = first if name in options.leading else more
+        add_option(group, name, known[name], is_list=name in options.lists)
+    first.add_argument("--load", default=argparse.SUPPRESS, help=registry.MEANING)
+    for name in PLACES:
+        if name not in known:
+            hidden = argparse.SUPPRESS
+            parser.add_argument(flag(name), default=hidden, help=hidden)
+    return parser
+
+
+def add_option(
+    group: Any, name: str, field: "Field[Any]", *, is_list: bool = False
+) -> None:
+    """Add a field to the parser; `is_list` if its text is a list of values."""
+    kind, several, _ = kind_of(field)
+    traits: dict[str, Any] = {}
+    if several or is_list:
+        traits = {"nargs": "+", "action": Several}
+    elif kind is bool:
+        traits = {"nargs": "?", "const": True}
+    group.add_argument(
+        flag(name),
+        type=reader(name, field, is_list=is_list),
+        default=argparse.SUPPRESS,
+        required=field.default is MISSING,
+        help=meaning(field).replace("%", "%%"),
+        **traits,
+    )
+
+
+def meaning(field: "Field[Any]") -> str:
+    """What an option means, after its default in brackets if it has one."""
+    unset = any(field.default is none for none in (MISSING, None, False))
+    default = "" if unset else text_of(field.default)
+    text: str = field.metadata["meaning"]
+    return f"[{default}] {text}" if default else text
+
+
+def reader(
+    name: str, field: "Field[Any]", *, is_list: bool = False
+) -> Callable[[str], Any]:
+    """The function from an option's text to its value, or values."""
+    kind, several, others = kind_of(field)
+    may_be_empty = field.default in ("", (), True, False)
+    may_be_empty &= not (name == "dataset" or kind is Path)
+
+    def read(text: str) -> Any:
+        if not (text.strip() or may_be_empty):
+            raise argparse.ArgumentTypeError(
+                f"{name.upper()}= is empty, as an unset variable of the shell is: give"
+                " a value, or leave it out"
+            )
+        if is_list:
+            return [value_of(word, kind, others) for word in listed(text)]
+        if several:
+            return [value_of(word, kind) for word in words_of(text, kind)]
+        return value_of(text, kind, others)
+
+    read.__name__ = " or ".join([*filter(None, others), TYPES.get(kind, "")])
+    return read
+
+
+def listed(text: str) -> list[str]:
+    """The values in a list separated by blanks. A blank after a comma separates
+    nothing, nor does one in the path of an existing file.
+
+    >>> listed("0.001 0.002"), listed("shift, gain"), listed("")
+    (['0.001', '0.002'], ['shift,gain'], [''])
+    """
+    if Path(text).exists():
+        return [text]
+    return list(dict.fromkeys(text.replace(", ", ",").split() or [""]))
+
+
+def words_of(text: str, kind: Any) -> list[str]:
+    """The words of an option that has several values; a path may hold blanks."""
+    if kind in (int, float):
+        return text.replace(",", " ").split()
+    is_path = kind is Path and os.path.lexists(os.path.expanduser(text))  # noqa: PTH111
+    return [text] if is_path else unquoted(text)
+
+
+def value_of(text: str, kind: Any, others: Iterable[Any] = ()) -> Any:
+    """The value of this text; ValueError if it has another type."""
+    for other in others:
+        if text == str(other):
+            return other
+    if kind is bool:
+        if text.lower() not in SWITCH:
+            raise ValueError(text)
+        return SWITCH[text.lower()]
+    if kind is Path:  # a shell leaves the ~ of DATA=~/sounds
+        return Path(os.path.expanduser(text))  # noqa: PTH111 keeps one of no user
+    return kind(text) if kind in (int, float) else text
+
+
+def as_flags(words: Iterable[str]) -> list[str]:
+    """The words with NAME=value as --name=value."""
+    typed = []
+    for word in words:
+        variable = VARIABLE.fullmatch(word)
+        typed.append(f"{flag(variable[1])}={variable[2]}" if variable else word)
+    return typed
+
+
+def names_in(words: Iterable[str]) -> set[str]:
+    """The options that these words give."""
+    flags = [word for word in as_flags(words) if word.startswith("--")]
+    return {word[2:].partition("=")[0].replace("-", "_") for word in flags}
+
+
+def parse(options: type[T], words: Sequence[str], program: str = "") -> T:
+    """The options of these words; RequestError for others.
+
+    >>> from featurestack.base.options import DatasetOptions
+    >>> parse(DatasetOptions, ["DATASET=my sounds", "--data", "d"]).dataset
+    'my sounds'
+    """
+    parser = parser_of(options, program)
+    namespace, unknown = parser.parse_known_args(as_flags(words))
+    if unknown:
+        raise RequestError(unexpected(unknown[0], options))
+    given = {n: value for n, value in vars(namespace).items() if n in fields(options)}
+    return options.build(given)
+
+
+def unexpected(word: str, options: type[Options]) -> str:
+    """The message for a word that the parser does not know."""
+    if word.startswith("--"):
+        name = word[2:].partition("=")[0].replace("-", "_").upper()
+        return nearest("variable", name, map(str.upper, fields(options)))
+    return (
+        f"unexpected: {word}; an option is NAME=value or --name value, and a value with"
+        " blanks needs quotes"
+    )
+
+
+def options_from(kind: type[T], values: Mapping[str, object]) -> T:
+    """The options from Python values, among others; items of a list stay whole, even
+    with blanks.
+    """
+    for name in ABSENT & values.keys():
+        if values[name]:
+            raise RequestError(f"{name}= needs an extra that this installation lacks")
+    words = []
+    for name, field in fields(kind).items():
+        value = values.get(name, field.default)
+        if not isinstance(value, TAKEN) and value is not MISSING:
+            kinds = "text, a number, a path or a list of them"
+            raise RequestError(f"{name} is a {type(value).__name__}; expected {kinds}")
+        if value is not MISSING and not is_default(value, field.default):
+            words.append(f"{flag(name)}={text_of(value)}")
+    return parse(kind, words)
+
+
+def is_default(value: object, default: object) -> bool:
+    if isinstance(value, list):
+        value = tuple(value)
+    return value is default or (type(value) is type(default) and value == default)
