@@ -90,7 +90,8 @@ def names():
             object_at(place)
         except ModuleNotFoundError as error:
             assert not error.name.startswith("featurestack"), error
-    text = " ".join([help.variables(), *map(help.help_of, words.COMMANDS)])
+    pages = [help.help_on([word]) for word in words.COMMANDS]
+    text = "\\n".join([help.all_options(), *pages])
     lines = [line.strip() for line in text.splitlines()]
     assert not [n for n in extras.ABSENT if n.upper() + "=" in lines]
     of_help = [word for word in words.COMMANDS if f"  {{word}} " in help.listing()]

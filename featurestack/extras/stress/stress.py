@@ -261,6 +261,7 @@ def stress(
     *,
     data: Path | str = "data",
     dataset: str = "",
+    name: str = "",
     runs: Path | str = "runs",
     device: str = "cpu",
     threads: int | Auto = "auto",
