@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from featurestack.analysis.runs import Problem
+from featurestack.analysis.run_arrays import Problem
 
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import Evidence, artefacts
