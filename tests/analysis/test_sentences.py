@@ -5,10 +5,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from featurestack.analysis.run_arrays import Problem
 
 from featurestack.analysis.findings import findings
 from featurestack.analysis.report_warnings import Evidence, artefacts
+from featurestack.analysis.run_arrays import Problem
 from featurestack.analysis.sentences import facts, headline
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
