@@ -11,7 +11,7 @@ from featurestack.base.options import (
     RunsOptions,
     option,
 )
-from featurestack.base.own_files import DETECTED, NO_DATA
+from featurestack.base.own_files import DETECTED, NO_DATA, TRACE
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -66,8 +66,9 @@ def refuse_users_folder(folder: Path) -> None:
     ours = {
         file.parent for name in (NO_DATA, DETECTED) for file in folder.glob(f"*/{name}")
     }
-    if {*folder.iterdir()} - ours:
+    traces = {file for file in folder.iterdir() if TRACE.fullmatch(file.name)}
+    if {*folder.iterdir()} - ours - traces:
         raise RequestError(
             f"{folder} holds files of yours, so no report is written there:"
-            " give another REPORTS="
+            " move them, or give another REPORTS="
         )

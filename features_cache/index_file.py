@@ -17,7 +17,7 @@ import csv
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,19 +26,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.base import NAMED
 from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
-from featurestack.base.own_files import OwnFiles
+from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.clip_table import (
     INDEX_COLUMNS,
     SOURCE_COLUMNS,
     with_sources,
 )
-from featurestack.features_cache.datasets import INDEX
+from featurestack.features_cache.datasets import EXTERNAL, INDEX, other_source
 from featurestack.features_cache.feature_names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.hdf5 import FORMAT, Attributes, lock
 
+REMEDY = "move it, or give another NAME= or DATA="
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 
 
@@ -52,16 +54,42 @@ def feature_names(folder: Path) -> list[str]:
     ]
 
 
-def claim_names(folder: Path, *names: str) -> None:
-    """Claim these file names in a cache; RequestError if a file of the user has one.
-    Features copied from another cache are ours, as their attributes show.
+def claim_of_source(
+    own: OwnFiles,
+    names: Iterable[str],
+    source: str,
+    name: str,
+    known: Callable[[Path], bool] = lambda file: False,
+) -> None:
+    """Claim file names in a folder of the dataset of this source and name; RequestError
+    if a file of the user has one, or if the folder is of another source that is there.
+    """
+
+    def is_other(former: str) -> bool:
+        return former in NAMED or Path(former).exists()
+
+    try:
+        own.claim(names, REMEDY, known, identity=source, is_other=is_other)
+    except Taken as other:
+        raise other_source(own.folder, other.identity, source, name) from None
+
+
+def claim_names(folder: Path, *names: str, source: str = "") -> None:
+    """Claim these file names in a cache; RequestError if a file of the user has one, or
+    if the cache is of another source. Files copied from another cache are ours, as
+    their content shows.
     """
 
     def is_ours(file: Path) -> bool:
-        return bool(hdf5.is_ours(file if file.suffix == ".h5" else folder / INDEX))
+        if file.suffix == ".h5":
+            return bool(hdf5.is_ours(file))
+        header = ",".join(HEADERS.get(file.name, [CHECK_BEGIN]))
+        with suppress(OSError):
+            return file.read_bytes().startswith(header.encode())
+        return False
 
-    remedy = "move it, or give another NAME= or DATA="
-    OwnFiles(folder).claim(names, remedy, is_ours)
+    remedy = REMEDY
+    claim_of_source(OwnFiles(folder), names, source, folder.parent.name, is_ours)
     for name in names:
         file = folder / name
         if file.suffix == ".h5" and hdf5.is_ours(file) is False:
@@ -97,7 +125,8 @@ def refresh(
         known, current = updated(folder, clips, settings, part)
         if current:
             return
-        claim_names(folder, INDEX)
+        source = str(settings["source"])
+        claim_names(folder, INDEX, source="" if source == EXTERNAL else source)
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
@@ -136,6 +165,7 @@ HEADERS = {
 VERIFIED, COSTS, FAILURES = HEADERS
 CHECKED = "check.json"
 CHECK_FORMAT = 1
+CHECK_BEGIN = '{\n "format_version"'  # of CHECKED
 WHOLE = "all"  # takes the place of a feature if the clip itself failed
 
 

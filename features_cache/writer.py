@@ -240,7 +240,9 @@ def cache_writer(
 
     Yields what is missing, the files (F,) under shared locks, and the run's claim.
     """
-    claim_names(wanted.folder, INDEX, *HEADERS, *(file.name for file in wanted.files))
+    names = INDEX, *HEADERS, *(file.name for file in wanted.files)
+    source = "" if wanted.read_only else str(wanted.settings["source"])
+    claim_names(wanted.folder, *names, source=source)
     rows = wanted.part.start, wanted.part.stop
     with claimed(wanted.folder, wanted.names, rows) as claim, ExitStack() as locks:
         with _prepared(wanted) as lacking:

@@ -11,7 +11,8 @@ def write_clips(folder, *classes, clips=6, tone=0.0):
     for number, name in enumerate(classes):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for take in range(clips):
-            rng = np.random.default_rng([*f"{folder.name}{name}{take}".encode()])
+            place = f"{folder.parent.name}/{folder.name}/{name}{take}"
+            rng = np.random.default_rng([*place.encode()])
             seconds = np.arange(RATE) / RATE
             y = tone * np.sin(2 * np.pi * (400 + 250 * number) * seconds)
             y += 0.2 * rng.standard_normal(RATE)

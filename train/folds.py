@@ -31,7 +31,7 @@ from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
 from featurestack.results import run_folder
 from featurestack.results.config import Compute
-from featurestack.results.run_folder import RunFolder, claim_run
+from featurestack.results.run_folder import OF_FOLD, VALIDATED, RunFolder, claim_run
 from featurestack.train import record
 from featurestack.train.checkpoint import KEYS, load, load_weights, read_safely
 from featurestack.train.compute import device_of, is_shortage, place, prepare
@@ -126,7 +126,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, bar: "Bar") -> None
     network = first_network(plan, folds[0])
     if plan.training.pretrained:
         refuse_tested_clips(plan, folds)
-    claim_run(plan.path, plan.config.folds, begun=plan.begun)
+    of_fold = OF_FOLD if plan.training.val == "none" else VALIDATED
+    claim_run(plan.path, folds, of_fold, identity=plan.config.hash)
     moments, unusable = measure_clips(plan)
     config = replace(plan.config, left_out=tuple(sorted(unusable)))
     plan = replace(plan, config=config)

@@ -13,7 +13,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.cache import find_cache
-from featurestack.results.run_folder import RunFolder, configuration_score, find, locked
+from featurestack.results.run_folder import RunFolder, adopt, configuration_score, find, locked
 from featurestack.results.run_names import select
 from featurestack.results.same_run import of_other_data
 from featurestack.train.options import ListOptions, RemoveOptions
@@ -135,6 +135,7 @@ def remove_runs(options: RemoveOptions) -> int:
         print("no run is of other data than today's")
         return 0
     for folder in folders:
+        adopt(folder)
         if not (folder / RECORD).is_file() and any(folder.glob("*")):
             raise RequestError(
                 f"{folder} has no {RECORD}, which lists the files that this program"

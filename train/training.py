@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from featurestack.base.errors import Error, RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
+from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.scores import Predictions, every_score
@@ -300,7 +301,10 @@ def train_plan(plan: Plan, bar: "Bar") -> RunFolder:
     if folds := unfinished_folds(plan):
         from featurestack.train.folds import train_on_devices
 
-        train_on_devices(plan, folds, bar)
+        try:
+            train_on_devices(plan, folds, bar)
+        except Taken:  # by a run that began meanwhile
+            return train_plan(choose_folder(plan), bar)
     if first_process():
         record.finish(plan.path, plan.options.note)
     return RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
@@ -321,6 +325,9 @@ def choose_folder(plan: Plan) -> Plan:
     for name in itertools.chain([plan.path.name, of_data], numbered):
         place = plan.path.with_name(name)
         if not (place / "run.json").exists():
+            if OwnFiles(place).identity not in ("", plan.config.hash):
+                taken.append(name)  # another process begins a run there
+                continue
             free = free or place
             if name != plan.path.name:
                 break

@@ -228,7 +228,7 @@ def find_answer(options: AnswerOptions) -> Answer:
 
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
-    claim_run(question.folder, (), FILE)
+    claim_run(question.folder, (), (), FILE)
     tell_time(question)
     # a process that has waited finds everything done
     waiting = "another process answers this question"

@@ -369,7 +369,7 @@ def write_answer(
     runs   tested fold -> the run that has trained its set on the other folds
     later  the run of the set for later use
     """
-    claim_run(folder, runs, FILE)
+    claim_run(folder, runs, ("predictions.csv",), FILE)
     # first: a kill in between leaves no run instead of one with another choice's folds
     (folder / "run.json").unlink(missing_ok=True)
     for fold, run in runs.items():

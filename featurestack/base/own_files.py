@@ -4,7 +4,12 @@ A record in the folder names each file exactly. Only these files are replaced or
 removed, and never a link. A file that was written once is known by the hash
 of its content, and stays if the user changed it; a file that is written again and again
 (a run's history, a cache's features) is claimed by its name, which is refused if the
-user has such a file already.
+user has such a file already. A record that cannot be read is an error: without it the
+program's own files would count as the user's.
+
+A folder may belong to something, such as a cache to the sounds that it was made of. The
+first claim writes this identity into the record, and a later claim by another identity
+is refused under the same lock, as is one by a command that began at the same time.
 
 Commands that run at once share a record: it is read, merged and written under its lock.
 A folder whose record is named NO_DATA is not read as sounds.
@@ -12,8 +17,10 @@ A folder whose record is named NO_DATA is not read as sounds.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from featurestack.base.errors import RequestError
@@ -31,6 +38,15 @@ RECORD = ".featurestack.json"
 NO_DATA = ".no-data.json"
 DETECTED = ".predict.json"  # the record of a folder of detections
 ANY = "any"  # in place of a hash: the name was claimed, whatever the file holds
+# what a command that was ended leaves beside a record: its lock, drafts of files
+TRACE = re.compile(r"\..+\.json\.lock|\..+\.\d+\.\d+")
+
+
+@dataclass(eq=False)
+class Taken(RequestError):
+    """A folder that belongs to something else, `identity`."""
+
+    identity: str
 
 
 class OwnFiles:
@@ -46,6 +62,7 @@ class OwnFiles:
 
     def __init__(self, folder: Path, record: str = RECORD) -> None:
         self.folder, self.record = folder, folder / record
+        self.identity = ""  # what the folder belongs to, if to anything
         # name -> hashes of what was written, or ANY
         self.hashes: dict[str, list[str]] = self._read()
         self.before = dict(self.hashes)  # those of earlier calls
@@ -54,14 +71,29 @@ class OwnFiles:
 
     def _read(self) -> dict[str, list[str]]:
         try:
-            content = json.loads(self.record.read_text(encoding="utf-8"))
-            return {
-                name: [*hashes]
-                for name, hashes in content.items()
-                if ".." not in Path(name).parts and not Path(name).is_absolute()
-            }
-        except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-            return {}  # no record, or a damaged one: all files are the user's
+            content = self.record.read_bytes()
+        except OSError:  # no record: all files are the user's
+            return {}
+        try:
+            known = json.loads(content)
+            files, self.identity = known["files"], known["of"]
+            if known["digest"] != self._digest(files):
+                raise ValueError("its digest is not that of its content")
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise RequestError(
+                f"{self.record} is damaged ({error}), which lists what this program"
+                f" wrote in {self.folder}: move your own files out of that folder, and"
+                f" delete {self.record.name}; if a command then refuses the rest,"
+                " delete it too"
+            ) from None
+        return {
+            name: hashes
+            for name, hashes in files.items()
+            if ".." not in Path(name).parts and not Path(name).is_absolute()
+        }
+
+    def _digest(self, files: Mapping[str, list[str]]) -> str:
+        return hash_of(json.dumps([self.identity, files], sort_keys=True).encode())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -97,17 +129,25 @@ class OwnFiles:
         names: Iterable[str],
         remedy: str,
         known: Callable[[Path], bool] = lambda file: False,
+        *,
+        identity: str = "",
+        is_other: Callable[[str], bool] = lambda identity: True,
     ) -> None:
         """Take these names for files that the caller writes at any time; RequestError,
         and nothing is claimed, if the user has one of them.
 
-        remedy  what the user can do then
-        known   whether a file that no record names is ours by its content
+        remedy    what the user can do then
+        known     whether a file that no record names is ours by its content
+        identity  what the folder then belongs to; Taken if it belongs to something
+                  else, by which `is_other` may not mean this
         """
         wanted = dict.fromkeys(names)
-        if wanted.keys() <= self.hashes.keys():
+        if wanted.keys() <= self.hashes.keys() and identity in ("", self.identity):
             return
         with self._locked():
+            other = identity and self.identity not in ("", identity)
+            if other and is_other(self.identity):
+                raise Taken(self.identity)
             new = [name for name in wanted if name not in self.hashes]
             for name in new:
                 file = self.folder / name
@@ -117,6 +157,7 @@ class OwnFiles:
                         f" {remedy}"
                     )
             self.hashes |= {name: [ANY] for name in new}
+            self.identity = identity or self.identity
             self._remember(durable=True)
 
     def write(self, files: Mapping[str, str | bytes], *, durable: bool = True) -> None:
@@ -158,8 +199,10 @@ class OwnFiles:
     def remove(self) -> list[Path]:
         """Remove all files of the record, the record, and the folders that are then
         empty; returns the files that stay, which are the user's. The first file goes
-        first: it is the one by which the folder is known.
+        first: it is the one by which the folder is known. RequestError for a link.
         """
+        if self.folder.is_symlink():
+            raise RequestError(f"{self.folder} is a link: name the folder it leads to")
         with self._locked():
             for name in self.hashes:
                 self._removed(name)
@@ -189,7 +232,9 @@ class OwnFiles:
         return True
 
     def _remember(self, *, durable: bool) -> None:
-        text = json.dumps(self.hashes, indent=1) + "\n"
+        digest = self._digest(self.hashes)
+        record = {"of": self.identity, "digest": digest, "files": self.hashes}
+        text = json.dumps(record, indent=1) + "\n"
         replace_file(self.record, text, durable=durable)
 
 

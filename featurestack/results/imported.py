@@ -14,6 +14,7 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
+from featurestack.base.own_files import Taken
 from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
 from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass
 from featurestack.results.run_folder import (
@@ -63,13 +64,15 @@ def write_imported(
         values = one_of_classes(values, target)
     fold_of = fold_numbers(clips["fold"])
     name = folder_name(place.name, "", (), digest([source])).removesuffix("-")
-    folder = place.with_name(name)
-    # next to a run of another source
-    if (folder / "run.json").exists() and RunFolder(folder).config.source != source:
-        folder = place.with_name(f"{name}-{digest(source)[:6]}")
     numbers = sorted({*fold_of.values()})
-    claim_run(folder, numbers)
-    run = RunFolder(folder)
+    run = RunFolder(place.with_name(name))
+    try:
+        if (run.path / "run.json").exists() and run.config.source != source:
+            raise Taken(run.config.source)
+        claim_run(run.path, numbers, identity=source)
+    except Taken:  # by a run of another source: this one is next to it
+        run = RunFolder(place.with_name(f"{name}-{digest(source)[:6]}"))
+        claim_run(run.path, numbers, identity=source)
     # first: a kill in between leaves no run of two tables
     (run.path / "run.json").unlink(missing_ok=True)
     rows = clips.assign(split="test", selection="last")

@@ -45,14 +45,9 @@ from featurestack.results.tasks import Task, task_of
 
 # names of the files in a run folder, and in each of its folds
 OF_RUN = ("run.json", ".lock")
-OF_FOLD = (
-    ".lock",
-    "history.csv",
-    "predictions.csv",
-    "last.pt",
-    "best.pt",
-    "frames.npz",
-)
+OF_FOLD = (".lock", "history.csv", "predictions.csv", "last.pt")
+VALIDATED = (*OF_FOLD, "best.pt")  # if validation clips choose an epoch
+OTHERS = ("choice.json", "stress.json")  # that a run's folder may have too
 OTHER_RUN = "move it, or give another RUNS= or TAG="
 
 PREDICTIONS_FILE = "predictions.csv"
@@ -451,14 +446,32 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
 
 
 def claim_run(
-    folder: Path, folds: Iterable[int], *others: str, begun: bool = False
+    folder: Path,
+    folds: Iterable[int],
+    of_fold: Iterable[str] = ("predictions.csv",),
+    *others: str,
+    identity: str = "",
 ) -> None:
-    """Take the names of a run's files, and these others; RequestError if the user has
-    one of them. What is in a run that has `begun` is the run's.
+    """Take the names of a run's files that are written now, in these folds and beside
+    them; RequestError if the user has one of them, Taken if the folder belongs to a run
+    of another identity.
     """
-    of_folds = [f"fold{fold}/{name}" for fold in folds for name in OF_FOLD]
+    of_folds = [f"fold{fold}/{name}" for fold in folds for name in of_fold]
+    adopt(folder)
     own = OwnFiles(folder)
-    own.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, lambda file: begun)
+    own.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, identity=identity)
+
+
+def adopt(folder: Path) -> None:
+    """Make the record of a run's files anew by its run.json, if it has lost it."""
+    own = OwnFiles(folder)
+    if own.hashes or not (folder / "run.json").is_file():
+        return
+    folds = RunFolder(folder).folds
+    of_folds = [f"fold{fold}/{name}" for fold in folds for name in VALIDATED]
+    names = [*OF_RUN, *OTHERS, *of_folds]
+    there = [name for name in names if (folder / name).is_file()]
+    own.claim(there, OTHER_RUN, lambda file: True)
 
 
 @contextmanager

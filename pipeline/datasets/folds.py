@@ -5,7 +5,7 @@ fold, and grouped_by, the GROUP= that made the groups, so later commands need no
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -32,13 +32,17 @@ COLUMNS = ["clip_id", "group", "fold", "grouped_by"]
 
 
 def with_folds(
-    table: pd.DataFrame, path: Path, options: SourceOptions
+    table: pd.DataFrame,
+    path: Path,
+    options: SourceOptions,
+    claim: Callable[[str], None],
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group and fold, and notes for the user.
 
     If there are few groups, each gets a fold; with GROUP= these replace the source's
     folds. Otherwise the source's folds are kept, or folds are drawn by group. `path` is
-    the dataset's folds.csv, which keeps them, also of clips that are missing now.
+    the dataset's folds.csv, which keeps them, also of clips that are missing now;
+    `claim` takes its name, or refuses it.
     """
     kept = pd.DataFrame(columns=COLUMNS)
     if path.exists():  # a group may be called NA
@@ -79,6 +83,7 @@ def with_folds(
     rows = pd.concat([away, table], ignore_index=True)[COLUMNS].astype(str)
     # the index of `kept` counts lines of the file
     if not rows.equals(kept[COLUMNS].reset_index(drop=True)):
+        claim(path.name)
         replace_file(path, rows.to_csv(index=False), parents=True)
     return table, [*notes, f"folds: {note}, kept in {path}"]
 

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +39,12 @@ from featurestack.features_cache.datasets import (
     unknown_dataset,
 )
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index_file import WHOLE, failed_clips, read_index
+from featurestack.features_cache.index_file import (
+    WHOLE,
+    claim_of_source,
+    failed_clips,
+    read_index,
+)
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
 from featurestack.pipeline.datasets.name_fields import NameField, name_field
@@ -117,7 +122,11 @@ def load(options: SourceOptions) -> Dataset:
     if not (options.group or cached is not None or folds.exists()):
         options = replace(options, group=group_elsewhere(source, options.data))
         notes += [OF_OTHER_NAME.format(options.group)] * bool(options.group)
-    table, fold_notes = with_folds(listed, folds, options)
+
+    def claim(file: str) -> None:
+        claim_of_source(beside, [file], source, name, lambda known: known == folds)
+
+    table, fold_notes = with_folds(listed, folds, options, claim)
     as_published = (table["fold"] == listed["fold"]).all()
     groups = listing.groups
     grouped_by = table["grouped_by"].iloc[0]
@@ -125,7 +134,7 @@ def load(options: SourceOptions) -> Dataset:
         groups = grouped_by if grouped_by in listed else "group"
     if not any(map(os.path.exists, listing.table["path"])):
         options = replace(options, audio_dir=known["audio_dir"])
-    keep_options(beside, options, known)
+    keep_options(beside.folder, options, known, claim)
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
@@ -204,13 +213,16 @@ def with_known(options: SourceOptions, known: Mapping[str, str]) -> SourceOption
 
 
 def keep_options(
-    beside: OwnFiles, options: SourceOptions, known: Mapping[str, str]
+    folder: Path,
+    options: SourceOptions,
+    known: Mapping[str, str],
+    claim: Callable[[str], None],
 ) -> None:
     """Write KEPT of the options for later commands."""
     for key in KEPT:
         if (text := getattr(options, key)) != known[key]:
-            beside.claim([f".{key}"], "move it, or give another NAME= or DATA=")
-            replace_file(beside.folder / f".{key}", text)
+            claim(f".{key}")
+            replace_file(folder / f".{key}", text)
 
 
 def former_index(

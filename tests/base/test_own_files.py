@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from featurestack.base import own_files
+from featurestack.base.errors import RequestError
 from featurestack.base.files import hash_of, replace_file
-from featurestack.base.own_files import RECORD, OwnFiles, own_file
+from featurestack.base.own_files import RECORD, OwnFiles, Taken, own_file
+from tests.golden.commands import flip_bit
 from tests.refusal import refused
 
 
@@ -69,8 +71,10 @@ def test_a_record_of_files_elsewhere_removes_nothing(tmp_path):
     own = tmp_path / "own"
     (tmp_path / "mine").write_text("mine")
     own.mkdir()
-    digest = hash_of(b"mine")
-    (own / ".record").write_text(json.dumps({"../mine": [digest]}))
+    files = {"../mine": [hash_of(b"mine")]}
+    digest = hash_of(json.dumps(["", files]).encode())
+    record = {"of": "", "digest": digest, "files": files}
+    (own / ".record").write_text(json.dumps(record))
     OwnFiles(own, ".record").remove_others()
     assert (tmp_path / "mine").is_file()
 
@@ -105,6 +109,40 @@ def test_nothing_is_removed_through_a_link(tmp_path):
     (disk / "a").mkdir()
     assert OwnFiles(run).remove() == [run / "fold1", run / "last.pt"]
     assert (disk / "last.pt").is_file() and (disk / "a").is_dir()
+
+
+def test_a_folder_that_is_a_link_is_not_emptied(tmp_path):
+    OwnFiles(tmp_path / "run").write({"a": "1"})
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    with refused("link is a link: name the folder"):
+        OwnFiles(tmp_path / "link").remove()
+    assert (tmp_path / "run/a").is_file()
+
+
+def test_every_flipped_byte_of_a_record_is_an_error_by_name(tmp_path):
+    OwnFiles(tmp_path).write({"fold1/history.csv": "1"})
+    OwnFiles(tmp_path).claim(["a"], "move it", identity="hash")
+    file = tmp_path / RECORD
+    content = file.read_bytes()
+    for place in range(len(content)):
+        flip_bit(file, place)
+        try:
+            own = OwnFiles(tmp_path)
+        except RequestError as error:
+            assert f"{file} is damaged" in str(error) and "\n" not in str(error)
+        else:  # a blank between two values
+            assert own.hashes.keys() == {"fold1/history.csv", "a"}
+            assert own.identity == "hash"
+        file.write_bytes(content)
+
+
+def test_a_folder_of_another_identity_is_taken(tmp_path):
+    first, second = OwnFiles(tmp_path), OwnFiles(tmp_path)  # both find it free
+    first.claim(["a"], "move it", identity="one")
+    with pytest.raises(Taken):
+        second.claim(["a"], "move it", identity="two")
+    second.claim(["a"], "", identity="two", is_other=lambda identity: False)
+    assert OwnFiles(tmp_path).identity == "two"
 
 
 MANY = """

@@ -1,0 +1,98 @@
+"""Two commands at once that want one place: each has its own, or one is refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from featurestack.results.run_folder import find
+from tests.golden.commands import done, inside
+from tests.noise import write_clips
+
+ROUNDS = 10
+LINEAR = ("FEATURES=mel", "MODEL=linear")
+
+
+def at_once(*commands):
+    """The exit status and the messages of commands that begin together."""
+    begun = []
+    for folder, words in commands:
+        given = [sys.executable, "-m", "featurestack", *words]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            given, cwd=folder, stdout=pipe, stderr=pipe, text=True
+        )
+        begun.append(process)
+    return [(one.returncode, err) for one in begun for _, err in [one.communicate()]]
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    """Two folders with other sounds under one name, each with a cache and a run."""
+    folder = tmp_path_factory.mktemp("sites")
+    for site in ("x", "y"):
+        write_clips(folder / site / "birds", "ant", "bee", tone=0.1)
+        with inside(folder / site):
+            done("features DATASET=birds FEATURES=mel JOBS=1")
+            done("train DATASET=birds FEATURES=mel MODEL=linear")
+    return folder
+
+
+@pytest.mark.slow
+def test_two_data_with_one_folder_of_runs_have_a_run_each(sites, tmp_path):
+    alone = {
+        site: (sites / site / "runs/birds/mel-linear").glob("fold*/predictions.csv")
+        for site in ("x", "y")
+    }
+    expected = {
+        site: sorted(file.read_bytes() for file in files)
+        for site, files in alone.items()
+    }
+    for number in range(ROUNDS):
+        runs = tmp_path / str(number)
+        words = ("train", "DATASET=birds", *LINEAR, f"RUNS={runs}")
+        answers = at_once((sites / "x", words), (sites / "y", words))
+        assert [status for status, _ in answers] == [0, 0], answers
+        made = [
+            sorted(file.read_bytes() for file in run.path.glob("fold*/predictions.csv"))
+            for run in find(runs)
+        ]
+        assert sorted(made) == sorted(expected.values())
+
+
+@pytest.mark.slow
+def test_two_sources_of_one_name_have_one_cache_of_one_of_them(sites, tmp_path):
+    for number in range(ROUNDS):
+        words = ("FEATURES=mel", "JOBS=1", f"DATA={tmp_path / str(number)}")
+        both = [(sites, ("features", f"DATASET={site}/birds", *words)) for site in "xy"]
+        answers = at_once(*both)
+        assert sorted(status for status, _ in answers) == [0, 2], answers
+        ((_, refusal),) = [one for one in answers if one[0]]
+        assert "NAME=birds2" in refusal
+        with inside(sites):
+            winner = "xy"[[status for status, _ in answers].index(0)]
+            data = f"DATA={tmp_path / str(number)}"
+            done(f"verify DATASET={winner}/birds {data}")
+
+
+@pytest.mark.slow
+def test_two_tables_of_one_stem_have_a_run_each(tmp_path):
+    for site, right in (("a", "0.9,0.1"), ("b", "0.1,0.9")):
+        (tmp_path / site).mkdir()
+        rows = [f"{n},ant,{right}\n{n}b,bee,0.2,0.8\n" for n in range(9)]
+        text = "clip,label,ant,bee\n" + "".join(rows)
+        (tmp_path / site / "t.csv").write_text(text)
+    for number in range(ROUNDS):
+        places = [f"RUNS={number}/runs", f"REPORTS={number}/reports", "NAME=both"]
+        both = [
+            (tmp_path, ("analysis", f"PREDICTIONS={site}/t.csv", *places))
+            for site in "ab"
+        ]
+        answers = at_once(*both)
+        assert [status for status, _ in answers] == [0, 0], answers
+        kept = (tmp_path / f"{number}/runs").glob("*/*/run.json")
+        sources = {json.loads(file.read_text())["source"] for file in kept}
+        assert sources == {str(tmp_path / site / "t.csv") for site in "ab"}
+        shutil.rmtree(tmp_path / str(number))
