@@ -125,7 +125,7 @@ def refresh(
         known, current = updated(folder, clips, settings, part)
         if current:
             return
-        source = str(settings["source"])
+        source = str(settings.get("source", EXTERNAL))
         claim_names(folder, INDEX, source="" if source == EXTERNAL else source)
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
