@@ -13,7 +13,13 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.cache import find_cache
-from featurestack.results.run_folder import RunFolder, adopt, configuration_score, find, locked
+from featurestack.results.run_folder import (
+    RunFolder,
+    adopt,
+    configuration_score,
+    find,
+    locked,
+)
 from featurestack.results.run_names import select
 from featurestack.results.same_run import of_other_data
 from featurestack.train.options import ListOptions, RemoveOptions
