@@ -22,7 +22,7 @@ from featurestack.analysis.page import Page, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.run_arrays import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
-from featurestack.analysis.sentences import headline, tables_of_predictions
+from featurestack.analysis.sentences import headline
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import NO_DATA, OwnFiles
@@ -211,7 +211,6 @@ def write(page: Page) -> Built:
     writer.own.write({PAGE: render(page=page, f=found)})
     remarks = [*found.warnings.values()]
     remarks += [f"{listed(runs)}: {text}" for text, runs in page.reasons.items()]
-    remarks += tables_of_predictions(found)
     return Built(
         page=page.job.folder / PAGE,
         headline=headline(found),

@@ -23,24 +23,18 @@ from featurestack.base.quantities import (
     plural,
     points,
 )
-from featurestack.compare.scores import ACCURACY, Estimate, perfect
+from featurestack.compare.scores import ACCURACY, perfect
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
     TRAINING_VARIANCE,
 )
-from featurestack.results.training_options import DECAY
 
 PERFECT = 0.9995  # a perfect order that scores less is mentioned
 SEVERAL = 3  # configurations whose highest score is noticeably too high
 HARDEST = 3  # classes with the lowest scores; ties count as one
 MOST_NAMED = 6  # classes in a line
-OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
-NORMS = {
-    "row": "input standardised row by row over the training clips",
-    "feature": "input standardised feature by feature over the training clips",
-}
 
 
 def ranking_of(f: Findings) -> Ranking:
@@ -167,7 +161,12 @@ def facts(f: Findings) -> dict[str, str]:
     if of_perfect < PERFECT:
         found["A perfect order gets"] = f"{percent(of_perfect)} %"
     label, classes = lowest_classes(f)
-    return found | ({label: classes} if classes else {})
+    found |= {label: classes} if classes else {}
+    for own in f.every if len(f.every) > 1 else ():
+        if own.run.imported:
+            score = f"{percent(own.score.value)} %"
+            found[own.name] = f"{score}, {verdict(f, own)}"
+    return found
 
 
 def lead_of(f: Findings) -> tuple[str, str]:
@@ -206,36 +205,6 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
         for name in hardest.index
     ]
     return label, ", ".join(named[:MOST_NAMED] + ["…"] * (len(named) > MOST_NAMED))
-
-
-def tables_of_predictions(f: Findings) -> list[str]:
-    """A sentence for each table of predictions, if there are other runs.
-
-    `svc: 82.0 % (77.0 to 86.0), clearly worse than mel-ridge, −4.5 points (97.5 %
-    interval −8.7 to −0.4)`.
-    """
-    texts = []
-    for own in f.every if len(f.every) > 1 else ():
-        if not own.run.imported:
-            continue
-        text = f"{own.name}: {percent(own.score.value)} %"
-        if own.score.bounded:
-            text += f" ({own.score.interval})"
-        text += f", {verdict(f, own)}"
-        if own.verdict in ("no clear difference", "clearly worse"):
-            than = "from" if own.verdict == "no clear difference" else "than"
-            text += f" {than} {f.best.name}, {by_points(f, own.difference)}"
-        texts.append(text)
-    return texts
-
-
-def by_points(f: Findings, difference: Estimate) -> str:
-    """`+2.1 points (97.5 % interval +1.0 to +3.2)`."""
-    ends = f"too few {plural(f.group)} for an interval"
-    if difference.bounded:
-        low, high = points(difference.low), points(difference.high)
-        ends = f"{DIFFERENCE_INTERVAL} {low} to {high}"
-    return f"{points(difference.value)} points ({ends})"
 
 
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
@@ -353,42 +322,27 @@ def models(f: Findings) -> dict[str, str]:
 
 
 def trained_model(runs: Sequence[Run]) -> str:
-    """A model, the settings that its runs share, and those in which they differ."""
-    config, training = runs[0].config, runs[0].config.options
+    """A model, what its runs share, and the options in which they differ."""
+    config = runs[0].config
     differing = set().union(*(differing_options(runs[0], run) for run in runs))
-    differing -= {"features"}
-    sizes = sorted({run.config.parameters for run in runs if run.config.parameters})
-    ends = dict.fromkeys(f"{size:,}" for size in sizes[:1] + sizes[-1:])
-    shared: dict[str, str] = {}
+    shared = []
     if not config.exact:
-        shared["size"] = f"{' to '.join(ends)} parameters" if sizes else ""
-        shared["norm"] = NORMS.get(training.norm, "")
-        shared["grid"] = " or ".join(filter(None, dict.fromkeys(map(grid_of, runs))))
-    shared["padding"] = "without padding" if training.padding == "drop" else ""
-    shared["balance"] = "rare classes weigh more" if training.balance == "loss" else ""
-    if not config.exact:
-        decay = f"weight decay {DECAY[training.optimizer]:g}"
-        shared |= {
-            "optimizer": f"{OPTIMISERS[training.optimizer]}, {decay}",
-            "lr": f"learning rate {training.resolved_lr:g}",
-            "schedule": f"{training.schedule} schedule",
-            "batch": f"batches of {training.batch}",
-            "epochs": f"{training.epochs} epochs",
-            "smoothing": "label smoothing 0.1",
-            "augment": f"augmentation {training.augment or 'none'}",
-        }
-        for key in ("warmup", "clip", "patience"):
-            if value := getattr(training, key):
-                shared[key] = f"{key} {value:g}"
-    said = [text for key, text in shared.items() if text and key not in differing]
-    texts = [config.model_summary.rstrip("."), ", ".join(said)]
+        sizes = sorted({run.config.parameters for run in runs if run.config.parameters})
+        ends = dict.fromkeys(f"{size:,}" for size in sizes[:1] + sizes[-1:])
+        shared.append(f"{' to '.join(ends)} parameters" if sizes else "")
+        shared.append(" or ".join(filter(None, dict.fromkeys(map(grid_of, runs)))))
+    same = [run.config.words.items() for run in runs]
+    shared += [
+        text for key, text in same[0] if all((key, text) in own for own in same[1:])
+    ]
     unlike = []
-    for key in sorted(differing):
+    for key in sorted(differing - {"features"}):
         sets: dict[str, list[str]] = {}
         for run in runs:
             sets.setdefault(run.option_text(key), []).append(run.features)
         each = [f"{value} ({listed(names)})" for value, names in sets.items()]
         unlike.append(f"{key} {' or '.join(each)}")
+    texts = [config.model_summary.rstrip("."), ", ".join(filter(None, shared))]
     texts.append("differing between rows: " * bool(unlike) + ", ".join(unlike))
     return "; ".join(filter(None, texts))
 

@@ -11,7 +11,8 @@ from featurestack.results.config import (
     SoundClass,
     StoredChannel,
 )
-from featurestack.results.training_options import Training
+from featurestack.results.training_options import Training, words_of_training
+from featurestack.train.models import resolve
 
 KNOWN = {
     "format_version": RUN_FORMAT,
@@ -57,6 +58,9 @@ def run_config(options=OPTIONS, **given):
     channels = tuple(map(channel, options.features.split("+")))
     standard = {"classes": named("a", "b"), "channels": channels, "training": options}
     standard |= {name: getattr(options, name) for name in OF_ALL}
+    model = resolve(options.model)
+    standard |= {"words": words_of_training(options, model.unused)}
+    standard |= {"cites": model.cites}
     return RunConfig(**standard | KNOWN | given)
 
 

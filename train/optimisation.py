@@ -19,7 +19,12 @@ from torch import Tensor, nn
 
 from featurestack.base.terminal import tell_once
 from featurestack.compare.metrics import Floats, Ints
-from featurestack.results.training_options import DECAY, Training
+from featurestack.results.training_options import (
+    DECAY,
+    MOMENTUM,
+    SMOOTHING,
+    Training,
+)
 
 KERNELS = "steps run kernel by kernel on this card, not as one CUDA graph: {}"
 # (x, targets) -> loss and logits; replaces the gradients of a network
@@ -30,8 +35,6 @@ Work: TypeAlias = Callable[[], tuple[Any, ...]]
 Record: TypeAlias = Callable[[Work], tuple[tuple[Any, ...], Callable[[], None]]]
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-MOMENTUM = 0.9  # Nesterov momentum of sgd
-SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 LOADED_SHARE = 0.2  # of the learning rate, for the layers that WEIGHTS filled
 
 

@@ -46,7 +46,7 @@ from featurestack.results.config import (
 from featurestack.results.run_folder import folder_name
 from featurestack.results.same_run import data_digests
 from featurestack.results.tasks import Task, task_of
-from featurestack.results.training_options import Training
+from featurestack.results.training_options import Training, words_of_training
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, choose_model, resolve
 from featurestack.train.network_input import InputSpec, describe_channel, find_features
@@ -58,6 +58,7 @@ from featurestack.train.options import (
     require_device,
     suitable,
 )
+from featurestack.train.pretrained import IMAGENET_WORKS
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
@@ -391,6 +392,7 @@ def make_plan(asked: RunOptions) -> Plan:
     name = folder_name(options.features, model.name, differences(named), hash_)
     path = asked.runs / dataset_name(asked.dataset, asked.name) / name
     rows, frames = spec.grid
+    works = IMAGENET_WORKS if training.weights == "imagenet" else {}
     config = RunConfig(
         format_version=RUN_FORMAT,
         made_by="train",
@@ -403,6 +405,8 @@ def make_plan(asked: RunOptions) -> Plan:
         own_code=tuple(DEFINING),
         code=model.code,
         model_summary=model.description,
+        words=words_of_training(training, model.unused),
+        cites={**model.cites, **works},
         exact=not model.kind.in_steps,
         input_grid=f"{rows}x{frames}",
         folds=tuple(folds),

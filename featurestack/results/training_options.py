@@ -7,12 +7,17 @@ The field of an option may have more traits:
               None: the value begins the name
     needs     the part of training without which a run ignores the option; an input kind
               of train/network_input.py says which it uses
+    says      what the option's value does in training, for the report: a text in which
+              `{}` is the value, or a text by value; a zero says nothing
+
+`words_of_training` says what a run does; run.json keeps its words.
 """
 
 import functools
+from collections.abc import Collection
 from typing import Literal
 
-from featurestack.base.options import SEED, THREADS, Auto, Options, option
+from featurestack.base.options import SEED, THREADS, Auto, Options, fields, option
 from featurestack.results.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
@@ -22,6 +27,8 @@ Needs = Literal["steps", "grid", "padding", "balance"]
 
 of_networks = functools.partial(option, needs="steps")
 DECAY = {"adamw": 0.05, "sgd": 0.0005}  # weight decay by optimiser
+MOMENTUM = 0.9  # Nesterov momentum of sgd
+SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
 
@@ -66,9 +73,14 @@ class Training(Options):
         " earlier",
         label="e",
         least=1,
+        says="{} epochs",
     )
     batch: int = of_networks(
-        32, "clips in one training step; batch norm needs two", least=2, label="b"
+        32,
+        "clips in one training step; batch norm needs two",
+        least=2,
+        label="b",
+        says="batches of {}",
     )
     grid: str = option(
         "auto",
@@ -83,37 +95,49 @@ class Training(Options):
         " frames to the grid, keep leaves them in; auto drops them for convolutional"
         " networks if they are more than a fifth of the time",
         needs="padding",
+        says={"drop": "without padding"},
     )
     norm: Literal["auto", "feature", "row", "none"] = of_networks(
         "auto",
         "standardisation by feature, by row of a feature, or none; auto is row, and"
         " feature with WEIGHTS",
+        says={
+            "row": "input standardised row by row over the training clips",
+            "feature": "input standardised feature by feature over the training clips",
+        },
     )
     augment: str = of_networks(
         "auto",
         "random changes of each batch, name=strength; auto is shift,gain, for a"
         " waveform shift,gain,polarity,mixup=0.4, for texturenet none; none for"
         " no change",
+        says="augmentation {}",
     )
     balance: Literal["none", "loss"] = option(
-        "none", "weight of rare classes: loss counts them more", needs="balance"
+        "none",
+        "weight of rare classes: loss counts them more",
+        needs="balance",
+        says={"loss": "rare classes weigh more"},
     )
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
         "adamw",
-        "adamw, with weight decay 0.05, or sgd with Nesterov momentum 0.9 and 0.0005;"
-        " decay spares norms and biases",
+        f"adamw, with weight decay {DECAY['adamw']:g}, or sgd with Nesterov momentum"
+        f" {MOMENTUM:g} and {DECAY['sgd']:g}; decay spares norms and biases",
+        says={"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"},
     )
     lr: float | Auto = of_networks(
         "auto",
         "highest learning rate; auto is 0.002 for adamw, 0.05 for sgd",
         least=1e-12,
+        says="learning rate {:g}",
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
             "onecycle",
             "learning-rate schedule, step by step; plateau divides the rate by ten if"
             " SELECT stops improving, and needs VAL",
+            says="{} schedule",
         )
     )
     warmup: float = of_networks(
@@ -121,9 +145,13 @@ class Training(Options):
         "epochs of linear warm-up before cosine, step, plateau or constant; onecycle"
         " has its own",
         least=0,
+        says="{:g} epochs of warm-up",
     )
     clip: float = of_networks(
-        0.0, "largest norm of a step's gradient; 0 for no limit", least=0
+        0.0,
+        "largest norm of a step's gradient; 0 for no limit",
+        least=0,
+        says="gradients clipped to a norm of {:g}",
     )
 
     val: Validation = option(
@@ -137,6 +165,7 @@ class Training(Options):
         "epochs without a better SELECT after which training ends, 0 for no early"
         " stopping; plateau lowers the rate after a third of them",
         least=0,
+        says="patience {:g}",
     )
     weights: str = of_networks(
         "auto",
@@ -177,3 +206,25 @@ class Training(Options):
         """LR, or the default of the optimiser."""
         usual = {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer]
         return usual if self.lr == "auto" else self.lr
+
+
+def words_of_training(training: Training, unused: Collection[str]) -> dict[str, str]:
+    """Option, or constant of the loss and the optimiser -> what it does, in words;
+    without options that the model has no use for.
+    """
+    values = {name: getattr(training, name) for name in fields(Training)}
+    values |= {"epochs": training.resolved_epochs, "lr": training.resolved_lr}
+    words = {}
+    for name, own in fields(Training).items():
+        says, value = own.metadata.get("says"), values[name]
+        if name in unused or not says or not value:
+            continue
+        text = says.get(value, "") if isinstance(says, dict) else says.format(value)
+        if text:
+            words[name] = text
+        if name == "optimizer":
+            if value == "sgd":
+                words[name] += f" {MOMENTUM:g}"
+            words["decay"] = f"weight decay {DECAY[value]:g}"
+            words["smoothing"] = f"label smoothing {SMOOTHING:g}"
+    return words

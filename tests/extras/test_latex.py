@@ -17,10 +17,12 @@ from featurestack.analysis.run_arrays import Problem
 from featurestack.analysis.sentences import numbers
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
+from featurestack.embeddings.networks import KNOWN
 from featurestack.extras import latex
 from featurestack.extras.latex import methods_text
 from featurestack.results.config import Machine
-from featurestack.results.training_options import Training
+from featurestack.results.training_options import Training, words_of_training
+from featurestack.train.models import MODELS, resolve
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.analysis.test_report import build, files_of, stubs, within  # noqa: F401
 from tests.run_configs import channel, computed, rewrite
@@ -197,16 +199,17 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     assert "None" not in bare and "nan" not in bare
     shorter = replace(RECORDED["training"], epochs=20)
     for run, training in zip(found.trained, (RECORDED["training"], shorter)):
-        rewrite(run.folders[0], **RECORDED | {"training": training})
+        words = {"words": words_of_training(training, ())}
+        rewrite(run.folders[0], **RECORDED | {"training": training} | words)
         vars(run).pop("options")  # read from run.json once
     text = methods_text(found)
     for words in (
         "400 test clips, 5 s at 44,100 Hz each",
         "mel (n_mels 128), stored as float16",
-        "85,002 parameters, input standardised row by row over the training clips,",
-        "input resized to 64 rows and 216 frames, without padding, AdamW",
-        "AdamW, weight decay 0.05, learning rate 0.002, onecycle schedule, batches of",
-        "smoothing 0.1, augmentation shift=1; differing between rows: epochs 40 (mel)",
+        "85,002 parameters, input resized to 64 rows and 216 frames, batches of 32,",
+        "without padding, input standardised row by row over the training clips,",
+        "AdamW, weight decay 0.05, label smoothing 0.1, learning rate 0.002, onecycle",
+        "; differing between rows: epochs 40 (mel)",
         "it does not include the variation between trainings",
         "compared with the best by a sign-flip test, paired by source recording. A",
         "python 3.11.7, torch 2.13.0, x86_64, fp32",
@@ -218,6 +221,7 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
 def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
     linear = {"input_grid": "1x1", "training": Training(model="linear", val="group")}
+    linear["words"] = words_of_training(linear["training"], resolve("linear").unused)
     rewrite(found.main.best.folders[0], **(RECORDED | linear))
     text = methods_text(found)
     assert "resized" not in text and "standardised" not in text and "AdamW" not in text
@@ -251,3 +255,11 @@ def test_the_paragraph_has_the_settings_of_every_row_though_a_table_is_best(made
         "python 3.11.7, torch 2.13.0, x86_64, fp32",
     ):
         assert words in text, words
+
+
+def test_every_work_that_a_model_or_network_cites_is_in_the_bibliography():
+    bib = (Path(latex.TEMPLATES) / "references.bib").read_text(encoding="utf-8")
+    keys = {*re.findall(r"^@\w+\{(\w+),", bib, re.MULTILINE)}
+    cited = [*MODELS.values(), *KNOWN.values()]
+    assert {key for own in cited for key in own.cites.values()} <= keys
+    assert {"texturenet", "yamnet"} <= {key for c in cited for key in c.cites.values()}

@@ -74,6 +74,8 @@ class Architecture:
     reads_padding: bool
     # option -> least and greatest value; other options take any positive value
     bounds: Mapping[str, tuple[float, float]]
+    # work that it is from -> its key in the bibliography
+    cites: Mapping[str, str] = field(default_factory=dict)
     code: str = ""  # for a user's own model, the digest of its builder's source
     given: Mapping[str, float] = field(default_factory=dict)
 
@@ -194,6 +196,7 @@ def model(
     augment: str = "",
     reads_padding: bool = False,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    cites: Mapping[str, str] | None = None,
 ) -> Callable[[Defined], Defined]:
     """Decorator: register a function that builds a network, or its class, by name.
 
@@ -207,6 +210,8 @@ def model(
         Whether it learns a clip's length from padding, which PADDING=auto then keeps.
     bounds : dict
         Least and greatest value by option; other options take any positive value.
+    cites : dict
+        Work that it is from -> its key in the bibliography of a report for papers.
 
     Examples
     --------
@@ -251,8 +256,9 @@ def model(
             builder,
             takes_planes,
             *traits,
-            bounds or {},
-            code,
+            bounds=bounds or {},
+            cites=cites or {},
+            code=code,
         )
 
     return MODELS.register(entry=entry)
@@ -318,7 +324,7 @@ def resnet(
     kind = " with bottlenecks" if bottlenecks else ""
     build.__doc__ = f"ResNet of {layers} layers{kind}; torchvision's weights load."
     build.__name__ = f"resnet{layers}"
-    model(kind="image")(build)
+    model(kind="image", cites={"ResNet": "resnet"})(build)
 
 
 resnet(18, (2, 2, 2, 2))
@@ -326,7 +332,7 @@ resnet(34, (3, 4, 6, 3))
 resnet(50, (3, 4, 6, 3), bottlenecks=True)
 
 
-@model(kind="image")
+@model(kind="image", cites={"DenseNet": "densenet"})
 def densenet121(channels: int, classes: int, shape: Shape) -> nn.Module:
     """DenseNet of 121 layers; torchvision's weights load."""
     from featurestack.train.models.cnn import DenseNet
@@ -351,7 +357,12 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
 
 
 # Shift changes no statistic, and gain did not help.
-@model(kind="image", augment="none", reads_padding=True)
+@model(
+    kind="image",
+    augment="none",
+    reads_padding=True,
+    cites={"texture statistics": "texturenet"},
+)
 def texturenet(
     channels: int,
     classes: int,

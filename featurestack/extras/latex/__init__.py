@@ -15,6 +15,7 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page, render
 from featurestack.base import VERSION
 from featurestack.base.own_files import OwnFiles
+from featurestack.embeddings.networks import cited_works as cited_works_of
 from featurestack.features_cache.cache import Cache
 
 TEMPLATES = Path(__file__).parent / "templates" / "paper"
@@ -23,17 +24,6 @@ DOCUMENTS = "latex/main.tex", "tables/comparison.tex"  # what an author opens fi
 PUBLISHED = {"esc50": "ESC-50", "esc10": "ESC-10"}
 # figures of the document; the best run's come before other runs'
 WANTED = "accuracy_by_set", "confusion_matrix", "importance", "learning_curves"
-# a word in features, model or weights of a run -> a work that it uses, and its key
-WORKS = (
-    ("resnet", "ResNet-18", "resnet"),
-    ("imagenet", "ResNet-18", "resnet"),
-    ("imagenet", "ImageNet", "imagenet"),
-    ("densenet", "DenseNet", "densenet"),
-    ("texturenet", "texture statistics", "texturenet"),
-    ("yamnet", "AudioSet", "audioset"),
-    ("yamnet", "YAMNet", "yamnet"),
-    ("model=speech", "a network of spoken keywords", "speech"),
-)
 # words that cite a work -> its key
 CITED = {
     "Hansen, Lunde and Nason 2011": "hansen2011",
@@ -68,11 +58,11 @@ def cited_works(found: Findings, published: str) -> dict[str, str]:
     works = {"the dataset ESC-50": "piczak2015esc"} if published else {}
     if found.trained:
         works["librosa"] = "librosa"
-    used = " ".join(
-        f"{run.features} {run.model} {run.option_text('weights')}".lower()
-        for run in (*found.runs, *found.trained)
-    )
-    return works | {name: key for word, name, key in WORKS if word in used}
+    for run in found.trained:
+        works |= run.config.cites
+        for channel in run.config.channels:
+            works |= cited_works_of(channel)
+    return works
 
 
 def latex_text(text: str) -> str:
