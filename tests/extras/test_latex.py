@@ -241,7 +241,8 @@ def test_the_paragraph_has_the_settings_of_every_row_though_a_table_is_best(made
             rewrite(run.folders[0], channels=(mfcc,))
         if run.features == "chroma":
             summary = "Logistic regression (C = 0.1)."
-            rewrite(run.folders[0], model_summary=summary, exact=True)
+            words = {"padding": "without padding"}
+            rewrite(run.folders[0], model_summary=summary, exact=True, words=words)
     found = findings(runs)
     assert found.main.best.imported
     text = methods_text(found)
