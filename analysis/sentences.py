@@ -26,8 +26,10 @@ from featurestack.base.quantities import (
 from featurestack.compare.scores import ACCURACY, perfect
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
+    DIFFERENCE_VARIANCE,
     FAMILY_LEVEL,
     FEWEST_RECORDINGS,
+    LEVEL,
     TRAINING_VARIANCE,
 )
 
@@ -228,8 +230,20 @@ def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
 def chance(f: Findings) -> str:
     """The score of a prediction that knows nothing."""
     main = ranking_of(f)
-    text = f"Chance, {percent(main.chance)} %, is {main.metric.chance_meaning}"
-    return f"{text}."
+    text = f"Chance, {percent(main.chance)} %, is {main.metric.chance_meaning}."
+    if main.untested:
+        return text
+    text += (
+        " A configuration is clearly better than chance if p is below"
+        f" {LEVEL} in a one-sided sign-flip test of its lead by {f.unit}, corrected for"
+        f" the {counted(len(main.runs), 'configuration')}"
+    )
+    if main.crossed:
+        text += (
+            f"; the variance between {plural(f.group)} counts {TRAINING_VARIANCE} times"
+            " in it, because models share training clips"
+        )
+    return f"{text}, and its 95 % interval is above chance."
 
 
 def numbers(f: Findings) -> str:
@@ -255,10 +269,15 @@ def numbers(f: Findings) -> str:
             " choose and train for the others."
         )
     if tested(f):
-        texts.append(
+        text = (
             f"The {DIFFERENCE_INTERVAL} of a difference holds every value that the"
-            " corrected sign-flip test does not reject."
+            " corrected sign-flip test does not reject"
         )
+        if main.crossed:
+            text += (
+                f"; it counts the variance of training ({DIFFERENCE_VARIANCE} times)"
+            )
+        texts.append(f"{text}.")
     return " ".join(texts)
 
 

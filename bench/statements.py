@@ -23,6 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.record import bench
+from bench.worlds import World, cross_validated, folds_of, models_of
+from bench.worlds import draw as draw_world
 from featurestack.analysis.findings import findings
 from featurestack.analysis.run_arrays import load_runs
 from featurestack.answers import AnswerOptions
@@ -33,6 +35,8 @@ from featurestack.base.options import Options, option
 from featurestack.base.terminal import text_table
 from featurestack.checks.leak_price import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
+from featurestack.compare.ranking import Ranking, in_order
+from featurestack.compare.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.linear import ridge
@@ -164,6 +168,72 @@ def noise(reports: int, rng: np.random.Generator) -> Rows:
         yield model, percent(claimed[8]), percent(claimed[1])
 
 
+SIGNS = 1_000  # patterns of signs, fewer than a report draws
+# whose classes are even; none of them chose the rule of the comparison
+WORLDS = (
+    World("80 clips, noise", 80, 1, 4),
+    World("80 clips", 80, 1, 4, strength=1.2),
+    World("30 recordings of 4, noise", 30, 4, 3),
+    World("30 recordings of 4, weak", 30, 4, 3, strength=0.8),
+    World("30 recordings of 4", 30, 4, 3, strength=1.6),
+    World("60 recordings of 5, weak", 60, 5, 6, strength=0.8),
+    World("60 recordings of 5", 60, 5, 6, strength=1.6),
+    World("200 clips, 60 numbers", 200, 1, 2, 60, strength=1.0),
+    World("1,000 clips", 1000, 1, 20, 24, strength=2.5),
+)
+BETTER = (
+    World("80 clips", 80, 1, 4, strength=1.2, better=1.5),
+    World("30 recordings of 4", 30, 4, 3, strength=1.6, better=1.4),
+    World("60 recordings of 5", 60, 5, 6, strength=1.6, better=0.8),
+    World("1,000 clips", 1000, 1, 20, 24, strength=2.5, better=0.3),
+)
+
+
+def sets(reports: int, rng: np.random.Generator) -> Rows:
+    """% of reports that call a feature set clearly worse though all are equal (false),
+    and % of the other sets that are called worse than one that is better (found),
+    without the variance of training, as it was before, and with it, as it is.
+    """
+    yield "world", "model", "sets", "false before", "false", "found before", "found"
+    designs = [
+        *product((*WORLDS, *BETTER), ("ridge",), (3, 8)),
+        *product(WORLDS[1:5:3], ("ridge",), (2, 30)),
+        *product((*WORLDS[1:5:3], *BETTER[:2]), ("linear",), (8,)),
+    ]
+    for world, model, count in designs:
+        dear = model == "linear" or count == 30 or world.recordings > 500
+        number = max(1, reports // 4) if dear else reports
+        before: list[float] = []
+        after: list[float] = []
+        for _ in range(number):
+            dataset = draw_world(world, count, rng)
+            fold = folds_of(dataset, rng)
+            models = models_of(dataset, fold, cross_validated(dataset, fold, model))
+            ranking = Ranking(runs=in_order(models), crossed=True, draws=SIGNS)
+            names = [own.name for own in ranking.runs[1:]]
+            leads = ranking.by_recording[:, 1:] - ranking.by_recording[:, [0]]
+            tests = sign_flip_tests(
+                leads,
+                ranking.shares,
+                FAMILY_LEVEL,
+                selected=True,
+                unit=1.0,
+                draws=SIGNS,
+            )
+            clear = [
+                ranking.verdict(place + 1) == "clearly worse"
+                for place in range(len(names))
+            ]
+            both = tests[:, 3] < FAMILY_LEVEL, np.array(clear)
+            found = ranking.best.name == "0"  # only then others are worse than it
+            for rates, own in zip((before, after), both):
+                rate = own.mean() * found if world.better else own.any()
+                rates.append(float(rate))
+        told = percent(before), percent(after)
+        shown = ("", "", *told) if world.better else (*told, "", "")
+        yield world.name, model, count, *shown
+
+
 def price(reports: int, rng: np.random.Generator) -> Rows:
     """% of checks that report points lost on a new value of a field of the names that
     means nothing, also of one whose values go with the class.
@@ -272,7 +342,7 @@ def answers(reports: int, rng: np.random.Generator) -> Rows:
 
 
 SIMULATIONS: tuple[Simulation, ...]
-SIMULATIONS = (equal_runs, tags, intervals, chance, noise, price, answers)
+SIMULATIONS = (equal_runs, sets, tags, intervals, chance, noise, price, answers)
 STATEMENTS = {each.__name__: each for each in SIMULATIONS}
 
 

@@ -11,8 +11,8 @@ import joblib
 import numpy as np
 
 from featurestack.base.files import Lock
-from featurestack.compare.calibration import fit_temperature
 from featurestack.compare.metrics import indicator
+from featurestack.results.calibration import fit_temperature
 from featurestack.results.config import (
     Calibration,
     Compute,

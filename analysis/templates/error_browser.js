@@ -42,8 +42,11 @@ if (browser) {
   }
   const number = (value) => String(Math.round(10 * value) / 10);
 
-  // 37 of 40 is 93 %: halves are rounded up, as in featurestack/commandline/terminal.py.
-  const percent = (share) => String(Math.round(100 * share + 1e-9));
+  // 37 of 40 is 92 %: a half is rounded to the even number, as in base/quantities.py.
+  const percent = (share) => {
+    const below = Math.floor(100 * share + 1e-9), half = Math.abs(100 * share - below - 0.5) < 1e-9;
+    return String(half ? below + below % 2 : Math.round(100 * share));
+  };
   const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
   const hits = (v, row, predicted) => v.seeds.filter((top) => top[row][0] === predicted).length;
 

@@ -202,7 +202,8 @@ def surer(
     verdict = ""
     if number < FEWEST_RECORDINGS:
         verdict = f"; from {FEWEST_RECORDINGS} on there are verdicts"
-    texts = [f"{more} instead of {number:,} would halve the interval{verdict}."]
+    narrower = f"would make the interval at most half as wide{verdict}."
+    texts = [f"{more} instead of {number:,} {narrower}"]
     if not (grouped or cache.groups) and number == len(clips):
         found = read_check(cache.folder, cache.clips) or []
         options = [own["names"][0] for own in found if own["kind"] in NAMING]

@@ -21,6 +21,7 @@ from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.compare.scores import Estimate, Metric, Predictions, uneven
 from featurestack.compare.significance import (
     DIFFERENCE_VARIANCE,
+    DRAWS,
     FAMILY_LEVEL,
     LEVEL,
     TRAINING_VARIANCE,
@@ -51,6 +52,7 @@ class Ranking(Generic[Model]):
     # whether models were cross-validated: several were trained for each score, and they
     # share their training clips
     crossed: bool
+    draws: int = DRAWS  # patterns of signs
     # a difference to the best run, or of an ablation, is clear if its p is below this
     level: ClassVar[float] = FAMILY_LEVEL
 
@@ -106,6 +108,7 @@ class Ranking(Generic[Model]):
             self.level,
             selected=selected,
             unit=1.0,
+            draws=self.draws,
             variance=DIFFERENCE_VARIANCE if self.crossed else 1.0,
         )
         numbers = np.clip(numbers, -1, 1)
@@ -150,7 +153,7 @@ class Ranking(Generic[Model]):
         if not self.untested:
             leads = self.by_recording - of_chance
             variance = TRAINING_VARIANCE if self.crossed else 1.0
-            p = p_of_lead(leads, self.shares, 0, variance)
+            p = p_of_lead(leads, self.shares, 0, variance, self.draws)
         mean = round(float(chance.mean()), 12)
         return AgainstChance(self.best.score, mean, p)
 

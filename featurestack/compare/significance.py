@@ -226,7 +226,11 @@ def sign_flip_tests(
 
 
 def p_of_lead(
-    leads: Floats, shares: Floats, place: int, variance: float = 1.0
+    leads: Floats,
+    shares: Floats,
+    place: int,
+    variance: float = 1.0,
+    draws: int = DRAWS,
 ) -> float:
     """p of one of the leads (G, R) of runs over chance, corrected because it is the
     largest of R, in one step: the share of patterns of signs whose largest standardised
@@ -236,7 +240,7 @@ def p_of_lead(
     """
     leads, shares = in_order_of_content(leads, shares)
     scale = np.maximum(np.linalg.norm(leads, axis=0), ROUNDING)
-    largest = (flipped_totals(leads) / scale[:, None]).max(axis=0)
+    largest = (flipped_totals(leads, draws) / scale[:, None]).max(axis=0)
     training = (variance - 1) * between_recordings(leads, shares)
     observed = leads.sum(axis=0) / np.sqrt(scale**2 + training)
     return float((largest >= observed[place] - ROUNDING).mean())

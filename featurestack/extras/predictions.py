@@ -99,6 +99,11 @@ def predictions_in(
         )
     if (clips["group"] == clips["clip_id"]).all():
         remarks.append("no column `group`: clips count as independent recordings")
+    if truth is None and "fold" not in frame:
+        remarks.append(
+            "no column `fold`: judged as one test of a trained model; cross-validated"
+            " predictions need the fold of each clip"
+        )
     task = "tags" if tags else "classes"
     clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
     table = "" if truth is None else digest_of_clips(truth)

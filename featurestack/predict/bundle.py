@@ -29,11 +29,11 @@ from featurestack.base.own_files import own_file
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress
-from featurestack.compare.calibration import scaled
 from featurestack.compare.metrics import Floats
 from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
+from featurestack.results.calibration import scaled
 from featurestack.results.config import Compute, Epoch, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one

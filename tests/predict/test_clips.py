@@ -13,13 +13,13 @@ import soundfile
 import torch
 
 import featurestack as fs
-from featurestack.compare.calibration import scaled
 from featurestack.features_cache.cache import Cache
 from featurestack.predict.bundle import bundle_of_run
 from featurestack.predict.files import predict_files
 from featurestack.predict.model import Model
 from featurestack.predict.options import PredictOptions
 from featurestack.predict.predict_audio import predict_audio
+from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import load
 from tests.pipeline.changing import damage_frame

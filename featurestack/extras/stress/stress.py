@@ -29,12 +29,12 @@ from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
 from featurestack.cli.parser import options_from
-from featurestack.compare.calibration import scaled
 from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
+from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import require_trained_on

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from featurestack.compare.calibration import fit_temperature, scaled
 from featurestack.compare.metrics import Evaluation, decide, decision_scores, indicator
 from featurestack.compare.scores import ACCURACY, epoch_scores
+from featurestack.results.calibration import fit_temperature, scaled
 
 
 def test_scores_and_rows_of_history_agree_with_scikit_learn():
