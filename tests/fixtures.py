@@ -31,13 +31,13 @@ from tests.analysis.made_runs import (
 )
 from tests.run_configs import named, run_config
 from tests.train import sounds
-from tests.train.little import (
+from tests.train.small_cache import (
     FILLED,
     change,
     clip_table,
     fill,
     fill_with_tags,
-    little_options,
+    small_options,
 )
 
 
@@ -82,7 +82,7 @@ def mixed(made_once):
 
 @pytest.fixture
 def options(cache_folder, tmp_path):
-    return little_options(cache_folder, tmp_path / "runs")
+    return small_options(cache_folder, tmp_path / "runs")
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def trained(cache_folder, made_once):
     """The run of `options`; tests only read it."""
 
     def make(folder):
-        return training.execute(little_options(cache_folder, folder / "runs")).path
+        return training.execute(small_options(cache_folder, folder / "runs")).path
 
     return RunFolder(made_once("trained", make))
 
@@ -131,7 +131,7 @@ def changed(tmp_path):
     them.
     """
     folder = fill(tmp_path / "little" / "features", clip_table())
-    options = change(little_options(folder, tmp_path / "runs"), model="linear")
+    options = change(small_options(folder, tmp_path / "runs"), model="linear")
     training.execute(options)
     shutil.rmtree(folder)
     table = clip_table()

@@ -18,8 +18,8 @@ from featurestack.checks.leak_price import accuracies, is_lost, random_splits
 from featurestack.features_cache.index_file import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from tests.pipeline.changing import damage_frame
 from tests.pipeline.datasets.folders import dataset
+from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
 
 RATE = 16_000

@@ -28,7 +28,7 @@ from featurestack.predict.model import Model
 from featurestack.train.pretrained import PUBLISHED
 from tests.processes import serving
 from tests.refusal import refused
-from tests.train.little import build
+from tests.train.small_cache import build
 from tests.train.sounds import train_run, write_dataset
 
 RATE = 16_000

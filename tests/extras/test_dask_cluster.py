@@ -16,8 +16,8 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import RunIsGone
 from featurestack.pipeline import extract
 from featurestack.pipeline.worker import WorkerDied
-from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted, options
+from tests.pipeline.noise_dataset import NoiseDataset
 from tests.refusal import refused
 
 dask = pytest.importorskip("dask")
@@ -35,7 +35,7 @@ MAPS = CLIPS * len(FEATURES)
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds") / "sounds"
-    return ChangingDataset(folder, random.Random(0), clips=CLIPS)
+    return NoiseDataset(folder, random.Random(0), clips=CLIPS)
 
 
 def given(data, **more):

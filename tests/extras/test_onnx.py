@@ -21,7 +21,7 @@ from featurestack.predict.options import BundleOptions
 from featurestack.train import network_input
 from featurestack.train.models import MODELS, model
 from tests.refusal import refused
-from tests.train.little import execute
+from tests.train.small_cache import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 onnx = pytest.importorskip("onnx")

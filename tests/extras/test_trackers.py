@@ -12,7 +12,7 @@ from featurestack.results.run_folder import write_config
 from featurestack.train.options import TrainOptions
 from tests.processes import python
 from tests.refusal import refused
-from tests.train.little import execute
+from tests.train.small_cache import execute
 
 HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},

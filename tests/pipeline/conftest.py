@@ -5,12 +5,12 @@ import random
 import pytest
 
 from featurestack.pipeline import worker
-from tests.pipeline.changing import ChangingDataset
+from tests.pipeline.noise_dataset import NoiseDataset
 
 
 @pytest.fixture
 def sounds(tmp_path):
-    return ChangingDataset(tmp_path / "sounds", random.Random(0), clips=8)
+    return NoiseDataset(tmp_path / "sounds", random.Random(0), clips=8)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand
-from tests.pipeline.changing import SAMPLE_RATE
+from tests.pipeline.noise_dataset import SAMPLE_RATE
 
 
 def options(sounds, **given):

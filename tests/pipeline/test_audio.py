@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from featurestack.pipeline import audio, audio_headers
-from tests.pipeline.changing import damage_frame, with_flac_length
+from tests.pipeline.noise_dataset import damage_frame, with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
 pytestmark = pytest.mark.filterwarnings(

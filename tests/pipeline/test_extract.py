@@ -22,9 +22,9 @@ from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from tests.pipeline.changing import damage_frame
 from tests.pipeline.datasets.folders import write
 from tests.pipeline.extraction import anew, cache, extracted, options, run, stored
+from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
 
 

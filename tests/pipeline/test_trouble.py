@@ -19,8 +19,8 @@ from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
 from tests.golden.commands import flip_bit
-from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import cache, options, run, stored
+from tests.pipeline.noise_dataset import SAMPLE_RATE
 from tests.processes import forked, no_override
 from tests.refusal import refused
 

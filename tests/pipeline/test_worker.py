@@ -21,8 +21,8 @@ from featurestack.features_cache.cache import Cache
 from featurestack.pipeline import worker
 from featurestack.pipeline.worker import ClipTask, ExtractionResult, WorkerDied, Workers
 from tests.golden.commands import ROOT
-from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted
+from tests.pipeline.noise_dataset import NoiseDataset
 from tests.refusal import refused
 
 CLIPS = 24  # each takes some 50 ms, so that a kill comes in the middle
@@ -64,7 +64,7 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many") / "sounds"
-    return ChangingDataset(folder, random.Random(0), clips=CLIPS)
+    return NoiseDataset(folder, random.Random(0), clips=CLIPS)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.run_folder import RunFolder, write_config
 from tests.refusal import refused
 from tests.run_configs import answer_of, rewrite
-from tests.train.little import Harmful
+from tests.train.small_cache import Harmful
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 

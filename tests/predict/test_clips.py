@@ -22,9 +22,9 @@ from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import load
-from tests.pipeline.changing import damage_frame
+from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
-from tests.train.little import execute
+from tests.train.small_cache import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 

@@ -33,14 +33,14 @@ from featurestack.train.options import ListOptions, RemoveOptions, RunOptions
 from featurestack.train.run_list import list_runs, remove_runs
 from tests.golden.commands import flip_bit
 from tests.refusal import refused
-from tests.train.little import (
+from tests.train.small_cache import (
     FRAMES,
     ROWS,
     change,
     clip_table,
     execute,
     fill,
-    little_options,
+    small_options,
     train,
 )
 from tests.train.sounds import write_dataset
@@ -200,7 +200,7 @@ def test_training_says_that_the_clips_changed_and_whether_scores_may(
 
 def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table(), "mel chroma")
-    options = change(little_options(folder, tmp_path / "runs"), model="linear")
+    options = change(small_options(folder, tmp_path / "runs"), model="linear")
     old = training.execute(options)
     assert is_of_today(old.config, Cache(folder))
     ids = clip_table()["clip_id"]

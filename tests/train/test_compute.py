@@ -17,7 +17,7 @@ from featurestack.train.compute import agreed, disagreement, preferred, prepare
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import Objective
 from featurestack.train.options import RunOptions
-from tests.train.little import build, execute
+from tests.train.small_cache import build, execute
 
 CROSS_ENTROPY = Objective(multilabel=False)
 BF16 = Compute(device="cpu", precision="bf16", channels_last=True)

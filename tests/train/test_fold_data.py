@@ -25,7 +25,7 @@ from featurestack.train.fold_data import (
 )
 from featurestack.train.network_input import KINDS, InputSpec, describe_channel
 from featurestack.train.plan import make_plan
-from tests.train.little import FRAMES, change
+from tests.train.small_cache import FRAMES, change
 from tests.train.sounds import RATE, sound
 
 EVERY = np.arange(48)

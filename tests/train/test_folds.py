@@ -11,7 +11,7 @@ from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
 from tests.processes import python
-from tests.train.little import change, execute
+from tests.train.small_cache import change, execute
 
 
 @pytest.mark.slow

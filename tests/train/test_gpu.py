@@ -15,7 +15,7 @@ from featurestack.train import fold_data
 from featurestack.train.compute import device_of, disagreement, prepare
 from featurestack.train.optimisation import Objective, cuda_graph
 from featurestack.train.plan import make_plan
-from tests.train.little import build, change, execute, load
+from tests.train.small_cache import build, change, execute, load
 from tests.train.test_graph import same_bits, trained
 
 CARD = "cuda"

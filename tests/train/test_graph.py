@@ -13,7 +13,7 @@ from featurestack.train.compute import place
 from featurestack.train.models import resolve
 from featurestack.train.optimisation import Replayed, captured_passes
 from featurestack.train.trainer import Trainer
-from tests.train.little import build, change, load
+from tests.train.small_cache import build, change, load
 
 BAR = tqdm(disable=True)
 

@@ -19,14 +19,14 @@ from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import hashed_content, make_plan
 from tests.refusal import refused
-from tests.train.little import (
+from tests.train.small_cache import (
     FRAMES,
     ROWS,
     change,
     clip_table,
     execute,
     fill,
-    little_options,
+    small_options,
 )
 
 
@@ -134,7 +134,7 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
     clip_ids = clip_table()["clip_id"][5:]
     values = np.zeros((len(clip_ids), ROWS, FRAMES))
     external.write_feature(folder, "part", values, clip_ids)
-    plan = make_plan(change(little_options(folder, tmp_path), features="mel+part"))
+    plan = make_plan(change(small_options(folder, tmp_path), features="mel+part"))
     (remark,) = clip_remarks(plan, {})
     assert remark.startswith("5 clips left out: no mel+part in the cache; ")
     assert remark.endswith(plan.cache.remedy("mel part"))

@@ -23,7 +23,7 @@ from featurestack.train.pretrained import (
 )
 from tests.processes import serving
 from tests.refusal import refused
-from tests.train.little import build, change
+from tests.train.small_cache import build, change
 
 # Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state
 # dicts.

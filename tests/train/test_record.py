@@ -19,7 +19,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train import record
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
-from tests.train.little import execute
+from tests.train.small_cache import execute
 
 # their keys are names of features, libraries or ways to compute
 FREE = ("cache", "versions", "channels.parameters")

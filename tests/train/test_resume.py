@@ -12,7 +12,7 @@ from featurestack.base.files import Lock
 from featurestack.results.run_folder import claim_run
 from featurestack.train import checkpoint, trainer, training
 from featurestack.train.plan import make_plan
-from tests.train.little import change, little_options
+from tests.train.small_cache import change, small_options
 
 
 def thorough(options, **changes):
@@ -66,7 +66,7 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
 @pytest.fixture(scope="module")
 def uncut(cache_folder, tmp_path_factory):
     """The undisturbed run."""
-    options = little_options(cache_folder, tmp_path_factory.mktemp("uncut"))
+    options = small_options(cache_folder, tmp_path_factory.mktemp("uncut"))
     return training.execute(thorough(options, epochs=2))
 
 

@@ -21,12 +21,12 @@ from featurestack.train.optimisation import Objective
 from featurestack.train.record import calibrate
 from featurestack.train.training import run_summary
 from tests.refusal import refused
-from tests.train.little import CLASSES, execute, little_options
+from tests.train.small_cache import CLASSES, execute, small_options
 
 
 @pytest.fixture(scope="module")
 def options(mixed, tmp_path_factory):
-    return little_options(mixed, tmp_path_factory.mktemp("runs"))
+    return small_options(mixed, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from featurestack.train.optimisation import (
 from featurestack.train.options import RunOptions
 from featurestack.train.trainer import Trainer, curve_epochs
 from tests.processes import python
-from tests.train.little import change, load
+from tests.train.small_cache import change, load
 
 BAR = tqdm(disable=True)
 

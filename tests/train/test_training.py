@@ -21,7 +21,7 @@ from featurestack.train.options import TrainOptions
 from featurestack.train.trainer import Trainer
 from tests.processes import python
 from tests.refusal import refused
-from tests.train.little import change, clip_table, execute, fill, train
+from tests.train.small_cache import change, clip_table, execute, fill, train
 
 
 def test_a_run_leaves_what_analysis_reads(trained):

@@ -30,7 +30,7 @@ from featurestack.extras.importance.importance import (
 )
 from featurestack.extras.importance.section import make_importance, what_matters
 from featurestack.features_cache import external
-from tests.train.little import execute
+from tests.train.small_cache import execute
 
 FEATURES = ("mel", "noise", "rms")
 RECORDINGS = 40  # each has three clips

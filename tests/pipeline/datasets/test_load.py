@@ -20,7 +20,6 @@ from featurestack.pipeline.datasets.summary import (
 )
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import (
     class_folders,
     csv,
@@ -29,6 +28,7 @@ from tests.pipeline.datasets.folders import (
     write,
 )
 from tests.pipeline.extraction import options
+from tests.pipeline.noise_dataset import with_flac_length
 from tests.refusal import refused
 
 

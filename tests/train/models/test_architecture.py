@@ -7,7 +7,7 @@ from featurestack.train.models import MODELS, model, resolve
 from featurestack.train.models.sizes import describe_model, list_models
 from featurestack.train.options import ModelsOptions
 from tests.refusal import refused
-from tests.train.little import build, clip_table, execute, fill, little_options
+from tests.train.small_cache import build, clip_table, execute, fill, small_options
 
 USUAL = MODELS.complete()
 DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
@@ -157,4 +157,4 @@ def test_an_own_model_that_does_not_answer_by_class_is_refused(
     monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", builder)
     monkeypatch.setitem(vars(MODELS["cnn4"]), "code", "of a user's")
     with refused(message):
-        execute(little_options(tmp_path / "cache", tmp_path / "runs"))
+        execute(small_options(tmp_path / "cache", tmp_path / "runs"))

@@ -24,7 +24,7 @@ from featurestack.train.models.vectors import (
     strengths_of,
 )
 from featurestack.train.network_input import Plane
-from tests.train.little import build
+from tests.train.small_cache import build
 
 
 def data(classes):

@@ -1,4 +1,4 @@
-"""A little cache that every model learns quickly: 48 clips, 4 classes, 3 folds, two
+"""A small cache that every model learns quickly: 48 clips, 4 classes, 3 folds, two
 clips a recording.
 """
 
@@ -90,7 +90,7 @@ def fill_with_tags(folder):
     return folder
 
 
-def little_options(cache, runs):
+def small_options(cache, runs):
     """A run that takes a second: a small network, a grid of 16x16, two epochs."""
     small = {"model": "cnn4", "epochs": 2, "batch": 8, "grid": "16x16"}
     plain = {"augment": "none", "precision": "fp32", "threads": 1, "device": "cpu"}

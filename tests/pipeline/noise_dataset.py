@@ -1,4 +1,4 @@
-"""A small dataset that changes, for tests and benchmarks."""
+"""A dataset of noise whose clips, labels and audio change, for tests and benchmarks."""
 
 import os
 
@@ -11,7 +11,7 @@ from featurestack.pipeline import audio_headers
 SAMPLE_RATE = 8000  # Hz; a clip is one second
 
 
-class ChangingDataset:
+class NoiseDataset:
     """A CSV and its audio, different noise in every clip."""
 
     def __init__(self, folder, rng, clips):
