@@ -4,11 +4,11 @@ from typing import get_args
 
 import pytest
 import torch
+from tests.train.little import clip_table, execute, fill, little_options
 
 from featurestack.base.options import fields, kind_of
 from featurestack.results.training_options import Training
 from featurestack.train.network_input import KINDS
-from tests.train.little import clip_table, execute, fill, little_options
 
 # a network of each kind of input that trains in steps, and its feature
 NETWORKS = {
