@@ -1,7 +1,7 @@
 """The feature cache: a folder of ordinary HDF5 files, one a feature, that survives
 kills and detects damage; docs/reference/formats.md describes the files.
 
-The modules in reading order: writer.py (what a run wants and the cache lacks, who
+The modules in reading order: writer.py (what a run asks for and the cache lacks, who
 writes what in which order, why no kill does harm), claims.py (which run may write which
 clips), hdf5.py (a feature's file), index_file.py (the clip table and small files),
 cache.py (reading). feature_names.py has the grammar of FEATURES, datasets.py the names

@@ -317,12 +317,12 @@ class Cache(IndexSettings):
         """The feature behind a name or channel; RequestError if it cannot be read, or
         if this program computes it otherwise than it was stored.
         """
-        wanted = one_channel(channel)
-        name = wanted.stored
+        parsed = one_channel(channel)
+        name = parsed.stored
         if name not in self._open:
-            stored = self._find(wanted)
+            stored = self._find(parsed)
             if stored is None:
-                self.refuse_missing([wanted])
+                self.refuse_missing([parsed])
                 stored = name
             file = read_header(self.folder / f"{stored}.h5")
             before, now = in_words(file), in_words(self)
@@ -352,14 +352,14 @@ class Cache(IndexSettings):
         """The stored name of a channel's file, or its only variant of other frames."""
         if channel.stored in self.features:
             return channel.stored
-        wanted = dict(channel.parameters).items()
+        parameters = dict(channel.parameters).items()
         for other in map(parse_channel, self.features):
             if other.name != channel.name:
                 continue
-            if dict(other.parameters).items() <= wanted:
+            if dict(other.parameters).items() <= parameters:
                 header = read_header(self.folder / f"{other.stored}.h5")
                 recorded = {**header.parameters, **dict(other.parameters)}
-                if wanted <= recorded.items():
+                if parameters <= recorded.items():
                     return other.stored
         variants = self._of_other_frames(channel)
         return variants[0] if len(variants) == 1 else None
@@ -381,9 +381,9 @@ class Cache(IndexSettings):
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
-        wanted = one_channel(channel)
-        feature = self[wanted]
-        return feature.read(self.positions(ids), wanted.kept_rows(feature.rows))
+        parsed = one_channel(channel)
+        feature = self[parsed]
+        return feature.read(self.positions(ids), parsed.kept_rows(feature.rows))
 
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
         """(N,) whether a clip is done in all of these; reading shows damage."""

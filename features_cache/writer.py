@@ -1,4 +1,4 @@
-"""Write to a cache: compare what a run wants with its files, and make what they lack.
+"""Write to a cache: compare an extraction with its files, and make what they lack.
 
 The order of writing, and why a kill between any two steps is harmless:
 
@@ -15,9 +15,9 @@ The order of writing, and why a kill between any two steps is harmless:
 
 After step 2 nobody writes through HDF5: no kill leaves a structure half-written.
 
-    with cache_writer(wanted, describe) as (lacking, files, claim):    # 1 to 3
+    with cache_writer(extraction, describe) as (lacking, files, claim):    # 1 to 3
         write_batch(files, claim, batch)    # 4, in workers
-        note_results(wanted, lacking, seconds, clips, failures)    # 5
+        note_results(extraction, lacking, seconds, clips, failures)    # 5
 """
 
 import functools
@@ -71,8 +71,8 @@ Clips = Iterable[tuple[int, NDArray, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """The clips and features that a run wants in a cache."""
+class Extraction:
+    """The clips and features that a run shall have in a cache."""
 
     folder: Path  # the run writes here
     read_only: bool  # whether the cache is used as it is
@@ -120,32 +120,32 @@ class Missing:
         return np.flatnonzero(self.todo.any(axis=1))
 
 
-def missing(wanted: Wanted) -> Missing:
-    """Compare every wanted feature with its file."""
+def missing(extraction: Extraction) -> Missing:
+    """Compare every feature of an extraction with its file."""
     # a CRC releases the interpreter's lock
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:
-        compare = functools.partial(_compared, wanted)
-        compared = list(threads.map(compare, wanted.stored))
+        compare = functools.partial(_compare_file, extraction)
+        compared = list(threads.map(compare, extraction.stored))
     todo = ~np.stack([done for done, _, _ in compared], axis=1)
-    todo[: wanted.part.start] = todo[wanted.part.stop :] = False
+    todo[: extraction.part.start] = todo[extraction.part.stop :] = False
     sizes = {
         feature.stored: len(todo) * feature.clip_bytes
-        for feature, (_, fits, _) in zip(wanted.stored, compared)
+        for feature, (_, fits, _) in zip(extraction.stored, compared)
         if not fits
     }
     return Missing(todo, sizes, [note for *_, notes in compared for note in notes])
 
 
-def _compared(
-    wanted: Wanted, feature: StoredFeature
+def _compare_file(
+    extraction: Extraction, feature: StoredFeature
 ) -> tuple[NDArray[np.bool_], bool, list[str]]:
     """(N,) whether the file of `feature` holds each clip; whether the file has exactly
     these clips, in this order; notes. CRCs of the part are compared unless the file is
     verified.
     """
-    done = np.zeros(len(wanted.ids), bool)
+    done = np.zeros(len(extraction.ids), bool)
     try:
-        file, row_of = _stored(wanted, feature)
+        file, row_of = _open_file(extraction, feature)
     except FileNotFoundError:
         return done, False, []
     except DamagedFile as damage:
@@ -153,17 +153,17 @@ def _compared(
     except OutdatedFeature as other:
         return done, False, [f"made again: {other}"]
     checked = done.copy()
-    checked[wanted.part] = not is_verified(file.path)
-    status = file.status(row_of, wanted.keys, checked)
+    checked[extraction.part] = not is_verified(file.path)
+    status = file.status(row_of, extraction.keys, checked)
     done = status.done
-    if wanted.read_only:  # clips that failed are not computed again
-        done = done | has_failed(wanted.folder, wanted.clips, [feature.stored])
-    fits = np.array_equal(file.clip_ids, wanted.ids)
+    if extraction.read_only:  # clips that failed are not computed again
+        done = done | has_failed(extraction.folder, extraction.clips, [feature.stored])
+    fits = np.array_equal(file.clip_ids, extraction.ids)
     notes = []
     if count := int(status.damaged.sum()):
         maps = counted(count, "damaged feature map")
         notes.append(f"computed again: {maps} of {feature.stored}")
-    if file.path.is_symlink() and not done[wanted.part].all():
+    if file.path.is_symlink() and not done[extraction.part].all():
         fits = False
         notes.append(
             f"made again: {file.path.name} is a link, whose file stays as it is"
@@ -171,8 +171,8 @@ def _compared(
     return done, fits, notes
 
 
-def _stored(
-    wanted: Wanted, feature: StoredFeature
+def _open_file(
+    extraction: Extraction, feature: StoredFeature
 ) -> tuple[StoredFeature, NDArray[np.intp]]:
     """The feature's file, and (N,) the row of each clip in it, -1 for none;
     FileNotFoundError, DamagedFile, or OutdatedFeature if it was made in another way.
@@ -182,21 +182,23 @@ def _stored(
     if file.key != feature.key or (file.rows, file.frames) != shape:
         what = "other parameters, audio settings, code or type than asked for"
         raise OutdatedFeature(f"{file.path.name} was made with {what}")
-    return file, rows_of(wanted.ids, file.clip_ids)
+    return file, rows_of(extraction.ids, file.clip_ids)
 
 
-def nothing_missing(wanted: Wanted) -> Missing | None:
+def nothing_missing(extraction: Extraction) -> Missing | None:
     """An empty Missing if the run has no work and so needs no lock, else None."""
-    if not wanted.read_only:
-        _, current = updated(wanted.folder, wanted.clips, wanted.settings, wanted.part)
-        if not current or claims(wanted.folder):
+    if not extraction.read_only:
+        _, current = updated(
+            extraction.folder, extraction.clips, extraction.settings, extraction.part
+        )
+        if not current or claims(extraction.folder):
             return None
-    lacking = missing(wanted)
+    lacking = missing(extraction)
     if len(lacking.clips) or lacking.sizes:
         return None
-    if wanted.is_whole and not all(map(is_verified, wanted.files)):
+    if extraction.is_whole and not all(map(is_verified, extraction.files)):
         with suppress(PermissionError, RequestError):
-            note_verified(wanted.folder, wanted.names)
+            note_verified(extraction.folder, extraction.names)
     return lacking
 
 
@@ -232,7 +234,7 @@ def write_batch(
 
 @contextmanager
 def cache_writer(
-    wanted: Wanted, describe: Callable[[Missing], None]
+    extraction: Extraction, describe: Callable[[Missing], None]
 ) -> Iterator[tuple[Missing, list[StoredFeature], Claim]]:
     """Admit a run to a cache, once no other run writes the same clips or files, and
     make the files that the cache lacks; RequestError if the disk has no space.
@@ -240,36 +242,47 @@ def cache_writer(
 
     Yields what is missing, the files (F,) under shared locks, and the run's claim.
     """
-    names = INDEX, *HEADERS, *(file.name for file in wanted.files)
-    source = "" if wanted.read_only else str(wanted.settings["source"])
-    claim_names(wanted.folder, *names, source=source)
-    rows = wanted.part.start, wanted.part.stop
-    with claimed(wanted.folder, wanted.names, rows) as claim, ExitStack() as locks:
-        with _prepared(wanted) as lacking:
+    names = INDEX, *HEADERS, *(file.name for file in extraction.files)
+    source = "" if extraction.read_only else str(extraction.settings["source"])
+    claim_names(extraction.folder, *names, source=source)
+    rows = extraction.part.start, extraction.part.stop
+    with (
+        claimed(extraction.folder, extraction.names, rows) as claim,
+        ExitStack() as locks,
+    ):
+        with _missing_under_lock(extraction) as lacking:
             needed = sum(lacking.sizes.values())
-            free = shutil.disk_usage(wanted.folder).free
+            free = shutil.disk_usage(extraction.folder).free
             if needed and needed + RESERVE > free:
                 raise RequestError(
-                    f"the features need {size(needed + RESERVE)} in {wanted.folder},"
+                    f"the features need {size(needed + RESERVE)} in"
+                    f" {extraction.folder},"
                     f" where {size(free)} are free; fewer FEATURES= need less, DATA="
                     " names another disk"
                 )
             describe(lacking)
             files = []
-            for feature in wanted.stored:
-                ready = _ready(wanted, feature, feature.stored in lacking.sizes)
+            for feature in extraction.stored:
+                ready = _locked_file(
+                    extraction, feature, feature.stored in lacking.sizes
+                )
                 files.append(locks.enter_context(ready))
-            refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
+            refresh(
+                extraction.folder,
+                extraction.clips,
+                extraction.settings,
+                extraction.part,
+            )
         for file, todo in zip(files, lacking.todo.T):  # they may hold damaged clips
             rows_todo = np.flatnonzero(todo)
             file.forget(rows_todo[file.map(state=True)[rows_todo] != 0])
         yield lacking, files, claim
-        if wanted.is_whole:
-            note_verified(wanted.folder, wanted.names)
+        if extraction.is_whole:
+            note_verified(extraction.folder, extraction.names)
 
 
 def note_results(
-    wanted: Wanted,
+    extraction: Extraction,
     lacking: Missing,
     seconds_a_clip: Mapping[str, float],
     clips: Mapping[str, int],
@@ -281,24 +294,26 @@ def note_results(
     failures        (row, feature or WHOLE, reason); a clip that has other features
                     is noted as failed only in those that it lacks
     """
-    tried, names = lacking.clips, wanted.names
+    tried, names = lacking.clips, extraction.names
     if len(tried):
-        write_costs(wanted.folder, seconds_a_clip, clips)
+        write_costs(extraction.folder, seconds_a_clip, clips)
     whole = [row for row, feature, _ in failures if feature == WHOLE]
-    computed = _computed_clips(wanted.folder) if whole else set()
-    partly = {row for row in whole if wanted.ids[row] in computed}
+    computed = _computed_clips(extraction.folder) if whole else set()
+    partly = {row for row in whole if extraction.ids[row] in computed}
     noted = []
     for row, feature, reason in failures:
         of_row = [feature]
         if row in partly and feature == WHOLE:
             of_row = [names[column] for column in np.flatnonzero(lacking.todo[row])]
         noted += [(row, name, reason) for name in of_row]
-    write_failures(wanted.folder, wanted.clips, tried, names, sorted(noted))
-    if failures and wanted.is_whole:
-        for file in wanted.files:
+    write_failures(extraction.folder, extraction.clips, tried, names, sorted(noted))
+    if failures and extraction.is_whole:
+        for file in extraction.files:
             if not read_header(file).map(state=True).any():
                 file.unlink()
-        refresh(wanted.folder, wanted.clips, wanted.settings, wanted.part)
+        refresh(
+            extraction.folder, extraction.clips, extraction.settings, extraction.part
+        )
 
 
 def _computed_clips(folder: Path) -> set[bytes]:
@@ -312,12 +327,14 @@ def _computed_clips(folder: Path) -> set[bytes]:
 
 
 @contextmanager
-def _prepared(wanted: Wanted) -> Iterator[Missing]:
+def _missing_under_lock(extraction: Extraction) -> Iterator[Missing]:
     """The clips that the cache lacks, under the lock for creating files."""
     while True:
-        with lock(wanted.folder, "preparing"):
-            lacking = missing(wanted)
-            who_of = {name: written_to(wanted.folder, name) for name in lacking.sizes}
+        with lock(extraction.folder, "preparing"):
+            lacking = missing(extraction)
+            who_of = {
+                name: written_to(extraction.folder, name) for name in lacking.sizes
+            }
             stored = next(filter(who_of.get, who_of), "")
             if not stored:
                 yield lacking
@@ -326,7 +343,7 @@ def _prepared(wanted: Wanted) -> Iterator[Missing]:
             f"waiting: {stored}.h5 has to be made again for these clips, and is being"
             f" written by {who_of[stored]}"
         )
-        with lock(wanted.folder, stored):
+        with lock(extraction.folder, stored):
             pass  # granted when no run writes to the file
 
 
@@ -342,15 +359,15 @@ def written_to(folder: Path, stored: str) -> str:
 
 
 @contextmanager
-def _ready(
-    wanted: Wanted, feature: StoredFeature, anew: bool
+def _locked_file(
+    extraction: Extraction, feature: StoredFeature, anew: bool
 ) -> Iterator[StoredFeature]:
     """The feature's file under a shared lock; `anew` makes the file first."""
-    file_lock = lock(wanted.folder, feature.stored)
+    file_lock = lock(extraction.folder, feature.stored)
     try:
         if anew:
             file_lock.take(wait=True)
-            _make(feature, wanted.ids, _finished_clips(wanted, feature))
+            _make(feature, extraction.ids, _finished_clips(extraction, feature))
         file_lock.take(shared=True, wait=True)
         # a killed run left them: drafting needs the exclusive lock
         remove_drafts(feature.path, locked=True)
@@ -359,16 +376,16 @@ def _ready(
         file_lock.release()
 
 
-def _finished_clips(wanted: Wanted, feature: StoredFeature) -> Clips:
+def _finished_clips(extraction: Extraction, feature: StoredFeature) -> Clips:
     """The finished clips of a file that is made again, copied without a check of their
     CRCs, so that damage stays visible.
     """
     try:
-        file, row_of = _stored(wanted, feature)
+        file, row_of = _open_file(extraction, feature)
     except (FileNotFoundError, DamagedFile, OutdatedFeature):
         return
     values = file.map()
-    status = file.status(row_of, wanted.keys)
+    status = file.status(row_of, extraction.keys)
     for row in np.flatnonzero(status.done).tolist():
         yield row, values[row_of[row]], int(status.states[row])
 

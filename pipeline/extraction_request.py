@@ -35,7 +35,7 @@ from featurestack.features_cache.feature_names import (
 )
 from featurestack.features_cache.hdf5 import StoredFeature
 from featurestack.features_cache.index_file import feature_names
-from featurestack.features_cache.writer import Wanted
+from featurestack.features_cache.writer import Extraction
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
@@ -56,7 +56,7 @@ TRIED = 23.0  # milliseconds, proposed instead of longer frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(Wanted):
+class Request(Extraction):
     """The clips of a run with their sources, and its features with their functions."""
 
     dataset: Dataset

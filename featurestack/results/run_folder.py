@@ -170,10 +170,10 @@ class RunFolder:
         """Whether every seed gives the same predictions."""
         return self.config.exact and not self.validated
 
-    def selection(self, wanted: str = "auto") -> str:
-        """`wanted`; for auto it is best if validation chose an epoch, else last."""
-        if wanted != "auto":
-            return wanted
+    def selection(self, epoch: str = "auto") -> str:
+        """`epoch`; for auto it is best if validation chose an epoch, else last."""
+        if epoch != "auto":
+            return epoch
         if not (self.validated and self.finished):
             return "last"
         # a linear model has no best epoch

@@ -17,13 +17,13 @@ from featurestack.results.same_run import of_other_data
 
 def select(
     runs: Path | str,
-    wanted: str,
+    names: str,
     dataset: str = "",
     *,
     predicting: bool = False,
     data: Path | str = DATA,
 ) -> list[RunFolder]:
-    """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
+    """The runs that the words of `names` name: each a name, a path, a unique prefix of
     a name, or `last`.
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
@@ -33,9 +33,9 @@ def select(
     """
     found = find(runs, dataset)
     runs_by_name = {f"{run.path.parent.name}/{run.name}": run for run in found}
-    words = unquoted(wanted)
-    if wanted in runs_by_name or _is_run(wanted):
-        words = [wanted]
+    words = unquoted(names)
+    if names in runs_by_name or _is_run(names):
+        words = [names]
     if not words:
         raise RequestError(
             "RUN= names no run: give a run's name, its path, a unique prefix, or last"
@@ -142,25 +142,25 @@ def fitting(
 
 def select_one(
     runs: Path | str,
-    wanted: str,
+    name: str,
     dataset: str = "",
     *,
     predicting: bool = True,
     data: Path | str = DATA,
 ) -> RunFolder:
-    """The run that `wanted` names as in `select`; RequestError if it names several."""
+    """The run that `name` names as in `select`; RequestError if it names several."""
     endings = ("pt", "onnx")
-    if Path(wanted).suffix.removeprefix(".") in endings:
-        if is_file(wanted):
+    if Path(name).suffix.removeprefix(".") in endings:
+        if is_file(name):
             reason = "this command is for a run, and not for a file made of one"
         else:
             reason = "there is no such file"
-        raise RequestError(f"RUN={wanted}: {reason}")
-    word = wanted if "'" in wanted else shlex.quote(wanted)  # one, also with blanks
+        raise RequestError(f"RUN={name}: {reason}")
+    word = name if "'" in name else shlex.quote(name)  # one, also with blanks
     chosen = select(runs, word, dataset, predicting=predicting, data=data)
     if len(chosen) > 1:
-        raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
-    if wanted == "last":
+        raise RequestError(f"RUN={name} names {len(chosen)} runs: name one")
+    if name == "last":
         tell_last(chosen[0])
     return chosen[0]
 
