@@ -50,7 +50,7 @@ FEATURES = "features " + SOUNDS + " DATA={place}/data FEATURES=mel\\ rms\\ zcr"
 MADE = "DATASET={made}/data/easy/features RUNS={made}/runs"
 CACHED = "DATASET={made}/data/easy/features RUNS={place}/runs"
 PLACES = "RUNS={place}/runs REPORTS={place}/reports"
-CARRIED = "SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
+CARRIED = "PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
 STEPS = "GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu"
 TRAIN = f"train {CACHED} FEATURES=mel {STEPS}"
 # what is killed -> its variants; {made} is made before, {place} is filled

@@ -21,7 +21,6 @@ from featurestack.base.terminal import tell_once
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.results.training_options import (
     DECAY,
-    MOMENTUM,
     SMOOTHING,
     Training,
 )
@@ -106,9 +105,9 @@ class Objective:
         return clips / present / np.maximum(counts, 1)
 
 
-def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """AdamW or Nesterov SGD, with weight decay only on matrices and kernels. Layers
-    that WEIGHTS filled form their own groups, with a `share` of the learning rate.
+def make_optimiser(network: nn.Module) -> torch.optim.Optimizer:
+    """AdamW, with weight decay only on matrices and kernels. Layers that WEIGHTS filled
+    form their own groups, with a `share` of the learning rate.
     """
     loaded: frozenset[str] = getattr(network, "loaded", frozenset())
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -117,19 +116,14 @@ def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimi
     described = [
         {
             "params": weights,
-            "weight_decay": DECAY[training.optimizer] if kernels else 0.0,
+            "weight_decay": DECAY if kernels else 0.0,
             "share": LOADED_SHARE if filled else 1.0,
         }
         for (filled, kernels), weights in sorted(groups.items(), reverse=True)
     ]
     # one pass over the weights takes 5 ms a step instead of 25
     fused = next(network.parameters()).device.type in ("cpu", "cuda")
-    kind: type[torch.optim.Optimizer] = torch.optim.AdamW
-    settings = {}
-    if training.optimizer == "sgd":
-        kind = torch.optim.SGD
-        settings = {"momentum": MOMENTUM, "nesterov": True}
-    return without_compiler(kind)(described, lr=1.0, fused=fused, **settings)
+    return without_compiler(torch.optim.AdamW)(described, lr=1.0, fused=fused)
 
 
 def without_compiler(
@@ -155,44 +149,22 @@ def onecycle(share: float) -> float:
     return cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
 
 
-# Share of the training done, 0 to 1 -> share of LR. EarlyStopping lowers the rate on a
-# plateau.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "onecycle": onecycle,
-    "cosine": lambda share: cosine(1, 0, share),
-    # like ResNet on CIFAR
-    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),
-    "plateau": lambda share: 1.0,
-    "constant": lambda share: 1.0,
-}
-
-
-def learning_rate(
-    training: Training, epoch_steps: int, step: int, reductions: int = 0
-) -> float:
-    """The rate at a step of a fold, counted from 0, after `reductions` on plateaus."""
-    warmup = round(epoch_steps * training.warmup)
-    if step < warmup:
-        return training.resolved_lr * (step + 1) / warmup
+def learning_rate(training: Training, epoch_steps: int, step: int) -> float:
+    """The rate at a step of a fold, counted from 0."""
     last = epoch_steps * training.resolved_epochs - 1
-    share = (step - warmup) / max(1, last - warmup)
-    scheduled = SCHEDULES[training.schedule](share)
-    return training.resolved_lr * scheduled * 0.1**reductions
+    return training.resolved_lr * onecycle(step / max(1, last))
 
 
 @dataclass
 class EarlyStopping:
-    """Follow one validation score: which epoch was best, when a plateau lowers the
-    rate, when to stop. A checkpoint stores `vars` of this object.
+    """Follow one validation score: which epoch was best, and when to stop. A checkpoint
+    stores `vars` of this object.
     """
 
     select: str
     patience: int  # 0: never stop
-    # lower the rate after patience/3 epochs without a better score, or 5
-    on_plateau: bool
     best: float = math.nan
     since: int = 0  # epochs without a better score
-    lowered: int = 0
 
     def update(self, score: float) -> bool:
         """Take an epoch's score and return whether it is the best so far."""
@@ -205,9 +177,6 @@ class EarlyStopping:
             self.since = 0
             return True
         self.since += 1
-        plateau = max(1, (self.patience or 15) // 3)
-        if self.on_plateau and self.since % plateau == 0:
-            self.lowered += 1
         return False
 
     @property

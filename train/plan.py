@@ -197,16 +197,10 @@ def validate(options: RunOptions) -> None:
             f"WEIGHTS={options.weights}: there is no such file; expected auto, none,"
             " imagenet or a file of weights"
         )
-    patience = f"PATIENCE={options.patience}" if options.patience else ""
-    following = "SCHEDULE=plateau" if options.schedule == "plateau" else patience
-    if following and options.val == "none":
+    if options.patience and options.val == "none":
         raise RequestError(
-            f"{following} follows a validation score: give VAL=group or VAL=next"
-        )
-    if options.schedule == "onecycle" and options.warmup:
-        raise RequestError(
-            f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or"
-            " SCHEDULE=cosine"
+            f"PATIENCE={options.patience} follows a validation score: give VAL=group or"
+            " VAL=next"
         )
 
 

@@ -107,7 +107,7 @@ class Trainer:
         self.class_weights = (
             None if weights is None else torch.from_numpy(weights).to(compute.device)
         )
-        self.optimiser = make_optimiser(network, training)
+        self.optimiser = make_optimiser(network)
         # scales the loss in fp16, so that small gradients do not become 0
         self.scaler = torch.amp.GradScaler(
             compute.device, enabled=compute.precision == "fp16"
@@ -121,9 +121,7 @@ class Trainer:
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
         self.epochs = data.plan.training.resolved_epochs
-        self.early_stopping = EarlyStopping(
-            training.select, training.patience, training.schedule == "plateau"
-        )
+        self.early_stopping = EarlyStopping(training.select, training.patience)
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
@@ -212,8 +210,7 @@ class Trainer:
         for x, y in self.data.batches(batches):
             x, targets = self.augmenter(x, y, self.data.channels, generator)
             step = self.epoch * number + len(losses)
-            lowered = self.early_stopping.lowered
-            rate = learning_rate(self.training, number, step, lowered)
+            rate = learning_rate(self.training, number, step)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
             observed.append(self.objective.observed(targets, logits))
@@ -238,9 +235,6 @@ class Trainer:
             passes = self.gradients or self.both_passes
             loss, logits = passes(x, targets)
         self.named = True
-        if self.training.clip:
-            self.scaler.unscale_(self.optimiser)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         return loss, logits

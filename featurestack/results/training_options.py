@@ -26,8 +26,8 @@ Device = Literal["cpu", "cuda", "mps"]
 Needs = Literal["steps", "grid", "padding", "balance"]
 
 of_networks = functools.partial(option, needs="steps")
-DECAY = {"adamw": 0.05, "sgd": 0.0005}  # weight decay by optimiser
-MOMENTUM = 0.9  # Nesterov momentum of sgd
+RATE = 0.002  # highest learning rate
+DECAY = 0.05  # weight decay
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
 STRENGTH = 0.1  # C of the model `linear`, one over the strength of its penalty
 
@@ -120,40 +120,12 @@ class Training(Options):
         says={"loss": "rare classes weigh more"},
     )
 
-    optimizer: Literal["adamw", "sgd"] = of_networks(
-        "adamw",
-        f"adamw, with weight decay {DECAY['adamw']:g}, or sgd with Nesterov momentum"
-        f" {MOMENTUM:g} and {DECAY['sgd']:g}; decay spares norms and biases",
-        says={"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"},
-    )
     lr: float | Auto = of_networks(
         "auto",
-        "highest learning rate; auto is 0.002 for adamw, 0.05 for sgd",
+        f"highest learning rate of AdamW; auto is {RATE:g}",
         least=1e-12,
         says="learning rate {:g}",
     )
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
-        of_networks(
-            "onecycle",
-            "learning-rate schedule, step by step; plateau divides the rate by ten if"
-            " SELECT stops improving, and needs VAL",
-            says="{} schedule",
-        )
-    )
-    warmup: float = of_networks(
-        0.0,
-        "epochs of linear warm-up before cosine, step, plateau or constant; onecycle"
-        " has its own",
-        least=0,
-        says="{:g} epochs of warm-up",
-    )
-    clip: float = of_networks(
-        0.0,
-        "largest norm of a step's gradient; 0 for no limit",
-        least=0,
-        says="gradients clipped to a norm of {:g}",
-    )
-
     val: Validation = option(
         "none",
         "validation clips for model selection: the next fold, or 15 % of the training"
@@ -163,7 +135,7 @@ class Training(Options):
     patience: int = of_networks(
         0,
         "epochs without a better SELECT after which training ends, 0 for no early"
-        " stopping; plateau lowers the rate after a third of them",
+        " stopping",
         least=0,
         says="patience {:g}",
     )
@@ -203,9 +175,7 @@ class Training(Options):
 
     @property
     def resolved_lr(self) -> float:
-        """LR, or the default of the optimiser."""
-        usual = {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer]
-        return usual if self.lr == "auto" else self.lr
+        return RATE if self.lr == "auto" else self.lr
 
 
 def words_of_training(training: Training, unused: Collection[str]) -> dict[str, str]:
@@ -222,9 +192,8 @@ def words_of_training(training: Training, unused: Collection[str]) -> dict[str, 
         text = says.get(value, "") if isinstance(says, dict) else says.format(value)
         if text:
             words[name] = text
-        if name == "optimizer":
-            if value == "sgd":
-                words[name] += f" {MOMENTUM:g}"
-            words["decay"] = f"weight decay {DECAY[value]:g}"
+        if name == "lr":
+            words["optimizer"] = "AdamW, one-cycle schedule"
+            words["decay"] = f"weight decay {DECAY:g}"
             words["smoothing"] = f"label smoothing {SMOOTHING:g}"
     return words

@@ -167,10 +167,10 @@ FAULTS: dict[str, Fault] = {
         "if fold:",
         f"{TRAIN}test_resume.py",
     ),
-    # another learning-rate schedule is taken for the same run
-    "hash_without_schedule": Fault(
+    # another learning rate is taken for the same run
+    "hash_without_rate": Fault(
         "        if getattr(training, name) != option.default\n",
-        '        if name != "schedule" and getattr(training, name) != option.default\n',
+        '        if name != "lr" and getattr(training, name) != option.default\n',
         f"{RESULTS}test_config.py {TRAIN}test_plan.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names

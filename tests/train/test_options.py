@@ -4,11 +4,11 @@ from typing import get_args
 
 import pytest
 import torch
-from tests.train.little import clip_table, execute, fill, little_options
 
 from featurestack.base.options import fields, kind_of
 from featurestack.results.training_options import Training
 from featurestack.train.network_input import KINDS
+from tests.train.small_cache import clip_table, execute, fill, small_options
 
 # a network of each kind of input that trains in steps, and its feature
 NETWORKS = {
@@ -46,9 +46,8 @@ def weights(tmp_path_factory):
 
     def trained(kind, **changes):
         model, features = NETWORKS[kind]
-        options = little_options(cache, place / "runs")
-        # warm-up needs a schedule that has none of its own
-        same = {"schedule": "cosine", "folds": (1,), "curve": 0}
+        options = small_options(cache, place / "runs")
+        same = {"folds": (1,), "curve": 0}
         run = execute(options, model=model, features=features, **same | changes)
         state = torch.load(run.path / "fold1" / "last.pt", weights_only=True)["network"]
         return torch.cat([own.flatten().double() for own in state.values()])

@@ -16,8 +16,8 @@ from tests.train.small_cache import change, small_options
 
 
 def thorough(options, **changes):
-    """A run that carries momentum, a best epoch and a plateau from epoch to epoch."""
-    carried = {"val": "group", "schedule": "plateau", "folds": (1,), "patience": 5}
+    """A run that carries momentum and a best epoch from epoch to epoch."""
+    carried = {"val": "group", "folds": (1,), "patience": 5}
     carried |= {"model": "cnn4", "augment": "mask,shift,gain,mixup=0.4"}
     carried |= {"features": "blank", "lr": 0.02}  # the first epoch is the best
     return change(options, **carried | changes)
