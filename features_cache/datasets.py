@@ -15,6 +15,8 @@ from featurestack.features_cache.feature_names import parse_set, refuse_unknown
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a path that is proposed
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
+# datasets and files that a new dataset's table would be taken for
+RESERVED = (*NAMED, "folds", "events", "features", "audio")
 LISTED_TABLES = 8  # that a message lists, at most
 
 
@@ -40,6 +42,14 @@ def dataset_name(dataset: str, name: str = "") -> str:
         return path.parent.name
     is_table = path.suffix.lower() in READERS and path.is_file()
     return path.stem if is_table else path.name
+
+
+def new_name(name: str) -> str:
+    """The name of a dataset that is written to a table of this name in DATA."""
+    called = dataset_name(name, name)
+    if called in RESERVED:
+        raise RequestError(f"{name} has another meaning: give NAME=, as in my-{name}")
+    return called
 
 
 def another_name(name: str) -> str:

@@ -23,15 +23,18 @@ class SourceOptions(DatasetOptions, RunsOptions):
     audio_dir: str = option(
         "", "folder of the audio files, if the table is elsewhere; by default as before"
     )
-    group: str = option(
-        "",
+    group: str | None = option(
+        None,
         "source recording of a clip: a column of the table, or a pattern with one"
-        " (group) for file names",
+        " (group) for file names; by default as in an earlier command, empty for none",
+        clears=True,
     )
-    label: str = option(
-        "",
+    label: str | None = option(
+        None,
         "class of a clip: a column of the table, or a pattern with one (class) for file"
-        " names, if folders are sites or dates; by default as in an earlier command",
+        " names, if folders are sites or dates; by default as in an earlier command,"
+        " empty for none",
+        clears=True,
     )
     sample_rate: int | None = option(
         None, "sample rate in Hz; by default the cache's, else the commonest", **RATE

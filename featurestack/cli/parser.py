@@ -123,6 +123,7 @@ def reader(
     """The function from an option's text to its value, or values."""
     kind, several, others = kind_of(field)
     may_be_empty = field.default in ("", (), True, False)
+    may_be_empty |= bool(field.metadata.get("clears"))
     may_be_empty &= not (name == "dataset" or kind is Path)
 
     def read(text: str) -> Any:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from featurestack.base.decoder_messages import decoder_messages
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.files import making, staged
+from featurestack.base.json_content import digest
 from featurestack.base.quantities import counted, size
 from featurestack.base.registry import Registry
 from featurestack.base.shell import quoted
@@ -40,7 +41,7 @@ from featurestack.features_cache.clip_table import (
     has_windows,
     originals,
 )
-from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.datasets import new_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.audio import Samples, resample
 from featurestack.pipeline.clip_spectra import Clip
@@ -234,8 +235,8 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 def _generator(*parts: object) -> np.random.Generator:
     """A generator seeded by the parts, the same in every process (`hash` is not)."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+    drawn = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(drawn[:16], "little"))
 
 
 @command
@@ -280,7 +281,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
             f" {','.join(ALTERATIONS)}"
         )
     dataset = load(replace(options, name=""))
-    name = dataset_name(options.name or f"{dataset.name}-altered")
+    name = new_name(options.name or f"{dataset.name}-altered")
     if not dataset.has_audio:
         raise RequestError(
             f"{dataset.name}: ALTER= takes audio files with labels, not a cache"
@@ -293,9 +294,12 @@ def write_altered(options: AlterOptions) -> AlterOptions:
     folder = options.data / name
     clips = originals(dataset.table)
     ids = clips["clip_id"]
+    names = ids.str.replace("/", "_")
+    same = names.duplicated(keep=False)  # a/b_c and a_b/c
+    names = names.where(~same, names + "-" + ids.map(digest).str[:6])
     rounds = []
     for number in range(1, options.copies + 1):
-        files = "audio/" + ids.str.replace("/", "_") + f"~{number}.wav"
+        files = "audio/" + names + f"~{number}.wav"
         texts = [draw_alteration(clip, number, chosen, options.seed) for clip in ids]
         rounds.append(clips.assign(filename=files, train_only="1", alteration=texts))
     copies = pd.concat(rounds, ignore_index=True)
@@ -311,9 +315,8 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
         copies = copies[list(bar)]
         table_of(dataset, copies).to_csv(stage / file, index=False)
-    used: dict[str, Any] = dict.fromkeys(
-        ("name", "group", "label", "alter", "archive", "audio_dir"), ""
-    )
+    used: dict[str, Any] = dict.fromkeys(("name", "alter", "archive", "audio_dir"), "")
+    used |= {"group": None, "label": None}
     return replace(options, dataset=str(folder / file), **used)
 
 

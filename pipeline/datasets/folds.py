@@ -54,8 +54,11 @@ def with_folds(
         )
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     last = kept["grouped_by"].iloc[-1:].tolist()
-    group = options.group or "".join(last)
+    before = "".join(last)
+    group = before if options.group is None else options.group
     table, notes = with_groups(table, group)
+    if group and options.group is None:
+        notes.append(f"GROUP={group} as before; GROUP= takes it back")
     table["grouped_by"] = group
     tested = originals(table)
     groups = tested["group"].nunique()
@@ -66,6 +69,11 @@ def with_folds(
     if (table["fold"] == 0).any() or (group and few):
         folds = named if few else min(FOLDS, groups)
         kept_folds = dict(zip(kept["group"], fold_of))
+        if group == before and len(kept):  # other folds may have been written by hand
+            folds = max(named * few, *fold_of)
+            here = kept.assign(fold=fold_of)[kept["clip_id"].isin(table["clip_id"])]
+            if reason := invalid(here):
+                raise RequestError(f"{path}: {reason}: correct it, or delete the file")
         drawn = draw_folds(
             tested["label"], tested["group"], folds, options.seed, kept_folds
         )
@@ -86,6 +94,16 @@ def with_folds(
         claim(path.name)
         replace_file(path, rows.to_csv(index=False), parents=True)
     return table, [*notes, f"folds: {note}, kept in {path}"]
+
+
+def invalid(rows: pd.DataFrame) -> str:
+    """Why nothing can be tested by the folds of folds.csv; '' if it can."""
+    tested = rows.groupby("group")["fold"].unique()
+    spread = tested[tested.map(len) > 1]
+    if len(spread):
+        numbers = " and ".join(map(str, sorted(spread.iloc[0])))
+        return f"the group {spread.index[0]!r} is in the folds {numbers}"
+    return "" if rows["fold"].nunique() > 1 else "all clips are in one fold"
 
 
 def stated(table: pd.DataFrame, option: str, words: str) -> list[str]:
@@ -141,7 +159,7 @@ def with_labels(table: pd.DataFrame, label: str) -> pd.DataFrame:
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
     """The table with every group (a clip without one is its own), and notes on them."""
     if group:
-        table = table.assign(group=stated(table, "GROUP", group))
+        table = regrouped(table, group)
     alone = table["group"].str.strip() == ""
     if group and alone.all():
         raise RequestError(
@@ -172,6 +190,30 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
         if other != name:
             notes.append(f"GROUP={group}: {name!r} and {other!r} are two groups")
     return table, notes
+
+
+def regrouped(table: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The table with the groups of GROUP=, which are those of originals: a clip that is
+    only trained on takes the new group of the clips whose group its table names,
+    whatever its own file is called. RequestError if there is none, or several.
+    """
+    now = pd.Series(stated(table, "GROUP", group), table.index)
+    clips = originals(table)
+    former = with_own_groups(table)["group"]
+    own = now[clips.index].where(now[clips.index].str.strip() != "", clips["clip_id"])
+    groups = own.groupby(former[clips.index]).unique()
+    copies = table.index.difference(clips.index)
+    for copy in copies:
+        named = groups.get(former[copy], [])
+        if len(named) != 1:
+            raise RequestError(
+                f"GROUP={group}: {table['clip_id'][copy]} is marked train_only, and its"
+                f" group {former[copy]!r} has {counted(len(named), 'new group')}"
+                " of tested clips: leave GROUP= out, or give the original's group in"
+                " the table"
+            )
+        now[copy] = named[0]
+    return table.assign(group=now)
 
 
 def draw_folds(

@@ -110,16 +110,21 @@ def load(options: SourceOptions) -> Dataset:
         return Dataset(name, folder, *kept, read_only=True)
     beside = OwnFiles(options.data / name)
     known = known_options(beside)
-    options = with_known(options, known)
+    options, remembered = with_known(options, known)
     listing = _read(options)
-    listed = with_labels(listing.table, options.label)
+    listed = with_labels(listing.table, options.label or "")
     refuse_class_names(classes_in(listed))
+    if originals(listed).empty:
+        raise RequestError(
+            f"DATASET={word}: every clip is marked train_only, so none can be tested"
+        )
     if reason := too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
     cached, settings = former_index(folder, source, name, {*listed["clip_id"]})
-    folds, notes = beside.folder / "folds.csv", [*folder_notes, *listing.notes]
-    if not (options.group or cached is not None or folds.exists()):
+    folds = beside.folder / "folds.csv"
+    notes = [*folder_notes, *listing.notes, *remembered]
+    if options.group is None and cached is None and not folds.exists():
         options = replace(options, group=group_elsewhere(source, options.data))
         notes += [OF_OTHER_NAME.format(options.group)] * bool(options.group)
 
@@ -201,15 +206,23 @@ def known_options(beside: OwnFiles) -> dict[str, str]:
     }
 
 
-def with_known(options: SourceOptions, known: Mapping[str, str]) -> SourceOptions:
-    """The options, with those that are not given as far as they are `known`."""
+def with_known(
+    options: SourceOptions, known: Mapping[str, str]
+) -> tuple[SourceOptions, list[str]]:
+    """The options, with those that are not given as far as they are `known`, and a note
+    on a LABEL= that is in force.
+    """
     word, folder = options.dataset, options.audio_dir
     if folder and (word in NAMED or Path(word).is_dir()):
         raise RequestError(
             f"AUDIO_DIR={folder} needs a CSV as dataset; DATASET={word} is not a CSV"
         )
     folder = str(without_dots(Path(folder))) if folder else known["audio_dir"]
-    return replace(options, audio_dir=folder, label=options.label or known["label"])
+    label, notes = options.label, []
+    if label is None:
+        label = known["label"]
+        notes = [f"LABEL={label} as before; LABEL= takes it back"] if label else []
+    return replace(options, audio_dir=folder, label=label), notes
 
 
 def keep_options(
@@ -254,7 +267,7 @@ def _read(options: SourceOptions) -> Listing:
     path = Path(word)
     if path.suffix.lower() in (*READERS, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
-        listing = listing_of_table(path, folder, label=options.label)
+        listing = listing_of_table(path, folder, label=options.label or "")
         files = listing.table["path"].unique()
         if options.audio_dir and not any(map(os.path.exists, files)):
             first = Path(files[0]).name
@@ -276,7 +289,9 @@ def _read(options: SourceOptions) -> Listing:
         return listing._replace(sample_rate=rate, duration=ESC_DURATION)
     if path.is_dir():
         try:
-            return published.read_published(path) or read_folder(path, options.label)
+            return published.read_published(path) or read_folder(
+                path, options.label or ""
+            )
         except RequestError as error:
             name = dataset_name(word, options.name)
             table = options.data / name / f"{name}.csv"

@@ -118,12 +118,29 @@ def clip_table(
     else:
         clips["clip_id"] = clip_ids(names, by_path)
         clips = clips.assign(start=0.0, end=0.0)
+    clips = clips.assign(path=audio_paths(folder, names))
+    refuse_one_clip_twice(clips)
     clips = clips.assign(
-        path=audio_paths(folder, names),
         category=clips.get("category", "" if categories.hasnans else categories),
         fold=whole_folds(clips) if "fold" in clips else 0,
     )
     return marked(clips, "filename")
+
+
+def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
+    """RequestError if two rows are the same part of a file, however it is spelt."""
+    files = clips["path"].map(
+        {path: os.path.realpath(path) for path in clips["path"].unique()}
+    )
+    again = clips.assign(file=files).duplicated(["file", "start", "end"], keep=False)
+    if again.any():
+        first, second = again[again].index[0], None
+        same = files[again & (files == files[first])].index
+        second = same[1]
+        raise RequestError(
+            f"rows {first + 1} and {second + 1} are one clip:"
+            f" {clips['filename'][first]} and {clips['filename'][second]}"
+        )
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:

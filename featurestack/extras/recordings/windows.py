@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base import NAMED
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import OwnFiles
@@ -29,7 +28,7 @@ from featurestack.cli.parser import options_from
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.options import WindowsOptions
 from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
-from featurestack.features_cache.datasets import dataset_name
+from featurestack.features_cache.datasets import dataset_name, new_name
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_groups
 from featurestack.pipeline.datasets.readers import clip_ids, find_recordings
@@ -197,9 +196,7 @@ def make_windows(options: WindowsOptions) -> int:
 
 def csv_path(options: WindowsOptions) -> Path:
     """The CSV that the command writes."""
-    name = dataset_name(str(options.audio), options.name)
-    if name in NAMED:
-        raise RequestError(f"{name} has another meaning: give NAME=, as in my-{name}")
+    name = new_name(dataset_name(str(options.audio), options.name))
     return options.data / name / f"{name}.csv"
 
 

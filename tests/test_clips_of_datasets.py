@@ -1,0 +1,116 @@
+"""Which clips are one, which belong together, and what a dataset's folder remembers."""
+
+import pandas as pd
+import pytest
+
+from featurestack.features_cache.clip_table import originals
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import SourceOptions
+from tests.golden.commands import command, done, inside
+from tests.noise import write_clips
+from tests.refusal import refused
+
+
+@pytest.fixture
+def birds(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee", "cat")
+    with inside(tmp_path):
+        yield tmp_path
+
+
+def table_of(dataset="birds", **options):
+    return load(SourceOptions(dataset=dataset, **options)).table
+
+
+@pytest.mark.parametrize("group", ["_(.*)", "(.*)", "(.)$"])
+def test_copies_stay_with_their_originals_for_every_group(birds, group):
+    done("data DATASET=birds ALTER=gain COPIES=2")
+    written = "data/birds-altered/birds-altered.csv"
+    table = table_of(written, group=group)
+    original = table["path"].str.extract(r"(\w+?_\d)(?:~\d)?\.wav$")[0]
+    original = original.str.replace(r"^\w{3}_(\w{3}_)", r"\1", regex=True)
+    groups = table.groupby(original)["group"].nunique()
+    assert len(groups) == 18 and (groups == 1).all()
+    assert len(originals(table)) == 18 and len(table) == 54
+
+
+def test_a_copy_of_no_tested_clip_is_refused_with_group(birds):
+    files = sorted((birds / "birds").rglob("*.wav"))
+    lines = ["filename,label,group,train_only"]
+    lines += [f"{file},{file.parent.name},{file.stem}," for file in files]
+    lines.append("birds/../birds/extra.wav,ant,elsewhere,1")
+    (birds / "birds/extra.wav").write_bytes(files[0].read_bytes())
+    (birds / "t.csv").write_text("\n".join(lines))
+    with refused("extra is marked train_only, and its group 'elsewhere' has 0 new"):
+        table_of("t.csv", group="_(.*)")
+    assert len(table_of("t.csv")) == 19
+
+
+def test_one_part_of_a_file_is_one_clip_however_it_is_spelt(birds):
+    lines = ["filename,label"]
+    for file in sorted((birds / "birds").rglob("*.wav")):
+        lines += [f"{file},{file.parent.name}"]
+    lines.insert(3, "birds/ant/ant_0.wav,bee")
+    (birds / "t.csv").write_text("\n".join(lines))
+    with refused("rows 1 and 3 are one clip: .*birds/ant/ant_0.wav and birds/ant/ant"):
+        table_of("t.csv")
+
+
+def test_a_remembered_label_or_group_is_said_and_taken_back(birds):
+    done("features DATASET=birds FEATURES=rms JOBS=1 LABEL='_(.)' GROUP='^(.{5})'")
+    said = done("data DATASET=birds").out
+    assert "LABEL=_(.) as before; LABEL= takes it back" in said
+    assert "GROUP=^(.{5}) as before; GROUP= takes it back" in said
+    assert "6 classes" in said
+    said = done("data DATASET=birds LABEL= GROUP=").out
+    assert "as before" not in said and "3 classes" in said
+    assert "as before" not in done("data DATASET=birds").out
+
+
+def test_an_edited_folds_csv_is_kept_or_refused_with_the_reason(birds):
+    table_of()
+    file = birds / "data/birds/folds.csv"
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    table["fold"] = [str(row % 9 + 1) for row in range(len(table))]
+    table.to_csv(file, index=False)
+    assert sorted(table_of()["fold"].unique()) == [*range(1, 10)]
+    assert pd.read_csv(file, dtype=str, keep_default_na=False).equals(table)
+    table.assign(group=["both"] * 2 + [*table["group"][2:]]).to_csv(file, index=False)
+    with refused("the group 'both' is in the folds 1 and 2: correct it, or delete"):
+        table_of()
+    table.assign(fold="1").to_csv(file, index=False)
+    with refused("all clips are in one fold"):
+        table_of()
+
+
+def test_copies_of_ids_that_differ_in_a_slash_are_two_files(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee")
+    for folder, name in (("ant", "big_0"), ("ant_big", "0"), ("bee", "big_0")):
+        write_clips(tmp_path / "more" / name, folder, clips=1)
+        (tmp_path / "birds" / folder).mkdir(exist_ok=True)
+        made = tmp_path / "more" / name / folder / f"{folder}_0.wav"
+        made.rename(tmp_path / "birds" / folder / f"{name}.wav")
+    with inside(tmp_path):
+        done("data DATASET=birds ALTER=gain")
+        assert len([*tmp_path.glob("data/birds-altered/audio/*.wav")]) == 15
+
+
+@pytest.mark.parametrize("name", ["folds", "events", "features", "audio", "synth"])
+def test_reserved_names_are_refused_at_the_door(birds, name):
+    for words in (
+        "data DATASET=birds ALTER=gain",
+        "windows AUDIO=birds TABLES=birds",
+    ):
+        answer = command(f"{words} NAME={name}")
+        assert answer.status == 2
+    assert "has another meaning: give NAME=, as in my-" in answer.err
+    assert not (birds / "data" / name).exists()
+
+
+def test_a_dataset_of_copies_alone_is_refused_in_one_sentence(birds):
+    lines = ["filename,label,group,train_only"]
+    for file in sorted((birds / "birds").rglob("*.wav")):
+        lines.append(f"{file},{file.parent.name},{file.stem},1")
+    (birds / "t.csv").write_text("\n".join(lines))
+    with refused("every clip is marked train_only, so none can be tested"):
+        table_of("t.csv")
