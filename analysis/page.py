@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from featurestack import __path__
 from featurestack.analysis import sentences
-from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.figures import FIGURES, FigureWriter, SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.options import ReportJob
 from featurestack.analysis.report_tables import format_p
@@ -118,6 +118,13 @@ class Page:
     def linked(self) -> set[str]:
         """The runs that have a part of their own on the page."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
+
+    def figures(self, section: str) -> list[SavedFigure]:
+        """The figures that a section of the page shows."""
+        saved = self.writer.saved.values()
+        entries = [(own, FIGURES[own.name]) for own in saved]
+        shown = [own for own, entry in entries if not entry.print_only]
+        return [own for own in shown if FIGURES[own.name].section == section]
 
     def has(self, template: str) -> bool:
         return any(own.template == template for own in self.sections)

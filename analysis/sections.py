@@ -5,7 +5,6 @@ and the values of its template, or None if the page has no such section.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from featurestack.analysis.clips import (
     features_to_show,
     thumbnails,
 )
-from featurestack.analysis.figures import FigureWriter, is_far
+from featurestack.analysis.figures import FIGURES, is_far
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section
 from featurestack.analysis.report_tables import (
@@ -36,7 +35,6 @@ from featurestack.base import extras
 from featurestack.base.quantities import count, duration, plural
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
-from featurestack.compare.scores import Estimate
 
 # columns of the comparison: name of the cost, heading, kind of cell
 COSTS = (
@@ -50,8 +48,6 @@ COSTS = (
 FEW_CLIPS = 3
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 SETS_IN_CLASSES = 6  # columns of the table of classes
-# most sets in a figure that has a row for each set; the page's table has all runs
-SETS_SHOWN = 24
 
 
 def first_screen(page: Page) -> Section:
@@ -91,25 +87,9 @@ def first_screen(page: Page) -> Section:
 
 
 def comparison(page: Page) -> Section:
-    """The runs next to each other; a single one has a figure for papers only."""
+    """The runs next to each other."""
     found = page.found
     assert found.main, "runs that are compared have a ranking"
-    if page.writer.for_print:
-        shown = found.ranked[:SETS_SHOWN]
-        bars = [
-            (own.label, own.score, own.verdict != "no clear difference")
-            for own in shown
-        ]
-        given = {"line": found.main.chance, "label": f"{found.score}, %"}
-        submit_intervals(
-            page.writer, "accuracy_by_set", "accuracy_by_set", bars, **given
-        )
-    gains = found.gains[:SETS_SHOWN]
-    models = {gain.less.model for gain in gains}
-    model = f" ({models.pop()})" if len(models) == 1 else ""  # one is not named
-    steps = [(own.name.replace(model, ""), own.difference, own.clear) for own in gains]
-    label = f"points of {found.score}"
-    submit_intervals(page.writer, "intervals", "additions", steps, label=label)
     costs = [own.cost for own in found.every]
     scores = [own.scores for own in found.ranked]
     values = {
@@ -153,21 +133,6 @@ def classes(page: Page) -> Section | None:
 
 def known(value: object) -> bool:
     return value != "" and bool(pd.notna(value))
-
-
-def submit_intervals(
-    writer: FigureWriter,
-    name: str,
-    stem: str,
-    rows: Sequence[tuple[str, Estimate, bool]],
-    **given: Any,
-) -> None:
-    """Submit a figure of intervals (name, estimate, filled), if any row has one."""
-    if any(own.bounded for _, own, _ in rows):
-        table = [(text, own.value, own.low, own.high, full) for text, own, full in rows]
-        columns = ["name", "estimate", "low", "high", "filled"]
-        intervals = pd.DataFrame(table, columns=columns)
-        writer.submit(name, stem, intervals=intervals, **given)
 
 
 def recordings(page: Page) -> Section | None:
@@ -230,21 +195,9 @@ def errors_of_tags(page: Page) -> Section:
     )
 
 
-def run_figures(page: Page) -> Section:
-    """Confusion matrices of all runs; figures of the best, or of those in RUN=."""
+def runs(page: Page) -> Section:
+    """The facts and settings of the best runs."""
     found = page.found
-    for run in found.runs if page.job.options.run else found.runs[:SHOWN_RUNS]:
-        metric = run.metric
-        by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
-        mean = by_epoch.mean().reset_index()  # over the seeds
-        if mean["epoch"].nunique() > 1:
-            title = f"{metric.title} of the fold" if metric.pooled else metric.title
-            curves = {"history": dict(list(mean.groupby("fold"))), "title": title}
-            page.writer.submit("learning_curves", f"{run.name}.curves", **curves)
-        if metric.errors == "confusion" and page.writer.for_print:
-            matrix = confusion_by_category(run)
-            name = f"{run.name}.confusion"
-            page.writer.submit("confusion_matrix", name, **matrix)
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in found.runs
@@ -338,7 +291,7 @@ def add_sections(page: Page) -> None:
             Section("ablations", "Ablations") if found.gains else None,
             error_browser(page) if kind == "confusion" else None,
             errors_of_tags(page) if kind == "labels" else None,
-            run_figures(page),
+            runs(page),
         ]
     folders = {page.job.options.runs / page.job.dataset}
     folders |= {folder.path.parent for run in found.runs for folder in run.folders}
@@ -355,3 +308,14 @@ def add_sections(page: Page) -> None:
     made.append(Section("files", "Files", values={"again": again}))
     page.sections += [section for section in made if section]
     page.sections.insert(0, first_screen(page))
+    for section in page.sections:
+        submit_figures(page, section.template)
+
+
+def submit_figures(page: Page, section: str) -> None:
+    """Submit the figures of a section."""
+    for name, figure in FIGURES.complete().items():
+        wanted = page.writer.for_print or not figure.print_only
+        if section and figure.section == section and wanted:
+            for stem, data in figure.data(page).items():
+                page.writer.submit(name, stem, **data)

@@ -3,12 +3,14 @@ panels, and their files.
 
 A figure is a function of arrays, names and an `ax` of any size. It draws into the `ax`
 and returns it, and neither reads nor writes files. `@figure` enters it in FIGURES,
-where the report and the tests find it. Probabilities and rates are given from 0 to 1.
+where the tests find it, with its caption, the section of the report that shows it, and
+the function that takes its data from the page. Probabilities and rates are given from 0
+to 1.
 
-A report submits its figures to one FigureWriter, whose `close` draws those that changed
-or lack a file. A digest of name, data and versions shows whether a figure changed. The
-page shows SVG, or WebP of feature maps; papers also get PDF, and PNG at 300 dpi, 85 and
-175 mm wide.
+A report submits the figures of its sections to one FigureWriter, whose `close` draws
+those that changed or lack a file. A digest of name, data and versions shows whether a
+figure changed. The page shows SVG, or WebP of feature maps; papers also get PDF, and
+PNG at 300 dpi, 85 and 175 mm wide.
 
 Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
 kinds of colour blindness.
@@ -25,7 +27,7 @@ from html import escape
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import matplotlib
@@ -44,7 +46,12 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import progress
 
+if TYPE_CHECKING:
+    from featurestack.analysis.page import Page
+
 Draw = Callable[..., Axes]
+# a page -> stem of the files -> arguments of the drawing function
+Data = Callable[["Page"], Mapping[str, Mapping[str, Any]]]
 
 # Inches: the column of a paper with two columns (85 mm), and its text (175 mm). Figures
 # are drawn at one of these widths, so that a paper scales none and no text is smaller
@@ -122,12 +129,15 @@ DOTS_PER_INCH = 110
 
 @dataclass(frozen=True)
 class _Figure:
-    """A drawing function, its caption and its height in inches."""
+    """A drawing function, its caption, its height in inches and its place."""
 
     caption: str
     draw: Draw
     height: Callable[..., float]
     pixels: bool  # consists of feature maps: the page shows one compressed image
+    section: str  # of the report that shows it; '' if none does
+    data: Data
+    print_only: bool  # for papers; the page has the same as a chart or table
 
 
 FIGURES: Registry[_Figure] = Registry(
@@ -136,17 +146,29 @@ FIGURES: Registry[_Figure] = Registry(
 )
 
 
+def no_data(page: "Page") -> Mapping[str, Mapping[str, Any]]:
+    return {}
+
+
 def figure(
-    caption: str, height: Callable[..., float], *, pixels: bool = False
+    caption: str,
+    height: Callable[..., float],
+    *,
+    pixels: bool = False,
+    section: str = "",
+    data: Data = no_data,
+    print_only: bool = False,
 ) -> Callable[[Draw], Draw]:
     """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>.
 
-    `height` computes the height in inches from the data.
+    height   computes the height in inches from the data
+    section  of the report, whose template shows the figure
+    data     takes from a page what is drawn: stem of the files -> arguments
     """
 
     def enter(draw: Draw) -> Draw:
         FIGURES[draw.__name__.removeprefix("draw_")] = _Figure(
-            caption, draw, height, pixels
+            caption, draw, height, pixels, section, data, print_only
         )
         return draw
 

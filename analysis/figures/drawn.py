@@ -1,13 +1,17 @@
 """The figures of every report: intervals of runs and of ablations, learning curves,
-confusion matrices, and the features of a clip.
+confusion matrices, and the features of a clip. First what each takes from a page.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from featurestack.analysis.tables import confusion_by_category
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
@@ -28,14 +32,85 @@ from featurestack.analysis.figures import (
     row_height,
     shorten,
 )
+from featurestack.analysis.page import SHOWN_RUNS
 from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
+
+if TYPE_CHECKING:
+    from featurestack.analysis.runs import Run
+
+    from featurestack.analysis.page import Page
+    from featurestack.compare.scores import Estimate
+
+# most sets in a figure that has a row for each set; the page's table has all runs
+SETS_SHOWN = 24
+
+
+def intervals_of(
+    rows: Sequence[tuple[str, Estimate, bool]], stem: str, **given: Any
+) -> dict[str, dict[str, Any]]:
+    """The data of a figure of rows (name, estimate, filled), if one has an interval."""
+    if not any(own.bounded for _, own, _ in rows):
+        return {}
+    table = [(text, own.value, own.low, own.high, full) for text, own, full in rows]
+    columns = ["name", "estimate", "low", "high", "filled"]
+    return {stem: {"intervals": pd.DataFrame(table, columns=columns), **given}}
+
+
+def additions(page: Page) -> dict[str, dict[str, Any]]:
+    """What each ablation gains; a model that all have is not named."""
+    gains = page.found.gains[:SETS_SHOWN]
+    models = {gain.less.model for gain in gains}
+    model = f" ({models.pop()})" if len(models) == 1 else ""
+    steps = [(own.name.replace(model, ""), own.difference, own.clear) for own in gains]
+    return intervals_of(steps, "additions", label=f"points of {page.found.score}")
+
+
+def accuracy_by_set(page: Page) -> dict[str, dict[str, Any]]:
+    found = page.found
+    assert found.main, "runs that are compared have a ranking"
+    bars = [
+        (own.label, own.score, own.verdict != "no clear difference")
+        for own in found.ranked[:SETS_SHOWN]
+    ]
+    given = {"line": found.main.chance, "label": f"{found.score}, %"}
+    return intervals_of(bars, "accuracy_by_set", **given)
+
+
+def drawn_runs(page: Page) -> Sequence[Run]:
+    """The runs that have figures: the best, or those in RUN=."""
+    runs = page.found.runs
+    return runs if page.job.options.run else runs[:SHOWN_RUNS]
+
+
+def learning_curves(page: Page) -> dict[str, dict[str, Any]]:
+    """Scores by epoch of each run that has several, means over its seeds."""
+    curves = {}
+    for run in drawn_runs(page):
+        by_epoch = run.history.drop(columns="seed").groupby(["fold", "epoch"])
+        mean = by_epoch.mean().reset_index()
+        if mean["epoch"].nunique() > 1:
+            title = run.metric.title
+            title += " of the fold" if run.metric.pooled else ""
+            history = dict(list(mean.groupby("fold")))
+            curves[f"{run.name}.curves"] = {"history": history, "title": title}
+    return curves
+
+
+def confusion_matrices(page: Page) -> dict[str, dict[str, Any]]:
+    return {
+        f"{run.name}.confusion": confusion_by_category(run)
+        for run in drawn_runs(page)
+        if run.metric.errors == "confusion"
+    }
 
 
 @figure(
     f"Difference with its {DIFFERENCE_INTERVAL}, corrected for all pairs; hollow: no"
     " clear difference",
     row_height("intervals", 0.7, 0.2),
+    section="ablations",
+    data=additions,
 )
 def draw_intervals(
     ax: Axes,
@@ -84,6 +159,9 @@ def row_label(name: str, *, narrow: bool) -> str:
     " error of a bootstrap over source recordings; hollow: no clear difference from the"
     " best; dashed: chance, where the axis reaches it",
     row_height("intervals", 0.7, 0.2),
+    section="comparison",
+    data=accuracy_by_set,
+    print_only=True,
 )
 def draw_accuracy_by_set(
     ax: Axes, *, intervals: pd.DataFrame, line: float, label: str = "accuracy, %"
@@ -110,6 +188,8 @@ SPLITS = (
     "Learning curves: mean over folds, the test fold shaded from the lowest to the"
     " highest; nothing was selected by the test fold",
     lambda **_: 2.6,
+    section="runs",
+    data=learning_curves,
 )
 def draw_learning_curves(
     ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = ""
@@ -204,6 +284,9 @@ def heat_map(
     f" holds the classes of one category; of more than {MANY_CLASSES} classes, those"
     " with the most errors are shown, the others are summed",
     lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
+    section="runs",
+    data=confusion_matrices,
+    print_only=True,
 )
 def draw_confusion_matrix(
     ax: Axes,

@@ -7,13 +7,16 @@ import re
 import shutil
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
 
 from featurestack.analysis import figures
+from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.page import environment, slug
 from featurestack.analysis.report import (
     OF_PRINT,
     SUMMARY,
@@ -36,7 +39,7 @@ from tests.analysis.made_runs import (
     make_runs,
     of_sets,
 )
-from tests.golden.commands import done
+from tests.golden.commands import ROOT, done
 from tests.processes import files_end_at
 from tests.refusal import refused
 
@@ -93,6 +96,33 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(reported):
     assert '<span class="tag">synthetic data</span>' in html
     # class names are text, and the page asks for nothing
     assert "<script>alert" not in html and "default-src 'none'" in html
+
+
+def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_documented(
+    reported,
+):
+    html = reported.read_text()
+    formats = (ROOT / "docs" / "reference" / "formats.md").read_text("utf-8")
+    runs = {*re.findall(r'<details class="run" id="run-([^"]+)"', html)}
+    drawn = [file.stem for file in reported.parent.glob("figures/*.svg")]
+    assert drawn
+    for stem in {name.removesuffix("-phone") for name in drawn}:
+        assert f'<figure id="figure-{slug(stem)}"' in html, stem
+        run, _, kind = stem.rpartition(".")
+        assert f"`{f'<run>.{kind}' if run else kind}`" in formats, stem
+    for file in reported.parent.glob("tables/*.csv"):
+        assert f'href="tables/{quote(file.name)}"' in html, file.name
+        run, _, kind = file.stem.rpartition(".")
+        assert f"`{f'<run>.{kind}' if run else kind}.csv`" in formats, file.name
+    assert runs
+
+
+def test_every_figure_of_a_section_is_placed_by_its_template():
+    for name, entry in FIGURES.complete().items():
+        if entry.section and not entry.print_only:
+            template = environment().get_template(f"{entry.section}.html")
+            text = Path(template.filename).read_text("utf-8")
+            assert f'figures("{entry.section}"' in text, name
 
 
 def test_links_of_a_page_have_targets_and_ids_are_unique(tmp_path):

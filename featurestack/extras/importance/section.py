@@ -58,11 +58,6 @@ def importance(page: Page) -> Section | None:
         return Section("", "", problems=[Problem(path.name, str(error), "damaged")])
     tables, found = shown.tables, page.found
     losses = tables["features"].query("measure == 'lost'")
-    if losses["low"].notna().any():
-        columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
-        page.writer.submit("importance", intervals=losses.rename(columns=columns))
-    by_class = tables["classes"].query("measure == 'lost'")
-    page.writer.submit("importance_by_class", classes=by_class)
     sentences = what_matters(shown)
     if found.main:
         task = found.main.best.task.name
@@ -88,6 +83,7 @@ def importance(page: Page) -> Section | None:
             "measured": tables,
             "shown_call": shown,
             "base": base_of(shown.features),
+            "no_intervals": bool(losses["low"].isna().all()),
         },
         leads={"What matters?": " ".join(sentences)} if sentences else {},
     )
@@ -106,6 +102,19 @@ def is_of(measured: Importance, run: Run) -> bool:
 # ---- figures
 
 
+def losses_of(page: Page) -> dict[str, dict[str, Any]]:
+    losses = page.tables["importance_features"].query("measure == 'lost'")
+    if losses["low"].isna().all():
+        return {}
+    columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
+    return {"importance": {"intervals": losses.rename(columns=columns)}}
+
+
+def losses_by_class(page: Page) -> dict[str, dict[str, Any]]:
+    classes = page.tables["importance_classes"].query("measure == 'lost'")
+    return {"importance_by_class": {"classes": classes}}
+
+
 def points_or_dot(value: float) -> str:
     """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
     text = points(round(value, 2), 0)
@@ -116,6 +125,8 @@ def points_or_dot(value: float) -> str:
     "Points of the score that are lost without each feature, with the"
     f" {DIFFERENCE_INTERVAL}; hollow: no clear loss",
     row_height("intervals", 0.7, 0.2),
+    section="importance",
+    data=losses_of,
 )
 def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
     return draw_intervals(ax, intervals=intervals, label="points lost")
@@ -126,6 +137,8 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
     f" {MANY_CLASSES} classes, those in which the features differ most. A class has few"
     " clips: importance_classes.csv has all numbers",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
+    section="importance",
+    data=losses_by_class,
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     """Draw `mean` of classes (rows) and features (columns): gains violet, losses
