@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from featurestack.analysis.tables import confusion_by_category
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
@@ -33,13 +32,13 @@ from featurestack.analysis.figures import (
     shorten,
 )
 from featurestack.analysis.page import SHOWN_RUNS
+from featurestack.analysis.report_tables import confusion_by_category
 from featurestack.compare.metrics import largest_first
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 
 if TYPE_CHECKING:
-    from featurestack.analysis.runs import Run
-
     from featurestack.analysis.page import Page
+    from featurestack.analysis.run_arrays import Run
     from featurestack.compare.scores import Estimate
 
 # most sets in a figure that has a row for each set; the page's table has all runs
