@@ -27,7 +27,7 @@ from html import escape
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import matplotlib
@@ -46,12 +46,9 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import progress
 
-if TYPE_CHECKING:
-    from featurestack.analysis.page import Page
-
 Draw = Callable[..., Axes]
-# a page -> stem of the files -> arguments of the drawing function
-Data = Callable[["Page"], Mapping[str, Mapping[str, Any]]]
+# the report's page -> stem of the files -> arguments of the drawing function
+Data = Callable[[Any], Mapping[str, Mapping[str, Any]]]
 
 # Inches: the column of a paper with two columns (85 mm), and its text (175 mm). Figures
 # are drawn at one of these widths, so that a paper scales none and no text is smaller
@@ -146,7 +143,7 @@ FIGURES: Registry[_Figure] = Registry(
 )
 
 
-def no_data(page: "Page") -> Mapping[str, Mapping[str, Any]]:
+def no_data(page: Any) -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
