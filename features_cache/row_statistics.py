@@ -53,3 +53,13 @@ def column_means(rows: int, frames: int) -> NDArray[np.float32]:
     for column, members in enumerate(neighbours):
         weights[members, column] = 1 / len(members)
     return weights
+
+
+def summaries(maps: NDArray[np.floating], timed: bool) -> NDArray[np.float32]:
+    """Of maps (B, rows, frames): means and deviations (B, rows, 2) if columns are time,
+    else values (B, rows, kept columns).
+    """
+    if timed:
+        both = over_time(maps).reshape(len(maps), 2, -1)
+        return both.swapaxes(1, 2).astype(np.float32)
+    return (maps @ column_means(*maps.shape[1:])).astype(np.float32)

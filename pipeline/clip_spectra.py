@@ -100,6 +100,13 @@ class Clip:
         clip.y, clip.sample_rate = y, sample_rate
         return clip
 
+    def fitted(self, sample_rate: int, seconds: float | None) -> "Clip":
+        """The clip at this rate, cut or padded to `seconds` as in a cache."""
+        y = resample(self.y, self.sample_rate, sample_rate)
+        samples = round(seconds * sample_rate) if seconds else len(y)
+        y = np.pad(y[:samples], (0, max(0, samples - len(y))))
+        return Clip.decoded(y, sample_rate)
+
     def __repr__(self) -> str:
         seconds = len(self.y) / self.sample_rate
         return f"Clip({seconds:.2f} s at {self.sample_rate:,} Hz)"
