@@ -43,6 +43,12 @@ WORLDS = (
 )
 BETTER = (0.8, 0.8, 0.5, 0.25)  # the first set's strength is more by this
 
+LOADED = """
+import time
+import featurestack.compare.comparison
+print(f"fs.compare loads in {time.process_time():.2f} s")
+"""
+
 Method = Callable[[Dataset, np.random.Generator], bool]
 
 
@@ -167,9 +173,15 @@ METHODS: dict[str, tuple[Method, str]] = {  # and the package that it needs
 }
 
 
+BY_WORD = {method.__name__: name for name, (method, _) in METHODS.items()}
+
+
 class MethodsOptions(Options):
     """Other tests of a difference, by simulation."""
 
+    method: tuple[str, ...] = option(
+        (), "of those that it names; all by default", choices=lambda: BY_WORD
+    )
     reports: int = option(200, "simulated datasets of each cell", least=1)
     seed: int = option(0, "seed of what is drawn")
 
@@ -183,7 +195,9 @@ def methods(options: MethodsOptions) -> None:
         "",
         *(f"{world.name}: {kind}" for world in WORLDS for kind in ("false", "found")),
     ]
-    for name, (method, package) in METHODS.items():
+    chosen = [BY_WORD[word] for word in options.method or BY_WORD]
+    for name in chosen:
+        method, package = METHODS[name]
         if not find_spec(package):
             continue
         cells: list[object] = [name]
