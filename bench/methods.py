@@ -7,6 +7,8 @@ are installed. None of them knows recordings; what takes fold scores gets folds 
 divide none.
 """
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -190,11 +192,11 @@ def methods(options: MethodsOptions) -> None:
     """% of datasets with a difference between two equal feature sets (false), and
     between two of which one is better (found).
     """
+    loaded = subprocess.check_output([sys.executable, "-c", LOADED], text=True)
+    print(loaded)
     warnings.simplefilter("ignore")
-    header = [
-        "",
-        *(f"{world.name}: {kind}" for world in WORLDS for kind in ("false", "found")),
-    ]
+    kinds = "false", "found"
+    header = ["", *(f"{world.name}: {kind}" for world in WORLDS for kind in kinds)]
     chosen = [BY_WORD[word] for word in options.method or BY_WORD]
     for name in chosen:
         method, package = METHODS[name]

@@ -288,7 +288,6 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "difference": "to the best configuration, below 0 if worse",
             "difference_low": f"lower end of its {DIFFERENCE_INTERVAL}",
             "difference_high": f"upper end of its {DIFFERENCE_INTERVAL}",
-            "error": "its standard error by recording, not corrected",
             "p": "corrected for all comparisons",
             "verdict": "best, no clear difference, clearly worse, not compared",
             "reason": "why it is not compared",

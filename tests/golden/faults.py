@@ -217,6 +217,24 @@ FAULTS: dict[str, Fault] = {
         "",
         f"{SCORES}test_significance.py",
     ),
+    # a difference of two trainings counts as one of two feature sets
+    "one_training": Fault(
+        "observed = np.abs(totals) / np.sqrt(scale**2 + training)",
+        "observed = np.abs(totals) / scale",
+        f"{SCORES}test_significance.py",
+    ),
+    # a constant answer wins if classes are uneven
+    "plain_accuracy": Fault(
+        "if metric is ACCURACY and uneven(labels):",
+        "if False:",
+        f"{SCORES}test_comparison.py {ANALYSIS}test_findings.py",
+    ),
+    # differences count among models that know nothing
+    "ranked_noise": Fault(
+        "elif not self.against_chance.clear:",
+        "elif False:",
+        f"{SCORES}test_comparison.py",
+    ),
     # the choice of the best by the tested scores is not corrected for
     "best_as_if_named_before": Fault(
         "largest[place] = np.maximum(largest[place], pairs.max(axis=0))",
