@@ -329,7 +329,11 @@ class Cache(IndexSettings):
             if stored is None:
                 self.refuse_missing([parsed])
                 stored = name
-            file = read_header(self.folder / f"{stored}.h5")
+            try:
+                file = read_header(self.folder / f"{stored}.h5")
+            except DamagedFile as damage:
+                damage.remedy = self.remedy(stored)
+                raise
             before, now = in_words(file), in_words(self)
             if before != now:
                 raise OutdatedFeature(

@@ -147,13 +147,14 @@ class UnreadableClips(RequestError):
 
     feature: str
     reasons: Mapping[str, str]  # clip id -> why it cannot be read
+    remedy: str = "extract it again"
 
     def __str__(self) -> str:
         named = list(self.reasons.items())[:3]
         first = "; ".join(f"{clip}: {reason}" for clip, reason in named)
         return (
             f"{counted(len(self.reasons), 'clip')} of {self.feature} cannot be read"
-            f" ({first}); {make_command('features')} tries them again"
+            f" ({first}): {self.remedy}"
         )
 
 
@@ -162,9 +163,10 @@ class DamagedFile(RequestError):
     """A cache file that cannot be read."""
 
     reason: str  # names the file and says why
+    remedy: str = "extract it again"
 
     def __str__(self) -> str:
-        return f"{self.reason}; {make_command('features')} makes it again"
+        return f"{self.reason}: {self.remedy}"
 
 
 @contextmanager

@@ -138,8 +138,9 @@ def object_at(place: str) -> Any:
 
 
 def code_digest(defined: Callable[..., object]) -> str:
-    """A short hash of what a user's function or class says, without comments, layout
-    and docstrings; of its byte code where there is no source, as in Python's own shell.
+    """A short hash of what a user's function or class says, and of what it reaches in
+    its file (functions, constants, modules beside it), without comments, layout and
+    docstrings; of its byte code where there is no source, as in Python's own shell.
     Empty for the product's own, whose versions change with their values.
     """
     if defined.__module__.startswith("featurestack."):
@@ -149,12 +150,51 @@ def code_digest(defined: Callable[..., object]) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 node.value = ast.Constant("")
-        text = ast.unparse(tree)
+        file = ast.parse("".join(inspect.findsource(defined)[0]))
+        beside = Path(inspect.getsourcefile(defined) or "").parent
+        text = "\n".join([ast.unparse(tree), *reached(tree, file, beside)])
     except (OSError, TypeError, SyntaxError):
         own = vars(defined).values() if isinstance(defined, type) else [defined]
         codes = [each.__code__ for each in own if inspect.isfunction(each)]
         text = "\n".join(map(_byte_code, codes))
     return hashlib.sha256(text.encode()).hexdigest()[:CODE_DIGITS]
+
+
+def reached(tree: ast.AST, file: ast.Module, beside: Path) -> list[str]:
+    """The statements of a file that bind what a definition in it uses, directly or
+    through others, in the file's order; and the text of modules in the folder `beside`.
+    """
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    binds = []  # for each statement the names that it binds, and those that it uses
+    for statement in file.body:
+        bound, uses, modules = set[str](), set[str](), set[str]()
+        for node in ast.walk(statement):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                bound.add(node.name)
+            elif isinstance(node, ast.alias):
+                bound.add((node.asname or node.name).partition(".")[0])
+                modules.add(node.name)
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module or "")
+            elif isinstance(node, ast.Name):
+                stored = isinstance(node.ctx, ast.Store)
+                (bound if stored else uses).add(node.id)
+        binds.append((statement, bound, uses, modules))
+    kept = dict.fromkeys(range(len(binds)), False)
+    while new := [n for n in kept if not kept[n] and binds[n][1] & used]:
+        for number in new:
+            kept[number] = True
+            used |= binds[number][2]
+    texts = []
+    for number, (statement, _, _, modules) in enumerate(binds):
+        if kept[number]:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    node.value = ast.Constant("")
+            texts.append(ast.unparse(statement))
+            paths = [beside / f"{name.replace('.', '/')}.py" for name in modules]
+            texts += [p.read_text("utf-8") for p in sorted(paths) if p.is_file()]
+    return texts
 
 
 def _byte_code(code: CodeType) -> str:
@@ -220,7 +260,9 @@ def load(file: str) -> None:
     sys.path.append(str(Path(file).resolve().parent))  # its own helpers
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del LOADED[file]
         if isinstance(error, Error):
             raise

@@ -87,6 +87,19 @@ def predictions_in(
         frame = frame.drop(columns=predicted).join(chosen.astype(str))
     scores = probabilities(frame, classes, tags=tags)
     remarks = []
+    sums = scores.sum(axis=1)
+    if not tags and ((sums - 1).abs() > SUM_WITHIN).any():
+        remarks.append(
+            f"the rows sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: the"
+            " highest number of a row counts as its prediction, which is wrong for"
+            " distances and ranks"
+        )
+    alone = clips["group"] == clips["clip_id"]
+    if alone.any() and not alone.all():
+        remarks.append(
+            f"{counted(int(alone.sum()), 'clip')} without a group (empty, NA or nan)"
+            " count as independent recordings"
+        )
     if truth is not None and len(clips) < len(truth):
         remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
     if truth is not None and (other := other_label(frame, clips)):

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,8 @@ class RunFolder:
 
     def require_fold(self, fold: int) -> None:
         """RequestError for a fold that the protocol does not have."""
-        if fold not in self.folds:
+        whole = isinstance(fold, Integral) and not isinstance(fold, bool)
+        if not whole or fold not in self.folds:
             folds = ", ".join(map(str, self.folds))
             raise RequestError(f"{self.name}: fold {fold!r}: expected one of {folds}")
 

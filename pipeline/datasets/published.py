@@ -13,7 +13,7 @@ from featurestack.base.download import download, part_of
 from featurestack.base.errors import RequestError
 from featurestack.base.files import making, staged
 from featurestack.base.own_files import OwnFiles
-from featurestack.base.quantities import counted
+from featurestack.base.quantities import counted, size
 from featurestack.base.table_files import read_table
 from featurestack.base.terminal import progress, tell
 from featurestack.features_cache.clip_table import SEPARATOR
@@ -45,6 +45,10 @@ Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Att
 3.0. The authors of the recordings are named in the dataset's LICENSE file."""
 
 
+# limits of an unpacked archive
+MOST_ENTRIES, MOST_BYTES = 10_000, 2 << 30
+
+
 class _Refused(RequestError):
     """An archive that is damaged, or holds unexpected files."""
 
@@ -54,8 +58,16 @@ def unpack(archive: Path, into: Path) -> None:
     into.mkdir()
     try:
         with zipfile.ZipFile(archive) as zipped:
+            entries = zipped.infolist()
+            # no more than this is written: a larger entry fails its checksum
+            total = sum(entry.file_size for entry in entries)
+            if len(entries) > MOST_ENTRIES or total > MOST_BYTES:
+                raise _Refused(
+                    f"{archive} has {len(entries):,} entries of {size(total)};"
+                    f" expected at most {MOST_ENTRIES:,} of {size(MOST_BYTES)}"
+                )
             # extract writes every entry below the folder
-            for entry in progress(zipped.infolist(), label="unpack", unit="files"):
+            for entry in progress(entries, label="unpack", unit="files"):
                 zipped.extract(entry, into)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise _Refused(f"{archive} is not a whole zip archive: {error}") from None

@@ -331,6 +331,8 @@ def listing_of_table(
     notes = []
     if has_tags(clips):
         notes = [tags_note(clips["label"])]
+    if "split" in clips:
+        notes.append("the column split is ignored: FOLDS= and folds decide the tests")
     table = clip_table(clips, audio_dir)
     own = "group" in clips and "src_file" not in clips and table["group"].any()
     return Listing(table, notes=notes, groups="group" if own else "")

@@ -108,6 +108,43 @@ def test_the_digest_of_code_leaves_out_comments_layout_and_docstrings(
     assert registry.code_digest(registry.load) == ""
 
 
+REACHING = """
+import featurestack as fs
+from beside_{name} import GAIN
+
+def helper(x):
+    return x * {helper} + TABLE[0]
+
+TABLE = [{table}]
+OTHER = {other}
+
+@fs.model("image")
+def f(channels):
+    return helper(GAIN)
+"""
+
+
+def test_the_digest_of_code_covers_what_it_reaches_in_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("featurestack.model", lambda kind: registry.code_digest)
+    monkeypatch.syspath_prepend(tmp_path)
+    usual = {"helper": 1, "table": 2, "other": 3, "gain": 4}
+    digests = {}
+    for name in ("as_before", *usual):
+        values = usual | {name: 9} if name in usual else usual
+        (tmp_path / f"beside_{name}.py").write_text(f"GAIN = {values['gain']}")
+        text = REACHING.format(name=name, **values)
+        (tmp_path / f"reaching_{name}.py").write_text(text)
+        module = importlib.import_module(f"reaching_{name}")
+        digests[name] = module.f
+    assert len({*digests.values()}) == 5  # each file imports another module
+    (tmp_path / "beside_as_before.py").write_text("GAIN = 4")
+    for name in ("helper", "table", "other"):
+        text = REACHING.format(name="as_before", **usual | {name: 9})
+        (tmp_path / f"again_{name}.py").write_text(text)
+        again = importlib.import_module(f"again_{name}").f
+        assert (again == digests["as_before"]) == (name == "other")
+
+
 MINE = """
 import featurestack as fs
 import numpy as np

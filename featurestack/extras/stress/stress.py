@@ -25,7 +25,7 @@ from featurestack.base.options import Auto, option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, either, percent
 from featurestack.base.shell import next_line
-from featurestack.base.terminal import progress, tell, text_table
+from featurestack.base.terminal import progress, tell, tell_once, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
 from featurestack.cli.parser import options_from
@@ -111,7 +111,12 @@ def hash_of_run(run: RunFolder) -> str:
 
 
 def read_stress(run: RunFolder) -> Changes:
-    """The measurements of this run; empty if there are none for its weights."""
+    """The measurements of this run; empty if there are none for its weights, or if
+    their file is damaged, which is said.
+    """
+    if not OwnFiles(run.path).is_own(FILE):
+        tell_once(f"{run.path / FILE} is damaged: remove it, and stress makes it again")
+        return {}
     try:
         content = json.loads((run.path / FILE).read_text(encoding="utf-8"))
         changes: Changes = content["changes"]
