@@ -136,7 +136,8 @@ def classified(f: Findings) -> str:
         what = f"A test of {folds(f)}"
     if f.is_answer:
         what = (
-            f"In {what[0].lower()}{what[1:]}, features chosen without the tested clips"
+            f"In {what[0].lower()}{what[1:]}, {run.model} with features chosen without"
+            " the tested clips"
         )
     return f"{what} classified {clips} correctly"
 

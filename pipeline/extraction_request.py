@@ -7,7 +7,7 @@ librosa's 2048 samples last 46 ms at 44.1 kHz, but 128 ms at 16 kHz.
 import functools
 import importlib.metadata
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,14 +67,20 @@ class Request(Extraction):
     read: frozenset[str]
 
 
-def request(options: FeaturesCommand, dataset: Dataset | None = None) -> Request:
-    """Load the dataset, resolve the features, find audio files that have changed."""
-    cached = list[str]()
+def request(
+    options: FeaturesCommand,
+    dataset: Dataset | None = None,
+    others: Sequence[str] = (),
+) -> Request:
+    """Load the dataset, resolve the features, find audio files that have changed. `all`
+    includes `others`, where they can exist.
+    """
+    cached = [*others]
     if dataset is None:
         refuse_unknown(options.features)  # before a download
         dataset = load(options)
         names = feature_names(dataset.folder)  # `all` includes what is cached already
-        cached = [name for name in names if FEATURES.knows(parse_channel(name).name)]
+        cached += [name for name in names if FEATURES.knows(parse_channel(name).name)]
     if reason := untrainable(dataset.table):
         tell(f"{dataset.name}: {reason}")
     before = dataset.cached

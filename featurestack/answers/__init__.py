@@ -1,5 +1,7 @@
 """`make answer`: from a folder of sounds to the report; and `make demo`."""
 
+from typing import Literal
+
 from featurestack.base.options import (
     DatasetOptions,
     ReportsOptions,
@@ -10,11 +12,13 @@ from featurestack.pipeline.options import ComputeOptions
 from featurestack.results.tasks import task_choices
 
 FOLDER = "answer"  # its run folder
-# score by ridge with its interval, folds that chose the feature, difference of the
-# score from the highest with its interval
+# features that FEATURES=all includes here
+TEXTURES = "texture@of=mel", "texture@of=mfcc", "texture@of=gammatone"
+# a set's score with its interval, the folds that chose it, its difference from the
+# highest score with its interval
 DIFFERENCE = ("difference", "difference_low", "difference_high")
-NUMBERS = ("alone", "low", "high", "folds", *DIFFERENCE)
-FEATURE_COLUMNS = ("feature", *NUMBERS, "verdict")  # verdict: of the report
+NUMBERS = ("estimate", "low", "high", "folds", *DIFFERENCE)
+SET_COLUMNS = ("features", *NUMBERS, "verdict")  # verdict: of the report
 
 # headings of the report's first screen, whose sentences the command prints
 LEADS = CHOSEN, SINGLE, TOGETHER, NEXT = (
@@ -42,6 +46,11 @@ class AnswerOptions(ComputeOptions, ReportsOptions):
     example = 'DATASET="my sounds"'
 
     dataset: str = option("", "a folder of sounds, a table, or a cache folder")
+    network: Literal["auto", "none"] = option(
+        "auto",
+        "pretrained networks that FEATURES=all includes: auto, each in models/ and"
+        " YAMNet, which is fetched once; none",
+    )
     task: str = option(
         "auto",
         "labels to predict: classes, categories or tags; auto: by the labels",

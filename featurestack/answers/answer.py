@@ -10,28 +10,37 @@ fold (`choice`). The recommended set is chosen from the scores of all folds
 together, so that its own score may be too high.
 """
 
+import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from joblib import cpu_count
 
-from featurestack.answers import FOLDER, LEADS, AnswerOptions
+from featurestack.answers import FOLDER, LEADS, TEXTURES, AnswerOptions
 from featurestack.answers.chosen import FILE, Choice
 from featurestack.base.errors import RequestError
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words, part_of
-from featurestack.base.quantities import counted
+from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of, tell
-from featurestack.embeddings.networks import absent_networks, choose_networks
+from featurestack.embeddings.networks import (
+    absent_networks,
+    choose_networks,
+    fetch_absent,
+    network_of,
+)
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals, untrainable
 from featurestack.features_cache.datasets import dataset_name, is_cache
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import StoredFeature
-from featurestack.features_cache.index_file import read_check
+from featurestack.features_cache.index_file import WHOLE, read_check, read_failures
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.writer import missing
 from featurestack.pipeline.features import refuse_unknown
@@ -43,10 +52,14 @@ if TYPE_CHECKING:
     from featurestack.compare.scores import Estimate
     from featurestack.pipeline.extraction_request import Request
 
-# Seconds on a usual core: a feature of a clip; a fit, per cube of the number of clips,
-# and at least; texturenet on a clip in a fold; a report
-EXTRACT, SOLVE, FIT, TEXTURE, REPORT = 0.01, 5e-11, 0.02, 0.02, 8.0
-TRIED = 12  # sets that are scored for each fold
+# Seconds on a usual core: a feature, per sample; a network on a clip; a fit at least,
+# per cube of the number of clips, and per number of a clip and square of their number;
+# check and report
+EXTRACT, NETWORK = 5e-8, 0.03
+FIT, SOLVE, MULTIPLY, REPORT = 0.02, 5e-11, 3e-11, 15.0
+SETS_TRIED = 15  # sets that are scored beside the features
+TRIAL = 400, 256  # clips and numbers of a fit that is measured
+TRIAL_SECONDS = 0.6  # that it takes on a usual core
 
 
 @dataclass(frozen=True)
@@ -94,10 +107,13 @@ def ask(options: AnswerOptions) -> _Question:
     refuse_unknown(options.features)
     dataset = load(part_of(options, SourceOptions))
     refuse(options, dataset.source, dataset.name, dataset.table)
+    others: list[str] = []  # that `all` includes
     if options.features == "all":
-        fitting = choose_networks(dataset.sample_rate)
-        command = replace(command, features=" ".join(["all", *fitting]))
-    asked = request(command, dataset)
+        others += TEXTURES
+        if options.network == "auto":
+            fetch_absent(dataset.sample_rate)
+            others += choose_networks(dataset.sample_rate)
+    asked = request(command, dataset, others)
     kept = without_samples(options, asked.stored)
     pairs = zip(asked.stored, asked.features, strict=True)
     features = tuple(feature for spec, feature in pairs if spec in kept)
@@ -145,15 +161,41 @@ def without_samples(
     return ranked
 
 
+def slowness() -> float:
+    """How many times longer a fit takes now than on a usual core that is idle."""
+    from featurestack.linear import ridge
+
+    clips, numbers = TRIAL
+    x = np.random.default_rng(0).normal(size=TRIAL).astype(np.float32)
+    begun = time.perf_counter()
+    ridge.fit(x, np.arange(clips) % 10, 10, [numbers], np.arange(clips))
+    return (time.perf_counter() - begun) / TRIAL_SECONDS
+
+
+def minutes_left(question: _Question, lacking: Sequence[str]) -> str:
+    """`3 minutes`: roughly how long the steps will take at the speed of this machine,
+    measured under its load; `lacking` are features that are not extracted.
+    """
+    clips = originals(question.clips)
+    number, folds = len(clips), clips["fold"].nunique()
+    specs = question.specs
+    samples = max(spec.samples for spec in specs)
+    networks = sum(network_of(parse_channel(name)) != "" for name in lacking)
+    extraction = number * (len(lacking) * EXTRACT * samples + networks * NETWORK)
+    width = sum(len(spec.row_axis) * min(2, len(spec.frame_axis)) for spec in specs)
+    trained = number * max(1, folds - 2) / folds
+    fits = folds * (folds + 1) / 2
+    tried = len(specs) + SETS_TRIED
+    fitting = fits * tried * (FIT + SOLVE * trained**3)
+    fitting += 3 * fits * MULTIPLY * width * trained**2  # sets read features again
+    seconds = slowness() * (REPORT + (extraction + fitting) / cpu_count())
+    return counted(max(1, round(seconds / 60)), "minute")
+
+
 def tell_time(question: _Question) -> None:
     """Print roughly how long the steps will take, unless they were taken before."""
     if not question.lacking and (question.folder / "run.json").is_file():
         return
-    clips = originals(question.clips)
-    number, folds = len(clips), clips["fold"].nunique()
-    fits = (len(question.specs) + TRIED) * folds * (folds + 1) / 2
-    cores = number * EXTRACT * len(question.lacking) + fits * (FIT + SOLVE * number**3)
-    seconds = REPORT + 2 * folds * number * TEXTURE + cores / cpu_count()
     known = counted(len(question.specs), "feature")
     asked = question.asked if question.options.features == "all" else None
     if asked and "speech" in absent_networks(asked.dataset.sample_rate):
@@ -162,9 +204,9 @@ def tell_time(question: _Question) -> None:
             " installed)"
         )
     tell(
-        f"{counted(number, 'clip')}, {known}: about"
-        f" {counted(max(1, round(seconds / 60)), 'minute')}. Run the same command again"
-        " to resume."
+        f"{counted(len(originals(question.clips)), 'clip')}, {known}: about"
+        f" {minutes_left(question, question.lacking)}. Run the same command again to"
+        " resume."
     )
 
 
@@ -178,7 +220,7 @@ class Answer:
                  than chance. Its own score may be too high
     run          the run of the recommended set, as dataset/name, in `runs`
     alone        feature -> its own score by ridge, the best first
-    whole        False if a clip, a run or a part of the report failed
+    whole        False if a run or a part of the report failed
     """
 
     built: "Built"
@@ -233,13 +275,15 @@ def find_answer(options: AnswerOptions) -> Answer:
     # a process that has waited finds everything done
     waiting = "another process answers this question"
     with Lock(question.folder / ".lock", waiting=waiting):
-        checked, whole = False, True
+        checked = False
         if question.asked:
             dataset = question.asked.dataset
             checked = read_check(dataset.folder, dataset.table) is None
             if checked:
                 print(findings_table(findings_in(dataset)[1]))
-            whole = extract_features(question.wanted, question.asked) == 0
+            extract_features(question.wanted, question.asked)
+            if question.lacking:
+                tell(f"features are done: about {minutes_left(question, [])} left")
         cache = cache_of(options.dataset, options.data, options.name)
         scores = choice.rank(options, cache, question.features)
         chosen = choice.choose_sets(scores, option_words(options))
@@ -250,8 +294,20 @@ def find_answer(options: AnswerOptions) -> Answer:
         (job,) = jobs(part_of(options, AnalysisOptions))
         built = build_report(job)
         remarks = built.remarks[built.of_check if checked else 0 :]
-        found = conclude(question.name, chosen, run, built, remarks)
-        return replace(found, whole=whole and built.whole)
+        rows, here = read_failures(cache.folder), Path.cwd()
+        failed = {Path(path) for _, path, feature, _ in rows if feature == WHOLE}
+        damaged = [
+            str(file.relative_to(here) if file.is_relative_to(here) else file)
+            for file in sorted(failed)
+        ]
+        if damaged:
+            text = (
+                f"{counted(len(damaged), 'file')} could not be read: {listed(damaged)}:"
+                " remove them (and their rows of a table), then repeat the answer"
+            )
+            remarks = [*remarks, text]
+            built = replace(built, next_command=f"rm {shlex.join(damaged)}")
+        return conclude(question.name, chosen, run, built, remarks)
 
 
 def conclude(
@@ -268,8 +324,6 @@ def conclude(
     lines += built.lines
     own = run.config.members[0] if run.config.members else run.name
     chance = built.chance
-    features = pd.DataFrame([*chosen.features]).set_index("feature")
-    alone = features["alone"].sort_values(ascending=False, kind="stable")
     return Answer(
         built=built,
         score=score,
@@ -277,7 +331,7 @@ def conclude(
         recommended="" if chance else chosen.recommended,
         run="" if chance else f"{name}/{own}",
         runs=run.path.parent.parent,
-        alone=alone.to_dict(),
+        alone={name: chosen.estimates[name] for name in chosen.candidates},
         lines=lines,
         whole=built.whole,
     )

@@ -6,23 +6,18 @@ the other folds were trained on the clips of the test fold. So a fit that choose
 fold neither trains nor scores on its clips: the fit without folds 1 and 2 is scored on
 2 to choose for 1, and on 1 to choose for 2.
 
-For each fold ridge ranks the features. The candidates are the best feature, the best
-two, the best three, the same three sets of feature maps only, and COMPLEMENTARY, each
-scored by ridge. The candidate with the highest score is taken, the smallest if scores
-are equal. A set of maps is trained by `texturenet`, which is expected to score higher
-than ridge by TEXTURE_GAIN, or by the share SPARED of what ridge lacks to 1 if that is
-less. Both were measured on the test folds of ESC-10 and ESC-50 only. A feature whose
-removal does not lower the score is then removed.
-The set for later use is chosen in the same way from the scores of all folds together,
-if most folds chose it too; else it has the features that most folds agree on, without
-those whose removal does not lower the score of all folds.
+Every set is trained by ridge, an exact model, and has a score of its own: each fold
+answered by the model of the others. The candidates are SETS, which were chosen on other
+data (docs/explanation/accuracy.md), and the best feature, the best two, the best three.
+The candidate with the highest score is taken, the first of equal ones. Recommended is
+the set with the highest score of all folds. That score is printed with it; it may be
+too high, since the same clips chose the set.
 
 runs/<dataset>/answer/fold1/predictions.csv holds the test clips of a fold, by the run
 of the set that was chosen without this fold, and choice.json what was chosen.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -60,18 +55,24 @@ from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.training import execute, is_run_of
 
-LARGEST_SET = 3  # most features of a candidate
-# spectrum, coarse shape and modulation in time: none of them contains another
-COMPLEMENTARY = "mel", "mfcc", "modulation"
+FRAME = re.compile(r"\bframe=[\d.]+,?")  # mel@frame=46 takes the place of mel
+LARGEST_SET = 3  # most features of a set of the highest
+YAMNET, SPEECH = "embedding@model=yamnet", "embedding@model=speech"
+# Sets that are tried whatever their features' scores are: first those of networks. The
+# members that are not there are left out.
+SETS = (
+    f"{YAMNET}+imagenet@of=mel",
+    f"{YAMNET}+imagenet@of=mel+imagenet@of=gammatone+imagenet@of=pcen",
+    f"{YAMNET}+imagenet@of=mel+imagenet@of=mfcc+imagenet@of=chroma",
+    f"{SPEECH}+{YAMNET}+imagenet@of=mel",
+    "texture@of=mel+texture@of=mfcc",
+    "mel+mfcc+modulation",
+    "mel+mfcc+contrast+modulation+pcen+gammatone",
+)
 # Above this number of folds, or below three, folds of the training clips are drawn for
 # each tested fold: 9 folds have 36 pairs.
 MOST_PAIRED = 9
 INNER_FOLDS = 4
-# The gain of `texturenet` over ridge on the same maps: on ESC-50 0.09 to 0.27, a third
-# or more of the errors of ridge; if these are few, it cannot be 0.1.
-TEXTURE_GAIN = 0.1
-SPARED = 1 / 3
-TEXTURE = "texturenet"
 COMPARED_BY_CLASS = 5  # single features
 # what the run of an answer takes from the run of its set for later use
 SHARED = (
@@ -131,14 +132,7 @@ class Scores:
     def choosing(self) -> dict[Outer, list[tuple[Part, Positions]]]:
         return fits_that_choose(self.fits)
 
-    @cached_property
-    def maps(self) -> set[str]:
-        """The features that are maps, which `texturenet` takes."""
-        plan = self.fits.plan
-        named = zip(plan.channel_names, plan.input.channels, strict=True)
-        return {name for name, channel in named if channel.frames > 1}
-
-    def by_ridge(self, features: str, outer: Outer) -> float:
+    def of(self, features: str, outer: Outer) -> float:
         """The score of a set, in any order, on the clips that choose for a fold, all
         fits together.
         """
@@ -161,71 +155,29 @@ class Scores:
         self.known[features, outer] = score
         return score
 
-    def model(self, features: str) -> str:
-        return TEXTURE if {*features.split("+")} <= self.maps else RIDGE
-
-    def expected(self, features: str, outer: Outer) -> float:
-        """The score by which a set is chosen."""
-        score = self.by_ridge(features, outer)
-        if self.model(features) == TEXTURE:
-            score += min(TEXTURE_GAIN, SPARED * (1 - score))
-        return round(score, 12)
-
 
 def ranked_features(scores: Scores, names: Sequence[str], outer: Outer) -> list[str]:
     """The features, the highest score first; ties keep the given order."""
-    return sorted(names, key=lambda name: -round(scores.by_ridge(name, outer), 12))
+    return sorted(names, key=lambda name: -round(scores.of(name, outer), 12))
 
 
-def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
-    """The choice for a fold; ties are decided by the order of the names."""
+def candidates(scores: Scores, outer: Outer) -> list[str]:
+    """The sets to choose from for a fold, with their features in the plan's order."""
+    names = scores.fits.plan.channel_names
+    stored = {FRAME.sub("", name).rstrip("@,"): name for name in names}
+    sets = [[stored[n] for n in each.split("+") if n in stored] for each in SETS]
     ranked = ranked_features(scores, names, outer)
-    maps = scores.maps
-    sets = []
-    for size in range(1, LARGEST_SET + 1):
-        sets.append({*ranked[:size]})
-        sets.append({*[name for name in ranked if name in maps][:size]})
-    sets.append({*complementary(names)})
-    joined = ["+".join(name for name in names if name in each) for each in sets if each]
-    best = max(joined, key=lambda features: scores.expected(features, outer))
-    return pruned(scores, best, outer)
+    sets += [ranked[:size] for size in range(1, LARGEST_SET + 1)]
+    joined = ("+".join(sorted(each, key=names.index)) for each in sets if each)
+    return [*dict.fromkeys(joined)]
 
 
-def complementary(names: Sequence[str]) -> list[str]:
-    """The features in COMPLEMENTARY, whatever their length of frames; none if one of
-    them is missing.
-
-    >>> complementary(["mel@frame=46", "mfcc@frame=46", "modulation", "rms"])
-    ['mel@frame=46', 'mfcc@frame=46', 'modulation']
+def choose(scores: Scores, outer: int) -> str:
+    """The choice for a fold: the candidate with the highest score, the first of equal
+    ones.
     """
-    stored = {re.sub(r"@frame=[\d.]+$", "", name): name for name in names}
-    found = [stored[name] for name in COMPLEMENTARY if name in stored]
-    return found if len(found) == len(COMPLEMENTARY) else []
-
-
-def pruned(scores: Scores, features: str, outer: Outer) -> str:
-    """The set without the features whose removal does not lower its score."""
-    members = features.split("+")
-    while len(members) > 1:
-        smaller = [
-            "+".join(other for other in members if other != name) for name in members
-        ]
-        best = max(smaller, key=lambda rest: scores.expected(rest, outer))
-        if scores.expected(best, outer) < scores.expected("+".join(members), outer):
-            break
-        members = best.split("+")
-    return "+".join(members)
-
-
-def recommend(scores: Scores, names: Sequence[str], sets: Sequence[str]) -> str:
-    """The choice for later use; `sets` has the set of each fold."""
-    features = choose(scores, names, None)
-    if 2 * sets.count(features) <= len(sets):
-        counts = Counter(name for chosen in sets for name in chosen.split("+"))
-        agreed = [name for name in names if 2 * counts[name] > len(sets)]
-        alone = max(names, key=lambda name: scores.expected(name, None))
-        features = pruned(scores, "+".join(agreed) or alone, None)
-    return features
+    sets = candidates(scores, outer)
+    return max(sets, key=lambda features: round(scores.of(features, outer), 12))
 
 
 # ---- ranking and training
@@ -244,19 +196,15 @@ def rank(options: AnswerOptions, cache: Cache, features: Sequence[str]) -> Score
 def choose_sets(scores: Scores, command: Sequence[str]) -> Choice:
     """The sets for each tested fold and for later use, which have no runs yet."""
     plan = scores.fits.plan
-    names = plan.channel_names
     folds = progress(plan.config.folds, label="choosing", unit="folds")
-    sets = [choose(scores, names, fold) for fold in folds]
-    recommended = recommend(scores, names, sets)
+    sets = [choose(scores, fold) for fold in folds]
+    rows = set_rows(scores, sets)
     return Choice(
-        features=tuple(feature_rows(scores, sets)),
+        rows=tuple(rows),
         sets=tuple(sets),
-        models=tuple(map(scores.model, sets)),
         runs=(),
-        recommended=recommended,
+        recommended=str(rows[0]["features"]),
         recommended_run="",
-        recommended_model=scores.model(recommended),
-        recommended_score=scores.by_ridge(recommended, None),
         words=tuple(command),
         together=compared_with_singles(scores, sets),
         classes=tuple(class_rows(scores)),
@@ -285,9 +233,9 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
     return [name for name, count in counts.items() if count == most]
 
 
-def run_options(options: AnswerOptions, features: str, model: str) -> RunOptions:
+def run_options(options: AnswerOptions, features: str) -> RunOptions:
     """The options of a set's run, with its features in the order of an existing run."""
-    given = {"features": features, "model": model}
+    given = {"features": features, "model": RIDGE}
     wanted = part_of(options, RunOptions, **given)
     for run in find(options.runs, dataset_name(options.dataset, options.name)):
         with suppress(RequestError):  # damaged, or trained in another way
@@ -305,15 +253,13 @@ def train(
     """Train the set of each fold without it, and the set for later use on every fold;
     a single feature has one run.
     """
-    models = {choice.recommended: choice.recommended_model}
-    models |= zip(choice.sets, choice.models)
     later = choice.recommended
     jobs = [*zip(folds, choice.sets)]
     jobs += [(fold, later) for fold, own in jobs if own != later]
     runs = {}
     for fold, name in progress(jobs, label="training", unit="trainings"):
         with silenced():
-            wanted = run_options(options, name, models[name])
+            wanted = run_options(options, name)
             runs[name] = execute(replace(wanted, folds=(fold,)))
     if len(choice.candidates) == 1:
         return runs[later]
@@ -396,9 +342,9 @@ def write_answer(
         format_version=RUN_FORMAT,
         made_by="choice",
         features=f"the choice from {counted(len(names), 'feature')}{frame}",
-        model=" or ".join(sorted({own.model for own in trained.values()})),
+        model=config.model,
         val="none",
-        exact=all(own.exact for own in trained.values()),
+        exact=config.exact,
         protocol=f"{config.protocol}; features chosen without the tested fold",
         hash=hash_,
         family=hash_,
@@ -410,29 +356,31 @@ def write_answer(
     return RunFolder(folder)
 
 
-def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
-    """A row of FEATURE_COLUMNS for each feature, without unknown numbers: those chosen
-    most often come first, and of these the higher score.
+def set_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
+    """A row of SET_COLUMNS for each feature, each candidate of all folds and each set
+    of a fold, the highest score first, without unknown numbers.
 
-    The feature with the highest score is compared with each other one as a report
-    compares runs: by sign flips of recordings, corrected because it was selected by the
-    scores that are tested.
+    The set with the highest score is compared with each other one as a report compares
+    runs: by sign flips of recordings, corrected because it was selected by the scores
+    that are tested.
     """
-    fits, chosen = scores.fits, "+".join(sets).split("+")
+    fits = scores.fits
     parts = [part for part, _ in scores.choosing[None]]
-    names = fits.plan.channel_names
+    names = [*candidates(scores, None), *fits.plan.channel_names, *sets]
+    names = [*dict.fromkeys(names)]
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         score = fits.score(name, parts)
         rows[name] = {
-            "feature": name,
-            "alone": scores.by_ridge(name, None),
+            "features": name,
+            "estimate": scores.of(name, None),
             "low": score.low,
             "high": score.high,
-            "folds": chosen.count(name),
+            "folds": sets.count(name),
             "verdict": "best",
         }
-    best, *others = sorted(names, key=lambda name: -rows[name]["alone"])
+    names.sort(key=lambda name: -round(rows[name]["estimate"], 12))
+    best, *others = names
     if others:
         answered = {name: fits.answered(name, parts) for name in names}
         leads = [answered[name].parts - answered[best].parts for name in others]
@@ -446,14 +394,12 @@ def feature_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
             verdict = "clearly worse" if test.significant else "no clear difference"
             rows[name]["verdict"] = "not compared" if few else verdict
             rows[name] |= zip(DIFFERENCE, (test.mean, test.low, test.high))
-    ordered = sorted(rows.values(), key=lambda row: (-row["folds"], -row["alone"]))
-    return [{k: v for k, v in row.items() if v == v} for row in ordered]  # without NaN
+    # without NaN
+    return [{k: v for k, v in rows[name].items() if v == v} for name in names]
 
 
 def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plain]:
-    """`together`, `alone` and the DIFFERENCE of `Choice.together`, with a verdict. Both
-    are scored by ridge, so that only the features differ.
-    """
+    """`together`, `alone` and the DIFFERENCE of `Choice.together`, with a verdict."""
     fits = scores.fits
     plan, names = fits.plan, fits.plan.channel_names
     singles = [ranked_features(scores, names, fold)[0] for fold in plan.config.folds]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from featurestack.base.files import replace_file
 from featurestack.base.json_content import as_dataclass
@@ -19,21 +20,16 @@ class Choice:
     was chosen without this fold.
     """
 
-    # a row for each feature from which sets were chosen: its name, its own score with
-    # an interval, the folds that chose it, its difference from the highest
-    features: tuple[Mapping[str, Plain], ...]
+    # a row for each feature and each set: its score with an interval, the folds that
+    # chose it, its difference from the highest
+    rows: tuple[Mapping[str, Plain], ...]
     # the set that each fold is tested by, in the order of the run's folds
     sets: tuple[str, ...]
-    models: tuple[str, ...]  # the model of each of these sets
     runs: tuple[str, ...]  # names of the runs of these sets
-    # the set for later use, chosen from the scores of all folds; its own score may be
-    # too high
-    recommended: str
+    recommended: str  # the set with the highest score of all folds
     recommended_run: str  # the name of its run
-    recommended_model: str  # the model of its run
-    recommended_score: float  # the score that chose it, by an exact model
     words: tuple[str, ...]  # the NAME=value words of the command
-    # the score by ridge of the `sets` and of the single features that are chosen for
+    # the score of the `sets` and of the single features that are chosen for
     # each fold in the same way, and the difference; {} if all sets are single features
     together: Mapping[str, Plain] = field(default_factory=dict)
     # a row for each class: its name, and its recall by each of the best features
@@ -42,7 +38,13 @@ class Choice:
     @property
     def candidates(self) -> list[str]:
         """The features from which sets were chosen."""
-        return [str(row["feature"]) for row in self.features]
+        return [name for name in self.estimates if "+" not in name]
+
+    @property
+    def estimates(self) -> dict[str, float]:
+        """Each set's own score, first the recommended set's."""
+        rows: Any = self.rows
+        return {row["features"]: row["estimate"] for row in rows}
 
     @property
     def agreeing(self) -> int:

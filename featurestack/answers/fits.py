@@ -48,7 +48,15 @@ from featurestack.train.plan import Plan, Positions, make_plan
 
 RIDGE = "ridge"
 
+# bytes of the numbers of fits that are made side by side, and copies of a fit's numbers
+MEMORY, COPIES = 800_000_000, 2
+
 Numbers: TypeAlias = NDArray[np.float32]
+
+
+def names_in(features: str) -> list[str]:
+    """The channels of a set; none of the empty set."""
+    return features.split("+") if features else []
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ class Fits:
     """
 
     plan: Plan  # the plan of a run with all channels
-    numbers: Mapping[str, Numbers]  # channel -> (N, D), a row for each cached clip
+    # channel -> (N, D), a row for each cached clip; a vector in its stored type
+    numbers: Mapping[str, NDArray[np.floating]]
     blocks: Mapping[str, Sequence[int]]  # channel -> numbers of each of its layers
     unusable: Mapping[str, str]  # clip id -> why it cannot be read
 
@@ -92,8 +101,14 @@ class Fits:
 
     def x(self, features: str, clips: Positions) -> Numbers:
         """(n, D) the numbers of a feature set for these clips, without another copy."""
-        own = [self.numbers[name][clips] for name in features.split("+")]
-        return own[0] if len(own) == 1 else np.hstack(own)
+        own = [self.numbers[name] for name in features.split("+")]
+        x = np.empty((len(clips), sum(part.shape[1] for part in own)), np.float32)
+        first = 0
+        for part in own:
+            last = first + part.shape[1]
+            x[:, first:last] = part[clips]
+            first = last
+        return x
 
     def fit(self, features: str, train: Positions) -> ridge.RidgeModel:
         names = features.split("+")
@@ -126,10 +141,14 @@ class Fits:
         lacking = {key: part for key, part in zip(keys, parts) if key not in kept}
         if lacking:
             # a fit takes one thread: several are made side by side
+            most = max(len(part.train) for part in lacking.values())
+            wide = sum(self.numbers[name].shape[1] for name in names_in(features))
+            fitting = MEMORY // max(1, COPIES * 4 * most * wide)
+            side_by_side = min(cpu_count(), max(1, fitting))
             with (
                 silenced(),
                 threadpool_limits(1),
-                ThreadPoolExecutor(cpu_count()) as threads,
+                ThreadPoolExecutor(side_by_side) as threads,
             ):
                 found = threads.map(partial(self.answer, features), lacking.values())
                 kept |= dict(zip(lacking, found))
@@ -144,7 +163,7 @@ class Fits:
     def file(self, features: str) -> Path:
         plan = self.plan
         channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
-        names = features.split("+") if features else []
+        names = names_in(features)
         values = [plan.config.cache[channels[name].stored] for name in names]
         about = [plan.training.task, plan.training.padding, [*plan.names]]
         about += [plan.config.clips, values]
@@ -209,7 +228,8 @@ def fits_of(plan: Plan) -> Fits:
     unusable: dict[str, str] = {}
     for name, channel in zip(plan.channel_names, plan.input.channels, strict=True):
         spec = replace(plan.input, channels=(channel,))
-        x = np.zeros((len(cache.clips), *spec.widths), np.float32)
+        stored = cache[channel.channel].dtype if channel.frames == 1 else np.float32
+        x = np.zeros((len(cache.clips), *spec.widths), stored)
         for positions in chunked(plan.table.index.to_numpy()):
             readable, values = read_usable(cache, channel, positions, unusable)
             prepared = spec.prepare([values], [as_stored], cache.filled[readable])

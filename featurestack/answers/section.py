@@ -11,9 +11,9 @@ from featurestack.analysis.page import Page, Section
 from featurestack.answers import (
     CHOSEN,
     DIFFERENCE,
-    FEATURE_COLUMNS,
     NEXT,
     NUMBERS,
+    SET_COLUMNS,
     SINGLE,
     TOGETHER,
 )
@@ -22,9 +22,17 @@ from featurestack.base.quantities import counted, listed, percent, plural, point
 from featurestack.base.shell import install_command, make_command
 from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
-from featurestack.embeddings.networks import KNOWN, absent_networks, choose_networks
+from featurestack.embeddings.networks import (
+    KNOWN,
+    RESNET,
+    RESNET_ABOUT,
+    YAMNET_GAIN,
+    absent_networks,
+    network_of,
+)
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import originals
+from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.index_file import read_check
 
 CHARTED = 10  # single features in the chart
@@ -37,24 +45,21 @@ NAMING = "field", "group"  # findings of `check` that have a GROUP=
 
 
 def answer(page: Page) -> Section | None:
-    """Each feature's choices, and its own score."""
+    """The sets that the folds chose, and each set's own score."""
     answers = (run for run in page.found.runs if run.members)
     run = next(answers, None)  # the latest: a former one is in no main ranking
     if run is None:
         return None
     config = read_choice(run.folders[0].path)
     chance = page.found.chance
-    later = recommended(config, chance=chance)
-    for name, network in KNOWN.items():
-        if f"embedding@model={name}" in config.recommended and not chance:
-            later += f" embedding@model={name} is pretrained: {network.about}."
-    leads = {CHOSEN: f"In the sets of the folds: {chosen(config)}. {later}"}
-    features = pd.DataFrame([*config.features], columns=FEATURE_COLUMNS)
-    features = features.astype(dict.fromkeys(NUMBERS, float))
-    # of equal scores, first the one that the others were compared with
-    order = ["alone", "difference"]
-    ranked = features.sort_values(order, ascending=False, na_position="first")
-    leads[SINGLE] = singles(ranked, page.found.score, page.found.group)
+    table = pd.DataFrame([*config.rows], columns=SET_COLUMNS)
+    table = table.astype(dict.fromkeys(NUMBERS, float))
+    table.insert(1, "network", table["features"].map(networks_in).map(listed))
+    alone = table[~table["features"].str.contains("+", regex=False)]
+    leads = {
+        CHOSEN: chosen(config, chance=chance),
+        SINGLE: singles(alone, page.found.score, page.found.group),
+    }
     if config.together:
         leads[TOGETHER] = alone_or_together(config, page.found.score)
     if page.cache:
@@ -66,7 +71,7 @@ def answer(page: Page) -> Section | None:
             grouped=bool(page.found.new_values),
         )
     folds = run.config.folds
-    tables = {"chosen_features": features}
+    tables = {"chosen_sets": table}
     if config.classes:
         by_class = pd.DataFrame([*config.classes])
         own = page.found.tables[f"{run.name}.classes"].set_index("class")["recall"]
@@ -76,54 +81,73 @@ def answer(page: Page) -> Section | None:
         "answer",
         "Choice",
         tables=tables,
-        values={"choice": config, "chosen_folds": folds, "later": later},
-        facts={} if chance else {"Recommended": advice(config)},
+        values={"choice": config, "chosen_folds": folds},
+        facts={} if chance else recommended(config),
         leads=leads,
         recommended="" if chance else config.recommended_run,
-        chart=chart(page.found, features) if run is page.found.best.run else (),
+        chart=chart(page.found, table) if run is page.found.best.run else (),
     )
 
 
-def chart(
-    found: Findings, features: pd.DataFrame
-) -> list[tuple[str, Estimate, str, str]]:
-    """The first screen's chart: the choice, other runs and the first single features,
-    each with its interval, the highest first.
+def chart(found: Findings, sets: pd.DataFrame) -> list[tuple[str, Estimate, str, str]]:
+    """The first screen's chart: the answer, other runs and the first sets, each with
+    its interval, the highest first.
     """
     bars = []
     for own in found.ranked:
         name = f"{own.run.features} ({own.run.model})"
         bars.append((name, own.score, str(own.verdict), own.name))
     trained = {name for name, *_ in bars}
-    for row in features.dropna(subset="low").nlargest(CHARTED, "alone").itertuples():
-        score, name = Estimate(row.alone, row.low, row.high), f"{row.feature} (ridge)"
+    for row in sets.dropna(subset="low").head(CHARTED).itertuples():
+        score, name = (
+            Estimate(row.estimate, row.low, row.high),
+            f"{row.features} (ridge)",
+        )
         if name not in trained:
-            bars.append((name, score, "by itself", ""))
+            bars.append((name, score, "of one set", ""))
     return sorted(bars, key=lambda bar: -bar[1].value)
+
+
+def networks_in(features: str) -> list[str]:
+    """The pretrained networks that a set needs, by name."""
+    channels = map(parse_channel, features.split("+"))
+    models = (network_of(channel) for channel in channels)
+    return [*dict.fromkeys(filter(None, models))]
 
 
 # ---- sentences
 
 
-def advice(config: Choice) -> str:
-    """`mel with ridge, the choice of 3 of 5 folds`."""
+def recommended(config: Choice) -> dict[str, str]:
+    """`mel with ridge, 81.2 %, chosen by 3 of 5 folds`, and the networks it needs."""
     folds = counted(len(config.sets), "fold")
+    facts = {
+        "Recommended": f"{config.recommended} with ridge,"
+        f" {percent(max(config.estimates.values()))} %, chosen by {config.agreeing} of"
+        f" {folds}"
+    }
+    about = {name: known.about for name, known in KNOWN.items()}
+    about[RESNET] = RESNET_ABOUT
+    if networks := networks_in(config.recommended):
+        facts["Pretrained networks"] = "; ".join(
+            f"{name}: {about.get(name, 'your own')}" for name in networks
+        )
+    return facts
+
+
+def chosen(config: Choice, *, chance: bool) -> str:
+    """The sets of the folds, and what the recommended set's score means."""
+    counts = Counter(config.sets).most_common()
+    folds = counted(len(config.sets), "fold")
+    texts = [f"{name} in {count}" for name, count in counts[:NAMED]]
+    text = f"Sets of the {folds}: {', '.join(texts)}."
+    if chance:
+        return f"{text} No set is recommended: none is clearly better than chance."
     return (
-        f"{config.recommended} with {config.recommended_model}, the choice of"
-        f" {config.agreeing} of {folds}"
+        f"{text} The recommended set has the highest of {len(config.rows):,} scores on"
+        " these clips, which may be too high; the first score is of sets that were"
+        " chosen without the tested clips."
     )
-
-
-def chosen(config: Choice) -> str:
-    """Each feature's choices: `modulation in 5 of 5 folds, mfcc in 4`."""
-    counts = Counter(name for features in config.sets for name in features.split("+"))
-    ordered = counts.most_common()
-    (first, most), *others = ordered[:NAMED]
-    texts = [f"{first} in {most} of {counted(len(config.sets), 'fold')}"]
-    texts += [f"{name} in {count}" for name, count in others]
-    if len(ordered) > NAMED:
-        texts.append(f"{len(ordered) - NAMED} others less often")
-    return ", ".join(texts)
 
 
 def singles(features: pd.DataFrame, metric: str, group: str) -> str:
@@ -131,8 +155,10 @@ def singles(features: pd.DataFrame, metric: str, group: str) -> str:
     differ; `group` is the word for a recording or another group.
     """
     best, *others = features.itertuples()
-    texts = [f"{row.feature} {percent(row.alone)} %" for row in [best, *others][:NAMED]]
-    sentence = f"Single features, by ridge, {metric}: {', '.join(texts)}."
+    texts = [
+        f"{row.features} {percent(row.estimate)} %" for row in [best, *others][:NAMED]
+    ]
+    sentence = f"Single features, {metric}: {', '.join(texts)}."
     if not others:
         return sentence
     second = others[0]
@@ -144,7 +170,7 @@ def singles(features: pd.DataFrame, metric: str, group: str) -> str:
         low, high = points(second.difference_low), points(second.difference_high)
         difference += f" ({DIFFERENCE_INTERVAL} {low} to {high})"
     return (
-        f"{sentence} {second.feature} compared with {best.feature}: {difference},"
+        f"{sentence} {second.features} compared with {best.features}: {difference},"
         f" {second.verdict}."
     )
 
@@ -156,28 +182,11 @@ def alone_or_together(config: Choice, metric: str) -> str:
     interval = ""
     if low is not None:
         interval = f" ({DIFFERENCE_INTERVAL} {points(low)} to {points(high)})"
-    others = ""
-    if named := sorted({*config.models} - {"ridge"}):
-        others = f" The headline has the score of the sets with {listed(named)}."
     return (
-        f"By ridge, the chosen sets reach {percent(found['together'])} % {metric}, and"
-        f" single features chosen in the same way {percent(found['alone'])} %:"
-        f" {points(difference)} points{interval}, {found['verdict']}.{others}"
+        f"The chosen sets reach {percent(found['together'])} % {metric}, and single"
+        f" features chosen in the same way {percent(found['alone'])} %:"
+        f" {points(difference)} points{interval}, {found['verdict']}."
     )
-
-
-def recommended(config: Choice, *, chance: bool) -> str:
-    """Whether the folds agree on a set, and the recommended set's own score."""
-    if chance:
-        return "No set is recommended: none is clearly better than chance."
-    text = (
-        f"By ridge the recommended set reaches {percent(config.recommended_score)} %,"
-        " which may be too high, because the same clips chose it."
-    )
-    different = len({*config.sets})
-    if different > 1:
-        text = f"The folds chose {counted(different, 'different set')}. {text}"
-    return text
 
 
 def surer(
@@ -219,33 +228,25 @@ def surer(
             " add FRAME=23 (ms) to try shorter ones."
         )
     if not perfect:
-        texts += networks_to_try(candidates, cache, words)
+        texts += networks_to_try(candidates, cache)
     return "\n".join(texts)
 
 
-def networks_to_try(
-    candidates: Sequence[str], cache: Cache, words: Sequence[str]
-) -> list[str]:
-    """Lines on pretrained networks that made no candidate, and how to get them."""
-    given = any(word.startswith("FEATURES=") for word in words)
-    here = choose_networks(cache.sample_rate) if given else []
-    absent = absent_networks(cache.sample_rate)
-    has_networks = any(name.startswith("embedding") for name in candidates)
-    if has_networks or not (here or absent):
-        return []
+def networks_to_try(candidates: Sequence[str], cache: Cache) -> list[str]:
+    """Lines on known networks that are not here, and how to get them."""
+    used = networks_in("+".join(candidates))
     ways = {  # docs/tables/pretrained.csv; layers.csv, vector_models.csv
         "speech": (
-            "speech, and what others need (67.3 % of spoken commands, mel: 27.7)",
+            "speech (67.3 % of spoken commands, mel: 27.7)",
             install_command("embeddings"),
         ),
         "yamnet": (
-            "sounds other than speech (92.8 % of ESC-50 with ridge, mel: 48.0)",
+            f"sounds other than speech ({YAMNET_GAIN})",
             make_command("network", "NETWORK=yamnet"),
         ),
     }
-    texts = [f"Pretrained networks that are here: {listed(here)}."] if here else []
+    absent = [name for name in absent_networks(cache.sample_rate) if name not in used]
+    texts = []
     for subject, command in map(ways.__getitem__, absent):
         texts += [f"A pretrained network for {subject}:", f"  {command}"]
-    channels = " or ".join([*here, *(f"embedding@model={own}" for own in absent)])
-    how = f"add {channels} to FEATURES= and " if given else ""
-    return [*texts, f"Then {how}repeat this answer."]
+    return [*texts, "Then repeat this answer."] if texts else []

@@ -324,6 +324,7 @@ def answer(
     frame: float | None = None,
     jobs: int | None = None,
     task: str = "auto",
+    network: str = "auto",
     yes: bool = False,
     quiet: bool = False,
 ) -> "Answer":

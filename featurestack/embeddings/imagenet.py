@@ -21,16 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.embeddings.maps import one_column, source_name, standardised
 from featurestack.embeddings.networks import RESNET, digest_of
-from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import (
-    FEATURES,
-    Feature,
-    resolve_feature,
-    stored_map,
-)
-from featurestack.pipeline.parameters import Impossible, Milliseconds
+from featurestack.pipeline.features import FEATURES, Feature, stored_map
+from featurestack.pipeline.parameters import Milliseconds
 from featurestack.train.pretrained import fetch, local_weights
 
 if TYPE_CHECKING:
@@ -41,9 +36,6 @@ if TYPE_CHECKING:
 ROWS = 128  # rows of the grid
 FRAMES_A_SECOND = 31.25  # the grid's: hops of 32 ms
 FEWEST_FRAMES = 64  # the grid's
-LEVEL, SPREAD = -30.0, 20.0  # dB: about the mean and the deviation of ESC-50's mel
-LEAST_DEVIATION = 1e-3
-BANDS = 128  # behind a cepstrum, whose deviation falls about as 1 / (1 + row)
 # mean and maximum of 128 channels on 16 rows, and of 256 on 8
 VALUES = 2 * (128 * 16 + 256 * 8)
 
@@ -87,19 +79,6 @@ def embed(values: NDArray, units: str, hop: float) -> NDArray[np.float32]:
             return pooled(open_stages(), resized).numpy()[:, None]
     finally:
         torch.set_num_threads(threads)
-
-
-def standardised(values: NDArray, units: str) -> NDArray[np.float32]:
-    """The map (rows, frames) with values around 0."""
-    x = values.astype(np.float32)
-    if units == "dB":
-        return (x - LEVEL) / SPREAD
-    if units == "dB, cepstrum":
-        row = np.arange(len(x), dtype=np.float32)[:, None]
-        size = np.float32(np.sqrt(BANDS))
-        level = np.where(row == 0, LEVEL * size, 0)
-        return (x - level) / (SPREAD * size / (1 + row))
-    return (x - x.mean()) / max(x.std(), LEAST_DEVIATION)
 
 
 def pooled(network: "ResNet", x: "Tensor") -> "Tensor":
@@ -152,37 +131,9 @@ def weights() -> Path:
     return local_weights(RESNET) or fetch(RESNET)
 
 
-def source_name(*, of: str, frame: float | None = None) -> str:
-    """The stored name of the feature whose map is read, with frames of `frame`
-    milliseconds; RequestError if its columns are not frames in time.
-    """
-    if of in ("", "imagenet", "embedding"):
-        raise RequestError(
-            f"imagenet@of={of}: expected a feature with frames in time, such as"
-            " imagenet@of=mel"
-        )
-    if FEATURES.knows(of) and FEATURES[of].frame_unit != "s":
-        raise RequestError(f"imagenet@of={of}: its columns are not frames in time")
-    return Channel(of, (("frame", frame),) if frame else ()).stored
-
-
 def facts(**_: Any) -> dict[str, str]:
     """The file of the weights, which the values depend on."""
     return {"file": digest_of(weights())}
-
-
-def one_column(
-    sample_rate: int, samples: int, **parameters: Any
-) -> NDArray[np.float64]:
-    """(1,) the clip's beginning; Impossible if the feature whose map is read is
-    impossible, or has a single frame.
-    """
-    channel = parse_channel(source_name(**parameters))
-    if sample_rate and FEATURES.knows(channel.name):  # it was not brought
-        source = resolve_feature(channel, sample_rate)
-        if source.shape(sample_rate, samples)[1] < 2:
-            raise Impossible(f"{source.stored} has a single frame")
-    return np.zeros(1)
 
 
 FEATURES["imagenet"] = Feature(

@@ -25,6 +25,7 @@ from featurestack.base.files import content_hash
 from featurestack.base.quantities import listed
 from featurestack.base.shell import install_command, make_command
 from featurestack.base.terminal import tell
+from featurestack.features_cache.feature_names import Channel
 from featurestack.results.config import StoredChannel
 from featurestack.train.pretrained import (
     FOLDER,
@@ -40,10 +41,14 @@ if TYPE_CHECKING:
 
 # ResNet-18 of ImageNet, which reads other features' maps: imagenet@of=NAME
 RESNET = "resnet18"
+READ = "mel", "gammatone", "pcen", "mfcc", "chroma"  # the maps that an answer tries
 RESNET_ABOUT = (
     "torchvision's ResNet-18, photographs of ImageNet (He et al. 2016), BSD-3-Clause;"
     " ImageNet's own terms are for research"
 )
+YAMNET = "yamnet"
+# docs/tables/layers.csv, vector_models.csv
+YAMNET_GAIN = "ESC-50 at 16 kHz from 71.6 % to 92.8 %"
 # suffix of a network's file -> the library that opens it
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
 # words for layers: only the card's output, every pointwise convolution's output
@@ -113,7 +118,7 @@ class KnownNetwork:
     about    what it was trained on, by whom, the licence of its weights
     package  the distribution that brings its file, '' if it is fetched
     network  the file's place in the package
-    url      the address of a file that is fetched
+    url      the address of a file that is fetched, of so many megabytes
     file     that file's name with its SHA-256, as `check_hash` reads it
     cites    the works that it is from -> their keys in the bibliography
     """
@@ -123,6 +128,7 @@ class KnownNetwork:
     package: str = ""
     network: str = ""
     url: str = ""
+    megabytes: int = 0
     file: str = ""
     cites: Mapping[str, str] = field(default_factory=dict)
 
@@ -157,15 +163,19 @@ KNOWN = {
         ),
         url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"
         "yamnet/classification/tflite/1.tflite",
+        megabytes=4,
         file="yamnet-"
         "10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de.tflite",
     ),
 }
 
 
-def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
+def find_network(
+    name: str, *, fetch: bool = False, patient: bool = True
+) -> tuple[Path, NetworkCard]:
     """A network's file, which is fetched if it has an address, and its card;
-    RequestError says what to do if there is none.
+    RequestError says what to do if there is none. `patient` retries after a broken
+    connection.
     """
     known = KNOWN.get(name)
     card = FOLDER / f"{name or 'NAME'}.json"
@@ -196,6 +206,7 @@ def find_network(name: str, *, fetch: bool = False) -> tuple[Path, NetworkCard]:
             path,
             other_ways=f"{path} may be put there by hand",
             check=lambda draft: check_hash(known.file, draft.read_bytes()),
+            patient=patient,
         )
         tell(f"{path}: {known.about}")
     return path, known.card
@@ -276,7 +287,35 @@ def choose_networks(sample_rate: int) -> list[str]:
             require_library(path)
             if 2 * sample_rate >= card.sample_rate:
                 fitting.append(f"embedding@model={name}")
-    return [*fitting, "imagenet@of=mel"] if local_weights(RESNET) else fitting
+    if local_weights(RESNET):
+        fitting += [f"imagenet@of={name}" for name in READ]
+    return fitting
+
+
+def fetch_absent(sample_rate: int) -> None:
+    """Fetch YAMNet, if it is not here and fits clips of this rate; without a connection
+    one line says what it would bring.
+    """
+    if YAMNET not in absent_networks(sample_rate) or own_file(YAMNET):
+        return
+    path, known = FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]
+    try:
+        require_library(path)
+        tell(
+            f"downloading {known.about}, once: {known.megabytes} MB from {known.url} to"
+            f" {path} (NETWORK=none answers without networks)"
+        )
+        find_network(YAMNET, fetch=True, patient=False)
+    except RequestError as error:
+        tell(f"without YAMNet, which would bring {YAMNET_GAIN}: {error}")
+
+
+def network_of(channel: Channel) -> str:
+    """The pretrained network that a feature needs, by name; '' if it needs none."""
+    if channel.name == "imagenet":
+        return RESNET
+    model = dict(channel.parameters).get("model", "")
+    return str(model) if channel.name == "embedding" else ""
 
 
 def absent_networks(sample_rate: int) -> list[str]:

@@ -232,10 +232,11 @@ _MODULES = [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__p
 FEATURES: Registry[Feature] = Registry(
     "feature",
     others=[f"{__name__}.{name}" for name in dict.fromkeys(_MODULES)],
-    # networks and maps, which need a parameter
+    # vectors of networks and of other maps, which need a parameter
     special={
         "embedding": "featurestack.embeddings.embedding",
         "imagenet": "featurestack.embeddings.imagenet",
+        "texture": "featurestack.embeddings.texture",
     },
     extensible=True,
 )

@@ -121,7 +121,7 @@ def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made
     assert found.best.run is own and found.higher.run is both
     assert found.ranked[1].difference.value == pytest.approx(0.1)
     first, second = sentences.headline(found).split("correctly. ")
-    assert "features chosen without the tested clips classified 70.0 %" in first
+    assert " with features chosen without the tested clips classified 70.0 %" in first
     assert second == "mel+mfcc reaches 80.0 %."
     lower = findings([mel, own])
     assert lower.higher is None and "reaches" not in sentences.headline(lower)

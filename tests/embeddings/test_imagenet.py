@@ -82,7 +82,9 @@ def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of
     ("name", "reason"),
     [
         ("imagenet@of=modulation", "not frames in time"),
-        ("imagenet", "as imagenet@of=mel"),
+        ("imagenet", "such as of=mel"),
+        ("texture", "such as of=mel"),
+        ("texture@of=modulation", "not frames in time"),
     ],
 )
 def test_what_has_no_frames_is_refused(weights, name, reason):
