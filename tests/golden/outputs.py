@@ -135,8 +135,8 @@ RUNS = {
     "loss": "BALANCE=loss MODEL=texturenet SEED=3",
     "drop": "PADDING=drop NORM=feature",
     # a rate at which the kernels of two kinds of processors train alike
-    "keep": "PADDING=keep OPTIMIZER=sgd LR=0.01 SCHEDULE=cosine WARMUP=1",
-    "step": "MODEL=texturenet CLIP=1 SCHEDULE=step",
+    "keep": "PADDING=keep LR=0.01",
+    "step": "MODEL=texturenet LR=0.004",
     "mixed": "AUGMENT=shift,gain,mixup=0.4",
     "masked": "AUGMENT=pitch,stretch,noise,mask FEATURES=mel+chroma FOLDS=2",
     "default": "MODEL= WEIGHTS=none AUGMENT= EPOCHS=1",

@@ -34,24 +34,22 @@ features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
 features DATASET=bad_fold.csv AUDIO_DIR=easy -> one fold
 features DATASET=hollow -> hollow
 data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
-train DATASET=easy FEATURES=pcen -> pcen features
-train DATASET=easy FEATURES=mel:0-900 -> 900 127
+train DATASET=easy.csv FEATURES=pcen -> pcen features
+train DATASET=easy.csv FEATURES=mel:0-900 -> 900 127
 train DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
-train DATASET=easy MODEL=resnet81 -> resnet81 resnet18
-train DATASET=easy MODEL=cnn8@widht=8 -> widht width
-train DATASET=easy MODEL=aclnet FEATURES=mel -> aclnet waveform
-train DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
-train DATASET=easy FOLDS=9 -> 9
-train DATASET=easy SCHEDULE=plateau -> plateau VAL
-train DATASET=easy WARMUP=1 -> WARMUP onecycle
-train DATASET=easy PATIENCE=3 -> PATIENCE VAL
-train DATASET=easy AUGMENT=mixpu -> mixpu mixup
-train DATASET=easy AUGMENT=polarity -> polarity
-train DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
-train DATASET=easy FEATURES=mel DATA=fresh -> there are no features fresh
+train DATASET=easy.csv MODEL=resnet81 -> resnet81 resnet18
+train DATASET=easy.csv MODEL=cnn8@widht=8 -> widht width
+train DATASET=easy.csv MODEL=aclnet FEATURES=mel -> aclnet waveform
+train DATASET=easy.csv FEATURES=waveform MODEL=cnn8 -> waveform
+train DATASET=easy.csv FOLDS=9 -> 9
+train DATASET=easy.csv PATIENCE=3 -> PATIENCE VAL
+train DATASET=easy.csv AUGMENT=mixpu -> mixpu mixup
+train DATASET=easy.csv AUGMENT=polarity -> polarity
+train DATASET=easy.csv WEIGHTS=nowhere.pt -> nowhere.pt
+train DATASET=easy.csv FEATURES=mel DATA=fresh -> there are no features fresh
 train DATASET=one_fold/features FEATURES=a -> fold
-train DATASET=easy FEATURES='mel mfcc' MODEL=aclnet -> aclnet none
-importance DATASET=easy FEATURES=mel -> mel two
+train DATASET=easy.csv FEATURES='mel mfcc' MODEL=aclnet -> aclnet none
+importance DATASET=easy.csv FEATURES=mel -> mel two
 predict RUN=last RUNS=runs/plain -> AUDIO
 predict RUN=last RUNS=nowhere AUDIO=easy -> nowhere
 predict mfc RUNS=runs/plain AUDIO=easy -> mfc
