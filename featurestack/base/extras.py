@@ -65,6 +65,11 @@ EXTRAS = {
             )
         },
         functions={"windows": "featurestack.extras.recordings.windows:windows"},
+        options={
+            "check": "featurestack.extras.recordings.detections:write_detections",
+            "checked": "featurestack.extras.recordings.check:tell_checked",
+            "promise": "featurestack.extras.recordings.check:tell_checked",
+        },
     ),
     "alterations": Extra(
         functions={"alter": "featurestack.extras.alterations:alter"},

@@ -40,6 +40,7 @@ from featurestack.results.imported import Predictions, write_imported
 from featurestack.results.run_folder import RunFolder
 
 TIME_DIGITS = 6  # decimals of seconds: finer than a sample
+MUCH_LONGER = 1.01  # times a clip; a longer file is a recording
 
 
 def trained_clips(
@@ -76,6 +77,17 @@ def tell_model(model: Model, files: Mapping[str, Path], data: Path) -> None:
         )
 
 
+def default_hop(model: Model, files: Iterable[Path]) -> float:
+    """Seconds between windows if a file is clearly longer than the model's clips: a
+    quarter of a window; else 0.
+    """
+    longest = MUCH_LONGER * model.seconds + TOLERANCE
+    for info in audio.file_infos([*files]):
+        if isinstance(info, Info) and info.frames / info.sample_rate > longest:
+            return model.window / 4
+    return 0.0
+
+
 def predict_files(
     model: Model,
     files: Mapping[str, Path],
@@ -106,8 +118,7 @@ def predict_files(
     if longer:
         tell(
             f"only the first {duration(model.seconds)} of"
-            f" {counted(len(longer), 'file')} count; HOP={min(1.0, model.window):g}"
-            " predicts windows through all of them"
+            f" {counted(len(longer), 'file')} count"
         )
     return table
 

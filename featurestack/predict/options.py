@@ -80,20 +80,35 @@ class PredictOptions(TrainedOptions, ReportsOptions):
         " default the channel of the run's dataset",
         **CHANNEL,
     )
-    hop: float = option(
-        0.0,
-        "seconds from one window to the next in a long recording; 0 predicts only its"
-        " beginning",
-        least=0,
+    hop: float | None = option(
+        None,
+        "seconds from one window to the next in recordings that are longer than the"
+        " run's clips; by default a quarter of a window",
+        least=0.001,
     )
     threshold: str = option(
         "",
-        "probability above which a class is predicted, for several labels:"
-        " 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else 0.5",
+        "probability above which a class is predicted: 0.5, or by class"
+        " dog=0.3,rain=0.6; consecutive windows of a recording become detections",
     )
     out: Path | None = option(
         None,
-        "file of every probability, .csv or .json",
+        "file of every probability, .csv or .json; with THRESHOLD or CHECK in"
+        " recordings a folder, by default the dataset's and AUDIO's names in REPORTS",
+    )
+    check: int = option(
+        0,
+        "number of detections (with THRESHOLD) or windows to listen to, drawn by score:"
+        " a page with short sounds, and a table for yes and no",
+        least=0,
+    )
+    checked: Path | None = option(
+        None,
+        "the table of CHECK with answers, instead of AUDIO: precision by score, and the"
+        " threshold that keeps PROMISE",
+    )
+    promise: float = option(
+        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
     )
 
 

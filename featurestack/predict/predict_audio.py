@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from featurestack.base.errors import RequestError
+from featurestack.base.extras import OPTIONS
 from featurestack.base.own_files import own_file
+from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
 from featurestack.base.terminal import text_table
 from featurestack.features_cache.cache import find_cache
@@ -56,6 +58,9 @@ def predict_audio(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained model, or score it on another
     dataset; 1 if a file could not be read.
     """
+    if options.checked:
+        status: int = object_at(OPTIONS["checked"])(options)
+        return status
     elsewhere = options.audio is None  # DATASET is another dataset
     if elsewhere and not options.dataset:
         raise RequestError(
@@ -80,22 +85,36 @@ def predict_audio(options: PredictOptions) -> int:
 def predict_clips(
     options: PredictOptions, model: "Model", files: Mapping[str, Path]
 ) -> int:
-    """Print the classes of the beginnings of files, or of windows through them."""
-    from featurestack.predict.files import predict_files, predict_recordings, tell_model
+    """Print the classes of files, or of windows through recordings that are longer than
+    the run's clips; with THRESHOLD or CHECK these become detections.
+    """
+    from featurestack.predict.files import (
+        default_hop,
+        predict_files,
+        predict_recordings,
+        tell_model,
+    )
 
+    named = {str(file): file for file in files.values()}
+    hop = options.hop or default_hop(model, files.values())
+    detecting = bool(options.check or (hop and options.threshold))
+    if "check" not in OPTIONS or (options.out and options.out.suffix in ENDINGS):
+        detecting = False
     own = None
-    if options.out:
+    if options.out and not detecting:
         if options.out.suffix not in ENDINGS:
             raise RequestError(
                 f"OUT={options.out}: expected a file ending in .csv or .json"
             )
         own = own_file(options.out, RECORD, "OUT=")
     tell_model(model, files, options.data)
-    named = {str(file): file for file in files.values()}
-    if options.hop:
-        table = predict_recordings(model, named, options.hop)
+    if hop or detecting:
+        table = predict_recordings(model, named, hop or model.window)
     else:
         table = predict_files(model, named).reset_index(names="file")
+    if detecting:
+        object_at(OPTIONS["check"])(options, model, files, table)
+        return int(table["file"].nunique() < len(files))
     if len(table):
         show(table, model.classes, tags=model.task.multilabel)
     if own and options.out:

@@ -46,22 +46,3 @@ class WindowsOptions(DataOptions, LabelOptions):
         " pattern with one (group) for their names; by default each is a group",
     )
     name: str = option("", "name of the dataset; by default the name of AUDIO")
-
-
-class DetectionOptions(Options):
-    """Predictions in recordings that are checked by ear."""
-
-    check: int = option(
-        0,
-        "number of detections (with THRESHOLD) or windows to listen to, drawn by score:"
-        " a page with short sounds, and a table for yes and no",
-        least=0,
-    )
-    checked: Path | None = option(
-        None,
-        "the table of CHECK with answers, instead of AUDIO: precision by score, and the"
-        " threshold that keeps PROMISE",
-    )
-    promise: float = option(
-        0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
-    )

@@ -1,0 +1,379 @@
+"""`predict CHECK=100`: detections, or windows, to listen to, and their precision.
+
+The folder `check` in OUT has sounds, index.html, which plays them and saves answers,
+check.csv, and check.json with what a statement says. Columns of the table: predicted,
+whether a row is above its class's threshold; above, the lower end of its range of
+scores; detections, how many of the range are predicted, or not, like it.
+
+Detections chosen by a user would flatter the model, so they are drawn at random, also
+below the thresholds, since a lower one may keep the promise. All ranges are drawn from
+in turn, so that a larger CHECK begins with the same rows. A threshold chosen by its
+estimate would flatter too, so CHECKED chooses it by the lower end of its interval.
+"""
+
+import io
+import json
+import platform
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+from numpy.typing import NDArray
+
+from featurestack.base import VERSION
+from featurestack.base.csv_files import cell_number, read_csv
+from featurestack.base.errors import RequestError, make_command, quoted, shortened
+from featurestack.base.json_content import digest
+from featurestack.base.own_files import NO_DATA, OwnFiles, own_file
+from featurestack.base.quantities import counted, duration, percent
+from featurestack.base.terminal import tell, text_table
+from featurestack.compare.metrics import Floats
+from featurestack.compare.significance import (
+    CONFIDENCE,
+    FEWEST_RECORDINGS,
+    effective_recordings,
+    recording_sums,
+    wilson_ends,
+)
+from featurestack.pipeline import audio
+from featurestack.predict.options import PredictOptions, same_words
+
+if TYPE_CHECKING:
+    from featurestack.predict.model import Model
+
+TABLE, PAGE, FACTS = "check.csv", "index.html", "check.json"
+STATEMENT = "statement.md"
+CONTEXT = 0.4, 1.0  # seconds around a detection: twice its length within this range
+RANGES = 10  # most parts of the scores
+STEP = 0.001  # of a threshold
+PREDICTED = 0.7  # share of the ranges for detections above the thresholds
+PICTURE = 120, 600  # pixels
+LEAST_ANSWERS = 10
+YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
+YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
+ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
+
+
+# ---- drawing
+
+
+def draw(
+    scores: Floats, predicted: NDArray[np.bool_], checks: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], Floats, NDArray[np.intp]]:
+    """The places of `checks` scores in the order in which they are checked; for each,
+    the lower end of its range and how many scores of the range are predicted, or not,
+    like it.
+    """
+    share = np.where(predicted, PREDICTED, 1 - PREDICTED)
+    share /= np.bincount(predicted, minlength=2)[predicted.astype(int)]
+    parts = np.arange(RANGES) / RANGES
+    lowest = np.quantile(scores, parts, method="inverted_cdf", weights=share)
+    steps = np.ceil(lowest / STEP - 1e-6) - 1  # below the lowest score
+    ends = np.unique(steps * STEP).round(3)
+    part = 2 * (np.searchsorted(ends, scores) - 1) + predicted
+    order = rng.permutation(len(scores))
+    turn = pd.Series(order).groupby(part[order]).cumcount().to_numpy()
+    drawn = order[np.lexsort((rng.random(len(scores)), turn))][:checks]
+    if len({*part}) > checks:  # some parts have no check: one range
+        ends, part = ends[:1], predicted.astype(int)
+    return drawn, ends[part[drawn] // 2], np.bincount(part)[part[drawn]]
+
+
+def sound_and_card(
+    row: Any, file: Path, seconds: float, model: "Model"
+) -> tuple[bytes, dict[str, object]]:
+    """The WAV around a drawn detection, and what the page shows of it; `seconds` is the
+    length of its recording.
+    """
+    from scipy.signal import spectrogram
+
+    from featurestack.analysis.clips import as_image
+
+    rate = model.sample_rate
+    around = np.clip(2 * (row.end - row.start), *CONTEXT)
+    begin, until = max(0.0, row.start - around), min(row.end + around, seconds)
+    place = rate, round((until - begin) * rate), (begin, until), model.audio_channel
+    y = audio.load_clip(file, *place)
+    sound = io.BytesIO()
+    soundfile.write(sound, y, rate, format="WAV")
+    length = min(len(y), 2 ** round(np.log2(rate / 50)))  # about 20 ms
+    _, _, power = spectrogram(y, nperseg=length, noverlap=length * 7 // 8)
+    picture = as_image(10 * np.log10(power + 1e-12), PICTURE)
+    # the browser knows a sound by this in every check
+    key = digest([str(file), row.label, row.start, row.end])
+    about = {"picture": picture, "begin": begin, "until": until, "key": key}
+    return sound.getvalue(), row._asdict() | about
+
+
+def write_check(
+    every: pd.DataFrame,
+    unit: str,
+    files: Mapping[str, Path],
+    seconds: Mapping[str, float],
+    model: "Model",
+    options: PredictOptions,
+    out: Path,
+) -> None:
+    """Draw CHECK of the detections or windows (COLUMNS, and whether `predicted`), and
+    write the folder `check` of OUT, or check-2 … if the user has changed it.
+    """
+    from featurestack.analysis.page import render
+
+    if every.empty:
+        raise RequestError(f"CHECK=: no {unit} is above half of a threshold")
+    scores, predicted = every["score"].to_numpy(float), every["predicted"].to_numpy()
+    drawn, above, numbers = draw(
+        scores, predicted, options.check, np.random.default_rng(0)
+    )
+    table = every.iloc[drawn].assign(above=above, detections=numbers).round(4)
+    table = table.rename(columns={"file": "recording"})
+    number, own = 1, OwnFiles(out / "check", NO_DATA)
+    while not (own.is_own(TABLE) and own.is_own(PAGE)):
+        number += 1
+        own = OwnFiles(out / f"check-{number}", NO_DATA)
+    content: dict[str, str | bytes] = {}
+    cards = []
+    for place, row in enumerate(table.itertuples(), 1):
+        name = row.recording
+        sound, card = sound_and_card(row, files[name], seconds[name], model)
+        stem = f"{row.label} {Path(name).stem}".replace("/", "-")
+        wav = f"{place:03} {stem}@{row.start:.4g}.wav"
+        content[wav] = sound
+        cards.append(card | {"sound": wav})
+    table.insert(0, "sound", [*content])
+    table["predicted"] = table["predicted"].map({True: "yes", False: "no"})
+    table = table.assign(page=str((own.folder / PAGE).resolve()), correct="")
+    text = table.to_csv(index=False, lineterminator="\n")
+    stem = re.sub(r"[^\w.]+", "-", out.resolve().name).strip("-.")
+    saved = f"{stem}-{len(table)}-answers.csv"
+    command = make_command("predict", f"CHECKED=~/Downloads/{saved}")
+    values = {"text": text, "saved": saved, "command": command, "unit": unit}
+    content[PAGE] = render("check.html", cards=cards, **values)
+    facts = facts_of(every, unit, files, seconds, model, options)
+    content |= {TABLE: text, FACTS: json.dumps(facts, indent=1)}
+    own.write(content)
+    own.remove_others()
+    tell(
+        f"{own.folder / PAGE}: {counted(len(table), 'sound')} to listen to; the browser"
+        f" saves the answers in its downloads folder as {saved}; or write yes, no or"
+        f" unsure into the column correct of {own.folder / TABLE}"
+    )
+    print(f"next: {command}")
+
+
+def facts_of(
+    every: pd.DataFrame,
+    unit: str,
+    files: Mapping[str, Path],
+    seconds: Mapping[str, float],
+    model: "Model",
+    options: PredictOptions,
+) -> dict[str, Any]:
+    """What a statement says of a check, besides its answers."""
+    trained = "an unknown number of recordings"
+    if model.run:
+        groups = model.run.predictions()["group"]
+        trained = counted(groups.nunique(), "recording")
+    days = [date.fromtimestamp(files[name].stat().st_mtime) for name in seconds]
+    above = int(every["predicted"].sum())
+    return {
+        "unit": unit,
+        "model": f"{model.title}; trained on {trained} of {model.config.dataset}",
+        "recordings": (
+            f"{counted(len(seconds), 'recording')} in {options.audio},"
+            f" {duration(sum(seconds.values()))}, files of {min(days)} to {max(days)}"
+        ),
+        "threshold": options.threshold or "the run's own, or 0.5",
+        "sample": (
+            f"at random (seed 0), in turn from ranges of the score: of {above:,}"
+            f" {unit}s above the thresholds and of {len(every) - above:,} candidates"
+            " above half of them"
+        ),
+        "versions": f"featurestack {VERSION}, Python {platform.python_version()},"
+        f" numpy {np.__version__}",
+        "words": same_words(options, model.run),
+    }
+
+
+# ---- answers
+
+
+def read_checked(file: Path) -> pd.DataFrame:
+    """A table of answers with predicted and correct as numbers, and weight, the number
+    of detections that an answer stands for, infinity if its range has no answer.
+    """
+    if not file.exists():
+        raise RequestError(
+            f"{file} does not exist: save the table on the page of the check, or give"
+            f" the path of the {TABLE} next to the page"
+        )
+    columns = ["recording", "label", "above", "detections", "predicted", "correct"]
+    table = read_csv(file, columns)
+    table = table.assign(page=table.get("page", ""))
+    readers = dict.fromkeys(("above", "detections"), cell_number)
+    for column, value in (
+        readers | {"predicted": YES.get, "correct": ANSWERS.get}
+    ).items():
+        cells = [value(cell.strip().lower()) for cell in table[column]]
+        if None in cells:
+            line = table.index[cells.index(None)]
+            expected = "a number" if column in readers else "yes, no, unsure or nothing"
+            raise RequestError(
+                f"{file}, line {line}, column {column}:"
+                f" {shortened(table[column][line])!r}; expected {expected}"
+            )
+        table[column] = cells
+    answers = table.groupby(["above", "predicted"])["correct"].transform("count")
+    return table.assign(weight=table["detections"] / answers)
+
+
+def precision(checks: pd.DataFrame) -> dict[str, float]:
+    """detections, checks, precision, low and high (its 95 % interval, which holds only
+    for this recording if there is only one).
+    """
+    from scipy.special import stdtrit
+
+    checks = checks.dropna(subset="correct")
+    right, weights = checks["correct"].to_numpy(), checks["weight"].to_numpy()
+    units = checks["recording"].to_numpy(str)
+    if len({*units}) == 1:
+        units = np.arange(len(right))
+    mean = np.average(right, weights=weights)
+    apart = weights * (right - mean)
+    sums = recording_sums(np.column_stack([apart, weights]), units)
+    recordings = max(effective_recordings(sums[:, 1:]).item(), 2.0)
+    variance = np.square(sums[:, 0]).sum() / weights.sum() ** 2
+    variance *= recordings / (recordings - 1)
+    number = weights.sum() ** 2 / np.square(weights).sum()  # independent checks
+    if variance > 0:
+        number = min(number, mean * (1 - mean) / variance)
+    quantile = stdtrit(recordings - 1, (1 + CONFIDENCE) / 2)
+    low, high = wilson_ends(np.array([mean]), number, quantile)[0]
+    whole = {"detections": round(weights.sum()), "checks": len(right)}
+    return {**whole, "precision": mean, "low": low, "high": high}
+
+
+def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
+    """`precision` of the checks above each lower end of a range, the lowest first;
+    ranges below one without an answer have no row.
+    """
+    rows = []
+    for end in sorted(checks["above"].unique(), reverse=True):
+        above = checks[checks["above"] >= end]
+        if np.isinf(above["weight"]).any():
+            break
+        rows.append({"above": end, **precision(above)})
+    return pd.DataFrame(rows[::-1])
+
+
+def tell_checked(options: PredictOptions) -> int:
+    """The command `predict CHECKED=`: print the precision of the detections and the
+    threshold that keeps the promise, and write STATEMENT beside the table.
+    """
+    file, promise = options.checked, options.promise
+    assert file, "the caller was given CHECKED"
+    checks = read_checked(file)
+    answered = checks.dropna(subset="correct")
+    if len(answered) < min(LEAST_ANSWERS, len(checks)):
+        number = f"{len(answered)} of your {len(checks)} are answered"
+        print(f"{number}: too few for a precision")
+        return 0
+    rows = precision_above(checks)
+    predicted = answered[answered["predicted"] == 1]
+    if not (predicted.empty or np.isinf(checks["weight"]).any()):
+        first = pd.DataFrame([{"above": np.nan, **precision(predicted)}])
+        rows = pd.concat([first, rows], ignore_index=True)
+    if rows.empty:
+        raise RequestError(f"{file} has no answer to the highest scores: answer them")
+    cells = [
+        (
+            "as predicted" if np.isnan(row["above"]) else f"{row['above']:.3f}",
+            f"{row['detections']:,.0f}",
+            f"{row['checks']:,.0f}",
+            "{precision:.3f} ({low:.3f} to {high:.3f})".format(**row),
+        )
+        for row in rows.to_dict("records")
+    ]
+    heads = ["score above", "detections", "checks", "precision (95 % interval)"]
+    right, recordings = int(answered["correct"].sum()), answered["recording"].nunique()
+    number = (
+        f"{counted(len(answered), 'check')} in {counted(recordings, 'recording')}:"
+        f" {right:,} right, {len(answered) - right:,} wrong"
+    )
+    if recordings < FEWEST_RECORDINGS:
+        number += "; from so few recordings the intervals are wide"
+    print(number, text_table(cells, heads), sep="\n")
+    kept = rows[rows["low"] >= promise]
+    wanted = f"{percent(promise, 0)} %"
+    words: list[str] = []
+    if kept.empty:
+        needed = checks_needed(rows, len(answered), promise)
+        more = f"about {needed:,.0f} checks in all may be enough"
+        if not np.isfinite(needed):
+            more = "no threshold is likely to"
+        promised = f"no threshold keeps a precision of at least {wanted} yet: {more}"
+    else:
+        row = kept.loc[kept["detections"].idxmax()]
+        where = "the thresholds of the check keep"
+        if not np.isnan(row["above"]):
+            words = [f"THRESHOLD={row['above']:.3f}"]
+            where = f"{words[0]}, one for all classes, keeps"
+        promised = (
+            f"{where} a precision of at least {wanted}, with about"
+            f" {row['detections']:,.0f} detections; missed sounds are not counted"
+        )
+    print(promised)
+    write_statement(file, checks, [number, promised], text_table(cells, heads), words)
+    return 0
+
+
+def checks_needed(rows: pd.DataFrame, answers: int, promise: float) -> float:
+    """How many checks may bring the lower end of an interval to the promise."""
+    mean, low = rows["precision"], rows["low"].clip(lower=1e-6)
+    times = (mean - low) ** 2 / (low * (1 - low)) * promise * (1 - promise)
+    times = (times / (mean - promise) ** 2).where(mean > promise, np.inf)
+    return float(np.ceil(answers * times).min())
+
+
+def write_statement(
+    file: Path, checks: pd.DataFrame, results: list[str], table: str, words: list[str]
+) -> None:
+    """Write the signed result of a check, and print the command that it names."""
+    facts_file = Path(checks["page"].iloc[0]).with_name(FACTS)
+    unknown = ("model", "recordings", "threshold", "sample", "versions")
+    facts: dict[str, Any] = dict.fromkeys(unknown, "not known")
+    facts |= {"unit": "detection", "words": ["AUDIO=FILE"]}
+    if checks["page"].iloc[0] and facts_file.is_file():
+        facts |= json.loads(facts_file.read_text("utf-8"))
+    given = [w for w in facts["words"] if not w.startswith(("CHECK", "PROMISE="))]
+    if words:
+        given = [word for word in given if not word.startswith("THRESHOLD=")] + words
+    command = make_command("predict", *given)
+    checked = make_command("predict", f"CHECKED={quoted(str(file))}")
+    text = f"""# Precision of {facts["unit"]}s
+
+* **Question**: what share of the {facts["unit"]}s in these recordings is right?
+* **Model**: {facts["model"]}
+* **Recordings**: {facts["recordings"]}
+* **Threshold**: {facts["threshold"]}
+* **Sample**: {facts["sample"]}
+* **Checks**: {results[0]} (unsure counts as wrong)
+* **Result**: {results[1]}
+* **Interval**: 95 %, from the variance between recordings; a check stands for the
+  {facts["unit"]}s of its range of scores
+* **Not counted**: missed sounds, beginnings and ends, other recordings
+* **Versions**: {facts["versions"]}; {date.today()}
+* **Commands**: `{command}`, `{checked}`
+
+```
+{table}
+```
+"""
+    own = own_file(file.with_name(STATEMENT), ".statement.json", "CHECKED=")
+    own.write({STATEMENT: text})
+    print(f"{file.with_name(STATEMENT)}: the result to sign\nnext: {command}")

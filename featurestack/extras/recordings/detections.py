@@ -1,0 +1,145 @@
+"""Detections: `make predict AUDIO=recordings THRESHOLD=0.5`.
+
+    detections.csv                             file, start, end, label, score
+    raven/<recording>.Table.1.selections.txt   a selection table for each recording
+    audacity/<recording>.txt                   a label track, if there is a detection
+
+A detection is a row of consecutive windows whose probability of a class is above its
+threshold; its score is their highest. Each window stands for the hop in its middle, the
+first and the last one of a recording up to its ends.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from featurestack.base.files import without_dots
+from featurestack.base.own_files import DETECTED, OwnFiles
+from featurestack.base.quantities import counted
+from featurestack.base.terminal import tell, text_table
+from featurestack.extras.recordings.check import write_check
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.predict.command import tell_next
+from featurestack.predict.options import PredictOptions, class_thresholds
+
+if TYPE_CHECKING:
+    from featurestack.predict.model import Model
+
+COLUMNS = ("file", "start", "end", "label", "score")
+DIGITS = 4  # decimals of seconds and scores
+CANDIDATE = 0.5  # share of the thresholds above which a check draws candidates too
+
+
+def single_windows(
+    windows: pd.DataFrame, thresholds: Mapping[str, float]
+) -> pd.DataFrame:
+    """COLUMNS of every window and class above the class's threshold."""
+    every = windows.melt(["file", "start", "end"], [*thresholds], "label", "score")
+    return every[every["score"] > every["label"].map(thresholds)]
+
+
+def merge_windows(
+    windows: pd.DataFrame, thresholds: Mapping[str, float]
+) -> pd.DataFrame:
+    """COLUMNS of the detections in windows (file, start, end, a probability for each
+    class).
+    """
+
+    def of_class(
+        file: str, edges: np.ndarray, label: str, probability: np.ndarray
+    ) -> Iterator[tuple[str, float, float, str, float]]:
+        above = probability > thresholds[label]
+        changes = np.flatnonzero(np.diff(above, prepend=False, append=False))
+        for first, after in changes.reshape(-1, 2):
+            score = probability[first:after].max()
+            yield file, edges[first], edges[after], label, score
+
+    rows: list[tuple[str, float, float, str, float]] = []
+    for file, own in windows.sort_values(["file", "start"]).groupby("file"):
+        middle = (own["start"] + own["end"]).to_numpy() / 2
+        between = (middle[1:] + middle[:-1]) / 2
+        edges = np.concatenate([own["start"][:1], between, own["end"][-1:]])
+        for label in thresholds:
+            rows += of_class(str(file), edges, label, own[label].to_numpy(float))
+    return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def write_detections(
+    options: PredictOptions,
+    model: "Model",
+    files: Mapping[str, Path],
+    windows: pd.DataFrame,
+) -> None:
+    """Write the tables of detections in the windows of recordings to OUT, or to
+    <reports>/<dataset>/<AUDIO's name>, and the page of CHECK. Without THRESHOLD, CHECK
+    draws single windows.
+    """
+    name_of = {str(path): name for name, path in files.items()}
+    windows = windows.assign(file=windows["file"].map(name_of))
+    usual = dict.fromkeys(model.classes, 0.5) | model.thresholds
+    thresholds = class_thresholds(options.threshold, model.classes, usual)
+    folder = options.reports / model.config.dataset / dataset_name(str(options.audio))
+    folder = options.out or folder
+    units, found = ("window", single_windows(windows, thresholds))
+    if options.threshold:
+        units, found = ("detection", merge_windows(windows, thresholds))
+        tell_detections(found, windows["file"].nunique())
+        write_tables(found, {n: files[n] for n in windows["file"].unique()}, folder)
+    if not options.check:
+        tell_next(options, model, "CHECK=100")
+        return
+    lower = {name: CANDIDATE * value for name, value in thresholds.items()}
+    less = (merge_windows if options.threshold else single_windows)(windows, lower)
+    less = less[less["score"] <= less["label"].map(thresholds)]
+    parts = [found.assign(predicted=True), less.assign(predicted=False)]
+    every = pd.concat(parts, ignore_index=True)
+    seconds = windows.groupby("file")["end"].max().to_dict()
+    write_check(every, units, files, seconds, model, options, folder)
+
+
+def tell_detections(detections: pd.DataFrame, recordings: int) -> None:
+    of_class = detections.groupby("label")["file"].agg(["size", "nunique"])
+    rows = [(name, f"{n:,}", f"{m:,}") for name, n, m in of_class.itertuples()]
+    print(text_table(rows, ["class", "detections", "recordings"]))
+    number = counted(len(detections), "detection")
+    tell(f"{number} in {counted(recordings, 'recording')}")
+
+
+def write_tables(
+    detections: pd.DataFrame, files: Mapping[str, Path], folder: Path
+) -> None:
+    """Write the tables in place of an earlier call's; what a person changed stays."""
+    rows = detections.sort_values(["file", "start", "label"]).round(DIGITS)
+    contents = {"detections.csv": rows.to_csv(index=False, lineterminator="\n")}
+    for name, path in files.items():
+        own = rows[rows["file"] == name]
+        raven = pd.DataFrame(
+            {
+                "Selection": range(1, len(own) + 1),
+                "View": "Spectrogram 1",
+                "Channel": 1,
+                "Begin Time (s)": own["start"],
+                "End Time (s)": own["end"],
+                "Begin File": Path(name).name,
+                "Begin Path": str(without_dots(path)),
+                "File Offset (s)": own["start"],
+                "Annotation": own["label"],
+                "Score": own["score"],
+            }
+        )
+        place = f"raven/{Path(name).with_suffix('')}.Table.1.selections.txt"
+        contents[place] = raven.to_csv(sep="\t", index=False, lineterminator="\n")
+        if len(own):  # an empty track would say that there is nothing
+            track = own[["start", "end", "label"]]
+            text = track.to_csv(
+                sep="\t", index=False, header=False, lineterminator="\n"
+            )
+            contents[f"audacity/{name}.txt"] = text
+    own_files = OwnFiles(folder, DETECTED)
+    own_files.write(contents)
+    tell(f"{folder / 'detections.csv'}, raven, audacity")
+    for name in own_files.remove_others():
+        tell(f"{folder / name}: kept because you changed it")

@@ -1,0 +1,252 @@
+"""Windows of new recordings become detections, in tables for Raven and Audacity; a check
+by ear says their precision.
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from featurestack.predict.command import predict_audio
+
+from featurestack.extras.recordings.annotations import read_events
+from featurestack.extras.recordings.check import (
+    draw,
+    precision,
+    precision_above,
+    read_checked,
+)
+from featurestack.extras.recordings.detections import merge_windows, single_windows
+from featurestack.extras.recordings.options import LabelOptions, WindowsOptions
+from featurestack.extras.recordings.windows import make_windows
+from featurestack.pipeline.extract import extract_features
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.predict.options import PredictOptions
+from featurestack.results.run_folder import find
+from featurestack.train import run
+from featurestack.train.options import RunOptions
+from tests.extras.recordings.field import write_recordings
+from tests.refusal import refused
+
+MEL = "mel@n_mels=32,hop_length=256,n_fft=512"
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory):
+    """A run on windows of six recordings, and two new recordings in the folder new."""
+    folder = tmp_path_factory.mktemp("field")
+    marks = write_recordings(folder)
+    (folder / "new").mkdir()
+    for name in ("r6.wav", "r7.wav"):
+        shutil.move(folder / "audio" / name, folder / "new" / name)
+    new = marks["file"].isin(["r6.wav", "r7.wav"])
+    marks[new].to_csv(folder / "new.csv", index=False)
+    marks[~new].to_csv(folder / "marks.csv", index=False)
+    places = {"data": folder / "data", "runs": folder / "runs"}
+    for audio, tables, name in (("audio", "marks", "field"), ("new", "new", "later")):
+        given = {"audio": folder / audio, "tables": folder / f"{tables}.csv"}
+        data = places["data"]
+        assert not make_windows(
+            WindowsOptions(**given, name=name, length=0.25, data=data)
+        )
+    table = str(folder / "data" / "field" / "field.csv")
+    asked = FeaturesCommand(dataset=table, data=data, features=MEL, jobs=1)
+    assert not extract_features(asked)
+    run.execute(RunOptions(dataset=table, features=MEL, model="ridge", **places))
+    return folder
+
+
+def ask(folder, **given):
+    places = {"data": folder / "data", "runs": folder / "runs"}
+    places["reports"] = folder / "reports"
+    given = {"audio": folder / "new", **given}
+    return predict_audio(PredictOptions(run="last", threads=1, **places, **given))
+
+
+def test_consecutive_windows_above_the_threshold_are_a_detection():
+    start = np.array([0.0, 0.5, 1.0, 1.2])
+    windows = pd.DataFrame({"file": "a", "start": start, "end": start + 1})
+    windows["x"] = [0.9, 0.6, 0.4, 0.7]
+    windows["y"] = [0.0, 0.0, 0.0, 0.0]
+    found = merge_windows(windows, {"x": 0.5, "y": 0.5})
+    assert found.to_numpy().tolist() == [
+        ["a", 0.0, 1.25, "x", 0.9],
+        ["a", 1.6, 2.2, "x", 0.7],
+    ]
+    both = pd.concat([windows, windows.assign(file="b")])
+    assert merge_windows(both, {"x": 0.3})["file"].tolist() == ["a", "b"]
+    assert len(single_windows(windows, {"x": 0.5, "y": 0.5})) == 3
+
+
+def test_the_tables_have_what_was_marked_and_read_back_the_same(field, capsys):
+    assert ask(field, threshold="0.5") == 0
+    out = capsys.readouterr().out
+    assert "next: " in out and "CHECK=100" in out
+    folder = field / "reports" / "field" / "new"
+    found = pd.read_csv(folder / "detections.csv")
+    marks = pd.read_csv(field / "new.csv")
+    for mark in marks.itertuples():
+        same = found[(found["file"] == mark.file) & (found["label"] == mark.label)]
+        shared = np.minimum(same["end"], mark.end) - np.maximum(
+            same["start"], mark.start
+        )
+        assert shared.max() > (mark.end - mark.start) / 2, mark
+    assert len(found) < 1.5 * len(marks)
+    seconds = dict.fromkeys(["r6.wav", "r7.wav"], 7.0)
+    with refused("holds no table of annotations: .* not only tables as predict wrote"):
+        read_events(folder / "raven", seconds, LabelOptions())
+    for name in ("raven", "audacity"):
+        shutil.copytree(folder / name, field / "copied" / name)
+        read = read_events(field / "copied" / name, seconds, LabelOptions()).events
+        same = found.sort_values(["file", "start", "end", "label"], ignore_index=True)
+        expected = same[["file", "start", "end", "label"]].to_numpy().tolist()
+        assert read.to_numpy().tolist() == expected, name
+
+
+def test_a_corrected_table_is_kept_and_read_as_annotations(field, capsys):
+    out = field / "corrected"
+    ask(field, threshold="0.5", out=out)
+    table = out / "raven" / "r6.Table.1.selections.txt"
+    table.write_text(table.read_text().replace("\tlow\t", "\tLOW\t"))
+    ask(field, threshold="0.5", out=out)
+    assert f"{table}: kept because you changed it" in capsys.readouterr().err
+    seconds = dict.fromkeys(["r6.wav", "r7.wav"], 7.0)
+    read = read_events(out / "raven", seconds, LabelOptions())
+    assert read.annotated == {"r6.wav"} and "LOW" in {*read.events["label"]}
+
+
+def test_a_recording_is_answered_window_by_window_without_being_asked(field):
+    answers = field / "answers.csv"
+    assert ask(field, out=answers) == 0
+    table = pd.read_csv(answers)
+    assert (table["end"] - table["start"]).to_numpy() == pytest.approx(0.25, abs=1e-3)
+    assert np.diff(table["start"][:4]) == pytest.approx(0.0625, abs=1e-3)
+
+
+def test_new_annotated_recordings_are_a_dataset_that_scores_the_run(field, capsys):
+    later = str(field / "data" / "later" / "later.csv")
+    assert ask(field, audio=None, dataset=later) == 0
+    (scored,) = find(field / "runs", "later")
+    assert "test mAP" in capsys.readouterr().out and len(scored.scored()) > 20
+
+
+def answered(field, words=("yes",), **given):
+    """The table of a check with these answers in turn."""
+    ask(field, **given)
+    table = given["out"] / "check" / "check.csv"
+    checks = pd.read_csv(table, keep_default_na=False)
+    checks["correct"] = np.resize(words, len(checks))
+    file = given["out"] / "answers.csv"
+    checks.to_csv(file, index=False)
+    return file, checks
+
+
+def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(field, capsys):
+    out = field / "checked"
+    file, checks = answered(field, threshold="0.5", check=12, out=out)
+    page = (out / "check" / "index.html").read_text("utf-8")
+    assert all((out / "check" / sound).is_file() for sound in checks["sound"])
+    assert "~/Downloads/checked-12-answers.csv" in page
+    assert {*checks["predicted"]} == {"yes", "no"} and len(checks) == 12
+    capsys.readouterr()
+    assert ask(field, audio=None, checked=file, promise=0.5) == 0
+    printed = capsys.readouterr().out
+    assert "12 checks in 2 recordings: 12 right, 0 wrong" in printed
+    assert "a precision of at least 50 %" in printed
+    statement = (out / "statement.md").read_text("utf-8")
+    for text in (
+        "of the detections in these recordings is right?",
+        "trained on 6 recordings of field",
+        "2 recordings in ",
+        "above the thresholds and of",
+        "12 right, 0 wrong",
+        "**Not counted**: missed sounds",
+        "featurestack 0.1.0",
+        "predict AUDIO=",
+    ):
+        assert text in statement, text
+    assert ask(field, audio=None, checked=file) == 0  # it is ours, and replaced
+    (out / "statement.md").write_text("mine")
+    with refused("statement.md was not written by this command"):
+        ask(field, audio=None, checked=file)
+
+
+def test_windows_are_checked_by_themselves_without_a_threshold(field):
+    _, checks = answered(field, check=10, out=field / "windows")
+    assert (checks["end"] - checks["start"]).to_numpy() == pytest.approx(0.25, abs=1e-3)
+    facts = json.loads((field / "windows" / "check" / "check.json").read_text())
+    assert facts["unit"] == "window"
+    assert not (field / "windows" / "detections.csv").exists()
+
+
+def test_a_users_answers_are_kept_and_few_give_no_precision(field, capsys):
+    out = field / "kept"
+    file, checks = answered(field, threshold="0.5", check=12, out=out)
+    checks.assign(correct="no").to_csv(out / "check" / "check.csv", index=False)
+    ask(field, threshold="0.5", check=12, out=out)
+    assert (out / "check-2" / "index.html").is_file()
+    checks["correct"] = ["yes"] * 3 + [""] * 9
+    checks.to_csv(file, index=False)
+    capsys.readouterr()
+    ask(field, audio=None, checked=file)
+    assert "3 of your 12 are answered: too few" in capsys.readouterr().out
+    checks.assign(correct="maybe").to_csv(file, index=False)
+    with refused("answers.csv, line 2, column correct: 'maybe'; expected yes, no"):
+        ask(field, audio=None, checked=file)
+    with refused("nowhere.csv does not exist: save the table"):
+        ask(field, audio=None, checked=field / "nowhere.csv")
+
+
+# ---- precision
+
+
+def test_a_larger_check_begins_with_the_same_rows_of_all_ranges():
+    rng = np.random.default_rng(3)
+    scores = rng.random(500)
+    predicted = scores > 0.5
+    few, *_ = draw(scores, predicted, 40, np.random.default_rng(0))
+    many, above, numbers = draw(scores, predicted, 80, np.random.default_rng(0))
+    assert many[:40].tolist() == few.tolist() and len({*many}) == 80
+    assert (scores[many] > above).all()
+    assert 0.6 < predicted[many].mean() < 0.8
+    weights = pd.DataFrame({"above": above, "p": predicted[many], "n": numbers})
+    assert weights.drop_duplicates()["n"].sum() == 500  # every score is in one range
+
+
+def test_precision_weighs_ranges_and_varies_by_recording():
+    checks = pd.DataFrame(
+        {
+            "recording": [*"abcdefgh"] * 5,
+            "above": np.repeat([0.5, 0.9], 20),
+            "predicted": 1.0,
+            "correct": np.repeat([0.0, 1.0], 20),
+            "weight": np.repeat([9.0, 1.0], 20),
+        }
+    )
+    of_all = precision(checks)
+    assert of_all["precision"] == pytest.approx(0.1) and of_all["detections"] == 200
+    assert of_all["low"] < 0.1 < of_all["high"]
+    rows = precision_above(checks)
+    assert rows["above"].tolist() == [0.5, 0.9]
+    assert rows["precision"].tolist() == pytest.approx([0.1, 1.0])
+    by_recording = checks["recording"].isin([*"abcd"]).astype(float)
+    apart = precision(checks.assign(correct=by_recording, weight=1.0))
+    together = precision(checks.assign(correct=np.repeat([1.0, 0.0], 20), weight=1.0))
+    assert apart["high"] - apart["low"] > 1.5 * (together["high"] - together["low"])
+
+
+def test_a_range_without_an_answer_ends_what_is_known(tmp_path):
+    table = pd.DataFrame(
+        {
+            "recording": [*"abcd"],
+            "label": "x",
+            "above": [0.2, 0.2, 0.6, 0.6],
+            "detections": 10,
+            "predicted": "yes",
+            "correct": ["", "", "yes", "no"],
+        }
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    rows = precision_above(read_checked(tmp_path / "t.csv"))
+    assert rows["above"].tolist() == [0.6] and rows["detections"].tolist() == [10]
