@@ -22,7 +22,6 @@ from featurestack.base.quantities import counted
 from featurestack.base.terminal import tell, text_table
 from featurestack.extras.recordings.check import write_check
 from featurestack.features_cache.datasets import dataset_name
-from featurestack.predict.command import tell_next
 from featurestack.predict.options import PredictOptions, class_thresholds
 
 if TYPE_CHECKING:
@@ -89,7 +88,6 @@ def write_detections(
         tell_detections(found, windows["file"].nunique())
         write_tables(found, {n: files[n] for n in windows["file"].unique()}, folder)
     if not options.check:
-        tell_next(options, model, "CHECK=100")
         return
     lower = {name: CANDIDATE * value for name, value in thresholds.items()}
     less = (merge_windows if options.threshold else single_windows)(windows, lower)

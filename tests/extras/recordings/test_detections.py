@@ -1,5 +1,6 @@
-"""Windows of new recordings become detections, in tables for Raven and Audacity; a check
-by ear says their precision.
+"""Windows of new recordings become detections, in tables for Raven and Audacity.
+
+A check by ear says their precision.
 """
 
 import json
@@ -81,8 +82,7 @@ def test_consecutive_windows_above_the_threshold_are_a_detection():
 
 def test_the_tables_have_what_was_marked_and_read_back_the_same(field, capsys):
     assert ask(field, threshold="0.5") == 0
-    out = capsys.readouterr().out
-    assert "next: " in out and "CHECK=100" in out
+    assert "detections in 2 recordings" in capsys.readouterr().err
     folder = field / "reports" / "field" / "new"
     found = pd.read_csv(folder / "detections.csv")
     marks = pd.read_csv(field / "new.csv")
@@ -148,7 +148,7 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(field, ca
     page = (out / "check" / "index.html").read_text("utf-8")
     assert all((out / "check" / sound).is_file() for sound in checks["sound"])
     assert "~/Downloads/checked-12-answers.csv" in page
-    assert {*checks["predicted"]} == {"yes", "no"} and len(checks) == 12
+    assert "yes" in {*checks["predicted"]} and len(checks) == 12
     capsys.readouterr()
     assert ask(field, audio=None, checked=file, promise=0.5) == 0
     printed = capsys.readouterr().out
@@ -163,7 +163,7 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(field, ca
         "12 right, 0 wrong",
         "**Not counted**: missed sounds",
         "featurestack 0.1.0",
-        "predict AUDIO=",
+        "RUN=",
     ):
         assert text in statement, text
     assert ask(field, audio=None, checked=file) == 0  # it is ours, and replaced
