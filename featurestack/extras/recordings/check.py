@@ -26,11 +26,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from featurestack.base import VERSION
-from featurestack.base.csv_files import cell_number, read_csv
-from featurestack.base.errors import RequestError, make_command, quoted, shortened
+from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.own_files import NO_DATA, OwnFiles, own_file
 from featurestack.base.quantities import counted, duration, percent
+from featurestack.base.shell import make_command, quoted
+from featurestack.base.table_files import cell_number, read_table
 from featurestack.base.terminal import tell, text_table
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import (
@@ -213,7 +214,7 @@ def read_checked(file: Path) -> pd.DataFrame:
             f" the path of the {TABLE} next to the page"
         )
     columns = ["recording", "label", "above", "detections", "predicted", "correct"]
-    table = read_csv(file, columns)
+    table = read_table(file, columns)
     table = table.assign(page=table.get("page", ""))
     readers = dict.fromkeys(("above", "detections"), cell_number)
     for column, value in (

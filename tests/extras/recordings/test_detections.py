@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from featurestack.predict.command import predict_audio
 
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.check import (
@@ -24,8 +23,9 @@ from featurestack.extras.recordings.windows import make_windows
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.options import PredictOptions
+from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.run_folder import find
-from featurestack.train import run
+from featurestack.train import training
 from featurestack.train.options import RunOptions
 from tests.extras.recordings.field import write_recordings
 from tests.refusal import refused
@@ -54,7 +54,7 @@ def field(tmp_path_factory):
     table = str(folder / "data" / "field" / "field.csv")
     asked = FeaturesCommand(dataset=table, data=data, features=MEL, jobs=1)
     assert not extract_features(asked)
-    run.execute(RunOptions(dataset=table, features=MEL, model="ridge", **places))
+    training.execute(RunOptions(dataset=table, features=MEL, model="ridge", **places))
     return folder
 
 
