@@ -124,7 +124,13 @@ def grouped(
     groups = windows["file"].map(id_of)
     if group:
         clips = windows.rename(columns={"file": "filename"})
-        clips = clips.assign(clip_id=groups, path=windows["file"], train_only="")
+        own = {
+            "clip_id": groups,
+            "path": windows["file"],
+            "train_only": "",
+            "group": "",
+        }
+        clips = clips.assign(**own)
         table, notes = with_groups(clips, group)
         return table["group"], notes
     if len(seconds) > 1:

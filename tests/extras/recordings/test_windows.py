@@ -21,10 +21,11 @@ COLUMNS = ["file", "start", "end", "label"]
 
 def options(folder, **given):
     tables = {"audio": folder / "audio", "tables": folder / "marks.csv"}
-    return WindowsOptions(**{**tables, "data": folder / "data", **given})
+    usual = {"data": folder / "data", "name": "songs"}
+    return WindowsOptions(**{**tables, **usual, **given})
 
 
-def made(folder, name="audio"):
+def made(folder, name="songs"):
     table = folder / "data" / name / f"{name}.csv"
     return pd.read_csv(table, keep_default_na=False)
 
@@ -84,12 +85,12 @@ def test_the_table_is_an_ordinary_dataset_of_clips_with_several_labels(
     out = capsys.readouterr().out
     assert out.startswith(f"8 recordings, 56 s, {len(marks)} events; ")
     assert "windows of 0.5 s every 0.25 s" in out
-    next_ = f"features DATASET={tmp_path}/data/audio/audio.csv"
+    next_ = f"features DATASET={tmp_path}/data/songs/songs.csv"
     assert next_ in out.splitlines()[-1]
     table = made(tmp_path)
     assert {*table["label"]} == {"", "high", "low", "high;low"}
     assert {*table["group"]} == {f"r{number}" for number in range(8)}
-    given = {"dataset": str(tmp_path / "data/audio/audio.csv")}
+    given = {"dataset": str(tmp_path / "data/songs/songs.csv")}
     dataset = load(SourceOptions(**given, data=tmp_path / "data"))
     assert len(dataset.table) == len(table)
     assert (dataset.table.groupby("group")["fold"].nunique() == 1).all()
@@ -133,14 +134,14 @@ def test_a_dataset_with_features_or_changes_of_the_user_is_not_replaced(tmp_path
     assert make_windows(options(tmp_path)) == 0
     assert make_windows(options(tmp_path)) == 0  # the same
     assert make_windows(options(tmp_path, length=1.0)) == 0  # nothing depends on it yet
-    file = tmp_path / "data" / "audio" / "audio.csv"
+    file = tmp_path / "data" / "songs" / "songs.csv"
     before = file.read_text()
     file.write_text(before + "\n")
-    with refused(r"audio.csv is there with other content: .*mv .*/audio.csv FOLDER"):
+    with refused(r"songs.csv is there with other content: .*mv .*/songs.csv FOLDER"):
         make_windows(options(tmp_path))
     file.write_text(before)
     (file.parent / "features").mkdir()
-    with refused("audio.csv is there with other content"):
+    with refused("songs.csv is there with other content"):
         make_windows(options(tmp_path))
     assert file.read_text() == before
     with refused("esc50 has another meaning"):
