@@ -137,7 +137,7 @@ MadeBy = Literal["train", "choice", "import"]
 class RunConfig:
     """run.json of every run, whatever made its predictions."""
 
-    format_version: RunFormat
+    format_version: RunFormat  # format of run.json
     made_by: MadeBy  # what made it
     dataset: str  # its name
     synthetic: bool = False  # clips of DATASET=synth
