@@ -33,7 +33,7 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
             assert meaning in section, f"{words}: {name}"
             assert f"`{words}`" in section
     assert "Default: `32`; values: integer, at least 2." in sections["BATCH"]
-    assert "`onecycle`, `cosine`" in sections["SCHEDULE"]
+    assert "`none`, `next`, `group`" in sections["VAL"]
 
 
 def test_every_registered_thing_has_its_entry():
