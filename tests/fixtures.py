@@ -186,7 +186,7 @@ def hand_run(tmp_path):
 
 
 @dataclass(frozen=True)
-class Workshop:
+class TonesProject:
     """A folder with audio files of tones, a cache of two random features, and made-up
     runs.
     """
@@ -203,13 +203,13 @@ CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
 
 
 def tones(root):
-    """The clip table of the workshop in this folder."""
+    """The clip table of the project in this folder."""
     table = made_clips(clips=40, classes=4, names=CLASS_NAMES)
     table["path"] = [str(root / f"{clip}.wav") for clip in table["clip_id"]]
     return table
 
 
-def make_workshop(root):
+def make_tones_project(root):
     """Fill this folder, and return it."""
     table = tones(root)
     time = np.arange(8000) / 8000
@@ -231,20 +231,20 @@ def make_workshop(root):
 
 
 @pytest.fixture(scope="session")
-def workshop(made_once):
+def tones_project(made_once):
     """40 tones of four classes with awkward names, and three runs, of which one has no
     finished fold.
     """
-    root = made_once("workshop", make_workshop)
-    return Workshop(root, tones(root))
+    root = made_once("tones_project", make_tones_project)
+    return TonesProject(root, tones(root))
 
 
 @pytest.fixture(scope="session")
-def reported(workshop, made_once):
-    """The page of the workshop's report, made once."""
+def reported(tones_project, made_once):
+    """The page of the project's report, made once."""
 
     def make(_):
-        (job,) = jobs(workshop.options())
+        (job,) = jobs(tones_project.options())
         return build_report(job).page
 
     return made_once("reported", make)

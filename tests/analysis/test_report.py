@@ -160,43 +160,49 @@ def test_a_table_says_where_there_are_too_few_groups_for_verdicts(tmp_path):
 
 
 def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
-    workshop, tmp_path
+    tones_project, tmp_path
 ):
     sounds = tmp_path / "tones"
     (sounds / "class").mkdir(parents=True)
     with refused("tones holds files of yours, so .* give another REPORTS"):
-        jobs(workshop.options(reports=tmp_path))
-    (job,) = jobs(workshop.options(reports=sounds))
+        jobs(tones_project.options(reports=tmp_path))
+    (job,) = jobs(tones_project.options(reports=sounds))
     assert job.folder == sounds / "tones"
     (sounds / "class").rename(sounds / "only-mel")
     (sounds / "only-mel" / NO_DATA).touch()
     (sounds / "songs").mkdir()
     (sounds / "songs" / DETECTED).touch()
-    jobs(workshop.options(reports=tmp_path))
+    jobs(tones_project.options(reports=tmp_path))
     (sounds / "index.html").write_text("mine")
     (sounds / NO_DATA).touch()
     with refused("index.html was not written by this command"):
-        build(workshop.options(reports=tmp_path))
+        build(tones_project.options(reports=tmp_path))
 
 
-def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
-    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports")
+def test_unchanged_figures_are_kept(tones_project, tmp_path, stubs):
+    options = tones_project.options(
+        runs=tmp_path / "runs", reports=tmp_path / "reports"
+    )
     build(options)
-    make_run(options.runs, workshop.table, MadeRun(), "tones")
+    make_run(options.runs, tones_project.table, MadeRun(), "tones")
     build(options)
     assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.curves-phone.svg"]
     stubs.clear()
-    make_run(options.runs, workshop.table, MadeRun(features="rms", skill=0.3), "tones")
+    make_run(
+        options.runs, tones_project.table, MadeRun(features="rms", skill=0.3), "tones"
+    )
     build(options)
     assert stubs == ["rms-resnet18.curves.svg", "rms-resnet18.curves-phone.svg"]
 
 
-def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
+def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
+    tones_project, tmp_path
+):
     folders = {name: tmp_path / name for name in ("runs", "reports")}
-    options = workshop.options(**folders)
+    options = tones_project.options(**folders)
     for features in ("mel", "rms"):
         run = MadeRun(features=features, model="linear")
-        make_run(options.runs, workshop.table, run, "tones")
+        make_run(options.runs, tones_project.table, run, "tones")
     folder = build(options).page.parent
     own = {"tables/mine.csv", "figures/own.drawio"}
     for name in own:
@@ -221,23 +227,23 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     assert not [name for name in there if "mel-linear" in name]
 
 
-def test_a_wrong_folder_of_runs_does_not_empty_a_report(workshop, tmp_path):
-    build(workshop.options(reports=tmp_path))
+def test_a_wrong_folder_of_runs_does_not_empty_a_report(tones_project, tmp_path):
+    build(tones_project.options(reports=tmp_path))
     with refused(
         "RUNS=.*nowhere has no run of tones, .* report on those in .*runs: give"
     ):
-        build(workshop.options(reports=tmp_path, runs=tmp_path / "nowhere"))
+        build(tones_project.options(reports=tmp_path, runs=tmp_path / "nowhere"))
 
 
 def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
-    workshop, tmp_path
+    tones_project, tmp_path
 ):
-    built = build(workshop.options(reports=tmp_path))
+    built = build(tones_project.options(reports=tmp_path))
     shown = built._repr_html_()  # in a notebook
     assert "<b>Use mel" in shown and "index.html" in shown
     assert "<td>0.800</td>" in shown
     folder = built.page.parent
-    chosen = build(workshop.options(reports=tmp_path, run=("mel-r",)))
+    chosen = build(tones_project.options(reports=tmp_path, run=("mel-r",)))
     for own in (built, chosen):
         link = f'href="{own.page.relative_to(tmp_path)}"'
         assert link in (tmp_path / "index.html").read_text()
@@ -249,16 +255,16 @@ def test_a_report_shows_itself_and_is_listed_unless_its_summary_is_damaged(
     assert read_summary(folder) == {}  # all figures are drawn anew
 
 
-def test_a_leak_among_the_reports_own_clips_is_told(workshop, tmp_path):
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    make_run(tmp_path / "runs", workshop.table.iloc[1:], MadeRun(), "tones")
-    options = workshop.options(**within(tmp_path))
+def test_a_leak_among_the_reports_own_clips_is_told(tones_project, tmp_path):
+    shutil.copytree(tones_project.root / "data", tmp_path / "data")
+    make_run(tmp_path / "runs", tones_project.table.iloc[1:], MadeRun(), "tones")
+    options = tones_project.options(**within(tmp_path))
     found = [{"kind": "duplicates_across_folds", "count": 58}, ARTEFACTS]
     cache = tmp_path / "data" / "tones" / "features"
     # not the cache's clips
-    write_check(cache, complete(workshop.table.iloc[1:]), found)
+    write_check(cache, complete(tones_project.table.iloc[1:]), found)
     assert "58 pairs" not in build(options).page.read_text().split("</header>")[0]
-    write_check(cache, complete(workshop.table), found)
+    write_check(cache, complete(tones_project.table), found)
     built = build(options)
     assert built.remarks[1].startswith("Level, padding, bandwidth and other")
     told = "(62.0 %, chance is 25.0 %): the best single one is level (60.0 %"
@@ -266,15 +272,15 @@ def test_a_leak_among_the_reports_own_clips_is_told(workshop, tmp_path):
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
 
-def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
+def test_damage_is_named_and_everything_else_is_still_there(tones_project, tmp_path):
     for name in ("runs", "data"):
-        shutil.copytree(workshop.root / name, tmp_path / name)
+        shutil.copytree(tones_project.root / name, tmp_path / name)
     runs = tmp_path / "runs" / "tones"
     cache = tmp_path / "data" / "tones" / "features"
     (runs / "mel+rms-resnet18" / "run.json").write_text("{")
     (cache / "mel.h5").write_bytes(b"no")
     (cache / "zcr.h5").symlink_to("nowhere.h5")
-    built = build(workshop.options(**within(tmp_path)))
+    built = build(tones_project.options(**within(tmp_path)))
     remarks = "\n".join(built.remarks)
     assert "run.json" in remarks and "mel.h5" in remarks
     assert not built.whole
@@ -283,34 +289,34 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path):
 
 
 def test_a_named_run_is_reported_with_all_seeds_of_its_configuration(
-    workshop, tmp_path
+    tones_project, tmp_path
 ):
-    make_runs(tmp_path, workshop.table, of_sets(2, mel=0.8, rms=0.6), "tones")
-    built = build(workshop.options(runs=tmp_path, run=("mel-resnet18",)))
+    make_runs(tmp_path, tones_project.table, of_sets(2, mel=0.8, rms=0.6), "tones")
+    built = build(tones_project.options(runs=tmp_path, run=("mel-resnet18",)))
     assert "mean of 2 seeds" in built.facts["Tested"]
     assert any("RUN= leaves out 2 other runs" in text for text in built.remarks)
 
 
-def test_chosen_runs_have_a_report_of_their_own(workshop):
-    (job,) = jobs(workshop.options(run=("mel+r",)))
+def test_chosen_runs_have_a_report_of_their_own(tones_project):
+    (job,) = jobs(tones_project.options(run=("mel+r",)))
     assert job.given[0] == f"DATASET={job.cache}" and job.given[-1] == "RUN=mel+r"
-    whole = jobs(workshop.options())[0].folder
+    whole = jobs(tones_project.options())[0].folder
     assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
     orders = ("mel-", "mel+r"), ("mel+r", "mel-")
-    both = {jobs(workshop.options(run=names))[0].folder for names in orders}
+    both = {jobs(tones_project.options(run=names))[0].folder for names in orders}
     assert len(both) == 1 and job.folder not in both
     told = "RUN= leaves out 2 other runs of this dataset"
     assert told in "\n".join(build_report(job).remarks)
 
 
 def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refused(
-    workshop, tmp_path
+    tones_project, tmp_path
 ):
-    folder = make_run(tmp_path, workshop.table, MadeRun(), "other")
-    found = jobs(workshop.options(dataset="", runs=tmp_path))
+    folder = make_run(tmp_path, tones_project.table, MadeRun(), "other")
+    found = jobs(tones_project.options(dataset="", runs=tmp_path))
     known = [(job.dataset, len(job.runs), job.cache is not None) for job in found]
     assert known == [("other", 1, False), ("tones", 0, True)]
-    twice = str(folder), str(workshop.root / "runs" / "tones" / folder.name)
+    twice = str(folder), str(tones_project.root / "runs" / "tones" / folder.name)
     places = dict.fromkeys(("data", "runs", "reports"), tmp_path)
     for given, told in (
         ({"dataset": "esc10"}, "make features DATASET=esc10"),
@@ -322,12 +328,12 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refu
             jobs(AnalysisOptions(**places | given))
 
 
-def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path):
+def test_a_full_disk_is_told_and_keeps_the_old_page(tones_project, reported, tmp_path):
     folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
     page = (folder / "index.html").read_bytes()
     too_large = pytest.raises(OSError, match=r"too large: .*tones/")
     with files_end_at(40_000), too_large:
-        build(workshop.options(reports=tmp_path))
+        build(tones_project.options(reports=tmp_path))
     assert (folder / "index.html").read_bytes() == page
 
 

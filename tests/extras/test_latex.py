@@ -29,9 +29,9 @@ from tests.run_configs import channel, computed, rewrite
 
 
 def test_figures_document_references_and_methods_are_written(
-    workshop, tmp_path, capsys
+    tones_project, tmp_path, capsys
 ):
-    options = workshop.options(reports=tmp_path, paper=True)
+    options = tones_project.options(reports=tmp_path, paper=True)
     built = build(options)
     assert files_of(built.page.parent) >= {
         "figures/accuracy_by_set.pdf",
@@ -54,15 +54,15 @@ def test_figures_document_references_and_methods_are_written(
 
 @pytest.mark.slow
 def test_an_edited_document_stays_and_a_plain_report_keeps_all_that_it_needs(
-    workshop, tmp_path, capsys
+    tones_project, tmp_path, capsys
 ):
-    options = workshop.options(reports=tmp_path, paper=True)
+    options = tones_project.options(reports=tmp_path, paper=True)
     folder = build(options).page.parent
     latex = {f"latex/{file.name}" for file in (folder / "latex").glob("*.*")}
     for_papers = {name for name in files_of(folder) if "latex/" in name} | latex
     main = folder / "latex" / "main.tex"
     main.write_text(main.read_text() + "% my own\n")
-    build(workshop.options(reports=tmp_path))
+    build(tones_project.options(reports=tmp_path))
     assert for_papers <= files_of(folder) | latex
     assert "of an earlier report" not in capsys.readouterr().err  # of the same runs
     build(options)
