@@ -166,9 +166,9 @@ LEFT_OUT = [*LEFT_OUT.split(), "group", "data", "runs", "reports"]
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    """The files that pages assume: two clips of each of five recordings a class, a
-    cache, a run, audio.
+def commands_done(tmp_path_factory):
+    """The commands that ran so far, beside the files that pages assume: two clips of
+    each of five recordings a class, a cache, a run, audio.
     """
     with inside(tmp_path_factory.mktemp("documents")):
         for label, take in product(CLASSES, range(10)):
@@ -183,7 +183,7 @@ def workshop(tmp_path_factory):
         done("features", **sounds, FEATURES="mel mfcc chroma", GROUP="(.*)-[A-Z]")
         given = {"EPOCHS": 1, "MODEL": "cnn4", "BATCH": 6, "GRID": "64x108"}
         done("train", **sounds, **given, VAL="group")
-        yield set()  # commands that ran
+        yield set()
 
 
 def small(name, words):
@@ -219,7 +219,7 @@ def small(name, words):
 
 @pytest.mark.slow
 @every_page
-def test_the_fenced_commands_of_a_page_run(page, workshop):
+def test_the_fenced_commands_of_a_page_run(page, commands_done):
     for name, words, fenced in shown_commands(page):
         if not fenced or name not in known() or "--help" in words:
             continue
@@ -230,9 +230,9 @@ def test_the_fenced_commands_of_a_page_run(page, workshop):
         asked = getattr(options, "given", None) or vars(options)
         if name in ("train", "importance") and asked["dataset"] == "my sounds":
             done("features", DATASET="my sounds", FEATURES=asked["features"])
-        if (name, str(options)) in workshop:
+        if (name, str(options)) in commands_done:
             continue  # on another page
-        workshop.add((name, str(options)))
+        commands_done.add((name, str(options)))
         status = function_of(name)(options)
         # a leak may be certain
         assert status in (None, 0) or name == "check" or status.is_file(), words
