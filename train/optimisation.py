@@ -149,22 +149,40 @@ def onecycle(share: float) -> float:
     return cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
 
 
-def learning_rate(training: Training, epoch_steps: int, step: int) -> float:
-    """The rate at a step of a fold, counted from 0."""
+# Share of the training done, 0 to 1 -> share of LR. EarlyStopping lowers the rate on a
+# plateau.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "onecycle": onecycle,
+    "cosine": lambda share: cosine(1, 0, share),
+    # like ResNet on CIFAR
+    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),
+    "plateau": lambda share: 1.0,
+    "constant": lambda share: 1.0,
+}
+
+
+def learning_rate(
+    training: Training, epoch_steps: int, step: int, reductions: int = 0
+) -> float:
+    """The rate at a step of a fold, counted from 0, after `reductions` on plateaus."""
     last = epoch_steps * training.resolved_epochs - 1
-    return training.resolved_lr * onecycle(step / max(1, last))
+    scheduled = SCHEDULES[training.schedule](step / max(1, last))
+    return training.resolved_lr * scheduled * 0.1**reductions
 
 
 @dataclass
 class EarlyStopping:
-    """Follow one validation score: which epoch was best, and when to stop. A checkpoint
-    stores `vars` of this object.
+    """Follow one validation score: which epoch was best, when a plateau lowers the
+    rate, when to stop. A checkpoint stores `vars` of this object.
     """
 
     select: str
     patience: int  # 0: never stop
+    # lower the rate after patience/3 epochs without a better score, or 5
+    on_plateau: bool = False
     best: float = math.nan
     since: int = 0  # epochs without a better score
+    lowered: int = 0
 
     def update(self, score: float) -> bool:
         """Take an epoch's score and return whether it is the best so far."""
@@ -177,6 +195,9 @@ class EarlyStopping:
             self.since = 0
             return True
         self.since += 1
+        plateau = max(1, (self.patience or 15) // 3)
+        if self.on_plateau and self.since % plateau == 0:
+            self.lowered += 1
         return False
 
     @property

@@ -126,6 +126,14 @@ class Training(Options):
         least=1e-12,
         says="learning rate {:g}",
     )
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
+        of_networks(
+            "onecycle",
+            "learning-rate schedule, step by step; plateau divides the rate by ten if"
+            " SELECT stops improving, and needs VAL",
+            says="{} schedule",
+        )
+    )
     val: Validation = option(
         "none",
         "validation clips for model selection: the next fold, or 15 % of the training"
@@ -135,7 +143,7 @@ class Training(Options):
     patience: int = of_networks(
         0,
         "epochs without a better SELECT after which training ends, 0 for no early"
-        " stopping",
+        " stopping; plateau lowers the rate after a third of them",
         least=0,
         says="patience {:g}",
     )
@@ -193,7 +201,7 @@ def words_of_training(training: Training, unused: Collection[str]) -> dict[str, 
         if text:
             words[name] = text
         if name == "lr":
-            words["optimizer"] = "AdamW, one-cycle schedule"
+            words["optimizer"] = "AdamW"
             words["decay"] = f"weight decay {DECAY:g}"
             words["smoothing"] = f"label smoothing {SMOOTHING:g}"
     return words

@@ -18,6 +18,7 @@ OTHER = {
     "augment": "shift=1",
     "balance": "loss",
     "lr": 0.5,
+    "schedule": "cosine",
     "patience": 6,
 }
 

@@ -159,6 +159,7 @@ DEFAULTS = {
     "augment": "auto",
     "balance": "none",
     "lr": "auto",
+    "schedule": "onecycle",
     "val": "none",
     "select": "val_loss",
     "patience": 0,

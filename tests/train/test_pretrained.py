@@ -159,8 +159,7 @@ def test_norms_that_an_export_folded_are_set_without_changing_the_function():
 def test_loaded_layers_take_their_share_of_the_rate(imagenet):
     network = build("resnet18", 1, 10, (128, 216))
     start_from(network, "resnet18", str(imagenet))
-    training = Training(weights=str(imagenet))
-    optimiser = make_optimiser(network, training)
+    optimiser = make_optimiser(network)
     shares = {}
     for group in optimiser.param_groups:
         shares |= {id(weight): group["share"] for weight in group["params"]}

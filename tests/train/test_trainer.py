@@ -157,18 +157,30 @@ def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(
     assert epochs == scored
 
 
-def test_the_learning_rate_is_torchs_one_cycle():
-    options = RunOptions(lr=1.0, epochs=1)
+@pytest.mark.parametrize(
+    ("name", "start", "middle", "end"),
+    [
+        ("cosine", 1, 0.5, 0),
+        ("step", 1, 0.1, 0.01),
+        ("constant", 1, 1, 1),
+        # defaults of torch.optim.lr_scheduler.OneCycleLR
+        ("onecycle", 1 / 25, 0.811745, 1 / 250_000),
+    ],
+)
+def test_schedules_by_known_values(name, start, middle, end):
+    options = RunOptions(schedule=name, lr=1.0, epochs=1)
     rates = [learning_rate(options, 101, step) for step in (0, 50, 100)]
-    # defaults of torch.optim.lr_scheduler.OneCycleLR
-    assert rates == pytest.approx([1 / 25, 0.811745, 1 / 250_000])
+    assert rates == pytest.approx([start, middle, end])
 
 
-def test_early_stopping_keeps_the_first_of_equals_and_ends():
-    stopping = EarlyStopping("val_loss", patience=6)
+def test_early_stopping_keeps_the_first_of_equals_lowers_on_plateaus_and_ends():
+    stopping = EarlyStopping("val_loss", patience=6, on_plateau=True)
     losses = (2.0, 2.0, *[1.0] * 7)
-    better, ends = zip(*((stopping.update(loss), stopping.stop) for loss in losses))
+    better, lowered, ends = zip(
+        *((stopping.update(loss), stopping.lowered, stopping.stop) for loss in losses)
+    )
     assert [*better] == [True, False, True] + [False] * 6
+    assert lowered == (0, 0, 0, 0, 1, 1, 2, 2, 3)
     assert [*ends] == [False] * 8 + [True]
     update = EarlyStopping("val_f1", 0).update
     assert [*map(update, (0.4, 0.5, 0.45))] == [True, True, False]
