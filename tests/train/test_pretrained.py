@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from featurestack.results.training_options import Training
 from featurestack.train.optimisation import make_optimiser
 from featurestack.train.plan import hashed_content, make_plan
 from featurestack.train.pretrained import (
