@@ -97,7 +97,7 @@ run              train {sounds} {runs} {training}
 run-tree         train {tree} {runs} FEATURES=rms MODEL=linear FOLDS=1
 run-weights      train {sounds} {runs} {training}started FOLDS=1 WEIGHTS={world}/model.pt
 predict          predict {of_run} {audio} DATA={world}/data OUT={world}/answers.json
-verify-run       verify {of_run} DATA={world}/data
+remove           remove {of_run} DATA={world}/data YES=1
 predict-bundle   predict RUN={world}/model.pt {audio} OUT={world}/answers.json
 predict-windows  predict {of_run} {audio} HOP=0.5 THREADS=1
 onnx             export {of_run} OUT={world}/model.onnx
@@ -110,13 +110,14 @@ analysis         analysis {sounds} {report}
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""
-run\.json                        analysis run predict bundle verify-run onnx
+/\.[a-z-]+\.json$                  run features analysis remove
+run\.json                        analysis run predict bundle onnx
 history                          analysis run
-predictions                      analysis run verify-run bundle onnx
+predictions                      analysis run bundle onnx
 (last|best)\.pt                  predict bundle listen onnx predict-windows
 model\.pt                        predict-bundle listen-bundle run-weights
 esc\.zip                         data-zip
-index\.h5$                       features verify info run analysis verify-run
+index\.h5$                       features verify info run analysis
 h5$|costs|failures\.csv|locks    features verify info run analysis
 folds\.csv                       features-tree run-tree
 little\.csv$                     features check data run analysis

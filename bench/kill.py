@@ -41,7 +41,13 @@ from tests.golden.sounds import easy_clips
 
 # Python finds the packages here: `featurestack` links to their folders
 PACKAGES = Path(featurestack.__file__).parent
-WRITERS = ("features_cache/", "storage/files.py", "results/", "train/checkpoint.py")
+WRITERS = (
+    "features_cache/",
+    "base/files.py",
+    "base/own_files.py",
+    "results/",
+    "train/checkpoint.py",
+)
 WRITING = tuple(f"{PACKAGES}/{place}" for place in WRITERS)
 PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # probabilities
 IN_A_ROW = (1, 1, 2, 3)  # kills before a command may end

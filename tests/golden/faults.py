@@ -37,6 +37,47 @@ class Fault(NamedTuple):
 
 
 FAULTS: dict[str, Fault] = {
+    # whose data, whose file
+    "another_place_by_name": Fault(  # the cache of another place's sounds is taken
+        "if not is_of(cache, dataset, name):",
+        "if False:",
+        "tests/test_identity.py",
+    ),
+    "identity_asked_before_the_lock": Fault(  # two runs share one folder
+        "if other and is_other(self.identity):",
+        "if False:",
+        "tests/base/test_own_files.py",
+    ),
+    "damaged_record_believed": Fault(
+        'if known["digest"] != self._digest(files):',
+        "if False:",
+        "tests/base/test_own_files.py",
+    ),
+    "copies_grouped_by_their_names": Fault(  # copies of tested clips are trained on
+        "        now[copy] = named[0]\n",
+        "        pass\n",
+        "tests/test_clips_of_datasets.py",
+    ),
+    "one_sound_twice": Fault(  # a file that is spelt in two ways is two clips
+        'clips.assign(file=files).duplicated(["file", "start", "end"], keep=False)',
+        'clips.duplicated(["filename", "start", "end"], keep=False)',
+        "tests/test_clips_of_datasets.py",
+    ),
+    "edited_folds_drawn_anew": Fault(
+        "folds = max(named * few, *fold_of)",
+        "pass",
+        "tests/test_clips_of_datasets.py",
+    ),
+    "code_of_helpers_ignored": Fault(
+        '"\\n".join([ast.unparse(tree), *reached(tree, file, beside)])',
+        "ast.unparse(tree)",
+        "tests/base/test_registry.py",
+    ),
+    "version_of_a_cache_ignored": Fault(
+        "if difference := features_here().difference_here(",
+        "if difference := (lambda feature: '')(",
+        "tests/test_versions.py",
+    ),
     # the cache
     # a clip's row is its position in the table, not found by its id
     "rows_by_position": Fault(
