@@ -115,7 +115,8 @@ class Fits:
         blocks = [width for name in names for width in self.blocks[name]]
         groups = self.plan.cache.clips["group"].to_numpy()[train]
         classes, targets = len(self.plan.names), self.plan.targets[train]
-        return ridge.fit(self.x(features, train), targets, classes, blocks, groups)
+        x = self.x(features, train)
+        return ridge.fit(x, targets, classes, blocks, groups, overwrite=True)
 
     def answer(self, features: str, part: Part) -> Numbers:
         """(n, K) the logits of a part's clips; without a feature, or if the training

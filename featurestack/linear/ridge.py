@@ -119,9 +119,12 @@ class Standard(NamedTuple):
     scale: Floats  # (D,) a constant number has its block's
     bound: Floats  # (D,)
 
-    def of(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
-        """(N, D) standardised."""
-        z = np.empty(x.shape, np.float32 if x.shape[1] > SINGLE else np.float64)
+    def of(
+        self, x: NDArray[np.floating], *, overwrite: bool = False
+    ) -> NDArray[np.floating]:
+        """(N, D) standardised; in the memory of x if its type is that of the values."""
+        kind = np.float32 if x.shape[1] > SINGLE else np.float64
+        z = x if overwrite and x.dtype == kind else np.empty(x.shape, kind)
         for part in parts(x.shape[1]):
             exact = (x[:, part] - self.mean[part]) / self.scale[part]
             z[:, part] = np.clip(exact, -self.bound[part], self.bound[part])
@@ -164,6 +167,8 @@ def fit(
     groups: NDArray[np.generic],
     originals: NDArray[np.bool_] | None = None,
     class_weights: NDArray[np.floating] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> RidgeModel:
     """The model of training clips x (N, D) and class numbers y (N,), or labels (N, K).
 
@@ -172,6 +177,7 @@ def fit(
     originals      (N,) the clips that give means, deviations and the choice
     class_weights  (K,) the weight of a clip of each class; for labels, the factor by
                    which a label's odds are raised
+    overwrite      whether the memory of x may be used
     """
     from threadpoolctl import threadpool_limits
 
@@ -184,7 +190,7 @@ def fit(
     if class_weights is not None and y.ndim == 1:
         counts = class_weights[y].astype(float)
     standard = standardisation(x if chosen_on.all() else x[chosen_on], blocks)
-    z = standard.of(x)
+    z = standard.of(x, overwrite=overwrite)
     del x  # a caller that has no other use of it needs one copy
     weight = np.zeros((classes, z.shape[1]), z.dtype)
     model = RidgeModel(standard, weight, bias, z[:0], np.zeros((classes, 0)))

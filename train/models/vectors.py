@@ -83,7 +83,7 @@ class VectorNet(nn.Module):
 class TrainingClips:
     """The clips that an exact model is fitted to.
 
-    x              (N, D)
+    x              (N, D), which a fit may overwrite
     y              (N,) class numbers, or (N, K) labels
     groups         (N,) source recordings
     originals      (N,) whether a clip counts for means, deviations and choices
@@ -255,6 +255,7 @@ class RidgeNet(ExactNet):
             training.groups,
             training.originals,
             training.class_weights,
+            overwrite=True,
         )
         if fitted.remark:
             tell_once(fitted.remark)
