@@ -44,7 +44,7 @@ pairs of ESC-10 classes that the feature separates best and worst, with the accu
 a linear classifier on the mean and deviation of each row over the five official folds
 (`python -m docs.cards DATASET=esc10`; 80 clips per pair, chance is 50 %).
 
-Six features are not from librosa: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
+These features are not from librosa: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd` and
 `lfcc`. Every value of the others agrees with plain librosa 0.11 and 1.0
 (`tests/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
 it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
@@ -118,14 +118,16 @@ def pair_accuracies(
 
 
 def measure(options: DatasetOptions) -> None:
-    """Measure how well each feature separates each two classes; write the best and
-    worst pairs to a table.
+    """Measure how well each feature separates each two classes, if the table of the
+    best and worst pairs lacks it, and add it to the table.
     """
+    before = pd.read_csv(MEASURED)
+    lacking = [name for name in FEATURES.complete() if name not in {*before["feature"]}]
     dataset = load(
         SourceOptions(dataset=options.dataset, data=options.data, name=options.name)
     )
     samples = round(dataset.duration * dataset.sample_rate)
-    statistics: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES.complete()}
+    statistics: dict[str, list[np.ndarray]] = {name: [] for name in lacking}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
         clip = Clip.decoded(
             audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate
@@ -135,7 +137,7 @@ def measure(options: DatasetOptions) -> None:
             rows.append(np.concatenate([values.mean(axis=1), values.std(axis=1)]))
     labels, folds = dataset.table.label.to_numpy(str), dataset.table.fold.to_numpy()
     table = []
-    for name in progress(FEATURES.complete(), label="classifiers", unit="features"):
+    for name in progress(lacking, label="classifiers", unit="features"):
         pairs = pair_accuracies(np.array(statistics[name]), labels, folds)
         pairs = pairs.sort_values(["accuracy", "first", "second"], ascending=False)
         ends = pairs.head(SHOWN_PAIRS), pairs.tail(SHOWN_PAIRS)[::-1]
@@ -147,9 +149,8 @@ def measure(options: DatasetOptions) -> None:
             for end in ends
         )
         table.append((name, *shown))
-    pd.DataFrame(table, columns=["feature", "best", "worst"]).to_csv(
-        MEASURED, index=False
-    )
+    added = pd.DataFrame(table, columns=["feature", "best", "worst"])
+    pd.concat([before, added]).to_csv(MEASURED, index=False)
 
 
 def document() -> None:

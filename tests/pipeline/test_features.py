@@ -12,8 +12,15 @@ import pytest
 import featurestack as fs
 from featurestack.base.errors import Failed
 from featurestack.features_cache.feature_names import parse_channel
+from featurestack.pipeline import features
 from featurestack.pipeline.clip_spectra import Clip, shared
-from featurestack.pipeline.features import FEATURES, feature, resolve_feature
+from featurestack.pipeline.features import (
+    ALL,
+    FEATURES,
+    feature,
+    features_of_all,
+    resolve_feature,
+)
 from featurestack.pipeline.parameters import Impossible
 from tests import reference
 from tests.refusal import refused
@@ -127,7 +134,7 @@ def test_agrees_with_its_definition_on_every_kind_of_sound(name):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_agree_with_their_definition(name):
     agrees(name, [KINDS["beats"], KINDS["white noise"]])
-    assert len(reference.DEFINITIONS) == 36  # none is lost
+    assert {*DEFINED} == {*FEATURES.complete()}  # every feature has its definition
 
 
 @pytest.mark.parametrize(
@@ -360,3 +367,12 @@ def test_the_rows_of_a_users_own_feature_follow_its_parameters(monkeypatch):
         ValueError, match=r"\(3, 2\), expected \(2, 3\) .*the transpose$"
     ):
         feature_of("turned").compute(clip)
+
+
+def test_a_feature_that_all_does_not_name_is_an_experiment(monkeypatch):
+    assert {*ALL} <= {*FEATURES.complete()} and len({*ALL}) == len(ALL)
+    assert features_of_all() == [name for name in FEATURES.complete() if name in ALL]
+    monkeypatch.setattr(features, "ALL", ["mel", "mfcc"])
+    assert features_of_all() == ["mel", "mfcc"]
+    monkeypatch.setitem(FEATURES.owners, "rms", "mine")  # the user's own are named
+    assert {*features_of_all()} == {"mel", "mfcc", "rms"}
