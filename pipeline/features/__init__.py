@@ -243,7 +243,44 @@ FEATURES: Registry[Feature] = Registry(
 
 # The features that FEATURES=all names, and so those that `answer` ranks. A new feature
 # is an experiment, which only its name chooses, until it is added here.
-ALL = ["waveform", "stft", "mel", "mel_delta", "mfcc", "mfcc_delta", "mfcc_delta2", "pcen", "harmonic", "percussive", "gammatone", "gfcc", "lfcc", "ifd", "chroma", "cqt", "vqt", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "yin", "contrast", "centroid", "bandwidth", "rolloff", "flatness", "poly", "rms", "zcr", "shape", "onset", "tempogram", "fourier_tempogram", "tempogram_ratio", "modulation"]
+ALL = (
+    "waveform",
+    "stft",
+    "mel",
+    "mel_delta",
+    "mfcc",
+    "mfcc_delta",
+    "mfcc_delta2",
+    "pcen",
+    "harmonic",
+    "percussive",
+    "gammatone",
+    "gfcc",
+    "lfcc",
+    "ifd",
+    "chroma",
+    "cqt",
+    "vqt",
+    "chroma_cqt",
+    "chroma_cens",
+    "chroma_vqt",
+    "tonnetz",
+    "yin",
+    "contrast",
+    "centroid",
+    "bandwidth",
+    "rolloff",
+    "flatness",
+    "poly",
+    "rms",
+    "zcr",
+    "shape",
+    "onset",
+    "tempogram",
+    "fourier_tempogram",
+    "tempogram_ratio",
+    "modulation",
+)
 
 
 def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
