@@ -5,6 +5,7 @@ them, and without all.
 import ast
 import json
 import os
+import shlex
 import shutil
 
 import pytest
@@ -120,13 +121,17 @@ NONE, ALL = "none", "all"
 CASES = {NONE: [], ALL: [*EXTRAS]} | {name: [name] for name in EXTRAS}
 
 
-@pytest.fixture(scope="module")
-def there(tmp_path_factory):
-    """What help, `fs` and reports have in a copy without these extras."""
-    folder = tmp_path_factory.mktemp("copy")
+def copy_of_product(folder):
     ignored = shutil.ignore_patterns("__pycache__")
     for name in PRODUCT:
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """What help, `fs` and reports have in a copy without these extras."""
+    folder = copy_of_product(tmp_path_factory.mktemp("copy"))
     given = json.dumps([*CASES.values()])
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     done = python("-c", THERE, given, cwd=folder, environment=environment)
@@ -151,3 +156,63 @@ def test_without_an_extra_its_names_are_gone_and_all_others_are_there(name, ther
     assert any(row.figures for row in rows) == bool(
         {*there[NONE]["figures"]} - {*there[name]["figures"]}
     )
+
+
+# ---- without all: the stages, a report over what an extra has written, the tests
+
+STAGES = """
+data DATASET=synth
+features DATASET=synth FEATURES='mfcc rms zcr' JOBS=1
+check DATASET=synth
+train DATASET=synth FEATURES='mfcc mfcc+rms' MODEL=ridge
+analysis DATASET=synth
+answer DATASET=synth FEATURES='mfcc rms' JOBS=1
+predict AUDIO=FILE RUN=last
+help
+"""
+
+
+@pytest.fixture
+def core(tmp_path):
+    """A copy without extras, and the environment of a Python that uses it."""
+    shutil.rmtree(copy_of_product(tmp_path / "core") / "featurestack" / "extras")
+    paths = {"PYTHONPATH": str(tmp_path / "core"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return tmp_path / "core", os.environ | paths
+
+
+@pytest.mark.slow
+def test_the_stages_need_no_extra_and_leave_its_files_alone(core, tmp_path):
+    _, environment = core
+    foreign = {
+        tmp_path / "runs" / "synth" / place: f"{place} of an extra"
+        for place in ("mfcc-ridge/stress.json", "importance/importance.json")
+    }
+    for line in STAGES.strip().splitlines():
+        word, *given = shlex.split(line)
+        if word == "analysis":
+            for file, text in foreign.items():
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(text)
+        how = {"cwd": tmp_path, "environment": environment, "check": False}
+        if word == "predict":
+            given[0] = f"AUDIO={min((tmp_path / 'data/synth/audio').iterdir())}"
+        done = python("-m", "featurestack", word, *given, **how)
+        assert not done.returncode, f"{line}\n{done.stdout}{done.stderr}"
+    assert {file: file.read_text() for file in foreign} == foreign
+    assert "stress" not in done.stdout and "train" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_core_need_no_extra(core):
+    folder, environment = core
+    ignored = shutil.ignore_patterns("__pycache__", "extras")
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignored)
+    for name in ("bench", "docs", "notebooks", "conftest.py", "pyproject.toml"):
+        (folder / name).symlink_to(ROOT / name)
+    words = "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"
+    how = {"cwd": folder, "environment": environment, "check": False}
+    collected = python(*words, **how)
+    assert not collected.returncode, collected.stdout
+    quick = [f"tests/{name}" for name in ("base", "compare", "results", "linear")]
+    passed = python(*words[:2], "-q", "-x", *words[4:], *quick, **how)
+    assert not passed.returncode, passed.stdout

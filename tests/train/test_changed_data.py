@@ -16,7 +16,6 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_jobs import jobs
 from featurestack.base.registry import Registry
 from featurestack.base.shell import make_command
-from featurestack.extras.predictions import predictions_in
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.hdf5 import read_header
@@ -118,7 +117,10 @@ def test_another_label_fold_or_group_is_other_data(options, finished, column, tm
     other = fill(tmp_path / "other", table)
     scores = pd.DataFrame(1 / 3, clip_table().index, clip_table()["label"].unique())
     truth = Cache(folder).clips
-    given = predictions_in(scores.astype(str).assign(clip=truth["clip_id"]), truth)
+    predictions = pytest.importorskip("featurestack.extras.predictions")
+    given = predictions.predictions_in(
+        scores.astype(str).assign(clip=truth["clip_id"]), truth
+    )
     imported = write_imported(given, tmp_path / "runs" / "little" / "mine", source="x")
     for each in (finished, imported):
         assert not is_of_today(each.config, Cache(other))
