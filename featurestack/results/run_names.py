@@ -8,6 +8,7 @@ from pathlib import Path
 
 from featurestack.base import DATA
 from featurestack.base.errors import ALIKE, RequestError, closest, nearest
+from featurestack.base.extras import MODELS
 from featurestack.base.files import is_file, may_read, require_readable
 from featurestack.base.shell import make_command, quoted, unquoted
 from featurestack.base.terminal import tell_once
@@ -149,8 +150,7 @@ def select_one(
     data: Path | str = DATA,
 ) -> RunFolder:
     """The run that `name` names as in `select`; RequestError if it names several."""
-    endings = ("pt", "onnx")
-    if Path(name).suffix.removeprefix(".") in endings:
+    if Path(name).suffix in (".pt", *MODELS):
         if is_file(name):
             reason = "this command is for a run, and not for a file made of one"
         else:

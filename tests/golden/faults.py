@@ -77,6 +77,16 @@ FAULTS: dict[str, Fault] = {
         "if difference := features_here().difference_here(",
         "if difference := (lambda feature: '')(",
         "tests/test_versions.py",
+    # extras
+    "absent_extra_stays_in_tables": Fault(  # help names a word without its module
+        "INSTALLED = [extra for name, extra in EXTRAS.items() if installed(name)]",
+        "INSTALLED = [*EXTRAS.values()]",
+        "tests/test_extras.py",
+    ),
+    "part_of_a_file_as_the_file": Fault(  # numbers of the whole recording, no word
+        "            if clip and clip.end:\n",
+        "            if clip and clip.end < 0:\n",
+        "tests/extras/test_transformer.py",
     ),
     # the cache
     # a clip's row is its position in the table, not found by its id
