@@ -77,6 +77,7 @@ FAULTS: dict[str, Fault] = {
         "if difference := features_here().difference_here(",
         "if difference := (lambda feature: '')(",
         "tests/test_versions.py",
+    ),
     # extras
     "absent_extra_stays_in_tables": Fault(  # help names a word without its module
         "INSTALLED = [extra for name, extra in EXTRAS.items() if installed(name)]",
