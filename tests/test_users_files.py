@@ -115,7 +115,6 @@ def fresh(world, monkeypatch):
 def test_no_file_of_the_user_changes(world, monkeypatch, request, words, option, given):
     before = files_of(world / "mine")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    monkeypatch.setattr("featurestack.answers.choice.TEXTURE", "ridge")  # quick
     if option != "reports":
         request.getfixturevalue("without_figures")
     answer = command(words, **{option.upper(): PLACES[option]} | given)
@@ -188,7 +187,7 @@ def test_a_run_is_removed_without_the_users_files_in_it(world):
     assert files_of(disk) == of_disk and (run / "fold2").is_symlink()
     place(world / "runs" / "clips" / "work" / ".env")
     (world / "runs" / "clips" / "work" / "run.json").write_text("{}")
-    assert "delete it by hand" in done("remove", status=2, RUN="work", YES=1).err
+    assert "or remove its folder" in done("remove", status=2, RUN="work", YES=1).err
     assert len(files_of(world / "runs" / "clips" / "work")) == 2
 
 

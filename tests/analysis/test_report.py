@@ -26,7 +26,7 @@ from featurestack.analysis.report import (
 )
 from featurestack.analysis.report_jobs import jobs
 from featurestack.analysis.report_warnings import WARNINGS
-from featurestack.base.own_files import DETECTED, NO_DATA
+from featurestack.base.own_files import DETECTED, NO_DATA, OwnFiles
 from featurestack.compare.ranking import AgainstChance
 from featurestack.compare.scores import Estimate
 from featurestack.features_cache.clip_table import complete
@@ -174,7 +174,7 @@ def test_no_report_is_written_among_the_sounds_or_over_the_users_page(
     (sounds / "songs" / DETECTED).touch()
     jobs(tones_project.options(reports=tmp_path))
     (sounds / "index.html").write_text("mine")
-    (sounds / NO_DATA).touch()
+    OwnFiles(sounds, NO_DATA).write({"only.csv": "a,b"})
     with refused("index.html was not written by this command"):
         build(tones_project.options(reports=tmp_path))
 
