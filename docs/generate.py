@@ -23,8 +23,9 @@ import featurestack as fs
 from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.options import LARGEST, choices_of, kind_of
-from featurestack.base.registry import Registry
+from featurestack.base.registry import Registry, first_sentence
 from featurestack.cli.words import every_options
+from featurestack.compare.scores import ACCURACY, MEAN_AVERAGE_PRECISION
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.clip_table import INDEX_COLUMNS
 from featurestack.pipeline import synth
@@ -235,11 +236,6 @@ def columns_table(columns: Iterable[str], meanings: dict[str, str]) -> str:
     return table(("column", "meaning"), rows)
 
 
-SCORES = {
-    "accuracy": "score, 0 to 1; `map` with several labels",
-    "low": "lower end of the 95 % interval",
-    "high": "upper end of the 95 % interval",
-}
 # file -> its columns in the code, and what each means
 TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
     "index.h5, /clips": (
@@ -274,24 +270,24 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         (),
         {
             "run": "name of the configuration",
-            "accuracy": SCORES["accuracy"],
             "accuracy_sd": "standard deviation over the folds' own scores",
             "n": "folds",
-            "accuracy_low": SCORES["low"],
-            "accuracy_high": SCORES["high"],
+            "accuracy_low": "lower end of the 95 % interval",
+            "accuracy_high": "upper end of the 95 % interval",
             "features": "feature set",
             "model": "model",
             "seeds": "seeds that were averaged",
-            "balanced_accuracy": "mean recall of the classes",
-            "macro_f1": "mean F1 of the classes",
-            "log_loss": "mean negative logarithm of the true class's probability",
             "difference": "to the best configuration, below 0 if worse",
             "difference_low": f"lower end of its {DIFFERENCE_INTERVAL}",
             "difference_high": f"upper end of its {DIFFERENCE_INTERVAL}",
             "p": "corrected for all comparisons",
             "verdict": "best, no clear difference, clearly worse, not compared",
             "reason": "why it is not compared",
-            "macro_auroc": "mean area under the ROC curve; several labels",
+        }
+        | {
+            name: first_sentence(score)
+            for metric in (MEAN_AVERAGE_PRECISION, ACCURACY)
+            for name, score in metric.scores.items()
         },
     ),
 }

@@ -116,6 +116,7 @@ def balanced_accuracy(evaluation: Evaluation) -> float:
 
 
 def macro_f1(evaluation: Evaluation) -> float:
+    """Mean F1 of the classes with test clips."""
     return evaluation.macro["f1"]
 
 

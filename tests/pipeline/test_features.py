@@ -5,6 +5,7 @@ its axes; the intermediates of a clip.
 import pickle
 import re
 
+import cloudpickle
 import librosa
 import numpy as np
 import pytest
@@ -239,7 +240,7 @@ def test_rows_stand_for_what_librosa_says(name):
 )
 def test_a_pickled_feature_has_the_shape_of_its_axes_for_any_number_of_samples(name):
     samples = 37 * 512 - 1
-    chosen = pickle.loads(pickle.dumps(feature_of(name)))  # a worker gets it pickled
+    chosen = pickle.loads(cloudpickle.dumps(feature_of(name)))  # as a worker gets it
     # `compute` refuses another shape
     chosen.compute(Clip(NOISE[:samples].astype(np.float32), RATE))
     first, *_, last = chosen.frame_axis(RATE, samples)

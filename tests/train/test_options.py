@@ -1,13 +1,12 @@
 """Every option of a training step changes the weights, in every kind of network."""
 
-from typing import get_args
-
 import pytest
 import torch
 
-from featurestack.base.options import fields, kind_of
+from featurestack.base.options import fields
 from featurestack.results.training_options import Training
 from featurestack.train.network_input import KINDS
+from tests.results.test_training_options import other_values
 from tests.train.small_cache import clip_table, execute, fill, small_options
 
 # a network of each kind of input that trains in steps, and its feature
@@ -16,8 +15,6 @@ NETWORKS = {
     "wave": ("aclnet@width=0.25", "waveform"),
     "vector": ("mlp@width=8", "embedding"),
 }
-# options whose default depends on the case -> another value
-VALUES = {"augment": "mixup=0.4", "epochs": 1, "lr": 0.01}
 # they change how a step is computed, where training begins or ends, not a step
 OTHERS = {"device", "precision", "threads", "weights", "patience"}
 STEPS = [
@@ -25,17 +22,6 @@ STEPS = [
     for name, field in fields(Training).items()
     if field.metadata.get("needs") == "steps" and name not in OTHERS
 ]
-
-
-def another(name):
-    """A value that is not the default."""
-    field = fields(Training)[name]
-    kind = kind_of(field)[0]
-    if name in VALUES:
-        return VALUES[name]
-    if choices := get_args(kind):
-        return choices[-1]
-    return min(kind(field.default * 2 or 1), field.metadata["bounds"][1])
 
 
 @pytest.fixture(scope="module")
@@ -62,5 +48,5 @@ def test_every_kind_of_network_that_trains_in_steps_is_here():
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("name", STEPS)
 def test_an_option_of_a_step_changes_the_weights(name, kind, weights):
-    before, after = weights(kind), weights(kind, **{name: another(name)})
+    before, after = weights(kind), weights(kind, **{name: other_values(name)[-1]})
     assert not torch.equal(before, after)
