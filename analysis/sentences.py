@@ -60,10 +60,6 @@ def unsigned(value: float) -> str:
 
 def verdict(f: Findings, own: Ranked) -> str:
     """The verdict on a run, as a table shows it."""
-    if own.verdict == "not compared":
-        few = f"not compared: too few {plural(f.group)}"
-        reasons = {"few recordings": few, "alone": "nothing to compare with"}
-        return reasons.get(own.reason, own.verdict)
     unclear = own.verdict == "best" and f.unclear
     return "highest, not clearly better" if unclear else own.verdict
 
@@ -164,12 +160,7 @@ def facts(f: Findings) -> dict[str, str]:
     if of_perfect < PERFECT:
         found["A perfect order gets"] = f"{percent(of_perfect)} %"
     label, classes = lowest_classes(f)
-    found |= {label: classes} if classes else {}
-    for own in f.every if len(f.every) > 1 else ():
-        if own.run.imported:
-            score = f"{percent(own.score.value)} %"
-            found[own.name] = f"{score}, {verdict(f, own)}"
-    return found
+    return found | ({label: classes} if classes else {})
 
 
 def lead_of(f: Findings) -> tuple[str, str]:
@@ -212,12 +203,6 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
 
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
     """How many of the wrongly predicted clips have their audio in the page."""
-    if not audio:
-        return (
-            "The clips’ audio files are not on this machine, so there are no players."
-        )
-    if not wrong:
-        return "Every run predicted every clip correctly."
     embedded = sum(audio.get(clip, "").startswith("data:") for clip in wrong)
     return (
         f"The page contains the audio of {embedded:,} of the {len(wrong):,} clips that"
@@ -256,8 +241,6 @@ def numbers(f: Findings) -> str:
         texts.append(f"± is the standard deviation of the folds’ own {metric.title}.")
     elif len(main.folds) > 1:
         texts.append(f"± is the standard deviation over {folds(f)}.")
-    if any(len(run.seeds) > 1 for run in f.runs):
-        texts.append("Seeds are averaged.")
     texts.append(
         "The 95 % interval is Wilson’s with the standard error of"
         f" a bootstrap over {counted(f.recordings, f.unit)}; it does not include the"
@@ -317,15 +300,13 @@ def tested(f: Findings) -> str:
     if len(f.gains) > 1:
         text += (
             f". The {len(f.gains)} ablations have the same test, corrected for all of"
-            " them (step-down maxT; Westfall and Young 1993) and not for the selection"
-            " of the best, so that a pair can be clear in one table only"
+            " them (step-down maxT; Westfall and Young 1993)"
         )
     return (
         f"{text}. A difference is clear if p is below {FAMILY_LEVEL}, so that the"
         " comparisons with the best and the ablations together make a false claim in at"
-        f" most 5 % of reports. The interval of a difference counts two more"
-        " recordings, a gain and a loss (Bonett and Price 2012); the interval of each"
-        f" {f.score} is not corrected, so that the highest score is too high."
+        " most 5 % of reports. The interval of a difference counts two more"
+        " recordings, a gain and a loss (Bonett and Price 2012)."
     )
 
 

@@ -87,7 +87,8 @@ class ComputeOptions(SourceOptions):
         None, "number of processes; by default one per core", least=1, most=10000
     )
     yes: bool = option(
-        False, "let another rate, duration or channel put cached features out of date"
+        False,
+        "replace cached features if the sample rate, duration or channel has changed",
     )
 
 

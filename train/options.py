@@ -104,8 +104,8 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
 class TrainOptions(Options):
     """Every combination of the values given, one run each.
 
-    FEATURES and the options that can change predictions take lists, except
-    DEVICE.
+    FEATURES accepts several sets, separated by spaces. Every option that can change
+    predictions, except DEVICE, accepts a list.
     """
 
     example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texturenet" SEED="0 1 2"'

@@ -339,8 +339,8 @@ def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     add = "add clips of this class; scores of the fold leave the class out"
     half = f"mostly silent: less than half of {end:.4g} s has sound"
     longer = f"longer than {end:.4g} s: the end is cut"
-    top = f"nothing in the top {100 * (1 - NARROW):.0f} % of the band"
-    coded = f"{top}: once at a lower rate, or coded"
+    top = f"no energy in the top {100 * (1 - NARROW):.0f} % of the spectrum"
+    coded = f"{top}: probably upsampled or compressed"
     proposed = ["DURATION"] if shorter else []
     damaged, reasons = clips[errors.index], errors.tolist()
     return [

@@ -336,8 +336,8 @@ def settings_of_audio(
     elif (rate, duration) == known != (listing.sample_rate, listing.duration):
         of_channel = f" of channel {channel}" if channel else ""
         note = (
-            f"{duration:.4g} s at {rate} Hz{of_channel}, as in the cache: DURATION=,"
-            f" SAMPLE_RATE= and CHANNEL= set others, with {other}"
+            f"the cache's settings are used, {duration:.4g} s at {rate} Hz"
+            f"{of_channel}; for DURATION=, SAMPLE_RATE= or CHANNEL= add {other}"
         )
         notes = [note]
     samples = round(duration * rate)

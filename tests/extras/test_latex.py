@@ -20,6 +20,7 @@ from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.embeddings.networks import KNOWN
 from featurestack.extras import latex
 from featurestack.extras.latex import methods_text
+from featurestack.pipeline.features import FEATURES
 from featurestack.results.config import Machine
 from featurestack.results.training_options import Training, words_of_training
 from featurestack.train.models import MODELS, resolve
@@ -126,6 +127,32 @@ def test_the_document_is_whole(made, tmp_path):
     assert balanced(references)
 
 
+def test_ablations_have_intervals_and_verdicts(made, tmp_path):
+    found = findings(made(*of_sets(mel=0.8, mel_mfcc=0.81, mel_zcr=0.5)))
+    main, _ = document(found, tmp_path)
+    table = (tmp_path / "tables" / "ablations.tex").read_text()
+    assert table.strip() in main and balanced(main)
+    rows = [line.split(" & ") for line in table.splitlines() if " & " in line][1:]
+    assert [row[:2] for row in rows] == [
+        ["mfcc", "mel (resnet18)"],
+        ["zcr", "mel (resnet18)"],
+    ]
+    assert rows[0][-1] == "no clear difference \\\\"
+    assert rows[1][2] == "$-$30.0" and rows[1][-1] == "clear loss \\\\"
+    assert all(" to " in row[3] for row in rows)
+
+
+def test_the_highest_is_called_best_only_if_it_is_clearly_better(made, tmp_path):
+    for folder, skill in (("unclear", 0.79), ("clear", 0.3)):
+        found = findings(made(*of_sets(mel=0.8, zcr=skill)))
+        document(found, tmp_path / folder)
+        table = (tmp_path / folder / "tables" / "comparison.tex").read_text()
+        best = next(line for line in table.splitlines() if line.startswith("mel "))
+        word = {"unclear": "highest, not clearly better", "clear": "best"}[folder]
+        assert best.endswith(f"& {word} \\\\")
+        assert not (tmp_path / folder / "tables" / "ablations.tex").exists()
+
+
 def test_a_table_says_only_what_its_rows_have(made, tmp_path):
     exact = of_sets(model="linear", mel=0.8, rms=0.7)
     first, second = made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.7))
@@ -142,7 +169,6 @@ def test_a_table_says_only_what_its_rows_have(made, tmp_path):
         main, _ = document(found, tmp_path / str(number))
         assert ("Verdict" in main) == verdict and "not compared" not in main
         assert (" & – & " in main) == found.main.best.exact
-        assert "Seeds are averaged" not in methods_text(found)
         (caption,) = re.findall(r"\\caption\{(.*?)\}\\label\{tab:", main)
         assert latex.latex_text(numbers(found)) in caption
         assert numbers(found) in methods_text(found)
@@ -218,6 +244,21 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     ):
         assert words in text, words
     assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
+
+
+def test_the_paragraph_has_the_docstring_of_an_own_feature(made, monkeypatch):
+    def loudness(*, samples):
+        """Sound pressure of a frame, in dB. Not weighted."""
+
+    mine = replace(FEATURES["mel"], name="loudness", function=loudness, code="abc")
+    monkeypatch.setitem(FEATURES, "loudness", mine)
+    found = findings(made(MadeRun(features="loudness")))
+    (own,) = found.trained[0].config.channels
+    assert "Sound pressure" not in methods_text(found)  # of another code
+    same = replace(own, code_version=mine.code_version)
+    rewrite(found.trained[0].folders[0], channels=(same,))
+    text = methods_text(found)
+    assert "loudness: Sound pressure of a frame, in dB, stored as" in text
 
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):

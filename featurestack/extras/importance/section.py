@@ -122,8 +122,8 @@ def points_or_dot(value: float) -> str:
 
 
 @figure(
-    "Points of the score that are lost without each feature, with the"
-    f" {DIFFERENCE_INTERVAL}; hollow: no clear loss",
+    "The score falls by this many points without each feature; with the"
+    f" {DIFFERENCE_INTERVAL}; hollow: the loss is not clear",
     row_height("intervals", 0.7, 0.2),
     section="importance",
     data=losses_of,
@@ -133,9 +133,9 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
 
 
 @figure(
-    "Points that are lost without each feature, by class; up to"
-    f" {MANY_CLASSES} classes, those in which the features differ most. A class has few"
-    " clips: importance_classes.csv has all numbers",
+    "Each class's recall falls by this many points without each feature; of more than"
+    f" {MANY_CLASSES} classes, those in which the features differ most are shown. A"
+    " class has few clips. importance_classes.csv has all numbers",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
     section="importance",
     data=losses_by_class,

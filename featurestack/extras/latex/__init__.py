@@ -1,8 +1,8 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded
-to Overleaf, its main table for another document, and a paragraph of methods.
+to Overleaf, its tables for another document, and a paragraph of methods.
 
-The folder holds main.tex (from the template document.tex), a report with one table and
-at most four figures, these figures and references.bib. pdfLaTeX
+The folder holds main.tex (from the template document.tex), a report with the ablations,
+the comparison and at most four figures, these figures and references.bib. pdfLaTeX
 compiles it; class names in other scripts than Latin need XeLaTeX.
 """
 
@@ -13,10 +13,13 @@ from pathlib import Path
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page, render
+from featurestack.analysis.run_arrays import Run
 from featurestack.base import VERSION
 from featurestack.base.own_files import OwnFiles
+from featurestack.base.registry import first_sentence
 from featurestack.embeddings.networks import cited_works as cited_works_of
 from featurestack.features_cache.cache import Cache
+from featurestack.pipeline.features import FEATURES
 
 TEMPLATES = Path(__file__).parent / "templates" / "paper"
 DOCUMENTS = "latex/main.tex", "tables/comparison.tex"  # what an author opens first
@@ -79,13 +82,27 @@ def latex_text(text: str) -> str:
     return text
 
 
+def described_features(runs: Sequence[Run]) -> dict[str, str]:
+    """A user's own feature, as stored -> the first sentence of its docstring; without
+    features whose file is not loaded, or has changed since.
+    """
+    described = {}
+    for channel in (channel for run in runs for channel in run.config.channels):
+        feature = FEATURES.get(channel.name)
+        if feature and feature.code and feature.code_version == channel.code_version:
+            sentence = first_sentence(feature.function).partition(". ")[0]
+            described[channel.stored] = sentence.rstrip(".")
+    return {stored: text for stored, text in described.items() if text}
+
+
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
     """A paragraph on how the runs of the main table were trained and tested."""
     seconds: list[float] = []
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
-    text = render("paper/methods.txt", f=found, seconds=seconds)
+    described = described_features(found.trained)
+    text = render("paper/methods.txt", f=found, seconds=seconds, described=described)
     return " ".join(text.split())
 
 
@@ -102,7 +119,7 @@ def write_paper(page: Page) -> Sequence[str]:
 def write_document(
     own: OwnFiles, found: Findings, figures: Sequence[SavedFigure], methods: str
 ) -> None:
-    """Write the folder `latex` of a report, and tables/comparison.tex."""
+    """Write the folder `latex` of a report, and its tables for another document."""
     first = {figure.name: figure for figure in reversed(figures)}
     shown = [first[name] for name in WANTED if name in first]
     # Numbers, because a run's name may hold letters that TeX cannot read in a file's
@@ -127,5 +144,7 @@ def write_document(
     bibliography = (TEMPLATES / "references.bib").read_text(encoding="utf-8")
     files["references.bib"] = bibliography.replace("VERSION", VERSION).encode()
     written = {f"latex/{name}": content for name, content in files.items()}
-    table = render("paper/comparison.tex", f=found, tex=latex_text)
-    own.write({**written, "tables/comparison.tex": table}, durable=False)
+    for name in ("comparison", "ablations") if found.gains else ("comparison",):
+        table = render(f"paper/{name}.tex", f=found, tex=latex_text)
+        written[f"tables/{name}.tex"] = table.encode()
+    own.write(written, durable=False)

@@ -110,11 +110,11 @@ def test_a_cache_keeps_its_rate_and_duration_until_others_are_given(tmp_path, ca
     write(folder / "dog" / "longer.wav", 2, 8_000)
     assert extract.extract_features(asked) == 0
     shown = capsys.readouterr().out
-    assert "0.05 s at 8000 Hz, as in the cache" in shown
+    assert "the cache's settings are used, 0.05 s at 8000 Hz;" in shown
     assert "1 of 7 feature maps" in shown
     other = dataset(folder, tmp_path, duration=0.1)
     assert (other.sample_rate, other.duration) == (8_000, 0.1)
-    assert not any("as in the cache" in note for note in other.notes)
+    assert not any("the cache's settings" in note for note in other.notes)
 
 
 def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_them(
