@@ -28,9 +28,9 @@ from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     DIFFERENCE_VARIANCE,
     FAMILY_LEVEL,
-    FEWEST_RECORDINGS,
     LEVEL,
     TRAINING_VARIANCE,
+    few_groups,
 )
 
 PERFECT = 0.9995  # a perfect order that scores less is mentioned
@@ -166,7 +166,7 @@ def facts(f: Findings) -> dict[str, str]:
 def lead_of(f: Findings) -> tuple[str, str]:
     """The lead over the next configuration, or over chance, with its verdict."""
     main = ranking_of(f)
-    few = f"no verdict from fewer than {FEWEST_RECORDINGS} {plural(f.group)}"
+    few = few_groups(len(main.shares), f.group)
     if len(f.ranked) > 1:
         own = f.ranked[1]
         lead = points(-own.difference.value) + " points"

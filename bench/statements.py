@@ -37,10 +37,19 @@ from featurestack.checks.leak_price import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.compare.ranking import Ranking, in_order
 from featurestack.compare.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.extras.recordings.check import (
+    draw,
+    precisions,
+    promised,
+    weighted,
+)
+from featurestack.extras.recordings.detections import candidates, merge_windows
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.linear import ridge
 from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.results.run_folder import find
 from featurestack.results.training_options import STRENGTH
 from tests.analysis.simulated import (
     claims,
@@ -341,8 +350,57 @@ def answers(reports: int, rng: np.random.Generator) -> Rows:
         yield name, percent(told["truth"]), error, *shares
 
 
+def promise(reports: int, rng: np.random.Generator) -> Rows:
+    """% of studies by `predict CHECK=` that promise a precision of 0.9, and % of these
+    that break it. A study has 30 of the recordings of the finch, `runs/finch` of
+    docs/howto/windows.md; it draws its checks among the detections of the run's test
+    folds. A detection is right if it shares time with a marked sound of its name.
+    """
+    yield "threshold", "checks", "promised", "broken"
+    for run in find(Path("runs"), "finch")[:1]:
+        windows = run.scored().rename(columns={"group": "file"})
+        marked = windows["target"].str.get_dummies(SEPARATOR).filter([*run.classes])
+        marks = merge_windows(
+            windows[["file", "start", "end"]].join(marked),
+            dict.fromkeys(marked, 0.5),
+        )
+        for threshold, checks in product((0.1, 0.5), (100, 300)):
+            drawn = candidates(windows, dict.fromkeys(run.classes, threshold))
+            pairs = drawn.reset_index().merge(marks, on=["file", "label"])
+            shared = pairs[["end_x", "end_y"]].min(axis=1) > pairs[
+                ["start_x", "start_y"]
+            ].max(axis=1)
+            drawn["correct"] = drawn.index.isin(pairs["index"][shared]).astype(float)
+            kept = []
+            for _ in range(reports):
+                files = rng.permutation(drawn["file"].unique())[:30]
+                study = drawn[drawn["file"].isin(files)].reset_index(drop=True)
+                kept += kept_promise(study, checks, rng)
+            promised = f"{100 * len(kept) / reports:.1f}"
+            yield threshold, checks, promised, percent(~np.array(kept, bool))
+
+
+def kept_promise(
+    study: pd.DataFrame, checks: int, rng: np.random.Generator
+) -> list[bool]:
+    """Whether the detections above the threshold that a check of these promises are as
+    precise as it says; empty if it promises none.
+    """
+    predicted = study["predicted"].to_numpy(bool)
+    places, above, numbers = draw(study["score"].to_numpy(), predicted, checks, rng)
+    answers = study.iloc[places].assign(above=above, detections=numbers)
+    answers = answers.rename(columns={"file": "recording"})
+    rows = precisions(weighted(answers))
+    row = promised(rows, 0.9)
+    if row is None:
+        return []
+    found = predicted if np.isnan(row["above"]) else study["score"] > row["above"]
+    return [study["correct"][found].mean() >= 0.9]
+
+
 SIMULATIONS: tuple[Simulation, ...]
 SIMULATIONS = (equal_runs, sets, tags, intervals, chance, noise, price, answers)
+SIMULATIONS += (promise,)
 STATEMENTS = {each.__name__: each for each in SIMULATIONS}
 
 

@@ -311,14 +311,12 @@ def damaged_parts(files: Mapping[str, str]) -> list[str]:
     return [f"{begun}; the other frames are used:", *named]
 
 
-def file_infos(
-    paths: Sequence[str | Path], *, truncated: bool = False
-) -> list[Info | AudioError]:
-    """`file_info` of each file, or `kept_info` if `truncated`; or the AudioError."""
+def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
+    """`file_info` of each file, or the AudioError."""
 
     def info(path: str | Path) -> Info | AudioError:
         try:
-            return kept_info(path) if truncated else file_info(path)
+            return file_info(path)
         except AudioError as error:
             return error
 

@@ -21,7 +21,7 @@ from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.quantities import counted, is_or_are, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.compare.scores import Predictions, every_score
-from featurestack.compare.significance import FEWEST_RECORDINGS
+from featurestack.compare.significance import few_groups
 from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import parse_list
@@ -150,12 +150,8 @@ def tell_dataset_state(jobs: Sequence[RunOptions]) -> str:
         number = options.folds[0]
         tell(f"FOLDS={number}: fold {number} of {len(folds)} is trained and tested")
     tested = clips[clips["fold"].isin(folds)]["group"].nunique()
-    if tested < FEWEST_RECORDINGS:
-        recordings = counted(tested, cache.groups or "source recording")
-        tell(
-            f"{recordings} {is_or_are(tested)} too few for a verdict on the difference"
-            f" between runs; {FEWEST_RECORDINGS} are needed"
-        )
+    if few := few_groups(tested, cache.groups or "source recording"):
+        tell(few)
     sources = cache.sources.copy()
     changes = source_changes(sources, cache.settings, cache.folds_csv)
     if not changes:

@@ -36,7 +36,7 @@ from featurestack.base.json_content import digest
 from featurestack.base.options import part_of
 from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
-from featurestack.compare.significance import FEWEST_RECORDINGS, gain_tests
+from featurestack.compare.significance import few_groups, gain_tests
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import parse_channel
@@ -389,7 +389,7 @@ def set_rows(scores: Scores, sets: Sequence[str]) -> list[dict[str, Plain]]:
         tests = gain_tests(
             np.stack(leads, axis=1), units, weights=weights, selected=True
         )
-        few = len(np.unique(units)) < FEWEST_RECORDINGS
+        few = few_groups(len(np.unique(units)))
         for name, test in zip(others, tests.itertuples()):
             verdict = "clearly worse" if test.significant else "no clear difference"
             rows[name]["verdict"] = "not compared" if few else verdict
@@ -419,7 +419,7 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
     lead = (of_clips[0] - of_clips[1])[:, None]
     (test,) = gain_tests(lead, groups, weights=weights).itertuples()
     found |= zip(DIFFERENCE, (test.mean, test.low, test.high))
-    few = len(np.unique(groups)) < FEWEST_RECORDINGS
+    few = few_groups(len(np.unique(groups)))
     verdict = "a clear difference" if test.significant else "no clear difference"
     units = plural(plan.cache.groups or "recording")
     found["verdict"] = f"too few {units} for a verdict" if few else verdict

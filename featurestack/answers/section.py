@@ -21,7 +21,7 @@ from featurestack.answers.chosen import Choice, read_choice
 from featurestack.base.quantities import counted, listed, percent, plural, points
 from featurestack.base.shell import install_command, make_command
 from featurestack.compare.scores import Estimate
-from featurestack.compare.significance import DIFFERENCE_INTERVAL, FEWEST_RECORDINGS
+from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
 from featurestack.embeddings.networks import (
     KNOWN,
     RESNET,
@@ -208,9 +208,8 @@ def surer(
     more = counted(4 * number, unit)
     if unit == "group":
         more += " (speakers, sites, recordings)"
-    verdict = ""
-    if number < FEWEST_RECORDINGS:
-        verdict = f"; from {FEWEST_RECORDINGS} on there are verdicts"
+    few = few_groups(number, unit)
+    verdict = few and f"; {few}"
     narrower = f"would make the interval at most half as wide{verdict}."
     texts = [f"{more} instead of {number:,} {narrower}"]
     if not (grouped or cache.groups) and number == len(clips):

@@ -147,8 +147,8 @@ def test_few_groups_and_long_frames_are_named_with_what_helps(tmp_path):
         external.write_feature(folder, name, values, table["clip_id"], **about)
     asked = surer(["long", "short"], Cache(folder), [], perfect=True).splitlines()
     assert asked[0].endswith(
-        "instead of 4 would make the interval at most half as wide; from 7 on there are"
-        " verdicts."
+        "instead of 4 would make the interval at most half as wide; 4 recordings are"
+        " too few for a verdict, which needs 7."
     )
     assert asked[1].startswith("A frame lasts 0.26 of 0.65 s: add FRAME=23 (ms)")
     assert "FRAME" not in surer(["short"], Cache(folder), [], perfect=True)

@@ -197,7 +197,7 @@ def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
     table["group"] = table["fold"].map("speaker {}".format)
     folder = fill(tmp_path / "few" / "features", table, "mel chroma")
     training.train(given_too(several, f"DATASET={folder}", "FOLDS=1"))
-    told = "3 source recordings are too few for a verdict on the difference"
+    told = "3 source recordings are too few for a verdict, which needs 7"
     assert capsys.readouterr().err.count(told) == 1
 
 

@@ -16,7 +16,7 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -29,7 +29,6 @@ from featurestack.base.quantities import counted, listed
 from featurestack.base.shell import quoted
 from featurestack.base.table_files import (
     FILE_COLUMNS,
-    SPREADSHEETS,
     TEXT_TABLES,
     cell_number,
     parse_csv,
@@ -62,7 +61,6 @@ COLUMNS = {
 }
 # a unit at the end of a header, in brackets or after a blank or _
 UNIT = re.compile(r"[\s_(\[]+(s|sec|seconds|ms|hz)[)\]]?\s*$", re.IGNORECASE)
-OF_RAVEN = ("Selection", "View", "Channel")  # Raven's own columns hold no labels
 # columns of a table's rows: '' or NaN for what a row lacks, inf for a time that is no
 # number; `times` has both as they are in the table
 ROWS = (*EVENT_COLUMNS, "times")
@@ -127,13 +125,11 @@ def read_events(
     tables: Path,
     recordings: Mapping[str, float],
     options: LabelOptions,
-    truncated: Collection[str] = (),
 ) -> Annotations:
     """Read the events of annotation tables; a RequestError names the file and the line.
 
     recordings  the path of each recording below its folder -> its seconds, NaN if they
                 are not known
-    truncated   recordings of which a part is missing, with the events in it
     """
     noted: Noted = defaultdict(dict)
     paths = table_paths(tables, noted)
@@ -173,7 +169,7 @@ def read_events(
             " column file"
         )
     rows = pd.concat(parts, ignore_index=True)
-    events = events_in(rows, recordings, options.label, truncated, noted)
+    events = events_in(rows, recordings, options.label, noted)
     notes = [
         f"{remark}: {len(of):,}, the first {shortened(next(iter(of)))}"
         for remark, of in noted.items()
@@ -191,10 +187,8 @@ def table_paths(tables: Path, noted: Noted) -> dict[str, Path]:
         raise RequestError(f"TABLES={tables} does not exist{hint}")
     if tables.is_file():
         return {tables.name: tables}
-    endings = {name: Path(name).suffix.lower() for name in files_below(tables)}
-    paths = {n: tables / n for n, end in endings.items() if end in TEXT_TABLES}
-    sheets = [name for name, ending in endings.items() if ending in SPREADSHEETS]
-    noted["spreadsheets, left out: save them as CSV"] |= dict.fromkeys(sheets)
+    names = [n for n in files_below(tables) if Path(n).suffix.lower() in TEXT_TABLES]
+    paths = {name: tables / name for name in names}
     for record in [*tables.rglob(DETECTED), *tables.parent.glob(DETECTED)]:
         predicted = OwnFiles(record.parent, DETECTED)
         written = {
@@ -215,7 +209,6 @@ def events_in(
     rows: pd.DataFrame,
     recordings: Mapping[str, float],
     unnamed: str,
-    truncated: Collection[str],
     noted: Noted,
 ) -> pd.DataFrame:
     """The events in rows, which have ROWS and `where`, the place of each for messages;
@@ -226,10 +219,6 @@ def events_in(
     noted["events without a time, left out"] |= dict.fromkeys(lost)
     rows = rows[~timeless].astype({"start": float, "end": float})
     seconds = rows["file"].map(recordings).astype(float)
-    missing = rows["file"].isin([*truncated]) & (rows["start"] >= seconds)
-    part = "left out, in the missing part of a recording"
-    noted[part] |= dict.fromkeys(rows["where"][missing])
-    rows, seconds = rows[~missing], seconds[~missing]
     point = rows["start"] == rows["end"]
     noted[f"marks without a length, which last {POINT} s around their time"] |= (
         dict.fromkeys(rows["where"][point])
@@ -265,10 +254,8 @@ def events_in(
 
 def others(places: "pd.Series[str]") -> str:
     """How many more lines have the fault of the first one, as the end of a message."""
-    more = places.iloc[1:]
-    return f"; {counted(len(more), 'more such line')}: {listed([*more])}" * bool(
-        len(more)
-    )
+    more = len(places) - 1
+    return f"; {counted(more, 'more such line')}" if more else ""
 
 
 # ---- one table
@@ -330,10 +317,7 @@ def table_rows(path: Path, text: str, options: LabelOptions) -> pd.DataFrame:
     moved = (rows["file offset"] - rows["start"]).fillna(0.0)
     for role in ("start", "end"):
         rows[role] = (rows[role] + moved).round(DIGITS)
-    rows = rows[[*ROWS]]
-    if "View" in table:  # an event has a row in each of Raven's views
-        rows = rows[~rows.duplicated([*EVENT_COLUMNS])]
-    return rows
+    return rows[[*ROWS]]
 
 
 def plain_name(header: str) -> tuple[str, float]:
@@ -372,11 +356,9 @@ def find_columns(
             raise RequestError(f"{path}, line 1: {given}: {unknown}")
         column["label"] = options.column
     if len(table) and not (column["label"] or options.label):
-        rest = [name for name in header if name not in {*column.values(), *OF_RAVEN}]
-        typed = [quoted(f"COLUMN={name}") for name in rest or ["NAME"]]
         raise RequestError(
             f"{path}, line 1: no column is known to hold labels (label, Annotation,"
-            f" Species, …): give {' or '.join(typed)}, or LABEL=NAME, the same for all"
-            " events"
+            f" Species, …): give COLUMN=, one of {listed(header)}, or LABEL=, the same"
+            " for all events"
         )
     return column

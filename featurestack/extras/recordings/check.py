@@ -15,7 +15,7 @@ import io
 import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,8 @@ from featurestack.base.terminal import tell, text_table
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import (
     CONFIDENCE,
-    FEWEST_RECORDINGS,
     effective_recordings,
+    few_groups,
     recording_sums,
     wilson_ends,
 )
@@ -54,10 +54,7 @@ RANGES = 10  # most parts of the scores
 STEP = 0.001  # of a threshold
 PREDICTED = 0.7  # share of the ranges for detections above the thresholds
 PICTURE = 120, 600  # pixels
-LEAST_ANSWERS = 10
-YES = dict.fromkeys(("yes", "y", "1", "true"), 1.0)
-YES |= dict.fromkeys(("no", "n", "0", "false"), 0.0)
-ANSWERS = YES | dict.fromkeys(("unsure", "s", "u"), 0.0) | {"": np.nan}
+WORDS = {"yes": 1.0, "no": 0.0, "unsure": 0.0, "": np.nan}
 
 
 # ---- drawing
@@ -121,7 +118,7 @@ def write_check(
     out: Path,
 ) -> None:
     """Draw CHECK of the detections or windows (COLUMNS, and whether `predicted`), and
-    write the folder `check` of OUT, or check-2 … if the user has changed it.
+    write the folder `check` of OUT.
     """
     from featurestack.analysis.page import render
 
@@ -133,10 +130,9 @@ def write_check(
     )
     table = every.iloc[drawn].assign(above=above, detections=numbers).round(4)
     table = table.rename(columns={"file": "recording"})
-    number, own = 1, OwnFiles(out / "check", NO_DATA)
-    while not (own.is_own(TABLE) and own.is_own(PAGE)):
-        number += 1
-        own = OwnFiles(out / f"check-{number}", NO_DATA)
+    own = OwnFiles(out / "check", NO_DATA)
+    for name in (TABLE, PAGE):
+        own.require(name, "OUT=")
     content: dict[str, str | bytes] = {}
     cards = []
     for place, row in enumerate(table.itertuples(), 1):
@@ -155,7 +151,7 @@ def write_check(
     command = make_command("predict", f"CHECKED=~/Downloads/{saved}")
     values = {"text": text, "saved": saved, "command": command, "unit": unit}
     content[PAGE] = render("check.html", cards=cards, **values)
-    facts = facts_of(every, unit, files, seconds, model, options)
+    facts = facts_of(every, unit, seconds, model, options)
     content |= {TABLE: text, FACTS: json.dumps(facts, indent=1)}
     own.write(content)
     own.remove_others()
@@ -170,7 +166,6 @@ def write_check(
 def facts_of(
     every: pd.DataFrame,
     unit: str,
-    files: Mapping[str, Path],
     seconds: Mapping[str, float],
     model: "Model",
     options: PredictOptions,
@@ -180,14 +175,13 @@ def facts_of(
     if model.run:
         groups = model.run.predictions()["group"]
         trained = counted(groups.nunique(), "recording")
-    days = [date.fromtimestamp(files[name].stat().st_mtime) for name in seconds]
     above = int(every["predicted"].sum())
     return {
         "unit": unit,
         "model": f"{model.title}; trained on {trained} of {model.config.dataset}",
         "recordings": (
             f"{counted(len(seconds), 'recording')} in {options.audio},"
-            f" {duration(sum(seconds.values()))}, files of {min(days)} to {max(days)}"
+            f" {duration(sum(seconds.values()))}"
         ),
         "threshold": options.threshold or "the run's own, or 0.5",
         "sample": (
@@ -205,45 +199,45 @@ def facts_of(
 
 
 def read_checked(file: Path) -> pd.DataFrame:
-    """A table of answers with predicted and correct as numbers, and weight, the number
-    of detections that an answer stands for, infinity if its range has no answer.
-    """
+    """A table of answers with predicted and correct as numbers, and `weighted`."""
     if not file.exists():
         raise RequestError(
             f"{file} does not exist: save the table on the page of the check, or give"
             f" the path of the {TABLE} next to the page"
         )
-    columns = ["recording", "label", "above", "detections", "predicted", "correct"]
-    table = read_table(file, columns)
-    table = table.assign(page=table.get("page", ""))
+    readers: dict[str, Callable[[str], float | None]]
     readers = dict.fromkeys(("above", "detections"), cell_number)
-    for column, value in (
-        readers | {"predicted": YES.get, "correct": ANSWERS.get}
-    ).items():
+    readers |= dict.fromkeys(("predicted", "correct"), WORDS.get)
+    table = read_table(file, ["recording", "label", "page", *readers])
+    for column, value in readers.items():
         cells = [value(cell.strip().lower()) for cell in table[column]]
         if None in cells:
             line = table.index[cells.index(None)]
-            expected = "a number" if column in readers else "yes, no, unsure or nothing"
+            expected = "yes, no, unsure or nothing"
             raise RequestError(
                 f"{file}, line {line}, column {column}:"
-                f" {shortened(table[column][line])!r}; expected {expected}"
+                f" {shortened(table[column][line])!r}; expected"
+                f" {expected if value == WORDS.get else 'a number'}"
             )
         table[column] = cells
-    answers = table.groupby(["above", "predicted"])["correct"].transform("count")
-    return table.assign(weight=table["detections"] / answers)
+    return weighted(table)
+
+
+def weighted(checks: pd.DataFrame) -> pd.DataFrame:
+    """The checks with `weight`, the number of detections that an answer stands for,
+    infinity if its range has no answer.
+    """
+    answers = checks.groupby(["above", "predicted"])["correct"].transform("count")
+    return checks.assign(weight=checks["detections"] / answers)
 
 
 def precision(checks: pd.DataFrame) -> dict[str, float]:
-    """detections, checks, precision, low and high (its 95 % interval, which holds only
-    for this recording if there is only one).
-    """
+    """detections, checks, precision, low and high (its 95 % interval)."""
     from scipy.special import stdtrit
 
     checks = checks.dropna(subset="correct")
     right, weights = checks["correct"].to_numpy(), checks["weight"].to_numpy()
     units = checks["recording"].to_numpy(str)
-    if len({*units}) == 1:
-        units = np.arange(len(right))
     mean = np.average(right, weights=weights)
     apart = weights * (right - mean)
     sums = recording_sums(np.column_stack([apart, weights]), units)
@@ -259,9 +253,10 @@ def precision(checks: pd.DataFrame) -> dict[str, float]:
     return {**whole, "precision": mean, "low": low, "high": high}
 
 
-def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
-    """`precision` of the checks above each lower end of a range, the lowest first;
-    ranges below one without an answer have no row.
+def precisions(checks: pd.DataFrame) -> pd.DataFrame:
+    """`precision` of what is predicted, where `above` is NaN, and of the checks above
+    each lower end of a range, the lowest first; ranges below one without an answer have
+    no row.
     """
     rows = []
     for end in sorted(checks["above"].unique(), reverse=True):
@@ -269,26 +264,26 @@ def precision_above(checks: pd.DataFrame) -> pd.DataFrame:
         if np.isinf(above["weight"]).any():
             break
         rows.append({"above": end, **precision(above)})
+    predicted = checks[checks["predicted"] == 1]
+    if len(predicted) and np.isfinite(predicted["weight"]).all():
+        rows.append({"above": np.nan, **precision(predicted)})
     return pd.DataFrame(rows[::-1])
+
+
+def promised(rows: pd.DataFrame, promise: float) -> "pd.Series[float] | None":
+    """The row with most detections whose interval lies above the promise."""
+    kept = rows[rows["low"] >= promise] if len(rows) else rows
+    return None if kept.empty else kept.loc[kept["detections"].idxmax()]
 
 
 def tell_checked(options: PredictOptions) -> int:
     """The command `predict CHECKED=`: print the precision of the detections and the
     threshold that keeps the promise, and write STATEMENT beside the table.
     """
-    file, promise = options.checked, options.promise
+    file, wanted = options.checked, f"{percent(options.promise, 0)} %"
     assert file, "the caller was given CHECKED"
     checks = read_checked(file)
-    answered = checks.dropna(subset="correct")
-    if len(answered) < min(LEAST_ANSWERS, len(checks)):
-        number = f"{len(answered)} of your {len(checks)} are answered"
-        print(f"{number}: too few for a precision")
-        return 0
-    rows = precision_above(checks)
-    predicted = answered[answered["predicted"] == 1]
-    if not (predicted.empty or np.isinf(checks["weight"]).any()):
-        first = pd.DataFrame([{"above": np.nan, **precision(predicted)}])
-        rows = pd.concat([first, rows], ignore_index=True)
+    rows = precisions(checks)
     if rows.empty:
         raise RequestError(f"{file} has no answer to the highest scores: answer them")
     cells = [
@@ -301,44 +296,34 @@ def tell_checked(options: PredictOptions) -> int:
         for row in rows.to_dict("records")
     ]
     heads = ["score above", "detections", "checks", "precision (95 % interval)"]
+    answered = checks.dropna(subset="correct")
     right, recordings = int(answered["correct"].sum()), answered["recording"].nunique()
     number = (
         f"{counted(len(answered), 'check')} in {counted(recordings, 'recording')}:"
         f" {right:,} right, {len(answered) - right:,} wrong"
     )
-    if recordings < FEWEST_RECORDINGS:
-        number += "; from so few recordings the intervals are wide"
-    print(number, text_table(cells, heads), sep="\n")
-    kept = rows[rows["low"] >= promise]
-    wanted = f"{percent(promise, 0)} %"
+    row = promised(rows, options.promise)
     words: list[str] = []
-    if kept.empty:
-        needed = checks_needed(rows, len(answered), promise)
-        more = f"about {needed:,.0f} checks in all may be enough"
-        if not np.isfinite(needed):
-            more = "no threshold is likely to"
-        promised = f"no threshold keeps a precision of at least {wanted} yet: {more}"
+    if few := few_groups(recordings):
+        result = f"{few}: no precision is promised"
+    elif row is None:
+        result = (
+            f"no threshold keeps a precision of at least {wanted} for sure: a larger"
+            " CHECK may"
+        )
     else:
-        row = kept.loc[kept["detections"].idxmax()]
         where = "the thresholds of the check keep"
         if not np.isnan(row["above"]):
             words = [f"THRESHOLD={row['above']:.3f}"]
             where = f"{words[0]}, one for all classes, keeps"
-        promised = (
+        result = (
             f"{where} a precision of at least {wanted}, with about"
             f" {row['detections']:,.0f} detections; missed sounds are not counted"
         )
-    print(promised)
-    write_statement(file, checks, [number, promised], text_table(cells, heads), words)
+    table = text_table(cells, heads)
+    print(number, table, result, sep="\n")
+    write_statement(file, checks, [number, result], table, words)
     return 0
-
-
-def checks_needed(rows: pd.DataFrame, answers: int, promise: float) -> float:
-    """How many checks may bring the lower end of an interval to the promise."""
-    mean, low = rows["precision"], rows["low"].clip(lower=1e-6)
-    times = (mean - low) ** 2 / (low * (1 - low)) * promise * (1 - promise)
-    times = (times / (mean - promise) ** 2).where(mean > promise, np.inf)
-    return float(np.ceil(answers * times).min())
 
 
 def write_statement(
@@ -349,7 +334,7 @@ def write_statement(
     unknown = ("model", "recordings", "threshold", "sample", "versions")
     facts: dict[str, Any] = dict.fromkeys(unknown, "not known")
     facts |= {"unit": "detection", "words": ["AUDIO=FILE"]}
-    if checks["page"].iloc[0] and facts_file.is_file():
+    if facts_file.is_file():
         facts |= json.loads(facts_file.read_text("utf-8"))
     given = [w for w in facts["words"] if not w.startswith(("CHECK", "PROMISE="))]
     if words:

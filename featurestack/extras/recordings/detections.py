@@ -82,20 +82,28 @@ def write_detections(
     thresholds = class_thresholds(options.threshold, model.classes, usual)
     folder = options.reports / model.config.dataset / dataset_name(str(options.audio))
     folder = options.out or folder
-    units, found = ("window", single_windows(windows, thresholds))
-    if options.threshold:
-        units, found = ("detection", merge_windows(windows, thresholds))
+    merged = bool(options.threshold)
+    every = candidates(windows, thresholds, merged=merged)
+    if merged:
+        found = every[every["predicted"]]
         tell_detections(found, windows["file"].nunique())
         write_tables(found, {n: files[n] for n in windows["file"].unique()}, folder)
-    if not options.check:
-        return
-    lower = {name: CANDIDATE * value for name, value in thresholds.items()}
-    less = (merge_windows if options.threshold else single_windows)(windows, lower)
+    if options.check:
+        unit = "detection" if merged else "window"
+        seconds = windows.groupby("file")["end"].max().to_dict()
+        write_check(every, unit, files, seconds, model, options, folder)
+
+
+def candidates(
+    windows: pd.DataFrame, thresholds: Mapping[str, float], *, merged: bool = True
+) -> pd.DataFrame:
+    """What a check draws from: COLUMNS, and whether it is `predicted`."""
+    find = merge_windows if merged else single_windows
+    found = find(windows, thresholds)
+    less = find(windows, {n: CANDIDATE * value for n, value in thresholds.items()})
     less = less[less["score"] <= less["label"].map(thresholds)]
     parts = [found.assign(predicted=True), less.assign(predicted=False)]
-    every = pd.concat(parts, ignore_index=True)
-    seconds = windows.groupby("file")["end"].max().to_dict()
-    write_check(every, units, files, seconds, model, options, folder)
+    return pd.concat(parts, ignore_index=True)
 
 
 def tell_detections(detections: pd.DataFrame, recordings: int) -> None:

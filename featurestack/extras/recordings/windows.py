@@ -10,7 +10,6 @@ import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,25 +39,19 @@ ROUNDING = 1e-9  # seconds
 BLOCKS = 5  # groups of a single recording
 
 
-class Measured(NamedTuple):
-    """The content of recordings' files."""
-
-    seconds: dict[str, float]  # readable file -> its length
-    problems: dict[str, str]  # why the others cannot be read
-    truncated: list[str]
-
-
-def measure_recordings(recordings: Mapping[str, Path]) -> Measured:
-    measured = Measured({}, {}, [])
-    infos = audio.file_infos(list(recordings.values()), truncated=True)
-    for name, info in zip(recordings, infos):
+def measure_recordings(
+    recordings: Mapping[str, Path],
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The seconds of each file that can be read, and why the others cannot."""
+    infos = dict(zip(recordings, audio.file_infos([*recordings.values()])))
+    seconds: dict[str, float] = {}
+    problems: dict[str, str] = {}
+    for name, info in infos.items():
         if isinstance(info, audio.AudioError):
-            measured.problems[name] = str(info)
-            continue
-        measured.seconds[name] = info.frames / info.sample_rate
-        if info.lost != 0:
-            measured.truncated.append(name)
-    return measured
+            problems[name] = str(info)
+        else:
+            seconds[name] = info.frames / info.sample_rate
+    return seconds, problems
 
 
 def usual_length(events: pd.DataFrame) -> float:
@@ -151,23 +144,20 @@ def make_windows(options: WindowsOptions) -> int:
     """
     path = csv_path(options)
     recordings = find_recordings(options.audio)
-    measured = measure_recordings(recordings)
-    for name, problem in measured.problems.items():
+    measured, problems = measure_recordings(recordings)
+    for name, problem in problems.items():
         tell(f"{name}: {problem}")
-    every = dict.fromkeys(measured.problems, math.nan) | measured.seconds
-    annotations = read_events(options.tables, every, options, measured.truncated)
+    every = dict.fromkeys(problems, math.nan) | measured
+    annotations = read_events(options.tables, every, options)
     notes = [*annotations.notes]
-    if measured.truncated:
-        number = counted(len(measured.truncated), "truncated recording")
-        notes.append(f"{number}, first {measured.truncated[0]}: used up to the end")
     used = annotations.annotated
-    if silent := [name for name in measured.seconds if name not in used]:
+    if silent := [name for name in measured if name not in used]:
         what, hint = "left out, no table", "; EMPTY=1 if they hold no event"
         if options.empty:
             used, what, hint = used.union(silent), "no table, used as empty", ""
         number = counted(len(silent), "recording")
         notes.append(f"{what}: {number}, {shortened(', '.join(silent))}{hint}")
-    seconds = {n: lasts for n, lasts in measured.seconds.items() if n in used and lasts}
+    seconds = {n: lasts for n, lasts in measured.items() if n in used and lasts}
     events = annotations.events[annotations.events["file"].isin([*seconds])]
     if events.empty:
         raise RequestError("no table has an event in a recording that can be read")
@@ -197,7 +187,7 @@ def make_windows(options: WindowsOptions) -> int:
     print(*notes, *of_groups, path, sep="\n")
     folder = () if options.data == WindowsOptions.data else (f"DATA={options.data}",)
     print(f"next: {make_command('features', f'DATASET={path}', *folder)}")
-    return int(bool(measured.problems))
+    return int(bool(problems))
 
 
 def csv_path(options: WindowsOptions) -> Path:
