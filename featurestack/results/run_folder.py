@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError, nearest
+from featurestack.base.extras import SECTIONS
 from featurestack.base.files import (
     CLOSED,
     Lock,
@@ -48,7 +49,9 @@ from featurestack.results.tasks import Task, task_of
 OF_RUN = ("run.json", ".lock")
 OF_FOLD = (".lock", "history.csv", "predictions.csv", "last.pt")
 VALIDATED = (*OF_FOLD, "best.pt")  # if validation clips choose an epoch
-OTHERS = ("choice.json", "stress.json")  # that a run's folder may have too
+# files that a run's folder may have too
+OF_EXTRAS = [files[2:] for _, files in SECTIONS.values() if files.startswith("*/")]
+OTHERS = ("choice.json", *OF_EXTRAS)
 OTHER_RUN = "move it, or give another RUNS= or TAG="
 
 PREDICTIONS_FILE = "predictions.csv"

@@ -186,13 +186,13 @@ def test_unchanged_figures_are_kept(tones_project, tmp_path, stubs):
     build(options)
     make_run(options.runs, tones_project.table, MadeRun(), "tones")
     build(options)
-    assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.curves-phone.svg"]
+    assert {name.partition(".")[0] for name in stubs} == {"mel-resnet18"}
     stubs.clear()
     make_run(
         options.runs, tones_project.table, MadeRun(features="rms", skill=0.3), "tones"
     )
     build(options)
-    assert stubs == ["rms-resnet18.curves.svg", "rms-resnet18.curves-phone.svg"]
+    assert {name.partition(".")[0] for name in stubs} == {"rms-resnet18"}
 
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(

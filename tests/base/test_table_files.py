@@ -5,7 +5,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from featurestack.base.table_files import as_csv, read_table
+from featurestack.base.table_files import READERS, as_csv, read_table
 from tests.refusal import refused
 
 
@@ -22,11 +22,12 @@ ROWS = {"filename": ["a.wav", "b.wav"], "label": ["dog", None], "fold": [1, 2]}
 WRITERS = {
     ".csv": lambda table, path: table.to_csv(path, index=False),
     ".tsv": lambda table, path: table.to_csv(path, index=False, sep="\t"),
+    ".txt": lambda table, path: table.to_csv(path, index=False, sep=";"),
     ".parquet": lambda table, path: table.to_parquet(path),
 }
 
 
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("ending", READERS)
 def test_each_format_gives_the_same_text_by_line(ending, tmp_path):
     if ending == ".parquet":
         pytest.importorskip("pyarrow")
