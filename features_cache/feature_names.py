@@ -29,7 +29,7 @@ PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
 NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?", re.ASCII | re.IGNORECASE)
 JOINED = (
     "features of one set are joined by + without blanks, as in mel+mfcc, and sets are"
-    " separated by blanks"
+    " separated by spaces"
 )
 # parameters of frames: milliseconds, or samples
 FRAMING = {"frame", "n_fft", "frame_length", "win_length", "hop_length"}

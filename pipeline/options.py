@@ -73,7 +73,7 @@ class ComputeOptions(SourceOptions):
 
     features: str = option(
         "all",
-        "feature sets separated by blanks; all (cached variants too), or small, all but"
+        "feature sets separated by spaces; all (cached variants too), or small, all but"
         f" {', '.join(LARGE)}",
     )
     frame: float | None = option(
@@ -117,7 +117,7 @@ class ShowOptions(DatasetOptions, ReportsOptions):
     )
     features: str = option(
         "",
-        "features separated by blanks: with AUDIO those to draw, mel mfcc chroma by"
+        "features separated by spaces: with AUDIO those to draw, mel mfcc chroma by"
         " default, else those whose cards are printed",
     )
     sample_rate: int | None = option(

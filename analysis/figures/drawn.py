@@ -105,8 +105,8 @@ def confusion_matrices(page: Page) -> dict[str, dict[str, Any]]:
 
 
 @figure(
-    f"Difference with its {DIFFERENCE_INTERVAL}, corrected for all pairs; hollow: no"
-    " clear difference",
+    f"Points that each change of features adds, with the {DIFFERENCE_INTERVAL}"
+    " corrected for all pairs. A hollow mark is no clear difference",
     row_height("intervals", 0.7, 0.2),
     section="ablations",
     data=additions,
@@ -155,8 +155,8 @@ def row_label(name: str, *, narrow: bool) -> str:
 
 @figure(
     "Accuracy of each configuration with its 95 % interval, Wilson’s with the standard"
-    " error of a bootstrap over source recordings; hollow: no clear difference from the"
-    " best; dashed: chance, where the axis reaches it",
+    " error of a bootstrap over source recordings. A hollow mark is not clearly"
+    " different from the best. The dashed line is chance, where the axis reaches it",
     row_height("intervals", 0.7, 0.2),
     section="comparison",
     data=accuracy_by_set,
@@ -184,8 +184,8 @@ SPLITS = (
 
 
 @figure(
-    "Learning curves: mean over folds, the test fold shaded from the lowest to the"
-    " highest; nothing was selected by the test fold",
+    "Learning curves are means over folds. The shading spans the test folds, from the"
+    " lowest to the highest. Nothing was selected by a test fold",
     lambda **_: 2.6,
     section="runs",
     data=learning_curves,
@@ -278,10 +278,10 @@ def heat_map(
 
 
 @figure(
-    "Confusion matrix: a row is the actual class with its number of predictions, a"
-    " column the predicted one; correct predictions are grey, errors orange; a box"
-    f" holds the classes of one category; of more than {MANY_CLASSES} classes, those"
-    " with the most errors are shown, the others are summed",
+    "Rows of the confusion matrix are true classes, with their numbers of predictions,"
+    " and columns are predicted classes. Correct predictions are grey, errors orange."
+    f" A box holds the classes of one category. Of more than {MANY_CLASSES} classes"
+    " those with the most errors are shown, and the others are summed",
     lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
     section="runs",
     data=confusion_matrices,

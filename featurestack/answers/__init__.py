@@ -41,7 +41,7 @@ class FitOptions(DatasetOptions, RunsOptions):
 
 
 class AnswerOptions(ComputeOptions, ReportsOptions):
-    """From a folder of sounds to the report: check, features, runs, importance."""
+    """Check a folder of sounds, extract and choose features, train them, report."""
 
     example = 'DATASET="my sounds"'
 

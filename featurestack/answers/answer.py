@@ -252,7 +252,7 @@ class Answer:
 
 
 def make_answer(options: AnswerOptions) -> int:
-    """From a folder of sounds to the report: check, features, a choice, its run."""
+    """Check a folder of sounds, extract and choose features, train them, report."""
     found = find_answer(options)
     print(found)
     return status_of(found.whole)

@@ -211,9 +211,9 @@ def duplicate_findings(
         if same and a.label != b.label and not (shift and has_tags(table)):
             two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
     twice = "the same audio is in two folds"
-    in_fold = "the same audio under two source recordings, in one fold"
+    in_fold = "two source recordings of one fold have the same audio"
     alike = (
-        "very similar audio under two source recordings, such as two calls of an animal"
+        "two source recordings have very similar audio, such as two calls of an animal"
         " or two takes of one session"
     )
     session = "give them one group if they are of one session"

@@ -95,8 +95,8 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     ):
         kind = "group"
         what = (
-            "every clip counts as a recording of its own; if the names say otherwise:"
-            f" {quoted(f'GROUP={group}')}"
+            "every clip counts as a recording of its own; if file names say otherwise,"
+            f" add {quoted(f'GROUP={group}')}"
         )
     else:
         return []
@@ -110,7 +110,7 @@ def same_classes(table: pd.DataFrame) -> Finding:
         plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         alike.setdefault(plain, []).append(name)
     same = [" = ".join(map(ascii, each)) for each in alike.values() if len(each) > 1]
-    what = "classes whose names differ only in case, blanks or the form of Unicode"
+    what = "names of classes differ only in case, spaces or the form of Unicode"
     remedy = "give them one name if they are one class"
     return Finding("same_classes", WARNING, what, same, remedy, "name")
 

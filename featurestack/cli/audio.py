@@ -220,7 +220,7 @@ def show(clip: "Clip", features: str = DRAWN) -> "Figure":
     clip : Clip
         From `read` or `tone`.
     features : str
-        Features separated by blanks.
+        Features separated by spaces.
 
     Returns
     -------

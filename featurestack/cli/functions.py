@@ -60,7 +60,7 @@ def extract(
     Parameters
     ----------
     features : str, or list of str
-        Features separated by blanks, or `all` or `small`.
+        Features separated by spaces, or `all` or `small`.
     dataset : str
         A name, a folder or a CSV.
 

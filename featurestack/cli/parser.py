@@ -143,7 +143,7 @@ def reader(
 
 
 def listed(text: str) -> list[str]:
-    """The values in a list separated by blanks. A blank after a comma separates
+    """The values in a list separated by spaces. A blank after a comma separates
     nothing, nor does one in the path of an existing file.
 
     >>> listed("0.001 0.002"), listed("shift, gain"), listed("")

@@ -22,7 +22,7 @@ COMMANDS |= {
     "answer": Command(
         "featurestack.answers.answer:make_answer",
         "featurestack.answers:AnswerOptions",
-        "From a folder of sounds to the report: check, features, a choice, its run.",
+        "Check a folder of sounds, extract and choose features, train them, report.",
     ),
     "demo": Command(
         "featurestack.answers.demo:demo",

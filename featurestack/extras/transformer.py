@@ -33,7 +33,7 @@ class Features(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     features : str, or list of str
-        Features separated by blanks; `all` are those of the cache.
+        Features separated by spaces; `all` are those of the cache.
     sample_rate : int, optional
         Rate in Hz to which files are resampled, and the rate of arrays; by default the
         cache's, else that of the files, which have to agree, else 44100.

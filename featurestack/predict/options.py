@@ -148,7 +148,7 @@ class VerifyOptions(DatasetOptions):
     example = "DATASET=esc10"
 
     features: str = option(
-        "all", "feature sets separated by blanks; all: those in the cache"
+        "all", "feature sets separated by spaces; all: those in the cache"
     )
 
 

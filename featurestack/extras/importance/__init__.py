@@ -21,5 +21,5 @@ class CurveOptions(FitOptions):
 
     example = 'DATASET=birds.csv FEATURES="mel mel+embedding@model=yamnet"'
 
-    features: str = option("mel", "feature sets separated by blanks")
+    features: str = option("mel", "feature sets separated by spaces")
     seed: int = option(0, "seed of the parts of the recordings", **SEED)

@@ -122,7 +122,7 @@ def curve(
     Parameters
     ----------
     features : str
-        Feature sets separated by blanks.
+        Feature sets separated by spaces.
 
     Returns
     -------

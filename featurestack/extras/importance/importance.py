@@ -335,7 +335,7 @@ def importance(
     Parameters
     ----------
     features : str
-        Features, or sets joined by + that count as one, separated by blanks.
+        Features, or sets joined by + that count as one, separated by spaces.
 
     Returns
     -------

@@ -122,8 +122,8 @@ def points_or_dot(value: float) -> str:
 
 
 @figure(
-    "The score falls by this many points without each feature; with the"
-    f" {DIFFERENCE_INTERVAL}; hollow: the loss is not clear",
+    "Points by which the score falls without each feature, with the"
+    f" {DIFFERENCE_INTERVAL}. The loss at a hollow mark is not clear",
     row_height("intervals", 0.7, 0.2),
     section="importance",
     data=losses_of,
@@ -133,8 +133,8 @@ def draw_importance(ax: Axes, *, intervals: pd.DataFrame) -> Axes:
 
 
 @figure(
-    "Each class's recall falls by this many points without each feature; of more than"
-    f" {MANY_CLASSES} classes, those in which the features differ most are shown. A"
+    "Points by which the recall of a class falls without each feature. Of more than"
+    f" {MANY_CLASSES} classes those in which the features differ most are shown. A"
     " class has few clips. importance_classes.csv has all numbers",
     lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
     section="importance",
@@ -166,7 +166,7 @@ def what_matters(measured: Importance) -> list[str]:
         if few := few_groups(measured.recordings):
             worst = losses.loc[losses["mean"].idxmax()]
             text = (
-                f"{few}: without {worst['feature']} most is lost,"
+                f"{few}: the score falls most without {worst['feature']}, by"
                 f" {unsigned(worst['mean'])} points, which cannot be judged."
             )
             return [text]
@@ -182,7 +182,7 @@ def smaller_set(table: pd.DataFrame, features: str) -> str:
     every = f"all {features} ({percent(table['of'].iloc[0])} %)"
     good = table[table["verdict"] == "as good"].to_dict("records")
     if not good:
-        return f"No smaller set was shown to be as good as {every}."
+        return f"None of the smaller sets could be shown to be as good as {every}."
     row = good[0]
     lost = (
         f"{unsigned(row['lost'])} points ({DIFFERENCE_INTERVAL} {unsigned(row['low'])}"
@@ -199,15 +199,15 @@ def lost_by_feature(rows: Sequence[Row]) -> str:
     clear = [row for row in rows if row["significant"] and row["mean"] > 0]
     clear.sort(key=lambda row: -row["mean"])
     if not clear:
-        return "Leaving out any one of them brings no clear loss."
+        return "The score does not clearly fall without any one of them."
     losses = [
-        f"without {row['feature']} {unsigned(row['mean'])} points are lost"
+        f"by {unsigned(row['mean'])} points without {row['feature']}"
         f" ({DIFFERENCE_INTERVAL} {unsigned(row['low'])} to {unsigned(row['high'])})"
         for row in clear[:NAMED]
     ]
-    text = ", ".join(losses)
+    text = f"The score falls {', '.join(losses)}"
     if len(clear) > NAMED:
-        text += f", and {len(clear) - NAMED} more"
+        text += f", and clearly without {len(clear) - NAMED} more"
     if len(clear) < len(rows):
-        text += "; leaving out any other brings no clear loss"
-    return f"{text[0].upper()}{text[1:]}."
+        text += "; it does not clearly fall without any other"
+    return f"{text}."

@@ -27,7 +27,8 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     )
     rows = [smaller("mel", "open")]
     assert section.smaller_set(pd.DataFrame(rows), EVERY) == (
-        "No smaller set was shown to be as good as all 3 features, by ridge (95.0 %)."
+        "None of the smaller sets could be shown to be as good as all 3 features, by"
+        " ridge (95.0 %)."
     )
 
 
