@@ -114,7 +114,7 @@ def predictions_in(
         remarks.append("no column `group`: clips count as independent recordings")
     if truth is None and "fold" not in frame:
         remarks.append(
-            "without a column `fold` this is one test of a trained model; cross-validated"
+            "no column `fold`: this is one test of a trained model; cross-validated"
             " predictions need the fold of each clip"
         )
     task = "tags" if tags else "classes"
