@@ -1,7 +1,7 @@
 """`predict CHECK=100`: detections, or windows, to listen to, and their precision.
 
 The folder `check` in OUT has sounds, index.html, which plays them and saves answers,
-check.csv, and check.json with what a statement says. Columns of the table: predicted,
+check.csv, and check.md with what a statement says. Columns of the table: predicted,
 whether a row is above its class's threshold; above, the lower end of its range of
 scores; detections, how many of the range are predicted, or not, like it.
 
@@ -12,7 +12,6 @@ estimate would flatter too, so CHECKED chooses it by the lower end of its interv
 """
 
 import io
-import json
 import platform
 import re
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.own_files import NO_DATA, OwnFiles, own_file
 from featurestack.base.quantities import counted, duration, percent
-from featurestack.base.shell import make_command, quoted
+from featurestack.base.shell import make_command
 from featurestack.base.table_files import cell_number, read_table
 from featurestack.base.terminal import tell, text_table
 from featurestack.compare.metrics import Floats
@@ -47,7 +46,7 @@ from featurestack.predict.options import PredictOptions, same_words
 if TYPE_CHECKING:
     from featurestack.predict.model import Model
 
-TABLE, PAGE, FACTS = "check.csv", "index.html", "check.json"
+TABLE, PAGE, FACTS = "check.csv", "index.html", "check.md"
 STATEMENT = "statement.md"
 CONTEXT = 0.4, 1.0  # seconds around a detection: twice its length within this range
 RANGES = 10  # most parts of the scores
@@ -151,8 +150,7 @@ def write_check(
     command = make_command("predict", f"CHECKED=~/Downloads/{saved}")
     values = {"text": text, "saved": saved, "command": command, "unit": unit}
     content[PAGE] = render("check.html", cards=cards, **values)
-    facts = facts_of(every, unit, seconds, model, options)
-    content |= {TABLE: text, FACTS: json.dumps(facts, indent=1)}
+    content |= {TABLE: text, FACTS: facts_of(every, unit, seconds, model, options)}
     own.write(content)
     own.remove_others()
     tell(
@@ -169,30 +167,24 @@ def facts_of(
     seconds: Mapping[str, float],
     model: "Model",
     options: PredictOptions,
-) -> dict[str, Any]:
+) -> str:
     """What a statement says of a check, besides its answers."""
     trained = "an unknown number of recordings"
     if model.run:
         groups = model.run.predictions()["group"]
         trained = counted(groups.nunique(), "recording")
     above = int(every["predicted"].sum())
-    return {
-        "unit": unit,
-        "model": f"{model.title}; trained on {trained} of {model.config.dataset}",
-        "recordings": (
-            f"{counted(len(seconds), 'recording')} in {options.audio},"
-            f" {duration(sum(seconds.values()))}"
-        ),
-        "threshold": options.threshold or "the run's own, or 0.5",
-        "sample": (
-            f"at random (seed 0), in turn from ranges of the score: of {above:,}"
-            f" {unit}s above the thresholds and of {len(every) - above:,} candidates"
-            " above half of them"
-        ),
-        "versions": f"featurestack {VERSION}, Python {platform.python_version()},"
-        f" numpy {np.__version__}",
-        "words": same_words(options, model.run),
-    }
+    return f"""* **Question**: what share of the {unit}s in these recordings is right?
+* **Model**: {model.title}; trained on {trained} of {model.config.dataset}
+* **Recordings**: {counted(len(seconds), "recording")} in {options.audio},
+  {duration(sum(seconds.values()))}
+* **Threshold**: {options.threshold or "the run's own, or 0.5"}
+* **Sample**: at random (seed 0), in turn from ranges of the score: of {above:,} {unit}s
+  above the thresholds and of {len(every) - above:,} candidates above half of them
+* **Versions**: featurestack {VERSION}, Python {platform.python_version()}, numpy
+  {np.__version__}
+* **Command**: `{make_command("predict", *same_words(options, model.run))}`
+"""
 
 
 # ---- answers
@@ -303,7 +295,6 @@ def tell_checked(options: PredictOptions) -> int:
         f" {right:,} right, {len(answered) - right:,} wrong"
     )
     row = promised(rows, options.promise)
-    words: list[str] = []
     if few := few_groups(recordings):
         result = f"{few}: no precision is promised"
     elif row is None:
@@ -314,47 +305,22 @@ def tell_checked(options: PredictOptions) -> int:
     else:
         where = "the thresholds of the check keep"
         if not np.isnan(row["above"]):
-            words = [f"THRESHOLD={row['above']:.3f}"]
-            where = f"{words[0]}, one for all classes, keeps"
+            where = f"THRESHOLD={row['above']:.3f}, one for all classes, keeps"
         result = (
             f"{where} a precision of at least {wanted}, with about"
             f" {row['detections']:,.0f} detections; missed sounds are not counted"
         )
     table = text_table(cells, heads)
     print(number, table, result, sep="\n")
-    write_statement(file, checks, [number, result], table, words)
-    return 0
+    facts = Path(checks["page"].iloc[0]).with_name(FACTS)
+    about = facts.read_text("utf-8") if facts.is_file() else "* **Model**: not known\n"
+    text = f"""# Precision by ear, {date.today()}
 
-
-def write_statement(
-    file: Path, checks: pd.DataFrame, results: list[str], table: str, words: list[str]
-) -> None:
-    """Write the signed result of a check, and print the command that it names."""
-    facts_file = Path(checks["page"].iloc[0]).with_name(FACTS)
-    unknown = ("model", "recordings", "threshold", "sample", "versions")
-    facts: dict[str, Any] = dict.fromkeys(unknown, "not known")
-    facts |= {"unit": "detection", "words": ["AUDIO=FILE"]}
-    if facts_file.is_file():
-        facts |= json.loads(facts_file.read_text("utf-8"))
-    given = [w for w in facts["words"] if not w.startswith(("CHECK", "PROMISE="))]
-    if words:
-        given = [word for word in given if not word.startswith("THRESHOLD=")] + words
-    command = make_command("predict", *given)
-    checked = make_command("predict", f"CHECKED={quoted(str(file))}")
-    text = f"""# Precision of {facts["unit"]}s
-
-* **Question**: what share of the {facts["unit"]}s in these recordings is right?
-* **Model**: {facts["model"]}
-* **Recordings**: {facts["recordings"]}
-* **Threshold**: {facts["threshold"]}
-* **Sample**: {facts["sample"]}
-* **Checks**: {results[0]} (unsure counts as wrong)
-* **Result**: {results[1]}
-* **Interval**: 95 %, from the variance between recordings; a check stands for the
-  {facts["unit"]}s of its range of scores
+{about}* **Checks**: {number} (unsure counts as wrong)
+* **Result**: {result}
+* **Interval**: 95 %, from the variance between recordings; a check stands for all of
+  its range of scores
 * **Not counted**: missed sounds, beginnings and ends, other recordings
-* **Versions**: {facts["versions"]}; {date.today()}
-* **Commands**: `{command}`, `{checked}`
 
 ```
 {table}
@@ -362,4 +328,5 @@ def write_statement(
 """
     own = own_file(file.with_name(STATEMENT), ".statement.json", "CHECKED=")
     own.write({STATEMENT: text})
-    print(f"{file.with_name(STATEMENT)}: the result to sign\nnext: {command}")
+    print(f"{file.with_name(STATEMENT)}: the result to sign")
+    return 0

@@ -3,7 +3,6 @@
 A check by ear says their precision.
 """
 
-import json
 import shutil
 
 import numpy as np
@@ -178,8 +177,8 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(field, ca
 def test_windows_are_checked_by_themselves_without_a_threshold(field):
     _, checks = answered(field, check=10, out=field / "windows")
     assert (checks["end"] - checks["start"]).to_numpy() == pytest.approx(0.25, abs=1e-3)
-    facts = json.loads((field / "windows" / "check" / "check.json").read_text())
-    assert facts["unit"] == "window"
+    facts = (field / "windows" / "check" / "check.md").read_text()
+    assert "what share of the windows in these recordings" in facts
     assert not (field / "windows" / "detections.csv").exists()
 
 
