@@ -275,7 +275,8 @@ def listing_of_table(
     path: Path, audio_dir: Path, marked: str = "", label: str = ""
 ) -> Listing:
     """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
-    Commas in a cell separate labels if the column is called `labels`.
+    A single column of audio files may have any name. Commas in a cell separate labels
+    if the column is called `labels`.
 
     audio_dir  the folder of relative file names; files whose absolute paths are gone
                are looked for there too
@@ -302,7 +303,9 @@ def listing_of_table(
             near = any((place / first).is_file() for place in places)
             way = way_of_annotations(path.parent if near else Path("FOLDER"), path)
             raise RequestError(f"{path} has sounds within recordings; {way}")
-        clips = clips.rename(columns={file_column(files): "filename"})
+        # the only column of audio files, or the one of several whose name says so
+        column = files[0] if len(files) == 1 else file_column(files)
+        clips = clips.rename(columns={column: "filename"})
     of_column = label in clips
     if of_column or (label and "label" not in clips):
         clips["label"] = clips.get(label, "")

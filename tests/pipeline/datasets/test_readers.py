@@ -91,11 +91,18 @@ def test_an_empty_cell_of_the_column_of_label_is_a_clip_without_a_tag(tmp_path):
     assert table["label"].tolist() == ["dog;rain", "dog", ""]
 
 
-def test_a_refused_table_gets_the_two_words_that_would_do(tmp_path):
+def test_a_single_column_of_audio_files_may_have_any_name(tmp_path):
+    rows = "a.wav,dog\nb.wav,rain\n"
+    table = listing(tmp_path, f"clip,label\n{rows}").table
+    assert table["clip_id"].tolist() == ["a", "b"]
+
+
+def test_a_refused_table_gets_the_words_that_would_do(tmp_path):
     rows = "a.wav,dog,x\nb.wav,rain,y\nc.wav,dog,y\n"
-    remedy = "rename clip to filename; LABEL=sound takes the classes from sound"
+    two = "first,second,sound\n1.wav,a.wav,dog\n1.wav,b.wav,rain\n2.wav,c.wav,dog\n"
+    remedy = "rename first to filename; LABEL=first takes the classes from first"
     with refused(f"expected filename,label \\({remedy}\\)"):
-        listing(tmp_path, f"clip,sound,device\n{rows}")
+        listing(tmp_path, two)
     with refused(r"expected filename,label \(LABEL=sound takes"):
         listing(tmp_path, f"audio,sound,device\n{rows}")
 
