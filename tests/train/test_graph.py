@@ -64,11 +64,8 @@ def same_bits(one, other):
     return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-@pytest.mark.parametrize("clip", [0.0, 0.5])
-def test_captured_steps_give_the_bits_of_eager_ones_for_every_size_of_batch(
-    options, clip
-):
-    data = load(change(options, batch=7, clip=clip), 1)
+def test_captured_steps_give_the_bits_of_eager_ones_for_every_size_of_batch(options):
+    data = load(change(options, batch=7), 1)
     eager, expected = trained(data)
     captured, losses = trained(data, again)
     assert {size[0] for size in captured.gradients.captured} == {6, 7}
