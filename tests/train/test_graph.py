@@ -2,7 +2,6 @@
 not. A CPU cannot capture: here the work is done anew and copied into the same memory.
 """
 
-import pytest
 import torch
 from tqdm import tqdm
 
