@@ -2,13 +2,18 @@
 bench.fuzz`.
 
 A folder, the world, is made once: audio, annotation tables, caches, three runs, a
-bundle, a report, an archive. In half of the trials one or two options of a command get
-hostile values, as flags or as variables. In the others a file of the world is damaged,
-or replaced by a folder, a FIFO or a dangling link, and a command that reads it is run.
+bundle, a report, an archive. In some of the trials one or two options of a command get
+hostile values, as flags or as variables. In others a file of the world is damaged, or
+replaced by a folder, a FIFO or a dangling link, and a command that reads it is run.
+
+Some trials are a situation of several commands instead: two places of one name, two
+commands at once, altered copies with groups, a full disk (a small tmpfs, where the
+system lets one be mounted).
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit
-status other than 0, 1 and 2, a 2 without its message, or a damaged file of a run that
-changed a prediction and is not named. `--first 1234 --trials 1` repeats one trial.
+status other than 0, 1 and 2, a 2 without its message, a damaged file of a run that
+changed a prediction and is not named, or a situation that ended otherwise than
+bench/situations.py says. `--first 1234 --trials 1` repeats one trial.
 """
 
 import csv
@@ -18,30 +23,26 @@ import json
 import os
 import random
 import re
-import resource
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
-from bench.processes import HUNG, ended, forked, status_of
+from bench.calls import Outcome, run
 from bench.record import bench
+from bench.situations import SITUATIONS, full_disk, make_sites, mounts_are_private
 from featurestack.base.options import Options, option
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import UNFORESEEN
 from featurestack.cli.words import every_options
 from tests.golden.sounds import easy_clips
 
-# limits of a trial; bytes
-PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30
 LINES = 12  # shown lines of a finding's output
-PCM_BYTES = 60_000  # bytes on standard input: two seconds for `listen`
+# probabilities: hostile options, a damaged file, a situation of several commands
+KINDS_OF_TRIALS = {"options": 0.4, "damage": 0.4, "situation": 0.2}
 # probabilities: no plain file, a nested value, a removed one
 OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3
 RUN = "mel+rms-cnn4"
@@ -147,14 +148,6 @@ class Call(NamedTuple):
     name: str = ""
 
 
-class Outcome(NamedTuple):
-    """The outcome of a call; `finding` is empty if nothing is wrong."""
-
-    status: int
-    finding: str
-    output: str
-
-
 def pairs(lines: str) -> dict[str, str]:
     """first word of each line -> the rest of the line."""
     return dict(line.split(maxsplit=1) for line in lines.strip().splitlines())
@@ -177,7 +170,8 @@ class Worlds:
         self.world.mkdir()
         make_world(self.world)
         files = sorted(self.world.rglob("*"))
-        self.files = [one.relative_to(self.world) for one in files if one.is_file()]
+        paths = [one.relative_to(self.world) for one in files if one.is_file()]
+        self.files = [path for path in paths if path.parts[0] != "sites"]
         self.world.rename(self.sound)
         self.put_right()
 
@@ -200,8 +194,9 @@ def make_world(world: Path) -> None:
     made += [[*calls["run"], *other] for other in others]
     made += [calls[name] for name in ("bundle", "analysis", "features-tree")]
     for words in made:
-        outcome = run(Call(tuple(words)))
+        outcome = run(words)
         assert outcome.status == 0 and not outcome.finding, (words, outcome)
+    make_sites(world)
     os.mkfifo(world / "fifo")
     (world / "loop").symlink_to("loop")
     (world / "nothing").symlink_to("not there")
@@ -331,38 +326,6 @@ def other_kind(file: Path, rng: random.Random) -> str:
     return kind
 
 
-def run(call: Call) -> Outcome:
-    """Run the call in its own process, and judge its outcome."""
-
-    def work() -> int:
-        os.chdir(tempfile.mkdtemp(dir=os.environ["FUZZ_FOLDER"]))
-        read, write = os.pipe()
-        os.write(write, random.Random(0).randbytes(PCM_BYTES))
-        os.close(write)
-        os.dup2(read, 0)
-        memory = psutil.Process().memory_info().vms + MEMORY
-        limits = {"AS": memory, "CPU": PROCESSOR_SECONDS, "FSIZE": LARGEST_FILE}
-        for name, most in limits.items():
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        return status_of(call.words)
-
-    with tempfile.TemporaryFile() as told:
-        status = ended(forked(work, told.fileno()))
-        told.seek(0)
-        output = told.read().decode(errors="replace")
-    finding = ""
-    if status in (HUNG, -signal.SIGXCPU, -signal.SIGKILL):
-        finding = "hangs"
-    elif "Traceback (most recent call last)" in output:
-        finding = "traceback"
-    elif warning := re.search(r"^.*\b\w+Warning: .*$", output, re.MULTILINE):
-        finding = f"raw warning: {warning[0][-100:]}"
-    elif status not in (0, 1, 2) or (status == 2 and "error: " not in output):
-        finding = f"exit status {status} without a message"
-    return Outcome(status, finding, output)
-
-
 def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
     """Whether a damaged file of a run changed the output, and no new line names the
     file. Text does not count: it has no checksum, and is valid in itself.
@@ -377,15 +340,18 @@ def trial(
 ) -> tuple[Outcome, str]:
     """The outcome of a trial, and what it did; `sound` has outputs of an intact world."""
     rng, file, how = random.Random(f"{seed} {number}"), Path(), ""
-    if rng.random() < 0.5:
+    (kind,) = rng.choices([*KINDS_OF_TRIALS], [*KINDS_OF_TRIALS.values()])
+    if kind == "situation":
+        return rng.choice(SITUATIONS)(rng, worlds.world)
+    if kind == "options":
         call = hostile_call(rng, worlds.world)
     else:
         call, file = damaging_call(rng, worlds)
         if of_run(file) and call.words[0] == "predict" and call.words not in sound:
-            sound[call.words] = run(call).output
+            sound[call.words] = run(call.words).output
             worlds.put_right()
         how = damage(worlds.world / file, rng)
-    outcome = run(call)
+    outcome = run(call.words)
     compared = of_run(file) and call.words in sound and not outcome.finding
     if compared and reads_otherwise(how, file, outcome.output, sound[call.words]):
         outcome = outcome._replace(finding="reads otherwise")
@@ -404,6 +370,9 @@ def fuzz(options: FuzzOptions) -> int:
     numbers = range(options.first, options.first + options.trials)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.environ["FUZZ_FOLDER"] = folder
+        if not mounts_are_private():
+            print("no file system can be mounted here: no trial fills a disk")
+            SITUATIONS.remove(full_disk)
         for module in LOADED.split():
             importlib.import_module(module)
         worlds = Worlds(Path(folder))
