@@ -31,9 +31,8 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
     predictions: tuple[Path, ...] = option(
         (),
-        "make a run of each of these tables of predictions, then report: CSV files, or"
-        " folders, each with one model's tables; DATASET has the true labels, or the"
-        " tables' column `label`",
+        "make a run of each of these tables of predictions, then report: CSV files;"
+        " DATASET has the true labels, or the tables' column `label`",
     )
     paper: bool = option(
         False,

@@ -93,14 +93,15 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     known = {*NAMED, *cached_in(options.data), *runs}
     if name and not (name in known or Path(options.dataset or name).exists()):
         return RequestError(nearest("dataset", name, known))
-    dataset = options.dataset or NAMED[0]
-    words = f"DATASET={dataset}", *option_words(options, ("data",))
-    first = make_command("features", *words)
-    then = make_command("train", *words, *option_words(options, ("runs",)))
+    steps = "extract features of DATASET= first, then train"
+    if options.dataset:
+        words = f"DATASET={options.dataset}", *option_words(options, ("name", "data"))
+        then = make_command("train", *words, *option_words(options, ("runs",)))
+        first = make_command("features", *words)
+        steps = f"extract features first ({first}), then train ({then})"
     return RequestError(
         f"nothing to report on: {Path(options.runs, name)} holds no run and"
-        f" {options.data} no features of {name or 'any dataset'}: extract features"
-        f" first ({first}), then train ({then})"
+        f" {options.data} no features of {name or 'any dataset'}: {steps}"
     )
 
 

@@ -30,8 +30,9 @@ from featurestack.analysis.report_tables import (
     error_table,
     settings,
 )
-from featurestack.analysis.run_arrays import Run
+from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.base import extras
+from featurestack.base.errors import RequestError
 from featurestack.base.quantities import count, duration, plural
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
@@ -300,7 +301,11 @@ def add_sections(page: Page) -> None:
         if name in tasks or (
             files and any(any(folder.glob(files)) for folder in folders)
         ):
-            made.append(object_at(place)(page))
+            try:
+                made.append(object_at(place)(page))
+            except RequestError as error:  # its file is damaged
+                problem = Problem(name, str(error), "damaged")
+                made.append(Section("", "", problems=[problem]))
     made.append(data(page))
     if found.main:
         made.append(Section("method", "Method"))

@@ -36,7 +36,7 @@ from featurestack.base.errors import (
     most_alike,
 )
 from featurestack.base.files import content_hash, require_readable
-from featurestack.base.shell import make_command
+from featurestack.base.shell import make_command, quoted
 from featurestack.features_cache import index_file
 from featurestack.features_cache.clip_table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.datasets import (
@@ -509,15 +509,21 @@ class Cache(IndexSettings):
             source = str(path.relative_to(Path.cwd()))
         return source, name
 
-    def command(self, features: str) -> str:
-        dataset, name = self.sounds if self.sounds[0] else self.audio_source
-        return extraction(dataset, self.data, name, features)
-
     def remedy(self, features: str) -> str:
         """What to do to make missing or outdated features, in words."""
-        if self.audio_source[0]:
-            return f"run {self.command(features)}"
-        return "it has no audio; features_cache.external.write_feature adds a feature"
+        source, name = self.audio_source
+        if not source:
+            return (
+                "it has no audio; features_cache.external.write_feature adds a feature"
+            )
+        if not self.sounds[0]:
+            called = quoted(f"NAME={name or dataset_name(source)}")
+            return (
+                f"its sounds are no longer at {source}: features takes their present"
+                f" place as DATASET=, with {called}"
+            )
+        dataset, name = self.sounds
+        return f"run {extraction(dataset, self.data, name, features)}"
 
 
 def find_cache(dataset: str, data: Path, name: str = "") -> tuple[str, "Cache | None"]:

@@ -61,6 +61,8 @@ def create_cache(
         create_cache("data/speech", clips)
     """
     folder = Path(folder)
+    if not folder.name.strip("."):
+        raise RequestError(f"{folder}: give the folder a name of its own")
     if is_cache(folder):
         raise RequestError(f"{folder} is a cache already")
     settings = {

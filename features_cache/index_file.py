@@ -19,6 +19,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import h5py
@@ -29,7 +30,9 @@ from numpy.typing import NDArray
 from featurestack.base import NAMED
 from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
+from featurestack.base.json_content import read_json
 from featurestack.base.own_files import OwnFiles, Taken
+from featurestack.base.terminal import tell_once
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.clip_table import (
     INDEX_COLUMNS,
@@ -301,35 +304,56 @@ def write_failures(
         write_rows(folder / FAILURES, kept + new)
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptFinding:
+    """A finding of `make check`, as a report needs it."""
+
+    kind: str
+    severity: str
+    names: tuple[str, ...]
+    count: int
+    accuracy: float | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The content of check.json."""
+
+    format_version: int
+    clips: str  # digest of their labels, groups and folds
+    audio: str  # digest of their files' sizes and times
+    findings: tuple[KeptFinding, ...]
+
+
 def write_check(
-    folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]
+    folder: Path, clips: pd.DataFrame, findings: Sequence[KeptFinding]
 ) -> None:
-    content = {
-        "format_version": CHECK_FORMAT,
-        "clips": _labels_digest(clips),
-        "audio": _audio_digest(clips),
-        "findings": findings,
-    }
-    text = f"{json.dumps(content, indent=1)}\n"
+    digests = {"clips": _labels_digest(clips), "audio": _audio_digest(clips)}
+    content = Checked(format_version=CHECK_FORMAT, findings=tuple(findings), **digests)
+    text = f"{json.dumps(asdict(content), indent=1)}\n"
     claim_names(folder, CHECKED)
     replace_file(folder / CHECKED, text)
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     """The findings of `make check`, leaks first; None if it has not been run, or if
-    clips or audio files have changed since. Audio files count only if one is here.
+    clips or audio files have changed since, or if the file is damaged, which is said.
+    Audio files count only if one is here.
     """
-    try:
-        content = json.loads((folder / CHECKED).read_text("utf-8"))
-        readable = content["format_version"] == CHECK_FORMAT
-        if not readable or content["clips"] != _labels_digest(clips):
-            return None
-        here = any(Path(path).is_file() for path in clips["path"])
-        if here and content["audio"] != _audio_digest(clips):
-            return None
-        return list(content["findings"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    if not (folder / CHECKED).exists():
         return None
+    try:
+        content = read_json(folder / CHECKED, Checked, "check the dataset again")
+    except RequestError as error:
+        tell_once(str(error))
+        return None
+    if (content.format_version, content.clips) != (CHECK_FORMAT, _labels_digest(clips)):
+        return None
+    here = any(Path(path).is_file() for path in clips["path"])
+    if here and content.audio != _audio_digest(clips):
+        return None
+    return [asdict(finding) for finding in content.findings]
 
 
 def _audio_digest(clips: pd.DataFrame) -> str:

@@ -109,7 +109,7 @@ class Job:
         silence = np.zeros(min(round(WARM_UP * rate), samples), np.float32)
         clip = Clip.decoded(silence, rate)
         for feature, file in cold:
-            with suppress(Exception):  # real clips will give the reason
+            with suppress(Exception, SystemExit):  # real clips will give the reason
                 feature.stored_values(clip, file.dtype)
             warm.add(feature.stored)
 
@@ -153,7 +153,7 @@ class Job:
             name = feature.stored
             try:
                 stored = clip.timed(name, partial(feature.stored_values, clip, dtype))
-            except Exception as reason:  # only this feature of this clip is lost
+            except (Exception, SystemExit) as reason:  # only this one is lost
                 result.failures.append((task.row, name, reason_of(reason)))
                 continue
             done.append((place, stored, state_word(fingerprint, stored)))
@@ -349,6 +349,6 @@ def _serve(pipe: Connection) -> None:
             job, batch = pipe.recv()
             try:
                 answer = True, job(batch)
-            except Exception as error:  # the parent raises it again
+            except BaseException as error:  # the parent raises it again
                 answer = False, error
             pipe.send(answer)

@@ -108,7 +108,12 @@ def read_safely(file: Path) -> Any:
     raise ValueError(reason)
 
 
-def load_weights(network: nn.Module, weights: Checkpoint, origin: Path) -> None:
+def load_weights(
+    network: nn.Module,
+    weights: Checkpoint,
+    origin: Path,
+    remedy: str = "remove it, or give TAG=…",
+) -> None:
     """Load all of `weights`; RequestError names the first tensors that do not fit."""
     try:
         network.load_state_dict(weights)
@@ -116,5 +121,5 @@ def load_weights(network: nn.Module, weights: Checkpoint, origin: Path) -> None:
         reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
         raise RequestError(
             f"{origin} is of another model, feature set or number of classes"
-            f" ({reason}): remove it, or give TAG=…"
+            f" ({reason}): {remedy}"
         ) from None

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from featurestack.base.files import replace_file
-from featurestack.base.json_content import as_dataclass
+from featurestack.base.json_content import read_json
 from featurestack.results.config import Plain
-from featurestack.results.run_folder import damage_named
 
 FILE = "choice.json"
 
@@ -54,10 +53,7 @@ class Choice:
 
 def read_choice(folder: Path) -> Choice:
     """The choice beside a run; RequestError if its file is damaged."""
-    file, remedy = folder / FILE, "repeat the answer"
-    with damage_named(file, remedy):
-        content = json.loads(file.read_text(encoding="utf-8"))
-    return as_dataclass(content, Choice, str(file), remedy)
+    return read_json(folder / FILE, Choice, "repeat the answer")
 
 
 def write_choice(folder: Path, choice: Choice) -> None:

@@ -1,16 +1,53 @@
-"""The content of a JSON file as a dataclass, and its digest."""
+"""The content of a JSON file as a dataclass, its damage in a sentence, its digest."""
 
 import dataclasses
 import hashlib
 import json
 import types
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from featurestack.base.errors import RequestError, shortened
+from featurestack.base.files import CLOSED
 
 HASH_DIGITS = 12
 T = TypeVar("T")
+
+# errors of readers of JSON, tables and arrays
+DAMAGE = (
+    ValueError,
+    LookupError,
+    RecursionError,
+    FileNotFoundError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@contextmanager
+def damage_named(file: Path, remedy: str) -> Iterator[None]:
+    """Turn an error in reading `file` into a RequestError of one line."""
+    try:
+        yield
+    except PermissionError:
+        raise RequestError(f"{file} {CLOSED}") from None
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
+
+
+def read_json(file: Path, kind: type[T], remedy: str) -> T:
+    """The content of a file as this dataclass; RequestError names the file and the
+    remedy if it is damaged or not there.
+    """
+    with damage_named(file, remedy):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    return as_dataclass(content, kind, str(file), remedy)
 
 
 def as_dataclass(content: object, kind: type[T], origin: str, remedy: str) -> T:

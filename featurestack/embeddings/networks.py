@@ -7,7 +7,6 @@ user's files come first.
 """
 
 import functools
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -219,12 +218,9 @@ def own_file(name: str) -> Path | None:
 
 
 def read_card(file: Path) -> NetworkCard:
-    from featurestack.base.json_content import as_dataclass
-    from featurestack.results.run_folder import damage_named
+    from featurestack.base.json_content import read_json
 
-    with damage_named(file, CARD):
-        content = json.loads(file.read_text(encoding="utf-8"))
-    return as_dataclass(content, NetworkCard, str(file), CARD)
+    return read_json(file, NetworkCard, CARD)
 
 
 def front_end_of(network: Path, card: NetworkCard) -> Path | None:

@@ -188,7 +188,7 @@ class RunModel(FoldModels):
                 )
             sizes = self.input.shape[0], len(self.classes), self.input.grid
             network = self.architecture.build(*sizes, self.input.planes)
-            load_weights(network, weights, Path(name))
+            load_weights(network, weights, Path(name), "train or bundle it again")
             self.statistics[fold] = [*map(Statistics.restore, state["statistics"])]
             self.networks[fold] = place(network.eval(), self.compute)
 

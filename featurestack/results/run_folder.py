@@ -12,8 +12,6 @@ import io
 import json
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,13 +27,12 @@ from numpy.typing import NDArray
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.extras import SECTIONS
 from featurestack.base.files import (
-    CLOSED,
     Lock,
     may_read,
     replace_file,
     require_readable,
 )
-from featurestack.base.json_content import HASH_DIGITS, as_dataclass
+from featurestack.base.json_content import HASH_DIGITS, damage_named, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted
 from featurestack.compare.metrics import indicator, known, sound
@@ -60,17 +57,6 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 # A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
 # them.
 NAME_BYTES = 120
-
-# errors of readers of JSON, tables and arrays
-DAMAGE = (
-    ValueError,
-    LookupError,
-    RecursionError,
-    FileNotFoundError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -110,9 +96,7 @@ class RunFolder:
         require_readable(self.path)
         if not file.is_file():  # a named pipe is never read to its end
             raise RequestError(f"{self.path} is not a run folder: it has no run.json")
-        with damage_named(file, TRAIN_AGAIN):
-            content = json.loads(file.read_text(encoding="utf-8"))
-        return as_dataclass(content, RunConfig, str(file), TRAIN_AGAIN)
+        return read_json(file, RunConfig, TRAIN_AGAIN)
 
     @property
     def trained_config(self) -> RunConfig:
@@ -340,18 +324,6 @@ def tested_run(folders: Sequence[RunFolder]) -> Predictions:
 def configuration_score(seeds: Sequence[RunFolder]) -> Estimate:
     """The score of a configuration's runs on their scored split."""
     return tested_run(seeds).score
-
-
-@contextmanager
-def damage_named(file: Path, remedy: str) -> Iterator[None]:
-    """Turn an error in reading `file` into a RequestError of one line."""
-    try:
-        yield
-    except PermissionError:
-        raise RequestError(f"{file} {CLOSED}") from None
-    except DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
 # ---- writing

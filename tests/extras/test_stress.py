@@ -118,7 +118,8 @@ def test_missing_audio_and_answers_of_other_weights_are_said(copied):
         measure_stress(options_of(copied))
     away.rename(folder)
     stale = copied.path / FILE
-    stale.write_text('{"hash": "of others", "changes": {"a": {}}}')
+    answers = '{"right": [true], "claimed": [0.5]}'
+    stale.write_text(f'{{"hash": "of others", "changes": {{"a": {answers}}}}}')
     assert read_stress(copied) == {}
     with refused("was not written by this command"):
         measure_stress(options_of(copied))

@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.base.json_content import as_dataclass, digest
+from featurestack.base.json_content import digest, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import progress, text_table
@@ -46,7 +46,6 @@ from featurestack.compare.significance import (
 )
 from featurestack.extras.importance import FitOptions, ImportanceOptions
 from featurestack.results.config import Plain
-from featurestack.results.run_folder import damage_named
 
 if TYPE_CHECKING:
     from featurestack.answers.fits import Fits
@@ -255,10 +254,7 @@ def measure_importance(options: FitOptions) -> Importance:
 
 def read_importance(folder: Path) -> Importance:
     """The last call; RequestError if its file is damaged, or there is none."""
-    file, remedy = folder / FILE, "measure importance again"
-    with damage_named(file, remedy):
-        content = json.loads(file.read_text(encoding="utf-8"))
-    return as_dataclass(content, Importance, str(file), remedy)
+    return read_json(folder / FILE, Importance, "measure importance again")
 
 
 def make_fits(features: tuple[str, ...], fits: "Fits") -> SetScores:

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures import figure, row_height
 from featurestack.analysis.figures.drawn import MANY_CLASSES, draw_intervals, heat_map
 from featurestack.analysis.page import Page, Section
-from featurestack.analysis.run_arrays import Problem, Run
+from featurestack.analysis.run_arrays import Run
 from featurestack.analysis.sentences import unsigned
-from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.options import report_line
 from featurestack.base.quantities import counted, percent, points
@@ -52,10 +51,7 @@ def importance(page: Page) -> Section | None:
     path = page.job.options.runs / page.job.dataset / FOLDER
     if not (path / FILE).is_file():
         return None
-    try:
-        shown = read_importance(path)
-    except RequestError as error:
-        return Section("", "", problems=[Problem(path.name, str(error), "damaged")])
+    shown = read_importance(path)
     tables, found = shown.tables, page.found
     losses = tables["features"].query("measure == 'lost'")
     sentences = what_matters(shown)

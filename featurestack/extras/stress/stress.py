@@ -11,6 +11,8 @@ source recordings, all changes of a run as one family.
 
 import json
 import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,12 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.page import Page, Section
 from featurestack.base.errors import RequestError
-from featurestack.base.json_content import digest
+from featurestack.base.json_content import digest, read_json
 from featurestack.base.options import Auto, option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, either, percent
 from featurestack.base.shell import next_line
-from featurestack.base.terminal import progress, tell, tell_once, text_table
+from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
 from featurestack.cli.parser import options_from
@@ -59,7 +61,29 @@ CHANGES = {  # change -> alteration; every clip has a seed of its own
     "1 s of silence in front": "delay(seconds=1)",
 }
 BATCH = 32  # clips
-Answers = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of the test clips after a change."""
+
+    right: tuple[bool, ...]
+    claimed: tuple[float, ...]  # the highest probability of each
+
+
+@dataclass(frozen=True)
+class Stress:
+    """The content of stress.json."""
+
+    hash: str
+    changes: Mapping[str, Answers]
+
+    def __post_init__(self) -> None:
+        each = [part for own in self.changes.values() for part in vars(own).values()]
+        if len({*map(len, each)}) > 1:
+            raise ValueError("changes have different numbers of clips")
+
+
 Changes = dict[str, Answers]
 
 
@@ -75,9 +99,9 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
             f"{run.name} predicts several labels a clip: stress counts right answers,"
             " and takes runs of one label"
         )
+    changes = read_stress(run)
     own = OwnFiles(run.path)
     own.require(FILE, "RUN=")
-    changes = read_stress(run)
     lacking = [name for name in CHANGES if name not in changes]
     if not writes_mp3() and MP3 in lacking:
         tell(f"{MP3} is left out: the libsndfile here writes none")
@@ -100,8 +124,8 @@ def measure_stress(options: StressOptions) -> tuple[RunFolder, Changes]:
     tell(f"{counted(len(clips), 'clip')}, each in {len(lacking)} versions{kept}")
     for name in progress(lacking, label="stress", unit="changes"):
         changes[name] = answers(model, clips, CHANGES[name])
-        content = {"hash": hash_of_run(run), "changes": changes}
-        own.write({FILE: json.dumps(content) + "\n"})
+        content = Stress(hash_of_run(run), changes)
+        own.write({FILE: json.dumps(asdict(content)) + "\n"})
     return run, changes
 
 
@@ -111,18 +135,15 @@ def hash_of_run(run: RunFolder) -> str:
 
 
 def read_stress(run: RunFolder) -> Changes:
-    """The measurements of this run; empty if there are none for its weights, or if
-    their file is damaged, which is said.
+    """The measurements of this run; empty if there are none for its weights;
+    RequestError if their file is damaged.
     """
-    if not OwnFiles(run.path).is_own(FILE):
-        tell_once(f"{run.path / FILE} is damaged: remove it, and stress makes it again")
+    file = run.path / FILE
+    if not file.exists():
         return {}
-    try:
-        content = json.loads((run.path / FILE).read_text(encoding="utf-8"))
-        changes: Changes = content["changes"]
-        return changes if content["hash"] == hash_of_run(run) else {}
-    except (OSError, ValueError, LookupError):  # none, or a damaged one
-        return {}
+    remedy = "remove it, and stress makes it again"
+    content = read_json(file, Stress, remedy)
+    return {**content.changes} if content.hash == hash_of_run(run) else {}
 
 
 def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
@@ -140,7 +161,7 @@ def answers(model: "Model", clips: pd.DataFrame, alteration: str) -> Answers:
         probabilities = scaled(networks.answers(fold, *values), networks.temperature)
         right += (probabilities.argmax(axis=1) == batch["target"]).tolist()
         claimed += probabilities.max(axis=1).astype(float).round(4).tolist()
-    return {"right": right, "claimed": claimed}
+    return Answers(tuple(right), tuple(claimed))
 
 
 def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
@@ -169,12 +190,12 @@ def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
     costs half of the lead over chance.
     """
     groups = groups_of(run)
-    right = np.array([of["right"] for of in changes.values()], float).T
+    right = np.array([of.right for of in changes.values()], float).T
     intervals = accuracy_interval(right, groups, np.ones(len(right)), run.variance)
     table = pd.DataFrame({"run": run.name, "change": [*changes]})
     table["accuracy"] = right.mean(axis=0)
     table[["low", "high"]] = intervals
-    table["claimed"] = [np.mean(of["claimed"]) for of in changes.values()]
+    table["claimed"] = [np.mean(of.claimed) for of in changes.values()]
     table["clear"] = False
     if len(table) > 1:
         # the models are the same, so that no difference comes from training
