@@ -310,6 +310,8 @@ class KeptFinding:
 
     kind: str
     severity: str
+    what: str = ""
+    remedy: str = ""
     names: tuple[str, ...]
     count: int
     accuracy: float | None = None

@@ -75,6 +75,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             KeptFinding(
                 kind=found.kind,
                 severity=found.severity,
+                what=found.what,
+                remedy=found.remedy,
                 names=tuple(found.names),
                 count=len(found.names),
                 accuracy=found.accuracy,

@@ -18,6 +18,7 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.quantities import counted, percent, plural, points
+from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
 from featurestack.compare.metrics import Floats, Labels, indicator, sound
 from featurestack.compare.ranking import Ranking, in_order
@@ -272,7 +273,7 @@ def labels_of(labels: Any, classes: Any) -> tuple[Labels, tuple[str, ...]]:
 
 
 def one_each(name: str, values: Any, clips: int) -> Any:
-    """(N,) values as text; None stays."""
+    """(N,) values as text; None stays. A clip without a group is its own."""
     if values is None:
         return None
     if np.shape(values) != (clips,):
@@ -280,7 +281,13 @@ def one_each(name: str, values: Any, clips: int) -> Any:
             f"{name} have the shape {np.shape(values)}: expected ({clips},), one for"
             " each clip"
         )
-    return np.asarray(values).astype(str)
+    text = np.asarray(values).astype(str)
+    alone = np.isin(np.char.strip(text), ("", "None", *MISSING))
+    if name == "groups" and alone.any():
+        clips_alone = counted(int(alone.sum()), "clip")
+        warn(f"{clips_alone} without a group count as independent recordings")
+        text = np.where(alone, [f"\n{number}" for number in range(clips)], text)
+    return text
 
 
 def index_of(rows: Any) -> "pd.Index[Any] | None":

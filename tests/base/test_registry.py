@@ -218,3 +218,33 @@ def test_a_file_that_cannot_be_run_is_one_sentence(tmp_path):
         registry.load_given([f"LOAD={broken}"])
     with refused("LOAD=nowhere.py: there is no such file"):
         registry.load_given(["--load", "nowhere.py"])
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "GeneratorExit()", "BaseException"])
+def test_whatever_a_file_raises_is_one_sentence_with_its_line(tmp_path, error):
+    file = tmp_path / "ends.py"
+    file.write_text(f"x = 1\nraise {error}\n")
+    with refused(r"ends\.py: \w+: .*\(ends\.py, line 2\)"):
+        registry.load_given([f"LOAD={file}"])
+
+
+ENDING = """
+import featurestack as fs
+
+@fs.feature("", frames=None)
+def ending(clip):
+    raise {}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [("SystemExit('bye')", "every clip failed"), ("KeyboardInterrupt", "stopped; run")],
+)
+def test_a_feature_that_ends_its_worker_is_said(tmp_path, error, said):
+    easy_clips(tmp_path / "easy")
+    (tmp_path / "mine.py").write_text(ENDING.format(error))
+    words = "features", "DATASET=easy", "FEATURES=rms ending", "JOBS=2", LOAD
+    done = python("-m", "featurestack", *words, cwd=tmp_path, check=False)
+    assert done.returncode and said in done.stderr and "Traceback" not in done.stderr

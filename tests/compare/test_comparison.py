@@ -133,6 +133,18 @@ def test_arrays_without_groups_are_a_warning():
         fs.compare(models, labels, folds=folds, groups=range(len(labels)))
 
 
+def test_each_clip_without_a_group_is_its_own():
+    labels, _, folds, models = made_arrays(1.0, 0.5)
+    named = [*"ab" * (len(labels) // 2)]
+    lacking = pd.Series(named, dtype=object)
+    lacking[:3] = np.nan, "", "nan"
+    apart = [f"own {number}" if number < 3 else own for number, own in enumerate(named)]
+    given = {"predictions": models, "labels": labels, "folds": folds}
+    with pytest.warns(Notice, match="3 clips without a group count as independent"):
+        table = fs.compare(**given, groups=lacking).table
+    pd.testing.assert_frame_equal(table, fs.compare(**given, groups=apart).table)
+
+
 def test_folds_that_nobody_named_count_as_cross_validated():
     """A model that is right for 23 of 36 clips is better than chance as one test of a
     trained model only.

@@ -279,3 +279,23 @@ def test_the_path_of_a_table_may_hold_blanks(tmp_path, monkeypatch):
     two = [Path("my model.csv"), Path("other.csv")]
     for text, paths in (("my model.csv", two[:1]), ("'my model.csv' other.csv", two)):
         assert [*parse(AnalysisOptions, [f"PREDICTIONS={text}"]).predictions] == paths
+
+
+@pytest.mark.parametrize("numbers", ["1.9,1.1", "0.45,0.05"])
+def test_rows_that_are_no_probabilities_are_refused_or_said(tmp_path, numbers):
+    text = GOOD.replace("0.9,0.1", numbers)
+    if max(map(float, numbers.split(","))) > 1:
+        with refused("is not a probability from 0 to 1"):
+            read(tmp_path, text)
+    else:
+        assert any("sum to 0.5 to 1" in own for own in read(tmp_path, text).remarks)
+    assert not any("sum to" in remark for remark in read(tmp_path, GOOD).remarks)
+
+
+def test_a_clip_without_a_group_is_its_own_and_said(tmp_path):
+    text = with_column("group", "NA", " ", "x").replace("c,dog", "c,dog", 1)
+    text += "d,cat,2,0.8,0.2,x\ne,cat,2,0.8,0.2,nan\n"
+    predictions = read(tmp_path, text)
+    groups = predictions.clips.set_index("clip_id")["group"]
+    assert groups["c"] == groups["d"] and groups.nunique() == 4
+    assert any("3 clips without a group" in own for own in predictions.remarks)

@@ -317,3 +317,13 @@ def test_lists_name_features_and_one_path_is_no_list_of_clips():
     for one in (pd.DataFrame({"path": ["dog.wav"]}), clips[0], "dog.wav"):
         with refused(f"as table.path or .y., got one {type(one).__name__}$"):
             fs.Features("rms").fit_transform(one)
+
+
+def test_other_parameters_count_from_the_next_fit():
+    clips = [fs.tone(hertz).y for hertz in (200, 2000)]
+    features = fs.Features("rms").set_params(features="zcr rms")  # before any fit
+    assert features.fit(clips).get_feature_names_out()[0] == "zcr 0 mean"
+    features.set_params(features="mel")
+    assert features.transform(clips).shape == (2, 4)  # as its names say
+    assert len(features.get_feature_names_out()) == 4
+    assert features.fit_transform(clips).shape == (2, 256)

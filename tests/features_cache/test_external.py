@@ -66,3 +66,9 @@ def test_the_fingerprint_of_a_feature_covers_its_values(cache):
         (cache.folder / "vector.h5").unlink()
     assert keys[0] != keys[1]
     assert keys[0] == keys[2]
+
+
+@pytest.mark.parametrize("folder", ["/", "../..", "."])
+def test_a_folder_without_a_name_becomes_no_cache(folder):
+    with refused("give the folder a name of its own"):
+        external.create_cache(folder, {"clip_id": ["a"], "label": ["x"], "fold": [1]})

@@ -161,6 +161,13 @@ def test_damaged_predictions_are_named(run, change, message):
         run.predictions()
 
 
+@pytest.mark.parametrize("fold", [1.0, True, "1", 99, np.float64(1)])
+def test_a_fold_is_a_whole_number_of_the_protocol(run, fold):
+    with refused("expected one of 1"):
+        run.history(fold)
+    run.require_fold(np.int64(1))
+
+
 def test_a_pipe_in_the_place_of_run_json_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "run.json")
     with refused("not a run folder: it has no run.json"):

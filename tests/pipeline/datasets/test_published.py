@@ -220,3 +220,15 @@ def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
     assert summarise_dataset(options) == 1 and len(requested) == 1
     shown = capsys.readouterr().out
     assert "1-100000-A-0.wav has 8000 samples at 44100 Hz, expected 220500" in shown
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_ENTRIES", 3), ("MOST_BYTES", 99)])
+def test_an_archive_of_too_much_is_refused_before_a_file_is_written(
+    tmp_path, small, monkeypatch, limit, value
+):
+    monkeypatch.setattr(esc50, limit, value)
+    monkeypatch.setattr(zipfile.ZipFile, "extract", None)
+    (tmp_path / "my.zip").write_bytes(WHOLE)
+    with refused(r"my\.zip has \d+ entries of .*; expected at most"):
+        obtain(tmp_path / "data", archive=str(tmp_path / "my.zip"))
+    assert not (tmp_path / "data" / "esc50").exists()

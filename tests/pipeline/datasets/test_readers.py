@@ -83,6 +83,14 @@ def test_a_column_of_the_files_is_found_and_label_takes_the_classes(tmp_path):
     assert table["group"].tolist() == ["r", "s", "s"]
 
 
+def test_a_column_split_is_ignored_and_said(tmp_path):
+    for name in "ab":
+        write(tmp_path / f"{name}.wav")
+    text = "filename,label,split\na.wav,dog,train\nb.wav,rain,test\n"
+    notes = listing(tmp_path, text).notes
+    assert any("the column split is ignored" in note for note in notes)
+
+
 def test_an_empty_cell_of_the_column_of_label_is_a_clip_without_a_tag(tmp_path):
     for name in "abc":
         write(tmp_path / f"{name}.wav")

@@ -1,0 +1,59 @@
+"""A damaged file of ours is named with what makes it again, and ends nothing else."""
+
+import json
+
+import pytest
+
+from tests.golden.commands import command, done, inside
+from tests.noise import write_clips
+
+RUNS = "runs/birds/"
+# file -> a key in it, and what makes it again
+FILES = {
+    RUNS + "rms-linear/stress.json": ("changes.unchanged.claimed", "stress makes it"),
+    RUNS + "importance/importance.json": ("rows", "measure importance again"),
+    RUNS + "answer/choice.json": ("recommended", "repeat the answer"),
+    "data/birds/features/check.json": ("audio", "check the dataset again"),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A dataset with a check, runs, an answer, importance and stress."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_clips(folder / "birds", "ant", "bee", tone=0.1)
+    with inside(folder):
+        command("check DATASET=birds")  # exit status 1 for a leak
+        done("answer DATASET=birds FEATURES='rms zcr'")
+        done("train DATASET=birds FEATURES=rms MODEL=linear")
+        done("importance DATASET=birds FEATURES='rms zcr'")
+        done("stress DATASET=birds RUN=rms-linear")
+    return folder
+
+
+def without_key(text, place):
+    """The JSON without the value at this place, `a.b`."""
+    content = part = json.loads(text)
+    *outer, last = [int(key) if key.isdecimal() else key for key in place.split(".")]
+    for key in outer:
+        part = part[key]
+    del part[last]
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("how", ["a key is gone", "the end is cut"])
+def test_a_damaged_file_is_named_and_the_report_is_made(whole, name, how):
+    key, remedy = FILES[name]
+    file, page = whole / name, whole / "reports/birds/index.html"
+    text = file.read_text()
+    page.unlink(missing_ok=True)
+    file.write_text(without_key(text, key) if how == "a key is gone" else text[:-9])
+    try:
+        with inside(whole):
+            answer = command("analysis DATASET=birds")
+    finally:
+        file.write_text(text)
+    said = answer.out + answer.err
+    assert f"{name} cannot be read (" in said and remedy in said, answer
+    assert "failed:" not in said and page.is_file(), answer
