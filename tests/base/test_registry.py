@@ -240,7 +240,7 @@ def ending(clip):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
-    [("SystemExit('bye')", "every clip failed"), ("KeyboardInterrupt", "stopped; run")],
+    [("SystemExit('bye')", "SystemExit: bye"), ("KeyboardInterrupt", "stopped; run")],
 )
 def test_a_feature_that_ends_its_worker_is_said(tmp_path, error, said):
     easy_clips(tmp_path / "easy")
