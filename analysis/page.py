@@ -92,7 +92,8 @@ class Page:
     @property
     def facts(self) -> Mapping[str, str]:
         """Label -> value, on the first screen and in the terminal."""
-        parts = (*(own.facts for own in self.sections), sentences.facts(self.found))
+        # those of the headline's score come first
+        parts = (sentences.facts(self.found), *(own.facts for own in self.sections))
         return {label: text for part in parts for label, text in part.items()}
 
     @property

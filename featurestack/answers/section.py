@@ -159,7 +159,8 @@ def singles(features: pd.DataFrame, metric: str, group: str) -> str:
         f"{row.features} {percent(row.estimate)} %" for row in [best, *others][:NAMED]
     ]
     sentence = f"Single features, {metric}: {', '.join(texts)}."
-    if not others:
+    # the table compares each set with the highest of all, which may be a joined one
+    if not others or best.difference == best.difference:  # not NaN
         return sentence
     second = others[0]
     if second.verdict == "not compared":
@@ -226,7 +227,7 @@ def surer(
             f"A frame lasts {longest / cache.sample_rate:.2g} of {cache.duration:g} s:"
             " add FRAME=23 (ms) to try shorter ones."
         )
-    if not perfect:
+    if not perfect and "NETWORK=none" not in words:
         texts += networks_to_try(candidates, cache)
     return "\n".join(texts)
 

@@ -98,7 +98,12 @@ def predict_clips(
     named = {str(file): file for file in files.values()}
     hop = options.hop or default_hop(model, files.values())
     detecting = bool(options.check or (hop and options.threshold))
-    if "check" not in OPTIONS or (options.out and options.out.suffix in ENDINGS):
+    of_file = bool(options.out and options.out.suffix in ENDINGS)
+    if of_file and options.check:
+        raise RequestError(
+            f"OUT={options.out}: CHECK= writes a page and tables, so expected a folder"
+        )
+    if "check" not in OPTIONS or of_file:
         detecting = False
     own = None
     if options.out and not detecting:
