@@ -122,7 +122,17 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(whole, c
     ("found", "said"),
     [
         ([], "recording, name it with GROUP=\n"),
-        ([{"kind": "group", "names": ["GROUP=(.*)-"]}], "recording:\n  {typed}\n"),
+        (
+            [
+                {
+                    "kind": "group",
+                    "severity": "note",
+                    "names": ["GROUP=(.*)-"],
+                    "count": 1,
+                }
+            ],
+            "recording:\n  {typed}\n",
+        ),
     ],
 )
 def test_speakers_are_asked_for_with_the_command_that_groups_them(
