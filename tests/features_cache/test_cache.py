@@ -60,11 +60,13 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     with pytest.raises(IndexError, match="out of bounds"):
         cache["mine"][len(CLIPS)]
     clips, settings = read_index(cache.folder)
-    settings |= {"source": "/sounds/birds", "dataset": "finches"}
-    refresh(cache.folder, clips, settings)
     data = cache.folder.parent.parent
+    birds = data / "birds"
+    birds.mkdir()
+    settings |= {"source": str(birds), "dataset": "finches"}
+    refresh(cache.folder, clips, settings)
     typed = (
-        "run make features DATASET=/sounds/birds FEATURES='mel mfcc' NAME=finches"
+        f"run make features DATASET={birds} FEATURES='mel mfcc' NAME=finches"
         f" DATA={data}"
     )
     assert Cache(cache.folder).remedy("mel mfcc") == typed
