@@ -29,12 +29,12 @@ def trained(tmp_path):
 
 
 @pytest.fixture
-def raised(trained, monkeypatch):
-    """The same after the version of rms was raised."""
-    other = replace(FEATURES["rms"], version=2)
-    monkeypatch.delitem(FEATURES, "rms")
-    monkeypatch.setitem(FEATURES, "rms", other)
-    return trained
+def raised(trained):
+    """The same after the version of rms was raised; the order of features stays."""
+    first = FEATURES["rms"]
+    dict.__setitem__(FEATURES, "rms", replace(first, version=2))
+    yield trained
+    dict.__setitem__(FEATURES, "rms", first)
 
 
 @pytest.mark.parametrize("run", ["last", "rms.pt", "rms.onnx"])
