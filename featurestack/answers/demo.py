@@ -104,7 +104,7 @@ def demo(options: DemoOptions) -> int:
     print()
     for remark in built.remarks:
         print(f"  {remark}")
-    print(f"{DATASET}: {built.headline}")
+    print(f"{DATASET}: {built.headline} These are synthetic data.")
     print(built.lines[0])
     print(f"next:   {make_command('answer', 'DATASET=my sounds')}{OWN}")
     return status_of(built.whole)
