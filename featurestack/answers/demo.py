@@ -105,6 +105,6 @@ def demo(options: DemoOptions) -> int:
     for remark in built.remarks:
         print(f"  {remark}")
     print(f"{DATASET}: {built.headline} These are synthetic data.")
-    print(built.lines[0])
+    print(*(line for line in built.lines if line.startswith("report:")), sep="\n")
     print(f"next:   {make_command('answer', 'DATASET=my sounds')}{OWN}")
     return status_of(built.whole)

@@ -55,6 +55,7 @@ def test_a_step_is_its_command_and_what_it_made(monkeypatch, capsys, tmp_path):
     assert (trained.model, trained.epochs) == ("resnet18", 6)
     assert [options.features for options in compared] == ["mel", "mel+chroma+tempogram"]
     assert lines[-3] == "synth: mel These are synthetic data."
+    assert lines[-2].startswith("report: ")
     assert lines[-1].startswith("next:   make answer DATASET='my sounds'")
     for command in commands:  # each takes its words
         _, _, words = command.partition("$ ")
