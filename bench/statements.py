@@ -383,8 +383,8 @@ def promise(reports: int, rng: np.random.Generator) -> Rows:
 def kept_promise(
     study: pd.DataFrame, checks: int, rng: np.random.Generator
 ) -> list[bool]:
-    """Whether the detections above the threshold that a check of these promises are as
-    precise as it says; empty if it promises none.
+    """Check some detections and return whether those above the promised threshold
+    really have the promised precision; empty if no threshold is promised.
     """
     predicted = study["predicted"].to_numpy(bool)
     places, above, numbers = draw(study["score"].to_numpy(), predicted, checks, rng)

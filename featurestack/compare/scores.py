@@ -270,7 +270,9 @@ class Accuracy(Metric):
 
 
 class MeanAveragePrecision(Metric):
-    """mAP of the ranks within each fold, all folds together."""
+    """Mean average precision of scores that are ranked within each fold, then pooled
+    over the folds.
+    """
 
     def score(self, predictions: Predictions) -> float:
         seeds = [
