@@ -44,8 +44,8 @@ pairs of ESC-10 classes that the feature separates best and worst, with the accu
 a linear classifier on the mean and deviation of each row over the five official folds
 (`python -m docs.cards DATASET=esc10`; 80 clips per pair, chance is 50 %).
 
-These features are not from librosa: `modulation`, `gammatone`, `gfcc`, `shape`, `ifd`
-and `lfcc`. Every value of the others agrees with plain librosa 0.11 and 1.0
+Features without a row in the [last table](#differences-from-librosa) are not from
+librosa. Every value of the others agrees with plain librosa 0.11 and 1.0
 (`tests/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
 it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
 pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
