@@ -143,6 +143,7 @@ def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
         widest = page.execute_script("return document.documentElement.scrollWidth")
         assert widest <= width
     scrolling = By.CSS_SELECTOR, ".scroll[tabindex]"
+    assert page.find_elements(*scrolling) == []
     page.execute_script("document.getElementById('more-columns').click()")
     WebDriverWait(page, 10).until(lambda _: page.find_elements(*scrolling))
     for box in page.find_elements(*scrolling):
