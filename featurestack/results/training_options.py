@@ -197,11 +197,11 @@ def words_of_training(training: Training, unused: Collection[str]) -> dict[str, 
         says, value = own.metadata.get("says"), values[name]
         if name in unused or not says or not value:
             continue
-        text = says.get(value, "") if isinstance(says, dict) else says.format(value)
-        if text:
-            words[name] = text
         if name == "lr":
             words["optimizer"] = "AdamW"
             words["decay"] = f"weight decay {DECAY:g}"
             words["smoothing"] = f"label smoothing {SMOOTHING:g}"
+        text = says.get(value, "") if isinstance(says, dict) else says.format(value)
+        if text:
+            words[name] = text
     return words
