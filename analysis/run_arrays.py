@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.base.quantities import counted, is_or_are
 from featurestack.compare.metrics import Ints
 from featurestack.compare.scores import Predictions
 from featurestack.features_cache.feature_names import parse_set
@@ -188,8 +189,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
     if len(twice):
         raise RequestError(
-            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no"
-            " score can be trusted: train this run again under another TAG="
+            f"{counted(len(twice), 'clip')}, {twice.iloc[0]!r} first,"
+            f" {is_or_are(len(twice))} tested twice, so no score can be trusted: train"
+            " this run again under another TAG="
         )
     history = pd.concat(curves, ignore_index=True).assign(seed=config.seed)
     return run_of(folder, clips, history)

@@ -33,7 +33,7 @@ from featurestack.analysis.report_tables import (
 from featurestack.analysis.run_arrays import Problem, Run
 from featurestack.base import extras
 from featurestack.base.errors import RequestError
-from featurestack.base.quantities import count, duration, plural
+from featurestack.base.quantities import count, counted, duration, plural
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command, without
 
@@ -243,7 +243,7 @@ def run_facts(own: Ranked) -> dict[str, str]:
         model += f", {count(parameters)} parameters"
     machine: list[str | None] = []
     if at := run.config.machine:
-        machine = [at.processor, f"{at.cores} cores" if at.cores else "", at.gpu]
+        machine = [at.processor, counted(at.cores, "core") if at.cores else "", at.gpu]
     if run.config.computed:
         machine.append(run.config.computed.precision)
     seconds = own.cost["fold_seconds"]

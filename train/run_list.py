@@ -151,7 +151,7 @@ def remove_runs(options: RemoveOptions) -> int:
         for folder in folders:
             files = [folder / name for name in OwnFiles(folder).hashes]
             sizes = [file.stat().st_size for file in files if file.is_file()]
-            print(f"{folder}: {len(sizes)} files, {size(sum(sizes))}")
+            print(f"{folder}: {counted(len(sizes), 'file')}, {size(sum(sizes))}")
         answer = "y" if options.yes else ""
         with suppress(EOFError):  # standard input has ended: no answer
             answer = answer or input("remove? [y/N] ")

@@ -258,7 +258,7 @@ class Trainer:
             return
         precision = self.compute.precision
         if precision == "fp32":
-            advice = f"try a lower LR= (now {self.training.resolved_lr:g}) or CLIP=1"
+            advice = f"try a lower LR= (now {self.training.resolved_lr:g})"
         else:
             advice = f"it computed in {precision}, train again with PRECISION=fp32"
         where = f"fold {self.data.fold}, epoch {self.epoch + 1}"

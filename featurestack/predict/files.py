@@ -160,10 +160,10 @@ def tell_low_rates(rates: Mapping[str, int], wanted: int) -> None:
     """Say how many files have a lower sample rate (`rates`) than the model's audio."""
     low = [file for file, rate in rates.items() if rate < wanted]
     if low:
-        own = rates[low[0]]
+        own, has = rates[low[0]], "has" if len(low) == 1 else "have"
         tell(
-            f"{len(low)} of {counted(len(rates), 'file')} have a lower sample rate than"
-            f" the run ({Path(low[0]).name}: {own:,} of {wanted:,} Hz): nothing is"
+            f"{len(low)} of {counted(len(rates), 'file')} {has} a lower sample rate"
+            f" than the run ({Path(low[0]).name}: {own:,} of {wanted:,} Hz): nothing is"
             f" above {own / 2:,.0f} Hz there, so that predictions may be worse"
         )
 
@@ -178,7 +178,7 @@ def tell_failures(
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:
-        tell(f"{len(failures)} of {total} files failed")
+        tell(f"{len(failures)} of {counted(total, 'file')} failed")
 
 
 def predict_recordings(

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from featurestack.base.quantities import counted
 from featurestack.features_cache.feature_names import Channel, parse_channel
 from featurestack.features_cache.row_statistics import (
     has_statistics,
@@ -127,7 +128,8 @@ class Compute:
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
-        return f"{self.precision}, {layout}, {self.threads} threads on {self.device}"
+        threads = counted(self.threads, "thread")
+        return f"{self.precision}, {layout}, {threads} on {self.device}"
 
 
 MadeBy = Literal["train", "choice", "import"]

@@ -7,8 +7,8 @@ The field of an option may have more traits:
               None: the value begins the name
     needs     the part of training without which a run ignores the option; an input kind
               of train/network_input.py says which it uses
-    says      what the option's value does in training, for the report: a text in which
-              `{}` is the value, or a text by value; a zero says nothing
+    says      what the option's value does in training, for the report: a function from
+              the value to a text, or a text by value; a zero says nothing
 
 `words_of_training` says what a run does; run.json keeps its words.
 """
@@ -18,6 +18,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from featurestack.base.options import SEED, THREADS, Auto, Options, fields, option
+from featurestack.base.quantities import counted
 from featurestack.results.tasks import task_choices
 
 Validation = Literal["none", "next", "group"]
@@ -73,14 +74,14 @@ class Training(Options):
         " earlier",
         label="e",
         least=1,
-        says="{} epochs",
+        says=functools.partial(counted, noun="epoch"),
     )
     batch: int = of_networks(
         32,
         "clips in one training step; batch norm needs two",
         least=2,
         label="b",
-        says="batches of {}",
+        says="batches of {}".format,
     )
     grid: str = option(
         "auto",
@@ -111,7 +112,7 @@ class Training(Options):
         "random changes of each batch, name=strength; auto is shift,gain, for a"
         " waveform shift,gain,polarity,mixup=0.4, for texturenet none; none for"
         " no change",
-        says="augmentation {}",
+        says="augmentation {}".format,
     )
     balance: Literal["none", "loss"] = option(
         "none",
@@ -124,14 +125,14 @@ class Training(Options):
         "auto",
         f"highest learning rate of AdamW; auto is {RATE:g}",
         least=1e-12,
-        says="learning rate {:g}",
+        says="learning rate {:g}".format,
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
         of_networks(
             "onecycle",
             "learning-rate schedule, step by step; plateau divides the rate by ten if"
             " SELECT stops improving, and needs VAL",
-            says="{} schedule",
+            says="{} schedule".format,
         )
     )
     val: Validation = option(
@@ -145,7 +146,7 @@ class Training(Options):
         "epochs without a better SELECT after which training ends, 0 for no early"
         " stopping; plateau lowers the rate after a third of them",
         least=0,
-        says="patience {:g}",
+        says="patience {}".format,
     )
     weights: str = of_networks(
         "auto",
@@ -201,7 +202,7 @@ def words_of_training(training: Training, unused: Collection[str]) -> dict[str, 
             words["optimizer"] = "AdamW"
             words["decay"] = f"weight decay {DECAY:g}"
             words["smoothing"] = f"label smoothing {SMOOTHING:g}"
-        text = says.get(value, "") if isinstance(says, dict) else says.format(value)
+        text = says(value) if callable(says) else says.get(value, "")
         if text:
             words[name] = text
     return words

@@ -47,6 +47,10 @@ def test_another_value_of_an_option_changes_what_is_said():
         assert after - {before.get(name)}, name
 
 
+def test_one_epoch_is_singular():
+    assert words_of_training(Training(epochs=1), ())["epochs"] == "1 epoch"
+
+
 def test_what_a_model_has_no_use_for_is_not_said():
     unused = ["epochs", "lr"]
     said = words_of_training(SHORT, unused)

@@ -108,9 +108,7 @@ def list_models(options: ModelsOptions) -> None:
     models = []
     for name, entry in sorted(every.items()):
         sizes = map(count, describe_model(name)[:2])
-        settings = ",".join(
-            f"{key}={value or 'FOLDER'}" for key, value in entry.options.items()
-        )
+        settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         with_options = settings and f"{name}@{settings}"
         models.append((name, entry.kind.name, *sizes, with_options, entry.summary))
     augmentations = []
