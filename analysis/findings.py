@@ -183,13 +183,20 @@ def findings(
     """
     members = {name for run in runs for name in run.members}
     sets = rankings([run for run in runs if run.name not in members])
-    main = led_by_answer(sets[0]) if sets else None
-    ranked = ranked_in(main) if main else []
     others = [own for ranking in sets[1:] for own in ranked_in(ranking)]
     whole = [run for run in runs if run.name in members and not run.missing_folds]
     parts = [replace(each, reason="part of an answer") for each in rankings(whole)]
     of_answer = [own for ranking in parts for own in ranked_in(ranking)]
-    gains = ablations(main) if main else []
+    main = led_by_answer(sets[0]) if sets else None
+    ranked: list[Ranked] = []
+    trained: list[Run] = []
+    gains: list[Gain] = []
+    tables: dict[str, pd.DataFrame] = {}
+    if main:
+        ranked = ranked_in(main)
+        trained = trained_in(main, runs)
+        gains = ablations(main)
+        tables = tables_of(main, [*ranked, *others, *of_answer], gains)
     evidence = Evidence(main, cache, checked, old_runs, unnamed)
     sentences = {code: kind.find(evidence) for code, kind in WARNINGS.items()}
     return Findings(
@@ -198,9 +205,9 @@ def findings(
         new_values=evidence.grave("price"),
         main=main,
         ranked=ranked,
-        trained=trained_in(main, runs) if main else [],
+        trained=trained,
         others=[*others, *of_answer],
-        tables=tables_of(main, [*ranked, *others, *of_answer], gains) if main else {},
+        tables=tables,
         groups=cache.groups if cache else "",
         gains=gains,
     )

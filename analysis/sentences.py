@@ -147,7 +147,9 @@ def facts(f: Findings) -> dict[str, str]:
     tested = f"{clips} of {counted(f.recordings, f.unit)}, {folds(f)}"
     if len(run.seeds) > 1:
         tested += f", mean of {len(run.seeds)} seeds"
-    found = {"Tested": tested + ", synthetic" * run.config.synthetic}
+    if run.config.synthetic:
+        tested += ", synthetic"
+    found = {"Tested": tested}
     interval = f.best.score.interval or f"too few {plural(f.group)}"
     if len(f.ranked) >= SEVERAL and not f.is_answer:
         interval += f", highest of {len(f.ranked)}, which flatters it"
@@ -198,7 +200,9 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
         f"{f'“{name}”' if name[:1].isdigit() else name} {percent(scores[name])} %"
         for name in hardest.index
     ]
-    return label, ", ".join(named[:MOST_NAMED] + ["…"] * (len(named) > MOST_NAMED))
+    if len(named) > MOST_NAMED:
+        named[MOST_NAMED:] = ["…"]
+    return label, ", ".join(named)
 
 
 def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
@@ -344,7 +348,8 @@ def trained_model(runs: Sequence[Run]) -> str:
         each = [f"{value} ({listed(names)})" for value, names in sets.items()]
         unlike.append(f"{key} {' or '.join(each)}")
     texts = [config.model_summary.rstrip("."), ", ".join(filter(None, shared))]
-    texts.append("differing between rows: " * bool(unlike) + ", ".join(unlike))
+    if unlike:
+        texts.append(f"differing between rows: {', '.join(unlike)}")
     return "; ".join(filter(None, texts))
 
 

@@ -177,6 +177,19 @@ def find_clips(
     return table
 
 
+def choose_task(name: str, table: pd.DataFrame) -> Task:
+    """The task of TASK; `auto` is tags if a clip has several labels or none, else
+    classes.
+    """
+    fitting = "tags" if has_tags(table) else "classes"
+    if name == "classes" != fitting:
+        raise RequestError(
+            "TASK=classes needs one label per clip, and clips have several labels or"
+            " none: give TASK=tags"
+        )
+    return task_of(fitting if name == "auto" else name)
+
+
 # ---- the options
 
 
@@ -358,14 +371,7 @@ def make_plan(asked: RunOptions) -> Plan:
     features = find_features(cache, asked.features)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     table = find_clips(cache, features, asked)
-    # TASK=auto is tags if any clip has several labels or none, else classes
-    fitting = "tags" if has_tags(table) else "classes"
-    if asked.task == "classes" != fitting:
-        raise RequestError(
-            "TASK=classes needs one label per clip, and clips have several labels or"
-            " none: give TASK=tags"
-        )
-    task = task_of(fitting if asked.task == "auto" else asked.task)
+    task = choose_task(asked.task, table)
     model = choose_model(asked.model, channels)
     task.refuse(table)
 

@@ -50,9 +50,9 @@ def data_digests(
 
 
 def today(config: RunConfig, cache: Cache) -> RunConfig:
-    """The record of a run with the digests of today's data. They are taken for granted
-    if the cache lacks a feature of the run, or if its file is damaged. Imported
-    predictions belong to their day's labels.
+    """The record of a run with the digests of today's data. It keeps its own digests if
+    the cache lacks a feature of the run, or if the feature's file is damaged. Imported
+    predictions have only a digest of the clips' table.
     """
     if config.made_by == "import":
         clips = config.clips and digest_of_clips(originals(cache.clips))
@@ -82,7 +82,9 @@ def differences(run: RunConfig, planned: RunConfig, cache: Cache) -> list[str]:
         parts.append(DATA)
     if run.code != planned.code:
         parts.append(CODE)
-    return parts or [OTHERWISE] * (run.hash != planned.hash)
+    if not parts and run.hash != planned.hash:
+        return [OTHERWISE]
+    return parts
 
 
 def readable_again(config: RunConfig, cache: Cache) -> bool:
@@ -116,8 +118,10 @@ def of_today(runs: Iterable[RunFolder], cache: Cache) -> list[RunFolder]:
     kept = []
     for run in runs:
         try:
-            kept += [run] * is_of_today(run.config, cache)
+            current = is_of_today(run.config, cache)
         except (RequestError, OSError):
+            current = True
+        if current:
             kept.append(run)
     return kept
 
