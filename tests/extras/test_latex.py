@@ -234,8 +234,10 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
         "mel (n_mels 128), stored as float16",
         "85,002 parameters, input resized to 64 rows and 216 frames, batches of 32,",
         "without padding, input standardised row by row over the training clips,",
-        "AdamW, weight decay 0.05, label smoothing 0.1, learning rate 0.002, onecycle"
-        " schedule",
+        (
+            "AdamW, weight decay 0.05, label smoothing 0.1, learning rate 0.002,"
+            " onecycle schedule"
+        ),
         "; differing between rows: epochs 40 (mel)",
         "it does not include the variation between trainings",
         "compared with the best by a sign-flip test, paired by source recording. A",
