@@ -161,6 +161,6 @@ def test_a_lower_sample_rate_and_an_mp3_with_a_damaged_frame_are_told(
     damage_frame(write(tmp_path / "broken.mp3", "tone"), frame=5)
     assert ask(sounding, audio=tmp_path, hop=hop) == 0
     said = capfd.readouterr().err
-    assert "1 of 3 files have a lower sample rate than the run (low.wav: " in said
+    assert "1 of 3 files has a lower sample rate than the run (low.wav: " in said
     assert "1 MP3 has damaged frames" in said and "libmpg123" not in said
     assert said.count("broken.mp3") == 1 and "whole.mp3" not in said
