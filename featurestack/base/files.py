@@ -206,13 +206,6 @@ def require_readable(folder: Path) -> None:
         raise RequestError(f"{folder} {CLOSED}")
 
 
-def may_write(folder: Path) -> bool:
-    """Whether this user may put files into a folder, or make it if it is not there."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return os.access(folder, os.W_OK | os.X_OK)
-
-
 def without_dots(path: Path) -> Path:
     """The absolute path without `..`. Links are kept, except a link directly before
     `..`.

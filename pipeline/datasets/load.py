@@ -184,17 +184,6 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
     return replace(options, dataset=sounds, name=options.name or name), ()
 
 
-def holds_clips(folder: Path) -> bool:
-    """Whether a folder is a dataset of clips; a folder of recordings has no classes."""
-    from featurestack.pipeline.datasets import published
-
-    if is_cache(folder) or is_esc_layout(folder):
-        return True
-    with suppress(RequestError, FileNotFoundError):
-        return bool(published.read_published(folder) or read_folder(folder))
-    return False
-
-
 def known_options(beside: OwnFiles) -> dict[str, str]:
     """Each of KEPT -> what an earlier command gave, '' if none did."""
     files = {key: beside.folder / f".{key}" for key in KEPT}
