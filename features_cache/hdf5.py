@@ -38,6 +38,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from featurestack.base.errors import DamagedFile
 from featurestack.base.files import Lock, is_file
+from featurestack.base.quantities import counted
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 UNREADABLE = (  # h5py's errors for a damaged file
@@ -279,8 +280,7 @@ def _hash(text: str) -> int:
 def to_stored(values: NDArray, dtype: DTypeLike) -> NDArray:
     """The values in the stored type; ValueError if one is not finite or too big."""
     if wrong := int((~np.isfinite(values)).sum()):
-        what = "value" if wrong == 1 else "values"
-        raise ValueError(f"{wrong:,} {what} NaN or infinite")
+        raise ValueError(f"{counted(wrong, 'value')} NaN or infinite")
     largest = np.abs(values).max(initial=0)
     if largest > np.finfo(dtype).max:
         raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")

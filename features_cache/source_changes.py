@@ -10,6 +10,7 @@ import pandas as pd
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
 from featurestack.base.files import content_hash
+from featurestack.base.quantities import counted
 from featurestack.base.table_files import read_table
 
 
@@ -47,7 +48,7 @@ def source_changes(
         "changed": states.count("changed"),
     }
     parts = [
-        f"{count:,} {'clip' if count == 1 else 'clips'} {what}"
+        f"{counted(count, 'clip')} {what}"
         for what, count in counts.items()
         if count
     ]
