@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.answers import FitOptions
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import percent, points
@@ -44,7 +45,7 @@ from featurestack.compare.significance import (
     TRAINING_VARIANCE,
     gain_tests,
 )
-from featurestack.extras.importance import FitOptions, ImportanceOptions
+from featurestack.extras.importance import ImportanceOptions
 from featurestack.results.config import Plain
 
 if TYPE_CHECKING:
