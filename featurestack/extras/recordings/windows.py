@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import without_dots
+from featurestack.base.options import option_words
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, duration
-from featurestack.base.shell import make_command
+from featurestack.base.shell import next_line
 from featurestack.base.terminal import tell, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
@@ -185,8 +186,8 @@ def make_windows(options: WindowsOptions) -> int:
     )
     print(text_table(rows, ["label", "events", "median seconds", "windows"]))
     print(*notes, *of_groups, path, sep="\n")
-    folder = () if options.data == WindowsOptions.data else (f"DATA={options.data}",)
-    print(f"next: {make_command('features', f'DATASET={path}', *folder)}")
+    data = option_words(options, ("data",))
+    print(next_line("features", f"DATASET={path}", *data))
     return int(bool(problems))
 
 

@@ -12,7 +12,7 @@ source recordings, all changes of a run as one family.
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 from featurestack.analysis.page import Page, Section
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest, read_json
-from featurestack.base.options import Auto, option_words
+from featurestack.base.options import Auto, report_line
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, either, percent
-from featurestack.base.shell import next_line
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
@@ -256,9 +255,7 @@ def make_stress(options: StressOptions) -> None:
         rows.append([row.change, *scores, "clear" if row.clear else ""])
     print(text_table(rows, ("", "accuracy", "95 % interval", "claims", "loss")))
     print(what_breaks(table, len(np.unique(groups_of(run)))))
-    places = option_words(options, ("data", "runs"))
-    given = [f"DATASET={options.dataset or run.dataset}", *places]
-    print(next_line("analysis", *given))
+    print(report_line(replace(options, dataset=options.dataset or run.dataset)))
 
 
 def stress_section(page: Page) -> Section | None:
