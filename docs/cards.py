@@ -15,7 +15,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.base.options import DatasetOptions
+from featurestack.base.options import DatasetOptions, part_of
 from featurestack.base.terminal import progress
 from featurestack.cli.commands import main
 from featurestack.features_cache.feature_names import Channel
@@ -123,9 +123,7 @@ def measure(options: DatasetOptions) -> None:
     """
     before = pd.read_csv(MEASURED)
     lacking = [name for name in FEATURES.complete() if name not in {*before["feature"]}]
-    dataset = load(
-        SourceOptions(dataset=options.dataset, data=options.data, name=options.name)
-    )
+    dataset = load(part_of(options, SourceOptions))
     samples = round(dataset.duration * dataset.sample_rate)
     statistics: dict[str, list[np.ndarray]] = {name: [] for name in lacking}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
