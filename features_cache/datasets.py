@@ -91,24 +91,26 @@ def no_features(folder: Path, data: Path, command: str) -> RequestError:
 
 
 def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
-    """`; did you mean …?` with the folder, or file with one of these endings, that is
-    most similar to a missing path and next to it; '' if none is similar.
+    """`; did you mean …?` with the name in `names_beside` that is most similar to a
+    missing path; '' if none is similar.
     """
-    beside = []
-    for entry in path.parent.glob("[!.]*"):
-        if entry.is_dir() or entry.suffix.lower() in endings:
-            beside.append(entry.name)
-    meant = closest(path.name, beside, PATH_CUTOFF)
+    meant = closest(path.name, names_beside(path, endings), PATH_CUTOFF)
     return f"; did you mean {str(path.with_name(meant))!r}?" if meant else ""
+
+
+def names_beside(path: Path, endings: Collection[str]) -> list[str]:
+    """The folders next to a path, and the files there with one of these endings."""
+    return [
+        entry.name
+        for entry in path.parent.glob("[!.]*")
+        if entry.is_dir() or entry.suffix.lower() in endings
+    ]
 
 
 def unknown_dataset(dataset: str, data: Path) -> RequestError:
     """The error for a dataset that is not there, with similar names and paths."""
     path = Path(dataset)
-    beside = []
-    for entry in path.parent.glob("[!.]*"):
-        if entry.is_dir() or entry.suffix in READERS:
-            beside.append(entry.name)
+    beside = names_beside(path, READERS)
     blanks = [name for name in beside if name.startswith(f"{path.name} ")]
     if blanks:
         there = str(path.with_name(min(blanks)))
