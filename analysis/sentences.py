@@ -16,7 +16,7 @@ from featurestack.analysis.run_arrays import Run, differing_options
 from featurestack.base import VERSION
 from featurestack.base.quantities import (
     counted,
-    either,
+    enumerated,
     is_or_are,
     listed,
     percent,
@@ -360,7 +360,7 @@ def grid_of(run: Run) -> str:
     if height != "1":
         return f"input resized to {height} rows and {width} frames"
     if width != "1" and rows[-1:] > [1]:
-        return f"input of all rows ({either([*map(str, rows)])}) and {width} frames"
+        return f"input of all rows ({enumerated([*map(str, rows)])}) and {width} frames"
     return ""
 
 

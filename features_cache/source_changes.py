@@ -48,9 +48,7 @@ def source_changes(
         "changed": states.count("changed"),
     }
     parts = [
-        f"{counted(count, 'clip')} {what}"
-        for what, count in counts.items()
-        if count
+        f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count
     ]
     if has_other_folds(clips, folds):
         edited.append(f"{folds.name} has other groups or folds")

@@ -67,7 +67,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
-def either(names: Sequence[str]) -> str:
+def enumerated(names: Sequence[str]) -> str:
     """`a and b`, `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
@@ -75,7 +75,7 @@ def either(names: Sequence[str]) -> str:
 def listed(names: Sequence[str]) -> str:
     """`mel, mfcc, cqt and 3 more`; all if only one would be left out."""
     many = len(names) > NAMED + 1
-    return either([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
+    return enumerated([*names[:NAMED], f"{len(names) - NAMED} more"] if many else names)
 
 
 def is_or_are(number: float) -> str:

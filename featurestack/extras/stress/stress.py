@@ -25,7 +25,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest, read_json
 from featurestack.base.options import Auto, report_line
 from featurestack.base.own_files import OwnFiles
-from featurestack.base.quantities import counted, either, percent
+from featurestack.base.quantities import counted, enumerated, percent
 from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
@@ -238,7 +238,7 @@ def what_breaks(table: pd.DataFrame, recordings: int) -> str:
             f" {percent(row.claimed)})"
             for row in rows.itertuples()
         ]
-        texts += [f"{verb} {either(named)}"] if named else []
+        texts += [f"{verb} {enumerated(named)}"] if named else []
     if not texts:
         return f"No change clearly costs {run} accuracy; {unchanged}."
     return f"{run} {'; it '.join(texts)}; {unchanged}."
