@@ -260,9 +260,7 @@ def load(file: str) -> None:
     sys.path.append(str(Path(file).resolve().parent))  # its own helpers
     try:
         spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except (Exception, SystemExit) as error:  # a script may call exit()
         del LOADED[file]
         if isinstance(error, Error):
             raise

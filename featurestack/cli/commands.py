@@ -234,11 +234,10 @@ def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
                 return function(*positional, **named)
         except (Error, OSError, MemoryError, Warning):
             raise
-        except TypeError as error:
-            if (frame := error.__traceback__) and not frame.tb_next:
-                raise  # a call that the signature does not take
-            raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
         except Exception as error:  # nobody foresaw it
+            inside = error.__traceback__ and error.__traceback__.tb_next
+            if isinstance(error, TypeError) and not inside:
+                raise  # a call that the signature does not take
             raise Failed(f"{unforeseen(error)}. {WHOLE}") from error
 
     return call
