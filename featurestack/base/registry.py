@@ -23,15 +23,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from featurestack.base import DEFINING, LOADED
-from featurestack.base.errors import (
-    Error,
-    RequestError,
-    nearest,
-    reason_of,
-)
+from featurestack.base.errors import Error, RequestError, nearest, reason_of
 from featurestack.base.shell import quoted
 
 Entry = TypeVar("Entry")
@@ -147,12 +142,9 @@ def code_digest(defined: Callable[..., object]) -> str:
         return ""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(defined)))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                node.value = ast.Constant("")
         file = ast.parse("".join(inspect.findsource(defined)[0]))
         beside = Path(inspect.getsourcefile(defined) or "").parent
-        text = "\n".join([ast.unparse(tree), *reached(tree, file, beside)])
+        text = "\n".join([plain_source(tree), *reached(tree, file, beside)])
     except (OSError, TypeError, SyntaxError):
         own = vars(defined).values() if isinstance(defined, type) else [defined]
         codes = [each.__code__ for each in own if inspect.isfunction(each)]
@@ -160,40 +152,56 @@ def code_digest(defined: Callable[..., object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:CODE_DIGITS]
 
 
+def plain_source(tree: ast.AST) -> str:
+    """The source of a statement or definition without comments and docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant("")
+    return ast.unparse(tree)
+
+
+class Names(NamedTuple):
+    """The names in a statement."""
+
+    bound: set[str]
+    used: set[str]
+    modules: set[str]  # that it imports, or imports from
+
+
+def names_of(statement: ast.AST) -> Names:
+    names = Names(set(), set(), set())
+    for node in ast.walk(statement):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.bound.add((node.asname or node.name).partition(".")[0])
+            names.modules.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            names.modules.add(node.module or "")
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.bound.add(node.id)
+        elif isinstance(node, ast.Name):
+            names.used.add(node.id)
+    return names
+
+
 def reached(tree: ast.AST, file: ast.Module, beside: Path) -> list[str]:
     """The statements of a file that bind what a definition in it uses, directly or
     through others, in the file's order; and the text of modules in the folder `beside`.
     """
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    binds = []  # for each statement the names that it binds, and those that it uses
-    for statement in file.body:
-        bound, uses, modules = set[str](), set[str](), set[str]()
-        for node in ast.walk(statement):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                bound.add(node.name)
-            elif isinstance(node, ast.alias):
-                bound.add((node.asname or node.name).partition(".")[0])
-                modules.add(node.name)
-            elif isinstance(node, ast.ImportFrom):
-                modules.add(node.module or "")
-            elif isinstance(node, ast.Name):
-                stored = isinstance(node.ctx, ast.Store)
-                (bound if stored else uses).add(node.id)
-        binds.append((statement, bound, uses, modules))
-    kept = dict.fromkeys(range(len(binds)), False)
-    while new := [n for n in kept if not kept[n] and binds[n][1] & used]:
-        for number in new:
-            kept[number] = True
-            used |= binds[number][2]
+    names = {statement: names_of(statement) for statement in file.body}
+    kept = set[ast.stmt]()
+    while new := [s for s in names if s not in kept and names[s].bound & used]:
+        kept.update(new)
+        used.update(*(names[statement].used for statement in new))
     texts = []
-    for number, (statement, _, _, modules) in enumerate(binds):
-        if kept[number]:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                    node.value = ast.Constant("")
-            texts.append(ast.unparse(statement))
-            paths = [beside / f"{name.replace('.', '/')}.py" for name in modules]
-            texts += [p.read_text("utf-8") for p in sorted(paths) if p.is_file()]
+    for statement in filter(kept.__contains__, file.body):
+        texts.append(plain_source(statement))
+        for module in sorted(names[statement].modules):
+            path = beside / f"{module.replace('.', '/')}.py"
+            if path.is_file():
+                texts.append(path.read_text("utf-8"))
     return texts
 
 

@@ -69,7 +69,7 @@ FAULTS: dict[str, Fault] = {
         "tests/test_clips_of_datasets.py",
     ),
     "code_of_helpers_ignored": Fault(
-        '"\\n".join([ast.unparse(tree), *reached(tree, file, beside)])',
+        '"\\n".join([plain_source(tree), *reached(tree, file, beside)])',
         "ast.unparse(tree)",
         "tests/base/test_registry.py",
     ),
