@@ -349,6 +349,6 @@ def _serve(pipe: Connection) -> None:
             job, batch = pipe.recv()
             try:
                 answer = True, job(batch)
-            except BaseException as error:  # also SystemExit: the parent raises it again
+            except BaseException as error:  # SystemExit too: the parent raises it
                 answer = False, error
             pipe.send(answer)

@@ -268,7 +268,9 @@ def load(file: str) -> None:
     sys.path.append(str(Path(file).resolve().parent))  # its own helpers
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a script may call exit()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's file raises anything, also SystemExit
         del LOADED[file]
         if isinstance(error, Error):
             raise
