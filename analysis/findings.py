@@ -1,12 +1,12 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and the facts
 that a report states.
 
-`findings` takes the runs that `analysis.run_arrays` has read and is the only maker of
-`Findings`; sentences and templates say its results.
+`findings` makes the `Findings` from the runs that `analysis.run_arrays` has read;
+sentences and templates show them.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
-difference from the best run is zero or below. A known interval excludes zero exactly if
-the verdict is clear.
+difference from the best run is zero or below. If its interval is known, it excludes
+zero if and only if the verdict is clear.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Ranked:
     difference: Estimate  # from the best of the main ranking
     verdict: Verdict
     reason: str  # why it is not compared
-    cost: Mapping[str, Any]  # `tables.cost_of`
+    cost: Mapping[str, Any]  # `report_tables.cost_of`
 
     @property
     def name(self) -> str:

@@ -117,7 +117,7 @@ class Page:
 
     @property
     def linked(self) -> set[str]:
-        """The runs that have a part of their own on the page."""
+        """The runs whose settings the page shows, so that names link to them."""
         return {own.name for own in self.found.every[:SHOWN_RUNS]}
 
     def figures(self, section: str) -> list[SavedFigure]:

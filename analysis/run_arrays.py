@@ -44,7 +44,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run(Predictions):
-    """One configuration and what its seeds predicted for the tested clips."""
+    """One configuration, with the predictions of its seeds for the tested clips."""
 
     folders: tuple[RunFolder, ...]  # (S,) sorted by seed
     clip_ids: NDArray[np.str_]  # (N,) sorted

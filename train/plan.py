@@ -124,8 +124,8 @@ class Plan:
 
     @property
     def blocks(self) -> list[int]:
-        """How many numbers each channel has, or each layer of a vector of a network's
-        layers; an exact model weighs those of one block alike.
+        """The sizes of the blocks of numbers that an exact model weighs equally: a
+        block is a channel, or one layer in a vector of a network's layers.
         """
         blocks = []
         for channel, width in zip(self.input.channels, self.input.widths):
@@ -241,8 +241,8 @@ def settle(
     model: Architecture,
     task: Task,
 ) -> tuple[RunOptions, RunOptions, list[str]]:
-    """The options as the run's command and folder name them, the same options with
-    every default, and messages about those that differ from those given.
+    """Return the options as the run's command and folder name them, the same options
+    with every default, and messages about the options that were changed.
     """
     default = vars(RunOptions())
     told = []

@@ -137,9 +137,9 @@ def layers_around(key: str) -> list[str]:
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     """Adapt a convolution's kernels (outputs, C, ...) to another number of input
     channels: the first channel takes their sum, as for a grey image, and the others
-    begin at zero, so that the network begins with the first channel alone. The
-    convolution adds up its channels, which would lay edges of features that share no
-    axis on top of each other.
+    begin at zero, so that the network begins with the first channel only. Other
+    kernels would add the edges of features that share no axis, because a convolution
+    sums its channels.
     """
     adapted = kernel.new_zeros(len(kernel), channels, *kernel.shape[2:])
     adapted[:, 0] = kernel.sum(1)

@@ -1,5 +1,5 @@
-"""Write a run's record, run.json: before the first step, when the run changes how it
-computes, and at its end, with the calibration for new audio.
+"""Write a run's record, run.json: before the first training step, when a resumed run
+computes in another way, and at the end, with the calibration for new audio.
 """
 
 import platform
@@ -34,8 +34,8 @@ LOCK = ".lock"  # held while run.json is read and rewritten
 
 
 def begin(plan: Plan, network: "nn.Module", compute: Compute) -> None:
-    """Write a new run's run.json, or in that of a begun run how it computes from now
-    on. If two processes begin a run, the second one finds the first one's choice.
+    """Write run.json of a new run; of a run that has begun, update how it computes. If
+    two processes begin a run, the second one keeps the first one's record.
     """
     same_bytes = SAME_BYTES[compute.device == "cpu"]
     compute = replace(compute, same_bytes=same_bytes)

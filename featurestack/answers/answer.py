@@ -52,12 +52,14 @@ if TYPE_CHECKING:
     from featurestack.compare.scores import Estimate
     from featurestack.pipeline.extraction_request import Request
 
-# Seconds on a usual core: a feature, per sample; a network on a clip; a fit at least,
-# per cube of the number of clips, and per number of a clip and square of their number;
-# check and report
-EXTRACT, NETWORK = 5e-8, 0.03
-FIT, SOLVE, MULTIPLY, REPORT = 0.02, 5e-11, 3e-11, 15.0
-SETS_TRIED = 15  # sets that are scored beside the features
+# seconds on a usual core
+EXTRACT = 5e-8  # of a feature, per sample
+NETWORK = 0.03  # of a network, per clip
+FIT = 0.02  # of the smallest fit
+SOLVE = 5e-11  # of a fit, per cubed number of clips
+MULTIPLY = 3e-11  # of a fit, per number of a clip and squared number of clips
+REPORT = 15.0  # of the check and the report
+SETS_TRIED = 15  # sets that are scored, besides single features
 TRIAL = 400, 256  # clips and numbers of a fit that is measured
 TRIAL_SECONDS = 0.6  # that it takes on a usual core
 

@@ -234,7 +234,9 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
 
 
 def run_options(options: AnswerOptions, features: str) -> RunOptions:
-    """The options of a set's run, with its features in the order of an existing run."""
+    """The options of a set's run; if a run of the set exists, its features are in the
+    order of that run.
+    """
     given = {"features": features, "model": RIDGE}
     wanted = part_of(options, RunOptions, **given)
     for run in find(options.runs, dataset_name(options.dataset, options.name)):
@@ -310,7 +312,7 @@ def write_answer(
     later: RunFolder,
     choice: Choice,
 ) -> RunFolder:
-    """Write the run folder of an answer, and what was chosen beside it.
+    """Write the run folder of an answer, and in it what was chosen.
 
     runs   tested fold -> the run that has trained its set on the other folds
     later  the run of the set for later use
@@ -427,8 +429,8 @@ def compared_with_singles(scores: Scores, sets: Sequence[str]) -> dict[str, Plai
 
 
 def class_rows(scores: Scores) -> list[dict[str, Plain]]:
-    """Each class with its recall by the best single features; none for several labels,
-    which have no recall.
+    """Each class with its recall by the best single features; no rows for tags, which
+    are not scored by recall.
     """
     fits = scores.fits
     plan = fits.plan

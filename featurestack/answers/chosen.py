@@ -1,4 +1,4 @@
-"""What `answer` chose: a file beside its run, which the report's section reads."""
+"""What `answer` chose: a file in its run's folder, which the report's section reads."""
 
 import json
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ class Choice:
     recommended: str  # the set with the highest score of all folds
     recommended_run: str  # the name of its run
     words: tuple[str, ...]  # the NAME=value words of the command
-    # the score of the `sets` and of the single features that are chosen for
-    # each fold in the same way, and the difference; {} if all sets are single features
+    # the score of the `sets`, the score of single features that are chosen for each
+    # fold in the same way, and their difference; {} if all sets are single features
     together: Mapping[str, Plain] = field(default_factory=dict)
     # a row for each class: its name, and its recall by each of the best features
     classes: tuple[Mapping[str, Plain], ...] = ()
@@ -52,7 +52,7 @@ class Choice:
 
 
 def read_choice(folder: Path) -> Choice:
-    """The choice beside a run; RequestError if its file is damaged."""
+    """The choice in a run's folder; RequestError if its file is damaged."""
     return read_json(folder / FILE, Choice, "repeat the answer")
 
 

@@ -143,7 +143,7 @@ class RunConfig:
     made_by: MadeBy  # what made it
     dataset: str  # its name
     synthetic: bool = False  # clips of DATASET=synth
-    features: str  # the feature set, or what stands for it
+    features: str  # the feature set; of an answer and of a table, a label
     model: str  # MODEL=
     task: str  # TASK=
     seed: int = 0  # SEED=
@@ -159,7 +159,7 @@ class RunConfig:
     exact: bool  # there is one solution, whatever the seed
     protocol: str  # in words
     hash: str  # hash of options, clips and feature values
-    family: str  # hash without the seed: the same for runs that differ only in the seed
+    family: str  # hash without the seed, which all seeds of a configuration share
     seconds: float = 0.0  # training time, all folds
     # number of the network's parameters; None if there is no network, or if it is
     # unknown

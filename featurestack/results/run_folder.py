@@ -429,9 +429,9 @@ def claim_run(
     *others: str,
     identity: str = "",
 ) -> None:
-    """Take the names of a run's files that are written now, in these folds and beside
-    them; RequestError if the user has one of them, Taken if the folder belongs to a run
-    of another identity.
+    """Claim the names of the files that are written now, in the run's folder and in
+    these folds; RequestError if the user has such a file, Taken if the folder belongs
+    to a run of another identity.
     """
     of_folds = [f"fold{fold}/{name}" for fold in folds for name in of_fold]
     adopt(folder)
@@ -440,7 +440,7 @@ def claim_run(
 
 
 def adopt(folder: Path) -> None:
-    """Make the record of a run's files anew by its run.json, if it has lost it."""
+    """If the record of a run's files is missing, make it again from run.json."""
     own = OwnFiles(folder)
     if own.hashes or not (folder / "run.json").is_file():
         return

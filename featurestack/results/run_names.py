@@ -28,9 +28,9 @@ def select(
     a name, or `last`.
 
     `dataset/name` distinguishes runs of the same name; a single name or path may hold
-    blanks. `last` and prefixes choose among the runs that are of the data of today in
-    `data`, if there are some. If `predicting`, `last` is the last run that has weights
-    of its own, if there is one: a choice of features has none.
+    blanks. `last` and prefixes choose among the runs of today's data in `data`, if
+    there are any. If `predicting`, `last` prefers runs with weights; the run of an
+    answer has none.
     """
     found = find(runs, dataset)
     runs_by_name = {f"{run.path.parent.name}/{run.name}": run for run in found}
@@ -122,7 +122,9 @@ def current_runs(
 def fitting(
     word: str, known: Mapping[str, RunFolder], data: Path | str = DATA
 ) -> RunFolder:
-    """The run of this name or beginning; RequestError unless there is just one."""
+    """The only run whose name is `word` or begins with it; RequestError if there is
+    none, or several.
+    """
     begun = [name for name in known if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
     names = whole or begun

@@ -25,7 +25,7 @@ def fits_file(runs: Path, clips: str, task: str, digest: str, features: str) -> 
 
 
 def scored_features(runs: Path, clips: str, task: str) -> set[str]:
-    """The features that were fitted alone on these clips for a task."""
+    """The features that were fitted by themselves on these clips for a task."""
     files = (runs / FOLDER).glob(f"{clips}-{task}-*.npz")
     sets = {unquote(file.stem.split("-", 3)[3]) for file in files}
     return {name for name in sets if name and "+" not in name}

@@ -87,8 +87,8 @@ class TrainingClips:
     y              (N,) class numbers, or (N, K) labels
     groups         (N,) source recordings
     originals      (N,) whether a clip counts for means, deviations and choices
-    widths         how many numbers each feature has
-    blocks         how many numbers each feature has, or each of its layers
+    widths         the number of values of each feature
+    blocks         the number of values of each feature, or of each of its layers
     class_weights  (K,) weights by BALANCE=loss
     """
 
@@ -173,7 +173,7 @@ def logistic_regression(
     numbers y (N,), or to labels y (N, K), each against the rest. A class without clips
     is never predicted.
 
-    counted  (K,) the weight of a clip of each class, or of one that has the label
+    counted  (K,) the weight of a clip of each class, or with the label
     """
     from sklearn.linear_model import LogisticRegression
 
