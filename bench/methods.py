@@ -1,10 +1,10 @@
 """Other tests of a difference between two models, on the worlds of `bench.worlds`.
 
-    python -m bench.methods REPORTS=200
+    python -m bench.methods REPORTS=100
 
-mlxtend (McNemar, 5x2 cross-validation), baycomp, autorank and deepsig are used if they
-are installed. None of them knows recordings; what takes fold scores gets folds that
-divide none.
+baycomp, autorank and deepsig are used if they are installed; McNemar's test and 5x2
+cross-validation are those of mlxtend. None of them knows recordings; what takes fold
+scores gets folds that divide none. The rates are rows of docs/tables/simulations.csv.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.record import bench
+from bench.record import bench, record, spent
 from bench.worlds import (
     FITS,
     Dataset,
@@ -184,7 +184,7 @@ class MethodsOptions(Options):
     method: tuple[str, ...] = option(
         (), "of those that it names; all by default", choices=lambda: BY_WORD
     )
-    reports: int = option(200, "simulated datasets of each cell", least=1)
+    reports: int = option(100, "simulated datasets of each cell", least=1)
     seed: int = option(0, "seed of what is drawn")
 
 
@@ -195,21 +195,30 @@ def methods(options: MethodsOptions) -> None:
     loaded = subprocess.check_output([sys.executable, "-c", LOADED], text=True)
     print(loaded)
     warnings.simplefilter("ignore")
-    kinds = "false", "found"
+    kinds = {
+        "false": "claims though both sets are equal",
+        "found": "claims if the first set is better",
+    }
     header = ["", *(f"{world.name}: {kind}" for world in WORLDS for kind in kinds)]
     chosen = [BY_WORD[word] for word in options.method or BY_WORD]
     for name in chosen:
         method, package = METHODS[name]
         if not find_spec(package):
             continue
-        cells: list[object] = [name]
-        reports = options.reports // (4 if name == "deepsig" else 1)
+        begun, rates = spent(), {}
         for world, better in zip(WORLDS, BETTER):
-            for own in (world, world._replace(better=better)):
+            for own, kind in zip((world, world._replace(better=better)), kinds):
                 rng = np.random.default_rng(options.seed)
-                claims = [method(draw(own, 2, rng), rng) for _ in range(reports)]
-                cells.append(f"{100 * np.mean(claims):.1f}")
-        print(text_table([cells], header), flush=True)
+                datasets = range(options.reports)
+                claims = [method(draw(own, 2, rng), rng) for _ in datasets]
+                simulation = f"{name}, {world.name}, ridge: {kinds[kind]}"
+                rates[simulation] = f"{100 * np.mean(claims):.1f}"
+        print(text_table([[name, *rates.values()]], header), flush=True)
+        rows = {"simulation": [*rates], "low": [*rates.values()]}
+        table = pd.DataFrame(rows).assign(high=rates.values())
+        words = f"METHOD={method.__name__} REPORTS={options.reports}"
+        command = f"python -m bench.methods {words}"
+        record("simulations", table, command, spent() - begun)
 
 
 if __name__ == "__main__":

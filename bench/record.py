@@ -32,12 +32,19 @@ def bench(function: Callable[[Any], "int | None"]) -> NoReturn:
 
 
 def record(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:
-    """Write docs/tables/NAME.csv; `command` made it in so many processor seconds."""
+    """Write rows of docs/tables/NAME.csv, which `command` made in so many processor
+    seconds; other rows of the file stay.
+    """
     words = ["git", "-C", str(ROOT), "rev-parse", "--short=8", "HEAD"]
     commit = subprocess.check_output(words, text=True).strip()
     origin = {"command": command, "commit": commit, "processor": processor()}
     made = rows.assign(**origin, seconds=f"{seconds:.0f}")
-    made.to_csv(FILES / f"{name}.csv", index=False, float_format="%.6g")
+    file = FILES / f"{name}.csv"
+    if file.exists():
+        kept = pd.read_csv(file, dtype=str)
+        first = made.columns[0]
+        made = pd.concat([kept[~kept[first].isin(made[first].astype(str))], made])
+    made.to_csv(file, index=False, float_format="%.6g")
 
 
 def processor() -> str:

@@ -190,6 +190,7 @@ WORLDS = (
     World("200 clips, 60 numbers", 200, 1, 2, 60, strength=1.0),
     World("1,000 clips", 1000, 1, 20, 24, strength=2.5),
 )
+LARGE = World("2,000 clips, 50 classes", 2000, 1, 50, 60, strength=4.0)
 BETTER = (
     World("80 clips", 80, 1, 4, strength=1.2, better=1.5),
     World("30 recordings of 4", 30, 4, 3, strength=1.6, better=1.4),
@@ -208,15 +209,16 @@ def sets(reports: int, rng: np.random.Generator) -> Rows:
         *product((*WORLDS, *BETTER), ("ridge",), (3, 8)),
         *product(WORLDS[1:5:3], ("ridge",), (2, 30)),
         *product((*WORLDS[1:5:3], *BETTER[:2]), ("linear",), (8,)),
+        *product((LARGE, LARGE._replace(better=0.2)), ("ridge",), (3, 8)),
     ]
-    for world, model, count in designs:
+    for (world, model, count), own_rng in zip(designs, rng.spawn(len(designs))):
         dear = model == "linear" or count == 30 or world.recordings > 500
         number = max(1, reports // 4) if dear else reports
         before: list[float] = []
         after: list[float] = []
         for _ in range(number):
-            dataset = draw_world(world, count, rng)
-            fold = folds_of(dataset, rng)
+            dataset = draw_world(world, count, own_rng)
+            fold = folds_of(dataset, own_rng)
             models = models_of(dataset, fold, cross_validated(dataset, fold, model))
             ranking = Ranking(runs=in_order(models), crossed=True, draws=SIGNS)
             names = [own.name for own in ranking.runs[1:]]
