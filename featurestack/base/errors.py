@@ -47,6 +47,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.ENAMETOOLONG,
     errno.ENOENT,  # for instance a new folder below /proc
 )
+CLOSED = "may not be read: change its permissions (chmod)"
 
 
 class Error(Exception):

@@ -27,11 +27,10 @@ from typing import Self
 
 import psutil
 
-from featurestack.base.errors import NOT_WRITABLE, RequestError
+from featurestack.base.errors import CLOSED, NOT_WRITABLE, RequestError
 from featurestack.base.terminal import tell
 
 UNFINISHED = "unfinished"  # a dataset is made in the draft of this folder
-CLOSED = "may not be read: change its permissions (chmod)"
 
 
 def draft_of(path: Path) -> Path:

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from featurestack.base.errors import RequestError, shortened
-from featurestack.base.files import CLOSED
+from featurestack.base.errors import CLOSED, RequestError, shortened
 
 HASH_DIGITS = 12
 T = TypeVar("T")

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.base.errors import RequestError, needed
-from featurestack.base.files import CLOSED
+from featurestack.base.errors import CLOSED, RequestError, needed
 from featurestack.base.quantities import listed
 
 # bytes from 80 to 9F except quotation marks, dashes, dots, euro and oe; four letters

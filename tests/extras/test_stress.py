@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import featurestack as fs
@@ -16,6 +17,7 @@ from featurestack.extras.stress.stress import (
     FILE,
     MP3,
     UNCHANGED,
+    Answers,
     make_stress,
     measure_stress,
     read_stress,
@@ -24,7 +26,7 @@ from featurestack.extras.stress.stress import (
 )
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import task_of
-from tests.analysis.made_runs import no_figures
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
 from tests.golden.commands import ROOT
 from tests.refusal import refused
 from tests.train import sounds
@@ -63,20 +65,20 @@ def copied(run):
 def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stressed):
     table = fs.stress(str(run.path), data=data_of(run)).set_index("change")
     answers, targets = run.answers()
-    assert table["accuracy"][UNCHANGED] == (answers.argmax(axis=1) == targets).mean()
+    assert table["score"][UNCHANGED] == (answers.argmax(axis=1) == targets).mean()
     assert [*table.index] == [*CHANGES] and not table["clear"][UNCHANGED]
     low, high = table["low"], table["high"]
-    assert ((low <= table["accuracy"]) & (table["accuracy"] <= high)).all()
+    assert ((low <= table["score"]) & (table["score"] <= high)).all()
 
 
 def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(run, stressed):
     table = stress_table(run, stressed)
     row = table.set_index("change").loc["noise at 10 dB"]
-    assert row["clear"] and row["accuracy"] < table["accuracy"][0] - 0.2
+    assert row["clear"] and row["score"] < table["score"][0] - 0.2
     assert row["broken"]
     table["clear"] = table["change"] == MP3
-    table[["accuracy", "claimed"]] = 0.5, 0.9
-    table.loc[table["clear"], "accuracy"] = 0.4
+    table[["score", "claimed"]] = 0.5, 0.9
+    table.loc[table["clear"], "score"] = 0.4
     ends = f"{MP3} (40.0 %, and claims 90.0); unchanged, it reaches 50.0 %."
     sentences = {"does not survive": True, "clearly loses accuracy after": False}
     for verb, broken in sentences.items():
@@ -88,6 +90,26 @@ def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(run, st
         " 2 recordings are too few for a verdict, which needs 7; unchanged, it reaches"
         " 50.0 %."
     )
+
+
+def test_uneven_classes_are_judged_by_balanced_accuracy(tmp_path):
+    """A change that leaves only the answer of the commonest class loses all of the
+    lead; its accuracy is high still.
+    """
+    clips = made_clips(200, 5)
+    classes = clips["label"].unique()
+    rows = np.flatnonzero((clips["label"] == classes[0]) | (np.arange(200) % 8 == 0))
+    run = RunFolder(make_run(tmp_path, clips.iloc[rows], MadeRun(skill=1.0)))
+    target = run.scored()["target"]
+    common = target == target.mode()[0]
+    claimed = (0.9,) * len(target)
+    right = {UNCHANGED: np.ones(len(target), bool), "12 dB over full scale": common}
+    changes = {name: Answers((*of.tolist(),), claimed) for name, of in right.items()}
+    table = stress_table(run, changes)
+    number = target.nunique()
+    assert common.mean() > 1.5 / number
+    assert table["score"].tolist() == pytest.approx([1, 1 / number])
+    assert table["clear"][1] and table["broken"][1]
 
 
 def test_a_killed_stress_goes_on_where_it_was(copied, stressed, capsys):

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.analysis.page import Page, Section
 from featurestack.base.errors import RequestError
@@ -30,13 +29,14 @@ from featurestack.base.terminal import progress, tell, text_table
 from featurestack.cli.commands import command
 from featurestack.cli.help import documented
 from featurestack.cli.parser import options_from
+from featurestack.compare.scores import Predictions
 from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
 from featurestack.extras.alterations import altered, writes_mp3
 from featurestack.extras.stress import StressOptions
 from featurestack.features_cache.cache import Cache, find_cache
 from featurestack.pipeline import audio
 from featurestack.results.calibration import scaled
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, tested_fields
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import require_trained_on
 
@@ -183,48 +183,51 @@ def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
 # ---- the table
 
 
+def tested_by(run: RunFolder) -> Predictions:
+    """What the run predicted for its test clips, in the order of `scored`."""
+    fields = tested_fields(run, run.scored())
+    return Predictions(**fields, probabilities=run.answers()[0][None])
+
+
 def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
-    """A row for each change: run, change, accuracy with its interval, claimed (mean
-    highest probability), whether the change clearly costs accuracy, and whether it
-    costs half of the lead over chance.
+    """A row for each change: run, change, score (accuracy, or balanced accuracy if
+    classes are uneven) with its interval, claimed (mean highest probability), whether
+    the change clearly costs accuracy, and whether it costs half of the lead over
+    chance.
     """
-    groups = groups_of(run)
+    tested = tested_by(run)
+    groups, weights = tested.groups, tested.weights
     right = np.array([of.right for of in changes.values()], float).T
-    intervals = accuracy_interval(right, groups, np.ones(len(right)), run.variance)
+    intervals = accuracy_interval(right, groups, weights, run.variance)
+    parts = right * weights[:, None]
     table = pd.DataFrame({"run": run.name, "change": [*changes]})
-    table["accuracy"] = right.mean(axis=0)
+    table["score"] = parts.mean(axis=0).round(12)
     table[["low", "high"]] = intervals
     table["claimed"] = [np.mean(of.claimed) for of in changes.values()]
     table["clear"] = False
     if len(table) > 1:
+        gains = parts[:, :1] - parts[:, 1:]
         # the models are the same, so that no difference comes from training
-        tests = gain_tests(right[:, :1] - right[:, 1:], groups, variance=1.0)
+        tests = gain_tests(gains, groups, weights=weights, variance=1.0)
         clear = tests["significant"] & (tests["mean"] > 0)
         table.loc[1:, "clear"] = clear.to_numpy()
-    chance = run.scored()["target"].value_counts(normalize=True).max()
-    lead = table["accuracy"].iloc[0] - chance
-    lost = table["accuracy"].iloc[0] - table["accuracy"]
+    lead = table["score"].iloc[0] - tested.metric.chance(tested).mean()
+    lost = table["score"].iloc[0] - table["score"]
     table["broken"] = table["clear"] & (lost >= lead / 2)
     return table
-
-
-def groups_of(run: RunFolder) -> NDArray[np.object_]:
-    """(N,) the source recordings of the test clips."""
-    tested = run.scored()
-    return tested["group"].where(tested["group"] != "", tested["clip_id"]).to_numpy()
 
 
 def what_breaks(table: pd.DataFrame, recordings: int) -> str:
     """A sentence on the clear losses of a run, the largest first: it does not survive a
     change that costs half of its lead over chance. Few recordings give no verdict.
     """
-    run, before = table["run"].iloc[0], percent(table["accuracy"].iloc[0])
+    run, before = table["run"].iloc[0], percent(table["score"].iloc[0])
     unchanged = f"unchanged, it reaches {before} %"
-    worst_first = table.sort_values("accuracy", kind="stable")
+    worst_first = table.sort_values("score", kind="stable")
     if few := few_groups(recordings):
         return (
             f"{run}: the largest loss is after {worst_first['change'].iloc[0]}"
-            f" ({percent(worst_first['accuracy'].iloc[0])} %), which cannot be judged:"
+            f" ({percent(worst_first['score'].iloc[0])} %), which cannot be judged:"
             f" {few}; {unchanged}."
         )
     texts = []
@@ -234,8 +237,7 @@ def what_breaks(table: pd.DataFrame, recordings: int) -> str:
         ("clearly loses accuracy after", clear[~clear["broken"]]),
     ):
         named = [
-            f"{row.change} ({percent(row.accuracy)} %, and claims"
-            f" {percent(row.claimed)})"
+            f"{row.change} ({percent(row.score)} %, and claims {percent(row.claimed)})"
             for row in rows.itertuples()
         ]
         texts += [f"{verb} {enumerated(named)}"] if named else []
@@ -251,10 +253,12 @@ def make_stress(options: StressOptions) -> None:
     rows = []
     for row in table.itertuples():
         interval = f"{percent(row.low)} to {percent(row.high)}"
-        scores = percent(row.accuracy), interval, percent(row.claimed)
+        scores = percent(row.score), interval, percent(row.claimed)
         rows.append([row.change, *scores, "clear" if row.clear else ""])
-    print(text_table(rows, ("", "accuracy", "95 % interval", "claims", "loss")))
-    print(what_breaks(table, len(np.unique(groups_of(run)))))
+    tested = tested_by(run)
+    header = "", tested.metric.title, "95 % interval", "claims", "loss"
+    print(text_table(rows, header))
+    print(what_breaks(table, len(np.unique(tested.groups))))
     print(report_line(replace(options, dataset=options.dataset or run.dataset)))
 
 
@@ -265,15 +269,16 @@ def stress_section(page: Page) -> Section | None:
     tables = [stress_table(folder, changes) for folder, changes in stressed]
     if not tables:
         return None
+    tested = [tested_by(folder) for folder, _ in stressed]
     sentences = [
-        what_breaks(table, len(np.unique(groups_of(folder))))
-        for table, (folder, _) in zip(tables, stressed)
+        what_breaks(table, len(np.unique(own.groups)))
+        for table, own in zip(tables, tested)
     ]
     return Section(
         "stress",
         "Stress",
         tables={"stress": pd.concat(tables, ignore_index=True)},
-        values={"stressed": sentences},
+        values={"stressed": sentences, "heading": tested[0].metric.heading},
     )
 
 
@@ -291,7 +296,7 @@ def stress(
     quiet: bool = False,
 ) -> pd.DataFrame:
     """`make stress`: the accuracy of a run on its own test clips after each of ten
-    changes of their audio.
+    changes of their audio, balanced if its classes are uneven.
 
     Parameters
     ----------
@@ -301,7 +306,7 @@ def stress(
     Returns
     -------
     DataFrame
-        A row for each change: `accuracy` with its interval, `claimed`, the mean highest
+        A row for each change: `score` with its interval, `claimed`, the mean highest
         probability, and whether the loss is `clear`.
 
     Examples

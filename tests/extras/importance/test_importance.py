@@ -267,3 +267,22 @@ def test_the_summary_says_what_the_second_half_brings(curve):
         assert told in curve_summary(curve)
         for score in rows["accuracy"]:
             assert f" {percent(score)} " in curve_summary(curve)
+
+
+@pytest.mark.parametrize("speakers", [2, 3])
+def test_a_curve_of_few_speakers_has_no_verdict(tmp_path, speakers):
+    number = np.arange(40)
+    speaker = number // 2 % speakers
+    ids = [f"clip{own}" for own in number]
+    table = {"clip_id": ids, "label": np.tile(["x", "y"], 20), "fold": speaker + 1}
+    table["group"] = [f"speaker{own}" for own in speaker]
+    folder = tmp_path / "few" / "features"
+    external.create_cache(folder, table)
+    values = np.random.default_rng(0).normal(size=(40, 4)) + number[:, None] % 2
+    external.write_feature(folder, "f0", values, ids)
+    options = CurveOptions(dataset=str(folder), runs=tmp_path / "runs", features="f0")
+    told = curve_summary(measure_curve(options))
+    if speakers == 2:
+        assert "f0: the recordings are too few to leave some out" in told
+    else:
+        assert "cannot be judged: 3 recordings are too few for a verdict" in told
