@@ -20,6 +20,9 @@ COMMANDS = {
     "verify": "",
     "stress": "RUN=last",
     "predict": "RUN=last AUDIO=siteB/audio",
+    "bundle": "RUN=mel-linear",
+    "export": "RUN=mel-linear",
+    "listen": "RUN=mel-linear",
     "runs": "",
     "remove": "RUN=mel-linear YES=1",
     "features": "FEATURES=mel",
@@ -31,6 +34,8 @@ CALLS = {
     "cache": lambda word: fs.cache(word),
     "fit": lambda word: fs.fit(word, "mel", model="linear"),
     "curve": lambda word: fs.curve("mel", word),
+    "bundle": lambda word: fs.bundle("mel-linear", dataset=word),
+    "export": lambda word: fs.export("mel-linear", dataset=word),
     "Features": lambda word: fs.Features("mel", cache=word).fit([fs.tone(440)]),
 }
 
@@ -116,6 +121,9 @@ def test_remove_and_predict_honour_name(tmp_path):
         words = "DATASET=birds NAME=each RUN=mel-linear"
         assert "of each" in done(f"predict {words} AUDIO=birds/ant/ant_0.wav").err
         assert "runs/each/mel-linear" in done("runs DATASET=birds NAME=each").out
+        done(f"bundle {words} OUT=each.pt")
+        heard = done("predict RUN=each.pt AUDIO=birds/ant/ant_0.wav")
+        assert heard.out == done(f"predict {words} AUDIO=birds/ant/ant_0.wav").out
         done(f"stress {words}")
         assert (tmp_path / "runs/each/mel-linear/stress.json").exists()
         done(f"remove {words} YES=1")

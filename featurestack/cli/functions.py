@@ -209,6 +209,8 @@ def bundle(
     run: str = "last",
     out: Path | str | None = None,
     *,
+    dataset: str = "",
+    name: str = "",
     data: Path | str = "data",
     runs: Path | str = "runs",
     refit: bool = False,

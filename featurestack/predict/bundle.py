@@ -30,6 +30,7 @@ from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import progress
 from featurestack.compare.metrics import Floats
+from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
@@ -269,7 +270,8 @@ def plan_of(run: RunFolder, data: Path) -> Plan:
 
 def make_bundle(options: BundleOptions) -> Path:
     """Write the run's bundle to `out` or <run>.bundle.pt, and print its size."""
-    run = select_one(options.runs, options.run, data=options.data)
+    dataset, _ = find_cache(options.dataset, options.data, options.name)
+    run = select_one(options.runs, options.run, dataset, data=options.data)
     file = options.out or Path(f"{run.name}.bundle.pt")
     own = own_file(file, RECORD, "OUT=")
     if options.refit:

@@ -10,7 +10,6 @@ from featurestack.base.options import (
     CHANNEL,
     THREADS,
     Auto,
-    DataOptions,
     DatasetOptions,
     ReportsOptions,
     RunsOptions,
@@ -23,9 +22,12 @@ if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
 
 
-class ChosenRun(RunsOptions, DataOptions):
+class ChosenRun(RunsOptions, DatasetOptions):
     """One run."""
 
+    dataset: str = option(
+        "", "dataset of the runs that RUN chooses from; all by default"
+    )
     run: str = option("last", "a run's name, path or unique prefix, or last")
 
 
@@ -43,15 +45,12 @@ class ComputingOptions(ChosenRun):
         require_device(self.device)
 
 
-class TrainedOptions(ComputingOptions, DatasetOptions):
+class TrainedOptions(ComputingOptions):
     """A trained model, and the device that computes."""
 
     run: str = option(
         "last",
         "a run's name, path or unique prefix, last, or a bundle's or an ONNX file",
-    )
-    dataset: str = option(
-        "", "dataset of the runs that RUN chooses from; all by default"
     )
     gate: float | None = option(
         None,

@@ -25,6 +25,8 @@ def export(
     run: str = "last",
     out: Path | str | None = None,
     *,
+    dataset: str = "",
+    name: str = "",
     data: Path | str = "data",
     runs: Path | str = "runs",
     quiet: bool = False,

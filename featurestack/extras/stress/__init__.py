@@ -1,10 +1,10 @@
 """`make stress`: its options."""
 
-from featurestack.base.options import DatasetOptions, option
+from featurestack.base.options import option
 from featurestack.predict.options import ComputingOptions
 
 
-class StressOptions(ComputingOptions, DatasetOptions):
+class StressOptions(ComputingOptions):
     """What breaks a run: its test clips after changes of their audio."""
 
     example = "RUN=last"
