@@ -15,14 +15,18 @@ from featurestack.analysis.options import (
     refuse_users_folder,
 )
 from featurestack.base import NAMED
-from featurestack.base.errors import RequestError, nearest
+from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import require_readable
 from featurestack.base.options import option_words
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
-from featurestack.features_cache.datasets import cached_in, is_cache
+from featurestack.features_cache.datasets import (
+    cached_in,
+    is_cache,
+    unknown_dataset,
+)
 
 if TYPE_CHECKING:
     from featurestack.results.run_folder import RunFolder
@@ -92,7 +96,7 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     runs = {run.path.parent.name for run in find(options.runs)}
     known = {*NAMED, *cached_in(options.data), *runs}
     if name and not (name in known or Path(options.dataset or name).exists()):
-        return RequestError(nearest("dataset", name, known))
+        return unknown_dataset(options.dataset or name, options.data, runs)
     steps = "extract features of DATASET= first, then train"
     if options.dataset:
         words = f"DATASET={options.dataset}", *option_words(options, ("name", "data"))

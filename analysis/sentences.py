@@ -33,7 +33,7 @@ from featurestack.compare.significance import (
     few_groups,
 )
 
-PERFECT = 0.9995  # a perfect order that scores less is mentioned
+PERFECT = 0.9995  # a highest possible score below this is mentioned
 SEVERAL = 3  # configurations whose highest score is noticeably too high
 HARDEST = 3  # classes with the lowest scores; ties count as one
 MOST_NAMED = 6  # classes in a line
@@ -160,16 +160,22 @@ def facts(f: Findings) -> dict[str, str]:
     found[label] = lead
     of_perfect = float(np.nanmean(perfect(run)))
     if of_perfect < PERFECT:
-        found["A perfect order gets"] = f"{percent(of_perfect)} %"
+        found[f"Highest possible {f.score}"] = (
+            f"{percent(of_perfect)} %, by ranks within folds that differ in their"
+            " classes"
+        )
     label, classes = lowest_classes(f)
     return found | ({label: classes} if classes else {})
 
 
 def lead_of(f: Findings) -> tuple[str, str]:
-    """The lead over the next configuration, or over chance, with its verdict."""
+    """The lead over the next configuration, or over chance, with its verdict.
+
+    An answer's is over chance: the runs that it contains are not compared with it.
+    """
     main = ranking_of(f)
     few = few_groups(len(main.shares), f.group)
-    if len(f.ranked) > 1:
+    if len(f.ranked) > 1 and not f.is_answer:
         own = f.ranked[1]
         lead = points(-own.difference.value) + " points"
         if own.difference.bounded:

@@ -2,7 +2,7 @@
 errors for one that is not there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -107,8 +107,12 @@ def names_beside(path: Path, endings: Collection[str]) -> list[str]:
     ]
 
 
-def unknown_dataset(dataset: str, data: Path) -> RequestError:
-    """The error for a dataset that is not there, with similar names and paths."""
+def unknown_dataset(
+    dataset: str, data: Path, others: Iterable[str] = ()
+) -> RequestError:
+    """The error for a dataset that is not there, with similar names and paths, and what
+    DATASET= may be; `others` are names besides those with a cache.
+    """
     path = Path(dataset)
     beside = names_beside(path, READERS)
     blanks = [name for name in beside if name.startswith(f"{path.name} ")]
@@ -128,10 +132,13 @@ def unknown_dataset(dataset: str, data: Path) -> RequestError:
         refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
-    message = nearest("dataset", dataset, {*NAMED, *cached_in(data)})
+    message = nearest("dataset", dataset, {*NAMED, *cached_in(data), *others})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
-    return RequestError(f"{message}{there}")
+    return RequestError(
+        f"{message}{there} (DATASET= is a name, or the path of a folder of clips, a CSV"
+        f" or a cache, relative to {Path.cwd()})"
+    )
 
 
 def cached_in(data: Path) -> set[str]:

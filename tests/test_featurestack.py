@@ -95,7 +95,7 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == parse(RunOptions, given)
-    with refused("--epochs: invalid auto or whole number value: 'many'"):
+    with refused("EPOCHS=many: expected auto or a whole number"):
         fs.fit(epochs="many")
     (tmp_path / "my sounds").mkdir()
     (tmp_path / "sounds").mkdir()
@@ -104,7 +104,7 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
         fs.extract("sounds", "mel")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
-    with refused("--paper: invalid 1 or 0 value: 'maybe'"):
+    with refused("PAPER=maybe: expected 1 or 0"):
         fs.report("synth", paper="maybe")
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         fs.fit(dataset="synth", epoch=3)

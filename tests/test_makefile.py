@@ -70,6 +70,8 @@ def test_help_names_every_word_and_the_common_variables():
     words = re.findall(r"^  ([a-z]+)  ", shown, re.MULTILINE)
     assert {*words} == {*COMMANDS, *OWN} - {"help"}
     assert words.index("train") < words.index("analysis")
+    for word in OWN - {"help"}:
+        assert f" {make('help', word).stdout.strip()}\n" in shown
     variables = set(re.findall(r"^  ([A-Z]+)=", shown, re.MULTILINE))
     assert len(variables) >= 12 and variables <= VARIABLES
 

@@ -22,7 +22,7 @@ from featurestack.base import DEFINING
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.json_content import digest
-from featurestack.base.options import fields, option_words, part_of
+from featurestack.base.options import fields, no_effect, option_words, part_of
 from featurestack.base.registry import object_at
 from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache, cache_of
@@ -255,9 +255,7 @@ def settle(
     # options without effect go back to their defaults
     ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
     if ignored:
-        have = "has" if len(ignored) == 1 else "have"
-        named_options = ", ".join(f"{name.upper()}=" for name in ignored)
-        told.append(f"{named_options} {have} no effect on MODEL={model.name}")
+        told.append(no_effect(asked, ignored, f"MODEL={model.name}"))
     if asked.val != "none" and not model.kind.in_steps:
         takes = f"VAL={asked.val} only costs MODEL={model.name} training clips"
         told.append(f"{takes}: it chooses nothing by validation")

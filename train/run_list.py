@@ -51,7 +51,9 @@ def list_runs(options: ListOptions) -> int:
                 problems[str(error)] = None
     hidden = [rows[run][1] for run in only_of_folds([*rows])]
     if shown := [row for _, row in sorted(rows.values()) if row not in hidden]:
-        print(text_table(shown, HEADER))
+        several = any(age for *_, age in shown)  # else nothing is told apart
+        columns = len(HEADER) if several else len(HEADER) - 1
+        print(text_table([row[:columns] for row in shown], HEADER[:columns]))
         tell_about(shown, hidden)
     elif dataset and runs:
         tell(f"no runs of {dataset} in {options.runs}")

@@ -222,6 +222,9 @@ def run_summary(run: RunFolder) -> str:
         hardest_classes(predictions),
         f"protocol: {run.config.protocol}",
     ]
+    if spread and predictions.metric.pooled:
+        title = predictions.metric.title
+        lines.append(f"one fold's own {title} is too high for rare classes")
     if run.config.synthetic:
         lines.append("the clips are synthetic")
     return "\n".join(lines)

@@ -21,7 +21,7 @@ MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 8  # of a longer list a message has those most like the unknown name
 # kind of a name -> the command that lists all
 LISTS = {"feature": "show", "model": "models", "network": "network", "run": "runs"}
-LISTS |= {"variable": "help", "option": "help"}
+LISTS |= {"variable": "help", "option": "help", "command": "help"}
 # files of Python and of installed libraries, which are not the user's
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
@@ -124,12 +124,12 @@ def most_alike(word: str, names: Sequence[str]) -> str:
     """The names for a message; of many only those that are most like the word.
 
     >>> most_alike("mel", ["mel", "mfcc"]), most_alike("c", "abcdefghij")
-    ('mel, mfcc', 'c, j, i, h, g, f, e, d and 2 more')
+    ('mel, mfcc', 'c, d, e, f, g, h, i, j and 2 more')
     """
     if len(names) <= LISTED_NAMES:
         return ", ".join(names) or "none"
     near = difflib.get_close_matches(word, names, LISTED_NAMES, cutoff=0.0)
-    return f"{', '.join(near)} and {len(names) - LISTED_NAMES} more"
+    return f"{', '.join(sorted(near))} and {len(names) - LISTED_NAMES} more"
 
 
 def see(page: str) -> str:

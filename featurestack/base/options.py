@@ -180,6 +180,21 @@ def option_words(options: Options, names: Iterable[str] | None = None) -> list[s
     return given
 
 
+def no_effect(options: Options, names: Iterable[str], on: str) -> str:
+    """The message on those of these options that are given, and change nothing there;
+    '' if all are defaults.
+
+    >>> no_effect(DatasetOptions(name="a", data=Path("d")), ("data", "name"), "b")
+    'DATA=, NAME= have no effect on b'
+    """
+    given = [word.partition("=")[0] + "=" for word in option_words(options, names)]
+    if not given:
+        return ""
+    return (
+        f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no effect on {on}"
+    )
+
+
 def report_line(options: Options) -> str:
     """The last line of a stage whose measurements a report shows: the command."""
     words = option_words(options, ("dataset", "name", "data", "runs"))

@@ -39,6 +39,8 @@ def help_on(topics: Sequence[str]) -> str:
         return listing()
     if topics[0].startswith("ALL="):
         return all_options()
+    if topics[0] in of_clone():
+        return of_clone()[topics[0]]
     word = ALIASES.get(topics[0], topics[0])
     options = options_of(word)
     described = [COMMANDS[word].meaning]
@@ -47,11 +49,14 @@ def help_on(topics: Sequence[str]) -> str:
     return parser.format_help()
 
 
+def of_clone() -> dict[str, str]:
+    """The meanings of the Makefile's words, where the program is `make`."""
+    return OF_CLONE if program() == "make" else {}
+
+
 def listing() -> str:
     """The usage of the program, each command's meaning, and the common options."""
-    words = {word: command.meaning for word, command in COMMANDS.items()}
-    if program() == "make":
-        words |= OF_CLONE
+    words = {word: command.meaning for word, command in COMMANDS.items()} | of_clone()
     width = max(map(len, words))
     lines = [f"  {word:{width}}  {meaning}" for word, meaning in words.items()]
     common = []

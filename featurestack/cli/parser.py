@@ -12,28 +12,30 @@ from types import NoneType
 from typing import Any, NoReturn, TypeVar
 
 from featurestack.base import registry
-from featurestack.base.errors import RequestError, nearest
+from featurestack.base.errors import RequestError, nearest, shortened
 from featurestack.base.extras import ABSENT
 from featurestack.base.options import Options, fields, kind_of, text_of
 from featurestack.base.shell import unquoted
 
 T = TypeVar("T", bound=Options)
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+# what argparse adds to the message of a reader, which begins with NAME=
+OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
 # Every command takes these; a command without such an option ignores them.
 PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
 # types of values in Python
 TAKEN = str, Number, os.PathLike, list, tuple, set, range, NoneType
-TYPES = {bool: "1 or 0", int: "whole number", float: "number"}
+TYPES = {bool: "1 or 0", int: "a whole number", float: "a number"}
 WIDTH = 98  # of help
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are RequestErrors."""
+    """A parser whose errors are RequestErrors, which name an option as NAME=."""
 
     def error(self, message: str) -> NoReturn:
-        raise RequestError(message)
+        raise RequestError(OF_READER.sub("", message))
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -103,7 +105,6 @@ def add_option(
         flag(name),
         type=reader(name, field, is_list=is_list),
         default=argparse.SUPPRESS,
-        required=field.default is MISSING,
         help=meaning(field).replace("%", "%%"),
         **traits,
     )
@@ -125,6 +126,7 @@ def reader(
     may_be_empty = field.default in ("", (), True, False)
     may_be_empty |= bool(field.metadata.get("clears"))
     may_be_empty &= not (name == "dataset" or kind is Path)
+    expected = " or ".join([*filter(None, others), TYPES.get(kind, "")])
 
     def read(text: str) -> Any:
         if not (text.strip() or may_be_empty):
@@ -132,13 +134,17 @@ def reader(
                 f"{name.upper()}= is empty, as an unset variable of the shell is: give"
                 " a value, or leave it out"
             )
-        if is_list:
-            return [value_of(word, kind, others) for word in listed(text)]
-        if several:
-            return [value_of(word, kind) for word in words_of(text, kind)]
-        return value_of(text, kind, others)
+        try:
+            if is_list:
+                return [value_of(word, kind, others) for word in listed(text)]
+            if several:
+                return [value_of(word, kind) for word in words_of(text, kind)]
+            return value_of(text, kind, others)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{name.upper()}={shortened(text)}: expected {expected}"
+            ) from None
 
-    read.__name__ = " or ".join([*filter(None, others), TYPES.get(kind, "")])
     return read
 
 
@@ -202,7 +208,11 @@ def parse(options: type[T], words: Sequence[str], program: str = "") -> T:
     namespace, unknown = parser.parse_known_args(as_flags(words))
     if unknown:
         raise RequestError(unexpected(unknown[0], options))
-    given = {n: value for n, value in vars(namespace).items() if n in fields(options)}
+    known = fields(options)
+    given = {n: value for n, value in vars(namespace).items() if n in known}
+    for name, field in known.items():
+        if field.default is MISSING and name not in given:
+            raise RequestError(f"{name.upper()}= is missing: {meaning(field)}")
     return options.build(given)
 
 

@@ -11,10 +11,11 @@ import pandas as pd
 
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
+from featurestack.base.options import no_effect
 from featurestack.base.own_files import own_file
 from featurestack.base.registry import object_at
 from featurestack.base.table_files import as_csv
-from featurestack.base.terminal import text_table
+from featurestack.base.terminal import tell, text_table
 from featurestack.features_cache.cache import find_cache
 from featurestack.pipeline.datasets.readers import find_recordings
 from featurestack.predict.options import PredictOptions, VerifyOptions, class_thresholds
@@ -27,6 +28,14 @@ NO_ANSWER = "no answer"
 SHOWN = 5  # classes of a file that are printed, the most probable first
 RECORD = ".answers.json"  # names the files that `predict` wrote
 ENDINGS = (".csv", ".json")  # possible endings of OUT
+# options that have no effect on a request
+LIMITS = ("threshold", "gate", "reject")
+OF_SOUNDS = ("hop", "out", "check", *LIMITS)
+WITHOUT_EFFECT = {
+    "CHECKED=": ("audio", "channel", "run", "device", "threads", *OF_SOUNDS),
+    "DATASET= without AUDIO=": ("promise", *OF_SOUNDS),
+    "AUDIO=": ("promise",),
+}
 
 
 def show(table: pd.DataFrame, classes: list[str], *, tags: bool) -> None:
@@ -58,10 +67,15 @@ def predict_audio(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained model, or score it on another
     dataset; 1 if a file could not be read.
     """
+    elsewhere = options.audio is None  # DATASET is another dataset
+    request = "DATASET= without AUDIO=" if elsewhere else "AUDIO="
+    if options.checked:
+        request = "CHECKED="
+    if told := no_effect(options, WITHOUT_EFFECT[request], request):
+        tell(told)
     if options.checked:
         status: int = object_at(OPTIONS["checked"])(options)
         return status
-    elsewhere = options.audio is None  # DATASET is another dataset
     if elsewhere and not options.dataset:
         raise RequestError(
             "give AUDIO=a file or a folder, or DATASET=another labelled dataset"
@@ -105,6 +119,11 @@ def predict_clips(
         )
     if "check" not in OPTIONS or of_file:
         detecting = False
+    of_one_label = not (detecting or model.task.multilabel)
+    if of_one_label and (
+        told := no_effect(options, ["threshold"], "clips of one label")
+    ):
+        tell(told)
     own = None
     if options.out and not detecting:
         if options.out.suffix not in ENDINGS:

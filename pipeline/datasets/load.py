@@ -296,11 +296,7 @@ def _read(options: SourceOptions) -> Listing:
             " sub-folder of sounds per class (unpack a zip first), or a CSV; for the"
             f" class of one sound, {predict}"
         )
-    message = unknown_dataset(word, options.data)
-    raise RequestError(
-        f"{message} (DATASET= is a name, or the path of a folder of clips, a CSV or a"
-        f" cache, relative to {Path.cwd()})"
-    )
+    raise unknown_dataset(word, options.data)
 
 
 def settings_of_audio(

@@ -137,6 +137,11 @@ def test_the_runs_of_an_answer_are_not_compared_with_it(made):
         (whole, "part of an answer")
     ]
     assert [*found.trained] == [whole, part]
+    # nor does another run hide which of them is higher
+    (other,) = made(MadeRun(features="zcr", skill=0.3))
+    labels = sentences.facts(findings([whole, own, other]))
+    leads = [label for label in labels if label.startswith("Lead")]
+    assert leads == ["Lead over chance, 10.0 %"]
     assert not [each for each in found.problems if each.run == part.name]
 
 

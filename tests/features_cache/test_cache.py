@@ -186,7 +186,9 @@ def test_a_misspelt_path_does_not_find_the_cache_of_its_last_word(cache, tmp_pat
     place.parent.mkdir(parents=True)
     shutil.copytree(cache.folder, place)
     assert cache_of("mine", tmp_path / "data").folder == place
-    with refused("unknown dataset 'sonds/mine.csv'"):
+    with refused(
+        r"unknown dataset 'sonds/mine.csv'.* \(DATASET= is a name, or the path"
+    ):
         cache_of("sonds/mine.csv", tmp_path / "data")
     (tmp_path / "clips.csv").touch()
     with refused(rf"^there is no file \S+/mine.csv; {tmp_path} has clips.csv$"):

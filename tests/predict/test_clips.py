@@ -164,3 +164,19 @@ def test_a_lower_sample_rate_and_an_mp3_with_a_damaged_frame_are_told(
     assert "1 of 3 files has a lower sample rate than the run (low.wav: " in said
     assert "1 MP3 has damaged frames" in said and "libmpg123" not in said
     assert said.count("broken.mp3") == 1 and "whole.mp3" not in said
+
+
+def test_options_that_change_nothing_are_named(sounding, tmp_path, capsys):
+    file = write(tmp_path / "a.wav", "tone")
+    for given, said in (
+        ({"audio": file, "promise": 0.8}, "PROMISE= has no effect on AUDIO="),
+        ({"audio": file, "threshold": "0.5"}, "THRESHOLD= has no effect on clips of"),
+        ({"audio": file, "hop": 0.5}, ""),
+    ):
+        assert ask(sounding, **given) == 0
+        told = [s for s in capsys.readouterr().err.splitlines() if "no effect" in s]
+        assert len(told) == bool(said) and all(s.startswith(said) for s in told)
+    table = tmp_path / "absent.csv"
+    with refused("absent.csv does not exist"):
+        ask(sounding, checked=table, audio=file, hop=1.0)
+    assert "AUDIO=, HOP=, RUN=, THREADS= have no" in capsys.readouterr().err

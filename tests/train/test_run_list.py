@@ -47,6 +47,7 @@ def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
     score = configuration_score([finished])
     assert f"{anna}  mel       cnn4   3 of 3  accuracy {score}" in printed.out
     assert "older, " not in printed.out
+    assert printed.out.split("\n")[0].split()[-1] == "test"
     assert str(ben) not in printed.out
     assert printed.err.count("predictions.csv cannot be read") == 1
     assert f"no runs in {clara}" in printed.err

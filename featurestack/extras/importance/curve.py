@@ -76,7 +76,7 @@ def curve_summary(curve: pd.DataFrame) -> str:
     titled |= {"balanced_accuracy": "balanced accuracy"}
     score = next(name for name in titled if name in curve)
     title = titled[score]
-    forms = {"recordings": "{:,.1f}".format, "clips": "{:,.0f}".format}
+    forms = dict.fromkeys(("recordings", "clips"), "{:,.0f}".format)
     forms |= dict.fromkeys(curve.columns[5:], percent)
     texts = {name: curve[name].map(form) for name, form in forms.items()}
     shown = curve.drop(columns="tested").assign(**texts)

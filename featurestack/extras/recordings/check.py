@@ -298,10 +298,9 @@ def tell_checked(options: PredictOptions) -> int:
     if few := few_groups(recordings):
         result = f"{few}: no precision is promised"
     elif row is None:
-        result = (
-            f"no threshold keeps a precision of at least {wanted} for sure: a larger"
-            " CHECK may"
-        )
+        result = f"no threshold keeps a precision of at least {wanted} for sure"
+        if rows["precision"].max() > options.promise:
+            result += ": a larger CHECK may"
     else:
         where = "the thresholds of the check keep"
         if not np.isnan(row["above"]):

@@ -267,6 +267,7 @@ def test_the_summary_says_what_the_second_half_brings(curve):
         assert told in curve_summary(curve)
         for score in rows["accuracy"]:
             assert f" {percent(score)} " in curve_summary(curve)
+    assert not re.search(r"\b12\.0", curve_summary(curve))
 
 
 @pytest.mark.parametrize("speakers", [2, 3])

@@ -262,3 +262,9 @@ def test_a_promise_needs_seven_recordings(tmp_path, capsys):
         some.to_csv(tmp_path / "t.csv", index=False)
         tell_checked(PredictOptions(checked=tmp_path / "t.csv", promise=0.8))
         assert words in capsys.readouterr().out
+    for right, more in ((9, True), (3, False)):  # of ten
+        answers = ["yes"] * right + ["no"] * (10 - right)
+        table.assign(correct=answers * 8).to_csv(tmp_path / "t.csv", index=False)
+        tell_checked(PredictOptions(checked=tmp_path / "t.csv", promise=0.89))
+        out = capsys.readouterr().out
+        assert "no threshold keeps" in out and ("a larger CHECK may" in out) == more
