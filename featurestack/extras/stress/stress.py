@@ -186,7 +186,8 @@ def changed(model: "Model", alteration: str, clip: Any) -> audio.Samples:
 def tested_by(run: RunFolder) -> Predictions:
     """What the run predicted for its test clips, in the order of `scored`."""
     fields = tested_fields(run, run.scored())
-    return Predictions(**fields, probabilities=run.answers()[0][None])
+    probabilities, _ = run.answers()
+    return Predictions(**fields, probabilities=probabilities[None].astype(float))
 
 
 def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
