@@ -114,6 +114,10 @@ def unknown_dataset(
     DATASET= may be; `others` are names besides those with a cache.
     """
     path = Path(dataset)
+    expected = (
+        "(DATASET= is a name, or the path of a folder of clips, a CSV or a cache,"
+        f" relative to {Path.cwd()})"
+    )
     beside = names_beside(path, READERS)
     blanks = [name for name in beside if name.startswith(f"{path.name} ")]
     if blanks:
@@ -127,7 +131,8 @@ def unknown_dataset(
         listed = ", ".join(tables[:LISTED_TABLES])
         folder = path.parent if path.name != dataset else "this folder"
         hint = beside_hint(path, READERS)
-        return RequestError(f"there is no file {dataset}; {folder} has {listed}{hint}")
+        there_is = f"there is no file {dataset}; {folder} has {listed}{hint}"
+        return RequestError(f"{there_is} {expected}")
     with suppress(RequestError):
         refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))
         given = quoted(f"FEATURES={dataset}")
@@ -135,10 +140,7 @@ def unknown_dataset(
     message = nearest("dataset", dataset, {*NAMED, *cached_in(data), *others})
     meant = closest(path.name, beside, PATH_CUTOFF)
     there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
-    return RequestError(
-        f"{message}{there} (DATASET= is a name, or the path of a folder of clips, a CSV"
-        f" or a cache, relative to {Path.cwd()})"
-    )
+    return RequestError(f"{message}{there} {expected}")
 
 
 def cached_in(data: Path) -> set[str]:

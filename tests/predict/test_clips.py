@@ -179,4 +179,4 @@ def test_options_that_change_nothing_are_named(sounding, tmp_path, capsys):
     table = tmp_path / "absent.csv"
     with refused("absent.csv does not exist"):
         ask(sounding, checked=table, audio=file, hop=1.0)
-    assert "AUDIO=, HOP=, RUN=, THREADS= have no" in capsys.readouterr().err
+    assert "AUDIO=, RUN=, THREADS=, HOP= have no" in capsys.readouterr().err

@@ -214,7 +214,7 @@ def stress_table(run: RunFolder, changes: Changes) -> pd.DataFrame:
         table.loc[1:, "clear"] = clear.to_numpy()
     lead = table["score"].iloc[0] - tested.metric.chance(tested).mean()
     lost = table["score"].iloc[0] - table["score"]
-    table["broken"] = table["clear"] & (lost >= lead / 2)
+    table["broken"] = table["clear"] & ((2 * lost - lead).round(9) >= 0)
     return table
 
 
