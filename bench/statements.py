@@ -202,9 +202,9 @@ BETTER = (
 def sets(reports: int, rng: np.random.Generator) -> Rows:
     """% of reports that call a feature set clearly worse though all are equal (false),
     and % of the other sets that are called worse than one that is better (found),
-    without the variance of training, as it was before, and with it, as it is.
+    without the variance of training (plain) and with it.
     """
-    yield "world", "model", "sets", "false before", "false", "found before", "found"
+    yield "world", "model", "sets", "false, plain", "false", "found, plain", "found"
     designs = [
         *product((*WORLDS, *BETTER), ("ridge",), (3, 8)),
         *product(WORLDS[1:5:3], ("ridge",), (2, 30)),
@@ -214,8 +214,8 @@ def sets(reports: int, rng: np.random.Generator) -> Rows:
     for (world, model, count), own_rng in zip(designs, rng.spawn(len(designs))):
         dear = model == "linear" or count == 30 or world.recordings > 500
         number = max(1, reports // 4) if dear else reports
-        before: list[float] = []
-        after: list[float] = []
+        plain: list[float] = []
+        judged: list[float] = []
         for _ in range(number):
             dataset = draw_world(world, count, own_rng)
             fold = folds_of(dataset, own_rng)
@@ -237,10 +237,10 @@ def sets(reports: int, rng: np.random.Generator) -> Rows:
             ]
             both = tests[:, 3] < FAMILY_LEVEL, np.array(clear)
             found = ranking.best.name == "0"  # only then others are worse than it
-            for rates, own in zip((before, after), both):
+            for rates, own in zip((plain, judged), both):
                 rate = own.mean() * found if world.better else own.any()
                 rates.append(float(rate))
-        told = percent(before), percent(after)
+        told = percent(plain), percent(judged)
         shown = ("", "", *told) if world.better else (*told, "", "")
         yield world.name, model, count, *shown
 

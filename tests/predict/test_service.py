@@ -2,24 +2,16 @@
 audio the same answer, threads the answers of one.
 """
 
-import io
-import json
-import re
-import threading
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import soundfile
 
 import featurestack as fs
 from featurestack.base.errors import RequestError
 from featurestack.predict.bundle import make_bundle
 from featurestack.predict.files import predict_files
 from featurestack.predict.options import BundleOptions
-from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES, RATE, sound
 
 TONE = sound("tone", 7)
@@ -160,27 +152,3 @@ def test_a_bundle_a_folder_and_a_name_are_the_same_model(sounding, model, tmp_pa
     assert named.classes == [*CLASSES]
     assert named.config.features == sounding.config.features
     assert (named.sample_rate, named.seconds) == (RATE, 1.0)
-
-
-def test_the_server_of_the_page_answers_a_file_and_refuses_another(model):
-    page = (ROOT / "docs" / "howto" / "predicting.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (code,) = [block for block in blocks if "ThreadingHTTPServer" in block]
-    code = code.replace("8000", "0").replace(".serve_forever()", "")
-    names = {"fs": fs, "model": model}
-    code = code.replace("\nThreadingHTTPServer(", "\nserver = ThreadingHTTPServer(")
-    exec(code, names)
-    server = names["server"]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    file = io.BytesIO()
-    soundfile.write(file, TONE, RATE, format="WAV")
-    try:
-        with urllib.request.urlopen(address, file.getvalue()) as answer:
-            found = json.load(answer)
-        assert max(found, key=found.get) == "tone" and set(found) == set(CLASSES)
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(address, b"no audio")
-    finally:
-        server.shutdown()
-        server.server_close()

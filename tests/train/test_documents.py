@@ -45,7 +45,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
     assert compared["verdict"].notna().all()
     for drawn in (fs.confusion(names["run"]), fs.curves(names["run"])):
         assert drawn._repr_png_().startswith(b"\x89PNG")
-    del FEATURES["crossings"], MODELS["small"]
+    del FEATURES["crossings"]
 
 
 def test_the_example_of_a_new_augmentation_works(monkeypatch):
