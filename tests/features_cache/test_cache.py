@@ -12,6 +12,7 @@ from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.index_file import read_index, refresh
+from tests.cases import cases
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 
@@ -161,14 +162,7 @@ def test_without_a_cache_those_that_are_there_are_named(cache, tmp_path):
         cache_of("birds", tmp_path / "data", "x")
 
 
-@pytest.mark.parametrize(
-    ("names", "sentence"),
-    [
-        ("mel mffc", "unknown feature 'mffc'; did you mean 'mfcc'"),
-        ("mines mel", "unknown feature 'mines'; did you mean 'mine'"),
-        ("mel@n_mel=3", "unknown parameter 'n_mel'; did you mean 'n_mels'"),
-    ],
-)
+@cases("names", "sentence")
 def test_a_misspelt_feature_is_named_and_not_the_command_that_would_refuse_it(
     cache, tmp_path, names, sentence
 ):

@@ -12,6 +12,7 @@ from featurestack.features_cache.clip_table import (
     originals,
     untrainable,
 )
+from tests.cases import cases
 from tests.features_cache.test_splits import clip_table
 from tests.refusal import refused
 
@@ -64,19 +65,7 @@ def test_what_is_wrong_with_a_table_is_named(change, message):
         complete(given)
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({}, ""),
-        ({"label": "a"}, "one class only (a), and training needs two"),
-        ({"label": "", "end": 1.0}, "no clip has a label"),
-        ({"fold": 1}, "one fold only, and testing needs two: folds are drawn"),
-        (
-            {"fold": 1, "group": "one"},
-            "one fold only, and testing needs two: add clips of a second",
-        ),
-    ],
-)
+@cases("changes", "reason")
 def test_clips_that_cannot_be_trained_on_have_a_reason_and_a_way_out(changes, reason):
     folds = [1, 2, 1, 2]
     table = clip_table(["a", "b", "a", "b"], list("ghij"), folds, copies=1)

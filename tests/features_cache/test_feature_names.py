@@ -1,29 +1,18 @@
 """The grammar of feature names."""
 
-import pytest
-
 from featurestack.features_cache.feature_names import (
     Channel,
     parse_channel,
     parse_list,
     parse_set,
 )
+from tests.cases import cases
 from tests.refusal import refused
 
 MALFORMED = "mel,mfcc|mel@n|mel@n=1,n=2|mfcc:5|../mel|mel+|mel mfcc"
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        *(
-            (text, r"joined by \+ without blanks, as in mel\+mfcc, and sets are sep")
-            for text in MALFORMED.split("|")
-        ),
-        ("mfcc:5-1", "comes after"),
-        ("-mel", "no word leaves a feature out"),
-    ],
-)
+@cases("text", "message")
 def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets(
     text, message
 ):

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from featurestack.pipeline import audio, audio_headers
+from tests.cases import data
 from tests.pipeline.noise_dataset import damage_frame, with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
@@ -20,18 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 RATE = 22_050
-KINDS = {
-    "8-bit.wav": "PCM_U8",
-    "16-bit.wav": "PCM_16",
-    "24-bit.wav": "PCM_24",
-    "float.wav": "FLOAT",
-    "mu-law.wav": "ULAW",
-    "a.flac": "PCM_16",
-    "a.ogg": "VORBIS",
-    "a.opus": "OPUS",
-    "a.mp3": "MPEG_LAYER_III",
-    "a.aiff": "PCM_16",
-}
+KINDS = data(__file__)["KINDS"]
 
 
 def write(path, subtype="PCM_16", rate=RATE, channels=1, seconds=1.0):

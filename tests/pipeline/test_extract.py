@@ -22,6 +22,7 @@ from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
+from tests.cases import data
 from tests.pipeline.datasets.folders import write
 from tests.pipeline.extraction import anew, cache, extracted, options, run, stored
 from tests.pipeline.noise_dataset import damage_frame
@@ -78,17 +79,7 @@ def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatc
 
 
 # what happens, options, computed maps, what is told
-CHANGES = [
-    ((), {"features": "rms zcr centroid"}, [0, 0, 8], ""),
-    ((), {"features": "rms@hop_length=256 zcr"}, [8, 0], ""),
-    (("add", 10), {}, [10, 10], "10 new clips"),
-    (("remove", 3), {}, [0, 0], "3 removed clips"),
-    (("edit",), {}, [1, 1], "1 changed clip"),
-    (("touch",), {}, [0, 0], ""),
-    (("shuffle",), {}, [0, 0], ""),
-    (("relabel",), {}, [0, 0], "changed label"),
-    ((), {"dtype": "float32"}, [15, 15], "made again: rms.h5 was made with other"),
-]
+CHANGES = data(__file__)["CHANGES"]
 
 
 def test_each_change_of_a_dataset_costs_only_what_it_must(sounds, capsys):

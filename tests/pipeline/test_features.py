@@ -24,6 +24,7 @@ from featurestack.pipeline.features import (
 )
 from featurestack.pipeline.parameters import Impossible
 from tests import reference
+from tests.cases import cases, data
 from tests.refusal import refused
 
 RATE = 44100
@@ -60,28 +61,7 @@ KINDS = {  # all of as many samples, so of as many frames
     "noise at 8 kHz": (NOISE, 8000),
     "tone at 96 kHz": (tone(700, 96000), 96000),
 }
-VARIANTS = [
-    *(
-        f"stft@{framing}"
-        for framing in ("n_fft=4096", "n_fft=1000,hop_length=250", "hop_length=20000")
-    ),
-    *(f"stft@n_fft=64,hop_length={hop}" for hop in ("7", "32,win_length=20")),
-    "mel@n_mels=64,fmin=50",
-    "mel@win_length=1102,hop_length=441",
-    "mfcc_delta@n_mfcc=13,width=5",
-    "pcen@gain=0.8,hop_length=256",
-    "harmonic@kernel_size=17",
-    "cqt@bins_per_octave=24,n_bins=120",
-    "vqt@gamma=5",
-    "chroma_cens@hop_length=1024",
-    "contrast@n_bands=4,quantile=0.05",
-    "poly@order=2",
-    *(f"tempogram@win_length={length}" for length in (100, 600)),
-    "yin@fmin=100,fmax=1000",
-    "modulation@ranges=6,low=1,hop_length=256",
-    "gammatone@n_bands=40,fmin=100",
-    "ifd@n_mels=32,win_length=1200",
-]
+VARIANTS = data(__file__)["VARIANTS"]
 
 EVERY = FEATURES.complete()
 # a user's feature may have none
@@ -184,32 +164,14 @@ def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
     assert deviation == pytest.approx(distance / 3, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    ("given", "stored"),
-    [
-        ("mel@n_mels=128", "mel"),
-        ("mel@n_mels=64,fmax=none", "mel@n_mels=64"),
-        ("mel@n_mels=64.0", "mel@n_mels=64"),
-        ("mel@win_length=1102,hop_length=441", "mel@hop_length=441,win_length=1102"),
-        ("mel@fmin=50.0", "mel@fmin=50"),
-        ("mfcc:1-19", "mfcc"),
-    ],
-)
+@cases("given", "stored")
 def test_names_are_canonical(given, stored):
     assert feature_of(given).stored == stored and feature_of(stored) == feature_of(
         given
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("mel@n_mels=2.5", "expected a whole number from 1 to 2048"),
-        ("mel@n_fft=513", "16 to 65536 in steps of 2"),
-        ("mel@win_length=4096", "longer than n_fft=2048"),
-        ("waveform@hop_length=5", "unknown parameter"),
-    ],
-)
+@cases("name", "message")
 def test_a_wrong_value_or_parameter_is_refused_with_what_is_expected(name, message):
     with refused(message):
         feature_of(name)
@@ -248,16 +210,7 @@ def test_a_pickled_feature_has_the_shape_of_its_axes_for_any_number_of_samples(n
         assert first == 0 and last == pytest.approx(samples / RATE, abs=0.1)
 
 
-@pytest.mark.parametrize(
-    ("name", "rate", "samples"),
-    [
-        ("contrast", 8000, 40000),
-        ("mel_delta", 44100, 8 * 511),
-        ("yin@fmin=10", 44100, 44100),
-        ("mel@fmin=9000,fmax=100", 44100, 44100),
-        ("modulation@fmin=4000", 8000, 8000),
-    ],
-)
+@cases("name", "rate", "samples")
 def test_what_cannot_exist_says_why(name, rate, samples):
     with pytest.raises(Impossible, match=r"\d"):
         feature_of(name).shape(rate, samples)

@@ -10,6 +10,7 @@ from featurestack.pipeline import show_features
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import ShowOptions
+from tests.cases import cases
 from tests.pipeline.test_features import NOISE
 from tests.refusal import refused
 
@@ -56,16 +57,7 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "reports/show/dog.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (
-            {"features": "cqt", "sample_rate": 8000},
-            "cqt cannot exist here: its highest band",
-        ),
-        ({"features": "mfcc:5-40"}, "mfcc:5-40: it has rows 0 to 39"),
-    ],
-)
+@cases("given", "reason")
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
     with refused(reason):

@@ -18,6 +18,7 @@ from featurestack.pipeline import extract
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
+from tests.cases import cases
 from tests.golden.commands import flip_bit
 from tests.pipeline.extraction import cache, options, run, stored
 from tests.pipeline.noise_dataset import SAMPLE_RATE
@@ -250,14 +251,7 @@ def command(name, folder, data, *words):
     return forked("-m", "featurestack", *words, before=no_override)
 
 
-@pytest.mark.parametrize(
-    ("name", "features", "said"),
-    [
-        ("data", [], "12 clips"),
-        ("features", ["FEATURES=rms"], "0 of 12 feature maps to compute"),
-        ("check", [], "12 clips"),
-    ],
-)
+@cases("name", "features", "said")
 def test_commands_on_a_complete_dataset_need_no_right_to_write(
     birds, name, features, said
 ):

@@ -10,6 +10,7 @@ import featurestack as fs
 from featurestack.features_cache.source_changes import has_other_folds
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.datasets.name_fields import propose_group
+from tests.cases import cases
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
 
@@ -159,17 +160,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
     assert "GROUP=part: 'Oak' and 'oak' are two groups" in notes
 
 
-@pytest.mark.parametrize(
-    ("group", "reason"),
-    [
-        ("(-)", "makes each class one group, such as '-'"),
-        ("label", "makes each class one group"),
-        ("(clip_id)", "fits no file name"),
-        (".*-", "GROUP=.*- has no parentheses: put them around the source recording"),
-        ("grop", "unknown column 'grop'; did you mean 'group'"),
-        ("3", "GROUP=3: unknown column '3'"),
-    ],
-)
+@cases("group", "reason")
 def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
     tmp_path, group, reason
 ):

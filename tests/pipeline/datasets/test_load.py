@@ -20,6 +20,7 @@ from featurestack.pipeline.datasets.summary import (
 )
 from featurestack.pipeline.extraction_request import request
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from tests.cases import cases
 from tests.pipeline.datasets.folders import (
     class_folders,
     csv,
@@ -32,18 +33,7 @@ from tests.pipeline.noise_dataset import with_flac_length
 from tests.refusal import refused
 
 
-@pytest.mark.parametrize(
-    ("word", "told"),
-    [
-        ("my sond", "'my sounds'"),
-        (
-            "clip.csv",
-            r"this folder has clips.csv; did you mean 'clips.csv'\? \(DATASET= is a",
-        ),
-        ("my", "a name with blanks needs quotes, DATASET='my sounds'"),
-        ("a.wav", "a.wav is one file, not a table"),
-    ],
-)
+@cases("word", "told")
 def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
     tmp_path, monkeypatch, word, told
 ):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from featurestack.pipeline.datasets.name_fields import name_field
+from tests.cases import cases, data
 
 
 def clips(names, **columns):
@@ -43,15 +44,7 @@ def test_speakers_whom_some_class_lacks_are_in_several():
     assert "3 values, most in several of the 4 classes (george," in field.sentence
 
 
-@pytest.mark.parametrize(
-    ("name", "pattern"),
-    [
-        ("{word}_{site}_x_{take}", r"_([^_]+)_"),
-        ("{word}_{take}0_{site}", r"([^_]+)$"),
-        ("{word}-{site}_{take}", r"[\-_](.*)[\-_]"),
-        ("{word} [{site}] ({take})", r"[ ()\[\]]([^ ()\[\]]+)[ ()\[\]]"),
-    ],
-)
+@cases("name", "pattern")
 def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
     rows = [*itertools.product(("dog", "cat"), ("mill", "yard"), range(4))]
     names = [name.format(word=word, site=site, take=take) for word, site, take in rows]
@@ -91,17 +84,7 @@ def test_a_name_of_one_word_in_each_folder_is_a_field():
 
 
 WORDS = ("dog", "cat", "rain", "door", "siren")
-INNOCENT = {
-    "a counter": "{word}_{n:03d}",
-    "a number in brackets": "{word} ({n})",
-    "a time stamp": "{word}_20260505T{hour:02d}{minute:02d}{n:02d}",
-    "a cut": "{word}_{n}_{start}_{end}",
-    "a part of the data": "{split}_{word}_{n:03d}",
-    "a fold": "{word}_{n:03d}_fold{five}",
-    "altered copies": "{word}_{n:03d}_{altered}",
-    "a channel": "{word}_{n:03d}_{side}",
-    "a hash": "{hash}",
-}
+INNOCENT = data(__file__)["INNOCENT"]
 
 
 def innocent(pattern):
@@ -173,12 +156,7 @@ def test_numbers_of_speakers_come_before_takes_that_each_speaker_has():
 
 
 # speakers and takes of four spoken words, as in Speech Commands
-TAKES = {
-    "dog": "62581901:0 68dd409e:1 6a27a9bf:0 708a9569:1 988e2f9a:0 a7545b9f:1",
-    "go": "1eddce1d:2 62581901:0 68dd409e:0 7ff085e1:3 988e2f9a:1 b959cd0c:4",
-    "no": "2f813234:1 439c84f4:1 62581901:0 6a27a9bf:1 708a9569:2 a7545b9f:0",
-    "yes": "1eddce1d:1 2f813234:0 37e8db82:1 439c84f4:1 988e2f9a:2 b959cd0c:1",
-}
+TAKES = data(__file__)["TAKES"]
 
 
 @pytest.mark.parametrize("words", [2, 3, 4])

@@ -20,6 +20,7 @@ from featurestack.pipeline.datasets import published as esc50
 from featurestack.pipeline.datasets.readers import CATEGORY_OF
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
+from tests.cases import cases
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
 from tests.refusal import refused
@@ -142,14 +143,7 @@ def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     assert esc50.CREDIT in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("manner", "message", "requests"),
-    [
-        ("gone", "404.* ARCHIVE=", 1),
-        ("breaks-off", "cannot be fetched", 3),
-        ("page", "not a whole zip archive", 1),
-    ],
-)
+@cases("manner", "message", "requests")
 def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
     tmp_path, server, manner, message, requests
 ):

@@ -13,6 +13,7 @@ from featurestack.features_cache.clip_table import (
 )
 from featurestack.pipeline.datasets.readers import clip_ids, listing_of_table
 from featurestack.results.run_folder import PREDICTION_COLUMNS
+from tests.cases import cases, data
 from tests.pipeline.datasets.folders import (
     class_folders,
     csv,
@@ -23,16 +24,7 @@ from tests.pipeline.datasets.folders import (
 from tests.refusal import refused
 
 
-@pytest.mark.parametrize(
-    ("by_path", "paths", "ids"),
-    [
-        (False, "1-100-A-0.wav b.ogg", "1-100-A-0 b"),
-        (False, "a.wav a.flac v1.0.wav v1.1.wav", "a.wav a.flac v1.0 v1.1"),
-        (False, "x/a.wav y/a.wav", "x/a y/a"),
-        (True, "dog/1.wav dog/1.ogg cat/1.wav", "dog/1.wav dog/1.ogg cat/1"),
-        (True, "cat/new/2.wav", "cat/new/2"),
-    ],
-)
+@cases("by_path", "paths", "ids")
 def test_clips_are_called_by_file_or_path_with_an_extension_only_if_two_agree(
     by_path, paths, ids
 ):
@@ -60,17 +52,7 @@ def listing(folder, text, **given):
     return listing_of_table(Path(csv(folder / "mine.csv", text)), folder, **given)
 
 
-LISTED = {
-    "semicolons": "filename;label\na.wav;dog\nb.wav;rain\n",
-    "Excel's line": "sep=;\nfilename;label\na.wav;dog\nb.wav;rain\n",
-    "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
-    "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
-    "file_name": "file_name,label\na.wav,dog\nb.wav,rain\n",
-    "path, not recording": "recording,Path,label\nr,a.wav,dog\ns,b.wav,rain\n",
-    "ESC-50's columns": (
-        "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n"
-    ),
-}
+LISTED = data(__file__)["LISTED"]
 
 
 def test_a_column_of_the_files_is_found_and_label_takes_the_classes(tmp_path):
@@ -125,14 +107,7 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
 
 
 LISTS = "a.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]"
-SEVERAL = {  # three clips: dog and rain, dog, none
-    "semicolons": "filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n",
-    "commas": 'filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n',
-    "lists": f"filename,label\n{LISTS}",
-    "BirdCLEF": (
-        "primary_label,secondary_labels,filename\ndog,['rain'],a\ndog,[],b\n,[],c"
-    ),
-}
+SEVERAL = data(__file__)["SEVERAL"]
 
 
 @pytest.mark.parametrize("written", SEVERAL)
@@ -263,24 +238,7 @@ def test_links_are_followed_once(tmp_path):
     assert sorted(ids) == ["cat/cat0-A", "cat/cat1-A", "dog/dog0-A", "dog/dog1-A"]
 
 
-@pytest.mark.parametrize(
-    ("names", "reason"),
-    [
-        ("a.wav dog/readme.txt", "expected one sub-folder per class"),
-        ("a.wav b.wav labels.csv", "a class for each file: DATASET=.*/labels.csv$"),
-        ("dog/1.wav dog/2.wav", r"one class only \(dog\), and training needs two"),
-        (
-            "0_a.wav 0_b.wav 1_a.wav 1_b.wav",
-            r"with the class \(0 .* 1\), add LABEL='\(\.",
-        ),
-        (
-            "all/0-a.wav all/0-b.wav all/1-a.wav all/1-b.wav",
-            "one class only .*, add LA",
-        ),
-        ("c;d/1.wav e/2.wav", "the class folder c;d: ; separates .* rename the f"),
-        ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
-    ],
-)
+@cases("names", "reason")
 def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(
     tmp_path, names, reason
 ):
@@ -354,21 +312,7 @@ def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
     assert all(Path(path).is_file() for path in table["path"])
 
 
-FSD50K = {
-    "dev": (
-        """fname,labels,mids,split
-10,"Electric_guitar,Guitar,Music","/m/0,/m/1",train
-11,"Guitar,Music","/m/0,/m/1",train
-12,"Bark,Dog,Animal","/m/0,/m/1",val
-"""
-    ),
-    "eval": (
-        """fname,labels,mids
-20,"Bark,Dog,Animal",/m/0
-21,Music,/m/0
-"""
-    ),
-}
+FSD50K = data(__file__)["FSD50K"]
 
 
 def test_fsd50k_with_all_its_labels(tmp_path):
