@@ -24,6 +24,7 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.train import training as train_run
 from featurestack.train.options import RunOptions
 from notebooks import store
+from tests.cases import data
 from tests.golden.commands import ROOT
 from tests.processes import forked, python
 from tests.refusal import refused
@@ -44,12 +45,7 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
 
 
 # function of `fs` -> its command
-COMMAND_OF = {
-    "clips": "data",
-    "extract": "features",
-    "fit": "train",
-    "report": "analysis",
-}
+COMMAND_OF = data(__file__)["COMMAND_OF"]
 OWN = {word: getattr(fs, word, None) for word in COMMANDS}
 COMMAND_OF |= {word: word for word, own in OWN.items() if inspect.isfunction(own)}
 

@@ -7,6 +7,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.pipeline.features import FEATURES
+from tests.cases import cases
 from tests.golden.commands import command, done, inside
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
@@ -42,13 +43,7 @@ def test_new_audio_is_not_answered_by_features_of_another_version(raised, run):
     assert OF_RUN in command(f"predict RUN={run} AUDIO={AUDIO}").err
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "train FEATURES=rms MODEL=linear FOLDS=2",
-        "importance FEATURES='rms zcr'",
-    ],
-)
+@cases("words")
 def test_a_cache_of_another_version_is_refused_with_what_to_type(raised, words):
     answer = command(words, DATASET="easy")
     assert answer.status == 2

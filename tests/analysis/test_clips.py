@@ -17,6 +17,7 @@ from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index_file import write_failures
 from tests.analysis.made_runs import MadeRun
+from tests.cases import cases
 from tests.golden.commands import flip_bit
 
 RATE = 8000
@@ -194,15 +195,7 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     assert "mel of 1" in facts["Features that failed"]
 
 
-@pytest.mark.parametrize(
-    ("groups", "said"),
-    [
-        ("aabbcc", "3"),
-        (["c0", "c1", "c2", "c3", "c4", "c5"], "6, each clip counted as one"),
-        (["a", "a", "b", "b", "b", "c5"], "3; c5 is a group of its own"),
-        (["a", "a", "c2", "a", "a", "c5"], "3; 2 clips, such as c2, are groups of"),
-    ],
-)
+@cases("groups", "said")
 def test_clips_that_no_group_takes_are_named(tmp_path, groups, said):
     ids = [f"c{place}" for place in range(6)]
     table = {"clip_id": ids, "label": [*"xyxyxy"], "fold": [1] * 6, "group": [*groups]}

@@ -12,6 +12,7 @@ from featurestack.analysis.report_tables import settings
 from featurestack.results.run_folder import configuration_score
 from featurestack.results.targets import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.cases import cases
 from tests.run_configs import answer_of, rewrite
 
 MEL = MadeRun()
@@ -81,15 +82,7 @@ def test_what_is_not_compared_has_a_reason(made):
     }
 
 
-@pytest.mark.parametrize(
-    ("change", "comparable"),
-    [
-        ({"duration": 2.0}, False),
-        ({"cache": {"mel": "other"}}, False),
-        # digests of other clips are not compared
-        ({"cache": {"mel": "other"}, "clips": "with copies"}, True),
-    ],
-)
+@cases("change", "comparable")
 def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
     """mel and zcr share no feature, so they are comparable; mel+zcr shares one with
     each.

@@ -12,18 +12,11 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from featurestack.base.quantities import percent
+from tests.cases import data
 
 pytestmark = pytest.mark.slow
 
-QUIET = (
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-    "--disable-component-update",
-    "--force-prefers-reduced-motion",
-    "--autoplay-policy=no-user-gesture-required",
-    "--window-size=1280,900",
-)
+QUIET = data(__file__)["QUIET"]
 VIOLATIONS = """const done = arguments[0];
 axe.run(document).then((found) => done(found.violations.map(
     ({id, nodes: [node]}) =>

@@ -16,18 +16,12 @@ from featurestack.analysis.report_tables import ablations, classes_shown, common
 from featurestack.compare.scores import every_score
 from featurestack.results.config import Machine
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.cases import data
 from tests.run_configs import computed, rewrite
 
 CLASSES = ["dog", "rain", "sea"]
 # One of three dogs is predicted as rain, both rains as dog, the sea correctly.
-ROWS = [
-    ("a", "g1", 1, "dog", [0.8, 0.1, 0.1]),
-    ("b", "g2", 1, "dog", [0.8, 0.1, 0.1]),
-    ("c", "g3", 2, "dog", [0.1, 0.8, 0.1]),
-    ("d", "g4", 1, "rain", [0.8, 0.1, 0.1]),
-    ("e", "g5", 2, "rain", [0.8, 0.1, 0.1]),
-    ("f", "g6", 2, "sea", [0.1, 0.1, 0.8]),
-]
+ROWS = data(__file__)["ROWS"]
 
 
 def test_a_class_report_is_scikit_learns(made):

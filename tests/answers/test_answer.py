@@ -30,6 +30,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.index_file import write_check
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import no_figures
+from tests.cases import cases
 from tests.golden.commands import done, inside
 from tests.golden.sounds import easy_clips
 from tests.processes import serving
@@ -118,23 +119,7 @@ def test_a_repeated_command_does_nothing_again_and_proposes_one_command(whole, c
     assert ": about " not in printed.err
 
 
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ([], "recording, name it with GROUP=\n"),
-        (
-            [
-                {
-                    "kind": "group",
-                    "severity": "note",
-                    "names": ["GROUP=(.*)-"],
-                    "count": 1,
-                }
-            ],
-            "recording:\n  {typed}\n",
-        ),
-    ],
-)
+@cases("found", "said")
 def test_speakers_are_asked_for_with_the_command_that_groups_them(
     whole, tmp_path, found, said
 ):
@@ -164,14 +149,7 @@ def test_few_groups_and_long_frames_are_named_with_what_helps(tmp_path):
     assert "FRAME" not in surer(["short"], Cache(folder), [], perfect=True)
 
 
-@pytest.mark.parametrize(
-    ("absent", "said"),
-    [
-        (["yamnet"], r"for sounds .*:\n  make network NETWORK=yamnet\nThen repeat"),
-        (["speech", "yamnet"], r"for speech.*:\n  .*\[embeddings\]'?\nA pretrained"),
-        ([], "^(?!.*pretrained)"),
-    ],
-)
+@cases("absent", "said")
 def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, said):
     monkeypatch.setattr(section, "absent_networks", lambda rate: absent)
     cache = Cache(whole.place / "data" / "easy" / "features")

@@ -30,6 +30,7 @@ from featurestack.cli.commands import main
 from featurestack.cli.help import help_on
 from featurestack.cli.parser import options_from, parse
 from featurestack.cli.words import every_options
+from tests.cases import cases
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
@@ -82,23 +83,7 @@ def test_odd_characters_survive(value):
     assert options_from(Some, {"group": value}).group == value
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("EPOCHS=many", "^EPOCHS=many: expected auto or a whole number$"),
-        ("FOLDS=3 0", "FOLDS=0: expected at least 1"),
-        ("RATE=fast", "^RATE=fast: expected a number$"),
-        ("VAL=none next", "VAL=none next: expected one of none, next"),
-        ("WAIT=perhaps", "^WAIT=perhaps: expected 1 or 0$"),
-        ("--featurs=x", "unknown variable 'FEATURS'; did you mean 'FEATURES'?"),
-        ("--rate", "--rate: expected one argument"),
-        ("dataset=x", "unexpected: dataset=x; an option is NAME=value"),
-        (
-            "FEATURES=mel mfcc +",
-            "unexpected: mfcc; .* blanks needs quotes",
-        ),
-    ],
-)
+@cases("given", "expected")
 def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
     words = given.split() if given.endswith("+") else [given]
     with refused(expected):

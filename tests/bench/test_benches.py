@@ -8,6 +8,7 @@ import shlex
 
 import pytest
 
+from tests.cases import data
 from tests.golden.commands import ROOT
 from tests.processes import python
 
@@ -16,13 +17,7 @@ RUNNABLE = {
     for path in (ROOT / "bench").glob("[a-z]*.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 }
-SMALLEST = (
-    "bench.features --features 'mel mfcc chroma rms'",
-    "bench.statements --reports 2",
-    "bench.step --grid 32x32 --steps 2 --batch 8 --workers 1 --epochs 1",
-    "bench.kill --what features --kills 3",
-    "bench.kill --what train --kills 2",
-)
+SMALLEST = data(__file__)["SMALLEST"]
 
 
 def run(words, folder=ROOT):

@@ -18,6 +18,7 @@ from featurestack.checks.leak_price import accuracies, is_lost, random_splits
 from featurestack.features_cache.index_file import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
+from tests.cases import cases
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
@@ -230,18 +231,7 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
     assert found["price"].names[1:] == ["GROUP=_(.*)_"]
 
 
-@pytest.mark.parametrize(
-    ("by_clip", "by_group", "said"),
-    [
-        (
-            0.9,
-            0.2,
-            "groups are kept apart; otherwise ridge on mel+mfcc would score 70.0",
-        ),
-        (0.5, 0.4, "no clear loss with new groups (50.0 % by clip, 40.0 % by"),
-        (0.3, 0.45, "no loss with new groups (30.0 % by clip, 45.0 % by"),
-    ],
-)
+@cases("by_clip", "by_group", "said")
 def test_the_price_says_which_way_the_score_goes(
     tmp_path, monkeypatch, by_clip, by_group, said
 ):

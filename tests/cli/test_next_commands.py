@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.cases import cases
 from tests.golden.sounds import easy_clips, easy_tables
 from tests.processes import python
 
@@ -77,14 +78,7 @@ def test_the_remedy_of_a_refusal_lets_the_command_work(words, desk):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "first",
-    [
-        "features DATASET=easy NAME=folders FEATURES='mel mfcc' JOBS=1",
-        "features DATASET=listed.csv FEATURES=mel JOBS=1",
-        "features DATASET=tagged.csv FEATURES=mel JOBS=1",
-    ],
-)
+@cases("first")
 def test_what_is_next_works_until_nothing_is_left_or_it_predicts(first, desk):
     printed = typed(f"featurestack {first}", desk)
     seen = []

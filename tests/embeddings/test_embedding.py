@@ -15,6 +15,7 @@ from featurestack.embeddings import NetworkOptions, networks
 from featurestack.features_cache.cache import Cache
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
+from tests.cases import cases, data
 from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, feature_of
 from tests.processes import python
@@ -60,22 +61,7 @@ def embedded(y=RAMP, name="net", rate=RATE):
     return values
 
 
-@pytest.mark.parametrize(
-    ("card", "expected"),
-    [
-        ({}, [0.4995, 0.999]),
-        ({"scale": 100}, [49.95, 99.9]),
-        ({"window": 0.5, "pooling": "max"}, [0.7495, 0.999]),
-        ({"window": 0.5, "pooling": "mean_std"}, [0.4995, 0.749, 0.25, 0.25]),
-        ({"window": 0.5, "hop": 0.25}, [0.4995, (0.499 + 0.749 + 0.999) / 3]),
-        ({"window": 2.0}, [0.24975, 0.999]),  # half of it padding
-        *(
-            ({"shape": shape, "window": 0.5}, [0.4995, 0.749])
-            for shape in ("samples", "w, samples", "w, 1, samples", "1, samples")
-        ),
-        ({"shape": "w, 500"}, [0.4995, 0.749]),
-    ],
-)
+@cases("card", "expected")
 def test_a_clip_is_cut_into_windows_and_pooled_as_the_card_says(card, expected):
     write_network("net", **card)
     assert embedded() == pytest.approx(expected, abs=1e-4)
@@ -102,14 +88,7 @@ def test_audio_is_brought_to_the_networks_rate():
     assert (mean, largest) == pytest.approx((0, (1 + 0) / 2), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("card", "message"),
-    [
-        ({"sample_rte": 1}, r"net.json cannot be read \(sample_rte is 1\): expected a"),
-        ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
-        ({"front_end": {"network": "../x.onnx", "window": 1}}, "in the same folder"),
-    ],
-)
+@cases("card", "message")
 def test_a_wrong_card_is_refused(card, message):
     write_network("net", **card)
     with refused(message):
@@ -208,17 +187,7 @@ def test_outputs_of_an_onnx_file_are_named_in_its_graph():
         embedded()
 
 
-NO_TORCH = """
-import sys
-import numpy as np
-from featurestack.features_cache.feature_names import parse_channel
-from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import resolve_feature
-
-speech = resolve_feature(parse_channel("embedding@model=speech"))
-print(speech.compute(Clip(np.zeros(16000, np.float32), 16000)).shape)
-print({"torch", "livekit"} & sys.modules.keys())
-"""
+NO_TORCH = data(__file__)["NO_TORCH"]
 
 speech = pytest.mark.skipif(
     not networks.in_package(networks.KNOWN["speech"]),

@@ -26,6 +26,7 @@ from featurestack.pipeline.features import resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.model import Model
 from featurestack.train.pretrained import PUBLISHED
+from tests.cases import cases
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.small_cache import build
@@ -78,15 +79,7 @@ def test_a_clip_becomes_one_finite_vector_that_is_the_same_each_time(weights, of
     assert np.array_equal(values, feature.compute(clip()))
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("imagenet@of=modulation", "not frames in time"),
-        ("imagenet", "such as of=mel"),
-        ("texture", "such as of=mel"),
-        ("texture@of=modulation", "not frames in time"),
-    ],
-)
+@cases("name", "reason")
 def test_what_has_no_frames_is_refused(weights, name, reason):
     with refused(reason):
         feature_of(name).shape(RATE, RATE)
@@ -199,14 +192,7 @@ def test_a_brought_feature_s_map_is_read_and_other_values_are_read_anew(weights)
     assert not np.array_equal(first, second)
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("imagenet@of=mel", "computed from mel, but .* has neither mel nor audio"),
-        ("imagenet@of=vector", "vector has no frames in time"),
-        ("mel", "has no audio to compute features from"),
-    ],
-)
+@cases("name", "reason")
 def test_a_map_that_cannot_be_had_is_refused(weights, name, reason):
     folder = Path("made/features")
     write_brought(folder)

@@ -20,6 +20,7 @@ from featurestack.predict.bundle import RunModel, bundle_of_run, make_bundle
 from featurestack.predict.options import BundleOptions
 from featurestack.train import network_input
 from featurestack.train.models import MODELS, model
+from tests.cases import data
 from tests.refusal import refused
 from tests.train.small_cache import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
@@ -29,12 +30,7 @@ pytest.importorskip("onnxruntime")
 onnx_export = pytest.importorskip("featurestack.extras.onnx.onnx")
 
 # model -> its features, further options
-TRAINED = {
-    "cnn4": ("mel:1-14+mel:1-14", {"norm": "feature"}),
-    "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
-    "linear": ("mel+chroma", {}),
-    "ridge": ("mel+chroma", {}),
-}
+TRAINED = data(__file__)["TRAINED"]
 
 
 def exported(run, out):

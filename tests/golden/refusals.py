@@ -9,68 +9,12 @@ import shutil
 from pathlib import Path
 
 from featurestack.features_cache import external
+from tests.cases import data
 from tests.golden.commands import command, flip_bit
 
 # data/easy/features and runs/plain come from the golden outputs, damaged copies of both
 # from `prepare`.
-REQUESTS = """
-faetures -> faetures features
-features DATASETT=easy -> DATASETT DATASET
-features DATASET=esc5O -> esc5O
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mle -> mle mel
-features DATASET=easy.csv AUDIO_DIR=easy FEATURES=mel@n_mel=64 -> n_mel n_mels
-data DATASET=easy.csv AUDIO_DIR=easy ALTER=ptich -> ptich pitch
-data DATASET=easy.csv AUDIO_DIR=easy COPIES=3 -> COPIES=3 ALTER
-data DATASET=easy.csv AUDIO_DIR=easy ALTER=gain NAME=easy -> NAME=easy-altered
-features DATASET=easy.csv AUDIO_DIR=easy DURATION=0.05 FEATURES=mel_delta -> mel_delta
-features DATASET=easy.csv AUDIO_DIR=easy SAMPLE_RATE=8000 FEATURES=cqt -> cqt 4000
-features DATASET=easy.csv AUDIO_DIR=easy GROUP=reocrding -> reocrding
-features DATASET=easy.csv AUDIO_DIR=nowhere NAME=other -> nowhere
-features DATASET=easy NAME=easy -> easy NAME=
-features DATASET=easy.csv AUDIO_DIR=easy SCHEDULER=dask -> SCHEDULER=dask tcp
-features DATASET=no_label.csv -> no_label.csv label
-features DATASET=no_rows.csv -> no_rows.csv
-features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
-features DATASET=bad_fold.csv AUDIO_DIR=easy -> one fold
-features DATASET=hollow -> hollow
-data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
-train DATASET=easy.csv FEATURES=pcen -> pcen features
-train DATASET=easy.csv FEATURES=mel:0-900 -> 900 127
-train DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
-train DATASET=easy.csv MODEL=resnet81 -> resnet81 resnet18
-train DATASET=easy.csv MODEL=cnn8@widht=8 -> widht width
-train DATASET=easy.csv MODEL=aclnet FEATURES=mel -> aclnet waveform
-train DATASET=easy.csv FEATURES=waveform MODEL=cnn8 -> waveform
-train DATASET=easy.csv FOLDS=9 -> 9
-train DATASET=easy.csv PATIENCE=3 -> PATIENCE VAL
-train DATASET=easy.csv AUGMENT=mixpu -> mixpu mixup
-train DATASET=easy.csv AUGMENT=polarity -> polarity
-train DATASET=easy.csv WEIGHTS=nowhere.pt -> nowhere.pt
-train DATASET=easy.csv FEATURES=mel DATA=fresh -> there are no features fresh
-train DATASET=one_fold/features FEATURES=a -> fold
-train DATASET=easy.csv FEATURES='mel mfcc' MODEL=aclnet -> aclnet none
-importance DATASET=easy.csv FEATURES=mel -> mel two
-predict RUN=last RUNS=runs/plain -> AUDIO
-predict RUN=last RUNS=nowhere AUDIO=easy -> nowhere
-predict mfc RUNS=runs/plain AUDIO=easy -> mfc
-predict RUN=last RUNS=runs/plain AUDIO=nowhere.wav -> nowhere.wav
-predict RUN=last RUNS=runs/plain AUDIO=easy/bell HOP=100 -> HOP 100
-predict RUN=last RUNS=runs/plain AUDIO=easy/bell OUT=a.txt -> OUT .csv
-predict RUN=last RUNS=torn AUDIO=easy/bell -> run.json
-predict RUN=last RUNS=rewritten AUDIO=easy/bell -> last.pt
-predict text.pt AUDIO=easy/bell -> text.pt
-bundle RUN=last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
-remove RUNS=runs/plain -> RUN
-"""
-
-FAILED = """
-verify DATASET=flipped/features -> mel
-verify DATASET=cut/features -> mel.h5 cannot be read
-"""
-
-DONE = """
-train DATASET=flipped/features FEATURES=mel MODEL=linear FOLDS=1 RUNS=fresh -> 1 clip left out damaged
-"""
+REQUESTS, FAILED, DONE = data(__file__).values()
 
 
 def requests(lines):

@@ -17,6 +17,7 @@ from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions, PredictOptions
 from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.run_folder import RunFolder, write_config
+from tests.cases import cases
 from tests.refusal import refused
 from tests.run_configs import answer_of, rewrite
 from tests.train.small_cache import Harmful
@@ -74,14 +75,7 @@ def test_what_cannot_be_trusted_is_refused(
     assert not Harmful.done.exists()
 
 
-@pytest.mark.parametrize(
-    ("place", "value", "message"),
-    [
-        (("model",), "cnn8@width=8", "fold 1 .*of another model"),
-        (("parameters", "hop_length"), 1, "trained on mel by hop_length 1, here "),
-        (("frames",), 7, "trained on mel by frames 7, here "),
-    ],
-)
+@cases("place", "value", "message")
 def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
     sounding, file, tmp_path, place, value, message
 ):

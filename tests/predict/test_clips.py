@@ -22,6 +22,7 @@ from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.calibration import scaled
 from featurestack.results.run_folder import RunFolder
 from featurestack.train.checkpoint import load
+from tests.cases import cases
 from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
 from tests.train.small_cache import execute
@@ -103,13 +104,7 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
         ask(sounding, audio=tmp_path, out=tmp_path / "out.txt")
 
 
-@pytest.mark.parametrize(
-    ("clips", "model", "given"),
-    [
-        ("sounding", "cnn4", {}),
-        ("short", "texturenet", {"padding": "drop", "augment": "auto"}),
-    ],
-)
+@cases("clips", "model", "given")
 def test_audio_gets_the_predictions_that_training_has_from_the_cache(
     clips, model, given, request
 ):

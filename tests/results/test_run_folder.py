@@ -14,6 +14,7 @@ from featurestack.base import files
 from featurestack.results import run_folder, run_names
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.targets import CLASSES
+from tests.cases import cases
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 
@@ -80,17 +81,7 @@ def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_writt
     assert file.read_bytes() == whole
 
 
-@pytest.mark.parametrize(
-    ("wanted", "names"),
-    [
-        ("mel-resnet18", ["mel-resnet18"]),  # a whole name, though it begins another
-        ("mfcc", ["mfcc-resnet18"]),
-        ("rms", ["rms-cnn8"]),  # and not another feature set that begins so
-        ("mfcc mel-resnet18-s1", ["mfcc-resnet18", "mel-resnet18-s1"]),
-        ("mfcc mfcc-resnet18", ["mfcc-resnet18"]),
-        ("my sounds/mel-resnet18-s1", ["mel-resnet18-s1"]),
-    ],
-)
+@cases("wanted", "names")
 def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
     assert [run.name for run in run_names.select(runs, wanted)] == names
 
@@ -111,17 +102,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     assert run_folder.find(runs, "two") == [other]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "message"),
-    [
-        ("mell-resnet18", "did you mean 'mel-resnet18'"),
-        ("mfcc-resnet81", "did you mean 'mfcc-resnet18'"),
-        ("mel", "fits 4 runs"),
-        ("mel-cnn8", "give one of 'my sounds/mel-cnn8', two/mel-cnn8"),
-        ("my sound/mel-cnn8", "did you mean RUN='my sounds/mel-cnn8'?"),
-        ("", "names no run"),
-    ],
-)
+@cases("wanted", "message")
 def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
         run_names.select(runs, wanted)

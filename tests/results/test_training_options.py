@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import get_args
 
-import pytest
-
 from featurestack.base.options import fields, kind_of
 from featurestack.results import training_options
 from featurestack.results.training_options import Training, words_of_training
+from tests.cases import cases
 
 SHORT = Training(epochs=20, patience=5)
 # options whose default depends on the case -> another value
@@ -25,13 +24,7 @@ def other_values(name):
     return [min(kind(field.default * 2 or 1), field.metadata["bounds"][1])]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "key", "said"),
-    [
-        ("SMOOTHING", 0.3, "smoothing", "label smoothing 0.3"),
-        ("DECAY", 0.7, "decay", "weight decay 0.7"),
-    ],
-)
+@cases("name", "value", "key", "said")
 def test_another_constant_changes_what_is_said(monkeypatch, name, value, key, said):
     assert words_of_training(SHORT, ())[key] != said
     monkeypatch.setattr(training_options, name, value)

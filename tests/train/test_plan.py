@@ -17,6 +17,7 @@ from featurestack.train.folds import clip_remarks
 from featurestack.train.models import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import hashed_content, hashed_options, make_plan
+from tests.cases import cases, data
 from tests.refusal import refused
 from tests.train.small_cache import (
     FRAMES,
@@ -29,16 +30,7 @@ from tests.train.small_cache import (
 )
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"model": "densenet121", "weights": "none"},
-            "densenet121 cannot take 16x16 .*a larger GRID",
-        ),
-        ({"model": "cnn4@width=3000000000000"}, "take .*memory.*a smaller MODEL"),
-    ],
-)
+@cases("changes", "message")
 def test_a_wrong_request_is_refused_before_anything_is_written(
     options, changes, message
 ):
@@ -60,14 +52,7 @@ def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
     assert Path(frame.path).name == "test_plan.py"
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "given", "message"),
-    [
-        ("label", "cat", {}, "one class only"),
-        ("group", "g", {}, r"only one class, and leaves out \d+ whose record.*: give"),
-        ("category", "", {"task": "categories"}, "TASK=categories: clip bell-1-0"),
-    ],
-)
+@cases("column", "value", "given", "message")
 def test_clips_that_cannot_be_trained_on_are_refused(
     options, tmp_path, column, value, given, message
 ):
@@ -146,28 +131,7 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
 
 
 # options of the first release -> defaults; a default that changes needs a new version
-DEFAULTS = {
-    "features": "mel+mfcc+chroma",
-    "model": "resnet18",
-    "task": "auto",
-    "seed": 0,
-    "epochs": "auto",
-    "batch": 32,
-    "grid": "auto",
-    "padding": "auto",
-    "norm": "auto",
-    "augment": "auto",
-    "balance": "none",
-    "lr": "auto",
-    "schedule": "onecycle",
-    "val": "none",
-    "select": "val_loss",
-    "patience": 0,
-    "weights": "auto",
-    "device": "auto",
-    "precision": "auto",
-    "threads": "auto",
-}
+DEFAULTS = data(__file__)["DEFAULTS"]
 
 
 def test_the_hash_of_a_run_with_the_defaults_that_were_there_is_unchanged(options):
@@ -185,20 +149,7 @@ def test_the_hash_of_a_run_with_the_defaults_that_were_there_is_unchanged(option
     assert hashed_options(Training(**DEFAULTS)) == hashed_options(Training())
 
 
-@pytest.mark.parametrize(
-    ("seconds", "given", "dropped"),
-    [
-        (0.45, {}, False),
-        (0.45, {"padding": "drop"}, True),
-        (0.3, {}, True),
-        (0.3, {"padding": "keep"}, False),
-        (0.3, {"model": "aclnet", "features": "waveform"}, False),
-        # texturenet reads a clip's length from its padding
-        (0.3, {"model": "texturenet@width=8"}, False),
-        (0.3, {"model": "linear", "padding": "drop", "features": "embedding"}, False),
-        (0.0, {"padding": "drop"}, False),  # the length is unknown
-    ],
-)
+@cases("seconds", "given", "dropped")
 def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
     lasting, seconds, given, dropped
 ):

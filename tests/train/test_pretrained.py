@@ -20,18 +20,14 @@ from featurestack.train.pretrained import (
     set_norms,
     start_from,
 )
+from tests.cases import cases, data
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.small_cache import build, change
 
 # Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state
 # dicts.
-STATE_DICTS = {
-    "resnet18": "5191d63ec3989592",
-    "resnet34": "f8de2a1812ef85e4",
-    "resnet50": "a87e91cd6bd1f939",
-    "densenet121": "9c659ec278435e95",
-}
+STATE_DICTS = data(__file__)["STATE_DICTS"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -123,13 +119,7 @@ def without(state, *layers):
     return {key: value for key, value in state.items() if not key.startswith(layers)}
 
 
-@pytest.mark.parametrize(
-    ("lacking", "named"),
-    [
-        (("layer4", "fc"), "fc, layer4"),
-        (("layer2.0.downsample", "layer3"), "fc, layer2.0.downsample, layer3"),
-    ],
-)
+@cases("lacking", "named")
 def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
     lacking, named, imagenet, capsys
 ):

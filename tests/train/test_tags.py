@@ -20,6 +20,7 @@ from featurestack.train import training
 from featurestack.train.optimisation import Objective
 from featurestack.train.record import calibrate
 from featurestack.train.training import run_summary
+from tests.cases import cases
 from tests.refusal import refused
 from tests.train.small_cache import CLASSES, execute, small_options
 
@@ -34,15 +35,7 @@ def finished(options):
     return training.execute(options)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"model": "linear"},
-        {"model": "ridge", "balance": "loss"},
-        {"model": "texturenet"},
-        {"augment": "mixup=0.4", "balance": "loss", "val": "group"},
-    ],
-)
+@cases("changes")
 def test_labels_are_learned_by_every_kind_of_model(options, changes):
     folder = execute(options, **changes, epochs=8, folds=(1,), select="val_map")
     assert folder.scores()["map"].mean() > 0.85

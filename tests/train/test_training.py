@@ -19,6 +19,7 @@ from featurestack.results.targets import CLASSES
 from featurestack.train import checkpoint, training
 from featurestack.train.options import TrainOptions
 from featurestack.train.trainer import Trainer
+from tests.cases import cases
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.small_cache import change, clip_table, execute, fill, train
@@ -209,15 +210,7 @@ def test_every_option_of_a_configuration_takes_a_list(several):
     assert chosen == list(itertools.product(*lists))
 
 
-@pytest.mark.parametrize(
-    ("word", "said"),
-    [
-        ("MODEL=forest", "unknown model 'forest'. Known: "),
-        ("FEATURES=mel+mffc", "did you mean 'mfcc'"),
-        ("GRID=3y4", "GRID=3y4: expected rows x frames"),
-        ("DEVICE=cda", "DEVICE=cda: expected one of auto, cpu"),
-    ],
-)
+@cases("word", "said")
 def test_names_are_looked_at_before_the_cache(word, said, tmp_path):
     words = ["DATASET=synth", f"DATA={tmp_path}", word]
     with refused(re.escape(said)):

@@ -9,6 +9,7 @@ import pytest
 from featurestack.base.json_content import digest
 from featurestack.extras.importance import section
 from tests.analysis.test_figures import INTERVALS, NAMES, assert_drawn
+from tests.cases import cases
 
 EVERY = "3 features, by ridge"
 
@@ -32,16 +33,7 @@ def test_a_smaller_set_is_named_only_if_the_interval_says_that_it_is_as_good():
     )
 
 
-@pytest.mark.parametrize(
-    ("clips", "data", "classes", "same"),
-    [
-        ("ba", "", ["cat", "dog"], True),
-        ("ba", "old", ["cat", "dog", "rain"], True),
-        ("bac", "old", ["cat", "dog"], False),
-        ("ba", "new", ["cat", "dog"], False),
-        ("ba", "old", ["animals"], False),
-    ],
-)
+@cases("clips", "data", "classes", "same")
 def test_importance_of_other_clips_or_labels_than_a_runs_is_known(
     clips, data, classes, same
 ):

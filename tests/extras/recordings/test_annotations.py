@@ -6,6 +6,7 @@ import pytest
 
 from featurestack.extras.recordings.annotations import EVENT_COLUMNS, read_events
 from featurestack.extras.recordings.options import LabelOptions
+from tests.cases import cases
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
@@ -138,43 +139,7 @@ def test_what_is_done_with_odd_rows_is_remarked(tmp_path):
         read_events(tmp_path / "dawn.xlsx", RECORDINGS, LabelOptions())
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (
-            "1\t2\tdog\n3\t2\tdog\n",
-            r"line 2: the event lasts from '3' to '2'; .*10 s of dawn\.flac",
-        ),
-        ("11\t12\tdog\n", "line 1: the event lasts from '11' to '12'"),
-        (
-            "1\t2\tdog\n1:30\t2\tdog\n3\t2\tdog\n11\t12\tdog\n",
-            r"line 2: .* '1:30' .*flac; 2 more such lines; columns",
-        ),
-        ("start,end,label\n1,x,dog\n", "line 2: .* from '1' to 'x'; expected"),
-        (
-            "start,end,label\n1070,1154,dog\n9,20,dog\n9000,9100,dog\n",
-            "line 2: .*; 1 more such line; .* start_ms and end_ms$",
-        ),
-        (
-            "1\t2\tdog\n2\t3\tdog\n11\t12\tdog\n",
-            r"line 3: .* of dawn\.flac; columns of milli",
-        ),
-        ("1\t2\n", "line 1: the event has no label"),
-        (
-            "start,end,label\n1,2,NA\n2,3,dog\n3,4,nan\n",
-            "line 2: the event has no label; .*; 1 more such line$",
-        ),
-        (
-            "Start (frames),End (frames),label\n1,2,dog\n",
-            r"line 1: 'Start \(frames\), End \(frames\), label' is not a header of a",
-        ),
-        *(
-            (f"{start},end,label\n1,2,dog\n", "line 1: .* is not a header of a known")
-            for start in ("Start (µs)", "start_us", "Start (m:s)")
-        ),
-        ("Hello\n", r"line 1: 'Hello' is not a header of a known table"),
-    ],
-)
+@cases("text", "words")
 def test_a_wrong_line_is_named(tmp_path, text, words):
     with refused(rf"dawn\.txt, {words}"):
         events(tmp_path, text)

@@ -6,6 +6,7 @@ import torch
 from featurestack.train.models import MODELS, model, resolve
 from featurestack.train.models.sizes import describe_model, list_models
 from featurestack.train.options import ModelsOptions
+from tests.cases import cases
 from tests.refusal import refused
 from tests.train.small_cache import build, clip_table, execute, fill, small_options
 
@@ -50,14 +51,7 @@ def test_image_models_take_any_grid_and_one_channel(name):
         assert network(torch.zeros(1, 1, 67, 431)).shape == (1, 3)
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("cnn8@width=32", "cnn8"),  # the default
-        ("mlp@dropout=0", "mlp@dropout=0"),
-        ("texturenet@width=128,members=3", "texturenet@width=128"),
-    ],
-)
+@cases("text", "name")
 def test_options_at_their_defaults_are_left_out_of_the_name(text, name):
     found = resolve(text)
     assert found.name == name
