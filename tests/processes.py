@@ -25,27 +25,47 @@ def python(*words, check=True, environment=os.environ, **how):
     return subprocess.run([sys.executable, *words], check=check, **how)
 
 
-def forked(*words, cwd=ROOT, before=lambda: None):
-    """The finished process of `python <words>`, forked from this one, which has the
-    libraries loaded; `before` is called in it first.
+class Fork:
+    """`python <words>` in a fork of this process, which has the libraries loaded;
+    `before` is called in it first.
     """
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+
+    def __init__(self, *words, cwd=ROOT, before=lambda: None):
+        self.words = words
+        self.files = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads
-            child = os.fork()
-        if not child:
-            os.dup2(out.fileno(), 1)
-            os.dup2(err.fileno(), 2)
+            self.child = os.fork()
+        if not self.child:
+            for number, file in enumerate(self.files, start=1):
+                os.dup2(file.fileno(), number)
             sys.stdout, sys.stderr = (
                 io.TextIOWrapper(io.FileIO(number, "w", closefd=False))
                 for number in (1, 2)
             )
             os._exit(status_of(words, cwd, before))
-        _, status = os.waitpid(child, 0)
-        for file in (out, err):
-            file.seek(0)
+
+    def finished(self):
+        """The finished process."""
+        _, status = os.waitpid(self.child, 0)
+        shown = []
+        for file in self.files:
+            with file:
+                file.seek(0)
+                shown.append(file.read())
         ended = os.waitstatus_to_exitcode(status)
-        return subprocess.CompletedProcess(words, ended, out.read(), err.read())
+        return subprocess.CompletedProcess(self.words, ended, *shown)
+
+
+def forked(*words, **how):
+    """The finished process of `python <words>`, forked from this one."""
+    return Fork(*words, **how).finished()
+
+
+def at_once(*commands):
+    """The finished processes of commands that begin together, (folder, words) each."""
+    begun = [Fork("-m", "featurestack", *words, cwd=cwd) for cwd, words in commands]
+    return [each.finished() for each in begun]
 
 
 def status_of(words, cwd, before):

@@ -122,9 +122,8 @@ CASES = {NONE: [], ALL: [*EXTRAS]} | {name: [name] for name in EXTRAS}
 
 
 def copy_of_product(folder):
-    ignored = shutil.ignore_patterns("__pycache__")
     for name in PRODUCT:
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+        shutil.copytree(ROOT / name, folder / name, symlinks=True)
     return folder
 
 
@@ -133,8 +132,7 @@ def there(tmp_path_factory):
     """What help, `fs` and reports have in a copy without these extras."""
     folder = copy_of_product(tmp_path_factory.mktemp("copy"))
     given = json.dumps([*CASES.values()])
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    done = python("-c", THERE, given, cwd=folder, environment=environment)
+    done = python("-c", THERE, given, cwd=folder)
     lines = map(json.loads, done.stdout.splitlines())
     return dict(zip(CASES, lines, strict=True))
 
@@ -176,8 +174,7 @@ help
 def core(tmp_path):
     """A copy without extras, and the environment of a Python that uses it."""
     shutil.rmtree(copy_of_product(tmp_path / "core") / "featurestack" / "extras")
-    paths = {"PYTHONPATH": str(tmp_path / "core"), "PYTHONDONTWRITEBYTECODE": "1"}
-    return tmp_path / "core", os.environ | paths
+    return tmp_path / "core", os.environ | {"PYTHONPATH": str(tmp_path / "core")}
 
 
 @pytest.mark.slow

@@ -2,30 +2,21 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from featurestack.results.run_folder import find
 from tests.golden.commands import done, inside
 from tests.noise import write_clips
+from tests.processes import at_once
 
 ROUNDS = 10
 LINEAR = ("FEATURES=mel", "MODEL=linear")
 
 
-def at_once(*commands):
+def answers_of(*commands):
     """The exit status and the messages of commands that begin together."""
-    begun = []
-    for folder, words in commands:
-        given = [sys.executable, "-m", "featurestack", *words]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            given, cwd=folder, stdout=pipe, stderr=pipe, text=True
-        )
-        begun.append(process)
-    return [(one.returncode, err) for one in begun for _, err in [one.communicate()]]
+    return [(each.returncode, each.stderr) for each in at_once(*commands)]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +44,7 @@ def test_two_data_with_one_folder_of_runs_have_a_run_each(sites, tmp_path):
     for number in range(ROUNDS):
         runs = tmp_path / str(number)
         words = ("train", "DATASET=birds", *LINEAR, f"RUNS={runs}")
-        answers = at_once((sites / "x", words), (sites / "y", words))
+        answers = answers_of((sites / "x", words), (sites / "y", words))
         assert [status for status, _ in answers] == [0, 0], answers
         made = [
             sorted(file.read_bytes() for file in run.path.glob("fold*/predictions.csv"))
@@ -67,7 +58,7 @@ def test_two_sources_of_one_name_have_one_cache_of_one_of_them(sites, tmp_path):
     for number in range(ROUNDS):
         words = ("FEATURES=mel", "JOBS=1", f"DATA={tmp_path / str(number)}")
         both = [(sites, ("features", f"DATASET={site}/birds", *words)) for site in "xy"]
-        answers = at_once(*both)
+        answers = answers_of(*both)
         assert sorted(status for status, _ in answers) == [0, 2], answers
         ((_, refusal),) = [one for one in answers if one[0]]
         assert "NAME=birds2" in refusal
@@ -90,7 +81,7 @@ def test_two_tables_of_one_stem_have_a_run_each(tmp_path):
             (tmp_path, ("analysis", f"PREDICTIONS={site}/t.csv", *places))
             for site in "ab"
         ]
-        answers = at_once(*both)
+        answers = answers_of(*both)
         assert [status for status, _ in answers] == [0, 0], answers
         kept = (tmp_path / f"{number}/runs").glob("*/*/run.json")
         sources = {json.loads(file.read_text())["source"] for file in kept}

@@ -2,8 +2,6 @@
 
 import io
 import shutil
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -13,6 +11,7 @@ import soundfile
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.cli.words import commands_taking
 from tests.golden.commands import command, done
+from tests.processes import at_once
 
 # Options that name a place to write, each with one among the user's files.
 PLACES = {
@@ -203,12 +202,10 @@ def test_commands_at_once_leave_no_strangers(world):
         ([*predict, "OUT=a.csv"], [*predict, "OUT=b.csv"]),
         (train, train),
     ):
-        words = [[sys.executable, "-m", "featurestack", *given] for given in pair]
         for _ in range(2):
-            both = [subprocess.Popen(word, stderr=subprocess.PIPE) for word in words]
-            for process in both:
-                _, errors = process.communicate()
-                assert process.returncode == 0 and b"kept" not in errors, errors
+            for process in at_once(*((world, words) for words in pair)):
+                assert process.returncode == 0, process.stderr
+                assert "kept" not in process.stderr
     (trained,) = (world / "runs" / "clips").glob("*twice*")
     for own in (OwnFiles(world / "reports" / "clips", NO_DATA), OwnFiles(trained)):
         assert own.hashes and all(map(own.is_own, own.hashes))

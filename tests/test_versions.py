@@ -1,6 +1,7 @@
 """A feature's version counts wherever its values are used."""
 
 import pickle
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -17,40 +18,48 @@ OF_RUN = "trained on rms by version 1, here 2: extract and train again"
 AUDIO = "easy/bell/bell0-A.wav"
 
 
-@pytest.fixture
-def trained(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A cache of rms, and one fold of a run on it, as a bundle and an ONNX file too."""
-    easy_clips(tmp_path / "easy")
-    with inside(tmp_path):
+    folder = tmp_path_factory.mktemp("versions") / "made"
+    easy_clips(folder / "easy")
+    with inside(folder):
         done("features DATASET=easy FEATURES='rms zcr' JOBS=1")
         done("train DATASET=easy FEATURES=rms MODEL=linear FOLDS=1")
         done("bundle RUN=last OUT=rms.pt")
         done("export RUN=last OUT=rms.onnx")
-        yield tmp_path
+    return folder
 
 
 @pytest.fixture
-def raised(trained):
+def trained(made):
+    """It as the current folder, only read."""
+    with inside(made):
+        yield
+
+
+@pytest.fixture
+def raised_version(trained):
     """The same after the version of rms was raised; the order of features stays."""
     first = FEATURES["rms"]
     dict.__setitem__(FEATURES, "rms", replace(first, version=2))
-    yield trained
+    yield
     dict.__setitem__(FEATURES, "rms", first)
 
 
 @pytest.mark.parametrize("run", ["last", "rms.pt", "rms.onnx"])
-def test_new_audio_is_not_answered_by_features_of_another_version(raised, run):
+def test_new_audio_is_not_answered_by_features_of_another_version(raised_version, run):
     assert OF_RUN in command(f"predict RUN={run} AUDIO={AUDIO}").err
 
 
 @cases("words")
-def test_a_cache_of_another_version_is_refused_with_what_to_type(raised, words):
+def test_a_cache_of_another_version_is_refused_with_what_to_type(raised_version, words):
     answer = command(words, DATASET="easy")
     assert answer.status == 2
     assert f"{OF_CACHE}run featurestack features DATASET=easy" in answer.err
 
 
-def test_verify_names_the_feature_of_another_version(raised):
+def test_verify_names_the_feature_of_another_version(raised_version):
     answer = command("verify DATASET=easy")
     assert answer.status == 1 and OF_CACHE in answer.out
 
@@ -58,16 +67,19 @@ def test_verify_names_the_feature_of_another_version(raised):
 def test_features_in_a_pipeline_are_refused(trained, request):
     cached = fs.Features("rms", cache="data/easy/features").fit([AUDIO])
     kept = pickle.dumps(fs.Features("rms").fit([AUDIO]))
-    request.getfixturevalue("raised")
+    request.getfixturevalue("raised_version")
     with refused(OF_CACHE):
         cached.transform([AUDIO])
     with refused("fitted on rms by version 1, here 2: fit it again"):
         pickle.loads(kept)
 
 
-def test_extracted_again_everything_is_of_the_new_version(raised):
-    done("features DATASET=easy FEATURES=rms JOBS=1")
-    again = done("train DATASET=easy FEATURES=rms MODEL=linear FOLDS=1")
-    assert "this run is rms-linear-" in again.err
-    done(f"predict RUN=last AUDIO={AUDIO}")
-    done("verify DATASET=easy")
+def test_extracted_again_everything_is_of_the_new_version(raised_version, tmp_path):
+    for name in ("data", "runs"):
+        shutil.copytree(name, tmp_path / name)
+    data, runs = f"DATA={tmp_path}/data", f"RUNS={tmp_path}/runs"
+    done(f"features DATASET=easy FEATURES=rms JOBS=1 {data}")
+    words = f"DATASET=easy FEATURES=rms MODEL=linear FOLDS=1 {data} {runs}"
+    assert "this run is rms-linear-" in done(f"train {words}").err
+    done(f"predict RUN=last AUDIO={AUDIO} {data} {runs}")
+    done(f"verify DATASET=easy {data}")

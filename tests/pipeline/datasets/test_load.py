@@ -180,6 +180,7 @@ def test_the_words_that_keep_clips_whole_work_in_the_command_that_printed_them(
     folder = class_folders(tmp_path / "my sounds", each=48)
     write(folder / "dog" / "long.wav", 0.5, 8_000)
     given = {"dataset": str(folder), "data": str(tmp_path / "data"), "features": "rms"}
+    given["jobs"] = "1"
     assert extract.extract_features(options_from(FeaturesCommand, given)) == 0
     told = re.search(r"; (DURATION=\S+ NAME=.*) keeps them", capsys.readouterr().out)
     words = dict(word.split("=") for word in shlex.split(told[1]))
