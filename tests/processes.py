@@ -32,7 +32,8 @@ class Fork:
 
     def __init__(self, *words, cwd=ROOT, before=lambda: None):
         self.words = words
-        self.files = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        # `finished` closes them
+        self.files = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads
             self.child = os.fork()
