@@ -26,7 +26,7 @@ import pandas as pd
 from bench.record import bench, record
 from featurestack.answers import FitOptions
 from featurestack.answers.chosen import read_choice
-from featurestack.answers.fits import read_features
+from featurestack.answers.fits import Fits, read_features
 from featurestack.base.options import Options, option
 from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
@@ -34,15 +34,13 @@ from featurestack.results.run_folder import RunFolder, configuration_score
 
 ROWS = "answer_sets"  # the table in docs/tables
 MEL_MFCC = "mel+mfcc"
-# eight classes each, so that half of ESC-50 and more is asked about
-CLASSES = (
-    "clock_alarm train footsteps vacuum_cleaner door_wood_knock coughing rooster"
-    " airplane",
-    "helicopter chainsaw engine car_horn rain washing_machine water_drops hand_saw",
-    "laughing glass_breaking door_wood_creaks clapping siren crackling_fire sheep"
-    " can_opening",
-    "pouring_water wind breathing cow crying_baby dog crow toilet_flush",
-)
+# of ESC-50, eight classes each
+CLASSES = """
+clock_alarm train footsteps vacuum_cleaner door_wood_knock coughing rooster airplane
+helicopter chainsaw engine car_horn rain washing_machine water_drops hand_saw
+laughing glass_breaking door_wood_creaks clapping siren crackling_fire sheep can_opening
+pouring_water wind breathing cow crying_baby dog crow toilet_flush
+""".strip().splitlines()
 TAKES = 5  # of a speaker and a digit
 SOUNDS: Registry[Callable[[Path], pd.DataFrame]] = Registry("dataset of the bench")
 
@@ -133,6 +131,13 @@ def answers(options: AnswersOptions) -> None:
             record(ROWS, table, f"python -m bench.answers {words}", seconds)
 
 
+def described(fits: Fits) -> str:
+    """The number of clips, classes and folds."""
+    clips = counted(sum(len(part.tested) for part in fits.parts), "clip")
+    classes = counted(len(fits.plan.names), "class")
+    return f"{clips} of {classes}, {counted(len(fits.parts), 'fold')}"
+
+
 def write_table(name: str, scratch: Path, folder: Path) -> str:
     """The DATASET= of a dataset, whose table lies in `scratch`."""
     table = SOUNDS[name](folder)
@@ -163,11 +168,9 @@ def answer_row(
     score = configuration_score([run])
     given = FitOptions(dataset=dataset, name=name, features=MEL_MFCC, **places)
     _, fits = read_features(given, least=1)
-    clips = sum(len(part.tested) for part in fits.parts)
     row = {
         "answer": f"{name}, {'networks' if network == 'auto' else 'no network'}",
-        "sounds": f"{counted(clips, 'clip')} of"
-        f" {counted(len(fits.plan.names), 'class')}, {len(fits.parts)} folds",
+        "sounds": described(fits),
         "accuracy": 100 * score.value,
         "low": 100 * score.low,
         "high": 100 * score.high,

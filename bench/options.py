@@ -7,6 +7,7 @@ class FeaturesBenchOptions(DatasetOptions):
     """How many times as fast as librosa and audioFlux features are extracted.
 
     Other benches compare with nothing, and each is a command with its own --help:
+    - python -m bench.answers     what answer reaches, in what time and memory
     - python -m bench.few_labels  accuracy with few labelled clips of each class
     - python -m bench.first_quarter  README.md from an empty HOME to an answer
     - python -m bench.fuzz        hostile options and damaged files
@@ -14,6 +15,7 @@ class FeaturesBenchOptions(DatasetOptions):
     - python -m bench.statements  how often statements of reports are false
     - python -m bench.step        a training step by several loops
     - python -m bench.kill        SIGKILL at random moments: what is lost or changes
+    - python -m bench.two_models  answer with texturenet as a second model
     """
 
     dataset: str = option("synth", "any dataset whose clips are there")
