@@ -7,18 +7,21 @@ memory, with pretrained networks and without:
 Each answer is one command in an empty folder, so that its minutes include the check,
 the extraction and the report. Its accuracy is the procedure's: each fold is tested by
 the set that was chosen without it. Folds are the dataset's, or by recording or speaker.
-`networks` takes what lies in models/. Memory is the largest process's. The column
-`mel+mfcc` has the same folds by ridge on these two features.
+`networks` takes what lies in models/. Memory is the largest process's. The estimated
+minutes are those of the first line, then those left once the features are done. The
+column `mel+mfcc` has the same folds by ridge on these two features.
 docs/tables/answer_sets.csv keeps the rows.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -152,14 +155,16 @@ def answer_row(
 ) -> tuple[dict[str, object], float]:
     """The row of one answer, and its processor seconds."""
     dataset = write_table(name, scratch, folder)
-    places = {"data": scratch / "data", "runs": scratch / "runs"}
+    places: dict[str, Any] = {"data": scratch / "data", "runs": scratch / "runs"}
     words = [f"DATASET={dataset}", f"NAME={name}", f"NETWORK={network}"]
     words += [f"{key.upper()}={place}" for key, place in places.items()]
     words += [f"REPORTS={scratch / 'reports'}"]
     begun = time.perf_counter()
     command = [sys.executable, "-m", "featurestack", "answer", *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    with (scratch / "stderr").open("w") as told:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+        _, status, usage = os.wait4(process.pid, 0)
+    told_minutes = re.findall(r"about (\d+) minute", (scratch / "stderr").read_text())
     minutes = (time.perf_counter() - begun) / 60
     if status:
         raise subprocess.CalledProcessError(status, command)
@@ -179,6 +184,7 @@ def answer_row(
         "estimate": 100 * choice.estimates[choice.recommended],
         "agreeing folds": choice.agreeing,
         "minutes": round(minutes, 1),
+        "estimated minutes": " then ".join(told_minutes),
         "megabytes": usage.ru_maxrss // 1024,
     }
     return row, usage.ru_utime + usage.ru_stime

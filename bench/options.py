@@ -11,6 +11,7 @@ class FeaturesBenchOptions(DatasetOptions):
     - python -m bench.few_labels  accuracy with few labelled clips of each class
     - python -m bench.first_quarter  README.md from an empty HOME to an answer
     - python -m bench.fuzz        hostile options and damaged files
+    - python -m bench.layers      numbers of networks on speech, chosen in the folds
     - python -m bench.methods     the comparison beside other tests, on made worlds
     - python -m bench.statements  how often statements of reports are false
     - python -m bench.step        a training step by several loops

@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,12 +77,17 @@ def procedure_row(
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     cache = cache_of(dataset, data, name)
     names = [each for each in cache.features if each != "waveform"]
-    given = {"dataset": dataset, "name": name, "data": data, "runs": runs}
+    given: dict[str, Any] = {
+        "dataset": dataset,
+        "name": name,
+        "data": data,
+        "runs": runs,
+    }
     features = "+".join(rankable(cache, names))
     fits = fits_of(make_plan(RunOptions(**given, features=features, model="ridge")))
     scores = Scores(fits)
     networks = {
-        maps: RunOptions(**given, features=maps, model="texturenet", threads="1")
+        maps: RunOptions(**given, features=maps, model="texturenet", threads=1)
         for maps in MAPS
     }
     answers, chosen = [], []

@@ -62,14 +62,16 @@ def write_epochs(
     append_history(folder, rows)
 
 
-def snapshot(state: Any) -> Any:
-    """The same nested dictionaries and lists with every tensor copied to the CPU."""
+def snapshot(state: Any, *, copy: bool = True) -> Any:
+    """The same nested dictionaries and lists with every tensor on the CPU, `copy` for
+    tensors that change later.
+    """
     if isinstance(state, torch.Tensor):
-        return state.detach().to("cpu", copy=True)
+        return state.detach().to("cpu", copy=copy)
     if isinstance(state, dict):
-        return {key: snapshot(value) for key, value in state.items()}
+        return {key: snapshot(value, copy=copy) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return [snapshot(value) for value in state]
+        return [snapshot(value, copy=copy) for value in state]
     return state
 
 

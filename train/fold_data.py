@@ -45,6 +45,8 @@ TINY = 1e-12  # smallest deviation of a whole feature
 ROWS = 1_024  # rows whose moments are averaged at once; a vector may have 20,000
 # share of the free memory that resident features may take
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6
+# bytes that they take of an exact model, which reads them twice
+KEPT_FOR_EXACT = 100_000_000
 AHEAD = 2  # batches that are read in advance
 # with fewer rows a channel has no frequency axis: contrast has seven unequal bands
 FEWEST_ROWS = 12
@@ -57,7 +59,7 @@ CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loud
 
 
 # For each channel the mean and mean square of each clip's rows, (N, 2, rows); for one
-# frame its values (N, rows), in a quarter of the memory.
+# frame its values (N, rows) as they are stored.
 Moments = Sequence[NDArray[np.floating]]
 
 
@@ -95,7 +97,7 @@ def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
     spec = plan.input
     clips = len(cache.clips)
     moments: list[NDArray[np.floating]] = [
-        np.zeros((clips, channel.rows), np.float32)
+        np.zeros((clips, channel.rows), cache[channel.channel].dtype)
         if channel.frames == 1
         else np.zeros((clips, 2, channel.rows))
         for channel in spec.channels
@@ -105,10 +107,10 @@ def measure_clips(plan: Plan) -> tuple[Moments, dict[str, str]]:
     for chunk in progress(chunks, label="reading features", unit="batches"):
         for channel, of_clips in zip(spec.channels, moments):
             chunk, values = read_usable(cache, channel, chunk, unusable)
-            values = values.astype(np.float32)  # float16 would overflow in the squares
             if channel.frames == 1:
                 of_clips[chunk] = values[:, :, 0]
                 continue
+            values = values.astype(np.float32)  # float16 would overflow in the squares
             own_frames = spec.own_frames(channel, cache.filled[chunk])
             of_clips[chunk] = by_length(values, own_frames, row_moments)
     return moments, unusable
@@ -297,9 +299,13 @@ def load_fold(
     train, val, test = map(plan.cache.positions, sides)
     channels = describe_channels(plan, statistics, device)
     data = FoldData(plan, fold, device, train, val, test, statistics, channels)
-    size = 2 * len(data.every) * math.prod(plan.input.shape)  # bytes
+    number = 2 if plan.input.kind.standardised else 4  # bytes
+    size = number * len(data.every) * math.prod(plan.input.shape)
+    most = SHARE_OF_RAM * psutil.virtual_memory().available
+    if not plan.model.kind.in_steps:
+        most = min(most, KEPT_FOR_EXACT)
     place = ""
-    if not streamed and size < SHARE_OF_RAM * psutil.virtual_memory().available:
+    if not streamed and size < most:
         place = "cpu"
     if not streamed and device == "cuda":
         free, _ = torch.cuda.mem_get_info()

@@ -182,7 +182,9 @@ class Trainer:
                 if better:
                     best = {"best.pt": snapshot(self.weights())}
                 if self.finished or time.perf_counter() - last > CHECKPOINT_SECONDS:
-                    states = best | {"last.pt": snapshot(self.state_dict())}
+                    # no later epoch changes the last one, which needs no copy
+                    last_state = snapshot(self.state_dict(), copy=not self.finished)
+                    states = best | {"last.pt": last_state}
                     written.result()
                     rows = self.rows[stored:]
                     written = writer.submit(write_epochs, folder, states, rows)

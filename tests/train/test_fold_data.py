@@ -15,6 +15,7 @@ from featurestack.features_cache.feature_names import parse_set
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.train import fold_data
 from featurestack.train.augment import AUGMENTS, Batch
 from featurestack.train.fold_data import (
     FLOOR,
@@ -97,6 +98,17 @@ def test_memory_gives_the_same_bits(options, monkeypatch):
     assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
     monkeypatch.setattr(Cache, "read", None)  # nothing more is read
     assert all(map(torch.equal, data.inputs(wanted), stream))
+
+
+def test_numbers_of_an_exact_model_are_kept_only_if_they_are_few(options, monkeypatch):
+    plan = make_plan(change(options, features="mel+chroma", model="ridge"))
+    moments, _ = measure_clips(plan)
+    kept = load_fold(plan, 1, plan.split(1), moments, "cpu")
+    monkeypatch.setattr(fold_data, "KEPT_FOR_EXACT", 1)
+    read = load_fold(plan, 1, plan.split(1), moments, "cpu")
+    assert kept.values is not None and read.values is None
+    wanted = [kept.train, kept.test]
+    assert all(map(torch.equal, read.inputs(wanted), kept.inputs(wanted)))
 
 
 def test_rows_are_told_to_the_augmentations(cache):

@@ -52,6 +52,7 @@ WIDEST = 2050
 # Tolerance of Newton's method with conjugate gradients: probabilities are within 1e-4
 # of those at the minimum. L-BFGS needs thousands of steps, since features correlate.
 TOLERANCE = 1e-6
+PART = 64  # support clips that are squared at once
 MOST_STEPS = 200  # ESC-50 needs 15
 
 
@@ -242,7 +243,9 @@ class RidgeNet(ExactNet):
         logits = self.head(z)
         if not len(self.support):
             return logits
-        squares = (z**2).sum(1, keepdim=True) + (self.support**2).sum(1)
+        # part by part, so that no second support is in memory
+        support = torch.cat([(part**2).sum(1) for part in self.support.split(PART)])
+        squares = (z**2).sum(1, keepdim=True) + support
         distances = squares - 2 * z @ self.support.T
         return logits + torch.exp(-distances.clamp(min=0)) @ self.dual.T
 

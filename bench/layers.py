@@ -1,0 +1,176 @@
+"""Which numbers of pretrained networks recognise speech by speakers who were not
+trained on, and whether they can be chosen in the folds:
+
+    python -m bench.layers
+
+Ridge reads the mean, maximum and deviation over time of ranges of YAMNet's layers, and
+the mean, or mean and deviation, of `speech`. models/ below the current folder has
+YAMNet. The last row of a dataset and a network takes for each fold the numbers with the
+highest score in the inner folds, as `answer` chooses sets. docs/tables/
+speech_layers.csv keeps the rows.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.answers import described, write_table
+from bench.record import bench, record, spent
+from featurestack.answers import FitOptions
+from featurestack.answers.choice import fits_that_choose
+from featurestack.answers.fits import Fits, Part, read_features, tested_by
+from featurestack.base.options import Options, option
+from featurestack.embeddings.networks import KNOWN, front_end_of, in_package
+from featurestack.linear import ridge
+
+LAYERS = {"13 layers": (1, 13), "layers 1 to 6": (1, 6), "layers 4 to 10": (4, 10)}
+LAYERS |= {"layers 7 to 12": (7, 12), "layers 8 to 13": (8, 13)}
+MOMENTS = {
+    "mean": (0,),
+    "mean and deviation": (0, 2),
+    "mean, maximum and deviation": (0, 1, 2),
+}
+DEVIATION = "speechdeviation"  # the network `speech` with mean and deviation
+NETWORKS = f"embedding@model=yamnet embedding@model=speech embedding@model={DEVIATION}"
+
+
+class LayersOptions(Options):
+    """Datasets of bench.answers."""
+
+    sounds: str = option("commands fsdd", "datasets, separated by spaces")
+    folder: Path = option(Path(".."), "the folder of fsdd, commands")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of every clip, and the sizes of their blocks."""
+
+    x: NDArray[np.float32]  # (N, D)
+    blocks: Sequence[int]
+
+
+def layers(options: LayersOptions) -> None:
+    """Measure every row, and keep the table."""
+    for name in options.sounds.split():
+        used = spent()
+        with tempfile.TemporaryDirectory() as scratch:
+            fits = embedded(name, Path(scratch), options.folder.resolve())
+        rows = [*rows_of(name, fits)]
+        table = pd.DataFrame(rows)
+        print(table.to_string(), flush=True)
+        command = f"python -m bench.layers SOUNDS={name}"
+        record("speech_layers", table, command, spent() - used)
+
+
+def embedded(name: str, scratch: Path, folder: Path) -> Fits:
+    """The networks' features of a dataset."""
+    models = scratch / "models"
+    shutil.copytree("models", models)
+    network = in_package(KNOWN["speech"])
+    assert network, "the extra embeddings is not installed"
+    card = KNOWN["speech"].card
+    shutil.copy(network, models / f"{DEVIATION}.onnx")
+    shutil.copy(str(front_end_of(network, card)), models)
+    described_card = asdict(card) | {"pooling": "mean_std"}
+    (models / f"{DEVIATION}.json").write_text(json.dumps(described_card))
+    dataset, data = write_table(name, scratch, folder), scratch / "data"
+    words = [f"DATASET={dataset}", f"NAME={name}", f"DATA={data}"]
+    command = [sys.executable, "-m", "featurestack", "features", *words]
+    command.append(f"FEATURES={NETWORKS}")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=scratch)
+    places: dict[str, Any] = {"data": data, "runs": scratch / "runs"}
+    given = FitOptions(dataset=dataset, name=name, features=NETWORKS, **places)
+    return read_features(given, least=3)[1]
+
+
+def rows_of(name: str, fits: Fits) -> Iterator[dict[str, object]]:
+    """The rows of a dataset."""
+    yamnet, speech, deviation = (
+        Numbers(fits.numbers[each].astype(np.float32), fits.blocks[each])
+        for each in NETWORKS.split()
+    )
+    variants = {
+        f"yamnet, {layers}, {moments}": part_of_layers(yamnet, first, last, kinds)
+        for layers, (first, last) in LAYERS.items()
+        for moments, kinds in MOMENTS.items()
+    }
+    spoken = {"speech, mean": speech, "speech, mean and deviation": deviation}
+    for network, numbers in (("yamnet", variants), ("speech", spoken)):
+        for variant, own in numbers.items():
+            yield row(name, variant, fits, [own] * len(fits.parts))
+        chosen = [*chosen_in_folds(fits, numbers)]
+        title = f"{network}, chosen in the folds"
+        yield row(name, title, fits, [numbers[each] for each in chosen])
+        print(title, chosen)
+
+
+def part_of_layers(
+    yamnet: Numbers, first: int, last: int, moments: Sequence[int]
+) -> Numbers:
+    """The numbers of layers `first` to `last`, which are blocks of mean, maximum and
+    deviation.
+    """
+    ends = np.cumsum([0, *yamnet.blocks])
+    columns, sizes = [], []
+    for layer in range(first - 1, last):
+        thirds = np.split(np.arange(ends[layer], ends[layer + 1]), 3)
+        own = np.concatenate([thirds[moment] for moment in moments])
+        columns.append(own)
+        sizes.append(len(own))
+    return Numbers(yamnet.x[:, np.concatenate(columns)], sizes)
+
+
+def answer(fits: Fits, own: Numbers, part: Part) -> NDArray[np.floating]:
+    """(n, K) logits of the clips of a part."""
+    plan, train = fits.plan, part.train
+    groups = plan.cache.clips["group"].to_numpy()[train]
+    classes, targets = len(plan.names), plan.targets[train]
+    model = ridge.fit(own.x[train], targets, classes, own.blocks, groups)
+    return model.logits(own.x[part.tested])
+
+
+def chosen_in_folds(fits: Fits, variants: Mapping[str, Numbers]) -> Iterator[str]:
+    """The numbers with the most right answers in the inner folds, for each fold."""
+    choosing = fits_that_choose(fits)
+    right: dict[tuple[str, bytes], NDArray[np.bool_]] = {}
+    for fold in fits.plan.config.folds:
+        counts = dict.fromkeys(variants, 0)
+        for part, tested in choosing[fold]:
+            own = np.searchsorted(part.tested, tested)
+            for variant, numbers in variants.items():
+                key = variant, part.train.tobytes()
+                if key not in right:
+                    predicted = answer(fits, numbers, part).argmax(axis=1)
+                    right[key] = predicted == fits.plan.targets[part.tested]
+                counts[variant] += int(right[key][own].sum())
+        yield max(counts, key=lambda variant: counts[variant])
+
+
+def row(
+    name: str, title: str, fits: Fits, numbers: Sequence[Numbers]
+) -> dict[str, object]:
+    """The accuracy of these numbers, each fold answered by the model of the others."""
+    answers = [answer(fits, own, part) for own, part in zip(numbers, fits.parts)]
+    logits = np.concatenate(answers).astype(np.float32)
+    score = fits.predictions(logits, tested_by(fits.parts)).score
+    return {
+        "numbers": f"{name}: {title}",
+        "sounds": described(fits),
+        "accuracy": 100 * score.value,
+        "low": 100 * score.low,
+        "high": 100 * score.high,
+    }
+
+
+if __name__ == "__main__":
+    bench(layers)
