@@ -4,12 +4,13 @@ memory, with pretrained networks and without:
     python -m bench.answers                         every dataset of ../
     python -m bench.answers SOUNDS="fsdd commands"  NETWORK=none
 
-Each answer is one command in an empty folder, so that its minutes include the check,
-the extraction and the report. Its accuracy is the procedure's: each fold is tested by
-the set that was chosen without it. Folds are the dataset's, or by recording or speaker.
-`networks` takes what lies in models/. Memory is the largest process's. The estimated
-minutes are those of the first line, then those left once the features are done. The
-column `mel+mfcc` has the same folds by ridge on these two features.
+Each answer is one command. The first of a dataset begins in an empty folder, so that
+its minutes include the check and the extraction; the second finds the features. Its
+accuracy is the procedure's: each fold is tested by the set that was chosen without it.
+Folds are the dataset's, or by recording or speaker. Networks are those in models/
+below the current folder. Memory is the largest process's. The estimated minutes are
+those of the first line, then those left once the features are done. The column
+`mel+mfcc` has the same folds by ridge on these two features.
 docs/tables/answer_sets.csv keeps the rows.
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import featurestack as fs
 from bench.record import bench, record
 from featurestack.answers import FitOptions
 from featurestack.answers.chosen import read_choice
@@ -44,7 +46,7 @@ helicopter chainsaw engine car_horn rain washing_machine water_drops hand_saw
 laughing glass_breaking door_wood_creaks clapping siren crackling_fire sheep can_opening
 pouring_water wind breathing cow crying_baby dog crow toilet_flush
 """.strip().splitlines()
-TAKES = 5  # of a speaker and a digit
+TAKES = 2  # of a speaker and a digit
 SOUNDS: Registry[Callable[[Path], pd.DataFrame]] = Registry("dataset of the bench")
 
 
@@ -60,20 +62,23 @@ class AnswersOptions(Options):
 
 
 @SOUNDS.register("synth")
-def synth(_: Path) -> pd.DataFrame:
-    """The synthetic sounds, which are made by their name."""
-    return pd.DataFrame()
+def synth(folder: Path) -> pd.DataFrame:
+    """Ten synthetic clips of each of ten classes, in the dataset's folds."""
+    table = fs.clips("synth", folder)
+    columns = {"filename": table["path"].map(os.path.abspath)}
+    columns |= {name: table[name] for name in ("label", "fold", "group")}
+    return drawn(pd.DataFrame(columns), 2)
 
 
 @SOUNDS.register("esc10")
 def esc10(folder: Path) -> pd.DataFrame:
-    """Twenty clips of each of ten classes at 44.1 kHz, in the dataset's folds."""
-    return drawn(of_esc(folder / "esc10", "esc10.csv"), 4)
+    """Ten clips of each of ten classes at 44.1 kHz, in the dataset's folds."""
+    return drawn(of_esc(folder / "esc10", "esc10.csv"), 2)
 
 
 @SOUNDS.register("fsdd")
 def fsdd(folder: Path) -> pd.DataFrame:
-    """Five takes of ten digits by six speakers."""
+    """Two takes of ten digits by six speakers."""
     table = spoken(folder / "fsdd", "fsdd.csv")
     return table.groupby(["label", "group"]).head(TAKES)
 
@@ -125,13 +130,13 @@ def answers(options: AnswersOptions) -> None:
     """Measure every row, and keep the table."""
     names = [*SOUNDS] if options.sounds == "all" else options.sounds.split()
     for name in names:
-        for network in options.network.split():
-            with tempfile.TemporaryDirectory() as scratch:
-                row, seconds = answer_row(name, network, Path(scratch), options.folder)
-            words = f"SOUNDS={name} NETWORK={network}"
-            table = pd.DataFrame([row])
-            print(table.iloc[0].to_string(), flush=True)
-            record(ROWS, table, f"python -m bench.answers {words}", seconds)
+        with tempfile.TemporaryDirectory() as scratch:
+            dataset = write_table(name, Path(scratch), options.folder)
+            for network in options.network.split():
+                row, seconds = answer_row(name, dataset, network, Path(scratch))
+                table = pd.DataFrame([row])
+                print(table.iloc[0].to_string(), flush=True)
+                record(ROWS, table, f"python -m bench.answers SOUNDS={name}", seconds)
 
 
 def described(fits: Fits) -> str:
@@ -143,19 +148,16 @@ def described(fits: Fits) -> str:
 
 def write_table(name: str, scratch: Path, folder: Path) -> str:
     """The DATASET= of a dataset, whose table lies in `scratch`."""
-    table = SOUNDS[name](folder)
-    if table.empty:
-        return name
+    table = SOUNDS[name](scratch if name == "synth" else folder)
     table.to_csv(scratch / f"{name}.csv", index=False)
     return str(scratch / f"{name}.csv")
 
 
 def answer_row(
-    name: str, network: str, scratch: Path, folder: Path
+    name: str, dataset: str, network: str, scratch: Path
 ) -> tuple[dict[str, object], float]:
     """The row of one answer, and its processor seconds."""
-    dataset = write_table(name, scratch, folder)
-    places: dict[str, Any] = {"data": scratch / "data", "runs": scratch / "runs"}
+    places: dict[str, Any] = {"data": scratch / "data", "runs": scratch / network}
     words = [f"DATASET={dataset}", f"NAME={name}", f"NETWORK={network}"]
     words += [f"{key.upper()}={place}" for key, place in places.items()]
     words += [f"REPORTS={scratch / 'reports'}"]
