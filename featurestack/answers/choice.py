@@ -38,7 +38,6 @@ from featurestack.base.quantities import counted, plural
 from featurestack.base.terminal import progress, silenced, tell
 from featurestack.compare.significance import few_groups, gain_tests
 from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.datasets import dataset_name
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.pipeline.features import FEATURES
@@ -46,14 +45,13 @@ from featurestack.results.config import RUN_FORMAT, Plain, RunConfig
 from featurestack.results.run_folder import (
     RunFolder,
     claim_run,
-    find,
     write_config,
     write_predictions,
 )
 from featurestack.results.same_run import is_of_today
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
-from featurestack.train.training import execute, is_run_of
+from featurestack.train.training import execute
 
 FRAME = re.compile(r"\bframe=[\d.]+,?")  # mel@frame=46 takes the place of mel
 LARGEST_SET = 3  # most features of a set of the highest
@@ -233,22 +231,6 @@ def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
     return [name for name, count in counts.items() if count == most]
 
 
-def run_options(options: AnswerOptions, features: str) -> RunOptions:
-    """The options of a set's run; if a run of the set exists, its features are in the
-    order of that run.
-    """
-    given = {"features": features, "model": RIDGE}
-    wanted = part_of(options, RunOptions, **given)
-    for run in find(options.runs, dataset_name(options.dataset, options.name)):
-        with suppress(RequestError):  # damaged, or trained in another way
-            order = run.config.features
-            if {*order.split("+")} == {*features.split("+")}:
-                turned = replace(wanted, features=order)
-                if is_run_of(run.path, make_plan(turned)):
-                    return turned
-    return wanted
-
-
 def train(
     options: AnswerOptions, folder: Path, folds: Sequence[int], choice: Choice
 ) -> RunFolder:
@@ -261,8 +243,8 @@ def train(
     runs = {}
     for fold, name in progress(jobs, label="training", unit="trainings"):
         with silenced():
-            wanted = run_options(options, name)
-            runs[name] = execute(replace(wanted, folds=(fold,)))
+            given = {"features": name, "model": RIDGE, "folds": (fold,)}
+            runs[name] = execute(part_of(options, RunOptions, **given))
     if len(choice.candidates) == 1:
         return runs[later]
     by_fold = {fold: runs[name] for fold, name in zip(folds, choice.sets)}
@@ -330,7 +312,6 @@ def write_answer(
     names = [*choice.candidates]
     frame = "".join(f", {word}" for word in choice.words if word.startswith("FRAME="))
     hash_ = digest([[own.hash for own in trained.values()], sets, names])
-    # features are in the order of the runs
     choice = replace(
         choice,
         sets=sets,

@@ -20,7 +20,6 @@ from featurestack.answers.choice import (
     choose,
     fits_that_choose,
     rankable,
-    run_options,
     write_answer,
 )
 from featurestack.answers.chosen import read_choice
@@ -288,13 +287,8 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     assert first == ",".join([features, "network", *others])
 
 
-def test_another_order_of_the_features_is_the_same_run(useless, tmp_path):
-    dataset = str(useless[0] / "d" / "features")
-    given = {"dataset": dataset, "runs": tmp_path, "model": "ridge"}
-    execute(RunOptions(**given, features="f2+f0"))
-    options = AnswerOptions(dataset=dataset, runs=tmp_path)
-    assert run_options(options, "f0+f2").features == "f2+f0"
-    cache = Cache(Path(dataset))
+def test_another_order_of_the_features_is_the_same_question(useless):
+    cache = Cache(useless[0] / "d" / "features")
     assert rankable(cache, ["f2", "f0"]) == rankable(cache, ["f0", "f2"])
 
 
