@@ -2,7 +2,6 @@
 
 import re
 import weakref
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
