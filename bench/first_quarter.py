@@ -4,6 +4,7 @@
     python -m bench.first_quarter DATASET=../esc10 PYTHON=python    in this environment
 
 The sounds are twenty clips of three classes of ESC-10, named after their recordings.
+Pretrained networks in models/ below the current folder are copied into the clone.
 docs/tables/answer.csv keeps what `make answer` prints, for the page on own sounds.
 """
 
@@ -50,6 +51,8 @@ def first_quarter(options: FirstQuarterOptions) -> None:
     with tempfile.TemporaryDirectory() as home:
         clone = Path(home, "featurestack")
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        if Path("models").is_dir():
+            shutil.copytree("models", clone / "models")
         for label in CLASSES:
             folder = clone / "my sounds" / label
             folder.mkdir(parents=True)
