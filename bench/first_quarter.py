@@ -23,7 +23,6 @@ from featurestack.base.options import DatasetOptions, option
 
 CLASSES, CLIPS = ("dog", "rain", "rooster"), 20
 ANSWER = "make answer DATASET='my sounds' GROUP='(.*)-[A-Z]'"
-WIDTH = 95  # letters of a line on the page
 
 
 class FirstQuarterOptions(DatasetOptions):
@@ -63,7 +62,6 @@ def first_quarter(options: FirstQuarterOptions) -> None:
         begun = spent()
         lines = typed(ANSWER, clone, options.python)
     texts = [line.replace(f"{clone}/", "") for line in lines]
-    texts = [text if len(text) <= WIDTH else f"{text[:WIDTH]}…" for text in texts]
     rows = pd.DataFrame({"line": range(1, len(texts) + 1), "text": texts})
     record("answer", rows, ANSWER, spent() - begun)
 
