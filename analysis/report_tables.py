@@ -17,7 +17,7 @@ from featurestack.base.quantities import counted
 from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.compare.scores import INTERVALS, Estimate
 from featurestack.compare.significance import FAMILY_LEVEL
-from featurestack.results.targets import names_of
+from featurestack.results.tasks import names_of
 
 MOST_ERRORS = 10  # of each class and kind, of several labels
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes

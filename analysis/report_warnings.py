@@ -21,7 +21,7 @@ from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.index_file import WHOLE, failed_clips
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.results.scored import scored_features
+from featurestack.results.run_folder import scored_features
 
 # measure of `check` -> its words, if they differ
 MEASURES = {

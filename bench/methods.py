@@ -29,6 +29,7 @@ from bench.worlds import (
     models_of,
 )
 from featurestack.base.options import Options, option
+from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.compare.metrics import Floats
 from featurestack.compare.ranking import Ranking, in_order
@@ -175,15 +176,15 @@ METHODS: dict[str, tuple[Method, str]] = {  # and the package that it needs
 }
 
 
-BY_WORD = {method.__name__: name for name, (method, _) in METHODS.items()}
+BY_WORD = Registry(
+    "method", {method.__name__: name for name, (method, _) in METHODS.items()}
+)
 
 
 class MethodsOptions(Options):
     """Other tests of a difference, by simulation."""
 
-    method: tuple[str, ...] = option(
-        (), "of those that it names; all by default", choices=lambda: BY_WORD
-    )
+    method: tuple[str, ...] = option((), f"of {', '.join(BY_WORD)}; all by default")
     reports: int = option(100, "simulated datasets of each cell", least=1)
     seed: int = option(0, "seed of what is drawn")
 

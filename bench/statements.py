@@ -32,6 +32,7 @@ from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
 from featurestack.answers.chosen import read_choice
 from featurestack.base.options import Options, option
+from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
 from featurestack.checks.leak_price import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
@@ -403,14 +404,14 @@ def kept_promise(
 SIMULATIONS: tuple[Simulation, ...]
 SIMULATIONS = (equal_runs, sets, tags, intervals, chance, noise, price, answers)
 SIMULATIONS += (promise,)
-STATEMENTS = {each.__name__: each for each in SIMULATIONS}
+STATEMENTS = Registry("statement", {each.__name__: each for each in SIMULATIONS})
 
 
 class StatementsOptions(Options):
     """How often statements are false, by simulation."""
 
     statement: tuple[str, ...] = option(
-        (), f"of {', '.join(STATEMENTS)}; all by default", choices=lambda: STATEMENTS
+        (), f"of {', '.join(STATEMENTS)}; all by default"
     )
     reports: int = option(100, "simulated reports of each row", least=1)
     seed: int = option(0, "seed of what is drawn")

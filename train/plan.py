@@ -45,7 +45,7 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import folder_name
 from featurestack.results.same_run import data_digests
-from featurestack.results.tasks import Task, task_of
+from featurestack.results.tasks import TASKS, Task
 from featurestack.results.training_options import Training, words_of_training
 from featurestack.train.augment import Augmenter, parse_augment
 from featurestack.train.models import Architecture, choose_model, resolve
@@ -187,7 +187,7 @@ def choose_task(name: str, table: pd.DataFrame) -> Task:
             "TASK=classes needs one label per clip, and clips have several labels or"
             " none: give TASK=tags"
         )
-    return task_of(fitting if name == "auto" else name)
+    return TASKS[fitting if name == "auto" else name]
 
 
 # ---- the options

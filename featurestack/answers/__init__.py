@@ -9,7 +9,7 @@ from featurestack.base.options import (
     option,
 )
 from featurestack.pipeline.options import ComputeOptions
-from featurestack.results.tasks import task_choices
+from featurestack.results.training_options import TaskName
 
 FOLDER = "answer"  # its run folder
 # features that FEATURES=all includes here
@@ -33,10 +33,9 @@ class FitOptions(DatasetOptions, RunsOptions):
     """Feature sets, to which ridge is fitted."""
 
     features: str
-    task: str = option(
+    task: TaskName = option(
         "auto",
         "labels to predict: classes, categories or tags; auto: by the labels",
-        choices=task_choices,
     )
 
 
@@ -51,8 +50,7 @@ class AnswerOptions(ComputeOptions, ReportsOptions):
         "pretrained networks that FEATURES=all includes: auto, each in models/ and"
         " YAMNet, which is fetched once; none",
     )
-    task: str = option(
+    task: TaskName = option(
         "auto",
         "labels to predict: classes, categories or tags; auto: by the labels",
-        choices=task_choices,
     )

@@ -131,13 +131,13 @@ def ask(options: AnswerOptions) -> _Question:
 
 def refuse(options: AnswerOptions, source: str, name: str, table: pd.DataFrame) -> None:
     """RequestError for clips that cannot be tested."""
-    from featurestack.results.tasks import task_of
+    from featurestack.results.tasks import TASKS
 
     table = originals(table)
     if reason := untrainable(table):
         raise RequestError(f"{name}: {reason}")
     if options.task != "auto":
-        task_of(options.task).refuse(table)
+        TASKS[options.task].refuse(table)
     counts = table["label"].value_counts()
     labels = table.set_index("clip_id")["label"]
     trained = [labels[fold_split(table, k).train] for k in table["fold"].unique()]

@@ -39,7 +39,7 @@ from featurestack.features_cache.cache import cache_of
 from featurestack.features_cache.feature_names import parse_list
 from featurestack.features_cache.splits import Split, fold_split
 from featurestack.linear import ridge
-from featurestack.results.scored import fits_file
+from featurestack.results.run_folder import fits_file
 from featurestack.train.fold_data import chunked, read_usable
 from featurestack.train.folds import clip_remarks
 from featurestack.train.network_input import Statistics
@@ -166,9 +166,8 @@ class Fits:
         channels = dict(zip(plan.channel_names, plan.input.channels, strict=True))
         names = names_in(features)
         values = [plan.config.cache[channels[name].stored] for name in names]
-        about = [plan.training.task, plan.training.padding, [*plan.names]]
-        about += [plan.config.clips, values]
         clips, task = plan.config.clips, plan.training.task
+        about = [task, plan.training.padding, [*plan.names], clips, values]
         return fits_file(plan.path.parent, clips, task, digest(about), features)
 
     def key(self, part: Part) -> str:

@@ -43,8 +43,7 @@ def option(
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both inclusive. Of `traits`, `choices` is a
-    function that gives the possible texts.
+    `least` and `most` bound a number, both inclusive.
     """
     return dataclasses.field(
         default=default,
@@ -62,8 +61,7 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
 
 def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
     """The values that an option chooses from; none if it takes any of its type."""
-    registered = field.metadata.get("choices")
-    return registered() if registered else typing.get_args(kind_of(field)[0])
+    return typing.get_args(kind_of(field)[0])
 
 
 def own_options(command: Callable[[Any], object]) -> "type[Options]":

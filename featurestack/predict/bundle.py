@@ -39,7 +39,7 @@ from featurestack.results.config import Compute, Epoch, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import CODE, differences
-from featurestack.results.tasks import task_of
+from featurestack.results.tasks import TASKS
 from featurestack.results.training_options import Training
 from featurestack.train.checkpoint import (
     Checkpoint,
@@ -142,7 +142,7 @@ class FoldModels:
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
         self.temperature = config.temperature
-        self.task = task_of(config.task)
+        self.task = TASKS[config.task]
         self.fold_numbers: tuple[int, ...] = tuple(folds)
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:

@@ -50,7 +50,7 @@ from featurestack.predict.options import (
 from featurestack.results.config import StoredChannel
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
-from featurestack.results.targets import names_of
+from featurestack.results.tasks import names_of
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 
 # seconds that audio may be longer than a clip without a note: MP3 and Ogg add some

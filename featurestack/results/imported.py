@@ -24,7 +24,7 @@ from featurestack.results.run_folder import (
     write_config,
     write_predictions,
 )
-from featurestack.results.tasks import task_of
+from featurestack.results.tasks import TASKS
 
 MODEL = "predictions"  # value of `model` in run.json
 PROTOCOL = "predictions of another program"
@@ -59,7 +59,7 @@ def write_imported(
     classes = sorted({*scores} | ({*labels} - {""}))
     refuse_class_names(classes)
     values = scores.reindex(columns=classes, fill_value=0.0).to_numpy(float)
-    if not task_of(predictions.task).multilabel:
+    if not TASKS[predictions.task].multilabel:
         target = pd.Index(classes).get_indexer(clips["target"])
         values = one_of_classes(values, target)
     fold_of = fold_numbers(clips["fold"])

@@ -19,6 +19,7 @@ from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ from featurestack.compare.scores import Estimate, Predictions, epoch_scores, sui
 from featurestack.compare.significance import TRAINING_VARIANCE
 from featurestack.features_cache.clip_table import WINDOW_COLUMNS
 from featurestack.results.config import TRAIN_AGAIN, RunConfig, content_of
-from featurestack.results.tasks import Task, task_of
+from featurestack.results.tasks import TASKS, Task
 
 # names of the files in a run folder, and in each of its folds
 OF_RUN = ("run.json", ".lock")
@@ -57,6 +58,8 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 # A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
 # them.
 NAME_BYTES = 120
+FITS = "fits"  # the folder of fits, beside the runs of a dataset
+SET_BYTES = 100  # of a feature set in a file's name; the names of larger sets are cut
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class RunFolder:
     @cached_property
     def task(self) -> Task:
         """Classes, categories or tags: how predictions are scored."""
-        return task_of(self.config.task)
+        return TASKS[self.config.task]
 
     @property
     def name(self) -> str:
@@ -417,6 +420,28 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
         if unknown or (path / "run.json").exists():
             folders_of_runs.append(RunFolder(path))
     return folders_of_runs
+
+
+# Which features were scored one by one on the same clips is told by the names of files:
+# the highest of many features has a lead that may be luck.
+
+
+def fits_file(runs: Path, clips: str, task: str, digest: str, features: str) -> Path:
+    """The file of a set's fits by ridge, which `answer` and extras share.
+
+    runs    the folder of the dataset's runs
+    clips   digest of the clips' table
+    digest  of the values and of all that the fits depend on
+    """
+    name = quote(features, safe="+@=,")[:SET_BYTES]
+    return runs / FITS / f"{clips}-{task}-{digest}-{name}.npz"
+
+
+def scored_features(runs: Path, clips: str, task: str) -> set[str]:
+    """The features that were fitted by themselves on these clips for a task."""
+    files = (runs / FITS).glob(f"{clips}-{task}-*.npz")
+    sets = {unquote(file.stem.split("-", 3)[3]) for file in files}
+    return {name for name in sets if name and "+" not in name}
 
 
 # ---- made and locked

@@ -1,36 +1,38 @@
-"""The tasks, what is predicted for a clip, by name; each is loaded when it is used.
+"""The tasks, what is predicted for a clip: classes and targets of a table of clips.
+
+One label a clip (CLASSES; CATEGORIES, the label's category instead), or several labels
+or none (TAGS).
 
 Conventions: N clips, K classes. `targets` are as `Task.targets` gives them: class
 numbers (N,), or with several labels 0 and 1 (N, K).
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from featurestack.base.errors import RequestError, nearest
-from featurestack.base.registry import object_at
+import numpy as np
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from featurestack.compare.metrics import Ints
-    from featurestack.compare.scores import Metric
-
-# name -> module and object
-TASKS = {
-    "classes": "featurestack.results.targets:CLASSES",
-    "categories": "featurestack.results.targets:CATEGORIES",
-    "tags": "featurestack.results.targets:TAGS",
-}
+from featurestack.base.errors import RequestError
+from featurestack.base.registry import Registry
+from featurestack.compare.metrics import Ints, Labels
+from featurestack.compare.scores import ACCURACY, MEAN_AVERAGE_PRECISION, Metric
+from featurestack.features_cache.clip_table import (
+    SEPARATOR,
+    by_label,
+    classes_in,
+    label_indicator,
+    refuse_class_names,
+)
+from featurestack.results.training_options import TaskName
 
 
 class Task(ABC):
     """The kind of prediction for a clip."""
 
-    name: str  # the value of TASK
+    name: TaskName  # the value of TASK
     column: str  # the clip table's column from which targets are made
     metric: Metric  # the scores, and how runs are ranked
     # a clip has any number of classes, each predicted above a threshold; else it has
@@ -46,7 +48,7 @@ class Task(ABC):
         """Name and category of each class of these clips, sorted by name."""
 
     @abstractmethod
-    def targets(self, text: pd.Series[str], classes: Sequence[str]) -> Ints:
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
         """The targets in the table's column; -1 for a clip of other classes."""
 
     def activation(self, logits: Any) -> Any:
@@ -54,13 +56,75 @@ class Task(ABC):
         return logits.sigmoid() if self.multilabel else logits.softmax(-1)
 
 
-def task_choices() -> tuple[str, ...]:
-    return "auto", *TASKS
+@dataclass(frozen=True)
+class Classes(Task):
+    """One label a clip: softmax, accuracy; targets (N,), -1 for no class."""
+
+    name: TaskName
+    column: str
+    metric = ACCURACY
+    multilabel = False
+
+    def refuse(self, table: pd.DataFrame) -> None:
+        names = table[self.column]
+        if (names == "").any():
+            clip = table["clip_id"][names == ""].iloc[0]
+            raise RequestError(
+                f"TASK={self.name}: clip {clip} has no category, the column of the"
+                " dataset's CSV; give TASK=classes"
+            )
+        if names.nunique() < 2:
+            raise RequestError(
+                f"one class only ({names.iloc[0]}): training needs two or more"
+            )
+        refuse_class_names(names)
+
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        pairs = pd.DataFrame(
+            {"name": table[self.column], "category": table["category"]}
+        )
+        return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
+
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        return pd.Index(classes).get_indexer(text)
 
 
-def task_of(name: str) -> Task:
-    """The task that a run's option TASK names; RequestError for an unknown one."""
-    if name not in TASKS:
-        raise RequestError(nearest("task", name, TASKS))
-    task: Task = object_at(TASKS[name])
-    return task
+class Tags(Task):
+    """Several labels a clip, or none: sigmoids, mAP; targets (N, K) are 0 or 1."""
+
+    name = "tags"
+    column = "label"
+    metric = MEAN_AVERAGE_PRECISION
+    multilabel = True
+
+    def refuse(self, table: pd.DataFrame) -> None:
+        if table["label"].nunique() < 2:
+            raise RequestError(
+                f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"
+                " nothing to learn"
+            )
+        refuse_class_names(classes_in(table))
+
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        return [{"name": name, "category": ""} for name in classes_in(table)]
+
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        targets = label_indicator(text, classes).astype(np.intp)
+        each = by_label(pd.DataFrame({"label": text.to_numpy()}))["label"]
+        recognised = each.isin([*classes, ""]).groupby(level=0).all()
+        targets[~recognised.to_numpy()] = -1
+        return targets
+
+
+CLASSES = Classes("classes", "label")
+CATEGORIES = Classes("categories", "category")
+TAGS = Tags()
+TASKS = Registry[Task](
+    "task", {"classes": CLASSES, "categories": CATEGORIES, "tags": TAGS}
+)
+
+
+def names_of(decided: Labels, classes: Sequence[str]) -> list[str]:
+    """The classes predicted for each clip as text: `dog;rain`."""
+    names = np.array(classes, object)
+    return [SEPARATOR.join(names[chosen]) for chosen in decided]

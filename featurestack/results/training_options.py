@@ -19,8 +19,8 @@ from typing import Literal
 
 from featurestack.base.options import SEED, THREADS, Auto, Options, fields, option
 from featurestack.base.quantities import counted
-from featurestack.results.tasks import task_choices
 
+TaskName = Literal["auto", "classes", "categories", "tags"]
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 Device = Literal["cpu", "cuda", "mps"]
@@ -53,11 +53,10 @@ class Training(Options):
         " channel is a vector, such as an embedding",
         label=None,
     )
-    task: str = option(
+    task: TaskName = option(
         "auto",
         "labels to predict: classes, their categories, tags (several labels per clip,"
         " or none); auto is tags if the table has such clips, else classes",
-        choices=task_choices,
         label="",
     )
     seed: int = option(

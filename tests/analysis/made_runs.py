@@ -21,7 +21,7 @@ from featurestack.base.json_content import digest
 from featurestack.results import run_folder
 from featurestack.results.config import SoundClass
 from featurestack.results.run_folder import RunFolder, folder_name
-from featurestack.results.targets import CLASSES
+from featurestack.results.tasks import CLASSES
 from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 

@@ -18,7 +18,7 @@ from featurestack.analysis.run_arrays import Run
 from featurestack.compare.scores import suited
 from featurestack.compare.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks import task_of
+from featurestack.results.tasks import TASKS
 from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 
@@ -53,8 +53,8 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
         dataset="simulated",
         features=features,
         model="resnet18",
-        task=task_of(trained.task),
-        metric=suited(task_of(trained.task).metric, labels),
+        task=TASKS[trained.task],
+        metric=suited(TASKS[trained.task].metric, labels),
         protocol="last epoch",
         folders=(folder,),
         classes=tuple(map(str, range(classes))),

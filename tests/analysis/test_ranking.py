@@ -10,7 +10,7 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.report_tables import settings
 from featurestack.results.run_folder import configuration_score
-from featurestack.results.targets import CATEGORIES
+from featurestack.results.tasks import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.cases import cases
 from tests.run_configs import answer_of, rewrite

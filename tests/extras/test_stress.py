@@ -25,7 +25,7 @@ from featurestack.extras.stress.stress import (
     what_breaks,
 )
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tasks import task_of
+from featurestack.results.tasks import TASKS
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
 from tests.golden.commands import ROOT
 from tests.refusal import refused
@@ -151,7 +151,7 @@ def test_a_clip_without_one_right_answer_and_a_file_are_refused(
     run, tmp_path, monkeypatch
 ):
     with monkeypatch.context() as patched, refused("several labels a clip"):
-        patched.setattr(RunFolder, "task", task_of("tags"))
+        patched.setattr(RunFolder, "task", TASKS["tags"])
         measure_stress(options_of(run))
     bundle = tmp_path / "model.pt"
     bundle.touch()

@@ -13,7 +13,7 @@ import pytest
 from featurestack.base import files
 from featurestack.results import run_folder, run_names
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.targets import CLASSES
+from featurestack.results.tasks import CLASSES
 from tests.cases import cases
 from tests.refusal import refused
 from tests.run_configs import named, run_config

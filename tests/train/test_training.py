@@ -15,7 +15,7 @@ from featurestack.cli.parser import parse
 from featurestack.compare.scores import epoch_scores
 from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.results import run_folder
-from featurestack.results.targets import CLASSES
+from featurestack.results.tasks import CLASSES
 from featurestack.train import checkpoint, training
 from featurestack.train.options import TrainOptions
 from featurestack.train.trainer import Trainer

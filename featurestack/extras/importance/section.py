@@ -29,7 +29,7 @@ from featurestack.extras.importance.importance import (
     measure_importance,
     read_importance,
 )
-from featurestack.results.scored import scored_features
+from featurestack.results.run_folder import scored_features
 
 RIDGE = "ridge"  # the model of importance
 SIGNED = "PuOr"  # colours of gains and losses

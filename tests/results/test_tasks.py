@@ -13,7 +13,7 @@ from featurestack.compare.metrics import (
     sound,
 )
 from featurestack.compare.scores import epoch_scores
-from featurestack.results.targets import CLASSES, TAGS, names_of
+from featurestack.results.tasks import CLASSES, TAGS, names_of
 from tests.compare.test_average_precision import drawn
 
 NAMES = ["dog", "rain"]
