@@ -257,7 +257,7 @@ def tables_of(
         tables["ablations"] = pd.DataFrame([gain.row() for gain in gains])
     for own in every:
         tables[f"{own.name}.classes"] = class_report(own.run)
-        if own.run.metric.errors == "confusion":
+        if not own.run.metric.multilabel:
             tables[f"{own.name}.confused"] = confused_pairs(own.run)
     return tables
 

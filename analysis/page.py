@@ -20,7 +20,7 @@ from featurestack.analysis import sentences
 from featurestack.analysis.figures import FIGURES, FigureWriter, SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.options import ReportJob
-from featurestack.analysis.report_tables import format_p
+from featurestack.analysis.report_tables import CLASS_COLUMNS, format_p
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.run_arrays import Problem
 from featurestack.base import quantities
@@ -174,6 +174,7 @@ def environment() -> jinja2.Environment:
         "DIFFERENCE_INTERVAL": DIFFERENCE_INTERVAL,
         "FIRST_ROWS": FIRST_ROWS,
         "CELLS": CELLS,
+        "CLASS_COLUMNS": CLASS_COLUMNS,
         "WARNINGS": WARNINGS,
     }
     compact = {"ensure_ascii": False, "separators": (",", ":")}

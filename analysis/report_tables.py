@@ -19,6 +19,29 @@ from featurestack.compare.scores import INTERVALS, Estimate
 from featurestack.compare.significance import FAMILY_LEVEL
 from featurestack.results.tasks import names_of
 
+# of a class: column, heading, kind of cell
+CLASS_COLUMNS = (
+    ("class", "Class", "text"),
+    ("average_precision", "Average precision", "decimals"),
+    ("low", "From", "decimals"),
+    ("high", "To", "decimals"),
+    ("prevalence", "Prevalence", "decimals"),
+    ("auroc", "AUROC", "decimals"),
+    ("precision", "Precision", "decimals"),
+    ("recall", "Recall", "decimals"),
+    ("recall_low", "From", "decimals"),
+    ("recall_high", "To", "decimals"),
+    ("f1", "F1", "decimals"),
+    ("support", "Clips", "number"),
+)
+# scores of a run beside the one that ranks: column, heading, kind of cell, whether less
+# is better
+SCORE_COLUMNS = (
+    ("accuracy", "Accuracy", "percent", False),
+    ("macro_f1", "Macro F1", "decimals", False),
+    ("log_loss", "Log loss", "decimals", True),
+    ("macro_auroc", "Macro AUROC", "decimals", False),
+)
 MOST_ERRORS = 10  # of each class and kind, of several labels
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution

@@ -22,6 +22,7 @@ from featurestack.analysis.figures import FIGURES, is_far
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section
 from featurestack.analysis.report_tables import (
+    SCORE_COLUMNS,
     accuracy_by_recording,
     classes_shown,
     common_mistake,
@@ -74,7 +75,7 @@ def first_screen(page: Page) -> Section:
     low, high = int(np.floor(np.nanmin(tens))), int(np.ceil(np.nanmax(tens)))
     ticks = range(10 * min(low, high - 1), 10 * high + 1, 10)  # tens of percent
     values |= {"chart": chart, "ticks": ticks}
-    if best.metric.errors == "confusion":
+    if not best.metric.multilabel:
         matrix = confusion_by_category(best)
         browser = next(own.values for own in page.sections if own.template == "errors")
         values |= {
@@ -97,8 +98,9 @@ def comparison(page: Page) -> Section:
         "no_intervals": not any(own.difference.bounded for own in found.ranked),
         "score_columns": [
             column
-            for column in found.best.run.metric.score_columns
-            if any(known(own.get(column[0])) for own in scores)
+            for column in SCORE_COLUMNS
+            if column[0] != found.best.run.metric.name
+            and any(known(row.get(column[0])) for row in scores)
         ],
         "cost_columns": [
             column for column in COSTS if any(known(own[column[0]]) for own in costs)
@@ -139,7 +141,7 @@ def known(value: object) -> bool:
 def recordings(page: Page) -> Section | None:
     """The accuracy of each recording, if they are few and have several clips."""
     main = page.found.main
-    if main is None or main.metric.pooled:
+    if main is None or main.metric.multilabel:
         return None
     if page.found.recordings >= min(FEW_RECORDINGS, len(main.best.clip_ids)):
         return None
@@ -202,7 +204,7 @@ def runs(page: Page) -> Section:
     matrices = {
         f"{run.name}.confusion": confusion_table(run)
         for run in found.runs
-        if run.metric.errors == "confusion"
+        if not run.metric.multilabel
     }
     given = without(page.job.given, "RUN")
     shown = []
@@ -284,14 +286,14 @@ def add_sections(page: Page) -> None:
     found = page.found
     made: list[Section | None] = []
     if found.main:
-        kind = found.main.metric.errors
+        multilabel = found.main.metric.multilabel
         made = [
             comparison(page),
             classes(page),
             recordings(page),
             Section("ablations", "Ablations") if found.gains else None,
-            error_browser(page) if kind == "confusion" else None,
-            errors_of_tags(page) if kind == "labels" else None,
+            error_browser(page) if not multilabel else None,
+            errors_of_tags(page) if multilabel else None,
             runs(page),
         ]
     folders = {page.job.options.runs / page.job.dataset}

@@ -23,7 +23,8 @@ from featurestack.base.quantities import (
     plural,
     points,
 )
-from featurestack.compare.scores import ACCURACY, perfect
+from featurestack.compare.metrics import Floats
+from featurestack.compare.scores import ACCURACY, UNEVEN
 from featurestack.compare.significance import (
     DIFFERENCE_INTERVAL,
     DIFFERENCE_VARIANCE,
@@ -37,6 +38,27 @@ PERFECT = 0.9995  # a highest possible score below this is mentioned
 SEVERAL = 3  # configurations whose highest score is noticeably too high
 HARDEST = 3  # classes with the lowest scores; ties count as one
 MOST_NAMED = 6  # classes in a line
+# score -> what it is, and what a prediction that knows nothing gets
+SCORE = {
+    "accuracy": "the share of test clips that are predicted correctly",
+    "balanced_accuracy": (
+        "the mean of the classes’ recalls, because the largest class has at least"
+        f" {UNEVEN:g} times as many clips as the smallest"
+    ),
+    "map": (
+        "the mean over the classes of average precision; clips of all folds are ordered"
+        " by their rank within the fold, because the models of two folds are calibrated"
+        " separately. One fold’s own mAP is too high for rare classes. F1 is at"
+        " thresholds fitted on the other folds"
+    ),
+}
+CHANCE = {
+    "accuracy": "the share of the commonest class",
+    "balanced_accuracy": (
+        "one over the number of classes, which every constant answer gets"
+    ),
+    "map": "what a random order of each fold’s clips gets on average",
+}
 
 
 def ranking_of(f: Findings) -> Ranking:
@@ -158,7 +180,7 @@ def facts(f: Findings) -> dict[str, str]:
         found["Accuracy"] = f"{percent(f.best.scores['accuracy'])} %"
     label, lead = lead_of(f)
     found[label] = lead
-    of_perfect = float(np.nanmean(perfect(run)))
+    of_perfect = float(np.nanmean(perfect_scores(run)))
     if of_perfect < PERFECT:
         found[f"Highest possible {f.score}"] = (
             f"{percent(of_perfect)} %, by ranks within folds that differ in their"
@@ -190,6 +212,15 @@ def lead_of(f: Findings) -> tuple[str, str]:
     return f"Lead over chance, {percent(against.chance)} %", f"{lead}, {verdict}"
 
 
+def perfect_scores(run: Run) -> Floats:
+    """(K,) each class's score if the order of the clips is perfect."""
+    if not run.metric.multilabel:
+        return np.ones(len(run.classes))
+    from featurestack.compare.average_precision import perfect
+
+    return perfect(run)
+
+
 def lowest_classes(f: Findings) -> tuple[str, str]:
     """`Lowest recall`, and the classes that have it; no classes if all are perfect."""
     main, best = ranking_of(f), f.best.run
@@ -197,7 +228,7 @@ def lowest_classes(f: Findings) -> tuple[str, str]:
     label = f"Lowest {heading if heading.isupper() else heading.lower()}"
     report = f.tables[f"{best.name}.classes"][:-1].query("support > 0")
     scores = report.set_index("class")[main.metric.class_score]
-    order = pd.Series(perfect(best), best.classes)
+    order = pd.Series(perfect_scores(best), best.classes)
     most = order.reindex(scores.index, fill_value=1.0)
     lacking = (scores - most)[scores < most * PERFECT]
     hardest = lacking.nsmallest(HARDEST, keep="all")
@@ -226,7 +257,7 @@ def media(wrong: Collection[str], audio: Mapping[str, str]) -> str:
 def chance(f: Findings) -> str:
     """The score of a prediction that knows nothing."""
     main = ranking_of(f)
-    text = f"Chance, {percent(main.chance)} %, is {main.metric.chance_meaning}."
+    text = f"Chance, {percent(main.chance)} %, is {CHANCE[main.metric.name]}."
     if main.untested:
         return text
     text += (
@@ -246,8 +277,8 @@ def numbers(f: Findings) -> str:
     """The meaning of the score, of what follows ±, and of intervals."""
     main = ranking_of(f)
     metric = main.metric
-    texts = [f"{metric.heading} is {metric.meaning}."]
-    if metric.pooled:
+    texts = [f"{metric.heading} is {SCORE[metric.name]}."]
+    if metric.multilabel:
         texts.append(f"± is the standard deviation of the folds’ own {metric.title}.")
     elif len(main.folds) > 1:
         texts.append(f"± is the standard deviation over {folds(f)}.")
@@ -298,7 +329,7 @@ def tested(f: Findings) -> str:
     if len(f.ranked) < 2 or ranking_of(f).untested:
         return ""
     text = "Each configuration is compared with the best by a sign-flip test"
-    if f.main and f.main.metric.pooled:
+    if f.main and f.main.metric.multilabel:
         text += f" of jackknife values of {f.score}"
     text += f", paired by {f.unit}"
     if len(f.ranked) > 2:

@@ -25,7 +25,8 @@ from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.options import LARGEST, choices_of, kind_of
 from featurestack.base.registry import Registry, first_sentence
 from featurestack.cli.words import every_options
-from featurestack.compare.scores import ACCURACY, MEAN_AVERAGE_PRECISION
+from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
+from featurestack.compare.scores import ACCURACY
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.clip_table import INDEX_COLUMNS
 from featurestack.pipeline import synth

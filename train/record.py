@@ -8,17 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
-import numpy as np
 
 from featurestack.base.files import Lock
-from featurestack.compare.metrics import indicator
-from featurestack.results.calibration import fit_temperature
-from featurestack.results.config import (
-    Calibration,
-    Compute,
-    Epoch,
-    Machine,
-)
+from featurestack.results.calibration import calibrate
+from featurestack.results.config import Compute, Machine
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.train.plan import Plan
 
@@ -85,28 +78,3 @@ def finish(path: Path, note: str) -> None:
 
 def seconds_of(folder: RunFolder) -> float:
     return float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
-
-
-def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
-    """Selection -> calibration for new audio, fitted to all clips tested so far."""
-    task = run.task
-    fitted: dict[Epoch, Calibration] = {}
-    for selection in run.predictions()["selection"].unique():
-        tested = run.scored(selection=selection)
-        targets = task.targets(tested["target"], run.classes)
-        labels = indicator(targets, len(run.classes))
-        probabilities = tested[run.classes].to_numpy(np.float32)
-        temperature, thresholds = 1.0, None
-        if task.multilabel:
-            from featurestack.compare.thresholds import thresholds_of_run
-
-            folds = tested["fold"].to_numpy()
-            whole = run.finished == run.folds
-            values = thresholds_of_run(labels, probabilities, folds, whole=whole)
-            thresholds = dict(zip(run.classes, values.tolist()))
-        else:
-            temperature = fit_temperature(labels.argmax(axis=1), probabilities)
-        fitted[selection] = Calibration(
-            temperature=temperature, clips=len(tested), thresholds=thresholds
-        )
-    return fitted

@@ -222,7 +222,7 @@ def run_summary(run: RunFolder) -> str:
         hardest_classes(predictions),
         f"protocol: {run.config.protocol}",
     ]
-    if spread and predictions.metric.pooled:
+    if spread and predictions.metric.multilabel:
         title = predictions.metric.title
         lines.append(f"one fold's own {title} is too high for rare classes")
     if run.config.synthetic:

@@ -90,7 +90,7 @@ def learning_curves(page: Page) -> dict[str, dict[str, Any]]:
         mean = by_epoch.mean().reset_index()
         if mean["epoch"].nunique() > 1:
             title = run.metric.title
-            title += " of the fold" if run.metric.pooled else ""
+            title += " of the fold" if run.metric.multilabel else ""
             history = dict(list(mean.groupby("fold")))
             curves[f"{run.name}.curves"] = {"history": history, "title": title}
     return curves
@@ -100,7 +100,7 @@ def confusion_matrices(page: Page) -> dict[str, dict[str, Any]]:
     return {
         f"{run.name}.confusion": confusion_by_category(run)
         for run in drawn_runs(page)
-        if run.metric.errors == "confusion"
+        if not run.metric.multilabel
     }
 
 

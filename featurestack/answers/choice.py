@@ -415,7 +415,7 @@ def class_rows(scores: Scores) -> list[dict[str, Plain]]:
     """
     fits = scores.fits
     plan = fits.plan
-    if fits.metric.pooled:
+    if fits.metric.multilabel:
         return []
     labels, _ = fits.tested_clips(fits.parts)
     best = ranked_features(scores, plan.channel_names, None)[:COMPARED_BY_CLASS]

@@ -197,7 +197,7 @@ class Fits:
         quick.
         """
         predictions = self.answered(features, parts)
-        if self.metric.pooled:
+        if self.metric.multilabel:
             return Estimate(self.metric.score(predictions))
         return predictions.score
 

@@ -21,7 +21,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.compare.metrics import Floats, Ints, Labels, Probabilities
+from featurestack.compare.metrics import (
+    Evaluation,
+    Floats,
+    Ints,
+    Labels,
+    Probabilities,
+    balanced_accuracy,
+    binary_log_loss,
+    decide,
+    largest_first,
+    macro_f1,
+)
+from featurestack.compare.scores import Metric, Predictions, decided_scores
 from featurestack.compare.significance import (
     effective_recordings,
     recording_sums,
@@ -32,6 +44,8 @@ REPLICATES = 500  # only their variance counts
 # If there are more recordings, sets of them are drawn and left out, which changes the
 # standard error of mAP by 4 to 8 % (950 recordings).
 MOST_SETS = 200
+NEVER = 1.0  # a threshold: no probability is above it
+SMALL = 1e-3  # less than the difference between a label and none
 
 
 def sets_of_recordings(
@@ -308,3 +322,155 @@ def macro(by_class: Floats) -> float:
     """The mean over the classes that have a score; NaN if none has."""
     known = by_class[~np.isnan(by_class)]
     return float(known.mean()) if len(known) else np.nan
+
+
+# ---- thresholds above which a clip has a class
+
+
+def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
+    """The thresholds (K,) with the highest F1 on these clips."""
+    thresholds = np.full(target.shape[1], NEVER)
+    for column in np.flatnonzero(target.any(axis=0)):
+        values = probabilities[:, column]
+        order = largest_first(values)
+        ordered = values[order].astype(np.float64)
+        ordered = np.append(ordered, 0)
+        predicted = np.arange(1, len(order) + 1)
+        hits = np.cumsum(target[order, column])
+        f1 = 2 * hits / (predicted + hits[-1])
+        last_of_equals = np.diff(ordered) < 0  # equals are predicted together
+        best = int(np.where(last_of_equals, f1, -1).argmax())
+        thresholds[column] = ordered[best : best + 2].mean()
+    return thresholds
+
+
+def cross_fitted_thresholds(
+    target: Labels, probabilities: Probabilities, folds: Ints
+) -> Floats:
+    """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
+    thresholds = np.empty(target.shape)
+    for fold in np.unique(folds):
+        others = folds != fold
+        thresholds[~others] = fit_thresholds(target[others], probabilities[others])
+    return thresholds
+
+
+# ---- the metric
+
+
+class MeanAveragePrecision(Metric):
+    """Mean average precision of scores that are ranked within each fold, then pooled
+    over the folds.
+    """
+
+    def decisions(self, predictions: Predictions) -> Labels:
+        """By thresholds that were fitted to the other folds."""
+        thresholds = [
+            cross_fitted_thresholds(predictions.labels, seed, predictions.folds)
+            for seed in predictions.probabilities
+        ]
+        return decide(predictions.probabilities, np.stack(thresholds))
+
+    def order(self, predictions: Predictions) -> Floats:
+        seeds = predictions.probabilities
+        return np.stack([fold_ranks(seed, predictions.folds) for seed in seeds])
+
+    def units(self, predictions: Predictions) -> NDArray[np.generic]:
+        return sets_of_recordings(predictions.labels, predictions.groups)
+
+    def score(self, predictions: Predictions) -> float:
+        seeds = [
+            macro(average_precision(predictions.labels, ranks))
+            for ranks in predictions.order
+        ]
+        return float(np.mean(seeds))
+
+    def parts(self, predictions: Predictions) -> Floats:
+        """Jackknife values of the recordings, spread over their clips."""
+        seeds = [
+            jackknife_values(predictions.labels, ranks, predictions.units)
+            for ranks in predictions.order
+        ]
+        return over_clips(np.mean(seeds, axis=0), predictions.units)
+
+    def chance(self, predictions: Predictions) -> Floats:
+        """The parts of random ranks within the folds."""
+        units = predictions.units
+        values = random_order_values(predictions.labels, units, predictions.folds)
+        return over_clips(values, units)
+
+    def interval(self, predictions: Predictions) -> Floats:
+        return self.precision(predictions)[-1, 1:]
+
+    def precision(self, predictions: Predictions) -> Floats:
+        """(K + 1, 3) average precisions and their intervals."""
+        return precision_of_seeds(
+            predictions.labels,
+            predictions.order,
+            predictions.groups,
+            predictions.variance,
+        )
+
+    def class_table(self, predictions: Predictions) -> pd.DataFrame:
+        """With average precision and its interval; the last row has the mean's."""
+        labels, precision = predictions.labels, self.precision(predictions)
+        areas = [auroc(labels, ranks) for ranks in predictions.order]
+        table = pd.DataFrame(
+            {
+                "average_precision": precision[:-1, 0],
+                "low": np.nan,  # the place of the interval's columns
+                "high": np.nan,
+                "prevalence": labels.mean(axis=0),
+                "auroc": np.mean(areas, axis=0),
+            }
+        )
+        table = table.join(decided_scores(predictions)).reindex(range(len(precision)))
+        return table.assign(low=precision[:, 1], high=precision[:, 2])
+
+
+def over_clips(values: Floats, units: NDArray[np.generic]) -> Floats:
+    """(N,) numbers of clips whose sums by unit, over N, are these values (G,)."""
+    _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    return (values * len(units) / sizes)[place]
+
+
+def mean_average_precision(evaluation: Evaluation) -> float:
+    """Mean average precision of the classes; biased upwards in one fold."""
+    return macro(average_precision(evaluation.labels, evaluation.order))
+
+
+def macro_auroc(evaluation: Evaluation) -> float:
+    """Mean over the classes of the area under the ROC curve."""
+    return macro(auroc(evaluation.labels, evaluation.order))
+
+
+MEAN_AVERAGE_PRECISION = MeanAveragePrecision(
+    name="map",
+    title="mAP",
+    heading="mAP",
+    history={
+        "loss": binary_log_loss,
+        "map": mean_average_precision,
+        "recall": balanced_accuracy,
+        "f1": macro_f1,
+    },
+    scores={
+        "map": mean_average_precision,
+        "macro_auroc": macro_auroc,
+        "macro_f1": macro_f1,
+        "log_loss": binary_log_loss,
+    },
+    class_score="average_precision",
+    class_heading="Average precision",
+    multilabel=True,
+)
+
+
+def perfect(predictions: Predictions) -> Floats:
+    """(K,) the average precision of each class if the order of the clips is perfect:
+    below 1 if the prevalence differs between folds, whose ranks are pooled.
+    """
+    labels = predictions.labels
+    rng = np.random.default_rng(0)
+    order = labels + SMALL * rng.random(labels.shape)  # so that no two clips are equal
+    return average_precision(labels, fold_ranks(order, predictions.folds))

@@ -24,7 +24,6 @@ from featurestack.compare.metrics import Floats, Labels, indicator, sound
 from featurestack.compare.ranking import Ranking, in_order
 from featurestack.compare.scores import (
     ACCURACY,
-    MEAN_AVERAGE_PRECISION,
     Estimate,
     Predictions,
     suited,
@@ -94,7 +93,11 @@ def compare_models(
             " several come from one speaker, site or recording, differences seem surer"
             " than they are; groups=range(len(labels)) says that none do"
         )
-    metric = MEAN_AVERAGE_PRECISION if clips.multilabel else ACCURACY
+    metric = ACCURACY
+    if clips.multilabel:
+        from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
+
+        metric = MEAN_AVERAGE_PRECISION
     number = len(clips.labels)
     known_folds = not (clips.folds is None or isinstance(clips.folds, str))
     crossed = isinstance(clips.folds, str) or (

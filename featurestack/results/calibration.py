@@ -1,15 +1,25 @@
-"""The temperature that calibrates probabilities: it divides the logits (Guo et al.
-2017), which changes confidences, not predictions.
+"""The calibration of a run for new audio: the temperature that divides the logits (Guo
+et al. 2017), which changes confidences, not predictions; thresholds of several labels.
 
 Conventions as in `compare.metrics`.
 """
 
 import numpy as np
 
-from featurestack.compare.metrics import SMALLEST_PROBABILITY, Ints, Probabilities
+from featurestack.compare.metrics import (
+    SMALLEST_PROBABILITY,
+    Floats,
+    Ints,
+    Labels,
+    Probabilities,
+    indicator,
+)
+from featurestack.results.config import Calibration, Epoch
+from featurestack.results.run_folder import RunFolder
 
 # tried temperatures; the least loss is interpolated between them
 TEMPERATURES = np.geomspace(0.2, 5, 17)
+UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 FEWEST_CLIPS = 30  # the temperature of fewer clips is 1
 
 
@@ -52,3 +62,50 @@ def fit_temperature(target: Ints, probabilities: Probabilities) -> float:
     step = np.clip(step, -1, 1)
     ratio = TEMPERATURES[1] / TEMPERATURES[0]
     return float(TEMPERATURES[place] * ratio**step)
+
+
+def thresholds_of_run(
+    labels: Labels, probabilities: Probabilities, folds: Ints, *, whole: bool
+) -> Floats:
+    """(K,) the thresholds with the highest F1 on all tested clips.
+
+    A clip counts for the classes that its fold's model was trained on: those tested in
+    the other folds. It counts for all classes if some fold is unfinished, so that the
+    run is not `whole`, or only one fold is tested. A class that none of its clips has
+    gets UNFITTED.
+    """
+    from featurestack.compare.average_precision import fit_thresholds
+
+    tested, fold_of_clip = np.unique(folds, return_inverse=True)
+    present = np.stack([labels[folds == fold].any(axis=0) for fold in tested])
+    other_folds = present.sum(axis=0) - present
+    elsewhere = other_folds > 0
+    if len(tested) == 1 or not whole:  # not all other folds are known
+        elsewhere[:] = True
+    trained = elsewhere[fold_of_clip]
+    target = labels & trained
+    thresholds = fit_thresholds(target, probabilities * trained)
+    return np.where(target.any(axis=0), thresholds, UNFITTED)
+
+
+def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
+    """Selection -> calibration for new audio, fitted to all clips tested so far."""
+    task = run.task
+    fitted: dict[Epoch, Calibration] = {}
+    for selection in run.predictions()["selection"].unique():
+        tested = run.scored(selection=selection)
+        targets = task.targets(tested["target"], run.classes)
+        labels = indicator(targets, len(run.classes))
+        probabilities = tested[run.classes].to_numpy(np.float32)
+        temperature, thresholds = 1.0, None
+        if task.multilabel:
+            folds = tested["fold"].to_numpy()
+            whole = run.finished == run.folds
+            values = thresholds_of_run(labels, probabilities, folds, whole=whole)
+            thresholds = dict(zip(run.classes, values.tolist()))
+        else:
+            temperature = fit_temperature(labels.argmax(axis=1), probabilities)
+        fitted[selection] = Calibration(
+            temperature=temperature, clips=len(tested), thresholds=thresholds
+        )
+    return fitted

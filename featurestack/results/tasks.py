@@ -18,7 +18,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.registry import Registry
 from featurestack.compare.metrics import Ints, Labels
-from featurestack.compare.scores import ACCURACY, MEAN_AVERAGE_PRECISION, Metric
+from featurestack.compare.scores import ACCURACY, Metric
 from featurestack.features_cache.clip_table import (
     SEPARATOR,
     by_label,
@@ -34,10 +34,18 @@ class Task(ABC):
 
     name: TaskName  # the value of TASK
     column: str  # the clip table's column from which targets are made
-    metric: Metric  # the scores, and how runs are ranked
-    # a clip has any number of classes, each predicted above a threshold; else it has
-    # one, and a temperature calibrates the probabilities
-    multilabel: bool
+
+    @property
+    @abstractmethod
+    def metric(self) -> Metric:
+        """The scores, and how runs are ranked."""
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a clip has any number of classes, each predicted above a threshold;
+        else it has one, and a temperature calibrates the probabilities.
+        """
+        return self.metric.multilabel
 
     @abstractmethod
     def refuse(self, table: pd.DataFrame) -> None:
@@ -63,7 +71,6 @@ class Classes(Task):
     name: TaskName
     column: str
     metric = ACCURACY
-    multilabel = False
 
     def refuse(self, table: pd.DataFrame) -> None:
         names = table[self.column]
@@ -94,8 +101,12 @@ class Tags(Task):
 
     name = "tags"
     column = "label"
-    metric = MEAN_AVERAGE_PRECISION
-    multilabel = True
+
+    @property
+    def metric(self) -> Metric:
+        from featurestack.compare.average_precision import MEAN_AVERAGE_PRECISION
+
+        return MEAN_AVERAGE_PRECISION
 
     def refuse(self, table: pd.DataFrame) -> None:
         if table["label"].nunique() < 2:

@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from featurestack.compare import average_precision as ap
 from featurestack.compare.metrics import decision_scores
-from featurestack.compare.scores import MEAN_AVERAGE_PRECISION, epoch_scores
+from featurestack.compare.scores import epoch_scores
 
 
 def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
@@ -33,7 +33,9 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     found = decision_scores(target, chosen).values()
     assert np.array([*found]) == pytest.approx(np.array(expected))
     probabilities = scores / 2
-    measured = epoch_scores(MEAN_AVERAGE_PRECISION, target.astype(int), probabilities)
+    measured = epoch_scores(
+        ap.MEAN_AVERAGE_PRECISION, target.astype(int), probabilities
+    )
     pairs = zip(target.T, probabilities.T)
     losses = [metrics.log_loss(*pair, labels=[0, 1]) for pair in pairs]
     assert measured["loss"] == pytest.approx(np.mean(losses))

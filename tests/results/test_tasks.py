@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.compare import thresholds
+from featurestack.compare import average_precision as ap
 from featurestack.compare.metrics import (
     decide,
     decision_scores,
@@ -59,7 +59,7 @@ def test_thresholds_of_a_fold_do_not_depend_on_its_labels():
     changed = labels.copy()
     changed[folds == 1] = ~labels[folds == 1]
     before, after = (
-        thresholds.cross_fitted_thresholds(given, probabilities, folds)[folds == 1]
+        ap.cross_fitted_thresholds(given, probabilities, folds)[folds == 1]
         for given in (labels, changed)
     )
     assert (before == after).all()
@@ -67,7 +67,7 @@ def test_thresholds_of_a_fold_do_not_depend_on_its_labels():
 
 def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
-    fitted = thresholds.fit_thresholds(target, scores)
+    fitted = ap.fit_thresholds(target, scores)
     found = decision_scores(target, scores > fitted)["f1"]
     tried = [
         decision_scores(target, scores > value)["f1"]
@@ -75,8 +75,8 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     ]
     assert found == pytest.approx(np.max(tried, axis=0))
     folds = np.arange(len(target)) % 4
-    crossed = thresholds.cross_fitted_thresholds(target, scores, folds)
+    crossed = ap.cross_fitted_thresholds(target, scores, folds)
     others = folds != 1
     assert (
-        crossed[folds == 1] == thresholds.fit_thresholds(target[others], scores[others])
+        crossed[folds == 1] == ap.fit_thresholds(target[others], scores[others])
     ).all()

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.compare.average_precision import fit_thresholds
 from featurestack.compare.scores import epoch_scores
-from featurestack.compare.thresholds import UNFITTED, fit_thresholds
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import label_indicator
 from featurestack.predict.bundle import RunModel, make_bundle, read_bundle
 from featurestack.predict.model import Model
 from featurestack.predict.options import BundleOptions
+from featurestack.results.calibration import UNFITTED, calibrate
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.train import training
 from featurestack.train.optimisation import Objective
-from featurestack.train.record import calibrate
 from featurestack.train.training import run_summary
 from tests.cases import cases
 from tests.refusal import refused
