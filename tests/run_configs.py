@@ -1,6 +1,7 @@
 """A run.json of made-up values for tests that need a few of its keys."""
 
 from dataclasses import replace
+from typing import Any
 
 from featurestack.results.config import (
     RUN_FORMAT,
@@ -45,7 +46,12 @@ def named(*classes):
     return tuple(SoundClass(name=name, category="") for name in classes)
 
 
-MADE = {"task": "classes", "epochs": 20, "augment": "none", "padding": "keep"}
+MADE: dict[str, Any] = {
+    "task": "classes",
+    "epochs": 20,
+    "augment": "none",
+    "padding": "keep",
+}
 OPTIONS = Training(features="mel", model="resnet18", **MADE)
 OF_ALL = ("features", "model", "task", "seed", "val")
 CPU = Compute(device="cpu", precision="fp32", channels_last=True, threads=1)

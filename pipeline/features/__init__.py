@@ -235,8 +235,8 @@ FEATURES: Registry[Feature] = Registry(
     # vectors of networks and of other maps, which need a parameter
     special={
         "embedding": "featurestack.embeddings.embedding",
-        "imagenet": "featurestack.embeddings.imagenet",
-        "texture": "featurestack.embeddings.texture",
+        "imagenet": "featurestack.embeddings.maps",
+        "texture": "featurestack.embeddings.maps",
     },
     extensible=True,
 )

@@ -16,7 +16,7 @@ import torch
 
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
-from featurestack.embeddings import imagenet, networks
+from featurestack.embeddings import maps, networks
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.feature_names import parse_channel
@@ -99,7 +99,7 @@ def test_weights_that_are_not_there_are_fetched_for_the_feature_alone(
         url = f"{address}/resnet18-{digest}.pth"
         monkeypatch.setitem(PUBLISHED, "resnet18", url)
         assert feature_of("imagenet@of=mel").recorded_facts["file"]
-    assert imagenet.weights().parent == networks.FOLDER
+    assert maps.weights().parent == networks.FOLDER
 
 
 def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, stages):
@@ -116,7 +116,7 @@ def test_the_fingerprint_covers_weights_and_the_source_s_parameters(weights, sta
 def test_other_weights_are_refused(weights):
     torch.save({"fc.weight": torch.zeros(2, 2)}, weights)
     with refused("lacks conv1.weight"):
-        imagenet.open_stages()
+        maps.open_stages()
 
 
 def test_it_is_made_trained_predicted_and_bundled_like_every_feature(weights, tmp_path):
@@ -205,7 +205,7 @@ def test_equal_frames_at_the_end_are_left_out(weights):
     values = np.random.default_rng(0).normal(size=(20, 80)).astype(np.float16)
     padded = np.concatenate([values, np.full((20, 30), -7, np.float16)], axis=1)
     np.testing.assert_array_equal(
-        imagenet.embed(padded, "dB", 0.0), imagenet.embed(values, "dB", 0.0)
+        maps.embed(padded, "dB", 0.0), maps.embed(values, "dB", 0.0)
     )
-    louder = imagenet.embed(values + 1, "dB", 0.0)
-    assert not np.array_equal(louder, imagenet.embed(values, "dB", 0.0))
+    louder = maps.embed(values + 1, "dB", 0.0)
+    assert not np.array_equal(louder, maps.embed(values, "dB", 0.0))
