@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from featurestack.train.trainer import Bar
 
 NORMED_CLIPS = 128  # training clips that set the norms that WEIGHTS lack
-IDLE = 0.9  # share of a card's memory that is free if nothing else uses the card
-MOST_BESIDE = 5  # folds side by side on one card, the largest number measured
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED = "recording occurs in the part that is tested or validated"
 
@@ -67,22 +65,9 @@ def train_on_devices(plan: Plan, folds: Sequence[int], bar: "Bar") -> None:
     if len(devices) > 1:
         train_side_by_side(plan.options)
         return
-    if named == "auto" and devices == ["cuda"] and "WORLD_SIZE" not in os.environ:
-        tell_idle_card(len(folds))
     if devices == ["cuda"] and "LOCAL_RANK" in os.environ:  # the GPU, by torchrun
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     train_run(plan, share_of(folds), devices[0], bar)
-
-
-def tell_idle_card(folds: int) -> None:
-    """If nothing else uses the card, say how to train folds on it side by side."""
-    free, total = torch.cuda.mem_get_info()
-    if folds > 1 and free > IDLE * total:
-        words = " ".join(["cuda:0"] * min(folds, MOST_BESIDE))
-        tell_once(
-            f'this card is nearly idle: DEVICE="{words}" trains folds side by side'
-            " (on an H200 five took 43 s instead of 64)"
-        )
 
 
 def share_of(folds: Sequence[int]) -> Sequence[int]:

@@ -58,7 +58,6 @@ from featurestack.train.options import (
     require_device,
     suitable,
 )
-from featurestack.train.pretrained import IMAGENET_WORKS
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
@@ -382,49 +381,29 @@ def make_plan(asked: RunOptions) -> Plan:
         options, Training, augment=str(augmenter) or "none", padding=padding
     )
 
-    stored = dict.fromkeys(channel.stored for channel in channels)
-    data = data_digests(cache, stored, table)
-    content = hashed_content(training, spec, model) | data
+    data = facts_of_data(cache, table, task, features)
+    folds = data["folds"]
+    content = hashed_content(training, spec, model)
+    content |= {name: data[name] for name in ("cache", "clips")}
     seedless = content | {"options": content["options"] | {"seed": None}}
-    folds = cache.tested_folds(originals(table))
     hash_ = digest(content)
     name = folder_name(options.features, model.name, differences(named), hash_)
     path = asked.runs / dataset_name(asked.dataset, asked.name) / name
-    rows, frames = spec.grid
-    works = IMAGENET_WORKS if training.weights == "imagenet" else {}
     config = RunConfig(
         format_version=RUN_FORMAT,
         made_by="train",
         dataset=path.parent.name,
-        synthetic=cache.synthetic,
         **{name: getattr(training, name) for name in OF_EVERY_RUN},
         training=training,
         tag=asked.tag,
         note=asked.note,
-        own_code=tuple(DEFINING),
-        code=model.code,
-        model_summary=model.description,
-        words=words_of_training(training, model.unused),
-        cites={**model.cites, **works},
-        exact=not model.kind.in_steps,
-        input_grid=f"{rows}x{frames}",
-        folds=tuple(folds),
-        classes=tuple(SoundClass(**entry) for entry in task.class_entries(table)),
-        sample_rate=cache.sample_rate,
-        duration=cache.duration,
-        audio_channel=cache.audio_channel,
-        clip_seconds=clip_seconds(cache, filled),
         channels=channels,
-        extraction=ExtractionCost(**cache.extraction_cost(features)),
         protocol=protocol(training, model, published=cache.published_test in folds),
         hash=hash_,
         family=digest([seedless, asked.tag]),
         command=tuple(training_command(named)),
         **data,
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in VERSIONED},
-        },
+        **facts_of_model(training, spec, model),
     )
     return Plan(
         config=config,
@@ -436,9 +415,51 @@ def make_plan(asked: RunOptions) -> Plan:
         model=model,
         input=spec,
         augmenter=augmenter,
-        tested_folds=[*asked.folds] or folds,
+        tested_folds=[*(asked.folds or folds)],
         path=path,
     )
+
+
+def facts_of_data(
+    cache: Cache, table: pd.DataFrame, task: Task, features: Sequence[Channel]
+) -> dict[str, Any]:
+    """The keys of run.json that say on what a run is trained."""
+    filled = cache.filled[table.index]
+    stored = dict.fromkeys(cache[feature].stored for feature in features)
+    return {
+        "synthetic": cache.synthetic,
+        "folds": tuple(cache.tested_folds(originals(table))),
+        "classes": tuple(SoundClass(**entry) for entry in task.class_entries(table)),
+        "sample_rate": cache.sample_rate,
+        "duration": cache.duration,
+        "audio_channel": cache.audio_channel,
+        "clip_seconds": clip_seconds(cache, filled),
+        "extraction": ExtractionCost(**cache.extraction_cost(features)),
+        **data_digests(cache, stored, table),
+    }
+
+
+def facts_of_model(
+    training: Training, spec: InputSpec, model: Architecture
+) -> dict[str, Any]:
+    """The keys of run.json that say what is trained, and by what."""
+    rows, frames = spec.grid
+    works = model.cites
+    if training.weights == "imagenet":
+        from featurestack.train.pretrained import IMAGENET_WORKS
+
+        works = {**works, **IMAGENET_WORKS}
+    versions = {name: version(name) for name in VERSIONED}
+    return {
+        "own_code": tuple(DEFINING),
+        "code": model.code,
+        "model_summary": model.description,
+        "words": words_of_training(training, model.unused),
+        "cites": works,
+        "exact": not model.kind.in_steps,
+        "input_grid": f"{rows}x{frames}",
+        "versions": {"python": platform.python_version(), **versions},
+    }
 
 
 def clip_seconds(cache: Cache, filled: NDArray[np.float64]) -> float | None:

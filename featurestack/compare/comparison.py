@@ -20,7 +20,7 @@ from featurestack.base.errors import RequestError, nearest
 from featurestack.base.quantities import counted, percent, plural, points
 from featurestack.base.table_files import MISSING
 from featurestack.base.terminal import warn
-from featurestack.compare.metrics import Floats, Labels, indicator, sound
+from featurestack.compare.metrics import Floats, Labels, indicator, lost_ties, sound
 from featurestack.compare.ranking import Ranking, in_order
 from featurestack.compare.scores import (
     ACCURACY,
@@ -31,7 +31,6 @@ from featurestack.compare.scores import (
 from featurestack.compare.significance import DIFFERENCE_INTERVAL, few_groups
 
 UNKNOWN = "unknown"  # folds: cross-validated, nobody says how
-TIE = 1e-6  # the share that the true class of a tie loses
 PANDAS = pd.Series | pd.DataFrame
 Rows = TypeVar("Rows")
 
@@ -378,13 +377,6 @@ def predicted_classes(name: str, values: Any, classes: Sequence[str]) -> Floats:
         unknown = nearest("class", str(texts[places < 0][0]), classes)
         raise RequestError(f"predictions of {name}: {unknown}; {hint}")
     return np.eye(len(classes))[places]
-
-
-def lost_ties(values: Floats, labels: Labels) -> Floats:
-    """Probabilities (N, K) in which a tie of the true class with another is wrong."""
-    highest = values == values.max(axis=1, keepdims=True)
-    tied = (highest & labels).any(axis=1) & (highest.sum(axis=1) > 1)
-    return np.where(tied[:, None] & labels, values * (1 - TIE), values)
 
 
 # ---- what is said

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 SUM_TOLERANCE = 1e-3  # probabilities whose sum differs more from 1 are damaged
 DEFAULT_THRESHOLD = 0.5
+TIE = 1e-6  # the share that the true class of a tie loses
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -45,6 +46,13 @@ def sound(probabilities: Probabilities, *, multilabel: bool) -> Labels:
         return possible
     sums = probabilities.sum(axis=1, dtype=np.float64)
     return (probabilities >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)
+
+
+def lost_ties(values: Floats, labels: Labels) -> Floats:
+    """Probabilities (N, K) in which a tie of the true class with another is wrong."""
+    highest = values == values.max(axis=1, keepdims=True)
+    tied = (highest & labels).any(axis=1) & (highest.sum(axis=1) > 1)
+    return np.where(tied[:, None] & labels, values * (1 - TIE), values)
 
 
 def decide(

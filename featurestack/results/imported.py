@@ -15,6 +15,7 @@ import pandas as pd
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import digest
 from featurestack.base.own_files import Taken
+from featurestack.compare.metrics import Floats, Labels, indicator, lost_ties
 from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
 from featurestack.results.config import RUN_FORMAT, RunConfig, SoundClass
 from featurestack.results.run_folder import (
@@ -28,7 +29,6 @@ from featurestack.results.tasks import TASKS
 
 MODEL = "predictions"  # value of `model` in run.json
 PROTOCOL = "predictions of another program"
-TIE = 1e-6  # the share that the true class of a tie loses
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def write_imported(
     values = scores.reindex(columns=classes, fill_value=0.0).to_numpy(float)
     if not TASKS[predictions.task].multilabel:
         target = pd.Index(classes).get_indexer(clips["target"])
-        values = one_of_classes(values, target)
+        values = one_of_classes(values, indicator(target, len(classes)))
     fold_of = fold_numbers(clips["fold"])
     name = folder_name(place.name, "", (), digest([source])).removesuffix("-")
     numbers = sorted({*fold_of.values()})
@@ -102,20 +102,13 @@ def write_imported(
     return run
 
 
-def one_of_classes(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+def one_of_classes(values: Floats, labels: Labels) -> Floats:
     """(N, K) probabilities whose sum is 1. A clip without a prediction gets all classes
     but its own with equal probability; a tie with the true class is wrong.
     """
-    every = np.arange(len(values))
-    values = values.copy()
-    silent = values.sum(axis=1) == 0
-    values[silent] = 1.0
-    values[every[silent], target[silent]] = 0.0
-    values /= values.sum(axis=1, keepdims=True)
-    highest = values == values.max(axis=1, keepdims=True)
-    tied = highest[every, target] & (highest.sum(axis=1) > 1)
-    values[every[tied], target[tied]] *= 1 - TIE
-    return values
+    silent = values.sum(axis=1, keepdims=True) == 0
+    values = np.where(silent, ~labels, values)
+    return lost_ties(values / values.sum(axis=1, keepdims=True), labels)
 
 
 def fold_numbers(folds: "pd.Series[str]") -> dict[str, int]:

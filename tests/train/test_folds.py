@@ -5,7 +5,6 @@ from unittest.mock import Mock
 import pytest
 
 from featurestack.base.options import option_words
-from featurestack.base.terminal import tell_once
 from featurestack.cli.parser import parse
 from featurestack.results.run_folder import find
 from featurestack.train import folds
@@ -51,14 +50,3 @@ def test_a_child_gets_what_was_given(monkeypatch):
     *_, second = (call.args[0] for call in started.call_args_list)
     child = parse(RunOptions, second[4:])
     assert child == change(given, device="cuda:1")
-
-
-@pytest.mark.parametrize(("free", "told"), [(95, True), (50, False)])
-def test_a_card_that_nothing_uses_is_told_to_train_folds_side_by_side(
-    free, told, monkeypatch, capsys
-):
-    tell_once.cache_clear()
-    monkeypatch.setattr(folds.torch.cuda, "mem_get_info", lambda: (free, 100))
-    folds.tell_idle_card(1)
-    folds.tell_idle_card(3)
-    assert ('DEVICE="cuda:0 cuda:0 cuda:0"' in capsys.readouterr().err) is told
