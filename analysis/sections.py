@@ -18,7 +18,11 @@ from featurestack.analysis.clips import (
     features_to_show,
     thumbnails,
 )
-from featurestack.analysis.figures import FIGURES, is_far
+from featurestack.analysis.figures import (
+    FIGURES,
+    drawn,  # noqa: F401  enters the figures
+    is_far,
+)
 from featurestack.analysis.findings import Ranked
 from featurestack.analysis.page import SHOWN_RUNS, Page, Section
 from featurestack.analysis.report_tables import (
@@ -320,8 +324,8 @@ def add_sections(page: Page) -> None:
 
 
 def submit_figures(page: Page, section: str) -> None:
-    """Submit the figures of a section."""
-    for name, figure in FIGURES.complete().items():
+    """Submit the figures of a section; those of an extra are entered with it."""
+    for name, figure in FIGURES.items():
         wanted = page.writer.for_print or not figure.print_only
         if section and figure.section == section and wanted:
             for stem, data in figure.data(page).items():
