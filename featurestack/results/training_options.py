@@ -126,13 +126,10 @@ class Training(Options):
         least=1e-12,
         says="learning rate {:g}".format,
     )
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
-        of_networks(
-            "onecycle",
-            "learning-rate schedule, step by step; plateau divides the rate by ten if"
-            " SELECT stops improving, and needs VAL",
-            says="{} schedule".format,
-        )
+    schedule: Literal["onecycle", "cosine", "step", "constant"] = of_networks(
+        "onecycle",
+        "learning-rate schedule, step by step",
+        says="{} schedule".format,
     )
     val: Validation = option(
         "none",
@@ -143,7 +140,7 @@ class Training(Options):
     patience: int = of_networks(
         0,
         "epochs without a better SELECT after which training ends, 0 for no early"
-        " stopping; plateau lowers the rate after a third of them",
+        " stopping",
         least=0,
         says="patience {}".format,
     )
