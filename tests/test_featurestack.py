@@ -24,7 +24,7 @@ from featurestack.pipeline.options import SourceOptions
 from featurestack.train import training as train_run
 from featurestack.train.options import RunOptions
 from notebooks import store
-from tests.cases import data
+from tests.cases import cases
 from tests.golden.commands import ROOT
 from tests.processes import forked, python
 from tests.refusal import refused
@@ -45,7 +45,12 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
 
 
 # function of `fs` -> its command
-COMMAND_OF = data(__file__)["COMMAND_OF"]
+COMMAND_OF = {
+    "clips": "data",
+    "extract": "features",
+    "fit": "train",
+    "report": "analysis",
+}
 OWN = {word: getattr(fs, word, None) for word in COMMANDS}
 COMMAND_OF |= {word: word for word, own in OWN.items() if inspect.isfunction(own)}
 
@@ -210,86 +215,14 @@ def test_functions_take_what_another_returned(trained, tmp_path):
         fs.fit("sounds", "rms", "ridge")
 
 
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        (
-            lambda cache, run: fs.fit(cache.clips),
-            "dataset is a DataFrame; expected text, a number, a path or a list of them",
-        ),
-        (
-            lambda cache, run: cache["rms"][0, :, 5],
-            r"index what it returns, cache\['rms'\]\[0\]\[:, 5\]; cache.read",
-        ),
-        (lambda *_: fs.read("absent.wav"), "absent.wav: missing: there is no such"),
-        (
-            lambda *_: fs.fit("mel+mfcc"),
-            r"'mel\+mfcc' is a feature set: give it as FEATURES=mel\+mfcc",
-        ),
-        (
-            lambda *_: fs.importance("my sounds", "mel mfcc"),
-            "'mel mfcc' is a feature set: give it as FEATURES='mel mfcc'",
-        ),
-        (
-            lambda *_: fs.compute(fs.tone(440), "mel chroma"),
-            "fs.compute takes one: 'mel' or 'chroma'; fs.show",
-        ),
-        (lambda *_: fs.write(fs.tone(440), "a.doc"), "ends in .wav or .flac"),
-        (
-            lambda cache, run: fs.Model(run, reject=3),
-            "REJECT=3: expected at most 1",
-        ),
-        (
-            lambda *_: fs.Model("last", "nowhere"),
-            r"RUN=last: no run folder in nowhere: train one first \(make train\)",
-        ),
-        (lambda cache, run: run.history(9), "zcr-linear: fold 9: expected one of 1, 2"),
-        (lambda cache, run: run.scored("train"), "fold 'train': expected one of 1, 2"),
-        (
-            lambda *_: fs.Features("rmss").fit([fs.tone(9).y]),
-            "'rmss'; did you mean 'rms'",
-        ),
-        (
-            lambda cache, run: cache.read("mel", ["a"]),
-            "lacks mel, it has rms, zcr: run make features",
-        ),
-        (
-            lambda cache, run: fs.bundle(run, out=run.path / "run.json"),
-            "not written by this command.* or give another OUT=$",
-        ),
-        (
-            lambda *_: fs.alter(fs.tone(440), "pitch(semitone=2)"),
-            "unknown parameter of pitch 'semitone'; did you mean 'semitones'",
-        ),
-        (
-            lambda cache, run: fs.Model(run).predict("a.ogg", 44_100),
-            "predict takes samples; fs.predict_audio takes paths",
-        ),
-        (
-            lambda cache, run: fs.Model(run).predict_many(np.zeros((9, 2)), 44_100),
-            r"predict_many takes a list of clips, \[y\]; this is one",
-        ),
-        (
-            lambda cache, run: fs.Model(run).predict_many(np.zeros(9), 44_100),
-            r"shape \(\): .*; predict takes one clip, predict_many a list of clips",
-        ),
-        (lambda cache, run: cache.read("rms", "nope"), "has no clips nope"),
-        (lambda cache, run: cache["rmss"], "mean 'rms'. The cache has rms, zcr$"),
-        (
-            lambda *_: external.write_feature("nope", "a", [1.0], ["x"]),
-            "nope is not a cache: external.create_cache makes one",
-        ),
-        (lambda *_: fs.model("imag")(refused), "'image'. Known: image, vector, wave;"),
-        (lambda *_: fs.model("linear")(refused), "the function's name is the model's$"),
-        (lambda *_: fs.draw("gallery", x=1), "gallery: .*; it takes features"),
-        (lambda *_: fs.draw(5), "unknown figure '5'. Known: accuracy_by_set"),
-    ],
-)
+@cases("call", "sentence")
 def test_an_argument_of_another_kind_is_named_with_what_is_expected(
     trained, call, sentence
 ):
+    cache, run = trained
+    names = {"fs": fs, "np": np, "external": external, "refused": refused}
     with refused(sentence):
-        call(*trained)
+        eval(call, names | {"cache": cache, "run": run})
 
 
 def test_clips_says_once_what_may_be_source_recordings(tmp_path, capsys):

@@ -5,31 +5,14 @@ import shutil
 import pytest
 
 import featurestack as fs
+from tests.cases import data
 from tests.golden.commands import command, done, inside
 from tests.noise import write_clips
 from tests.refusal import refused
 
 LINEAR = "FEATURES=mel MODEL=linear"
 # every command that takes DATASET= of what is there already
-COMMANDS = {
-    "train": LINEAR,
-    "importance": "FEATURES='mel rms'",
-    "curve": "FEATURES=mel",
-    "analysis": "",
-    "show": "",
-    "verify": "",
-    "stress": "RUN=last",
-    "predict": "RUN=last AUDIO=siteB/audio",
-    "bundle": "RUN=mel-linear",
-    "export": "RUN=mel-linear",
-    "listen": "RUN=mel-linear",
-    "runs": "",
-    "remove": "RUN=mel-linear YES=1",
-    "features": "FEATURES=mel",
-    "check": "",
-    "data": "",
-    "answer": "FEATURES='mel rms'",
-}
+COMMANDS = data(__file__)["COMMANDS"]
 CALLS = {
     "cache": lambda word: fs.cache(word),
     "fit": lambda word: fs.fit(word, "mel", model="linear"),

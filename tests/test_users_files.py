@@ -10,51 +10,24 @@ import soundfile
 
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.cli.words import commands_taking
+from tests.cases import data
 from tests.golden.commands import command, done
 from tests.processes import at_once
 
-# Options that name a place to write, each with one among the user's files.
-PLACES = {
-    "out": "mine/clips.csv",
-    "file": "mine/clips.csv",
-    "reports": "mine",
-    "runs": "mine",
-    "data": "mine",
-}
-SOUNDS = {"DATASET": "mine/clips"}
-LINEAR = {**SOUNDS, "FEATURES": "rms", "MODEL": "linear"}
-RUN = {"RUN": "runs/clips/rms-linear"}
-PREDICTIONS = {**SOUNDS, "PREDICTIONS": "mine/guesses.csv"}
-# What each command is given beside the place.
-GIVEN = {
-    "answer": {**SOUNDS, "FEATURES": "rms", "JOBS": 1},
-    "analysis": {**SOUNDS, "PAPER": 1},
-    "data": {"DATASET": "esc50", "ARCHIVE": "mine/clips.csv"},
-    "features": {**SOUNDS, "FEATURES": "rms zcr", "JOBS": 1},
-    "check": SOUNDS,
-    "windows": {"AUDIO": "mine/clips", "TABLES": "mine/clips.csv"},
-    "show": {"AUDIO": "mine/clips/dog/0.wav", "FEATURES": "rms"},
-    "train": LINEAR,
-    "importance": {**SOUNDS, "FEATURES": "rms zcr"},
-    "curve": {**SOUNDS, "FEATURES": "rms"},
-    "predict": {**RUN, "DATASET": "mine/other.csv", "OUT": "mine"},
-    "network": {},
-    "stress": RUN,
-    "verify": {"DATASET": "mine/clips"},
-    "bundle": RUN,
-    "export": RUN,
-    "runs": {},
-    "remove": RUN,
-    "demo": None,  # it runs `answer` on sounds of its own
-    "listen": None,  # it writes nothing, and ends with its audio
-    "bench": None,  # it writes its times to the terminal alone
-}
+# options that name a place to write, each with one among the user's files; what each
+# command is given beside the place; and files of names that we use, where a command
+# would write them: (what it is given, folder, names)
+PLACES, GIVEN, NAMED = data(__file__).values()
+# `demo` runs `answer` on sounds of its own, `listen` ends with its audio, and `bench`
+# writes to the terminal alone
+WITHOUT_FILES = ("demo", "listen", "bench")
+PREDICTIONS = {"DATASET": "mine/clips", "PREDICTIONS": "mine/guesses.csv"}
 KEPT = ("mine", "data", "runs")
 CASES = [
     (words, option)
     for option in PLACES
     for words in commands_taking(option)
-    if GIVEN[words] is not None
+    if words not in WITHOUT_FILES
 ]
 
 
@@ -89,7 +62,7 @@ def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as there:
         there.chdir(root)
         done("features", **GIVEN["features"])
-        done("train", **LINEAR)
+        done("train", **GIVEN["train"])
     for name in KEPT:
         shutil.copytree(root / name, root / "kept" / name)
     return root
@@ -132,28 +105,6 @@ def place(file):
         file.write_text(f"my own {file.name}\n")
 
 
-CACHE = ["index.h5", "rms.h5", ".index.h5", "rms.h5.tmp", "failures.csv", "costs.csv"]
-CACHE += ["verified.csv", "locks/mine.lock", "locks/run-mine.tmp", "../folds.csv"]
-CACHE += ["../label.txt", "../.label"]
-RUN_FILES = ["run.json", "scores-mine.csv", ".hidden"]
-RUN_FILES += ["trackers/my.txt"]
-RUN_FILES += [f"fold1/{name}" for name in ("history.csv", "predictions.csv", "last.pt")]
-IMPORTED = PREDICTIONS | {"RUNS": "mine"}
-# Files of names that we use, where a command would write them, one at a time.
-NAMED = {
-    "features": (
-        SOUNDS | {"FEATURES": "rms", "JOBS": 1, "DATA": "mine"},
-        "features",
-        CACHE,
-    ),
-    "check": (SOUNDS | {"DATA": "mine"}, "features", ["check.json", "../folds.csv"]),
-    "train": (LINEAR | {"RUNS": "mine"}, "rms-linear", RUN_FILES),
-    "answer": (GIVEN["answer"] | {"RUNS": "mine"}, "answer", RUN_FILES[:1]),
-    "analysis": (IMPORTED, "guesses", ["fold1/predictions.csv", "fold1/mine.csv"]),
-    "data": ({"DATASET": "esc50", "DATA": "mine"}, "..", ["esc50.zip"]),
-}
-
-
 @pytest.mark.parametrize(
     ("words", "name"), [(words, name) for words in NAMED for name in NAMED[words][2]]
 )
@@ -180,7 +131,7 @@ def test_a_run_is_removed_without_the_users_files_in_it(world):
     (run / "fold2").rename(disk)
     (run / "fold2").symlink_to(disk)
     of_disk = files_of(disk)
-    answer = done("remove", **RUN, YES=1)
+    answer = done("remove", **GIVEN["remove"], YES=1)
     assert {str(file.relative_to(run)) for file in files_of(run)} == {*mine}
     assert all(f"{run.relative_to(world) / name} stays" in answer.out for name in mine)
     assert files_of(disk) == of_disk and (run / "fold2").is_symlink()
@@ -196,7 +147,11 @@ def test_commands_at_once_leave_no_strangers(world):
     """
     report = ["analysis", "DATASET=mine/clips"]
     predict = ["predict", "RUN=runs/clips/rms-linear", "AUDIO=mine/clips"]
-    train = ["train", *(f"{name}={text}" for name, text in LINEAR.items()), "TAG=twice"]
+    train = [
+        "train",
+        *(f"{name}={text}" for name, text in GIVEN["train"].items()),
+        "TAG=twice",
+    ]
     for pair in (
         (report, report),
         ([*predict, "OUT=a.csv"], [*predict, "OUT=b.csv"]),

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import rankings
 from featurestack.compare.significance import FAMILY_LEVEL, LEVEL
 from tests.analysis.simulated import (
     claims,
-    simulated_recalls,
     simulated_runs,
     simulated_tag_runs,
 )
@@ -32,16 +30,6 @@ def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(draw):
     rng = np.random.default_rng(5)
     said = [claims(draw(rng)).any for _ in range(40)]
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
-
-
-@pytest.mark.parametrize(("recall", "chance"), [(0.85, False), (0.5, True)])
-def test_a_model_of_uneven_classes_is_compared_with_chance_by_balanced_accuracy(
-    recall, chance
-):
-    run = simulated_recalls((180, 20), (recall, recall), np.random.default_rng(1))
-    found = findings([run])
-    assert found.chance == chance
-    assert found.main.chance == pytest.approx(0.5)
 
 
 def test_an_interval_of_map_excludes_zero_exactly_if_the_difference_is_clear():

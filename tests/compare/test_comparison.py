@@ -15,6 +15,7 @@ from featurestack.base.errors import RequestError
 from featurestack.base.terminal import Notice
 from featurestack.results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
+from tests.cases import cases
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
@@ -79,35 +80,12 @@ def test_several_labels_are_ranked_by_map():
     assert found.sentence.startswith("0.5, mAP 100.0 %")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"groups": [1, 2]}, r"groups have the shape \(2,\): expected \(240,\)"),
-        ({"predictions": {}}, "expected a dictionary"),
-        (
-            {"predictions": {"x": ["aa"] * 240}},
-            "of x: unknown class 'aa'; did you mean",
-        ),
-        ({"predictions": {"x": [*"abcd"] * 60}}, "of x: unknown class 'd'"),
-        (
-            {"predictions": {"x": np.zeros(240, int)}},
-            r"class '0'.*; these look like numbers of columns: give classes\[i\]",
-        ),
-        ({"predictions": {"x": np.full(240, 0.3)}}, "numbers with a fraction"),
-        ({"predictions": [np.ones((3, 3))]}, "predictions need names"),
-        ({"predictions": {"x": "a run"}}, "'a run' is text; fs.run opens"),
-        ({"labels": None}, "labels= is missing"),
-        ({"labels": [None] * 240}, "expected one class for each clip"),
-        ({"predictions": {"x": np.ones((3, 3))}}, r"expected \(240, 3\), a col"),
-        ({"predictions": {"x": np.full((240, 3), np.nan)}}, "row 0: expected prob"),
-        ({"labels": ["a"] * 240}, "all clips have one label"),
-    ],
-)
+@cases("change", "message")
 def test_arrays_that_do_not_fit_are_refused(change, message):
     labels, groups, folds, models = made_arrays(1.0)
     arguments = {"predictions": models, "labels": labels, "groups": groups}
     with pytest.raises(RequestError, match=message):
-        fs.compare(**(arguments | {"folds": folds} | change))
+        fs.compare(**(arguments | {"folds": folds} | eval(change, {"np": np})))
 
 
 def test_a_tie_with_the_true_class_is_wrong():

@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import check_estimator
 
 import featurestack as fs
+from tests.cases import data
 from tests.golden.sounds import RATE, easy_clips
 from tests.processes import python
 from tests.refusal import refused
@@ -28,26 +29,9 @@ NO_CLIPS = (
     ([0.1, np.nan], "1 sample of 2 is NaN or infinite"),
     ([0, 1, 2], "samples are int64"),
 )
-# checks of scikit-learn that are about tables of numbers -> why they do not apply
-NOT_OF_CLIPS = {
-    "check_n_features_in_after_fitting": COLUMNS,
-    "check_n_features_in": COLUMNS,
-    "check_transformer_general": COLUMNS,
-    "check_fit1d": COLUMNS,
-    "check_fit2d_predict1d": COLUMNS,
-    "check_estimators_empty_data_messages": COLUMNS,
-    "check_transformer_data_not_an_array": COLUMNS,
-    "check_estimator_sparse_tag": COLUMNS,
-    "check_estimator_sparse_array": COLUMNS,
-    "check_estimator_sparse_matrix": COLUMNS,
-    "check_complex_data": SAMPLES,
-    "check_dtype_object": SAMPLES,
-    "check_estimators_nan_inf": SAMPLES,
-    "check_estimators_dtypes": SAMPLES,
-    "check_fit_idempotent": SAMPLES,
-    "check_fit_check_is_fitted": SAMPLES,
-    "check_transformer_preserve_dtypes": SAMPLES,
-}
+# checks of scikit-learn that are about tables of numbers
+OF_COLUMNS, OF_SAMPLES = data(__file__).values()
+NOT_OF_CLIPS = dict.fromkeys(OF_COLUMNS, COLUMNS) | dict.fromkeys(OF_SAMPLES, SAMPLES)
 
 
 def test_scikit_learns_checks_hold_but_those_of_columns():
@@ -317,13 +301,3 @@ def test_lists_name_features_and_one_path_is_no_list_of_clips():
     for one in (pd.DataFrame({"path": ["dog.wav"]}), clips[0], "dog.wav"):
         with refused(f"as table.path or .y., got one {type(one).__name__}$"):
             fs.Features("rms").fit_transform(one)
-
-
-def test_other_parameters_count_from_the_next_fit():
-    clips = [fs.tone(hertz).y for hertz in (200, 2000)]
-    features = fs.Features("rms").set_params(features="zcr rms")  # before any fit
-    assert features.fit(clips).get_feature_names_out()[0] == "zcr 0 mean"
-    features.set_params(features="mel")
-    assert features.transform(clips).shape == (2, 4)  # as its names say
-    assert len(features.get_feature_names_out()) == 4
-    assert features.fit_transform(clips).shape == (2, 256)

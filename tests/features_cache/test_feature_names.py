@@ -9,8 +9,6 @@ from featurestack.features_cache.feature_names import (
 from tests.cases import cases
 from tests.refusal import refused
 
-MALFORMED = "mel,mfcc|mel@n|mel@n=1,n=2|mfcc:5|../mel|mel+|mel mfcc"
-
 
 @cases("text", "message")
 def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.features_cache.clip_table import CLIP_COLUMNS
+from tests.cases import data
 from tests.golden import sounds
 from tests.golden.commands import done
 
@@ -121,30 +122,7 @@ def caches():
 
 # Runs
 
-BASE = (
-    "DATASET=data/easy/features FEATURES=mel+mfcc+chroma MODEL=cnn8@width=8 EPOCHS=2"
-    " BATCH=8 GRID=64x108 AUGMENT=none PRECISION=fp32 THREADS=1 DEVICE=cpu FOLDS=1"
-)
-# an empty value leaves the default
-RUNS = {
-    "plain": "FOLDS=",
-    # a seed whose best epoch, the last one, is ahead by two of sixteen validated clips
-    # or more
-    "next": "VAL=next SELECT=val_accuracy EPOCHS=3 MODEL=texturenet SEED=18",
-    "altered": "DATASET=data/altered/features FEATURES=mel",
-    "loss": "BALANCE=loss MODEL=texturenet SEED=3",
-    "drop": "PADDING=drop NORM=feature",
-    # a rate at which the kernels of two kinds of processors train alike
-    "keep": "PADDING=keep LR=0.01",
-    "step": "MODEL=texturenet LR=0.004",
-    "mixed": "AUGMENT=shift,gain,mixup=0.4",
-    "masked": "AUGMENT=pitch,stretch,noise,mask FEATURES=mel+chroma FOLDS=2",
-    "default": "MODEL= WEIGHTS=none AUGMENT= EPOCHS=1",
-    "categories": "TASK=categories MODEL=texturenet",
-    "linear": "MODEL=linear SEED=1",
-    "aclnet": "MODEL=aclnet@width=0.25 FEATURES=waveform GRID= EPOCHS=1"
-    " AUGMENT=polarity",
-}
+BASE, RUNS = data(__file__).values()
 
 
 def words_of(case):

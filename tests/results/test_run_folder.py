@@ -108,11 +108,6 @@ def test_a_wrong_name_is_refused(runs, wanted, message):
         run_names.select(runs, wanted)
 
 
-def test_the_name_of_a_single_run_is_proposed_with_its_dataset(runs):
-    with refused("did you mean RUN='my sounds/mel-cnn8'?"):
-        run_names.select_one(runs, "my sound/mel-cnn8")
-
-
 def test_a_listed_name_with_blanks_is_quoted_also_if_it_has_an_equals_sign(runs):
     name = "my sounds/mel+embedding@model=speech-ridge"
     run_folder.write_config(runs / name, run_config())

@@ -2,8 +2,6 @@
 wrong line is named.
 """
 
-import pytest
-
 from featurestack.extras.recordings.annotations import EVENT_COLUMNS, read_events
 from featurestack.extras.recordings.options import LabelOptions
 from tests.cases import cases
@@ -15,8 +13,6 @@ RAVEN = (
     "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
     " (Hz)"
 )
-BEGIN = "Begin Path\tBegin File\tstart\tend\tlabel"  # paths of another computer
-VIEWS = ("Waveform", "Spectrogram")
 SEQUENCE = (
     "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
 )
@@ -30,35 +26,7 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
     return list(read[[*EVENT_COLUMNS]].itertuples(index=False, name=None))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"{RAVEN}\tTags"
-        + "".join(f"\n1\t{view} 1\t1\t1.0\t2.5\t0\t9\tdog" for view in VIEWS),
-        f"{RAVEN}\tAnnotation\t\r\n1\tSpectrogram 1\t1\t1.0\t2.5\t0\t9\tdog\t\r\n",
-        "1.000000\t2.500000\tdog\n",
-        "1,000000\t2,500000\tdog\n\\\t500,0\t-1,0\n\\\t1\t2\n",
-        "1.0\t2.5\tdog\t0.93\n\n",
-        "1.0 \t 2.5\t dog \n",
-        "onset,offset,event_label\n1.0,2.5,dog\n",
-        "label,onset_s,offset_s,notated_path\ndog,1.0,2.5,old/dawn.wav\n",
-        "file\tstart_seconds\tend_seconds\tlabel\n\ndawn\t1.0\t2.5\tdog\n",
-        (
-            "Start (s);End (s);Scientific name;Common"
-            ' name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n'
-        ),
-        *(
-            f"{BEGIN}\n{path}\tdawn.flac\t1\t2.5\tdog\n"
-            for path in (
-                *("", "..", "..\\", "../dawn.flac"),
-                *("D:\\birds\\", "D:\\x\\..\\dawn.flac", "\\\\disk\\dawn.flac"),
-            )
-        ),
-        "Start (ms),End (ms),label\n1000,2500,dog\n",
-        "Start [sec],End (ms),label\n1.0,2500,dog\n",
-        "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
-    ],
-)
+@cases("text")
 def test_every_format_gives_the_same_event(tmp_path, text):
     assert events(tmp_path, text) == DOGS
 

@@ -106,7 +106,6 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
     assert table["path"].tolist() == [f"{tmp_path}/a.wav", f"{tmp_path}/b.wav"]
 
 
-LISTS = "a.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]"
 SEVERAL = data(__file__)["SEVERAL"]
 
 
