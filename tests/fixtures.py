@@ -73,7 +73,7 @@ def cache_folder(made_once):
 
 
 @pytest.fixture(scope="session")
-def mixed(made_once):
+def tags_cache(made_once):
     """A cache of clips with several labels or none."""
     return made_once(
         "tagged", lambda folder: fill_with_tags(folder / "mixed" / "features")
@@ -86,7 +86,7 @@ def options(cache_folder, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def trained(cache_folder, made_once):
+def trained_run(cache_folder, made_once):
     """The run of `options`; tests only read it."""
 
     def make(folder):
@@ -96,15 +96,15 @@ def trained(cache_folder, made_once):
 
 
 @pytest.fixture
-def finished(trained, options):
+def run_copy(trained_run, options):
     """A copy of the run of `options` at its own path, which tests may change."""
-    path = options.runs / "little" / trained.name
-    shutil.copytree(trained.path, path)
+    path = options.runs / "little" / trained_run.name
+    shutil.copytree(trained_run.path, path)
     return RunFolder(path)
 
 
 @pytest.fixture(scope="session")
-def sounding(made_once):
+def sounds_run(made_once):
     """A run on sounds that are easy to separate, beside their cache and their files;
     further runs may join it.
     """
@@ -113,7 +113,7 @@ def sounding(made_once):
 
 
 @pytest.fixture(scope="session")
-def short(made_once):
+def short_clips_run(made_once):
     """A linear run on clips that are mostly far shorter than the longest, beside their
     cache and files.
     """
@@ -126,7 +126,7 @@ def short(made_once):
 
 
 @pytest.fixture
-def changed(tmp_path):
+def shrunk_cache(tmp_path):
     """Options of a linear run that was trained on 48 clips; the cache now has 39 of
     them.
     """
@@ -150,7 +150,7 @@ def without_figures():
 
 
 @pytest.fixture
-def made(tmp_path):
+def made_runs(tmp_path):
     """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ...,
     clips=400, classes=10, folds=3).
     """
@@ -163,7 +163,7 @@ def made(tmp_path):
 
 
 @pytest.fixture
-def hand_run(tmp_path):
+def run_of_rows(tmp_path):
     """Writes and reads a run of these test clips: rows of clip_id, group, fold, target,
     probabilities.
     """
@@ -240,7 +240,7 @@ def tones_project(made_once):
 
 
 @pytest.fixture(scope="session")
-def reported(tones_project, made_once):
+def report_page(tones_project, made_once):
     """The page of the project's report, made once."""
 
     def make(_):

@@ -18,7 +18,7 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def finished_dataset(tmp_path_factory):
     """A dataset with a check, runs, an answer, importance and stress."""
     folder = tmp_path_factory.mktemp("whole")
     write_clips(folder / "birds", "ant", "bee", tone=0.1)
@@ -43,18 +43,18 @@ def without_key(text, place):
 
 @pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("how", ["a key is gone", "the end is cut"])
-def test_each_damaged_file_is_named_and_the_report_is_made(whole, how):
-    texts = {name: (whole / name).read_text() for name in FILES}
-    page = whole / "reports/birds/index.html"
+def test_each_damaged_file_is_named_and_the_report_is_made(finished_dataset, how):
+    texts = {name: (finished_dataset / name).read_text() for name in FILES}
+    page = finished_dataset / "reports/birds/index.html"
     page.unlink(missing_ok=True)
     for name, (key, _) in FILES.items():
         text = texts[name]
         spoilt = without_key(text, key) if how == "a key is gone" else text[:-9]
-        (whole / name).write_text(spoilt)
-    with inside(whole):
+        (finished_dataset / name).write_text(spoilt)
+    with inside(finished_dataset):
         answer = command("analysis DATASET=birds")
     for name, text in texts.items():
-        (whole / name).write_text(text)
+        (finished_dataset / name).write_text(text)
     said = answer.out + answer.err
     for name, (_, remedy) in FILES.items():
         assert f"{name} cannot be read (" in said and remedy in said, answer

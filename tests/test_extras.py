@@ -128,7 +128,7 @@ def copy_of_product(folder):
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory):
+def names_without(tmp_path_factory):
     """What help, `fs` and reports have in a copy without these extras."""
     folder = copy_of_product(tmp_path_factory.mktemp("copy"))
     given = json.dumps([*CASES.values()])
@@ -138,7 +138,9 @@ def there(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != NONE])
-def test_without_an_extra_its_names_are_gone_and_all_others_are_there(name, there):
+def test_without_an_extra_its_names_are_gone_and_all_others_are_there(
+    name, names_without
+):
     away = {*CASES[name]}
     away |= {other for other, extra in EXTRAS.items() if extra.needs in away}
     rows = [EXTRAS[extra] for extra in away]
@@ -150,9 +152,11 @@ def test_without_an_extra_its_names_are_gone_and_all_others_are_there(name, ther
         "models": [m for row in rows for m in row.models],
     }
     for kind, names in gone.items():
-        assert {*there[NONE][kind]} - {*there[name][kind]} == {*names}, kind
+        assert {*names_without[NONE][kind]} - {*names_without[name][kind]} == {
+            *names
+        }, kind
     assert any(row.figures for row in rows) == bool(
-        {*there[NONE]["figures"]} - {*there[name]["figures"]}
+        {*names_without[NONE]["figures"]} - {*names_without[name]["figures"]}
     )
 
 

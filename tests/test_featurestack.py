@@ -172,7 +172,7 @@ def test_a_users_own_feature_and_model_work_with_several_processes(
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def cache_and_run(tmp_path_factory):
     """(cache, run) of a small dataset."""
     folder = tmp_path_factory.mktemp("shown")
     table = str(write_dataset(folder / "sounds"))
@@ -182,8 +182,8 @@ def trained(tmp_path_factory):
     return cache, fs.fit(table, "rms+zcr", model="linear", **places)
 
 
-def test_a_cache_is_shown_as_a_table_and_a_run_with_its_score(trained):
-    cache, run = trained
+def test_a_cache_is_shown_as_a_table_and_a_run_with_its_score(cache_and_run):
+    cache, run = cache_and_run
     heading, _, *rows = repr(cache).splitlines()
     assert heading.endswith(f"{len(cache.clips)} clips")
     assert [row.split()[0] for row in rows] == ["rms", "zcr"]
@@ -195,8 +195,8 @@ def test_a_cache_is_shown_as_a_table_and_a_run_with_its_score(trained):
     )
 
 
-def test_functions_take_what_another_returned(trained, tmp_path):
-    cache, run = trained
+def test_functions_take_what_another_returned(cache_and_run, tmp_path):
+    cache, run = cache_and_run
     folders = {"runs": run.path.parents[1], "data": cache.data, "quiet": True}
     bundle = fs.bundle(run, tmp_path / "run.pt", quiet=True)
     assert bundle == tmp_path / "run.pt"
@@ -217,9 +217,9 @@ def test_functions_take_what_another_returned(trained, tmp_path):
 
 @cases("call", "sentence")
 def test_an_argument_of_another_kind_is_named_with_what_is_expected(
-    trained, call, sentence
+    cache_and_run, call, sentence
 ):
-    cache, run = trained
+    cache, run = cache_and_run
     names = {"fs": fs, "np": np, "external": external, "refused": refused}
     with refused(sentence):
         eval(call, names | {"cache": cache, "run": run})

@@ -24,7 +24,7 @@ CALLS = {
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def two_sites(tmp_path_factory):
     """Two folders of one name; the first has a cache and a run."""
     folder = tmp_path_factory.mktemp("places")
     write_clips(folder / "siteA/audio", "ant", "bee", "cat")
@@ -36,34 +36,37 @@ def places(tmp_path_factory):
 
 
 @pytest.mark.parametrize("word", COMMANDS)
-def test_another_place_of_the_same_name_is_refused(places, word):
-    with inside(places):
+def test_another_place_of_the_same_name_is_refused(two_sites, word):
+    with inside(two_sites):
         answer = command(f"{word} DATASET=siteB/audio {COMMANDS[word]}")
         assert answer.status == 2, answer
         assert "siteA/audio, not of" in answer.err
         assert "another name: NAME=audio2" in answer.err
-        assert (places / "runs/audio/mel-linear/run.json").exists()
+        assert (two_sites / "runs/audio/mel-linear/run.json").exists()
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_functions_refuse_another_place_of_the_same_name(places, name):
-    with inside(places), refused("siteA/audio, not of .*siteB/audio; .* NAME=audio2"):
+def test_functions_refuse_another_place_of_the_same_name(two_sites, name):
+    with (
+        inside(two_sites),
+        refused("siteA/audio, not of .*siteB/audio; .* NAME=audio2"),
+    ):
         CALLS[name]("siteB/audio")
 
 
-def test_the_same_clips_at_another_place_are_found(places, tmp_path):
-    shutil.copytree(places, tmp_path / "here")
+def test_the_same_clips_at_another_place_are_found(two_sites, tmp_path):
+    shutil.copytree(two_sites, tmp_path / "here")
     moved = tmp_path / "here/siteA/audio/ant/ant_0.wav"
-    (places / "siteA").rename(places / "away")
+    (two_sites / "siteA").rename(two_sites / "away")
     with inside(tmp_path / "here"):
         done(f"train DATASET=siteA/audio {LINEAR}")
         moved.write_bytes(moved.read_bytes()[:-2])
         assert command(f"train DATASET=siteA/audio {LINEAR}").status == 2
-    (places / "away").rename(places / "siteA")
+    (two_sites / "away").rename(two_sites / "siteA")
 
 
 @pytest.fixture(scope="module")
-def dotted(tmp_path_factory):
+def dotted_names(tmp_path_factory):
     """birds and birds.v2, whose sounds are away, each with a cache and a run."""
     folder = tmp_path_factory.mktemp("dotted")
     write_clips(folder / "birds", "ant", "bee")
@@ -78,15 +81,15 @@ def dotted(tmp_path_factory):
 
 @pytest.mark.parametrize("word", [*COMMANDS, "remove"])
 @pytest.mark.parametrize("name", ["birds.csv", "x/birds", "birds.v3"])
-def test_a_path_that_is_away_is_no_other_name(dotted, word, name):
-    with inside(dotted):
+def test_a_path_that_is_away_is_no_other_name(dotted_names, word, name):
+    with inside(dotted_names):
         answer = command(f"{word} DATASET={name} {COMMANDS[word]}")
         assert answer.status == (0 if word == "runs" and "/" not in name else 2), answer
-        assert len([*dotted.glob("runs/*/mel-linear/run.json")]) == 2
+        assert len([*dotted_names.glob("runs/*/mel-linear/run.json")]) == 2
 
 
-def test_a_name_with_a_dot_is_looked_up_whole(dotted):
-    with inside(dotted):
+def test_a_name_with_a_dot_is_looked_up_whole(dotted_names):
+    with inside(dotted_names):
         trained = done(f"train DATASET=birds.v2 {LINEAR}")
         assert "1 of 1 run is finished already" in trained.err
         assert "data/birds.v2/features" in repr(fs.cache("birds.v2"))

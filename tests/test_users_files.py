@@ -36,7 +36,7 @@ def files_of(folder):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def users_folder(tmp_path_factory):
     """A folder with the user's files in `mine`, their features and a run."""
     root = tmp_path_factory.mktemp("world")
     mine = root / "mine"
@@ -69,12 +69,12 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def fresh(world, monkeypatch):
+def restored_folder(users_folder, monkeypatch):
     """The world as it was before the commands of other tests."""
-    monkeypatch.chdir(world)
+    monkeypatch.chdir(users_folder)
     for name in KEPT:
-        shutil.rmtree(world / name)
-        shutil.copytree(world / "kept" / name, world / name)
+        shutil.rmtree(users_folder / name)
+        shutil.copytree(users_folder / "kept" / name, users_folder / name)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,16 @@ def fresh(world, monkeypatch):
         *(("analysis", option, PREDICTIONS) for option in ("reports", "runs", "data")),
     ],
 )
-def test_no_file_of_the_user_changes(world, monkeypatch, request, words, option, given):
-    before = files_of(world / "mine")
+def test_no_file_of_the_user_changes(
+    users_folder, monkeypatch, request, words, option, given
+):
+    before = files_of(users_folder / "mine")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     if option != "reports":
         request.getfixturevalue("without_figures")
     answer = command(words, **{option.upper(): PLACES[option]} | given)
     assert answer.status in (0, 1, 2), answer.err
-    after = files_of(world / "mine")
+    after = files_of(users_folder / "mine")
     assert {file: after.get(file) for file in before} == before, answer
 
 
@@ -108,10 +110,10 @@ def place(file):
 @pytest.mark.parametrize(
     ("words", "name"), [(words, name) for words in NAMED for name in NAMED[words][2]]
 )
-def test_a_name_that_we_use_makes_no_file_ours(world, words, name):
+def test_a_name_that_we_use_makes_no_file_ours(users_folder, words, name):
     given, folder, _ = NAMED[words]
-    shutil.rmtree(world / "mine" / "clips" / "guesses")
-    file = world / "mine" / "clips" / folder / name
+    shutil.rmtree(users_folder / "mine" / "clips" / "guesses")
+    file = users_folder / "mine" / "clips" / folder / name
     place(file)
     before = file.read_bytes()
     answer = command(words, **given)
@@ -120,28 +122,30 @@ def test_a_name_that_we_use_makes_no_file_ours(world, words, name):
     assert refused or answer.status in (0, 1), answer
 
 
-def test_a_run_is_removed_without_the_users_files_in_it(world):
-    run = world / "runs" / "clips" / "rms-linear"
+def test_a_run_is_removed_without_the_users_files_in_it(users_folder):
+    run = users_folder / "runs" / "clips" / "rms-linear"
     mine = ["notes.txt", ".hidden", "features.csv", "scores-mine.csv", "deep/er/x.txt"]
     mine += ["trackers/my/plot.txt", "fold1/mine.csv", "fold1/.keep", ".git/config"]
     mine += ["fold1/predictions-old.csv", "fold9/history.csv", "fold9/.lock"]
     for name in mine:
         place(run / name)
-    disk = world / "disk"
+    disk = users_folder / "disk"
     (run / "fold2").rename(disk)
     (run / "fold2").symlink_to(disk)
     of_disk = files_of(disk)
     answer = done("remove", **GIVEN["remove"], YES=1)
     assert {str(file.relative_to(run)) for file in files_of(run)} == {*mine}
-    assert all(f"{run.relative_to(world) / name} stays" in answer.out for name in mine)
+    assert all(
+        f"{run.relative_to(users_folder) / name} stays" in answer.out for name in mine
+    )
     assert files_of(disk) == of_disk and (run / "fold2").is_symlink()
-    place(world / "runs" / "clips" / "work" / ".env")
-    (world / "runs" / "clips" / "work" / "run.json").write_text("{}")
+    place(users_folder / "runs" / "clips" / "work" / ".env")
+    (users_folder / "runs" / "clips" / "work" / "run.json").write_text("{}")
     assert "or remove its folder" in done("remove", status=2, RUN="work", YES=1).err
-    assert len(files_of(world / "runs" / "clips" / "work")) == 2
+    assert len(files_of(users_folder / "runs" / "clips" / "work")) == 2
 
 
-def test_commands_at_once_leave_no_strangers(world):
+def test_commands_at_once_leave_no_strangers(users_folder):
     """Two real processes write one report, two the tables of one folder, and two train
     one run.
     """
@@ -158,10 +162,13 @@ def test_commands_at_once_leave_no_strangers(world):
         (train, train),
     ):
         for _ in range(2):
-            for process in at_once(*((world, words) for words in pair)):
+            for process in at_once(*((users_folder, words) for words in pair)):
                 assert process.returncode == 0, process.stderr
                 assert "kept" not in process.stderr
-    (trained,) = (world / "runs" / "clips").glob("*twice*")
-    for own in (OwnFiles(world / "reports" / "clips", NO_DATA), OwnFiles(trained)):
+    (trained,) = (users_folder / "runs" / "clips").glob("*twice*")
+    for own in (
+        OwnFiles(users_folder / "reports" / "clips", NO_DATA),
+        OwnFiles(trained),
+    ):
         assert own.hashes and all(map(own.is_own, own.hashes))
-    assert "clips/index.html" in (world / "reports" / "index.html").read_text()
+    assert "clips/index.html" in (users_folder / "reports" / "index.html").read_text()

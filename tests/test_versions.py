@@ -19,7 +19,7 @@ AUDIO = "easy/bell/bell0-A.wav"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def versions_folder(tmp_path_factory):
     """A cache of rms, and one fold of a run on it, as a bundle and an ONNX file too."""
     folder = tmp_path_factory.mktemp("versions") / "made"
     easy_clips(folder / "easy")
@@ -32,14 +32,14 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def trained(made):
+def trained_folder(versions_folder):
     """It as the current folder, only read."""
-    with inside(made):
+    with inside(versions_folder):
         yield
 
 
 @pytest.fixture
-def raised_version(trained):
+def raised_version(trained_folder):
     """The same after the version of rms was raised; the order of features stays."""
     first = FEATURES["rms"]
     dict.__setitem__(FEATURES, "rms", replace(first, version=2))
@@ -64,7 +64,7 @@ def test_verify_names_the_feature_of_another_version(raised_version):
     assert answer.status == 1 and OF_CACHE in answer.out
 
 
-def test_features_in_a_pipeline_are_refused(trained, request):
+def test_features_in_a_pipeline_are_refused(trained_folder, request):
     cached = fs.Features("rms", cache="data/easy/features").fit([AUDIO])
     kept = pickle.dumps(fs.Features("rms").fit([AUDIO]))
     request.getfixturevalue("raised_version")

@@ -140,10 +140,10 @@ def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
     assert two == [[1, 0, -1, 70, 30, 0, 30]]
 
 
-def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
+def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made_runs):
     seeds = MadeRun(skill=0.9), MadeRun(skill=0.6, seed=1)
     partial = MadeRun(features="rms", folds=(1, 2))
-    runs = made(*seeds, MadeRun(features="mfcc"), partial)
+    runs = made_runs(*seeds, MadeRun(features="mfcc"), partial)
     first_run = runs[0]
     wrong = 1 - (first_run.correct + runs[1].correct) / 2
     clips = clip_difficulty(runs[:2])

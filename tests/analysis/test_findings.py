@@ -9,7 +9,7 @@ from featurestack.analysis.findings import findings
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 
-def test_uneven_classes_are_ranked_by_balanced_accuracy(hand_run):
+def test_uneven_classes_are_ranked_by_balanced_accuracy(run_of_rows):
     """One run predicts dog for every clip, which is right for 79 of 100; the other one
     recognises nine of ten clips of both classes.
     """
@@ -20,20 +20,22 @@ def test_uneven_classes_are_ranked_by_balanced_accuracy(hand_run):
         rows.append((*about, [0.9, 0.1]))
         is_dog = (label == "dog") == (n % 10 < 9)
         useful.append((*about, [0.9, 0.1] if is_dog else [0.1, 0.9]))
-    constant = hand_run("mel", ["dog", "rain"], rows)
+    constant = run_of_rows("mel", ["dog", "rain"], rows)
     found = findings([constant])
     assert found.warnings["W8"].startswith("The classes are uneven, 21 to 79 clips")
     assert found.chance and found.main.against_chance.p > 0.4
     assert found.main.chance == found.best.score.value == 0.5
-    both = findings([constant, hand_run("rms", ["dog", "rain"], useful)])
+    both = findings([constant, run_of_rows("rms", ["dog", "rain"], useful)])
     assert [own.name for own in both.ranked] == ["rms", "mel"]
     assert both.ranked[1].verdict == "clearly worse"
     assert sentences.headline(both).startswith("Use rms with resnet18. Its balanced")
 
 
-def test_every_table_that_has_rows(made):
+def test_every_table_that_has_rows(made_runs):
     runs = [*of_sets(mel=0.8, mel_zcr=0.5), MadeRun(augment="none", skill=0.6)]
-    found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"))
+    found = findings(
+        made_runs(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10")
+    )
     of_runs = {
         f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")
     }
@@ -57,9 +59,9 @@ def test_every_verdict_needs_seven_recordings(tmp_path, recordings):
     assert steps["verdict"].eq("not compared").all() == few
 
 
-def test_the_headline_names_the_highest_run_and_facts_its_lead(made):
+def test_the_headline_names_the_highest_run_and_facts_its_lead(made_runs):
     sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
-    found = findings(made(*sets, *of_sets(model="texturenet", mel=0.75)))
+    found = findings(made_runs(*sets, *of_sets(model="texturenet", mel=0.75)))
     headline = (
         "Use mel with texturenet. Cross-validation classified 75.0 % of 400 clips"
     )
@@ -73,15 +75,15 @@ def test_the_headline_names_the_highest_run_and_facts_its_lead(made):
     assert comparison.tolist() == accuracy == sorted(accuracy, reverse=True)
 
 
-def test_features_are_compared_within_the_model_whose_best_set_is_highest(made):
+def test_features_are_compared_within_the_model_whose_best_set_is_highest(made_runs):
     weak = of_sets(model="mlp", mel=0.2, mfcc=0.3, chroma=0.25)
     two = of_sets(model="linear", mel=0.4, mel_mfcc=0.5)
-    found = findings(made(*weak, *two))
+    found = findings(made_runs(*weak, *two))
     labels = [own.label for own in found.alike]
     assert labels == ["mel+mfcc (linear)", "mel (linear)"]
     headline = "Use mel+mfcc with linear. Cross-validation classified 50.0 %"
     assert sentences.headline(found).startswith(headline)
     better = of_sets(model="texturenet", mel=0.7, mfcc=0.6)
-    found = findings(made(*two, *better))
+    found = findings(made_runs(*two, *better))
     assert [own.run.model for own in found.alike] == ["texturenet"] * 2
     assert not (found.chance or found.unclear)

@@ -23,28 +23,28 @@ def features(ranking):
     return [run.features for run in ranking.runs]
 
 
-def test_accuracy_is_that_of_all_clips_whatever_the_sizes_of_the_folds(hand_run):
+def test_accuracy_is_that_of_all_clips_whatever_the_sizes_of_the_folds(run_of_rows):
     rows = [(f"c{n}", f"g{n}", 1 if n < 8 else 2, "dog", [0.9, 0.1]) for n in range(10)]
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
-    found = rankings([hand_run("mel", ["dog", "rain"], rows)])[0]
+    found = rankings([run_of_rows("mel", ["dog", "rain"], rows)])[0]
     assert found.metric.title == "balanced accuracy"  # of uneven classes
     assert found.best.score.value == 0.5
     assert found.by_recording.sum() == pytest.approx(0.5)
     assert found.shares.sum() == pytest.approx(1)
 
 
-def test_of_equal_scores_the_smaller_set_comes_first(hand_run):
+def test_of_equal_scores_the_smaller_set_comes_first(run_of_rows):
     rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.9, 0.1]) for n in range(9)]
     rows[8] = ("c8", "g8", 1, "rain", [0.9, 0.1])
-    runs = [hand_run(name, ["dog", "rain"], rows) for name in ("mel+rms", "mel")]
+    runs = [run_of_rows(name, ["dog", "rain"], rows) for name in ("mel+rms", "mel")]
     assert features(rankings(runs)[0]) == ["mel", "mel+rms"]
 
 
-def test_runs_that_differ_only_in_an_own_models_code_are_told_apart(hand_run):
+def test_runs_that_differ_only_in_an_own_models_code_are_told_apart(run_of_rows):
     rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.9, 0.1]) for n in range(4)]
     own = {"features": "mel", "model": "small"}
     runs = [
-        hand_run(code, ["dog", "rain"], rows, code=f"{code}12345678", **own)
+        run_of_rows(code, ["dog", "rain"], rows, code=f"{code}12345678", **own)
         for code in ("c776", "09af")
     ]
     labels = {run.name: f"mel (small, code {run.name})" for run in runs}
@@ -53,15 +53,15 @@ def test_runs_that_differ_only_in_an_own_models_code_are_told_apart(hand_run):
 
 
 @pytest.mark.parametrize("clips", [400, 397])
-def test_scores_by_recording_sum_to_the_scores(made, clips):
-    found = rankings(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
+def test_scores_by_recording_sum_to_the_scores(made_runs, clips):
+    found = rankings(made_runs(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
     scores = [run.score.value for run in found.runs]
     assert found.by_recording.sum(axis=0) == pytest.approx(scores)
     assert found.differences[0].p < 0.001
 
 
-def test_what_is_not_compared_has_a_reason(made):
-    mel, zcr = made(MEL, ZCR)
+def test_what_is_not_compared_has_a_reason(made_runs):
+    mel, zcr = made_runs(MEL, ZCR)
     changes = {
         "dataset": {"dataset": "esc10"},
         "task": {"task": CATEGORIES},
@@ -74,7 +74,7 @@ def test_what_is_not_compared_has_a_reason(made):
     }
     others = [replace(mel, name=reason, **change) for reason, change in changes.items()]
     partial = MadeRun(features="rms", folds=(1, 2))
-    others.append(replace(*made(partial), name="folds"))
+    others.append(replace(*made_runs(partial), name="folds"))
     main, *apart = rankings([mel, zcr, *others])
     assert (features(main), main.reason) == (["mel", "zcr"], "")
     assert {ranking.best.name: ranking.reason for ranking in apart} == {
@@ -83,11 +83,11 @@ def test_what_is_not_compared_has_a_reason(made):
 
 
 @cases("change", "comparable")
-def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
+def test_runs_of_caches_that_differ_are_not_compared(made_runs, change, comparable):
     """mel and zcr share no feature, so they are comparable; mel+zcr shares one with
     each.
     """
-    both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR)
+    both, mel, zcr = made_runs(MadeRun(features="mel+zcr"), MEL, ZCR)
     rewrite(mel.folders[0], cache={"mel": "as mel"})
     rewrite(both.folders[0], **change)
     found = rankings([zcr, mel, both])
@@ -96,18 +96,18 @@ def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
 
 
 def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(
-    made,
+    made_runs,
 ):
     sets = "rms", "mfcc", "mel+rms"
     partial = [MadeRun(features=name, folds=(1, 2)) for name in sets]
-    assert features(rankings(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
-    main, apart = rankings(made(MEL, *partial))
+    assert features(rankings(made_runs(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
+    main, apart = rankings(made_runs(MEL, *partial))
     assert len(main.runs) == 3 and main.folds.tolist() == [1, 2]
     assert (features(apart), apart.reason) == (["mel"], "folds")
 
 
-def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made):
-    both, mel, own = made(*of_sets(mel_mfcc=0.8, mel=0.6, rms=0.7))
+def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made_runs):
+    both, mel, own = made_runs(*of_sets(mel_mfcc=0.8, mel=0.6, rms=0.7))
     rewrite(own.folders[0], **vars(answer_of(own.config)))
     found = findings([both, mel, own])
     assert [each.run.features for each in found.ranked] == ["rms", "mel+mfcc", "mel"]
@@ -120,9 +120,9 @@ def test_an_answer_leads_its_report_and_a_higher_run_is_the_second_sentence(made
     assert lower.higher is None and "reaches" not in sentences.headline(lower)
 
 
-def test_the_runs_of_an_answer_are_not_compared_with_it(made):
+def test_the_runs_of_an_answer_are_not_compared_with_it(made_runs):
     part = MadeRun(features="rms", folds=(1,))
-    whole, own, part = made(*of_sets(mel=0.8, mfcc=0.7), part)
+    whole, own, part = made_runs(*of_sets(mel=0.8, mfcc=0.7), part)
     rewrite(own.folders[0], **vars(answer_of(own.config, whole.name, part.name)))
     found = findings([whole, part, own])
     assert [each.run for each in found.ranked] == [own]
@@ -131,16 +131,16 @@ def test_the_runs_of_an_answer_are_not_compared_with_it(made):
     ]
     assert [*found.trained] == [whole, part]
     # nor does another run hide which of them is higher
-    (other,) = made(MadeRun(features="zcr", skill=0.3))
+    (other,) = made_runs(MadeRun(features="zcr", skill=0.3))
     labels = sentences.facts(findings([whole, own, other]))
     leads = [label for label in labels if label.startswith("Lead")]
     assert leads == ["Lead over chance, 10.0 %"]
     assert not [each for each in found.problems if each.run == part.name]
 
 
-def test_the_interval_of_an_answer_counts_fewer_clips_than_that_of_a_run(made):
+def test_the_interval_of_an_answer_counts_fewer_clips_than_that_of_a_run(made_runs):
     """For five folds its variance is 1 + 5/4 of that of a run (Nadeau and Bengio)."""
-    (run,) = made(MadeRun(skill=0.5))
+    (run,) = made_runs(MadeRun(skill=0.5))
     (folder,) = run.folders
     vars(folder)["config"] = answer_of(folder.config)
     assert run.members
@@ -149,7 +149,7 @@ def test_the_interval_of_an_answer_counts_fewer_clips_than_that_of_a_run(made):
     assert wide == pytest.approx(1.5 * before, rel=0.02)
 
 
-def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(hand_run):
+def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(run_of_rows):
     """20 speakers; half of the clips of one class are recognised."""
     classes = ["angry", "happy", "sad"]
     rows = []
@@ -161,6 +161,6 @@ def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(hand_
             probabilities[1 if wrong else place] = 0.8
             name = f"c{speaker}-{clip}"
             rows.append((name, f"g{speaker}", 1, classes[place], [*probabilities]))
-    ranking = rankings([hand_run("mel", classes, rows)])[0]
+    ranking = rankings([run_of_rows("mel", classes, rows)])[0]
     assert ranking.chance == pytest.approx(1 / 3)
     assert ranking.against_chance.p < 0.01

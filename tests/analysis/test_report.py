@@ -53,8 +53,8 @@ def stubs(request, monkeypatch):
     """The names of the figures' files, in the order in which they would be drawn;
     nothing is drawn.
     """
-    if "reported" in request.fixturenames:
-        request.getfixturevalue("reported")
+    if "report_page" in request.fixturenames:
+        request.getfixturevalue("report_page")
     drawn = []
 
     def draw(name, file, data):
@@ -81,12 +81,12 @@ def files_of(folder):
     return {file.as_posix() for file in found if file.parts[0] in parts}
 
 
-def test_a_report_is_one_short_page_that_begins_with_the_answer(reported):
-    files = files_of(reported.parent)
+def test_a_report_is_one_short_page_that_begins_with_the_answer(report_page):
+    files = files_of(report_page.parent)
     assert files >= {"tables/comparison.csv", "tables/clips.csv"}
     assert files >= {"figures/additions.svg", "figures/mel-resnet18.curves.svg"}
     assert not [name for name in files if name.endswith(OF_PRINT)]
-    html = reported.read_text()
+    html = report_page.read_text()
     # recall by class of the compared configurations
     assert "mel+rms %" in html and "First less second, points" in html
     hidden = r"<(script|style|svg)\b.*?</\1>|<[^>]+>"
@@ -100,18 +100,18 @@ def test_a_report_is_one_short_page_that_begins_with_the_answer(reported):
 
 
 def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_documented(
-    reported,
+    report_page,
 ):
-    html = reported.read_text()
+    html = report_page.read_text()
     formats = (ROOT / "docs" / "reference" / "formats.md").read_text("utf-8")
     runs = {*re.findall(r'<details class="run" id="run-([^"]+)"', html)}
-    drawn = [file.stem for file in reported.parent.glob("figures/*.svg")]
+    drawn = [file.stem for file in report_page.parent.glob("figures/*.svg")]
     assert drawn
     for stem in {name.removesuffix("-phone") for name in drawn}:
         assert f'<figure id="figure-{slug(stem)}"' in html, stem
         run, _, kind = stem.rpartition(".")
         assert f"`{f'<run>.{kind}' if run else kind}`" in formats, stem
-    for file in reported.parent.glob("tables/*.csv"):
+    for file in report_page.parent.glob("tables/*.csv"):
         assert f'href="tables/{quote(file.name)}"' in html, file.name
         run, _, kind = file.stem.rpartition(".")
         assert f"`{f'<run>.{kind}' if run else kind}.csv`" in formats, file.name
@@ -329,8 +329,10 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refu
             jobs(AnalysisOptions(**places | given))
 
 
-def test_a_full_disk_is_told_and_keeps_the_old_page(tones_project, reported, tmp_path):
-    folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
+def test_a_full_disk_is_told_and_keeps_the_old_page(
+    tones_project, report_page, tmp_path
+):
+    folder = Path(shutil.copytree(report_page.parent, tmp_path / "tones"))
     page = (folder / "index.html").read_bytes()
     too_large = pytest.raises(OSError, match=r"too large: .*tones/")
     with files_end_at(40_000), too_large:
@@ -356,10 +358,10 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
     assert "No run can be read" in listed and 'name="viewport"' in listed
 
 
-def test_what_check_measured_is_a_warning(made):
+def test_what_check_measured_is_a_warning(made_runs):
     price = {"kind": "price", "severity": "warning", "what": "by clip 83 %"}
     checked = [ARTEFACTS, price | {"names": ["field 2", "GROUP=_(.*)_"]}]
-    found = findings(made(MadeRun()), checked=checked)
+    found = findings(made_runs(MadeRun()), checked=checked)
     assert found.warnings.keys() == {"W2", "W3"}
     first, second = found.warnings.values()
     assert "class (62.0 %" in first and "single one is level" in first

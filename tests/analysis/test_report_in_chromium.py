@@ -33,8 +33,8 @@ def browser(start_chromium):
 
 
 @pytest.fixture
-def page(browser, reported):
-    browser.get(reported.as_uri())
+def page(browser, report_page):
+    browser.get(report_page.as_uri())
     return browser
 
 

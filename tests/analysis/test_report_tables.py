@@ -24,8 +24,8 @@ CLASSES = ["dog", "rain", "sea"]
 ROWS = data(__file__)["ROWS"]
 
 
-def test_a_class_report_is_scikit_learns(made):
-    run = made(MadeRun(skill=0.7), clips=390)[0]
+def test_a_class_report_is_scikit_learns(made_runs):
+    run = made_runs(MadeRun(skill=0.7), clips=390)[0]
     given = {"target_names": run.classes, "output_dict": True}
     scores = classification_report(
         run.target, run.probabilities[0].argmax(axis=1), **given
@@ -40,8 +40,8 @@ def test_a_class_report_is_scikit_learns(made):
     assert (classes["recall"] < classes["recall_high"]).all()
 
 
-def test_confusion_and_most_confused_by_hand(hand_run):
-    run = hand_run("mel", CLASSES, ROWS)
+def test_confusion_and_most_confused_by_hand(run_of_rows):
+    run = run_of_rows("mel", CLASSES, ROWS)
     counts = report_tables.confusion_counts(run).tolist()
     assert counts == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
     table = report_tables.confusion_table(run).set_index("true / predicted")
@@ -53,8 +53,8 @@ def test_confusion_and_most_confused_by_hand(hand_run):
     assert len(report_tables.confused_pairs(run, most=1)) == 1
 
 
-def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
-    run = hand_run("mel", CLASSES, ROWS)
+def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(run_of_rows):
+    run = run_of_rows("mel", CLASSES, ROWS)
     of_folds = every_score(run)[0]["accuracy"]
     assert of_folds.to_dict() == pytest.approx({1: 2 / 3, 2: 1 / 3})
     own = findings([run]).best
@@ -63,9 +63,9 @@ def test_scores_are_of_all_clips_and_the_folds_stand_beside_them(hand_run):
     assert own.scores["accuracy"] == pytest.approx(run.correct.mean())
 
 
-def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
+def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made_runs):
     partial = MadeRun(features="zcr", folds=(1, 2))
-    runs = made(MadeRun(), partial, MadeRun(features="rms"))
+    runs = made_runs(MadeRun(), partial, MadeRun(features="rms"))
     gpu = Machine(processor="", cores=None, gpu="NVIDIA H200")
     two, other, one = (run.folders[0] for run in runs)
     rewrite(two, computed=computed(threads=2))
@@ -87,9 +87,9 @@ def gains_of(runs):
     return ablations(rankings(runs)[0])
 
 
-def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
+def test_a_planted_gain_is_found_and_a_loss_is_negative(made_runs):
     other = of_sets(model="cnn4", mel=0.7, mel_chroma=0.6)
-    gain, loss = gains_of(made(*of_sets(mel=0.6, mel_chroma=0.75), *other))
+    gain, loss = gains_of(made_runs(*of_sets(mel=0.6, mel_chroma=0.75), *other))
     assert gain.name == "chroma added to mel (resnet18)"
     assert (gain.less.name, gain.more.name) == ("mel-resnet18", "mel+chroma-resnet18")
     of_gain, of_loss = gain.difference, loss.difference
@@ -99,8 +99,8 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     assert (gain.verdict, loss.verdict) == ("clear gain", "clear loss")
 
 
-def test_a_pair_is_named_without_options_of_runs_that_have_none(made):
-    pair = made(*of_sets(model="texturenet", mel=0.6, mel_mfcc=0.7))
+def test_a_pair_is_named_without_options_of_runs_that_have_none(made_runs):
+    pair = made_runs(*of_sets(model="texturenet", mel=0.6, mel_mfcc=0.7))
     config = replace(pair[0].config, made_by="import", source="a table", training=None)
     folder = copy(pair[0].folders[0])
     vars(folder)["config"] = config
@@ -124,13 +124,13 @@ OTHERS = MadeRun(model="cnn4"), MadeRun(features="mfcc", augment="none")
         ([MadeRun(), MadeRun(features="mel+mel+mel")], [("mel", "mel+mel")]),
     ],
 )
-def test_steps_between_feature_sets(made, runs, steps):
-    gains = gains_of(made(*runs))
+def test_steps_between_feature_sets(made_runs, runs, steps):
+    gains = gains_of(made_runs(*runs))
     assert [(gain.less.features, gain.added) for gain in gains] == steps
 
 
-def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
-    (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50)
+def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made_runs):
+    (run,) = made_runs(MadeRun(skill=0.7), clips=2000, classes=50)
     counts = report_tables.confusion_counts(run)
     shown = classes_shown(counts)
     mistake = common_mistake(run)
@@ -141,7 +141,7 @@ def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
     assert classes_shown(counts[:5, :5]) == [0, 1, 2, 3, 4]
 
 
-def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run):
+def test_the_common_mistake_by_hand_with_the_surest_clips(run_of_rows):
     rows = [
         ("a", "a", 1, "dog", [0.4, 0.6]),
         ("b", "b", 1, "dog", [0.1, 0.9]),
@@ -149,7 +149,7 @@ def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run):
         ("d", "d", 2, "rain", [0.3, 0.7]),
         ("e", "e", 2, "dog", [0.7, 0.3]),
     ]
-    mistake = common_mistake(hand_run("mel", ["dog", "rain"], rows))
+    mistake = common_mistake(run_of_rows("mel", ["dog", "rain"], rows))
     expected = {"true": "dog", "predicted": "rain", "count": 2, "of": 3}
     expected |= {"share": 2 / 3, "wrong": "b", "right": "c", "equals": 0}
     assert mistake == expected

@@ -22,8 +22,8 @@ ROWS = [
 ]
 
 
-def test_clips_are_in_the_order_of_their_ids(hand_run):
-    run = hand_run("mel", CLASSES, ROWS)
+def test_clips_are_in_the_order_of_their_ids(run_of_rows):
+    run = run_of_rows("mel", CLASSES, ROWS)
     assert run.clip_ids.tolist() == ["a", "b", "c"]
     assert run.folds.tolist() == [1, 1, 2]
     assert run.target.tolist() == [1, 0, 1]
@@ -43,9 +43,9 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
     ],
 )
 def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(
-    made, tmp_path, runs, seeds, left_out
+    made_runs, tmp_path, runs, seeds, left_out
 ):
-    made(*runs, MadeRun(features="zcr"))
+    made_runs(*runs, MadeRun(features="zcr"))
     (mel, _), problems = load_runs(find(tmp_path))
     assert (mel.seeds, mel.probabilities.shape) == (seeds, (len(seeds), 400, 10))
     assert set(mel.history["seed"]) == set(seeds)
@@ -54,8 +54,8 @@ def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(
     assert told == {run: apart + why for run, why in left_out.items()}
 
 
-def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
-    (run,) = made(MadeRun())
+def test_a_copy_of_a_run_is_no_further_seed(made_runs, tmp_path):
+    (run,) = made_runs(MadeRun())
     shutil.copytree(run.folders[0].path, tmp_path / "made" / "kept")
     runs, problems = load_runs(find(tmp_path, "made"))
     assert [run.seeds for run in runs] == [(0,)]
@@ -98,6 +98,6 @@ def test_what_a_run_lacks_is_named_and_the_rest_counts(
     assert problem.kind == kind and re.search(said, problem.text)
 
 
-def test_the_epoch_that_validation_chose_is_the_one_that_is_reported(made):
-    chosen, plain = made(MadeRun(val="next"), MadeRun(features="zcr"))
+def test_the_epoch_that_validation_chose_is_the_one_that_is_reported(made_runs):
+    chosen, plain = made_runs(MadeRun(val="next"), MadeRun(features="zcr"))
     assert (chosen.checkpoint, plain.checkpoint) == ("best", "last")

@@ -39,7 +39,7 @@ def clips():
 
 
 @pytest.fixture
-def loaded(clips, hand_run):
+def loaded(clips, run_of_rows):
     """Two runs; their logits are 2.5 and 0.3 higher for a label that the clip has."""
     labels = label_indicator(clips["label"], CLASSES)
     rng = np.random.default_rng(1)
@@ -54,7 +54,7 @@ def loaded(clips, hand_run):
         rows = zip(
             *(clips[name] for name in clips.columns[:4]), 1 / (1 + np.exp(-logits))
         )
-        runs.append(hand_run(features, CLASSES, rows, task="tags"))
+        runs.append(run_of_rows(features, CLASSES, rows, task="tags"))
     return runs
 
 

@@ -77,7 +77,7 @@ def options(tmp_path, clips):
 
 
 @pytest.fixture(scope="module")
-def whole(clips, tmp_path_factory):
+def whole_answer(clips, tmp_path_factory):
     """A whole answer: the folder, its options, what was found, and what was told."""
     place = tmp_path_factory.mktemp("whole")
     options = options_at(place, clips)
@@ -89,8 +89,8 @@ def whole(clips, tmp_path_factory):
     )
 
 
-def test_one_command_goes_from_a_folder_to_the_report(whole):
-    found = whole.found
+def test_one_command_goes_from_a_folder_to_the_report(whole_answer):
+    found = whole_answer.found
     assert found.page.is_file() and found.whole
     advice = (
         r"easy: In cross-validation, ridge with features chosen without the tested"
@@ -108,22 +108,24 @@ def test_one_command_goes_from_a_folder_to_the_report(whole):
     assert (
         f"predict AUDIO=FILE RUN={found.runs / found.run}" in found.built.next_command
     )
-    assert "Run the same command again to resume." in whole.told
+    assert "Run the same command again to resume." in whole_answer.told
 
 
-def test_a_repeated_command_does_nothing_again_and_proposes_one_command(whole, capsys):
-    assert make_answer(whole.options()) == 0
+def test_a_repeated_command_does_nothing_again_and_proposes_one_command(
+    whole_answer, capsys
+):
+    assert make_answer(whole_answer.options()) == 0
     printed = capsys.readouterr()
-    assert printed.out.strip().endswith("\n".join(whole.found.lines))
+    assert printed.out.strip().endswith("\n".join(whole_answer.found.lines))
     assert printed.out.count("next:") == 1
     assert ": about " not in printed.err
 
 
 @cases("found", "said")
 def test_speakers_are_asked_for_with_the_command_that_groups_them(
-    whole, tmp_path, found, said
+    whole_answer, tmp_path, found, said
 ):
-    folder = whole.place / "data" / "easy" / "features"
+    folder = whole_answer.place / "data" / "easy" / "features"
     cache = Cache(shutil.copytree(folder, tmp_path / "easy" / "features"))
     write_check(cache.folder, cache.clips, found)
     typed = make_command("answer", "DATASET=my sounds", "GROUP=(.*)-")
@@ -150,9 +152,11 @@ def test_few_groups_and_long_frames_are_named_with_what_helps(tmp_path):
 
 
 @cases("absent", "said")
-def test_networks_that_are_not_here_are_proposed(whole, monkeypatch, absent, said):
+def test_networks_that_are_not_here_are_proposed(
+    whole_answer, monkeypatch, absent, said
+):
     monkeypatch.setattr(section, "absent_networks", lambda rate: absent)
-    cache = Cache(whole.place / "data" / "easy" / "features")
+    cache = Cache(whole_answer.place / "data" / "easy" / "features")
     asked = surer(["rms"], cache, [], perfect=False)
     assert re.search(said, asked)
     assert "pretrained" not in surer(["rms"], cache, [], perfect=True)

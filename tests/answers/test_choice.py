@@ -260,15 +260,15 @@ def answered(place, **given):
 
 
 @pytest.fixture(scope="module")
-def useless(tmp_path_factory):
+def noise_answer(tmp_path_factory):
     """A folder with the answer on useless features, and the answer."""
     place = tmp_path_factory.mktemp("useless")
     brought(place / "d" / "features", noise(1, 3), folds=3)
     return place, answered(place)
 
 
-def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless):
-    _, found = useless
+def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(noise_answer):
+    _, found = noise_answer
     assert found.headline.startswith("No configuration is clearly better than chance")
     assert "highest" not in f"{found.headline} {found}"
     assert found.lines[0] == f"d: {found.headline}"
@@ -286,13 +286,13 @@ def test_the_page_and_the_terminal_begin_with_the_score_of_the_procedure(useless
     assert first == ",".join([features, "network", *others])
 
 
-def test_another_order_of_the_features_is_the_same_question(useless):
-    cache = Cache(useless[0] / "d" / "features")
+def test_another_order_of_the_features_is_the_same_question(noise_answer):
+    cache = Cache(noise_answer[0] / "d" / "features")
     assert rankable(cache, ["f2", "f0"]) == rankable(cache, ["f0", "f2"])
 
 
-def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
-    place, found = useless
+def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(noise_answer):
+    place, found = noise_answer
     choice = RunFolder(place / "runs" / "d" / "answer")
     by_set = {
         run.config.features: run
@@ -304,14 +304,14 @@ def test_each_fold_of_the_choice_is_that_of_the_run_of_its_set(useless):
         assert choice.scored(fold).equals(own)
 
 
-def test_the_same_question_again_fits_nothing_again(useless, monkeypatch):
-    place, found = useless
+def test_the_same_question_again_fits_nothing_again(noise_answer, monkeypatch):
+    place, found = noise_answer
     monkeypatch.setattr(Fits, "answer", None)
     assert answered(place).lines == found.lines
 
 
-def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
-    place, found = useless
+def test_a_kill_leaves_no_choice_with_folds_of_another(noise_answer, monkeypatch):
+    place, found = noise_answer
     choice = place / "runs" / "d" / "answer"
     run = RunFolder(choice.with_name(read_choice(choice).recommended_run))
 
@@ -326,17 +326,17 @@ def test_a_kill_leaves_no_choice_with_folds_of_another(useless, monkeypatch):
     assert answered(place).lines[0] == found.lines[0]
 
 
-def test_a_run_of_an_answer_is_not_ranked_beside_it(useless):
-    place, _ = useless
+def test_a_run_of_an_answer_is_not_ranked_beside_it(noise_answer):
+    place, _ = noise_answer
     found = findings(*load_runs(find(place / "runs", "d")))
     assert [own.name for own in found.ranked] == ["answer"]
     assert {own.reason for own in found.others} == {"part of an answer"}
     assert "better than chance, " in sentences.headline(found)
 
 
-def test_a_run_of_features_that_were_ranked_is_warned_of(useless):
+def test_a_run_of_features_that_were_ranked_is_warned_of(noise_answer):
     """The best of three useless features, in a report without the answer."""
-    place, _ = useless
+    place, _ = noise_answer
     dataset = str(place / "d" / "features")
     execute(
         RunOptions(dataset=dataset, runs=place / "runs", features="f0", model="linear")
@@ -352,8 +352,8 @@ def test_a_run_of_features_that_were_ranked_is_warned_of(useless):
         assert "its lead over the choice from 3 features" in every.warnings["W9"]
 
 
-def test_the_recommended_set_is_trained_on_every_fold(useless):
-    place, _ = useless
+def test_the_recommended_set_is_trained_on_every_fold(noise_answer):
+    place, _ = noise_answer
     answer = RunFolder(place / "runs" / "d" / "answer")
     choice = read_choice(answer.path)
     run = RunFolder(answer.path.with_name(choice.recommended_run))

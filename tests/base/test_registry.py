@@ -175,7 +175,7 @@ def call(folder, *words, check=True):
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory):
+def own_code_folder(tmp_path_factory):
     """A folder with sounds, mine.py, and a run of what it defines."""
     folder = tmp_path_factory.mktemp("studio")
     registry.DEFINING.clear()  # of other tests, in the process that is forked
@@ -190,25 +190,27 @@ def studio(tmp_path_factory):
     return folder
 
 
-def test_a_run_keeps_the_names_of_the_files_that_define_it(studio):
+def test_a_run_keeps_the_names_of_the_files_that_define_it(own_code_folder):
     """It is fitted again to all clips, and what is loaded is listed."""
-    for file in (studio / "runs" / "easy").glob("*/run.json"):
+    for file in (own_code_folder / "runs" / "easy").glob("*/run.json"):
         kept = json.loads(file.read_text())
         assert kept["own_code"] == ["mine.py"] and LOAD not in kept["command"]
-    call(studio, "bundle", "RUN=last", "OUT=whole.pt", "REFIT=1", LOAD)
-    assert (studio / "whole.pt").exists()
-    assert "samples " in call(studio, "show", LOAD).stdout
+    call(own_code_folder, "bundle", "RUN=last", "OUT=whole.pt", "REFIT=1", LOAD)
+    assert (own_code_folder / "whole.pt").exists()
+    assert "samples " in call(own_code_folder, "show", LOAD).stdout
 
 
 @pytest.mark.parametrize("run", ["last", "mine.pt"])
-def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(run, studio):
-    clip = next((studio / "easy").glob("*/*.wav"))
+def test_a_missing_definition_is_asked_for_by_the_name_of_its_file(
+    run, own_code_folder
+):
+    clip = next((own_code_folder / "easy").glob("*/*.wav"))
     words = ["predict", f"AUDIO={clip}", f"RUN={run}"]
-    refusal = call(studio, *words, check=False)
+    refusal = call(own_code_folder, *words, check=False)
     assert refusal.returncode == 2
     remedy = f"this run needs the model means: {LOAD}"
     assert refusal.stderr.endswith(f"{remedy}\n")
-    assert "siren " in call(studio, *words, LOAD).stdout
+    assert "siren " in call(own_code_folder, *words, LOAD).stdout
 
 
 def test_a_file_that_cannot_be_run_is_one_sentence(tmp_path):

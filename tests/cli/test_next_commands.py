@@ -20,7 +20,7 @@ PROPOSED = re.compile(
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory):
+def sounds_folder(tmp_path_factory):
     """A folder with sounds in class folders, a CSV of them, and one with tags."""
     place = tmp_path_factory.mktemp("desk")
     easy_clips(place / "easy")
@@ -68,21 +68,25 @@ def proposed(text):
         ),
     ],
 )
-def test_the_remedy_of_a_refusal_lets_the_command_work(words, desk):
-    refusal = python("-m", "featurestack", *shlex.split(words), cwd=desk, check=False)
+def test_the_remedy_of_a_refusal_lets_the_command_work(words, sounds_folder):
+    refusal = python(
+        "-m", "featurestack", *shlex.split(words), cwd=sounds_folder, check=False
+    )
     assert refusal.returncode == 2
     (remedy,) = proposed(refusal.stderr)
-    typed(remedy, desk)
-    again = python("-m", "featurestack", *shlex.split(words), cwd=desk, check=False)
+    typed(remedy, sounds_folder)
+    again = python(
+        "-m", "featurestack", *shlex.split(words), cwd=sounds_folder, check=False
+    )
     assert again.returncode == 0, again.stderr
 
 
 @pytest.mark.slow
 @cases("first")
-def test_what_is_next_works_until_nothing_is_left_or_it_predicts(first, desk):
-    printed = typed(f"featurestack {first}", desk)
+def test_what_is_next_works_until_nothing_is_left_or_it_predicts(first, sounds_folder):
+    printed = typed(f"featurestack {first}", sounds_folder)
     seen = []
     while (commands := proposed(printed)) and commands[0] not in seen:
         seen.append(commands[0])
-        printed = "".join(typed(command, desk) for command in commands)
+        printed = "".join(typed(command, sounds_folder) for command in commands)
     assert any(" predict " in command for command in seen), seen

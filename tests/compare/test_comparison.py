@@ -37,8 +37,8 @@ def made_arrays(*skills, clips=240):
     return np.array(CLASSES)[y], groups, groups % 5 + 1, models
 
 
-def test_arrays_get_the_numbers_of_the_runs_they_come_from(made):
-    (ranking,) = rankings(made(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)))
+def test_arrays_get_the_numbers_of_the_runs_they_come_from(made_runs):
+    (ranking,) = rankings(made_runs(*of_sets(rms=0.5, mel=0.8, mfcc=0.78)))
     best = ranking.best
     models = {run.features: run.probabilities[0] for run in ranking.runs}
     labels = np.array(best.classes)[best.target]

@@ -43,14 +43,14 @@ def test_every_registered_thing_has_its_entry():
     assert codes == [*WARNINGS]
 
 
-def test_every_key_of_run_json_and_every_column_has_its_meaning(made):
+def test_every_key_of_run_json_and_every_column_has_its_meaning(made_runs):
     page = generate.files_page()
     rows = re.findall(r"^\| `([\w.]+)` \|(?:.*\|)? ([^|]*) \|$", page, re.MULTILINE)
     assert {name for name, meaning in rows if not meaning} == set()
     named = {name for name, _ in rows}
     for owner in (RunConfig, Calibration):
         assert {field.name for field in dataclasses.fields(owner)} <= named
-    comparison = findings(made(MadeRun())).tables["comparison"]
+    comparison = findings(made_runs(MadeRun())).tables["comparison"]
     assert {*comparison} <= named
 
 

@@ -48,7 +48,7 @@ def write_network(name, *, shape="windows, samples", factor=1.0, **card):
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -164,10 +164,10 @@ def test_the_fingerprint_covers_network_front_end_and_card():
     assert len(seen) == 4
 
 
-def test_weights_in_another_file_are_refused(here):
+def test_weights_in_another_file_are_refused(working_folder):
     """The fingerprint would not cover them."""
     networks.FOLDER.mkdir()
-    for folder in (networks.FOLDER, here):
+    for folder in (networks.FOLDER, working_folder):
         (folder / "n.bin").write_bytes(np.float32(2).tobytes())
     text = """<ir_version: 9, opset_import: ["" : 18]>
         network (float[w, samples] x) => (float[w, samples] y)
@@ -218,18 +218,21 @@ def test_speech_needs_neither_torch_nor_its_packages_own_code():
 
 
 @pytest.fixture
-def where(here):
+def eight_clips(working_folder):
     """Options of eight clips of two loudnesses."""
     rows = ["filename,label,fold"]
     for number in range(8):
         y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * RAMP
-        soundfile.write(here / f"{number}.wav", y, RATE, subtype="FLOAT")
+        soundfile.write(working_folder / f"{number}.wav", y, RATE, subtype="FLOAT")
         rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
-    return {"dataset": csv(here / "mine.csv", "\n".join(rows)), "data": here}
+    return {
+        "dataset": csv(working_folder / "mine.csv", "\n".join(rows)),
+        "data": working_folder,
+    }
 
 
 def test_extraction_and_prediction_use_it_until_the_file_is_another(
-    here, where, capsys
+    working_folder, eight_clips, capsys
 ):
     from featurestack.predict.options import PredictOptions
     from featurestack.predict.predict_audio import predict_audio
@@ -238,9 +241,9 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
 
     write_network("net", window=0.25)
     name = "embedding@model=net"
-    command = FeaturesCommand(**where, features=name, jobs=1)
+    command = FeaturesCommand(**eight_clips, features=name, jobs=1)
     assert extract(command) == 0
-    before = Cache(here / "mine" / "features")[name]
+    before = Cache(working_folder / "mine" / "features")[name]
     values = before.read(np.arange(8))
     assert values[:, 0, 0] == pytest.approx(np.tile([0.1005, 0.2005], 4), abs=1e-3)
     assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
@@ -248,11 +251,18 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
     folder = training.execute(
         RunOptions(
-            **where, features=name, epochs=30, batch=2, precision="fp32", threads=1
+            **eight_clips,
+            features=name,
+            epochs=30,
+            batch=2,
+            precision="fp32",
+            threads=1,
         )
     )
     assert folder.config.model == "mlp"
-    ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", threads=1)
+    ask = PredictOptions(
+        run=str(folder.path), audio=working_folder / "1.wav", threads=1
+    )
     capsys.readouterr()
     assert predict_audio(ask) == 0
     assert "1.wav  b " in capsys.readouterr().out
@@ -260,7 +270,7 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     with refused("by file .*, here "):
         predict_audio(ask)
     assert extract(command) == 0
-    again = Cache(here / "mine" / "features")[name]
+    again = Cache(working_folder / "mine" / "features")[name]
     assert again.parameters["file"] != before.parameters["file"]
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
 
@@ -275,7 +285,7 @@ def test_the_padding_of_a_short_clip_is_not_pooled():
 
 
 @pytest.fixture
-def models(here):
+def models(working_folder):
     networks.FOLDER.mkdir()
 
 

@@ -102,11 +102,11 @@ def test_text_is_escaped():
     assert latex.latex_text(name) == escaped + r"\textbackslash{}\{\}\$"
 
 
-def test_the_document_is_whole(made, tmp_path):
+def test_the_document_is_whole(made_runs, tmp_path):
     runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
     # not ranked
     runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
-    results = made(*runs, names=ODD, dataset="esc10")
+    results = made_runs(*runs, names=ODD, dataset="esc10")
     unfinished = Problem("rms-cnn4", "no fold is finished yet", "unfinished")
     found = replace(findings(results, [unfinished]), warnings={"W6": "1 run."})
     figure = Figure(figsize=(2, 1))
@@ -127,8 +127,8 @@ def test_the_document_is_whole(made, tmp_path):
     assert balanced(references)
 
 
-def test_ablations_have_intervals_and_verdicts(made, tmp_path):
-    found = findings(made(*of_sets(mel=0.8, mel_mfcc=0.81, mel_zcr=0.5)))
+def test_ablations_have_intervals_and_verdicts(made_runs, tmp_path):
+    found = findings(made_runs(*of_sets(mel=0.8, mel_mfcc=0.81, mel_zcr=0.5)))
     main, _ = document(found, tmp_path)
     table = (tmp_path / "tables" / "ablations.tex").read_text()
     assert table.strip() in main and balanced(main)
@@ -142,9 +142,9 @@ def test_ablations_have_intervals_and_verdicts(made, tmp_path):
     assert all(" to " in row[3] for row in rows)
 
 
-def test_the_highest_is_called_best_only_if_it_is_clearly_better(made, tmp_path):
+def test_the_highest_is_called_best_only_if_it_is_clearly_better(made_runs, tmp_path):
     for folder, skill in (("unclear", 0.79), ("clear", 0.3)):
-        found = findings(made(*of_sets(mel=0.8, zcr=skill)))
+        found = findings(made_runs(*of_sets(mel=0.8, zcr=skill)))
         document(found, tmp_path / folder)
         table = (tmp_path / folder / "tables" / "comparison.tex").read_text()
         best = next(line for line in table.splitlines() if line.startswith("mel "))
@@ -153,14 +153,14 @@ def test_the_highest_is_called_best_only_if_it_is_clearly_better(made, tmp_path)
         assert not (tmp_path / folder / "tables" / "ablations.tex").exists()
 
 
-def test_a_table_says_only_what_its_rows_have(made, tmp_path):
+def test_a_table_says_only_what_its_rows_have(made_runs, tmp_path):
     exact = of_sets(model="linear", mel=0.8, rms=0.7)
-    first, second = made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.7))
+    first, second = made_runs(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.7))
     other = replace(second, protocol="another")
     for number, (runs, verdict, shared) in enumerate(
         [
-            (made(*exact[:1]), False, True),
-            (made(*exact), True, True),
+            (made_runs(*exact[:1]), False, True),
+            (made_runs(*exact), True, True),
             ([first, second], True, True),
             ([first, other], True, False),
         ]
@@ -176,13 +176,13 @@ def test_a_table_says_only_what_its_rows_have(made, tmp_path):
 
 
 @pytest.mark.parametrize("dataset", ["esc10", "my_folder"])
-def test_a_document_has_what_it_cites(made, tmp_path, dataset):
+def test_a_document_has_what_it_cites(made_runs, tmp_path, dataset):
     runs = [
         *of_sets(mel=0.8, mfcc=0.7, mel_mfcc=0.75, model="resnet18"),
         *of_sets(zcr=0.4, model="texturenet"),
         *of_sets(**{"embedding@model=speech": 0.5}, model="linear"),
     ]
-    found = findings(made(*runs, dataset=dataset))
+    found = findings(made_runs(*runs, dataset=dataset))
     text, bib = document(found, tmp_path, methods=methods_text(found))
     assert __version__ in bib
     for entry in re.split(r"\n(?=@)", bib):
@@ -219,8 +219,8 @@ RECORDED = {
 }
 
 
-def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
-    found = findings(made(*of_sets(mel=0.9, rms=0.5)))
+def test_the_paragraph_says_what_is_recorded_and_nothing_else(made_runs):
+    found = findings(made_runs(*of_sets(mel=0.9, rms=0.5)))
     bare = methods_text(found)
     assert "None" not in bare and "nan" not in bare
     shorter = replace(RECORDED["training"], epochs=20)
@@ -247,13 +247,13 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
 
 
-def test_the_paragraph_has_the_docstring_of_an_own_feature(made, monkeypatch):
+def test_the_paragraph_has_the_docstring_of_an_own_feature(made_runs, monkeypatch):
     def loudness(*, samples):
         """Sound pressure of a frame, in dB. Not weighted."""
 
     mine = replace(FEATURES["mel"], name="loudness", function=loudness, code="abc")
     monkeypatch.setitem(FEATURES, "loudness", mine)
-    found = findings(made(MadeRun(features="loudness")))
+    found = findings(made_runs(MadeRun(features="loudness")))
     (own,) = found.trained[0].config.channels
     assert "Sound pressure" not in methods_text(found)  # of another code
     same = replace(own, code_version=mine.code_version)
@@ -262,8 +262,8 @@ def test_the_paragraph_has_the_docstring_of_an_own_feature(made, monkeypatch):
     assert "loudness: Sound pressure of a frame, in dB, stored as" in text
 
 
-def test_what_a_linear_model_does_not_use_is_not_told(made):
-    found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
+def test_what_a_linear_model_does_not_use_is_not_told(made_runs):
+    found = findings(made_runs(MadeRun(model="linear", val="group", folds=(1, 2))))
     linear = {"input_grid": "1x1", "training": Training(model="linear", val="group")}
     linear["words"] = words_of_training(linear["training"], resolve("linear").unused)
     rewrite(found.main.best.folders[0], **(RECORDED | linear))
@@ -272,9 +272,9 @@ def test_what_a_linear_model_does_not_use_is_not_told(made):
     assert "Seeds: 0" in text
 
 
-def test_the_paragraph_has_the_settings_of_every_row_though_a_table_is_best(made):
+def test_the_paragraph_has_the_settings_of_every_row_though_a_table_is_best(made_runs):
     exact = MadeRun(model="linear", features="chroma", skill=0.6)
-    runs = made(*of_sets(svc=0.9, rf=0.8, mel=0.7, mel_mfcc=0.72), exact)
+    runs = made_runs(*of_sets(svc=0.9, rf=0.8, mel=0.7, mel_mfcc=0.72), exact)
     for run in runs:
         rewrite(run.folders[0], **RECORDED)
         if run.features in ("svc", "rf"):

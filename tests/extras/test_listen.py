@@ -27,40 +27,40 @@ def pcm(y):
 
 
 @pytest.fixture
-def piped(sounding, monkeypatch, capsys):
+def lines_of_stream(sounds_run, monkeypatch, capsys):
     """Listens to a stream of bytes on standard input; returns the lines' words."""
 
     def command(stream, **given):
         pipe = SimpleNamespace(buffer=stream, isatty=lambda: False)
         monkeypatch.setattr("sys.stdin", pipe)
-        assert listen_live(ListenOptions(run=str(sounding.path), **given)) == 0
+        assert listen_live(ListenOptions(run=str(sounds_run.path), **given)) == 0
         return [line.split() for line in capsys.readouterr().out.splitlines()]
 
     return command
 
 
-def test_predicts_live_audio_as_it_changes(piped):
+def test_predicts_live_audio_as_it_changes(lines_of_stream):
     y = np.concatenate([sound("hiss", 70, seconds=1.5), sound("tone", 71, seconds=1.5)])
-    lines = piped(Live(pcm(y)), hop=0.5)
+    lines = lines_of_stream(Live(pcm(y)), hop=0.5)
     early = [predicted for seconds, _, predicted, *_ in lines if float(seconds) <= 1.6]
     assert early[-1] == "hiss" and lines[-1][2] == "tone"
 
 
-def test_silence_gets_no_answer(piped):
-    lines = piped(io.BytesIO(bytes(4 * RATE)), gate=-60.0)
+def test_silence_gets_no_answer(lines_of_stream):
+    lines = lines_of_stream(io.BytesIO(bytes(4 * RATE)), gate=-60.0)
     assert lines[-1] == ["2.0", "s", "no", "answer"]
 
 
-def test_an_end_within_a_sample(piped):
+def test_an_end_within_a_sample(lines_of_stream):
     raw = pcm(sound("tone", 72, seconds=2))
-    assert piped(io.BytesIO(raw + b"\x01"))[-1][:3] == ["2.0", "s", "tone"]
+    assert lines_of_stream(io.BytesIO(raw + b"\x01"))[-1][:3] == ["2.0", "s", "tone"]
 
 
 def test_a_terminal_on_standard_input_means_the_microphone(
-    sounding, monkeypatch, capsys
+    sounds_run, monkeypatch, capsys
 ):
     """A stand-in replaces sounddevice, which is not installed for the tests."""
-    options = ListenOptions(run=str(sounding.path))
+    options = ListenOptions(run=str(sounds_run.path))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with refused("install the extra live, or pipe audio in"):

@@ -22,7 +22,7 @@ from featurestack.train import network_input
 from featurestack.train.models import MODELS, model
 from tests.cases import data
 from tests.refusal import refused
-from tests.train.small_cache import execute
+from tests.train.small_cache import run_with
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 onnx = pytest.importorskip("onnx")
@@ -45,7 +45,7 @@ def test_onnxruntime_predicts_what_the_run_did(
 ):
     features, more = TRAINED[model]
     wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
-    folder = execute(options, **wanted, **more)
+    folder = run_with(options, **wanted, **more)
     file = tmp_path / "model.onnx"
     session = exported(folder, file)
     said = capsys.readouterr().out
@@ -68,11 +68,13 @@ def test_onnxruntime_predicts_what_the_run_did(
 @pytest.mark.parametrize(
     "model", ["linear", pytest.param("texturenet", marks=pytest.mark.slow)]
 )
-def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path):
+def test_a_run_without_padding_takes_a_clips_own_frames(
+    short_clips_run, model, tmp_path
+):
     """The export compares clips of two lengths; the columns of `modulation` are not
     frames of time.
     """
-    folder = short.path.parents[2]
+    folder = short_clips_run.path.parents[2]
     wanted = {"features": "mel+modulation", "padding": "drop", "augment": "auto"}
     run = train_run(folder, model=model, epochs=1, **wanted)
     session = exported(run, tmp_path / "model.onnx")
@@ -81,9 +83,9 @@ def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path):
 
 
 def test_a_file_that_differs_from_the_networks_is_not_written(
-    sounding, tmp_path, monkeypatch
+    sounds_run, tmp_path, monkeypatch
 ):
-    options = ExportOptions(run=str(sounding.path), out=tmp_path / "model.onnx")
+    options = ExportOptions(run=str(sounds_run.path), out=tmp_path / "model.onnx")
     monkeypatch.setattr(network_input, "resizing", torch.ones)
     with refused("is not written: its probabilities differ"):
         onnx_export.export_run(options)
@@ -99,7 +101,7 @@ def test_a_layer_that_onnx_lacks_is_one_sentence(options, tmp_path, monkeypatch,
         pool = nn.AdaptiveAvgPool2d(5)
         return nn.Sequential(pool, nn.Flatten(), nn.Linear(25 * channels, classes))
 
-    run = execute(options, model="pooled", features="mel", folds=(1, 2), epochs=1)
+    run = run_with(options, model="pooled", features="mel", folds=(1, 2), epochs=1)
     asked = ExportOptions(run=str(run.path), out=tmp_path / "model.onnx")
     form = "adaptive_avg_pool2d, output size that are not factor of input size"
     said = rf"^pooled cannot be exported: ONNX lacks {form}\. A bundle needs no change:"
@@ -109,10 +111,10 @@ def test_a_layer_that_onnx_lacks_is_one_sentence(options, tmp_path, monkeypatch,
     assert refusal.value.__suppress_context__  # Python shows no traceback of torch
 
 
-def test_an_onnx_file_has_the_answers_of_the_bundle(sounding, tmp_path):
+def test_an_onnx_file_has_the_answers_of_the_bundle(sounds_run, tmp_path):
     bundle, file = tmp_path / "model.pt", tmp_path / "model.onnx"
-    make_bundle(BundleOptions(run=str(sounding.path), out=bundle))
-    onnx_export.export_run(ExportOptions(run=str(sounding.path), out=file))
+    make_bundle(BundleOptions(run=str(sounds_run.path), out=bundle))
+    onnx_export.export_run(ExportOptions(run=str(sounds_run.path), out=file))
     model, exported = fs.Model(bundle), fs.Model(file)
     exported.warm()
     assert exported.classes == model.classes
@@ -131,7 +133,7 @@ def test_an_onnx_file_has_the_answers_of_the_bundle(sounding, tmp_path):
 
 
 def test_an_onnx_file_needs_no_code_of_its_model_and_a_bundle_names_its_file(
-    sounding, tmp_path, monkeypatch, capsys
+    sounds_run, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr("featurestack.train.models.MODELS", Registry("model", MODELS))
 
@@ -141,7 +143,7 @@ def test_an_onnx_file_needs_no_code_of_its_model_and_a_bundle_names_its_file(
         pool = nn.AdaptiveAvgPool2d(1)
         return nn.Sequential(pool, nn.Flatten(), nn.Linear(channels, classes))
 
-    folder = sounding.path.parents[2]
+    folder = sounds_run.path.parents[2]
     run = train_run(folder, model="own", features="mel", epochs=1, padding="drop")
     file = tmp_path / "own.onnx"
     exported(run, file)
@@ -157,13 +159,13 @@ def test_an_onnx_file_needs_no_code_of_its_model_and_a_bundle_names_its_file(
         fs.Model(run)
 
 
-def test_another_onnx_file_gets_a_sentence(sounding, tmp_path):
+def test_another_onnx_file_gets_a_sentence(sounds_run, tmp_path):
     exported = tmp_path / "model.onnx"
     exported.write_bytes(b"no network")
     with refused("model.onnx is not an ONNX file of this project's runs"):
         fs.Model(exported)
     exported.unlink()
-    onnx_export.export_run(ExportOptions(run=str(sounding.path), out=exported))
+    onnx_export.export_run(ExportOptions(run=str(sounds_run.path), out=exported))
     proto = onnx.load(str(exported))
     del proto.metadata_props[:]
     onnx.save(proto, str(exported))

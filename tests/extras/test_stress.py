@@ -48,12 +48,12 @@ def options_of(run, **given):
 
 
 @pytest.fixture(scope="module")
-def stressed(run):
+def stress_answers(run):
     return measure_stress(options_of(run))[1]
 
 
 @pytest.fixture
-def copied(run):
+def unanswered_run(run):
     """The run without answers, beside the same data; tests may change it."""
     path = run.path.with_name("copied")
     shutil.copytree(run.path, path)
@@ -62,7 +62,7 @@ def copied(run):
     shutil.rmtree(path)
 
 
-def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stressed):
+def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stress_answers):
     table = fs.stress(str(run.path), data=data_of(run)).set_index("change")
     answers, targets = run.answers()
     assert table["score"][UNCHANGED] == (answers.argmax(axis=1) == targets).mean()
@@ -71,8 +71,10 @@ def test_unchanged_clips_are_answered_as_when_the_run_was_trained(run, stressed)
     assert ((low <= table["score"]) & (table["score"] <= high)).all()
 
 
-def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(run, stressed):
-    table = stress_table(run, stressed)
+def test_noise_hurts_and_the_sentence_says_what_the_run_does_not_survive(
+    run, stress_answers
+):
+    table = stress_table(run, stress_answers)
     row = table.set_index("change").loc["noise at 10 dB"]
     assert row["clear"] and row["score"] < table["score"][0] - 0.2
     assert row["broken"]
@@ -112,39 +114,39 @@ def test_uneven_classes_are_judged_by_balanced_accuracy(tmp_path):
     assert table["clear"][1] and table["broken"][1]
 
 
-def test_a_killed_stress_goes_on_where_it_was(copied, stressed, capsys):
-    words = f"RUN={copied.path}", f"DATA={data_of(copied)}", "THREADS=1"
+def test_a_killed_stress_goes_on_where_it_was(unanswered_run, stress_answers, capsys):
+    words = f"RUN={unanswered_run.path}", f"DATA={data_of(unanswered_run)}", "THREADS=1"
     command = [sys.executable, "-m", "featurestack", "stress", *words]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    while not (copied.path / FILE).is_file():
+    while not (unanswered_run.path / FILE).is_file():
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
     process.kill()
     assert "24 clips, each in 11 versions" in process.communicate()[1]
-    kept = len(read_stress(copied))
+    kept = len(read_stress(unanswered_run))
     assert 1 <= kept < len(CHANGES)
-    make_stress(options_of(copied))
+    make_stress(options_of(unanswered_run))
     out, err = capsys.readouterr()
     left = len(CHANGES) - kept
     assert f"each in {left} versions" in err and f", {kept} are kept" in err
     assert "noise at 10 dB" in out and "next: " in out
-    assert read_stress(copied) == stressed
-    make_stress(options_of(copied))
+    assert read_stress(unanswered_run) == stress_answers
+    make_stress(options_of(unanswered_run))
     assert capsys.readouterr() == (out, "")
 
 
-def test_missing_audio_and_answers_of_other_weights_are_said(copied):
-    folder = data_of(copied).parent / "sounds"
+def test_missing_audio_and_answers_of_other_weights_are_said(unanswered_run):
+    folder = data_of(unanswered_run).parent / "sounds"
     away = folder.rename(folder.with_name("away"))
     with refused("stress changes the audio of the test clips: .*missing"):
-        measure_stress(options_of(copied))
+        measure_stress(options_of(unanswered_run))
     away.rename(folder)
-    stale = copied.path / FILE
+    stale = unanswered_run.path / FILE
     answers = '{"right": [true], "claimed": [0.5]}'
     stale.write_text(f'{{"hash": "of others", "changes": {{"a": {answers}}}}}')
-    assert read_stress(copied) == {}
+    assert read_stress(unanswered_run) == {}
     with refused("was not written by this command"):
-        measure_stress(options_of(copied))
+        measure_stress(options_of(unanswered_run))
 
 
 def test_a_clip_without_one_right_answer_and_a_file_are_refused(
@@ -159,7 +161,7 @@ def test_a_clip_without_one_right_answer_and_a_file_are_refused(
         measure_stress(StressOptions(run=str(bundle), data=data_of(run)))
 
 
-def test_the_report_has_one_table_of_all_runs(run, stressed, tmp_path):
+def test_the_report_has_one_table_of_all_runs(run, stress_answers, tmp_path):
     table = str(data_of(run) / "little" / "features")
     places = {"data": data_of(run), "runs": run.path.parents[1], "reports": tmp_path}
     options = AnalysisOptions(dataset=table, **places)

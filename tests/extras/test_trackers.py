@@ -12,7 +12,7 @@ from featurestack.results.run_folder import write_config
 from featurestack.train.options import TrainOptions
 from tests.processes import python
 from tests.refusal import refused
-from tests.train.small_cache import execute
+from tests.train.small_cache import run_with
 
 HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},
@@ -30,7 +30,7 @@ def track(name, run, epochs_done=0):
 def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run = execute(options, folds=(2,), tracker="tensorboard")
+    run = run_with(options, folds=(2,), tracker="tensorboard")
     folder = run.path / "trackers"
     assert f"tensorboard --logdir {folder}" in capsys.readouterr().out
     # killed after its first epoch and continued
@@ -47,21 +47,21 @@ def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, c
 
 @pytest.mark.slow
 def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
-    finished, tmp_path
+    run_copy, tmp_path
 ):
     """The process has no key, no account, an empty home, and nobody at the keyboard."""
-    write_config(finished.path, replace(finished.config, note="a first attempt"))
+    write_config(run_copy.path, replace(run_copy.config, note="a first attempt"))
     code = "from pathlib import Path\n"
     code += "from featurestack.results.run_folder import RunFolder\n"
     code += "from tests.extras.test_trackers import track\n"
-    code += f"track('wandb', RunFolder(Path({str(finished.path)!r})))"
+    code += f"track('wandb', RunFolder(Path({str(run_copy.path)!r})))"
     names = [name for name in os.environ if not name.startswith("WANDB")]
     surroundings = {name: os.environ[name] for name in names}
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
     how = {"environment": surroundings, "stdin": subprocess.DEVNULL, "timeout": 120}
     done = python("-c", code, **how)
-    wandb = finished.path / "trackers" / "wandb"
-    (folder,) = wandb.glob(f"offline-run-*-{finished.config.hash}-fold2")
+    wandb = run_copy.path / "trackers" / "wandb"
+    (folder,) = wandb.glob(f"offline-run-*-{run_copy.config.hash}-fold2")
     assert f"wandb sync {folder}" in done.stdout
     (record,) = folder.glob("*.wandb")
     logged = record.read_bytes()

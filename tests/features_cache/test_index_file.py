@@ -28,21 +28,23 @@ from tests.features_cache.conftest import CLIPS
 
 
 @pytest.fixture
-def known(cache):
+def clips_and_settings(cache):
     return read_index(cache.folder)
 
 
-def test_its_links_follow_the_files(cache, known):
+def test_its_links_follow_the_files(cache, clips_and_settings):
     (cache.folder / "mine.h5").rename(cache.folder / "yours.h5")
     for name in ("yours-old.h5", "clips.h5"):  # no feature can have these names
         shutil.copy(cache.folder / "yours.h5", cache.folder / name)
-    refresh(cache.folder, *known)
+    refresh(cache.folder, *clips_and_settings)
     with h5py.File(cache.folder / "index.h5") as index:
         assert set(index) == {"clips", "yours"} and index["yours"].shape == (8, 4, 5)
 
 
-def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):
-    clips, settings = known
+def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(
+    cache, clips_and_settings
+):
+    clips, settings = clips_and_settings
     refresh(cache.folder, clips.assign(source_hash="first"), settings, slice(0, 8))
     other = clips.assign(source_hash="second", label="owl")
     refresh(cache.folder, other, settings, slice(2, 4))

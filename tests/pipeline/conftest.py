@@ -14,6 +14,6 @@ def sounds(tmp_path):
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def forked_workers(monkeypatch):
     """Forked workers: a spawned one loads its libraries anew."""
     monkeypatch.setattr(worker, "START_METHOD", "fork")

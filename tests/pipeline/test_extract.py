@@ -54,7 +54,9 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_mp3_with_a_damaged_frame_is_named_once(tmp_path, capfd, quick, jobs):
+def test_an_mp3_with_a_damaged_frame_is_named_once(
+    tmp_path, capfd, forked_workers, jobs
+):
     y = 0.1 * np.random.default_rng(0).standard_normal(16_000)
     for name in ("whole", "broken"):
         folder = tmp_path / "sounds" / f"class {name}"

@@ -52,7 +52,7 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ
 
 
-def test_only_the_clip_that_kills_its_worker_is_lost(quick):
+def test_only_the_clip_that_kills_its_worker_is_lost(forked_workers):
     with Workers(1) as workers:
         tasks = [ClipTask(row, "", "x", (0, 0), (0, 0), {}) for row in range(2)]
         outcome = workers.finish(die_at_one, tasks)
@@ -62,15 +62,17 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory):
+def noise_clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many") / "sounds"
     return NoiseDataset(folder, random.Random(0), clips=CLIPS)
 
 
 @pytest.fixture
-def started(many, tmp_path):
+def started_extraction(noise_clips, tmp_path):
     """A run as a user starts it, with two workers, in a process group of its own."""
-    words = f"DATASET={many.csv} DATA={tmp_path} SAMPLE_RATE=44100 DURATION=5 JOBS=2"
+    words = (
+        f"DATASET={noise_clips.csv} DATA={tmp_path} SAMPLE_RATE=44100 DURATION=5 JOBS=2"
+    )
     words = ["features", f"FEATURES={' '.join(MAPS)}", *words.split()]
     with (tmp_path / "shown.txt").open("w") as shown:
         run = subprocess.Popen(
@@ -104,30 +106,33 @@ def runs(process):
 
 
 def test_workers_end_with_their_parent_and_a_second_run_goes_on(
-    many, started, tmp_path
+    noise_clips, started_extraction, tmp_path
 ):
     """SIGKILL for the parent alone; then the cache is that of a run without a kill."""
     folder = tmp_path / "sounds" / "features"
-    wait_for(lambda: done(folder, MAPS) > 5 or started.poll() is not None)
-    everybody = psutil.Process(started.pid).children(recursive=True)
+    wait_for(lambda: done(folder, MAPS) > 5 or started_extraction.poll() is not None)
+    everybody = psutil.Process(started_extraction.pid).children(recursive=True)
     tracker = "resource_tracker"
     spawned = [one for one in everybody if tracker not in " ".join(one.cmdline())]
     assert len(spawned) == 3  # two workers and the server that they were forked from
-    os.kill(started.pid, signal.SIGKILL)
-    started.wait()
+    os.kill(started_extraction.pid, signal.SIGKILL)
+    started_extraction.wait()
     wait_for(lambda: not any(map(runs, spawned)))
     left = done(folder, MAPS)
     time.sleep(0.2)
     assert 0 < done(folder, MAPS) == left < 2 * CLIPS
-    numbers = {str(process) for process in (started.pid, *(one.pid for one in spawned))}
+    numbers = {
+        str(process)
+        for process in (started_extraction.pid, *(one.pid for one in spawned))
+    }
     # joblib, torch and loky name files after the process
     for path in Path("/dev/shm").iterdir():
         assert not numbers & set(re.findall(r"\d+", path.name)), path
     given = {"sample_rate": 44100, "duration": 5.0}
-    second = extracted(many, data=tmp_path, features=" ".join(MAPS), **given)
+    second = extracted(noise_clips, data=tmp_path, features=" ".join(MAPS), **given)
     assert second.computed.total() == 2 * CLIPS - left
     assert not list((folder / "locks").glob("run-*"))
-    extracted(many, data=tmp_path / "whole", features="mel", **given)
+    extracted(noise_clips, data=tmp_path / "whole", features="mel", **given)
     whole = contents(Cache(tmp_path / "whole" / "sounds" / "features"), "mel")
     assert len(whole) == CLIPS and contents(Cache(folder), "mel") == whole
 
@@ -143,7 +148,9 @@ def test_workers_that_never_start_end_the_run_with_what_to_do():
             workers.call(abs, -1)
 
 
-def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(quick, monkeypatch):
+def test_a_worker_that_cannot_start_ends_the_others_with_what_to_do(
+    forked_workers, monkeypatch
+):
     started = []
     fork = os.fork
 

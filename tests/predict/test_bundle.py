@@ -25,21 +25,21 @@ from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 
 @pytest.fixture(scope="module")
-def file(sounding, tmp_path_factory):
+def file(sounds_run, tmp_path_factory):
     """A bundle of the run; tests only read it."""
     made = tmp_path_factory.mktemp("bundle") / "model.pt"
-    assert make_bundle(BundleOptions(run=str(sounding.path), out=made)) == made
+    assert make_bundle(BundleOptions(run=str(sounds_run.path), out=made)) == made
     return made
 
 
-def test_what_is_no_model_is_refused_with_what_helps(sounding, file, tmp_path):
-    run = RunFolder(shutil.copytree(sounding.path, tmp_path / "run"))
+def test_what_is_no_model_is_refused_with_what_helps(sounds_run, file, tmp_path):
+    run = RunFolder(shutil.copytree(sounds_run.path, tmp_path / "run"))
     (run.fold(1) / "last.pt").unlink()
     with refused("remove .*fold1/predictions.csv and train this fold again"):
         bundle.bundle_of_run(run)
-    choice = answer_of(sounding.config)
+    choice = answer_of(sounds_run.config)
     table = replace(
-        sounding.config, made_by="import", training=None, source="birdnet.csv"
+        sounds_run.config, made_by="import", training=None, source="birdnet.csv"
     )
     for config, said in (
         (table, "holds predictions of birdnet.csv, and no model"),
@@ -77,7 +77,7 @@ def test_what_cannot_be_trusted_is_refused(
 
 @cases("place", "value", "message")
 def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
-    sounding, file, tmp_path, place, value, message
+    sounds_run, file, tmp_path, place, value, message
 ):
     """A place in the options, or in the first channel."""
     content = torch.load(file, weights_only=True)
@@ -87,41 +87,41 @@ def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
         inner = inner[key]
     inner[place[-1]] = value
     torch.save(content, tmp_path / "altered.pt")
-    audio = sounding.path.parents[2] / "sounds"
+    audio = sounds_run.path.parents[2] / "sounds"
     given = {"run": str(tmp_path / "altered.pt"), "audio": audio, "threads": 1}
     with refused(message):
         predict_audio(PredictOptions(**given))
 
 
-def test_a_run_on_brought_values_says_that_nothing_computes_them(trained):
-    run = RunFolder(trained.path)
+def test_a_run_on_brought_values_says_that_nothing_computes_them(trained_run):
+    run = RunFolder(trained_run.path)
     brought = replace(run.config.channels[0], stored="brought")
     rewrite(run, sample_rate=0, duration=0.0, channels=(brought,))
     with refused("nothing here computes brought for new audio: it was brought"):
         Model(run)
 
 
-def test_a_file_that_is_no_bundle_is_not_replaced(sounding, file, tmp_path):
+def test_a_file_that_is_no_bundle_is_not_replaced(sounds_run, file, tmp_path):
     mine = tmp_path / "mine.pt"
     mine.touch()
-    for other in (mine, sounding.fold(1) / "last.pt"):
+    for other in (mine, sounds_run.fold(1) / "last.pt"):
         before = other.read_bytes()
         with refused("was not written by this command"):
-            make_bundle(BundleOptions(run=str(sounding.path), out=other))
+            make_bundle(BundleOptions(run=str(sounds_run.path), out=other))
         assert other.read_bytes() == before
-    assert make_bundle(BundleOptions(run=str(sounding.path), out=file)) == file
+    assert make_bundle(BundleOptions(run=str(sounds_run.path), out=file)) == file
 
 
 @pytest.fixture
-def options(sounding, tmp_path):
-    places = {"data": sounding.path.parents[2] / "data", "out": tmp_path / "model.pt"}
+def options(sounds_run, tmp_path):
+    places = {"data": sounds_run.path.parents[2] / "data", "out": tmp_path / "model.pt"}
     return lambda run: BundleOptions(run=str(run.path), refit=True, **places)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["cnn4", "linear"])
-def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, capsys):
-    run = train_run(sounding.path.parents[2], model=model)
+def test_one_model_of_all_clips_answers_new_audio(sounds_run, options, model, capsys):
+    run = train_run(sounds_run.path.parents[2], model=model)
     asked = options(run)
     make_bundle(asked)
     assert "without a score of its own" in capsys.readouterr().out
@@ -133,8 +133,8 @@ def test_one_model_of_all_clips_answers_new_audio(sounding, options, model, caps
     assert RunFolder(run.path).config == run.config
 
 
-def test_its_statistics_are_those_of_every_clip(sounding, options):
-    run = train_run(sounding.path.parents[2], model="linear", features="mfcc")
+def test_its_statistics_are_those_of_every_clip(sounds_run, options):
+    run = train_run(sounds_run.path.parents[2], model="linear", features="mfcc")
     asked = options(run)
     make_bundle(asked)
     assert "epoch" not in fs.Model(run).title  # an exact solution has none
@@ -147,9 +147,9 @@ def test_its_statistics_are_those_of_every_clip(sounding, options):
 
 
 def test_a_run_that_chose_its_epoch_and_other_clips_are_refused(
-    sounding, options, tmp_path
+    sounds_run, options, tmp_path
 ):
-    runs = sounding.path.parents[2]
+    runs = sounds_run.path.parents[2]
     with refused("chosen on validation clips"):
         make_bundle(options(train_run(runs, model="linear", val="group")))
     other = tmp_path / "runs" / "little" / "other"

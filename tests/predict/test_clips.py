@@ -25,7 +25,7 @@ from featurestack.train.checkpoint import load
 from tests.cases import cases
 from tests.pipeline.noise_dataset import damage_frame
 from tests.refusal import refused
-from tests.train.small_cache import execute
+from tests.train.small_cache import run_with
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 
 
@@ -53,19 +53,19 @@ def probabilities(trained, file, status=0, **given):
 
 
 def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
-    sounding, tmp_path, capsys
+    sounds_run, tmp_path, capsys
 ):
     write(tmp_path / "deep" / "a.flac", "tone", rate=44_100)
     write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
     write(tmp_path / "c.ogg", "hiss")
     write(tmp_path / "short.wav", "tone", seconds=0.01)
-    trained = sounding.path.parents[2] / "sounds" / "tone-1-0.wav"
+    trained = sounds_run.path.parents[2] / "sounds" / "tone-1-0.wav"
     shutil.copy(trained, tmp_path / "copy.wav")
     (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
     (tmp_path / "notes.txt").write_text("no sound")
     (tmp_path / "gone.wav").symlink_to("nowhere.wav")
     (tmp_path / "._b.wav").write_bytes(b"of the system")
-    answers = probabilities(sounding, tmp_path / "out.json", 1, audio=tmp_path)
+    answers = probabilities(sounds_run, tmp_path / "out.json", 1, audio=tmp_path)
     err = capsys.readouterr().err
     assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "copy.wav", "short.wav"]
     assert max(answers["a.flac"], key=answers["a.flac"].get) == "tone"
@@ -73,35 +73,35 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
     assert "broken.wav: not audio" in err and "2 of 7 files failed" in err
     assert "gone.wav: missing" in err
     assert "trained on 1 of 7 files (copy.wav is tone-1-0 of the dataset)" in err
-    assert f"predicted by {sounding.name}" in err
+    assert f"predicted by {sounds_run.name}" in err
 
 
-def test_python_is_told_which_files_were_trained_on(sounding, capsys, monkeypatch):
-    monkeypatch.chdir(sounding.path.parents[2])
-    fs.predict_audio(sounding, "sounds/tone-1-0.wav")
+def test_python_is_told_which_files_were_trained_on(sounds_run, capsys, monkeypatch):
+    monkeypatch.chdir(sounds_run.path.parents[2])
+    fs.predict_audio(sounds_run, "sounds/tone-1-0.wav")
     assert "trained on 1 of 1 file (sounds/tone-1-0.wav is" in capsys.readouterr().err
     folder = write(Path("new/deep/a.wav").absolute(), "tone").parents[1]
-    assert fs.predict_audio(sounding, folder)["predicted"].tolist() == ["tone"]
+    assert fs.predict_audio(sounds_run, folder)["predicted"].tolist() == ["tone"]
 
 
 def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
-    sounding, tmp_path, capsys
+    sounds_run, tmp_path, capsys
 ):
     write(tmp_path / "1.wav", "tone")
     soundfile.write(tmp_path / "2.wav", np.zeros(RATE), RATE)
     answers = tmp_path / "out.csv"
-    assert ask(sounding, audio=tmp_path, gate=-60.0, out=answers) == 0
+    assert ask(sounds_run, audio=tmp_path, gate=-60.0, out=answers) == 0
     rows = pd.read_csv(answers, keep_default_na=False)
     assert rows["predicted"].tolist() == ["tone", ""]
     lines = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()]
     assert lines[1][0] == "tone" and lines[2] == ["no", "answer"]
-    assert ask(sounding, audio=tmp_path / "1.wav", reject=1.0) == 0
+    assert ask(sounds_run, audio=tmp_path / "1.wav", reject=1.0) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("no answer")
     answers.write_text("mine")
     with refused("was not written by this command, or was changed"):
-        ask(sounding, audio=tmp_path, out=answers)
+        ask(sounds_run, audio=tmp_path, out=answers)
     with refused("expected a file ending in .csv or .json"):
-        ask(sounding, audio=tmp_path, out=tmp_path / "out.txt")
+        ask(sounds_run, audio=tmp_path, out=tmp_path / "out.txt")
 
 
 @cases("clips", "model", "given")
@@ -122,8 +122,8 @@ def test_audio_gets_the_predictions_that_training_has_from_the_cache(
     np.testing.assert_allclose(answers[[*CLASSES]], expected, atol=1e-3)
 
 
-def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path):
-    run = train_run(sounding.path.parents[2], features="waveform", model="linear")
+def test_audio_far_beyond_full_scale_has_an_answer(sounds_run, tmp_path):
+    run = train_run(sounds_run.path.parents[2], features="waveform", model="linear")
     loud = 1e6 * sound("tone", 99)  # the cache's float16 ends at 65,504
     soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
     asked = {"audio": tmp_path / "loud.wav"}
@@ -131,8 +131,8 @@ def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path):
     assert sum(answer.values()) == pytest.approx(1)
 
 
-def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
-    begun = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
+def test_a_run_without_a_finished_fold_predicts_nothing(sounds_run, tmp_path):
+    begun = RunFolder(shutil.copytree(sounds_run.path, tmp_path / "copy"))
     for fold in begun.finished:
         (begun.fold(fold) / "predictions.csv").unlink()
     with refused("no finished fold yet"):
@@ -140,7 +140,7 @@ def test_a_run_without_a_finished_fold_predicts_nothing(sounding, tmp_path):
 
 
 def test_a_bundle_has_the_epoch_that_counts(options):
-    run = execute(options, val="group")
+    run = run_with(options, val="group")
     config, folds = bundle_of_run(run)
     best = load(run.fold(1) / "best.pt")["network"]
     torch.testing.assert_close(folds[1]["network"], best)
@@ -149,29 +149,29 @@ def test_a_bundle_has_the_epoch_that_counts(options):
 
 @pytest.mark.parametrize("hop", [None, 0.5])
 def test_a_lower_sample_rate_and_an_mp3_with_a_damaged_frame_are_told(
-    sounding, tmp_path, capfd, hop
+    sounds_run, tmp_path, capfd, hop
 ):
     write(tmp_path / "low.wav", "tone", rate=RATE // 2)
     write(tmp_path / "whole.mp3", "tone")
     damage_frame(write(tmp_path / "broken.mp3", "tone"), frame=5)
-    assert ask(sounding, audio=tmp_path, hop=hop) == 0
+    assert ask(sounds_run, audio=tmp_path, hop=hop) == 0
     said = capfd.readouterr().err
     assert "1 of 3 files has a lower sample rate than the run (low.wav: " in said
     assert "1 MP3 has damaged frames" in said and "libmpg123" not in said
     assert said.count("broken.mp3") == 1 and "whole.mp3" not in said
 
 
-def test_options_that_change_nothing_are_named(sounding, tmp_path, capsys):
+def test_options_that_change_nothing_are_named(sounds_run, tmp_path, capsys):
     file = write(tmp_path / "a.wav", "tone")
     for given, said in (
         ({"audio": file, "promise": 0.8}, "PROMISE= has no effect on AUDIO="),
         ({"audio": file, "threshold": "0.5"}, "THRESHOLD= has no effect on clips of"),
         ({"audio": file, "hop": 0.5}, ""),
     ):
-        assert ask(sounding, **given) == 0
+        assert ask(sounds_run, **given) == 0
         told = [s for s in capsys.readouterr().err.splitlines() if "no effect" in s]
         assert len(told) == bool(said) and all(s.startswith(said) for s in told)
     table = tmp_path / "absent.csv"
     with refused("absent.csv does not exist"):
-        ask(sounding, checked=table, audio=file, hop=1.0)
+        ask(sounds_run, checked=table, audio=file, hop=1.0)
     assert "AUDIO=, RUN=, THREADS=, HOP= have no" in capsys.readouterr().err

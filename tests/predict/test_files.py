@@ -29,53 +29,55 @@ def windows(run, **given):
     return pd.read_csv(answers, keep_default_na=False)
 
 
-def test_each_window_of_each_recording_has_its_class(sounding, tmp_path, capsys):
+def test_each_window_of_each_recording_has_its_class(sounds_run, tmp_path, capsys):
     parts = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3)
     record(tmp_path / "field.wav", *parts, np.zeros(2 * RATE))
     # as long a name as a file system takes
     record(tmp_path / ("n" * 251 + ".wav"), sound("tone", 50, seconds=1.5))
     (tmp_path / "bad.wav").write_bytes(b"nothing")
-    table = windows(sounding, audio=tmp_path, hop=1.0, gate=-60.0)
-    assert list(table) == ["file", "start", "end", "predicted", *sounding.classes]
+    table = windows(sounds_run, audio=tmp_path, hop=1.0, gate=-60.0)
+    assert list(table) == ["file", "start", "end", "predicted", *sounds_run.classes]
     field = table[table["file"] == str(tmp_path / "field.wav")]
     assert field["start"].tolist() == [*range(8)]
     assert field["end"].tolist() == [*range(1, 9)]
     assert field["predicted"].tolist() == ["hiss"] * 3 + ["tone"] * 3 + [""] * 2
     other = table[table["file"] != str(tmp_path / "field.wav")]
     assert other["start"].tolist() == [0.0, 0.5]
-    assert ask(sounding, audio=tmp_path, hop=1.0) == 1
+    assert ask(sounds_run, audio=tmp_path, hop=1.0) == 1
     out, err = capsys.readouterr()
     assert "bad.wav: not audio" in err and "1 of 3 files failed" in err
     assert out.splitlines()[0].split() == ["file", "start", "end", "1.", "2.", "3."]
 
 
-def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(short, tmp_path):
+def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
+    short_clips_run, tmp_path
+):
     file = record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
-    median = short.config.clip_seconds
-    assert 0 < median < short.config.duration
-    rows = windows(short, audio=file, hop=0.1)
+    median = short_clips_run.config.clip_seconds
+    assert 0 < median < short_clips_run.config.duration
+    rows = windows(short_clips_run, audio=file, hop=0.1)
     assert (rows["end"] - rows["start"]).tolist() == pytest.approx(
         [median] * len(rows), abs=2e-3
     )
 
 
-def test_windows_with_gaps_between_them_are_refused(sounding, tmp_path):
+def test_windows_with_gaps_between_them_are_refused(sounds_run, tmp_path):
     file = record(tmp_path / "tone.wav", sound("tone", 50))
     with refused("at most the 1 seconds of a window"):
-        ask(sounding, audio=file, hop=1.5)
+        ask(sounds_run, audio=file, hop=1.5)
 
 
 @pytest.fixture
-def elsewhere(sounding, tmp_path):
+def score_on(sounds_run, tmp_path):
     """Scores the run on a CSV in `folder` whose rows are (name, label)."""
 
     def score(rows, name="other"):
         table = tmp_path / f"{name}.csv"
         pd.DataFrame(rows, columns=["filename", "label"]).to_csv(table, index=False)
         options = PredictOptions(
-            run=str(sounding.path),
+            run=str(sounds_run.path),
             dataset=str(table),
-            data=sounding.path.parents[2] / "data",
+            data=sounds_run.path.parents[2] / "data",
             runs=tmp_path / "runs",
             threads=1,
         )
@@ -109,25 +111,25 @@ def right(run):
 
 
 def test_new_clips_of_known_classes_are_scored(
-    elsewhere, rows, tmp_path, sounding, capsys
+    score_on, rows, tmp_path, sounds_run, capsys
 ):
     swapped = {"tone": "hiss", "hiss": "tone"}
-    elsewhere([(name, swapped[label]) for name, label in rows])
+    score_on([(name, swapped[label]) for name, label in rows])
     assert right(written(tmp_path)) == 0.0
-    assert elsewhere(rows) == 0
+    assert score_on(rows) == 0
     assert right(written(tmp_path)) == 1.0
     assert "test accuracy 100.0 %" in capsys.readouterr().out
 
 
 def test_unknown_classes_missing_files_and_those_trained_on_do_not_count(
-    elsewhere, rows, tmp_path, sounding, capsys
+    score_on, rows, tmp_path, sounds_run, capsys
 ):
     soundfile.write(tmp_path / "moo.wav", np.zeros(RATE), RATE)
     (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
-    shutil.copy(sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path)
+    shutil.copy(sounds_run.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path)
     absent = [("absent.wav", "tone"), ("dangling.wav", "hiss")]
     others = [("moo.wav", "cow"), ("tone-1-0.wav", "tone")]
-    assert elsewhere([*rows, *absent, *others]) == 1
+    assert score_on([*rows, *absent, *others]) == 1
     remarks = (
         "1 clip left out, of classes that the run does not know (cow)",
         "1 clip left out: the run was trained on their files",
@@ -139,13 +141,13 @@ def test_unknown_classes_missing_files_and_those_trained_on_do_not_count(
 
 
 def test_a_dataset_of_other_classes_and_the_runs_own_are_refused(
-    elsewhere, rows, sounding
+    score_on, rows, sounds_run
 ):
     with refused("have no class in common: cat and cow there"):
-        elsewhere([(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)])
-    root = sounding.path.parents[2]
+        score_on([(name, ("cat", "cow")[n % 2]) for n, (name, _) in enumerate(rows)])
+    root = sounds_run.path.parents[2]
     own = str(root / "sounds" / "little.csv")
-    options = PredictOptions(run=str(sounding.path), dataset=own, data=root / "data")
+    options = PredictOptions(run=str(sounds_run.path), dataset=own, data=root / "data")
     with refused("give another dataset as DATASET="):
         score_elsewhere(options)
 

@@ -44,8 +44,8 @@ OF_MODEL = {name for name in REFUSED if "the model" in name or "predict_many" in
 
 
 @pytest.fixture(scope="module")
-def model(sounding):
-    return fs.Model(sounding)
+def model(sounds_run):
+    return fs.Model(sounds_run)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -79,11 +79,11 @@ def test_a_clip_of_integers_has_full_scale_and_a_loud_file_is_read(tmp_path):
     assert fs.read(tmp_path / "loud.wav", RATE).y.max() > 4
 
 
-def test_the_device_may_be_chosen(sounding):
-    assert fs.Model(sounding, device="auto").predict(TONE, RATE).predicted == "tone"
+def test_the_device_may_be_chosen(sounds_run):
+    assert fs.Model(sounds_run, device="auto").predict(TONE, RATE).predicted == "tone"
 
 
-def test_an_array_has_the_answer_of_its_file(model, sounding, tmp_path):
+def test_an_array_has_the_answer_of_its_file(model, sounds_run, tmp_path):
     for rate in (RATE, 44_100):
         clip = fs.Clip(sound("clicks", 3, rate=rate, seconds=0.7), rate)
         fs.write(clip, tmp_path / "clip.wav")
@@ -104,7 +104,7 @@ def test_a_lower_rate_is_said(model):
     assert [own.predicted for own in answer] == ["tone", "tone"]
 
 
-def test_a_service_withholds_what_predict_withholds(model, sounding):
+def test_a_service_withholds_what_predict_withholds(model, sounds_run):
     silence = np.zeros(RATE)
     sure = model.predict(TONE, RATE)
     for limits, clip, predicted in (
@@ -113,7 +113,7 @@ def test_a_service_withholds_what_predict_withholds(model, sounding):
         ({"reject": 0.0}, silence, model.predict(silence, RATE).predicted),
         ({"reject": 1.0}, TONE, "" if max(sure.probabilities.values()) < 1 else "tone"),
     ):
-        service = fs.Model(sounding, **limits)
+        service = fs.Model(sounds_run, **limits)
         answer, (many,) = (
             service.predict(clip, RATE),
             service.predict_many([clip], RATE),
@@ -125,7 +125,7 @@ def test_a_service_withholds_what_predict_withholds(model, sounding):
         ({"gate": 3}, "GATE=3: expected at most 0"),
     ):
         with pytest.raises(RequestError, match=message):
-            fs.Model(sounding, **limits)
+            fs.Model(sounds_run, **limits)
 
 
 def test_threads_get_the_answers_of_one(model):
@@ -140,15 +140,15 @@ def test_threads_get_the_answers_of_one(model):
     assert [answer.predicted for answer in alone] == [CLASSES[n % 3] for n in range(24)]
 
 
-def test_a_bundle_a_folder_and_a_name_are_the_same_model(sounding, model, tmp_path):
+def test_a_bundle_a_folder_and_a_name_are_the_same_model(sounds_run, model, tmp_path):
     file = tmp_path / "model.pt"
-    make_bundle(BundleOptions(run=str(sounding.path), out=file))
+    make_bundle(BundleOptions(run=str(sounds_run.path), out=file))
     expected = model.predict(TONE, RATE)
-    for trained in (file, sounding.path, str(sounding.path)):
+    for trained in (file, sounds_run.path, str(sounds_run.path)):
         assert fs.Model(trained).predict(TONE, RATE) == expected
-    named = fs.Model(sounding.name, sounding.path.parents[1])
+    named = fs.Model(sounds_run.name, sounds_run.path.parents[1])
     named.warm()
     assert named.predict(TONE, RATE) == expected
     assert named.classes == [*CLASSES]
-    assert named.config.features == sounding.config.features
+    assert named.config.features == sounds_run.config.features
     assert (named.sample_rate, named.seconds) == (RATE, 1.0)

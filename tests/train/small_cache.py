@@ -106,7 +106,7 @@ def change(options, **changes):
     return dataclasses.replace(options, **changes)
 
 
-def execute(options, **changes):
+def run_with(options, **changes):
     """The run of `options` with these changes."""
     return training.execute(change(options, **changes))
 

@@ -37,8 +37,8 @@ from tests.train.small_cache import (
     ROWS,
     change,
     clip_table,
-    execute,
     fill,
+    run_with,
     small_options,
     train,
 )
@@ -54,24 +54,24 @@ def report(folder, **given):
     return build_report(*jobs(options))
 
 
-def test_a_run_of_other_clips_is_trained_beside_the_old_one(changed, capsys):
-    (old,) = find(changed.runs)
+def test_a_run_of_other_clips_is_trained_beside_the_old_one(shrunk_cache, capsys):
+    (old,) = find(shrunk_cache.runs)
     before = (old.path / "run.json").read_bytes()
-    new = training.execute(changed)
+    new = training.execute(shrunk_cache)
     assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
     assert f"this run is {new.name}" in capsys.readouterr().err
     assert (len(old.predictions()), len(new.predictions())) == (48, 39)
     assert (old.path / "run.json").read_bytes() == before
-    assert training.execute(changed).path == new.path
-    assert len(find(changed.runs)) == 2
-    cache = Cache(changed.dataset)
+    assert training.execute(shrunk_cache).path == new.path
+    assert len(find(shrunk_cache.runs)) == 2
+    cache = Cache(shrunk_cache.dataset)
     assert [each.name for each in of_today([old, new], cache)] == [new.name]
     shutil.rmtree(new.path)
-    folder = Path(changed.dataset)
+    folder = Path(shrunk_cache.dataset)
     shutil.rmtree(folder)
     fill(folder, clip_table())  # the clips of before: their run is the current one
     capsys.readouterr()
-    assert training.execute(changed).path == old.path
+    assert training.execute(shrunk_cache).path == old.path
     assert "1 of 1 run is finished already" in capsys.readouterr().err
 
 
@@ -94,9 +94,9 @@ def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
 ):
     options = change(options, model="pooled", epochs=1)
     pooled("ReLU", monkeypatch)
-    old = execute(options, folds=(1,))
+    old = run_with(options, folds=(1,))
     pooled("Tanh", monkeypatch)
-    new = execute(options)
+    new = run_with(options)
     assert (old.finished, new.finished) == ([1], [1, 2, 3])
     assert re.fullmatch(rf"{old.name}-[0-9a-f]{{4}}", new.name)
     assert "or model code" in capsys.readouterr().err
@@ -104,13 +104,13 @@ def test_a_model_of_other_code_is_another_run_and_joins_no_fold_of_the_old(
     with refused("the code of the model pooled has changed since this run was trained"):
         RunModel(*bundle_of_run(old))
     pooled("ReLU", monkeypatch)
-    assert execute(options).path == old.path
+    assert run_with(options).path == old.path
     RunModel(*bundle_of_run(old))
     assert "other code" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("column", ["label", "fold", "group"])
-def test_another_label_fold_or_group_is_other_data(options, finished, column, tmp_path):
+def test_another_label_fold_or_group_is_other_data(options, run_copy, column, tmp_path):
     folder = Path(options.dataset)
     table = clip_table()
     table.loc[0, column] = {"label": "dog", "fold": 2, "group": "cat10"}[column]
@@ -122,47 +122,47 @@ def test_another_label_fold_or_group_is_other_data(options, finished, column, tm
         scores.astype(str).assign(clip=truth["clip_id"]), truth
     )
     imported = write_imported(given, tmp_path / "runs" / "little" / "mine", source="x")
-    for each in (finished, imported):
+    for each in (run_copy, imported):
         assert not is_of_today(each.config, Cache(other))
         assert is_of_today(each.config, Cache(folder))
 
 
 def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(
-    changed, tmp_path, monkeypatch, capsys
+    shrunk_cache, tmp_path, monkeypatch, capsys
 ):
-    (old,) = find(changed.runs)
-    new = training.execute(changed)
+    (old,) = find(shrunk_cache.runs)
+    new = training.execute(shrunk_cache)
     os.utime(old.path / "run.json")  # the older data's run is the last written
     place = tmp_path / "data" / old.path.parent.name / "features"
-    shutil.copytree(changed.dataset, place)
+    shutil.copytree(shrunk_cache.dataset, place)
     given = {"data": tmp_path / "data"}
-    assert list_runs(ListOptions(runs=str(changed.runs), **given)) == 0
+    assert list_runs(ListOptions(runs=str(shrunk_cache.runs), **given)) == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed if line.endswith("older")] == [
         str(old.path)
     ]
     assert listed[-1].startswith("older, 1 run in all: clips, labels, folds or")
     for word, chosen in (("last", new), ("mel-li", new), (old.name, old)):
-        assert select(changed.runs, word, **given) == [chosen]
+        assert select(shrunk_cache.runs, word, **given) == [chosen]
     said = f"{old.name} was trained on other clips, labels, folds or values"
     assert capsys.readouterr().err.count(said) == 1
-    assert select(changed.runs, "last", data=tmp_path / "none") == [old]
+    assert select(shrunk_cache.runs, "last", data=tmp_path / "none") == [old]
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    options = RemoveOptions(runs=changed.runs, old=True, **given)
-    assert remove_runs(options) == 0 and find(changed.runs) == [new]
+    options = RemoveOptions(runs=shrunk_cache.runs, old=True, **given)
+    assert remove_runs(options) == 0 and find(shrunk_cache.runs) == [new]
     assert remove_runs(options) == 0
     assert "no run is of other data" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("lost", ["the end", "a key"])
 def test_a_run_whose_run_json_is_damaged_stays_beside_the_new_one(
-    finished, options, lost
+    run_copy, options, lost
 ):
-    file = finished.path / "run.json"
+    file = run_copy.path / "run.json"
     text = file.read_text()
     cut = {"the end": text[:100], "a key": text.replace("protocol", "p")}
     file.write_text(cut[lost])
-    assert execute(options).finished == [1, 2, 3]
+    assert run_with(options).finished == [1, 2, 3]
     assert file.read_text() == cut[lost]
 
 
@@ -220,7 +220,7 @@ def test_runs_of_other_values_are_counted_and_left_out(tmp_path):
 
 
 @pytest.fixture
-def damaged(options, tmp_path):
+def damaged_clip(options, tmp_path):
     """Options of a run without one clip, which was damaged in `mel`, and the place of
     the damage.
     """
@@ -233,15 +233,15 @@ def damaged(options, tmp_path):
     return options, folder / "mel.h5", place
 
 
-def test_a_clip_that_can_be_read_again_makes_another_run(damaged):
-    options, file, place = damaged
+def test_a_clip_that_can_be_read_again_makes_another_run(damaged_clip):
+    options, file, place = damaged_clip
     (old,) = find(options.runs)
     training.execute(options)  # the clip is damaged as before
     assert old.config.left_out == (DAMAGED_CLIP,)
     assert is_of_today(old.config, Cache(file.parent))
     flip_bit(file, place)
     assert not is_of_today(old.config, Cache(file.parent))
-    new = execute(options)
+    new = run_with(options)
     assert new.path != old.path
     assert len(new.predictions()) == 48 and new.config.left_out == ()
 
@@ -249,9 +249,9 @@ def test_a_clip_that_can_be_read_again_makes_another_run(damaged):
 def test_a_run_that_began_with_a_clip_is_not_continued_without_it(options, tmp_path):
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = change(options, dataset=str(folder), model="linear")
-    execute(options, folds=(1,))
+    run_with(options, folds=(1,))
     file = read_header(folder / "mel.h5")
     flip_bit(folder / "mel.h5", file.values_offset)
     with refused("began with 1 clip .*cannot be read now: .*or give TAG=… for a"):
-        execute(options, folds=(2,))
-    assert execute(options, folds=(2,), tag="without").config.left_out
+        run_with(options, folds=(2,))
+    assert run_with(options, folds=(2,), tag="without").config.left_out

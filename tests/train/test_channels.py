@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(folder):
+def trained_runs(folder):
     given = {"features": "mel", "model": "linear", "device": "cpu"}
     given |= {"data": folder / "data", "runs": folder / "runs"}
     names = ("mono", "stereo")
@@ -90,9 +90,11 @@ def predicted(folder, run, capsys, audio, **given):
 
 
 @pytest.mark.parametrize("hop", [None, 0.5])
-def test_a_run_predicts_its_channel(folder, trained, capsys, hop):
+def test_a_run_predicts_its_channel(folder, trained_runs, capsys, hop):
     def answers(name, audio, **given):
-        return predicted(folder, trained[name].path, capsys, audio, hop=hop, **given)
+        return predicted(
+            folder, trained_runs[name].path, capsys, audio, hop=hop, **given
+        )
 
     stereo, _ = answers("stereo", "stereo.wav")
     mono, _ = answers("mono", "mono.wav")
@@ -105,8 +107,10 @@ def test_a_run_predicts_its_channel(folder, trained, capsys, hop):
     assert answers("stereo", "mono.wav", channel=0)[0] == mono
 
 
-def test_a_bundle_and_a_model_take_the_channel_of_their_run(folder, trained, capsys):
-    stereo = trained["stereo"].path
+def test_a_bundle_and_a_model_take_the_channel_of_their_run(
+    folder, trained_runs, capsys
+):
+    stereo = trained_runs["stereo"].path
     bundle = folder / "model.pt"
     make_bundle(BundleOptions(run=str(stereo), data=folder / "data", out=bundle))
     of_bundle, _ = predicted(folder, bundle, capsys, "stereo.wav")

@@ -17,7 +17,7 @@ from featurestack.train.compute import agreed, disagreement, preferred, prepare
 from featurestack.train.models import MODELS
 from featurestack.train.optimisation import Objective
 from featurestack.train.options import RunOptions
-from tests.train.small_cache import build, execute
+from tests.train.small_cache import build, run_with
 
 CROSS_ENTROPY = Objective(multilabel=False)
 BF16 = Compute(device="cpu", precision="bf16", channels_last=True)
@@ -160,7 +160,7 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
     fault = replace(MODELS["cnn4"], base="faulty", builder=faulty)
     monkeypatch.setitem(MODELS, "faulty", fault)
     given = {"model": "faulty", "precision": "bf16", "folds": (1,), "epochs": 1}
-    config = execute(options, **given).config
+    config = run_with(options, **given).config
     assert config.options.precision == "bf16"
     assert config.computed.precision == "fp32"
     assert capsys.readouterr().err.count("disagrees with plain fp32") == 1

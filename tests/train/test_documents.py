@@ -29,9 +29,9 @@ def blocks(name):
 
 
 @pytest.mark.slow
-def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, capsys):
+def test_the_python_interface_does_what_its_page_shows(sounds_run, monkeypatch, capsys):
     """The page's dataset is replaced by the sounds of other tests."""
-    folder = sounding.path.parents[2]
+    folder = sounds_run.path.parents[2]
     monkeypatch.chdir(folder)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks("reference/python.md"):
@@ -67,13 +67,13 @@ def tiny():
 
 @pytest.mark.usefixtures("tiny")
 def test_the_example_of_a_model_is_listed_trained_bundled_and_exported(
-    sounding, tmp_path, capsys
+    sounds_run, tmp_path, capsys
 ):
     list_models(ModelsOptions())
     row = re.compile(r"^tiny +image .* tiny@width=16 ", re.MULTILINE)
     listed = capsys.readouterr().out
     assert row.search(listed)
-    folder = sounding.path.parents[2]
+    folder = sounds_run.path.parents[2]
     run = train_run(folder, model="tiny", epochs=12, runs=tmp_path / "runs")
     assert run.finished == [1, 2] and run.scores()["accuracy"].mean() > 0.6
     audio = write(tmp_path / "x.wav", "tone", seconds=0.6)

@@ -124,7 +124,7 @@ SOFTER = -6.0  # dB
 
 
 @pytest.fixture(scope="module")
-def softer(tmp_path_factory):
+def loud_and_soft(tmp_path_factory):
     """A cache of every feature: four sounds, then the same sounds 6 dB softer."""
     folder = tmp_path_factory.mktemp("softer")
     for label, factor in (("loud", 1.0), ("soft", 10 ** (SOFTER / 20))):
@@ -146,21 +146,21 @@ LOUDNESS = [
 
 @pytest.mark.parametrize(("name", "norm"), LOUDNESS)
 def test_gain_does_to_each_feature_what_a_softer_waveform_does(
-    softer, name, norm, monkeypatch
+    loud_and_soft, name, norm, monkeypatch
 ):
     loud = np.arange(4)
-    moments, _ = measure_clips(planned(softer, name))
+    moments, _ = measure_clips(planned(loud_and_soft, name))
     statistics = statistics_of(moments, loud, norm)
-    grid = (64, 54) if name != "waveform" else (1, softer.settings["samples"])
-    spec = planned(softer, name, grid).input
+    grid = (64, 54) if name != "waveform" else (1, loud_and_soft.settings["samples"])
+    spec = planned(loud_and_soft, name, grid).input
     before, wanted = (
-        spec.prepare([softer.read(name, ids)], statistics, np.ones(4))
+        spec.prepare([loud_and_soft.read(name, ids)], statistics, np.ones(4))
         for ids in (loud, loud + 4)
     )
     monkeypatch.setattr(
         Batch, "uniform", lambda batch, low, high: torch.full((4,), high)
     )
-    described = describe_channels(planned(softer, name, grid), statistics)
+    described = describe_channels(planned(loud_and_soft, name, grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described, torch.Generator())
     after = AUGMENTS["gain"].transform(batch, SOFTER / 20).x
     # its gain control leaves a little of the loudness

@@ -10,14 +10,14 @@ from featurestack.results.run_folder import find
 from featurestack.train import folds
 from featurestack.train.options import RunOptions
 from tests.processes import python
-from tests.train.small_cache import change, execute
+from tests.train.small_cache import change, run_with
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["devices", "torchrun"])
 def test_folds_of_several_processes_are_the_same_run(options, way):
     if way == "devices":
-        execute(options, device="cpu cpu")
+        run_with(options, device="cpu cpu")
     else:
         torchrun = "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
         words = option_words(options)
@@ -26,7 +26,7 @@ def test_folds_of_several_processes_are_the_same_run(options, way):
         )
         assert done.stdout.count("3 of 3 folds") == 1  # the first process says it
     (spread,) = find(options.runs)
-    alone = execute(options, runs=options.runs / "alone")
+    alone = run_with(options, runs=options.runs / "alone")
     assert alone.name == spread.name
     for number in (1, 2, 3):
         files = [run.fold(number) / "predictions.csv" for run in (spread, alone)]

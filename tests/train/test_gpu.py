@@ -15,7 +15,7 @@ from featurestack.train import fold_data
 from featurestack.train.compute import device_of, disagreement, prepare
 from featurestack.train.optimisation import Objective, cuda_graph
 from featurestack.train.plan import make_plan
-from tests.train.small_cache import build, change, execute, load
+from tests.train.small_cache import build, change, load, run_with
 from tests.train.test_graph import same_bits, trained
 
 CARD = "cuda"
@@ -44,7 +44,7 @@ def files(folder, fold=1):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_same_seed_gives_the_same_bits(on_card, precision, capsys):
     chosen = change(on_card, precision=precision, folds=(1,), augment="shift,gain,mask")
-    one, other = (execute(chosen, tag=tag) for tag in ("one", "other"))
+    one, other = (run_with(chosen, tag=tag) for tag in ("one", "other"))
     assert files(one) == files(other)
     assert "kernel by kernel" not in capsys.readouterr().err
 
@@ -61,8 +61,8 @@ def test_a_run_that_is_killed_in_a_fold_goes_on_bit_by_bit(on_card):
     job.kill()
     job.wait()
     assert not (history.parent / "predictions.csv").exists()
-    continued = execute(long)
-    assert files(continued) == files(execute(long, tag="straight"))
+    continued = run_with(long)
+    assert files(continued) == files(run_with(long, tag="straight"))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -106,14 +106,14 @@ def test_too_little_memory_is_one_sentence(on_card):
     torch.cuda.set_per_process_memory_fraction(1e-4)
     try:
         with pytest.raises(Failed, match=r"out of memory on cuda: BATCH=8, GRID=32x32"):
-            execute(on_card)
+            run_with(on_card)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_folds_side_by_side_are_those_of_one_process(on_card):
-    spread = execute(on_card, device=f"{CARD} {CARD}", tag="spread")
-    alone = execute(on_card, tag="alone")
+    spread = run_with(on_card, device=f"{CARD} {CARD}", tag="spread")
+    alone = run_with(on_card, tag="alone")
     for fold in (1, 2, 3):
         assert files(RunFolder(spread.path), fold) == files(alone, fold)
 
@@ -122,10 +122,10 @@ def test_clips_in_ram_and_from_the_disk_give_the_bits_of_those_on_the_card(
     on_card, monkeypatch
 ):
     chosen = change(on_card, folds=(1,))
-    expected = files(execute(chosen))
+    expected = files(run_with(chosen))
     for name in ("SHARE_OF_GPU", "SHARE_OF_RAM"):
         monkeypatch.setattr(fold_data, name, 0.0)
         values = load(chosen, 1, CARD).values
         in_ram = values is not None and values.device.type == "cpu"
         assert in_ram if name == "SHARE_OF_GPU" else values is None
-        assert files(execute(chosen, tag=name)) == expected
+        assert files(run_with(chosen, tag=name)) == expected

@@ -10,7 +10,7 @@ from featurestack.features_cache import external
 from featurestack.features_cache.row_statistics import column_means, kept_columns
 from featurestack.train.models.sizes import example_channel
 from featurestack.train.network_input import KINDS, InputSpec, resize, resizing
-from tests.train.small_cache import CLASSES, clip_table, execute, small_options
+from tests.train.small_cache import CLASSES, clip_table, run_with, small_options
 
 MEL = example_channel("mel", rows=2, frames=431)
 
@@ -84,7 +84,7 @@ def cached(tmp_path_factory):
 def test_a_run_reads_all_values_or_their_means(cached, tmp_path, model, features):
     options = small_options(cached, tmp_path / "runs")
     given = {"features": features, "grid": "32x32", "epochs": 12}
-    run = execute(options, folds=(1,), model=model, **given)
+    run = run_with(options, folds=(1,), model=model, **given)
     assert run.scores()["accuracy"].min() >= 0.9
 
 

@@ -7,7 +7,7 @@ from featurestack.base.options import fields
 from featurestack.results.training_options import Training
 from featurestack.train.network_input import KINDS
 from tests.results.test_training_options import other_values
-from tests.train.small_cache import clip_table, execute, fill, small_options
+from tests.train.small_cache import clip_table, fill, run_with, small_options
 
 # a network of each kind of input that trains in steps, and its feature
 NETWORKS = {
@@ -34,7 +34,7 @@ def weights(tmp_path_factory):
         model, features = NETWORKS[kind]
         options = small_options(cache, place / "runs")
         same = {"folds": (1,), "curve": 0}
-        run = execute(options, model=model, features=features, **same | changes)
+        run = run_with(options, model=model, features=features, **same | changes)
         state = torch.load(run.path / "fold1" / "last.pt", weights_only=True)["network"]
         return torch.cat([own.flatten().double() for own in state.values()])
 

@@ -24,8 +24,8 @@ from tests.train.small_cache import (
     ROWS,
     change,
     clip_table,
-    execute,
     fill,
+    run_with,
     small_options,
 )
 
@@ -35,7 +35,7 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     options, changes, message
 ):
     with refused(message):
-        execute(options, **changes)
+        run_with(options, **changes)
     assert not list(options.runs.glob("*/*"))
 
 
@@ -46,7 +46,7 @@ def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
 
     monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", lambda *shape: Broken())
     with pytest.raises(RuntimeError, match=r"^boom$") as raised:
-        execute(options, model="cnn4")
+        run_with(options, model="cnn4")
     frame = raised.traceback[-1]
     assert frame.name == "forward"
     assert Path(frame.path).name == "test_plan.py"
@@ -61,12 +61,12 @@ def test_clips_that_cannot_be_trained_on_are_refused(
     table[column] = table[column].where(table["label"] == "cat", value)
     dataset = str(fill(tmp_path / "few", table))
     with refused(message):
-        execute(options, dataset=dataset, **given)
+        run_with(options, dataset=dataset, **given)
 
 
 def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     dataset = fill(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
-    assert execute(options, dataset=str(dataset), model="linear").finished == [1, 2, 3]
+    assert run_with(options, dataset=str(dataset), model="linear").finished == [1, 2, 3]
     told = capsys.readouterr().err
     assert "fold 1: no clip of cat is trained on" in told
     assert "fold 2: no clip of cat is tested" in told
@@ -75,7 +75,7 @@ def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
 def test_a_class_of_one_group_is_told_once(options, tmp_path, capsys):
     table = clip_table().query("label != 'cat' or group == 'cat10'")
     dataset = str(fill(tmp_path / "lone", table))
-    execute(options, dataset=dataset, model="linear")
+    run_with(options, dataset=dataset, model="linear")
     told = capsys.readouterr().err
     assert "\ncat: all clips are of one group, so no fold both trains and tests" in told
     assert "no clip of cat" not in told
@@ -85,11 +85,11 @@ def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
     cache = fill(tmp_path / "listed", clip_table())
     clips, settings = read_index(cache)
     refresh(cache, clips, settings | {"published_test": 3})
-    folder = execute(options, dataset=str(cache), val="next", model="linear")
+    folder = run_with(options, dataset=str(cache), val="next", model="linear")
     assert folder.finished == folder.folds == [3]
     assert folder.config.protocol.startswith("the dataset's test fold tested")
     with refused(r"FOLDS=1: expected some of 3$"):
-        execute(options, dataset=str(cache), folds=(1,))
+        run_with(options, dataset=str(cache), folds=(1,))
     refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there
     plan = make_plan(change(options, dataset=str(cache)))
     assert plan.config.folds == (1, 2, 3)
@@ -98,7 +98,7 @@ def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
     options, capsys
 ):
-    plain = execute(options, model="linear", select="val_f1")
+    plain = run_with(options, model="linear", select="val_f1")
     told = capsys.readouterr().err
     assert "AUGMENT=, BATCH=, " in told and " have no effect on MODEL=linear" in told
     assert "SELECT= is ignored without VAL=" in told
@@ -107,7 +107,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
     bare = RunOptions(features="mel", model="linear", **places)
     assert training.execute(bare) == plain
     assert "effect" not in capsys.readouterr().err
-    execute(options, model="linear")
+    run_with(options, model="linear")
     assert "no effect on MODEL=linear" in capsys.readouterr().err  # a finished run
     told = " ".join(make_plan(change(options, model="linear", val="group")).told)
     assert "VAL=group only costs MODEL=linear training clips" in told
@@ -151,9 +151,9 @@ def test_the_hash_of_a_run_with_the_defaults_that_were_there_is_unchanged(option
 
 @cases("seconds", "given", "dropped")
 def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
-    lasting, seconds, given, dropped
+    options_lasting, seconds, given, dropped
 ):
-    plan = make_plan(lasting(seconds, **given))
+    plan = make_plan(options_lasting(seconds, **given))
     assert plan.input.drop_padding == dropped
     expected = "drop" if dropped else "keep"
     assert plan.training.padding == expected
@@ -167,7 +167,7 @@ def little_files(tmp_path_factory):
 
 
 @pytest.fixture
-def lasting(options, little_files):
+def options_lasting(options, little_files):
     """Options of a run on clips of half a second whose files last `seconds`."""
     folder = little_files
     clips, settings = read_index(folder)

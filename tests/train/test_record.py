@@ -19,7 +19,7 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.train import record
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
-from tests.train.small_cache import execute
+from tests.train.small_cache import run_with
 
 # their keys are names of features, libraries or ways to compute
 FREE = ("cache", "versions", "channels.parameters")
@@ -60,8 +60,8 @@ def config_of(content):
     return as_dataclass(content, RunConfig, "run.json", TRAIN_AGAIN)
 
 
-def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained):
-    content = json.loads((trained.path / "run.json").read_text())
+def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(trained_run):
+    content = json.loads((trained_run.path / "run.json").read_text())
     known = content_of(config_of(content))
     assert json.loads(json.dumps(known)) == content
     assert not {*OF_EVERY_RUN} & {*content["training"]}
@@ -96,10 +96,10 @@ def test_run_json_says_how_the_run_computes_now(options):
         assert way.threads == threads and way.same_bytes.endswith("threads")
 
 
-def test_a_finished_run_is_not_written_to(options, finished):
+def test_a_finished_run_is_not_written_to(options, run_copy):
     """Its folder may be another's, who lets us read it."""
-    lock = finished.path / record.LOCK
+    lock = run_copy.path / record.LOCK
     lock.unlink()
-    execute(options)
+    run_with(options)
     assert not lock.exists()
-    assert execute(options, note="ours").config.note == "ours"
+    assert run_with(options, note="ours").config.note == "ours"

@@ -64,7 +64,7 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def uncut(cache_folder, tmp_path_factory):
+def undisturbed_run(cache_folder, tmp_path_factory):
     """The undisturbed run."""
     options = small_options(cache_folder, tmp_path_factory.mktemp("uncut"))
     return training.execute(thorough(options, epochs=2))
@@ -76,7 +76,7 @@ class Killed(KeyboardInterrupt):
 
 @pytest.mark.usefixtures("each_epoch_is_stored")
 @pytest.mark.parametrize("at", range(5))
-def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
+def test_wherever_the_writing_is_cut_off(options, undisturbed_run, monkeypatch, at):
     """Each file of an epoch is cut off before it is written, each row in its middle."""
     written = []
     append = checkpoint.append_history
@@ -98,11 +98,11 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
         writing.setattr(checkpoint, "save", cut(checkpoint.save))
         writing.setattr(checkpoint, "append_history", cut(append))
         training.execute(thorough(options, epochs=2))
-    assert_same(uncut, training.execute(thorough(options, epochs=2)))
+    assert_same(undisturbed_run, training.execute(thorough(options, epochs=2)))
 
 
 def test_a_checkpoint_has_the_rows_and_the_best_epoch_since_the_last_one(
-    options, uncut, monkeypatch
+    options, undisturbed_run, monkeypatch
 ):
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 1e6)
     stored = []
@@ -110,7 +110,7 @@ def test_a_checkpoint_has_the_rows_and_the_best_epoch_since_the_last_one(
     monkeypatch.setattr(
         checkpoint, "save", lambda *given: stored.append(given[0].name) or save(*given)
     )
-    assert_same(uncut, training.execute(thorough(options, epochs=2)))
+    assert_same(undisturbed_run, training.execute(thorough(options, epochs=2)))
     assert stored == ["best.pt", "last.pt"]
 
 

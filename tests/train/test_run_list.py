@@ -14,37 +14,37 @@ from tests.refusal import refused
 
 
 def test_says_what_goes_and_removes_it_if_told_to_and_not_in_training(
-    finished, monkeypatch, capsys
+    run_copy, monkeypatch, capsys
 ):
-    runs = finished.path.parents[1]
-    options = RemoveOptions(runs=runs, run=finished.name)
+    runs = run_copy.path.parents[1]
+    options = RemoveOptions(runs=runs, run=run_copy.name)
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
+    with Lock(run_copy.fold(1) / ".lock"), refused("is being trained"):
         remove_runs(options)
-    assert remove_runs(options) == 1 and find(runs) == [finished]
-    assert f"{finished.path}: " in capsys.readouterr().out
+    assert remove_runs(options) == 1 and find(runs) == [run_copy]
+    assert f"{run_copy.path}: " in capsys.readouterr().out
     terminal = io.StringIO("n\n")
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdin", terminal)
-    assert remove_runs(options) == 0 and find(runs) == [finished]
-    notes = finished.fold(1) / "notes.txt"
+    assert remove_runs(options) == 0 and find(runs) == [run_copy]
+    notes = run_copy.fold(1) / "notes.txt"
     notes.touch()
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert remove_runs(options) == 0 and find(runs) == []
     assert f"{notes} stays" in capsys.readouterr().out
-    assert [*finished.path.rglob("*")] == [notes.parent, notes]
+    assert [*run_copy.path.rglob("*")] == [notes.parent, notes]
 
 
-def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
+def test_the_runs_of_several_folders_are_one_list(run_copy, tmp_path, capsys):
     anna, ben, clara = (tmp_path / name for name in ("anna", "b en", "clara"))
-    shutil.copytree(finished.path, anna)
-    shutil.copytree(finished.path.parents[1], ben)
+    shutil.copytree(run_copy.path, anna)
+    shutil.copytree(run_copy.path.parents[1], ben)
     damaged = next(ben.glob("*/*/fold1/predictions.csv"))
     damaged.write_text("clip_id")
     clara.mkdir()
     assert list_runs(ListOptions(runs=f"{anna} '{ben}' {clara}")) == 1
     printed = capsys.readouterr()
-    score = configuration_score([finished])
+    score = configuration_score([run_copy])
     assert f"{anna}  mel       cnn4   3 of 3  accuracy {score}" in printed.out
     assert "older, " not in printed.out
     assert printed.out.split("\n")[0].split()[-1] == "test"
@@ -58,17 +58,17 @@ def test_the_runs_of_several_folders_are_one_list(finished, tmp_path, capsys):
 
 
 def test_what_a_command_filled_without_a_run_is_removed_but_ones_own_files(
-    finished, monkeypatch, capsys
+    run_copy, monkeypatch, capsys
 ):
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    importance = finished.path.with_name("importance")
+    importance = run_copy.path.with_name("importance")
     importance.mkdir()
     OwnFiles(importance).write({"importance.json": "{}"})
     (importance / "mine.txt").touch()
-    runs = finished.path.parents[1]
+    runs = run_copy.path.parents[1]
     assert list_runs(ListOptions(runs=str(runs))) == 0
     assert str(importance) not in capsys.readouterr().out
     assert remove_runs(RemoveOptions(runs=runs, run="importance")) == 0
     assert [*importance.iterdir()] == [importance / "mine.txt"]
-    assert find(runs) == [finished]
+    assert find(runs) == [run_copy]
     shutil.rmtree(importance)

@@ -22,22 +22,22 @@ from featurestack.train.optimisation import Objective
 from featurestack.train.training import run_summary
 from tests.cases import cases
 from tests.refusal import refused
-from tests.train.small_cache import CLASSES, execute, small_options
+from tests.train.small_cache import CLASSES, run_with, small_options
 
 
 @pytest.fixture(scope="module")
-def options(mixed, tmp_path_factory):
-    return small_options(mixed, tmp_path_factory.mktemp("runs"))
+def options(tags_cache, tmp_path_factory):
+    return small_options(tags_cache, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
-def finished(options):
+def tags_run(options):
     return training.execute(options)
 
 
 @cases("changes")
 def test_labels_are_learned_by_every_kind_of_model(options, changes):
-    folder = execute(options, **changes, epochs=8, folds=(1,), select="val_map")
+    folder = run_with(options, **changes, epochs=8, folds=(1,), select="val_map")
     assert folder.scores()["map"].mean() > 0.85
     assert folder.config.task == "tags"
     history = folder.history(1)
@@ -45,19 +45,19 @@ def test_labels_are_learned_by_every_kind_of_model(options, changes):
 
 
 def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
-    finished, mixed
+    tags_run, tags_cache
 ):
-    table = finished.predictions(1)
-    labels = Cache(mixed).clips.set_index("clip_id")["label"]
+    table = tags_run.predictions(1)
+    labels = Cache(tags_cache).clips.set_index("clip_id")["label"]
     assert table["target"].tolist() == labels[table["clip_id"]].tolist()
     assert "" in set(table["target"]) and table["target"].str.contains(";").any()
-    probabilities, target = finished.answers(1)
+    probabilities, target = tags_run.answers(1)
     assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
-    scores = epoch_scores(finished.task.metric, target, probabilities)
-    assert scores["map"] == finished.history(1)["test_map"].iloc[-1]
-    assert "lowest average precision: " in run_summary(finished)
-    thresholds = finished.config.calibration["last"].thresholds
-    everything, known = finished.answers()
+    scores = epoch_scores(tags_run.task.metric, target, probabilities)
+    assert scores["map"] == tags_run.history(1)["test_map"].iloc[-1]
+    assert "lowest average precision: " in run_summary(tags_run)
+    thresholds = tags_run.config.calibration["last"].thresholds
+    everything, known = tags_run.answers()
     assert list(thresholds.values()) == fit_thresholds(known > 0, everything).tolist()
 
 
@@ -75,12 +75,12 @@ def without_labels(finished, tmp_path, folds, labels):
 
 
 def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(
-    finished, tmp_path
+    tags_run, tmp_path
 ):
-    copy = without_labels(finished, tmp_path, finished.folds[1:], [CLASSES[0]])
+    copy = without_labels(tags_run, tmp_path, tags_run.folds[1:], [CLASSES[0]])
     thresholds = calibrate(copy)["last"].thresholds
     assert thresholds.pop(CLASSES[0]) == UNFITTED
-    known = finished.config.calibration["last"].thresholds
+    known = tags_run.config.calibration["last"].thresholds
     assert thresholds == {name: known[name] for name in CLASSES[1:]}
 
 
@@ -93,14 +93,16 @@ def test_the_loss_is_binary_cross_entropy_of_each_network_with_smoothed_targets(
     torch.testing.assert_close(loss, expected)
 
 
-def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
-    name = str(finished.path)
+def test_a_bundle_and_an_exported_file_answer_as_the_run(
+    tags_run, tags_cache, tmp_path
+):
+    name = str(tags_run.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     make_bundle(BundleOptions(run=name, out=bundle))
     model = RunModel(*read_bundle(bundle))
-    assert model.config.thresholds == finished.config.calibration["last"].thresholds
-    table = finished.scored(1)
-    stored = [Cache(mixed).read("mel", table["clip_id"].tolist())]
+    assert model.config.thresholds == tags_run.config.calibration["last"].thresholds
+    table = tags_run.scored(1)
+    stored = [Cache(tags_cache).read("mel", table["clip_id"].tolist())]
     filled = np.ones(len(table))
     first, *others = model.by_fold(stored, filled)
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
@@ -113,10 +115,10 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert answers == pytest.approx(together, abs=2e-4)
 
 
-def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
+def test_what_has_no_meaning_with_several_labels_is_refused(options, tags_run):
     with refused("clips have several labels or none: give TASK=tags"):
-        execute(options, task="classes")
+        run_with(options, task="classes")
     with refused("SELECT=val_accuracy: TASK=tags has no such score"):
-        execute(options, select="val_accuracy", val="group")
+        run_with(options, select="val_accuracy", val="group")
     with refused("REJECT= withholds one class"):
-        Model(finished, reject=0.5)
+        Model(tags_run, reject=0.5)

@@ -22,17 +22,17 @@ from featurestack.train.trainer import Trainer
 from tests.cases import cases
 from tests.processes import python
 from tests.refusal import refused
-from tests.train.small_cache import change, clip_table, execute, fill, train
+from tests.train.small_cache import change, clip_table, fill, run_with, train
 
 
-def test_a_run_leaves_what_analysis_reads(trained):
-    for fold in trained.folds:
-        history = trained.history(fold)
-        probabilities, targets = trained.answers(fold)
+def test_a_run_leaves_what_analysis_reads(trained_run):
+    for fold in trained_run.folds:
+        history = trained_run.history(fold)
+        probabilities, targets = trained_run.answers(fold)
         last = epoch_scores(CLASSES.metric, targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
-        state = torch.load(trained.fold(fold) / "last.pt", weights_only=True)
+        state = torch.load(trained_run.fold(fold) / "last.pt", weights_only=True)
         # a finished fold keeps weights only
         assert state["epoch"] == 2 and "progress" not in state
 
@@ -44,13 +44,13 @@ def test_shuffled_labels_stay_at_chance(options, tmp_path):
     labels = by_fold.transform(lambda fold: np.random.default_rng(1).permutation(fold))
     clips, settings = read_index(dataset)
     refresh(dataset, clips.assign(label=labels), settings)
-    chance = execute(options, dataset=str(dataset), epochs=4, curve=0)
+    chance = run_with(options, dataset=str(dataset), epochs=4, curve=0)
     # a quarter of 48 clips, four deviations
     assert 0.05 < chance.scores()["accuracy"].mean() < 0.5
 
 
-def test_a_finished_run_is_known_without_torch(options, finished):
-    given = [*finished.config.command, *option_words(options, ("dataset", "runs"))]
+def test_a_finished_run_is_known_without_torch(options, run_copy):
+    given = [*run_copy.config.command, *option_words(options, ("dataset", "runs"))]
     done = python("-X", "importtime", "-m", "featurestack", "train", *given)
     assert "1 of 1 run is finished already" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
@@ -59,24 +59,24 @@ def test_a_finished_run_is_known_without_torch(options, finished):
 
 def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
     options = change(options, features="mel+chroma")
-    folder = execute(options, folds=(2,), note="the first")
+    folder = run_with(options, folds=(2,), note="the first")
     before = (folder.fold(2) / "last.pt").stat().st_mtime_ns
     assert folder.finished == [2]
-    again = execute(options, curve=1)
+    again = run_with(options, curve=1)
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
     assert again.config.calibration["last"].clips == 48
     assert again.config.note == "the first"
-    assert execute(options, note="another").config.note == "another"
+    assert run_with(options, note="another").config.note == "another"
 
 
-def test_another_configuration_never_touches_a_folder(options, finished):
-    changed = change(finished.config.options, lr=3.0)
-    config = change(finished.config, hash="0" * 12, training=changed)
-    run_folder.write_config(finished.path, config)
+def test_another_configuration_never_touches_a_folder(options, run_copy):
+    changed = change(run_copy.config.options, lr=3.0)
+    config = change(run_copy.config, hash="0" * 12, training=changed)
+    run_folder.write_config(run_copy.path, config)
     with refused(r"different: LR.*TAG="):
         training.execute(options)
-    assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
+    assert run_with(options, tag="mine", folds=(1,)).name == run_copy.name + "-mine"
 
 
 def test_validation_chooses_the_best_epoch(options, capsys):
@@ -132,52 +132,52 @@ def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch
 
 
 def test_a_run_goes_on_as_it_computed_and_says_if_on_another_device(
-    options, finished, capsys
+    options, run_copy, capsys
 ):
-    for fold in finished.folds:
-        (finished.fold(fold) / "predictions.csv").unlink()
-    way = change(finished.config.computed, precision="bf16", channels_last=False)
-    begun = change(finished.config, computed=way)
-    run_folder.write_config(finished.path, begun)
-    assert execute(options, folds=(1,)).config.computed == way
+    for fold in run_copy.folds:
+        (run_copy.fold(fold) / "predictions.csv").unlink()
+    way = change(run_copy.config.computed, precision="bf16", channels_last=False)
+    begun = change(run_copy.config, computed=way)
+    run_folder.write_config(run_copy.path, begun)
+    assert run_with(options, folds=(1,)).config.computed == way
     on_gpu = change(way, device="cuda")
-    run_folder.write_config(finished.path, change(begun, computed=on_gpu))
-    assert execute(options, folds=(2,)).config.computed.device == "cpu"
+    run_folder.write_config(run_copy.path, change(begun, computed=on_gpu))
+    assert run_with(options, folds=(2,)).config.computed.device == "cpu"
     assert "began on cuda and continues on cpu" in capsys.readouterr().err
 
 
 def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
-    options, finished, tmp_path
+    options, run_copy, tmp_path
 ):
-    file = finished.fold(1) / "last.pt"
+    file = run_copy.fold(1) / "last.pt"
     started = change(options, weights=str(file), epochs=1, tag="started")
     for folds in ((), (2,), (1, 3)):
         with refused(r"clips that fold [23] tests: give weights .*FOLDS=1"):
-            execute(started, folds=folds)
+            run_with(started, folds=folds)
     damaged = file.with_name("damaged.pt")
     damaged.write_bytes(file.read_bytes()[:1000])
     with refused("holds no weights that can be read safely"):
-        execute(started, weights=str(damaged))
+        run_with(started, weights=str(damaged))
     with refused("clips that fold 2 tests"):
-        execute(started, name="renamed")  # the same clips under another name
+        run_with(started, name="renamed")  # the same clips under another name
     table = clip_table()
     turned = fill(
         tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1)
     )
     with refused(r"clips that fold 1 tests: give weights from other clips"):
-        execute(started, dataset=str(turned))
-    assert run_folder.find(options.runs) == [finished]
-    assert execute(started, folds=(1,)).finished == [1]
+        run_with(started, dataset=str(turned))
+    assert run_folder.find(options.runs) == [run_copy]
+    assert run_with(started, folds=(1,)).finished == [1]
     # the weights have seen none of these clips
     other = fill(tmp_path / "other" / "features", table.assign(group=""))
-    assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
+    assert run_with(started, dataset=str(other), folds=(2,)).finished == [2]
 
 
 # ---- lists of options
 
 
 @pytest.fixture
-def several(options):
+def listed_options(options):
     given = change(options, model="linear", augment="auto", features="mel chroma")
     return parse(TrainOptions, option_words(given))
 
@@ -188,24 +188,24 @@ def given_too(options, *given):
 
 
 def test_one_fold_and_recordings_too_few_for_a_verdict_are_told_once(
-    several, tmp_path, capsys
+    listed_options, tmp_path, capsys
 ):
-    training.train(given_too(several, "FOLDS=2"))
+    training.train(given_too(listed_options, "FOLDS=2"))
     told = capsys.readouterr().err
     assert told.count("FOLDS=2: fold 2 of 3 is trained") == 1
     assert "difference" not in told
     table = clip_table()
     table["group"] = table["fold"].map("speaker {}".format)
     folder = fill(tmp_path / "few" / "features", table, "mel chroma")
-    training.train(given_too(several, f"DATASET={folder}", "FOLDS=1"))
+    training.train(given_too(listed_options, f"DATASET={folder}", "FOLDS=1"))
     told = "3 source recordings are too few for a verdict, which needs 7"
     assert capsys.readouterr().err.count(told) == 1
 
 
-def test_every_option_of_a_configuration_takes_a_list(several):
+def test_every_option_of_a_configuration_takes_a_list(listed_options):
     lists = ["texturenet", "cnn4"], [0, 1], [0.001, 0.002], ["mel", "chroma"]
     words = "MODEL=texturenet cnn4", "SEED=0 1", "LR=0.001 0.002"
-    jobs = training.product(given_too(several, *words))
+    jobs = training.product(given_too(listed_options, *words))
     chosen = [(job.model, job.seed, job.lr, job.features) for job in jobs]
     assert chosen == list(itertools.product(*lists))
 
@@ -220,25 +220,25 @@ def test_names_are_looked_at_before_the_cache(word, said, tmp_path):
 @pytest.mark.parametrize(
     ("given", "seeds"), [((), [1, 1]), (("VAL=next",), [1, 1, 2, 2])]
 )
-def test_an_exact_model_is_trained_with_one_seed(several, capsys, given, seeds):
-    jobs = training.product(given_too(several, "SEED=1 2", *given))
+def test_an_exact_model_is_trained_with_one_seed(listed_options, capsys, given, seeds):
+    jobs = training.product(given_too(listed_options, "SEED=1 2", *given))
     assert [job.seed for job in jobs] == seeds
     assert ("one seed is trained" in capsys.readouterr().err) == (not given)
 
 
-def test_what_the_model_does_not_take_is_passed_over(several, capsys):
-    jobs = training.product(given_too(several, "FEATURES=all", "MODEL=cnn4"))
+def test_what_the_model_does_not_take_is_passed_over(listed_options, capsys):
+    jobs = training.product(given_too(listed_options, "FEATURES=all", "MODEL=cnn4"))
     assert sorted(job.features for job in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
-    several, capsys, monkeypatch
+    listed_options, capsys, monkeypatch
 ):
-    assert training.train(several) == 0
+    assert training.train(listed_options) == 0
     before = {
         file: file.stat().st_mtime_ns
-        for file in several.runs()[0].runs.glob("*/*/*/last.pt")
+        for file in listed_options.runs()[0].runs.glob("*/*/*/last.pt")
     }
     assert len(before) == 6
     train_plan = training.train_plan
@@ -250,7 +250,10 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
 
     monkeypatch.setattr(training, "train_plan", broken)
     assert (
-        training.train(given_too(several, "FEATURES=mel blank chroma mel+chroma")) == 1
+        training.train(
+            given_too(listed_options, "FEATURES=mel blank chroma mel+chroma")
+        )
+        == 1
     )
     printed = capsys.readouterr()
     failure = printed.err.splitlines()[-1]
@@ -261,8 +264,10 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
 
 
-def test_the_table_has_a_row_a_configuration_by_accuracy(several):
-    jobs = training.product(given_too(several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1"))
+def test_the_table_has_a_row_a_configuration_by_accuracy(listed_options):
+    jobs = training.product(
+        given_too(listed_options, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1")
+    )
     done, _ = training.train_all(jobs)
     header, *rows, note = training.table(done).splitlines()
     heads = ["run", "test accuracy %", "95 % CI", "SD over folds", "seeds"]

@@ -30,7 +30,7 @@ from featurestack.extras.importance.importance import (
 )
 from featurestack.extras.importance.section import make_importance, what_matters
 from featurestack.features_cache import external
-from tests.train.small_cache import execute
+from tests.train.small_cache import run_with
 
 FEATURES = ("mel", "noise", "rms")
 RECORDINGS = 40  # each has three clips
@@ -154,7 +154,7 @@ def test_alone_all_and_all_but_one_are_runs_of_ridge(asked, cache_folder, option
     ids = fits.clips["clip_id"]
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
         given = {"grid": "64x216", "model": "ridge", "features": features}
-        trained = execute(options, dataset=str(cache_folder), **given)
+        trained = run_with(options, dataset=str(cache_folder), **given)
         rows = trained.scored().set_index("clip_id").loc[ids]
         correct = rows[trained.classes].idxmax(axis=1) == rows["target"]
         assert fits.scores[features].tolist() == correct.tolist()
@@ -238,8 +238,8 @@ def test_a_damaged_file_is_made_again(asked):
 
 
 @pytest.fixture(scope="module")
-def curve(sounding):
-    root = sounding.path.parents[2]
+def curve(sounds_run):
+    root = sounds_run.path.parents[2]
     return measure_curve(
         CurveOptions(
             dataset=str(root / "sounds" / "little.csv"),

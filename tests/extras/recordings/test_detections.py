@@ -28,14 +28,14 @@ from featurestack.predict.predict_audio import predict_audio
 from featurestack.results.run_folder import find
 from featurestack.train import training
 from featurestack.train.options import RunOptions
-from tests.extras.recordings.field import write_recordings
+from tests.extras.recordings.annotated_tones import write_recordings
 from tests.refusal import refused
 
 MEL = "mel@n_mels=32,hop_length=256,n_fft=512"
 
 
 @pytest.fixture(scope="module")
-def field(tmp_path_factory):
+def recordings_run(tmp_path_factory):
     """A run on windows of six recordings, and two new recordings in the folder new."""
     folder = tmp_path_factory.mktemp("field")
     marks = write_recordings(folder)
@@ -81,12 +81,12 @@ def test_consecutive_windows_above_the_threshold_are_a_detection():
     assert len(single_windows(windows, {"x": 0.5, "y": 0.5})) == 3
 
 
-def test_the_tables_have_what_was_marked_and_read_back_the_same(field, capsys):
-    assert ask(field, threshold="0.5") == 0
+def test_the_tables_have_what_was_marked_and_read_back_the_same(recordings_run, capsys):
+    assert ask(recordings_run, threshold="0.5") == 0
     assert "detections in 2 recordings" in capsys.readouterr().err
-    folder = field / "reports" / "field" / "new"
+    folder = recordings_run / "reports" / "field" / "new"
     found = pd.read_csv(folder / "detections.csv")
-    marks = pd.read_csv(field / "new.csv")
+    marks = pd.read_csv(recordings_run / "new.csv")
     for mark in marks.itertuples():
         same = found[(found["file"] == mark.file) & (found["label"] == mark.label)]
         shared = np.minimum(same["end"], mark.end) - np.maximum(
@@ -98,37 +98,41 @@ def test_the_tables_have_what_was_marked_and_read_back_the_same(field, capsys):
     with refused("holds no table of annotations: .* not only tables as predict wrote"):
         read_events(folder / "raven", seconds, LabelOptions())
     for name in ("raven", "audacity"):
-        shutil.copytree(folder / name, field / "copied" / name)
-        read = read_events(field / "copied" / name, seconds, LabelOptions()).events
+        shutil.copytree(folder / name, recordings_run / "copied" / name)
+        read = read_events(
+            recordings_run / "copied" / name, seconds, LabelOptions()
+        ).events
         same = found.sort_values(["file", "start", "end", "label"], ignore_index=True)
         expected = same[["file", "start", "end", "label"]].to_numpy().tolist()
         assert read.to_numpy().tolist() == expected, name
 
 
-def test_a_corrected_table_is_kept_and_read_as_annotations(field, capsys):
-    out = field / "corrected"
-    ask(field, threshold="0.5", out=out)
+def test_a_corrected_table_is_kept_and_read_as_annotations(recordings_run, capsys):
+    out = recordings_run / "corrected"
+    ask(recordings_run, threshold="0.5", out=out)
     table = out / "raven" / "r6.Table.1.selections.txt"
     table.write_text(table.read_text().replace("\tlow\t", "\tLOW\t"))
-    ask(field, threshold="0.5", out=out)
+    ask(recordings_run, threshold="0.5", out=out)
     assert f"{table}: kept because you changed it" in capsys.readouterr().err
     seconds = dict.fromkeys(["r6.wav", "r7.wav"], 7.0)
     read = read_events(out / "raven", seconds, LabelOptions())
     assert read.annotated == {"r6.wav"} and "LOW" in {*read.events["label"]}
 
 
-def test_a_recording_is_answered_window_by_window_without_being_asked(field):
-    answers = field / "answers.csv"
-    assert ask(field, out=answers) == 0
+def test_a_recording_is_answered_window_by_window_without_being_asked(recordings_run):
+    answers = recordings_run / "answers.csv"
+    assert ask(recordings_run, out=answers) == 0
     table = pd.read_csv(answers)
     assert (table["end"] - table["start"]).to_numpy() == pytest.approx(0.25, abs=1e-3)
     assert np.diff(table["start"][:4]) == pytest.approx(0.0625, abs=1e-3)
 
 
-def test_new_annotated_recordings_are_a_dataset_that_scores_the_run(field, capsys):
-    later = str(field / "data" / "later" / "later.csv")
-    assert ask(field, audio=None, dataset=later) == 0
-    (scored,) = find(field / "runs", "later")
+def test_new_annotated_recordings_are_a_dataset_that_scores_the_run(
+    recordings_run, capsys
+):
+    later = str(recordings_run / "data" / "later" / "later.csv")
+    assert ask(recordings_run, audio=None, dataset=later) == 0
+    (scored,) = find(recordings_run / "runs", "later")
     assert "test mAP" in capsys.readouterr().out and len(scored.scored()) > 20
 
 
@@ -143,15 +147,17 @@ def answered(field, words=("yes",), **given):
     return file, checks
 
 
-def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(field, capsys):
-    out = field / "checked"
-    file, checks = answered(field, threshold="0.5", check=12, out=out)
+def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(
+    recordings_run, capsys
+):
+    out = recordings_run / "checked"
+    file, checks = answered(recordings_run, threshold="0.5", check=12, out=out)
     page = (out / "check" / "index.html").read_text("utf-8")
     assert all((out / "check" / sound).is_file() for sound in checks["sound"])
     assert "~/Downloads/checked-12-answers.csv" in page
     assert "yes" in {*checks["predicted"]} and len(checks) == 12
     capsys.readouterr()
-    assert ask(field, audio=None, checked=file, promise=0.5) == 0
+    assert ask(recordings_run, audio=None, checked=file, promise=0.5) == 0
     printed = capsys.readouterr().out
     assert "12 checks in 2 recordings: 12 right, 0 wrong" in printed
     few = "2 recordings are too few for a verdict, which needs 7: no precision is"
@@ -168,34 +174,36 @@ def test_a_check_has_a_page_with_sounds_and_ends_in_a_signed_statement(field, ca
         "RUN=",
     ):
         assert text in statement, text
-    assert ask(field, audio=None, checked=file) == 0  # it is ours, and replaced
+    assert (
+        ask(recordings_run, audio=None, checked=file) == 0
+    )  # it is ours, and replaced
     (out / "statement.md").write_text("mine")
     with refused("statement.md was not written by this command"):
-        ask(field, audio=None, checked=file)
+        ask(recordings_run, audio=None, checked=file)
 
 
-def test_windows_are_checked_by_themselves_without_a_threshold(field):
-    _, checks = answered(field, check=10, out=field / "windows")
+def test_windows_are_checked_by_themselves_without_a_threshold(recordings_run):
+    _, checks = answered(recordings_run, check=10, out=recordings_run / "windows")
     assert (checks["end"] - checks["start"]).to_numpy() == pytest.approx(0.25, abs=1e-3)
-    facts = (field / "windows" / "check" / "check.md").read_text()
+    facts = (recordings_run / "windows" / "check" / "check.md").read_text()
     assert "what share of the windows in these recordings" in facts
-    assert not (field / "windows" / "detections.csv").exists()
+    assert not (recordings_run / "windows" / "detections.csv").exists()
 
 
-def test_a_users_answers_are_kept_and_unknown_ones_named(field):
-    out = field / "kept"
-    file, checks = answered(field, threshold="0.5", check=12, out=out)
+def test_a_users_answers_are_kept_and_unknown_ones_named(recordings_run):
+    out = recordings_run / "kept"
+    file, checks = answered(recordings_run, threshold="0.5", check=12, out=out)
     checks.assign(correct="no").to_csv(out / "check" / "check.csv", index=False)
     with refused("check.csv was not written by this command.*or give another OUT="):
-        ask(field, threshold="0.5", check=12, out=out)
+        ask(recordings_run, threshold="0.5", check=12, out=out)
     checks.assign(correct="maybe").to_csv(file, index=False)
     with refused("answers.csv, line 2, column correct: 'maybe'; expected yes, no"):
-        ask(field, audio=None, checked=file)
+        ask(recordings_run, audio=None, checked=file)
     checks.assign(correct="").to_csv(file, index=False)
     with refused("has no answer to the highest scores"):
-        ask(field, audio=None, checked=file)
+        ask(recordings_run, audio=None, checked=file)
     with refused("nowhere.csv does not exist: save the table"):
-        ask(field, audio=None, checked=field / "nowhere.csv")
+        ask(recordings_run, audio=None, checked=recordings_run / "nowhere.csv")
 
 
 # ---- precision

@@ -13,7 +13,7 @@ from featurestack.extras.recordings.windows import (
 )
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from tests.extras.recordings.field import SECONDS, write_recordings
+from tests.extras.recordings.annotated_tones import SECONDS, write_recordings
 from tests.refusal import refused
 
 COLUMNS = ["file", "start", "end", "label"]

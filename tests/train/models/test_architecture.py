@@ -8,7 +8,7 @@ from featurestack.train.models.sizes import describe_model, list_models
 from featurestack.train.options import ModelsOptions
 from tests.cases import cases
 from tests.refusal import refused
-from tests.train.small_cache import build, clip_table, execute, fill, small_options
+from tests.train.small_cache import build, clip_table, fill, run_with, small_options
 
 USUAL = MODELS.complete()
 DEEP = "resnet34", "resnet50", "densenet121"  # of blocks of others, more of them
@@ -151,4 +151,4 @@ def test_an_own_model_that_does_not_answer_by_class_is_refused(
     monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", builder)
     monkeypatch.setitem(vars(MODELS["cnn4"]), "code", "of a user's")
     with refused(message):
-        execute(small_options(tmp_path / "cache", tmp_path / "runs"))
+        run_with(small_options(tmp_path / "cache", tmp_path / "runs"))
