@@ -33,12 +33,16 @@ from featurestack.base.options import Options, option
 from featurestack.embeddings.networks import KNOWN, front_end_of, in_package
 from featurestack.linear import ridge
 
-LAYERS = {"13 layers": (1, 13), "layers 1 to 6": (1, 6), "layers 4 to 10": (4, 10)}
-LAYERS |= {"layers 7 to 12": (7, 12), "layers 8 to 13": (8, 13)}
-MOMENTS = {
-    "mean": (0,),
-    "mean and deviation": (0, 2),
-    "mean, maximum and deviation": (0, 1, 2),
+EVERY = (0, 1, 2)  # mean, maximum, deviation
+# numbers of YAMNet -> its first and last layer, and moments
+VARIANTS = {
+    "13 layers": (1, 13, EVERY),
+    "13 layers, mean": (1, 13, (0,)),
+    "13 layers, mean and deviation": (1, 13, (0, 2)),
+    "layers 1 to 6": (1, 6, EVERY),
+    "layers 4 to 10": (4, 10, EVERY),
+    "layers 7 to 12": (7, 12, EVERY),
+    "layers 8 to 13": (8, 13, EVERY),
 }
 DEVIATION = "speechdeviation"  # the network `speech` with mean and deviation
 NETWORKS = f"embedding@model=yamnet embedding@model=speech embedding@model={DEVIATION}"
@@ -100,9 +104,8 @@ def rows_of(name: str, fits: Fits) -> Iterator[dict[str, object]]:
         for each in NETWORKS.split()
     )
     variants = {
-        f"yamnet, {layers}, {moments}": part_of_layers(yamnet, first, last, kinds)
-        for layers, (first, last) in LAYERS.items()
-        for moments, kinds in MOMENTS.items()
+        f"yamnet, {variant}": part_of_layers(yamnet, *which)
+        for variant, which in VARIANTS.items()
     }
     spoken = {"speech, mean": speech, "speech, mean and deviation": deviation}
     for network, numbers in (("yamnet", variants), ("speech", spoken)):
