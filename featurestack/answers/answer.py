@@ -13,7 +13,7 @@ together, so that its own score may be too high.
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ NETWORK = 0.03  # of a network, per clip
 FIT = 0.02  # of the smallest fit
 SOLVE = 5e-11  # of a fit, per cubed number of clips
 MULTIPLY = 3e-11  # of a fit, per number of a clip and squared number of clips
-REPORT = 15.0  # of the check and the report
+CHECK, REPORT = 5.0, 10.0
 SETS_TRIED = 15  # sets that are scored, besides single features
 TRIAL = 400, 256  # clips and numbers of a fit that is measured
 TRIAL_SECONDS = 0.6  # that it takes on a usual core
@@ -174,30 +174,53 @@ def slowness() -> float:
     return (time.perf_counter() - begun) / TRIAL_SECONDS
 
 
-def minutes_left(question: _Question, lacking: Sequence[str]) -> str:
-    """`3 minutes`: roughly how long the steps will take at the speed of this machine,
-    measured under its load; `lacking` are features that are not extracted.
-    """
+@dataclass
+class TimeLeft:
+    """The steps that are left, each with its seconds on a usual core that is idle."""
+
+    steps: dict[str, float]
+    begun: float = field(default_factory=time.perf_counter)
+
+    def minutes(self, slowness: float) -> str:
+        """`3 minutes`, if everything takes so many times longer."""
+        seconds = slowness * sum(self.steps.values())
+        return counted(max(1, round(seconds / 60)), "minute")
+
+    def tell(self, done: str) -> None:
+        """Print how long the other steps will take, at the speed of this one."""
+        now = time.perf_counter()
+        slowness = (now - self.begun) / self.steps.pop(done)
+        self.begun = now
+        tell(f"{done} are done: about {self.minutes(slowness)} left")
+
+
+def time_left(question: _Question) -> TimeLeft:
+    """The steps of a question that lacks these features and all fits."""
     clips = originals(question.clips)
     number, folds = len(clips), clips["fold"].nunique()
-    specs = question.specs
+    specs, lacking = question.specs, question.lacking
     samples = max(spec.samples for spec in specs)
     networks = sum(network_of(parse_channel(name)) != "" for name in lacking)
     extraction = number * (len(lacking) * EXTRACT * samples + networks * NETWORK)
     width = sum(len(spec.row_axis) * min(2, len(spec.frame_axis)) for spec in specs)
     trained = number * max(1, folds - 2) / folds
     fits = folds * (folds + 1) / 2
-    tried = len(specs) + SETS_TRIED
-    fitting = fits * tried * (FIT + SOLVE * trained**3)
-    fitting += 3 * fits * MULTIPLY * width * trained**2  # sets read features again
-    seconds = slowness() * (REPORT + (extraction + fitting) / cpu_count())
-    return counted(max(1, round(seconds / 60)), "minute")
+    of_set = fits * (FIT + SOLVE * trained**3)
+    of_numbers = fits * MULTIPLY * width * trained**2
+    ranking = len(specs) * of_set + of_numbers
+    trying = SETS_TRIED * of_set + 2 * of_numbers  # sets read features again
+    steps = {"features": CHECK + extraction / cpu_count()} if lacking else {}
+    steps["single features"] = ranking / cpu_count()
+    steps["sets"] = trying / cpu_count() + REPORT
+    return TimeLeft(steps)
 
 
-def tell_time(question: _Question) -> None:
-    """Print roughly how long the steps will take, unless they were taken before."""
+def tell_time(question: _Question) -> TimeLeft | None:
+    """Print roughly how long the steps will take at the speed of this machine, measured
+    under its load; None if they were taken before.
+    """
     if not question.lacking and (question.folder / "run.json").is_file():
-        return
+        return None
     known = counted(len(question.specs), "feature")
     asked = question.asked if question.options.features == "all" else None
     if asked and "speech" in absent_networks(asked.dataset.sample_rate):
@@ -205,11 +228,12 @@ def tell_time(question: _Question) -> None:
             " (embedding@model=speech is left out: the extra embeddings is not"
             " installed)"
         )
+    left = time_left(question)
     tell(
         f"{counted(len(originals(question.clips)), 'clip')}, {known}: about"
-        f" {minutes_left(question, question.lacking)}. Run the same command again to"
-        " resume."
+        f" {left.minutes(slowness())}. Run the same command again to resume."
     )
+    return left
 
 
 @dataclass(frozen=True)
@@ -273,7 +297,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     question = ask(options)
     refuse_users_folder(options.reports / question.name)
     claim_run(question.folder, (), (), FILE)
-    tell_time(question)
+    left = tell_time(question)
     # a process that has waited finds everything done
     waiting = "another process answers this question"
     with Lock(question.folder / ".lock", waiting=waiting):
@@ -284,10 +308,12 @@ def find_answer(options: AnswerOptions) -> Answer:
             if checked:
                 print(findings_table(findings_in(dataset)[1]))
             extract_features(question.wanted, question.asked)
-            if question.lacking:
-                tell(f"features are done: about {minutes_left(question, [])} left")
+        if left and question.lacking:
+            left.tell("features")
         cache = cache_of(options.dataset, options.data, options.name)
         scores = choice.rank(options, cache, question.features)
+        if left:
+            left.tell("single features")
         chosen = choice.choose_sets(scores, option_words(options))
         folds = scores.fits.plan.config.folds
         del scores  # its clips leave memory before training begins

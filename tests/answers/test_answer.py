@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import shutil
+import time
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
@@ -20,7 +21,13 @@ import soundfile
 
 import featurestack as fs
 from featurestack.answers import AnswerOptions, section
-from featurestack.answers.answer import ask, find_answer, make_answer, tell_time
+from featurestack.answers.answer import (
+    TimeLeft,
+    ask,
+    find_answer,
+    make_answer,
+    tell_time,
+)
 from featurestack.answers.section import surer
 from featurestack.base.shell import make_command
 from featurestack.cli.parser import options_from
@@ -162,6 +169,18 @@ def test_networks_that_are_not_here_are_proposed(
     assert "pretrained" not in surer(["rms"], cache, [], perfect=True)
     given = [f"embedding@model={name}" for name in absent]
     assert "pretrained" not in surer(["rms", *given], cache, [], perfect=False)
+
+
+def test_the_time_that_is_left_follows_from_the_step_that_is_done(capsys):
+    steps = {"features": 10.0, "single features": 20.0, "sets": 40.0}
+    left = TimeLeft(steps, begun=time.perf_counter() - 100)  # ten times as long
+    assert left.minutes(slowness=2) == "2 minutes"
+    left.tell("features")
+    left.begun -= 60  # three times as long
+    left.tell("single features")
+    told = capsys.readouterr().err
+    assert "features are done: about 10 minutes left" in told
+    assert "single features are done: about 2 minutes left" in told
 
 
 def test_a_network_that_all_features_lack_is_named_at_once(
