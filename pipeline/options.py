@@ -99,7 +99,7 @@ class FeaturesCommand(ComputeOptions):
         "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
     )
     dtype: Literal["float16", "float32"] = option(
-        "float16", "type of the stored values"
+        "float16", "type of the stored values, float16 or float32"
     )
     scheduler: str = option(
         "", "address of a Dask cluster that extracts, tcp://host:port"

@@ -128,15 +128,21 @@ class Training(Options):
     )
     schedule: Literal["onecycle", "cosine", "step", "constant"] = of_networks(
         "onecycle",
-        "learning-rate schedule, step by step",
+        "learning-rate schedule: onecycle raises and lowers the rate, cosine lowers it"
+        " to zero, step divides it by ten after half and three quarters of the epochs,"
+        " constant keeps it",
         says="{} schedule".format,
     )
     val: Validation = option(
         "none",
-        "validation clips for model selection: the next fold, or 15 % of the training"
-        " groups",
+        "validation clips for model selection: none, next (the next fold), or group"
+        " (15 % of the training groups, stratified by class)",
     )
-    select: Selected = option("val_loss", "validation score that picks the best epoch")
+    select: Selected = option(
+        "val_loss",
+        "validation score that picks the best epoch: val_loss, val_f1, val_accuracy, or"
+        " val_map if clips have several labels",
+    )
     patience: int = of_networks(
         0,
         "epochs without a better SELECT after which training ends, 0 for no early"
@@ -159,8 +165,8 @@ class Training(Options):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
         "auto",
-        "number format of the network's arithmetic; auto is bf16 if the"
-        " processor has instructions for it",
+        "number format of the network's arithmetic: fp32, bf16 or fp16; auto is bf16 if"
+        " the processor has instructions for it",
         label="",
     )
     threads: int | Auto = of_networks(
