@@ -331,7 +331,7 @@ def hashed_options(training: Training) -> dict[str, Any]:
     }
 
 
-def differences(options: RunOptions) -> list[str]:
+def name_parts(options: RunOptions) -> list[str]:
     """The last parts of a folder's name: options not at their defaults, and the tag."""
     parts = []
     usual = {"task": "classes", "weights": "none", **suitable(options.weights)}
@@ -386,7 +386,7 @@ def make_plan(asked: RunOptions) -> Plan:
     content |= {name: data[name] for name in ("cache", "clips")}
     seedless = content | {"options": content["options"] | {"seed": None}}
     hash_ = digest(content)
-    name = folder_name(options.features, model.name, differences(named), hash_)
+    name = folder_name(options.features, model.name, name_parts(named), hash_)
     path = asked.runs / dataset_name(asked.dataset, asked.name) / name
     config = RunConfig(
         format_version=RUN_FORMAT,

@@ -174,10 +174,10 @@ def _without_each(target: Labels, scores: Probabilities, recordings: Ints) -> Fl
 
 def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     """Values (G,) that sum to the mean of `whole` (K,); `without` (G, K) omits each."""
-    known = ~np.isnan(whole)
-    mean = whole[known].mean()
-    reduced = np.nan_to_num(without[:, known])
-    fall = (whole[known] - reduced).mean(axis=1)
+    scored = ~np.isnan(whole)
+    mean = whole[scored].mean()
+    reduced = np.nan_to_num(without[:, scored])
+    fall = (whole[scored] - reduced).mean(axis=1)
     shares = sizes / sizes.sum()
     values = shares * mean + (1 - shares) * fall
     remainder = mean - values.sum()
@@ -238,9 +238,10 @@ def random_rank_precision(target: Labels, folds: Ints) -> Floats:
     positives = np.stack([np.bincount(fold, labels) for labels in target.T], axis=1)
     share = positives / clips[:, None]  # (F, K)
     share_of_others = (positives - 1) / np.maximum(clips - 1, 1)[:, None]
-    own = above[every, fold][:, None]
-    hits_of_others = above @ share - own * share[fold]
-    hits = 1 + (own - 1) * share_of_others[fold] + hits_of_others
+    of_fold = above[every, fold][:, None]
+    hits_of_fold = 1 + (of_fold - 1) * share_of_others[fold]
+    hits_of_others = above @ share - of_fold * share[fold]
+    hits = hits_of_fold + hits_of_others
     precision = hits / above.sum(axis=1, keepdims=True)
     return _ratio((share[fold] * precision).sum(axis=0), positives.sum(axis=0))
 
@@ -258,7 +259,7 @@ def precision_of_seeds(
     NaN for a class without a positive clip; no interval if its positive clips come from
     fewer than two recordings. Recordings are drawn with replacement, the same for every
     seed. The variance of the replicates' means over the seeds makes the interval, as
-    for accuracies (`scores.significance`), so that it holds the score. Average
+    for accuracies (`compare.significance`), so that it holds the score. Average
     precision of few positive clips is too high, since the first one comes early by
     luck: the lower end is lower by the jackknife's estimate of that bias.
     """
@@ -276,15 +277,15 @@ def precision_of_seeds(
         biases.append(_with_mean((sets - 1) * rise[None]))
         replicates.append(_with_mean(_resampled(target, scores, recordings, resample)))
     precision, bias = np.mean(precisions, axis=0)[0], np.mean(biases, axis=0)[0]
-    known = ~np.isnan(precision)
-    variance = np.nanvar(np.mean(replicates, axis=0)[:, known], axis=0)
+    scored = ~np.isnan(precision)
+    variance = np.nanvar(np.mean(replicates, axis=0)[:, scored], axis=0)
     # the last column counts all clips
-    counted = np.column_stack([target, np.ones(len(target))])[:, known]
+    counted = np.column_stack([target, np.ones(len(target))])[:, scored]
     effective = effective_recordings(recording_sums(counted, recordings))
     table = np.full((len(precision), 3), np.nan)
     table[:, 0] = precision
-    table[known, 1:] = wilson_interval(
-        precision[known], variance, effective, len(target), spread
+    table[scored, 1:] = wilson_interval(
+        precision[scored], variance, effective, len(target), spread
     )
     table[:, 1] = np.maximum(table[:, 1] - np.nan_to_num(bias).clip(0), 0)
     return table
@@ -312,16 +313,16 @@ def _with_mean(precisions: Floats) -> Floats:
 
 def _mean(values: Floats, axis: int) -> Floats:
     """The mean without NaN; NaN if nothing else is there."""
-    known = ~np.isnan(values)
+    scored = ~np.isnan(values)
     total = np.nansum(values, axis=axis)
     with np.errstate(invalid="ignore"):
-        return total / known.sum(axis=axis)
+        return total / scored.sum(axis=axis)
 
 
 def macro(by_class: Floats) -> float:
     """The mean over the classes that have a score; NaN if none has."""
-    known = by_class[~np.isnan(by_class)]
-    return float(known.mean()) if len(known) else np.nan
+    scored = by_class[~np.isnan(by_class)]
+    return float(scored.mean()) if len(scored) else np.nan
 
 
 # ---- thresholds above which a clip has a class

@@ -130,12 +130,12 @@ def named(predictions: Any) -> dict[str, Any]:
     if isinstance(predictions, Mapping) and predictions:
         models = {str(name): model for name, model in predictions.items()}
     elif isinstance(predictions, list | tuple) and predictions:
-        if not all(is_run(own) for own in predictions):
+        if not all(is_run(run) for run in predictions):
             raise RequestError(
                 "a list holds runs, as fs.run(name) opens them; predictions need names:"
                 " {'A': predictions, 'B': others}"
             )
-        models = {own.name: own for own in predictions}
+        models = {run.name: run for run in predictions}
         if len(models) < len(predictions):
             raise RequestError(
                 "two runs have one name: give names, {'A': run, 'B': other}"
@@ -176,15 +176,14 @@ def clips_of(
         return Clips(true, names, groups, folds, index, multilabel)
 
     name, run = next(iter(runs.items()))
-    tables = {other: table_of_run(own) for other, own in runs.items()}
+    tables = {other: table_of_run(model) for other, model in runs.items()}
     table = tables[name]
-    for other, own in tables.items():
-        if reason := different(own, table):
+    for other, compared in tables.items():
+        if reason := different(compared, table):
             raise RequestError(
                 f"{other} and {name} cannot be compared: they have other {reason}"
             )
     index = pd.Index(table.index)
-    given: Any = labels
     if labels is not None:
         if index_of(labels) is not None:
             index = pd.Index(index_of(labels))
@@ -194,19 +193,19 @@ def clips_of(
                     f" {len(index)}; leave labels= out, a run has its own"
                 )
         table = table.loc[index]
-        if np.ndim(given) == 1 and [*map(str, np.asarray(given))] != [*table["target"]]:
+        texts = np.asarray(labels).astype(str)
+        if texts.ndim == 1 and [*texts] != [*table["target"]]:
             raise RequestError(
                 f"labels are not those of {name} in its order: leave labels= out, or"
                 " give them with the clips' ids as their index"
             )
-    asked = {"group": groups, "fold": None if isinstance(folds, str) else folds}
-    for column, values in asked.items():
-        if values is None:
-            continue
-        own = one_each(f"{column}s", aligned(f"{column}s", values, index), len(index))
-        if not same_parts(own, table[column]):
+    others = {"groups": groups, "folds": None if isinstance(folds, str) else folds}
+    for argument, values in others.items():
+        parts = one_each(argument, aligned(argument, values, index), len(index))
+        if values is not None and not same_parts(parts, table[argument[:-1]]):
             raise RequestError(
-                f"{column}s= are not those of {name}: leave them out, a run has its own"
+                f"{argument}= are not those of {name}: leave them out, a run has its"
+                " own"
             )
     targets = pd.DataFrame(run.answers()[1], run.scored()["clip_id"]).loc[index]
     true = indicator(np.squeeze(targets.to_numpy(), axis=-1), len(run.classes))
@@ -303,8 +302,8 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
     """The rows in the order of the index of the labels; without an index they are in
     their order.
     """
-    own = index_of(rows)
-    if own is None:
+    rows_index = index_of(rows)
+    if rows_index is None:
         if index is None or not isinstance(rows, PANDAS):
             return rows
         raise RequestError(
@@ -313,14 +312,14 @@ def aligned(name: str, rows: Rows, index: "pd.Index[Any] | None") -> Rows:
         )
     if index is None:
         raise RequestError(
-            f"{name} has an index, such as {own[0]}, and labels have none: give labels"
-            " with the same, or these rows as an array, by .to_numpy()"
+            f"{name} has an index, such as {rows_index[0]}, and labels have none: give"
+            " labels with the same, or these rows as an array, by .to_numpy()"
         )
-    shared = len(own.intersection(index))
-    if not len(own) == len(index) == shared:
+    shared = len(rows_index.intersection(index))
+    if not len(rows_index) == len(index) == shared:
         raise RequestError(
-            f"{name} has other rows than labels: {len(own)} and {len(index)}, of which"
-            f" {shared} have the same index"
+            f"{name} has other rows than labels: {len(rows_index)} and {len(index)}, of"
+            f" which {shared} have the same index"
         )
     assert isinstance(rows, PANDAS), "it has an index"
     return rows.loc[index]

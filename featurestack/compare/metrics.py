@@ -99,7 +99,7 @@ class Evaluation:
         tested = by_class["support"] > 0
         if not tested.any():
             return dict.fromkeys(by_class, np.nan)
-        return {name: float(own[tested].mean()) for name, own in by_class.items()}
+        return {name: float(scores[tested].mean()) for name, scores in by_class.items()}
 
 
 Scores = Mapping[str, Callable[[Evaluation], float]]

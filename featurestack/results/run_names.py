@@ -32,8 +32,9 @@ def select(
     there are any. If `predicting`, `last` prefers runs with weights; the run of an
     answer has none.
     """
-    found = find(runs, dataset)
-    runs_by_name = {f"{run.path.parent.name}/{run.name}": run for run in found}
+    runs_by_name = {
+        f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)
+    }
     words = unquoted(names)
     if names in runs_by_name or _is_run(names):
         words = [names]
@@ -112,27 +113,27 @@ def last_run(runs: Sequence[RunFolder], predicting: bool) -> RunFolder:
 
 
 def current_runs(
-    known: Mapping[str, RunFolder], data: Path | str
+    runs: Mapping[str, RunFolder], data: Path | str
 ) -> Mapping[str, RunFolder]:
     """The runs of today's data; all of them if none is."""
-    other = of_other_data([*known.values()], data)
-    return {name: run for name, run in known.items() if run not in other} or known
+    other = of_other_data([*runs.values()], data)
+    return {name: run for name, run in runs.items() if run not in other} or runs
 
 
 def fitting(
-    word: str, known: Mapping[str, RunFolder], data: Path | str = DATA
+    word: str, runs: Mapping[str, RunFolder], data: Path | str = DATA
 ) -> RunFolder:
     """The only run whose name is `word` or begins with it; RequestError if there is
     none, or several.
     """
-    begun = [name for name in known if f"/{word}" in f"/{name}"]
+    begun = [name for name in runs if f"/{word}" in f"/{name}"]
     whole = [name for name in begun if f"/{name}".endswith(f"/{word}")]
     names = whole or begun
     if not names:
-        known_names = [name.partition("/")[2] for name in known]
+        known_names = [name.partition("/")[2] for name in runs]
         raise RequestError(nearest("run", word, known_names))
     if len(names) > 1:
-        current = current_runs({name: known[name] for name in names}, data)
+        current = current_runs({name: runs[name] for name in names}, data)
         names = [*current]
         # mel means mel-linear, not mel+mfcc-linear
         ended = [name for name in names if f"/{word}-" in f"/{name}"]
@@ -140,7 +141,7 @@ def fitting(
     if len(names) > 1:
         listed = ", ".join(map(shlex.quote, names))
         raise RequestError(f"RUN={word} fits {len(names)} runs: give one of {listed}")
-    return known[names[0]]
+    return runs[names[0]]
 
 
 def select_one(

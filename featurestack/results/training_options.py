@@ -196,8 +196,8 @@ def words_of_training(training: Training, unused: Collection[str]) -> dict[str, 
     values = {name: getattr(training, name) for name in fields(Training)}
     values |= {"epochs": training.resolved_epochs, "lr": training.resolved_lr}
     words = {}
-    for name, own in fields(Training).items():
-        says, value = own.metadata.get("says"), values[name]
+    for name, field in fields(Training).items():
+        says, value = field.metadata.get("says"), values[name]
         if name in unused or not says or not value:
             continue
         if name == "lr":
