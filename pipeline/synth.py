@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from featurestack.base.files import making, staged
 from featurestack.base.terminal import progress
 from featurestack.features_cache.clip_table import SEPARATOR
-from featurestack.pipeline.datasets.published import COLUMNS
+from featurestack.pipeline.datasets.esc50 import COLUMNS
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz

@@ -67,7 +67,7 @@ RARE = {
     *OF_SUBJECTS,
     *CHECKS,
     "featurestack.pipeline.synth",
-    "featurestack.pipeline.datasets.published",
+    "featurestack.pipeline.datasets.esc50",
     "onnx",
     "onnxruntime",
     "dask",

@@ -18,7 +18,7 @@ from featurestack.base.errors import DamagedFile, RequestError, see
 from featurestack.base.files import content_hash, replace_file, without_dots
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, is_or_are, listed
-from featurestack.base.shell import make_command, quoted
+from featurestack.base.shell import make_command
 from featurestack.base.table_files import READERS, SPREADSHEETS, read_table
 from featurestack.features_cache.cache import Cache, IndexSettings
 from featurestack.features_cache.clip_table import (
@@ -256,18 +256,12 @@ def _read(options: SourceOptions) -> Listing:
     path = Path(word)
     if path.suffix.lower() in (*READERS, *SPREADSHEETS) and path.is_file():
         folder = Path(options.audio_dir or path.parent)
-        listing = listing_of_table(path, folder, label=options.label or "")
-        files = listing.table["path"].unique()
-        if options.audio_dir and not any(map(os.path.exists, files)):
-            first = Path(files[0]).name
-            note = f"{folder} holds no file of {path.name}: {first} is not in it"
-            listing = listing._replace(notes=[*listing.notes, f"AUDIO_DIR={note}"])
-        return listing
-    from featurestack.pipeline.datasets import published
-
+        return listing_of_table(path, folder, label=options.label or "")
     folder, rate = path, None
     if word in ("esc50", "esc10"):
-        folder, rate = published.obtain(options), published.SAMPLE_RATE
+        from featurestack.pipeline.datasets import esc50
+
+        folder, rate = esc50.obtain(options), esc50.SAMPLE_RATE
     elif word in SYNTHETIC:
         from featurestack.pipeline import synth
 
@@ -277,18 +271,7 @@ def _read(options: SourceOptions) -> Listing:
         listing = read_esc_layout(folder, "esc10" if word == "esc10" else "")
         return listing._replace(sample_rate=rate, duration=ESC_DURATION)
     if path.is_dir():
-        try:
-            return published.read_published(path) or read_folder(
-                path, options.label or ""
-            )
-        except RequestError as error:
-            name = dataset_name(word, options.name)
-            table = options.data / name / f"{name}.csv"
-            if not table.is_file():
-                raise
-            own = quoted(f"DATASET={table}")
-            text = f"{own} is the dataset of this name; {error}"
-            raise RequestError(text) from None
+        return read_folder(path, options.label or "")
     if path.is_file():
         predict = make_command("predict", f"AUDIO={path}", "RUN=last")
         raise RequestError(

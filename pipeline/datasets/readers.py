@@ -1,5 +1,5 @@
 """Read tables of clips from CSV files, from folders with one sub-folder for each class,
-perhaps within train/, val/ and test/, or in ESC-50's layout (others: published.py).
+perhaps within train/, val/ and test/, or in ESC-50's layout.
 
 A reader returns a Listing of what the source holds. folds.py and load.py add missing
 groups, folds, sample rate and duration. In a split, only fold 3 (test) is tested, by
@@ -8,7 +8,6 @@ validated on fold 1 (val).
 """
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
@@ -20,11 +19,10 @@ import pandas as pd
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.files import without_dots
 from featurestack.base.own_files import NO_DATA
-from featurestack.base.quantities import counted, listed
-from featurestack.base.shell import make_command, quoted
-from featurestack.base.table_files import TEXT_TABLES, file_column, read_table
+from featurestack.base.quantities import counted
+from featurestack.base.shell import make_command
+from featurestack.base.table_files import file_column, read_table
 from featurestack.features_cache.clip_table import (
-    KNOWN_COLUMNS,
     SEPARATOR,
     WINDOW_COLUMNS,
     has_tags,
@@ -64,12 +62,9 @@ CATEGORY_OF = {  # class -> category
 }
 # the columns that are read; `category` holds the class
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")
-BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
 SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
-# the header of a table of events in recordings, and not of parts of them as clips
-TIMES = re.compile(r"(?i)(?!.*\bfilename\b.*\bstart\b).*\b(start|begin|onset)")
 LARGEST_FOLD = 1_000_000
 
 
@@ -108,19 +103,20 @@ def clip_table(
     """The table of a Listing, from filename (within `folder`), label and others."""
     clips = clips.reset_index(drop=True)
     categories = clips["label"].map(CATEGORY_OF)
-    clips = clips.assign(clip_id="", group=clips.get("group", ""))
     names = clips["filename"]
-    if {*WINDOW_COLUMNS} <= {*clips}:
-        files = names.unique()
-        recordings = names.map(dict(zip(files, clip_ids(files, by_path))))
-        clips["clip_id"] = window_ids(clips, recordings)
-        clips["group"] = clips["group"].where(clips["group"] != "", recordings)
-    else:
-        clips["clip_id"] = clip_ids(names, by_path)
-        clips = clips.assign(start=0.0, end=0.0)
-    clips = clips.assign(path=audio_paths(folder, names))
-    refuse_one_clip_twice(clips)
+    windows = {*WINDOW_COLUMNS} <= {*clips}
     clips = clips.assign(
+        group=clips.get("group", ""),
+        path=audio_paths(folder, names),
+        **({} if windows else {"start": 0.0, "end": 0.0}),
+    )
+    refuse_one_clip_twice(clips)
+    files = names.unique()
+    recordings = names.map(dict(zip(files, clip_ids(files, by_path))))
+    if windows:
+        clips["group"] = clips["group"].where(clips["group"] != "", recordings)
+    clips = clips.assign(
+        clip_id=window_ids(clips, recordings),
         category=clips.get("category", "" if categories.hasnans else categories),
         fold=whole_folds(clips) if "fold" in clips else 0,
     )
@@ -134,9 +130,7 @@ def refuse_one_clip_twice(clips: pd.DataFrame) -> None:
     )
     again = clips.assign(file=files).duplicated(["file", "start", "end"], keep=False)
     if again.any():
-        first, second = again[again].index[0], None
-        same = files[again & (files == files[first])].index
-        second = same[1]
+        first, second = clips.index[again & (files == files[again.idxmax()])][:2]
         raise RequestError(
             f"rows {first + 1} and {second + 1} are one clip:"
             f" {clips['filename'][first]} and {clips['filename'][second]}"
@@ -157,9 +151,6 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     longer = [] if by_path else [paths.map(lambda path: path.name), with_folders]
     for names_of_file in (*longer, paths.map(PurePath.as_posix)):
         ids = ids.where(~ids.duplicated(keep=False), names_of_file)
-    twice = paths[ids.duplicated()]
-    if len(twice):
-        raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
     for name in ids:
         name.encode()  # refuses a name that is not UTF-8 before tables are written
     return ids.tolist()
@@ -171,14 +162,7 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
         lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip(".")
     )
     ids = recordings.where(clips["end"] == 0, recordings + "@" + written["start"])
-    ids = ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
-    twice = clips[ids.duplicated()]
-    if len(twice):
-        name, start, end = twice[["filename", *WINDOW_COLUMNS]].iloc[0]
-        raise RequestError(
-            f"{name} from {start:g} to {end:g} s is listed twice; a clip is one row"
-        )
-    return ids
+    return ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
 
 
 def audio_paths(folder: Path, names: "pd.Series[str]") -> list[str]:
@@ -246,12 +230,6 @@ def tags_note(labels: "pd.Series[str]") -> str:
     )
 
 
-def way_of_annotations(recordings: Path, tables: Path) -> str:
-    """The command that makes a dataset of annotation tables, and what it is for."""
-    command = make_command("windows", f"AUDIO={recordings}", f"TABLES={tables}")
-    return f"annotation tables become a dataset by {command}"
-
-
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     """The rows with `start` and `end` in seconds; RequestError names a line."""
     text = clips[list(WINDOW_COLUMNS)]
@@ -274,9 +252,9 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def listing_of_table(
     path: Path, audio_dir: Path, marked: str = "", label: str = ""
 ) -> Listing:
-    """The clips of a CSV with `filename,label`, or with ESC-50's or BirdCLEF's columns.
-    A single column of audio files may have any name. Commas in a cell separate labels
-    if the column is called `labels`.
+    """The clips of a CSV with `filename,label`, or with ESC-50's columns. A single
+    column of audio files may have any name. Commas in a cell separate labels if the
+    column is called `labels`.
 
     audio_dir  the folder of relative file names; files whose absolute paths are gone
                are looked for there too
@@ -290,19 +268,15 @@ def listing_of_table(
         raise RequestError(f"{path} lists no clip")
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
         clips = clips.assign(label=clips.pop("category"), group=clips["src_file"])
-    elif set(BIRDCLEF_COLUMNS) <= set(clips):
-        others = split_labels(clips["secondary_labels"])
-        clips["label"] = clips["primary_label"] + SEPARATOR + others
     elif "labels" in clips and "label" not in clips:
         clips["label"] = clips.pop("labels").str.replace(",", SEPARATOR)
     files = [name for name in clips if AUDIO_FILE.fullmatch(clips[name].iloc[0])]
     if "filename" not in clips:
         if {"file", *WINDOW_COLUMNS} <= set(clips):
-            first = clips["file"].iloc[0].lstrip("/")  # below the table's folder
-            places = path.parent, *path.parent.glob("*/")
-            near = any((place / first).is_file() for place in places)
-            way = way_of_annotations(path.parent if near else Path("FOLDER"), path)
-            raise RequestError(f"{path} has sounds within recordings; {way}")
+            windows = make_command("windows", "AUDIO=FOLDER", f"TABLES={path}")
+            raise RequestError(
+                f"{path} has sounds within recordings, which {windows} makes a dataset"
+            )
         # the only column of audio files, or the one of several whose name says so
         column = files[0] if len(files) == 1 else file_column(files)
         clips = clips.rename(columns={column: "filename"})
@@ -312,9 +286,9 @@ def listing_of_table(
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
             f"{path} has the columns {', '.join(read_table(path))}; expected"
-            f" filename,label{remedy_of_columns(clips, files)}; optionally fold, group,"
-            " category, start, end, train_only; or ESC-50's"
-            f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
+            " filename,label (LABEL= names another column of classes); optionally fold,"
+            " group, category, start, end, train_only; or ESC-50's"
+            f" {','.join(ESC_COLUMNS)}"
         )
     absolute = clips["filename"].str.match(r"[A-Za-z]:\\|\\\\")  # on Windows
     plain = "/" + clips["filename"].str.replace("\\", "/")
@@ -339,21 +313,6 @@ def listing_of_table(
     table = clip_table(clips, audio_dir)
     own = "group" in clips and "src_file" not in clips and table["group"].any()
     return Listing(table, notes=notes, groups="group" if own else "")
-
-
-def remedy_of_columns(clips: pd.DataFrame, files: Sequence[str]) -> str:
-    """How to make a table without `filename` or `label` readable, '' if unknown."""
-    ways = []
-    if "filename" not in clips:
-        ways += [f"rename {name} to filename" for name in files[:1]]
-    if "label" not in clips:
-        counts = clips.drop(columns=[*KNOWN_COLUMNS], errors="ignore").nunique()
-        classes = counts.index[(counts > 1) & (counts < len(clips))]
-        ways += [
-            f"{quoted(f'LABEL={name}')} takes the classes from {name}"
-            for name in classes[:1]
-        ]
-    return f" ({'; '.join(ways)})" if ways else ""
 
 
 def is_esc_layout(folder: Path) -> bool:
@@ -414,60 +373,6 @@ def find_recordings(source: Path, option: str = "") -> dict[str, Path]:
     return {name: source / name for name in names}
 
 
-def tables_beside(
-    folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
-) -> str:
-    """The command to type for audio of one folder with tables near it, or ""."""
-    recordings = {Path(name).stem for name in audio}
-    for name in files[files.str.lower().str.endswith(TEXT_TABLES)]:
-        table = folder / name
-        if table.name.split(".")[0] in recordings:
-            return f"; {way_of_annotations(folder, table.parent)}"
-        if table.is_file() and TIMES.match(table.read_bytes().decode(errors="replace")):
-            return f"; {way_of_annotations(folder, table)}"
-        if table.suffix.lower() == ".csv":
-            return f"; a class for each file: {quoted(f'DATASET={table}')}"
-    return ""
-
-
-def class_in_names(files: Iterable[str]) -> str:
-    """The end of a message on files whose names begin with their class, else ''."""
-    stems = [PurePath(file).stem for file in files]
-    matches = [re.match(r"(.+?)([_-])", stem) for stem in stems]
-    words = sorted({m[1] for m in matches if m})
-    separators = {m[2] for m in matches if m}
-    if not all(matches) or len(separators) > 1 or not 1 < len(words) <= len(stems) / 2:
-        return ""
-    example = f"LABEL='(.+?){separators.pop()}'"
-    return f"; if the names begin with the class ({listed(words)}), add {example}"
-
-
-def no_class_folders(
-    folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
-) -> RequestError:
-    """The error for a folder without sub-folders of sounds, and what may be meant."""
-    wrong = (
-        f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
-        f" {counted(len(files), 'file')} in all)"
-    )
-    way = tables_beside(folder, files, audio)
-    if len(audio) and not way:
-        beside = sum(
-            any(AUDIO_FILE.fullmatch(path.name) for path in below.glob("[!.]*"))
-            for below in folder.parent.glob("[!.]*/")
-        )
-        way = f"; {way_of_annotations(folder, Path('TABLES'))}"
-        if beside > 1:
-            meant = quoted(f"DATASET={folder.parent}")
-            folders = counted(beside, "sub-folder")
-            way = f"; if it is one class, {meant} has {folders} of sounds{way}"
-    return RequestError(
-        f"{wrong}; expected one sub-folder per class, as in"
-        f" {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
-        f"{class_in_names(audio)}{way}"
-    )
-
-
 def read_folder(folder: Path, label: str = "") -> Listing:
     """The clips of class folders, perhaps within a split. LABEL= takes the classes from
     names, so that clips need no class folder.
@@ -479,7 +384,12 @@ def read_folder(folder: Path, label: str = "") -> Listing:
     above = sorted({*tops[depth > 1]})
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in above}
     if not (folds or (label and len(audio))):
-        raise no_class_folders(folder, files, audio)
+        raise RequestError(
+            f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
+            f" {counted(len(files), 'file')} in all); expected a sub-folder for each"
+            " class, ESC-50's audio/ and meta/, or a CSV; LABEL= takes the classes from"
+            " names of files"
+        )
     # classes in every folder
     folders_with_class = tops[depth > 2].groupby(inner).nunique()
     shared = (folders_with_class == len(folds)).sum()
@@ -493,14 +403,6 @@ def read_folder(folder: Path, label: str = "") -> Listing:
             f"the class folder {several.iloc[0]}: {SEPARATOR} separates the labels"
             " of a clip; rename the folder"
         )
-    first = clips["label"].iloc[0]
-    if (clips["label"] == first).all() and not label:
-        table, way = tables_beside(folder, files, audio), class_in_names(audio)
-        if table or way:
-            where = ", next to a table" if table else ""
-            raise RequestError(
-                f"{folder}: one class only ({first}){where}{table or way}"
-            )
     notes = []
     if other := len(files) - len(audio):
         notes.append(f"left out, not audio by name: {counted(other, 'file')}")

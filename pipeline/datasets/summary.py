@@ -46,9 +46,9 @@ def summarise_dataset(options: SourceOptions) -> int:
         wrong = [f"{path}: {infos[path]}" for path in table["path"][~readable]]
         table = table[readable]
         if options.dataset in ("esc50", "esc10"):
-            from featurestack.pipeline.datasets import published
+            from featurestack.pipeline.datasets import esc50
 
-            wrong = list(published.faults(options.data / "esc50"))
+            wrong = list(esc50.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
         faults = counted(len(wrong), "fault")

@@ -1,5 +1,5 @@
-"""CSV files, ESC-50's layout, folders of classes, splits, published datasets: the ids
-of clips, the forms that are read; what is not a dataset is refused.
+"""CSV files, ESC-50's layout, folders of classes, splits: the ids of clips, the forms
+that are read; what is not a dataset is refused.
 """
 
 from pathlib import Path
@@ -87,16 +87,6 @@ def test_a_single_column_of_audio_files_may_have_any_name(tmp_path):
     assert table["clip_id"].tolist() == ["a", "b"]
 
 
-def test_a_refused_table_gets_the_words_that_would_do(tmp_path):
-    rows = "a.wav,dog,x\nb.wav,rain,y\nc.wav,dog,y\n"
-    two = "first,second,sound\n1.wav,a.wav,dog\n1.wav,b.wav,rain\n2.wav,c.wav,dog\n"
-    remedy = "rename first to filename; LABEL=first takes the classes from first"
-    with refused(f"expected filename,label \\({remedy}\\)"):
-        listing(tmp_path, two)
-    with refused(r"expected filename,label \(LABEL=sound takes"):
-        listing(tmp_path, f"audio,sound,device\n{rows}")
-
-
 @pytest.mark.parametrize("written", LISTED)
 def test_a_csv_is_read_as_people_write_it(tmp_path, written):
     table = listing(tmp_path, LISTED[written]).table
@@ -173,6 +163,8 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
             for fold in ("", "1.5")
         ),
         ("", "cannot be read as a CSV"),
+        ("filename,label\na.wav,x\nb.wav,x\n./a.wav,x\n", "rows 1 and 3 are one clip"),
+        ("audio,sound\na.wav,dog\n", r"expected filename,label \(LABEL= names"),
         ("filename,label\na.wav,K\udc8auzchen\n", "UTF-8"),  # in Mac Roman
     ],
 )
@@ -257,21 +249,6 @@ def test_classes_of_names_need_no_class_folders(tmp_path):
     assert table["label"].tolist() == ["0", "0", "1", "1"]
 
 
-def test_of_the_folder_of_one_class_the_folder_above_is_proposed(tmp_path):
-    place = class_folders(tmp_path / "my sounds", "dog cat hen", each=2)
-    proposal = f"if it is one class, DATASET='{place}' has 3 sub-folders of sounds; ann"
-    with refused(rf"^{place}/dog holds no audio files in sub-folders .*; {proposal}"):
-        dataset(place / "dog", tmp_path)
-    csv(place / "dog" / "labels.csv", "x")
-    with refused("a class for each file: DATASET="):
-        dataset(place / "dog", tmp_path)
-    table = tmp_path / "data" / "dog" / "dog.csv"
-    table.parent.mkdir(parents=True)
-    table.touch()
-    with refused(f"^DATASET={table} is the dataset of this name; {place}/dog"):
-        dataset(place / "dog", tmp_path)
-
-
 @pytest.mark.parametrize(
     "folds", [{"Training": 2, "dev": 1, "EVALUATION": 3}, {"train": 2, "valid": 1}]
 )
@@ -285,44 +262,3 @@ def test_class_folders_within_train_and_test_are_a_split(tmp_path, folds):
     assert clips.table["fold"].tolist() == folders.map(folds).tolist()
     assert clips.published_test == (3 if 3 in folds.values() else None)
     assert "left out, in no class folder: 1 file" in clips.notes
-
-
-def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
-    folder = tmp_path / "UrbanSound8K"
-    kaggle = tmp_path / "kaggle"
-    for fold in (1, 10):
-        write(folder / "audio" / f"fold{fold}" / f"{fold}-3-0-0.wav")
-    (folder / "metadata").mkdir()
-    csv(
-        folder / "metadata" / "UrbanSound8K.csv",
-        """slice_file_name,fsID,start,end,salience,fold,classID,class
-1-3-0-0.wav,1001,0.0,0.1,1,1,3,dog_bark
-10-3-0-0.wav,1010,0.0,0.1,1,10,3,air_conditioner
-""",
-    )
-    published = dataset(folder, tmp_path).table
-    columns = published[["clip_id", "label", "fold", "group"]].to_numpy().tolist()
-    conditioner = ["10-3-0-0", "air_conditioner", 10, "1010"]
-    assert columns == [["1-3-0-0", "dog_bark", 1, "1001"], conditioner]
-    (folder / "audio").rename(kaggle)
-    (folder / "metadata" / "UrbanSound8K.csv").rename(kaggle / "UrbanSound8K.csv")
-    table = dataset(kaggle, tmp_path).table
-    assert table.drop(columns="path").equals(published.drop(columns="path"))
-    assert all(Path(path).is_file() for path in table["path"])
-
-
-FSD50K = data(__file__)["FSD50K"]
-
-
-def test_fsd50k_with_all_its_labels(tmp_path):
-    fsd50k = tmp_path / "FSD50K"
-    audio = write(fsd50k / "FSD50K.eval_audio" / "21.wav")
-    (fsd50k / "FSD50K.ground_truth").mkdir()
-    for side, text in FSD50K.items():
-        csv(fsd50k / "FSD50K.ground_truth" / f"{side}.csv", text)
-    table = dataset(fsd50k, tmp_path).table
-    labels = ["Electric_guitar;Guitar;Music", "Guitar;Music"]
-    assert table["label"].tolist() == [*labels, *["Animal;Bark;Dog"] * 2, "Music"]
-    assert table["fold"].tolist() == [2, 2, 1, 3, 3]
-    assert table["group"].equals(table["clip_id"])
-    assert table["path"][4] == str(audio)

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from featurestack.base import download
-from featurestack.pipeline.datasets import published as esc50
+from featurestack.pipeline.datasets import esc50
 from featurestack.pipeline.datasets.readers import CATEGORY_OF
 from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions

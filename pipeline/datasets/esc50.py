@@ -1,13 +1,9 @@
-"""Published datasets: ESC-50, which is downloaded or unpacked and checked, and unpacked
-UrbanSound8K and FSD50K.
-"""
+"""ESC-50, which is downloaded, or unpacked, and checked."""
 
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-
-import pandas as pd
 
 from featurestack.base.download import download, part_of
 from featurestack.base.errors import RequestError
@@ -16,16 +12,9 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, size
 from featurestack.base.table_files import read_table
 from featurestack.base.terminal import progress, tell
-from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.readers import (
-    FOLD_OF_FOLDER,
-    TESTED,
-    Listing,
-    clip_table,
     is_esc_layout,
-    split_labels,
-    tags_note,
 )
 from featurestack.pipeline.options import SourceOptions
 
@@ -150,48 +139,3 @@ def faults(folder: Path) -> Iterator[str]:
         elif (info.sample_rate, info.frames) != (SAMPLE_RATE, SAMPLES):
             has = f"{info.frames} samples at {info.sample_rate} Hz"
             yield f"{name} has {has}, expected {SAMPLES} at {SAMPLE_RATE}"
-
-
-def read_published(folder: Path) -> Listing | None:
-    """The clips of UrbanSound8K or FSD50K; None for any other folder."""
-    places = (folder / "metadata", folder / "audio"), (folder, folder)  # Kaggle's copy
-    for place, audio_dir in places:
-        if (table := place / "UrbanSound8K.csv").is_file():
-            return read_urbansound8k(table, audio_dir)
-    truth = folder / "FSD50K.ground_truth"
-    return read_fsd50k(truth) if (truth / "dev.csv").is_file() else None
-
-
-def read_urbansound8k(table: Path, audio: Path) -> Listing:
-    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips, ten folds."""
-    clips = read_table(table, ("slice_file_name", "fsID", "fold", "class"))
-    names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
-    clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
-    # times in the uncut Freesound recording
-    clips = clips.drop(columns=["start", "end"], errors="ignore")
-    folds = counted(clips["fold"].nunique(), "fold")
-    note = f"UrbanSound8K: {folds} of its ten; a group is a Freesound recording"
-    return Listing(clip_table(clips, audio), notes=[note])
-
-
-def read_fsd50k(truth: Path) -> Listing:
-    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes."""
-    columns = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
-    lists = [
-        read_table(truth / f"{side}.csv", columns[side]).assign(side=side)
-        for side in columns
-        if (truth / f"{side}.csv").is_file()
-    ]
-    clips = pd.concat(lists, ignore_index=True)
-    clips = clips.assign(
-        label=split_labels(clips["labels"].str.replace(",", SEPARATOR)),
-        filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
-        # only dev.csv has the column split
-        fold=clips["split"].fillna("eval").map(FOLD_OF_FOLDER),
-    )
-    notes = [
-        "FSD50K: fold 1 is its val list, 2 train, 3 eval; only fold 3 is tested",
-        tags_note(clips["label"]),
-    ]
-    table = clip_table(clips, truth.parent)
-    return Listing(table, notes=notes, published_test=TESTED)
