@@ -118,7 +118,7 @@ def duplicates(evidence: Evidence) -> str:
     remember it. Keep one clip of each pair, or give both one group, and train again.
     """
     kind = "duplicates_across_folds"
-    pairs = sum(own["count"] for own in evidence.checked if own["kind"] == kind)
+    pairs = sum(len(own["names"]) for own in evidence.checked if own["kind"] == kind)
     if not pairs:
         return ""
     return (

@@ -19,7 +19,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import h5py
@@ -30,7 +29,6 @@ from numpy.typing import NDArray
 from featurestack.base import NAMED
 from featurestack.base.errors import DamagedFile, RequestError
 from featurestack.base.files import hash_of, replace_file, replaced
-from featurestack.base.json_content import read_json
 from featurestack.base.own_files import OwnFiles, Taken
 from featurestack.base.terminal import tell_once
 from featurestack.features_cache import hdf5
@@ -167,7 +165,8 @@ HEADERS = {
 }
 VERIFIED, COSTS, FAILURES = HEADERS
 CHECKED = "check.json"
-CHECK_FORMAT = 1
+CHECK_FORMAT = 2
+CHECK_FIELDS = ("format_version", "clips", "audio", "findings")
 CHECK_BEGIN = '{\n "format_version"'  # of CHECKED
 WHOLE = "all"  # takes the place of a feature if the clip itself failed
 
@@ -304,38 +303,16 @@ def write_failures(
         write_rows(folder / FAILURES, kept + new)
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeptFinding:
-    """A finding of `make check`, as a report needs it."""
-
-    kind: str
-    severity: str
-    what: str = ""
-    remedy: str = ""
-    names: tuple[str, ...]
-    count: int
-    accuracy: float | None = None
-    chance: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """The content of check.json."""
-
-    format_version: int
-    clips: str  # digest of their labels, groups and folds
-    audio: str  # digest of their files' sizes and times
-    findings: tuple[KeptFinding, ...]
-
-
 def write_check(
-    folder: Path, clips: pd.DataFrame, findings: Sequence[KeptFinding]
+    folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]
 ) -> None:
+    """Keep the findings of `make check`, as fields, with digests of what was checked:
+    the clips' labels, groups and folds, and their files' sizes and times.
+    """
     digests = {"clips": _labels_digest(clips), "audio": _audio_digest(clips)}
-    content = Checked(format_version=CHECK_FORMAT, findings=tuple(findings), **digests)
-    text = f"{json.dumps(asdict(content), indent=1)}\n"
+    content = {"format_version": CHECK_FORMAT, **digests, "findings": findings}
     claim_names(folder, CHECKED)
-    replace_file(folder / CHECKED, text)
+    replace_file(folder / CHECKED, f"{json.dumps(content, indent=1)}\n")
 
 
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
@@ -346,16 +323,16 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     if not (folder / CHECKED).exists():
         return None
     try:
-        content = read_json(folder / CHECKED, Checked, "check the dataset again")
-    except RequestError as error:
-        tell_once(str(error))
-        return None
-    if (content.format_version, content.clips) != (CHECK_FORMAT, _labels_digest(clips)):
+        content = json.loads((folder / CHECKED).read_bytes())
+        made, labels, audio, findings = (content[name] for name in CHECK_FIELDS)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        tell_once(
+            f"{folder / CHECKED} cannot be read ({error}): check the dataset again"
+        )
         return None
     here = any(Path(path).is_file() for path in clips["path"])
-    if here and content.audio != _audio_digest(clips):
-        return None
-    return [asdict(finding) for finding in content.findings]
+    same = (made, labels) == (CHECK_FORMAT, _labels_digest(clips))
+    return findings if same and not (here and audio != _audio_digest(clips)) else None
 
 
 def _audio_digest(clips: pd.DataFrame) -> str:

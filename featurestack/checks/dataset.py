@@ -6,7 +6,7 @@ findings for the report.
 """
 
 import unicodedata
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from featurestack.checks.clips import (
 )
 from featurestack.checks.leak_price import price_findings
 from featurestack.features_cache.clip_table import classes_in, originals
-from featurestack.features_cache.index_file import KeptFinding, write_check
+from featurestack.features_cache.index_file import write_check
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
 from featurestack.pipeline.datasets.summary import counts
@@ -71,21 +71,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     reported = [finding for finding in findings if finding.names]
     reported.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     if not dataset.read_only:
-        kept = [
-            KeptFinding(
-                kind=found.kind,
-                severity=found.severity,
-                what=found.what,
-                remedy=found.remedy,
-                names=tuple(found.names),
-                count=len(found.names),
-                accuracy=found.accuracy,
-                chance=found.chance,
-            )
-            for found in reported
-        ]
         try:
-            write_check(dataset.folder, dataset.table, kept)
+            write_check(dataset.folder, dataset.table, [*map(asdict, reported)])
         except OSError as error:
             if error.errno not in NOT_WRITABLE:
                 raise
