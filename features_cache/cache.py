@@ -555,8 +555,7 @@ def is_of(cache: Cache, dataset: str, name: str) -> bool:
     """
     path, source = Path(dataset), cache.source
     if dataset in NAMED:
-        places = [Path(dataset).resolve(), (cache.data / dataset).resolve()]
-        return source in (dataset, EXTERNAL, *map(str, places))
+        return source in (dataset, EXTERNAL)
     if source == str(path.resolve()):
         return True
     if not path.exists():

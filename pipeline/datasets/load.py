@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, is_or_are, listed
 from featurestack.base.shell import make_command
 from featurestack.base.table_files import READERS, SPREADSHEETS, read_table
-from featurestack.features_cache.cache import Cache, IndexSettings
+from featurestack.features_cache.cache import Cache, IndexSettings, find_cache
 from featurestack.features_cache.clip_table import (
     classes_in,
     complete,
@@ -35,7 +35,6 @@ from featurestack.features_cache.datasets import (
     cached_in,
     dataset_name,
     is_cache,
-    other_source,
     unknown_dataset,
 )
 from featurestack.features_cache.hdf5 import Attributes
@@ -43,7 +42,6 @@ from featurestack.features_cache.index_file import (
     WHOLE,
     claim_of_source,
     failed_clips,
-    read_index,
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds, with_labels
@@ -98,7 +96,7 @@ def load(options: SourceOptions) -> Dataset:
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
-    options, folder_notes = located(options)
+    options = located(options)
     word = options.dataset
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
@@ -121,9 +119,12 @@ def load(options: SourceOptions) -> Dataset:
     if reason := too_few_classes(listed):
         raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(Path(word).resolve())
-    cached, settings = former_index(folder, source, name, {*listed["clip_id"]})
+    cached, settings = None, dict[str, Any]()
+    with suppress(DamagedFile):  # a damaged index is made again
+        if former := find_cache(word, options.data, options.name)[1]:
+            cached, settings = former.sources, former.settings
     folds = beside.folder / "folds.csv"
-    notes = [*folder_notes, *listing.notes, *remembered]
+    notes = [*listing.notes, *remembered]
     if options.group is None and cached is None and not folds.exists():
         options = replace(options, group=group_elsewhere(source, options.data))
         notes += [OF_OTHER_NAME.format(options.group)] * bool(options.group)
@@ -159,21 +160,13 @@ def load(options: SourceOptions) -> Dataset:
     return Dataset(name, folder, complete(table), known_settings, cached, notes, field)
 
 
-def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
+def located(options: SourceOptions) -> SourceOptions:
     """The options with the place of the sounds as DATASET=, also if it named their
-    cache. A note says that a folder here is read if its name is also a download's.
+    cache.
     """
     word, data = options.dataset, options.data
-    if word in ("esc50", "esc10") and not is_esc_layout(data / "esc50"):
-        beside = [f"./{word}"] if Path(word).is_dir() else []
-        of_data = [str(data / word)] if is_esc_layout(data / word) else []
-        for place in beside + of_data:
-            note = f"the folder {Path.cwd() / place} is read, nothing is fetched"
-            return replace(options, dataset=place), (note,)
-    if word in SYNTHETIC and Path(word).is_dir() and Path(word) != data / word:
-        return options, (f"the folder {word} here is not read: DATASET=./{word} is",)
     if word in NAMED or Path(word).exists() or word not in cached_in(data):
-        return options, ()
+        return options
     cache = Cache(data / word / "features")
     sounds, name = cache.sounds
     if not sounds:
@@ -181,7 +174,7 @@ def located(options: SourceOptions) -> tuple[SourceOptions, tuple[str, ...]]:
             f"{word} is a cache in {data}, but its audio is needed, which was in"
             f" {cache.source}: give its present place as DATASET=, with NAME={word}"
         )
-    return replace(options, dataset=sounds, name=options.name or name), ()
+    return replace(options, dataset=sounds, name=options.name or name)
 
 
 def known_options(beside: OwnFiles) -> dict[str, str]:
@@ -225,21 +218,6 @@ def keep_options(
         if (text := getattr(options, key)) != known[key]:
             claim(f".{key}")
             replace_file(folder / f".{key}", text)
-
-
-def former_index(
-    folder: Path, source: str, name: str, ids: Set[str]
-) -> tuple[pd.DataFrame | None, Attributes]:
-    """Clips and settings of the cache if any; RequestError if of another source."""
-    try:
-        cached, settings = read_index(folder)
-    except (FileNotFoundError, DamagedFile):  # a damaged index is made again
-        return None, {}
-    former = settings["source"]
-    moved = former not in NAMED and not Path(former).exists()
-    if former != source and not (moved and ids == {*cached["clip_id"]}):
-        raise other_source(folder, former, source, name)
-    return cached, settings
 
 
 def group_elsewhere(source: str, data: Path) -> str:
@@ -350,12 +328,10 @@ def of_files(
         notes.append(
             f"{counted(number, 'clip')} of {own:,} Hz{low if own < rate else ''}"
         )
-    if duration:
-        notes.append(shorter_duration(seconds.to_numpy(), duration, other))
-    else:
+    if not duration:
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
-        notes.append(cut_clips(seconds, duration, other))
-    return rate, duration, [*filter(None, notes)], unreadable
+        notes += cut_clips(seconds, duration, other)
+    return rate, duration, notes, unreadable
 
 
 def padding(seconds: NDArray[np.floating], duration: float) -> float:
@@ -376,30 +352,17 @@ def is_cut(seconds: Any, duration: float) -> Any:
     return seconds > duration * 1.01
 
 
-def cut_clips(seconds: "pd.Series[float]", duration: float, other: str) -> str:
+def cut_clips(seconds: "pd.Series[float]", duration: float, other: str) -> list[str]:
     """A note that names the clips longer than `duration`, and says how to keep them."""
     cut = seconds[is_cut(seconds, duration)].sort_values(ascending=False, kind="stable")
     if cut.empty:
-        return ""
+        return []
     names = [f"{clip} ({length:.4g} s)" for clip, length in cut.items()]
     longest = math.ceil(1000 * float(cut.iloc[0])) / 1000
-    return (
+    note = (
         f"{len(cut)} of {counted(len(seconds), 'clip')} {is_or_are(len(cut))} cut to"
         f" {duration:.4g} s: {listed(names)}; DURATION={longest:g} {other} keeps them"
         f" whole, with {100 * padding(seconds.to_numpy(), longest):.0f} % padding"
         f"{see('howto/datasets.md')}"
     )
-
-
-def shorter_duration(seconds: NDArray[np.floating], duration: float, other: str) -> str:
-    """A note that proposes the duration of `held_whole`; '' if it is not shorter."""
-    shorter = held_whole(seconds, duration)
-    if shorter >= duration:
-        return ""
-    return (
-        f"{100 * padding(seconds, duration):.0f} % of {duration:.4g} s is padding:"
-        f" DURATION={shorter:g} {other} leaves {100 * padding(seconds, shorter):.0f} %"
-        f" and cuts {is_cut(seconds, shorter).sum()} of"
-        f" {counted(len(seconds), 'clip')}"
-        f"{see('howto/datasets.md')}"
-    )
+    return [note]

@@ -168,27 +168,9 @@ class Feature:
                 f"{name} returned {returned}, expected the shape {expected}"
             )
         if shape != expected:
-            remedy = ""
-            if shape[::-1] == expected:
-                remedy = ": return the transpose"
-            elif len(shape) == 2 and shape[0] != expected[0]:
-                remedy = f": for {shape[0]} rows write @fs.feature(…, rows={shape[0]})"
-                if self.parameters.keys() - FRAMING:
-                    remedy += (
-                        ", or a function, rows=lambda sample_rate, **parameters: …"
-                    )
-            elif self.frames is parameters.centred_frames and len(shape) == 2:
-                hop = hop_of(shape[1], len(clip.y))
-                if "hop_length" not in self.parameters:
-                    remedy = ": for one column write frames=None"
-                    if hop:
-                        remedy += (
-                            f", for {shape[1]} frames def {name}(clip, *, hop_length:"
-                            f" int = {hop})"
-                        )
             raise ValueError(
                 f"{name} returned the shape {shape}, expected {expected} from the"
-                f" decorator's rows= and frames=, or a parameter hop_length{remedy}"
+                f" decorator's rows= and frames=, or a parameter hop_length"
             )
         return values
 
@@ -331,18 +313,6 @@ def feature(units: str, **described: Any) -> Callable[[Defined], Defined]:
         return feature
 
     return FEATURES.register(entry=entry)
-
-
-def hop_of(frames: int, samples: int) -> int:
-    """A hop that gives so many centred frames, if possible a power of two; 0 if none.
-
-    >>> hop_of(44, 44_100), hop_of(101, 44_100)
-    (1024, 441)
-    """
-    longest = max(1, samples // max(1, frames - 1))
-    power = 1 << (longest.bit_length() - 1)
-    hops = (hop for hop in (power, longest) if 1 + samples // hop == frames)
-    return next(hops, 0)
 
 
 def resolve_feature(channel: Channel, sample_rate: int = 0) -> Feature:

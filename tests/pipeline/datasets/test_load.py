@@ -45,18 +45,6 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
         dataset(word, tmp_path)
 
 
-def test_a_folder_that_is_there_beats_a_download(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    rows = "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2"
-    esc_layout(tmp_path / "data" / "esc10", rows)
-    class_folders(tmp_path / "esc10", each=2)
-    for folder in (tmp_path / "esc10", tmp_path / "data" / "esc10"):
-        clips = dataset("esc10", tmp_path)
-        assert (clips.name, clips.source) == ("esc10", str(folder))
-        assert f"the folder {folder} is read, nothing is fetched" in clips.notes
-        folder.rename(folder.with_name("elsewhere"))
-
-
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]}
     external.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
@@ -167,11 +155,6 @@ def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
         " dog/long2 (0.4 s) and dog/long3 (0.3 s); DURATION=2 NAME=mine2 keeps them"
         f" whole, with 94 % padding{see('howto/datasets.md')}"
     )
-    kept = dataset(folder, tmp_path, duration=2)
-    assert (
-        "94 % of 2 s is padding: DURATION=0.1 NAME=mine2 leaves 0 % and cuts 4 of 100"
-        " clips" + see("howto/datasets.md")
-    ) in kept.notes
 
 
 def test_the_words_that_keep_clips_whole_work_in_the_command_that_printed_them(
@@ -191,10 +174,9 @@ def test_the_words_that_keep_clips_whole_work_in_the_command_that_printed_them(
 
 def test_clips_are_cut_if_they_are_a_hundredth_longer_as_the_check_says():
     seconds = pd.Series({"a": 1.0, "b": 1.005, "c": 1.02})
-    assert cut_clips(seconds[:2], 1.0, "NAME=b") == ""
-    assert cut_clips(seconds, 1.0, "NAME=b").startswith(
-        "1 of 3 clips is cut to 1 s: c (1.02 s);"
-    )
+    assert cut_clips(seconds[:2], 1.0, "NAME=b") == []
+    (note,) = cut_clips(seconds, 1.0, "NAME=b")
+    assert note.startswith("1 of 3 clips is cut to 1 s: c (1.02 s);")
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
