@@ -315,7 +315,7 @@ def test_the_rows_of_a_users_own_feature_follow_its_parameters(monkeypatch):
     clip = Clip(np.zeros(800, np.float32), 8000)
     assert feature_of("bands").compute(clip).shape == (5, 3)
     assert feature_of("bands@n_bands=7").row_axis(8000).tolist() == [*range(8)]
-    with pytest.raises(ValueError, match=r"\(7, 3\), expected \(4, 3\) .*rows="):
+    with pytest.raises(ValueError, match=r"\(7, 3\), expected \(5, 3\) .*rows="):
         feature_of("bands@extra=3").compute(clip)
     with pytest.raises(ValueError, match=r"\(3, 2\), expected \(2, 3\) from"):
         feature_of("turned").compute(clip)
