@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Ranking, rankings, setting
 from featurestack.analysis.report_tables import (
     Gain,
     ablations,
@@ -27,7 +26,7 @@ from featurestack.analysis.report_tables import (
     settings,
 )
 from featurestack.analysis.report_warnings import WARNINGS, Evidence
-from featurestack.analysis.run_arrays import Problem, Run
+from featurestack.analysis.run_arrays import Problem, Ranking, Run, rankings, setting
 from featurestack.base.quantities import percent
 from featurestack.compare.ranking import Verdict
 from featurestack.compare.scores import ACCURACY, Estimate, every_score

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.ranking import Ranking, setting
-from featurestack.analysis.run_arrays import Run, differing_options
+from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
 from featurestack.base.quantities import counted
 from featurestack.compare.metrics import Floats, Ints, largest_first
 from featurestack.compare.scores import INTERVALS, Estimate

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
-from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.report_tables import format_p
-from featurestack.analysis.run_arrays import Run, differing_options
+from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
 from featurestack.base import VERSION
 from featurestack.base.quantities import (
     counted,

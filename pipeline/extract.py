@@ -26,7 +26,7 @@ from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.clip_table import spans, untrainable
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
-from featurestack.features_cache.index_file import COSTS, FAILURES, WHOLE
+from featurestack.features_cache.index_file import COSTS, FAILURES, WHOLE, has_failed
 from featurestack.features_cache.writer import (
     Missing,
     cache_writer,
@@ -35,7 +35,6 @@ from featurestack.features_cache.writer import (
     nothing_missing,
 )
 from featurestack.pipeline import audio, kernels
-from featurestack.pipeline.datasets.summary import missing_clips
 from featurestack.pipeline.extraction_request import Request, request, rows_of_part
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import (
@@ -247,7 +246,8 @@ def next_after(asked: Request, options: FeaturesCommand, cache: Cache) -> str:
     """The next command: extraction of a missing part, else training, by a model that
     takes seconds and reads every feature.
     """
-    lacking = missing_clips(cache, asked.names)
+    failed = has_failed(cache.folder, cache.clips, asked.names)
+    lacking = ~cache.readable(asked.names) & ~failed
     if lacking.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]

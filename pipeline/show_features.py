@@ -1,4 +1,4 @@
-"""`make show`: list all features, or print cards of some.
+"""`make show`: list all features, print cards of some, or describe a cache.
 
 A card begins with the docstring of the feature's function: a summary, the formula, what
 the feature changes with, what it ignores and how to read its feature map.
@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from featurestack.base.errors import RequestError
+from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import text_table
-from featurestack.features_cache.cache import cache_of
-from featurestack.features_cache.contents import describe_cache
+from featurestack.features_cache.cache import Cache, cache_of
+from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.feature_names import Channel, parse_channel
+from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
 from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import ShowOptions
 from featurestack.pipeline.parameters import Impossible
@@ -85,6 +88,49 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     ]
     table = text_table(lines, ("name", "rows", "frames", "MB", "units"))
     return "\n".join([table, "", *remarks])
+
+
+CACHED = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "units")
+
+
+def describe_cache(cache: Cache) -> str:
+    """The content of a cache in several lines, one of them for each unreadable file."""
+    only_trained = len(cache.clips) - len(originals(cache.clips))
+    first = (
+        f"{cache.settings['dataset']}: {counted(len(cache.clips), 'clip')}"
+        f"{f', {only_trained:,} of them only trained on' if only_trained else ''},"
+        f" source {cache.source}, {cache.sample_rate} Hz, {cache.duration:g} s"
+        f"{f', channel {cache.audio_channel}' if cache.audio_channel else ''}"
+        f"{', synthetic' if cache.synthetic else ''}"
+    )
+    rows = []
+    notes = []
+    total = 0
+    for name in cache.features:
+        try:
+            feature = cache[name]
+            stored = feature.path.stat().st_size
+        except RequestError as damage:
+            notes.append(str(damage))
+            continue
+        total += stored
+        done = f"{int(feature.done().sum()):,}"
+        shape = feature.rows, feature.frames, done, f"{stored / 1e6:.1f}"
+        rows.append((name, *shape, feature.dtype, feature.units or "-"))
+        pairs = feature.parameters.items()
+        parameters = ", ".join(f"{key}={value}" for key, value in pairs)
+        notes.append(
+            f"{feature.stored}: {parameters or 'no parameters'}; code"
+            f" {feature.code_version}; made {feature.created} by"
+            f" {feature.libraries or 'others'}"
+        )
+    for name, ids in failed_clips(cache.folder).items():
+        what = "" if name == WHOLE else f"{name}: "
+        notes.append(
+            f"{what}{counted(len(ids), 'clip')} failed, see {cache.folder / FAILURES}"
+        )
+    last = f"{counted(len(rows), 'feature')}, {size(total)}"
+    return "\n".join([first, text_table(rows, CACHED), last, *notes])
 
 
 def show(options: ShowOptions) -> int:

@@ -25,9 +25,8 @@ from featurestack.checks.clips import (
 from featurestack.checks.leak_price import price_findings
 from featurestack.features_cache.clip_table import classes_in, originals
 from featurestack.features_cache.index_file import write_check
-from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.datasets.load import Dataset, counts, load
 from featurestack.pipeline.datasets.name_fields import name_field, propose_group
-from featurestack.pipeline.datasets.summary import counts
 from featurestack.pipeline.options import SourceOptions
 
 WHERE = "AUDIO_DIR= names the folder where a table's files are"

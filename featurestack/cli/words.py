@@ -31,7 +31,7 @@ COMMANDS |= {
         " analyse.",
     ),
     "data": Command(
-        "featurestack.pipeline.datasets.summary:make_dataset",
+        "featurestack.pipeline.datasets.load:make_dataset",
         "featurestack.pipeline.options:AlterOptions",
         "Download, verify and unpack a dataset; summarise any dataset.",
     ),

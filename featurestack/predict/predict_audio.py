@@ -149,8 +149,7 @@ def predict_clips(
 
 def verify(options: VerifyOptions) -> int:
     """Check the feature maps of a cache for damage; 1 if there is any."""
-    from featurestack.features_cache.cache import cache_of
-    from featurestack.features_cache.contents import verify_cache
+    from featurestack.features_cache.cache import cache_of, verify_cache
 
     cache = cache_of(options.dataset, options.data, options.name, options.features)
     texts, intact = zip(*verify_cache(cache, options.features).values())

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from featurestack.analysis.ranking import rankings
 from featurestack.analysis.report_tables import ablations
-from featurestack.analysis.run_arrays import Run
+from featurestack.analysis.run_arrays import Run, rankings
 from featurestack.compare.scores import suited
 from featurestack.compare.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder

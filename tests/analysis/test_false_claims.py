@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.analysis.ranking import rankings
+from featurestack.analysis.run_arrays import rankings
 from featurestack.compare.significance import FAMILY_LEVEL, LEVEL
 from tests.analysis.simulated import (
     claims,

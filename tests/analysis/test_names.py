@@ -7,7 +7,7 @@ import pytest
 
 from featurestack.analysis import report_tables
 from featurestack.analysis.findings import findings
-from featurestack.analysis.ranking import rankings
+from featurestack.analysis.run_arrays import rankings
 from tests.analysis.simulated import simulated_run
 
 FEATURES = ("mel", "mfcc", "mel+mfcc")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.ranking import rankings
+from featurestack.analysis.run_arrays import rankings
 from featurestack.base.errors import RequestError
 from featurestack.base.terminal import Notice
 from featurestack.results.run_folder import RunFolder

@@ -11,8 +11,7 @@ import soundfile
 from featurestack.extras import alterations as alter
 from featurestack.extras.alterations import apply_alteration
 from featurestack.features_cache.splits import fold_split
-from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.datasets.summary import make_dataset
+from featurestack.pipeline.datasets.load import load, make_dataset
 from featurestack.pipeline.options import AlterOptions
 from tests.pipeline.datasets.folders import write
 from tests.refusal import refused

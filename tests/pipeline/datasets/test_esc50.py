@@ -17,8 +17,8 @@ import soundfile
 
 from featurestack.base import download
 from featurestack.pipeline.datasets import esc50
+from featurestack.pipeline.datasets.load import summarise_dataset
 from featurestack.pipeline.datasets.readers import CATEGORY_OF
-from featurestack.pipeline.datasets.summary import summarise_dataset
 from featurestack.pipeline.options import SourceOptions
 from tests.cases import cases
 from tests.pipeline.datasets.folders import dataset

@@ -14,8 +14,9 @@ from featurestack.base.errors import see
 from featurestack.cli.parser import options_from
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
-from featurestack.pipeline.datasets.load import cut_clips, held_whole
-from featurestack.pipeline.datasets.summary import (
+from featurestack.pipeline.datasets.load import (
+    cut_clips,
+    held_whole,
     summarise_dataset,
 )
 from featurestack.pipeline.extraction_request import request

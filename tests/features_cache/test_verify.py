@@ -1,43 +1,19 @@
-"""The description of a cache, and its damage: the clip and the feature, or the file, is
-named.
-"""
+"""Damage of a cache: the clip and the feature, or the file, is named."""
 
-import re
 import shutil
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 
 from featurestack.features_cache import external, hdf5
-from featurestack.features_cache.cache import Cache
-from featurestack.features_cache.contents import describe_cache, verify_cache
-from featurestack.features_cache.hdf5 import read_header
-from featurestack.features_cache.index_file import write_failures
-from tests.features_cache.conftest import CLIPS, TABLE
+from featurestack.features_cache.cache import Cache, verify_cache
+from tests.features_cache.conftest import TABLE
 from tests.golden.commands import done
 
 
 def verdict(cache, name="mine"):
     return verify_cache(Cache(cache.folder))[name]
-
-
-def test_features_clips_failures_and_what_cannot_be_read_are_listed(cache):
-    for name, forgotten in (("a", [1, 2]), ("b", range(8))):
-        external.write_feature(cache.folder, name, np.full((8, 2), 1.5), CLIPS)
-        read_header(cache.folder / f"{name}.h5").forget(np.array(forgotten))
-    (cache.folder / "cut.h5").write_bytes(b"")
-    clips = pd.DataFrame({"clip_id": CLIPS, "path": ""})
-    failures = [(0, "all", "empty"), (0, "mine", "NaN"), (3, "mine", "NaN")]
-    write_failures(cache.folder, clips, np.arange(8), ["mine"], failures)
-    shown = describe_cache(Cache(cache.folder))
-    assert shown.startswith("brought: 8 clips, source brought, 8000 Hz, 1 s\n")
-    assert re.search(r"^mine +4 +5 +8 +0\.1 +float16 +dB$", shown, re.MULTILINE)
-    cells = [re.split(" {2,}", line) for line in shown.splitlines()]
-    assert [cell[3] for cell in cells if cell[0] in "ab"] == ["6", "0"]
-    assert "; code 0; made 20" in shown and "cut.h5 cannot be read" in shown
-    assert "\n1 clip failed" in shown and "\nmine: 1 clip failed" in shown
 
 
 def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil):
