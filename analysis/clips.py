@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from featurestack.analysis import report_tables
 from featurestack.analysis.figures import SPECTRUM, VISIBLE
-from featurestack.analysis.report_warnings import failures, features_of, untested
+from featurestack.analysis.report_warnings import untested
 from featurestack.analysis.run_arrays import Run, same_clips
 from featurestack.base.errors import OutdatedFeature, RequestError, UnreadableClips
 from featurestack.base.files import is_file
@@ -42,7 +42,6 @@ from featurestack.features_cache.clip_table import (
     spans,
 )
 from featurestack.features_cache.feature_names import parse_set
-from featurestack.features_cache.index_file import WHOLE
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16
@@ -256,22 +255,7 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
     files = cache.folder.glob("*.h5")
     stored = sum(file.stat().st_size for file in files if file.is_file())
     more = len(cache.clips) - len(clips)
-    failed = failures(cache)
     lost = untested(cache, runs)
-    used = features_of(runs)
-    single: list[str] = []
-    unused: list[str] = []
-    for name, ids in failed.items():
-        tested = ids - lost
-        if tested and name != WHOLE:
-            text = f"{name} of {counted(len(tested), 'clip')}"
-            (unused if runs and name not in used else single).append(text)
-    of_features = []
-    if single:
-        text = f"{', '.join(single)}; a run without the feature tests these clips"
-        of_features.append(text)
-    if unused:
-        of_features.append(f"{', '.join(unused)}; no run here uses it")
     groups = plural(cache.groups or "source recording")
     each = ""
     alone = clips["clip_id"][clips["group"] == clips["clip_id"]]
@@ -283,8 +267,7 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
         each = (
             f"; {len(alone):,} clips, such as {alone.iloc[0]}, are groups of their own"
         )
-    drawn = (cache.folder.parent / "folds.csv").exists()
-    own = "" if drawn else ", the dataset's own"
+    own = "" if cache.folds_csv.exists() else ", the dataset's own"
     of_recordings = ""
     if has_windows(clips):
         of_recordings = f" windows of {counted(clips['path'].nunique(), 'recording')}"
@@ -295,7 +278,6 @@ def data_facts(cache: Cache, runs: Sequence[Run] = ()) -> dict[str, str]:
         "Clips that failed": (
             f"{len(lost):,}, so {len(clips) - len(lost):,} are tested" if lost else ""
         ),
-        "Features that failed": "; ".join(of_features),
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}{each}",
         "Folds": f"{clips['fold'].nunique()}{own}",
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz"

@@ -32,7 +32,7 @@ UNKNOWN = "–"
 # signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
 IN_A_NAME = re.compile(r"(?<=\S)(?:_(?=[^\W_])|[+./@=-](?=[^\W\d_]))")
 # the sentences that templates place
-PLACED = "headline facts verdict media numbers method tested models software"
+PLACED = "headline facts verdict media numbers method tested"
 SHOWN_RUNS = 3  # the page has settings, figures and classes of the best runs
 FIRST_ROWS = 12  # rows of a long table that the page shows before it is asked
 

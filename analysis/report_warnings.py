@@ -51,26 +51,15 @@ class Evidence:
         return None
 
 
-def failures(cache: Cache) -> dict[str, set[str]]:
-    """The ids of originals that failed, by feature, or WHOLE for the clip itself."""
-    tested = set(originals(cache.clips)["clip_id"])
-    by_feature = failed_clips(cache.folder).items()
-    failed = {name: clips & tested for name, clips in by_feature}
-    return {name: clips for name, clips in failed.items() if clips}
-
-
-def features_of(runs: Sequence[Run]) -> set[str]:
-    """The cached features that runs were trained on."""
-    return {own.stored for run in runs if run.trained for own in run.config.channels}
-
-
 def untested(cache: Cache, runs: Sequence[Run] = ()) -> set[str]:
-    """Ids of original clips that failed and lack every feature of these runs; if there
-    are no runs, every feature.
+    """Ids of original clips that failed and lack every feature that these runs were
+    trained on; if there are no runs, every feature.
     """
-    used = features_of(runs) or {*cache.features}
-    failed = failures(cache)
+    trained = [run.config.channels for run in runs if run.trained]
+    used = {own.stored for channels in trained for own in channels} or {*cache.features}
+    failed = failed_clips(cache.folder)
     ids = set[str]().union(*(failed.get(name, ()) for name in (WHOLE, *used)))
+    ids &= {*originals(cache.clips)["clip_id"]}
     for name in used & {*cache.features}:
         with suppress(RequestError):  # a damaged feature is one of the problems
             ids -= {*cache.clips["clip_id"][cache.readable([name])]}
@@ -177,8 +166,7 @@ def split_by_clip(evidence: Evidence) -> str:
 @warning("W4", "Clips that failed", touches_score=False)
 def failed_ones(evidence: Evidence) -> str:
     """No feature of the runs could be computed for these clips, because a file cannot
-    be read or a value is not a number. The section on the data and failures.csv name
-    the reasons.
+    be read or a value is not a number. failures.csv in the cache names the reasons.
     """
     cache, main = evidence.cache, evidence.main
     failed = untested(cache, main.runs if main else ()) if cache else None

@@ -4,18 +4,16 @@ text, which the page, the terminal and the LaTeX document share.
 Templates place them. A sentence that is not needed is empty.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.report_tables import format_p
-from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
-from featurestack.base import VERSION
+from featurestack.analysis.run_arrays import Ranking, setting
 from featurestack.base.quantities import (
     counted,
-    enumerated,
     is_or_are,
     listed,
     percent,
@@ -348,64 +346,3 @@ def tested(f: Findings) -> str:
         " most 5 % of reports. The interval of a difference counts two more"
         " recordings, a gain and a loss (Bonett and Price 2012)."
     )
-
-
-# ---- how the runs were made
-
-
-def models(f: Findings) -> dict[str, str]:
-    """Model -> what it is and how its runs were trained."""
-    by_model: dict[str, list[Run]] = {}
-    for run in f.trained:
-        by_model.setdefault(run.model, []).append(run)
-    texts = {model: trained_model(runs) for model, runs in by_model.items()}
-    return {model: text for model, text in texts.items() if text}
-
-
-def trained_model(runs: Sequence[Run]) -> str:
-    """A model, what its runs share, and the options in which they differ."""
-    config = runs[0].config
-    differing = set().union(*(differing_options(runs[0], run) for run in runs))
-    shared = []
-    if not config.exact:
-        sizes = sorted({run.config.parameters for run in runs if run.config.parameters})
-        ends = dict.fromkeys(f"{size:,}" for size in sizes[:1] + sizes[-1:])
-        shared.append(f"{' to '.join(ends)} parameters" if sizes else "")
-        shared.append(" or ".join(filter(None, dict.fromkeys(map(grid_of, runs)))))
-    same = [run.config.words.items() for run in runs]
-    shared += [
-        text for key, text in same[0] if all((key, text) in own for own in same[1:])
-    ]
-    unlike = []
-    for key in sorted(differing - {"features"}):
-        sets: dict[str, list[str]] = {}
-        for run in runs:
-            sets.setdefault(run.option_text(key), []).append(run.features)
-        each = [f"{value} ({listed(names)})" for value, names in sets.items()]
-        unlike.append(f"{key} {' or '.join(each)}")
-    texts = [config.model_summary.rstrip("."), ", ".join(filter(None, shared))]
-    if unlike:
-        texts.append(f"differing between rows: {', '.join(unlike)}")
-    return "; ".join(filter(None, texts))
-
-
-def grid_of(run: Run) -> str:
-    """The size of a network's input, in words."""
-    rows = sorted({channel.rows for channel in run.config.channels})
-    height, _, width = run.config.input_grid.partition("x")
-    if height != "1":
-        return f"input resized to {height} rows and {width} frames"
-    if width != "1" and rows[-1:] > [1]:
-        return f"input of all rows ({enumerated([*map(str, rows)])}) and {width} frames"
-    return ""
-
-
-def software(f: Findings) -> str:
-    """The versions of the software behind the report and the runs, and processors."""
-    configs = [run.config for run in f.trained]
-    versions = [own.versions.items() for own in configs]
-    texts = [f"{name} {number}" for own in versions for name, number in own]
-    machines = [own.machine for own in configs if own.machine]
-    texts += [machine.gpu or machine.processor for machine in machines]
-    texts += [own.computed.precision for own in configs if own.computed]
-    return ", ".join(dict.fromkeys([f"featurestack {VERSION}", *filter(None, texts)]))

@@ -13,9 +13,10 @@ from pathlib import Path
 from featurestack.analysis.figures import SavedFigure
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import Page, render
-from featurestack.analysis.run_arrays import Run
+from featurestack.analysis.run_arrays import Run, differing_options
 from featurestack.base import VERSION
 from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import enumerated, listed
 from featurestack.base.registry import first_sentence
 from featurestack.embeddings.networks import cited_works as cited_works_of
 from featurestack.features_cache.cache import Cache
@@ -95,6 +96,64 @@ def described_features(runs: Sequence[Run]) -> dict[str, str]:
     return {stored: text for stored, text in described.items() if text}
 
 
+def models(found: Findings) -> dict[str, str]:
+    """Model -> what it is and how its runs were trained."""
+    by_model: dict[str, list[Run]] = {}
+    for run in found.trained:
+        by_model.setdefault(run.model, []).append(run)
+    texts = {model: trained_model(runs) for model, runs in by_model.items()}
+    return {model: text for model, text in texts.items() if text}
+
+
+def trained_model(runs: Sequence[Run]) -> str:
+    """A model, what its runs share, and the options in which they differ."""
+    config = runs[0].config
+    differing = set().union(*(differing_options(runs[0], run) for run in runs))
+    shared = []
+    if not config.exact:
+        sizes = sorted({run.config.parameters for run in runs if run.config.parameters})
+        ends = dict.fromkeys(f"{size:,}" for size in sizes[:1] + sizes[-1:])
+        shared.append(f"{' to '.join(ends)} parameters" if sizes else "")
+        shared.append(" or ".join(filter(None, dict.fromkeys(map(grid_of, runs)))))
+    same = [run.config.words.items() for run in runs]
+    shared += [
+        text for key, text in same[0] if all((key, text) in own for own in same[1:])
+    ]
+    unlike = []
+    for key in sorted(differing - {"features"}):
+        sets: dict[str, list[str]] = {}
+        for run in runs:
+            sets.setdefault(run.option_text(key), []).append(run.features)
+        each = [f"{value} ({listed(names)})" for value, names in sets.items()]
+        unlike.append(f"{key} {' or '.join(each)}")
+    texts = [config.model_summary.rstrip("."), ", ".join(filter(None, shared))]
+    if unlike:
+        texts.append(f"differing between rows: {', '.join(unlike)}")
+    return "; ".join(filter(None, texts))
+
+
+def grid_of(run: Run) -> str:
+    """The size of a network's input, in words."""
+    rows = sorted({channel.rows for channel in run.config.channels})
+    height, _, width = run.config.input_grid.partition("x")
+    if height != "1":
+        return f"input resized to {height} rows and {width} frames"
+    if width != "1" and rows[-1:] > [1]:
+        return f"input of all rows ({enumerated([*map(str, rows)])}) and {width} frames"
+    return ""
+
+
+def software(found: Findings) -> str:
+    """The versions of the software behind the report and the runs, and processors."""
+    configs = [run.config for run in found.trained]
+    versions = [own.versions.items() for own in configs]
+    texts = [f"{name} {number}" for own in versions for name, number in own]
+    machines = [own.machine for own in configs if own.machine]
+    texts += [machine.gpu or machine.processor for machine in machines]
+    texts += [own.computed.precision for own in configs if own.computed]
+    return ", ".join(dict.fromkeys([f"featurestack {VERSION}", *filter(None, texts)]))
+
+
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
     """A paragraph on how the runs of the main table were trained and tested."""
     seconds: list[float] = []
@@ -102,7 +161,14 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]
     described = described_features(found.trained)
-    text = render("paper/methods.txt", f=found, seconds=seconds, described=described)
+    text = render(
+        "paper/methods.txt",
+        f=found,
+        seconds=seconds,
+        described=described,
+        models=models(found),
+        software=software(found),
+    )
     return " ".join(text.split())
 
 
