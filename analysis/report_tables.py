@@ -13,7 +13,7 @@ import pandas as pd
 
 from featurestack.analysis.run_arrays import Ranking, Run, differing_options, setting
 from featurestack.base.quantities import counted
-from featurestack.compare.metrics import Floats, Ints, largest_first
+from featurestack.compare.metrics import Floats, largest_first
 from featurestack.compare.scores import INTERVALS, Estimate
 from featurestack.compare.significance import FAMILY_LEVEL
 from featurestack.results.tasks import names_of
@@ -126,13 +126,6 @@ def confusion_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame(counts, true, list(run.classes)).reset_index()
 
 
-def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
-    """The most frequent errors (true, predicted) in a matrix (K, K)."""
-    errors = counts - np.diag(counts.diagonal())
-    worst = largest_first(errors.ravel())[:pairs].tolist()
-    return [divmod(place, len(errors)) for place in worst if errors.flat[place]]
-
-
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The `most` most frequent errors: true and predicted class, count (a mean over
     seeds), of (the clips of the true class), share (count / of).
@@ -175,7 +168,9 @@ def format_p(value: float) -> str:
 
 def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
     """The classes that a confusion matrix shows: those with the most errors."""
-    confused = chain(*most_confused(counts, counts.size))
+    errors = counts - np.diag(counts.diagonal())
+    worst = [at for at in largest_first(errors.ravel()).tolist() if errors.flat[at]]
+    confused = chain(*(divmod(place, len(errors)) for place in worst))
     others = range(len(counts))
     classes = list(dict.fromkeys([*confused, *others]))
     return sorted(classes[:most])

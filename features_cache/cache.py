@@ -80,17 +80,6 @@ def in_words(audio: "StoredFeature | IndexSettings") -> str:
     return f"{audio.samples} samples at {audio.sample_rate} Hz{of_channel}"
 
 
-def one_channel(given: Channel | str) -> Channel:
-    """The channel that is given by name; RequestError for several."""
-    if isinstance(given, Channel):
-        return given
-    if isinstance(given, str):
-        return parse_channel(given)
-    raise RequestError(
-        f"a cache reads one feature at a time, such as 'mel'; given was {given!r}"
-    )
-
-
 @dataclass(frozen=True)
 class FeatureMaps(StoredFeature):
     """A feature's maps, `cache["mel"]`; they stay readable if the file is replaced."""
@@ -325,7 +314,7 @@ class Cache(IndexSettings):
         """The feature behind a name or channel; RequestError if it cannot be read, or
         if this program computes it otherwise than it was stored.
         """
-        parsed = one_channel(channel)
+        parsed = parse_channel(str(channel))
         name = parsed.stored
         if name not in self._open:
             stored = self._find(parsed)
@@ -394,7 +383,7 @@ class Cache(IndexSettings):
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
-        parsed = one_channel(channel)
+        parsed = parse_channel(str(channel))
         feature = self[parsed]
         return feature.read(self.positions(ids), parsed.kept_rows(feature.rows))
 

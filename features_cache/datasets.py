@@ -17,7 +17,6 @@ INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 # datasets and files that a new dataset's table would be taken for
 RESERVED = (*NAMED, "folds", "events", "features", "audio")
-LISTED_TABLES = 8  # that a message lists, at most
 
 
 def is_cache(folder: Path) -> bool:
@@ -91,20 +90,16 @@ def no_features(folder: Path, data: Path, command: str) -> RequestError:
 
 
 def beside_hint(path: Path, endings: Collection[str] = ()) -> str:
-    """`; did you mean …?` with the name in `names_beside` that is most similar to a
-    missing path; '' if none is similar.
+    """`; did you mean …?` with what is called most like a missing path: a folder next
+    to it, or a file there with one of these endings; '' if nothing is.
     """
-    meant = closest(path.name, names_beside(path, endings), PATH_CUTOFF)
-    return f"; did you mean {str(path.with_name(meant))!r}?" if meant else ""
-
-
-def names_beside(path: Path, endings: Collection[str]) -> list[str]:
-    """The folders next to a path, and the files there with one of these endings."""
-    return [
+    names = [
         entry.name
         for entry in path.parent.glob("[!.]*")
         if entry.is_dir() or entry.suffix.lower() in endings
     ]
+    meant = closest(path.name, names, PATH_CUTOFF)
+    return f"; did you mean {str(path.with_name(meant))!r}?" if meant else ""
 
 
 def unknown_dataset(
@@ -113,34 +108,16 @@ def unknown_dataset(
     """The error for a dataset that is not there, with similar names and paths, and what
     DATASET= may be; `others` are names besides those with a cache.
     """
-    path = Path(dataset)
-    expected = (
-        "(DATASET= is a name, or the path of a folder of clips, a CSV or a cache,"
-        f" relative to {Path.cwd()})"
-    )
-    beside = names_beside(path, READERS)
-    blanks = [name for name in beside if name.startswith(f"{path.name} ")]
-    if blanks:
-        there = str(path.with_name(min(blanks)))
-        return RequestError(
-            f"there is no {dataset!r}, there is {there!r}: a name with blanks needs"
-            f" quotes, {quoted(f'DATASET={there}')}"
-        )
-    tables = sorted(name for name in beside if Path(name).suffix in READERS)
-    if tables and path.suffix in READERS:  # a file was meant, not a name
-        listed = ", ".join(tables[:LISTED_TABLES])
-        folder = path.parent if path.name != dataset else "this folder"
-        hint = beside_hint(path, READERS)
-        there_is = f"there is no file {dataset}; {folder} has {listed}{hint}"
-        return RequestError(f"{there_is} {expected}")
     with suppress(RequestError):
         refuse_unknown("+".join(map(str, parse_set("+".join(dataset.split())))))
         given = quoted(f"FEATURES={dataset}")
         return RequestError(f"{dataset!r} is a feature set: give it as {given}")
     message = nearest("dataset", dataset, {*NAMED, *cached_in(data), *others})
-    meant = closest(path.name, beside, PATH_CUTOFF)
-    there = f"; there is {str(path.with_name(meant))!r}" if meant else ""
-    return RequestError(f"{message}{there} {expected}")
+    hint = beside_hint(Path(dataset), READERS)
+    return RequestError(
+        f"{message}{hint} (DATASET= is a name, or the path of a folder of clips, a CSV"
+        f" or a cache, relative to {Path.cwd()})"
+    )
 
 
 def cached_in(data: Path) -> set[str]:

@@ -72,11 +72,6 @@ class Channel:
 def parse_channel(text: str) -> Channel:
     """`mel@n_mels=64:0-31` as a Channel; RequestError if it is malformed."""
     match = CHANNEL.fullmatch(text)
-    if text.startswith("-"):
-        raise RequestError(
-            f"{text!r}: no word leaves a feature out; name those that are wanted, or"
-            f" small, which is all but {', '.join(LARGE)}"
-        )
     if match is None:
         raise RequestError(
             f"{text!r} is not the name of a feature: expected name,"
