@@ -13,7 +13,6 @@ after the values were copied: a clip that was written meanwhile is checked again
 """
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -69,7 +68,6 @@ from featurestack.features_cache.hdf5 import (
     opened,
     read_header,
 )
-from featurestack.features_cache.source_changes import audio_state
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
@@ -425,31 +423,6 @@ class Cache(IndexSettings):
     @cached_property
     def _rows_by_id(self) -> pd.Index:
         return pd.Index(self.sources["clip_id"])
-
-    @cached_property
-    def _files(self) -> dict[str, tuple[int, Any]]:
-        """Path, also without links -> row and clip; the last one of several."""
-        clips = [(n, c) for n, c in enumerate(self.sources.itertuples()) if c.path]
-        links = {os.path.realpath(clip.path): (row, clip) for row, clip in clips}
-        return links | {clip.path: (row, clip) for row, clip in clips}
-
-    def rows_of_files(self, files: Iterable[object]) -> NDArray[np.intp]:
-        """(N,) rows of the clips that are these audio files; -1 for others, for files
-        that have changed since the extraction, and for what is no path. RequestError
-        for a file of which a clip is only a part.
-        """
-        rows = []
-        for file in files:
-            path = str(file) if isinstance(file, str | Path) else ""
-            found = self._files.get(path) or self._files.get(os.path.realpath(path))
-            row, clip = found or (-1, None)
-            if clip and clip.end:
-                raise RequestError(
-                    f"{path}: a clip of {self.folder} is only a part of it: give the"
-                    " samples of the clip"
-                )
-            rows.append(row if clip and audio_state(clip) != "changed" else -1)
-        return np.array(rows, np.intp)
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
         lacking = [each.stored for each in dict.fromkeys(channels) if each not in self]

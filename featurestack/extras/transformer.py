@@ -1,11 +1,13 @@
 """`fs.Features`: features of clips as a transformer of scikit-learn."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
+import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -18,9 +20,10 @@ from featurestack.cli.audio import RATE, compute, read
 from featurestack.features_cache.cache import Cache, cache_of
 from featurestack.features_cache.feature_names import Channel, parse_channel, parse_list
 from featurestack.features_cache.row_statistics import is_time, summaries
+from featurestack.features_cache.source_changes import audio_state
 from featurestack.pipeline.audio import Info, file_infos
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.features import packed, resolve_feature, unpack
+from featurestack.pipeline.features import FEATURES, resolve_feature
 
 PATH = str | Path
 BATCH = 256  # clips of a cache that are summarised at once
@@ -115,7 +118,7 @@ class Features(TransformerMixin, BaseEstimator):
         """Channel -> (clips, rows, 2 for mean and deviation, or values)."""
         blocks: dict[Channel, dict[int, NDArray]] = {own: {} for own in self.channels_}
         if cache:
-            rows = cache.rows_of_files(clips)
+            rows = rows_of_files(cache, clips)
             stored = np.flatnonzero(rows >= 0)
             for channel in filter(cache.__contains__, blocks):
                 for start in range(0, len(stored), BATCH):
@@ -171,3 +174,46 @@ def computed_as(channel: Channel, rate: int, cache: Cache | None) -> tuple[str, 
         lacking = f"the cache {cache.folder} lacks {channel}: it is computed each time"
         tell_once(f"{lacking}; {cache.remedy(str(channel))}")
     return str(channel), is_time(feature.frame_unit) and feature.frames is not None
+
+
+def rows_of_files(cache: Cache, files: Iterable[object]) -> NDArray[np.intp]:
+    """(N,) rows of the cache's clips that are these audio files, also by links; -1 for
+    others, for files that have changed since the extraction, and for what is no path.
+    RequestError for a file of which a clip is only a part.
+    """
+    clips = [(n, c) for n, c in enumerate(cache.sources.itertuples()) if c.path]
+    known = {os.path.realpath(clip.path): (row, clip) for row, clip in clips}
+    rows = []
+    for file in files:
+        path = os.path.realpath(file) if isinstance(file, PATH) else ""
+        row, clip = known.get(path, (-1, None))
+        if clip and clip.end:
+            raise RequestError(
+                f"{path}: a clip of {cache.folder} is only a part of it: give the"
+                " samples of the clip"
+            )
+        rows.append(row if clip and audio_state(clip) != "changed" else -1)
+    return np.array(rows, np.intp)
+
+
+def packed(names: Iterable[str]) -> bytes:
+    """The registered features of these names, for another process."""
+    features = [FEATURES.find(name) for name in names]
+    content: bytes = cloudpickle.dumps([feature for feature in features if feature])
+    return content
+
+
+def unpack(content: bytes, subject: str) -> None:
+    """Enter the features that are not registered here; RequestError, of the `subject`,
+    for one that has another version or code here.
+    """
+    for feature in cloudpickle.loads(content):
+        here = FEATURES.find(feature.name)
+        if here is None:
+            FEATURES[feature.name] = feature
+        elif here.code_version != feature.code_version:
+            raise RequestError(
+                f"{subject} {feature.name} by version {feature.code_version}, here"
+                f" {here.code_version}: fit it again, or load it with the code that"
+                " it had"
+            )

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, TypeVar
 
-import cloudpickle
 import numpy as np
 
 from featurestack.base.errors import (
@@ -401,26 +400,3 @@ def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:
         axis = feature.frame_axis(clip.sample_rate, len(clip.y))
         clip.keep_map(stored, values, feature.units, axis, feature.frame_unit)
     return clip.maps[stored]
-
-
-def packed(names: Iterable[str]) -> bytes:
-    """The registered features of these names, for another process."""
-    features = [FEATURES.find(name) for name in names]
-    content: bytes = cloudpickle.dumps([feature for feature in features if feature])
-    return content
-
-
-def unpack(content: bytes, subject: str) -> None:
-    """Enter the features that are not registered here; RequestError, of the `subject`,
-    for one that has another version or code here.
-    """
-    for feature in cloudpickle.loads(content):
-        here = FEATURES.find(feature.name)
-        if here is None:
-            FEATURES[feature.name] = feature
-        elif here.code_version != feature.code_version:
-            raise RequestError(
-                f"{subject} {feature.name} by version {feature.code_version}, here"
-                f" {here.code_version}: fit it again, or load it with the code that"
-                " it had"
-            )
