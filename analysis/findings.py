@@ -186,7 +186,10 @@ def findings(
     whole = [run for run in runs if run.name in members and not run.missing_folds]
     parts = [replace(each, reason="part of an answer") for each in rankings(whole)]
     of_answer = [own for ranking in parts for own in ranked_in(ranking)]
-    main = led_by_answer(sets[0]) if sets else None
+    main = None
+    if sets:  # an answer's score is that of a choice without the tested clips
+        led = sorted(sets[0].runs, key=lambda run: not run.members)
+        main = replace(sets[0], runs=tuple(led))
     ranked: list[Ranked] = []
     trained: list[Run] = []
     gains: list[Gain] = []
@@ -210,14 +213,6 @@ def findings(
         groups=cache.groups if cache else "",
         gains=gains,
     )
-
-
-def led_by_answer(ranking: Ranking) -> Ranking:
-    """The ranking with its answer first: its score is that of a choice without the
-    tested clips, and a higher one may be luck.
-    """
-    runs = sorted(ranking.runs, key=lambda run: not run.members)
-    return replace(ranking, runs=tuple(runs))
 
 
 def trained_in(main: Ranking, runs: Sequence[Run]) -> list[Run]:

@@ -68,7 +68,11 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if name:
         caches = {name: cache.folder} if cache else {}
     else:
-        caches = all_caches(options.data)
+        require_readable(options.data)
+        caches = {
+            dataset: options.data / dataset / "features"
+            for dataset in cached_in(options.data)
+        }
     datasets = {name or run.path.parent.name for run in folders}
     if not options.run:
         datasets |= caches.keys()
@@ -78,13 +82,6 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
         job_of(options, dataset, folders, caches.get(dataset))
         for dataset in sorted(datasets)
     ]
-
-
-def all_caches(data: Path) -> dict[str, Path]:
-    """The cache of each dataset below `data`, by the dataset's name."""
-    require_readable(data)
-    caches = [dataset / "features" for dataset in data.glob("*")]
-    return {cache.parent.name: cache for cache in caches if is_cache(cache)}
 
 
 def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
@@ -97,15 +94,13 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     known = {*NAMED, *cached_in(options.data), *runs}
     if name and not (name in known or Path(options.dataset or name).exists()):
         return unknown_dataset(options.dataset or name, options.data, runs)
-    steps = "extract features of DATASET= first, then train"
+    first = "extract features of DATASET= first, then train"
     if options.dataset:
-        words = f"DATASET={options.dataset}", *option_words(options, ("name", "data"))
-        then = make_command("train", *words, *option_words(options, ("runs",)))
-        first = make_command("features", *words)
-        steps = f"extract features first ({first}), then train ({then})"
+        words = option_words(options, ("dataset", "name", "data"))
+        first = f"first {make_command('features', *words)}, then train"
     return RequestError(
         f"nothing to report on: {Path(options.runs, name)} holds no run and"
-        f" {options.data} no features of {name or 'any dataset'}: {steps}"
+        f" {options.data} no features of {name or 'any dataset'}: {first}"
     )
 
 

@@ -226,7 +226,7 @@ def training_of(given: Sequence[str], runs: Sequence[Run]) -> str:
     """
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
-        words = own_words(run)
+        words = without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
         numbers = " ".join(map(str, run.seeds))
         if numbers != "0":
             words.append(f"SEED={numbers}")
@@ -235,11 +235,6 @@ def training_of(given: Sequence[str], runs: Sequence[Run]) -> str:
         make_command("train", *given, f"FEATURES={' '.join(dict.fromkeys(each))}", *own)
         for own, each in sets.items()
     )
-
-
-def own_words(run: Run) -> list[str]:
-    """The NAME=value words a run was trained with, except its features and seed."""
-    return without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
 
 
 def run_facts(own: Ranked) -> dict[str, str]:

@@ -427,7 +427,8 @@ def summarise_dataset(options: SourceOptions) -> int:
         print(f"\n{faults}; files that cannot be read are not counted above:")
         print(*(f"  {fault}" for fault in first_names(wrong, FAULTS_SHOWN)), sep="\n")
     reason = untrainable(dataset.table)
-    print(f"\n{f'no training yet: {reason}' if reason else next_features(options)}")
+    following = next_line("features", *option_words(options, fields(SourceOptions)))
+    print(f"\n{f'no training yet: {reason}' if reason else following}")
     return 1 if wrong else 0
 
 
@@ -465,8 +466,3 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
         most = classes["clips"].max()
         lines.append(f"balance: {least} to {counted(most, 'clip')} per class")
     return "\n".join(lines)
-
-
-def next_features(options: SourceOptions) -> str:
-    """The line with the command that extracts features of the same dataset."""
-    return next_line("features", *option_words(options, fields(SourceOptions)))
