@@ -182,11 +182,15 @@ def rows_of_files(cache: Cache, files: Iterable[object]) -> NDArray[np.intp]:
     RequestError for a file of which a clip is only a part.
     """
     clips = [(n, c) for n, c in enumerate(cache.sources.itertuples()) if c.path]
-    known = {os.path.realpath(clip.path): (row, clip) for row, clip in clips}
+    by_path = {clip.path: (row, clip) for row, clip in clips}
+    by_link: dict[str, tuple[int, Any]] = {}
     rows = []
     for file in files:
-        path = os.path.realpath(file) if isinstance(file, PATH) else ""
-        row, clip = known.get(path, (-1, None))
+        path = str(file) if isinstance(file, PATH) else ""
+        if path and path not in by_path:
+            by_link = by_link or {os.path.realpath(p): by_path[p] for p in by_path}
+            path = os.path.realpath(path)
+        row, clip = by_path.get(path) or by_link.get(path) or (-1, None)
         if clip and clip.end:
             raise RequestError(
                 f"{path}: a clip of {cache.folder} is only a part of it: give the"
