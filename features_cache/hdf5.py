@@ -24,7 +24,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
@@ -208,23 +208,6 @@ STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits by which a fingerprint is shifted
-# fields of StoredFeature that are attributes of its file
-ATTRIBUTES = (
-    "stored",
-    "feature",
-    "parameters",
-    "code_version",
-    "units",
-    "row_unit",
-    "frame_unit",
-    "sample_rate",
-    "samples",
-    "audio_channel",
-    "hop_length",
-    "dtype",
-    "libraries",
-    "created",
-)
 FINGERPRINTED = (
     "feature",
     "parameters",
@@ -425,6 +408,11 @@ class StoredFeature:
             shape = (self.clips,)
         mapped = np.memmap(self.path, dtype, "r", offset, shape)
         return mapped.view(np.ndarray)  # indexing np.memmap is slower
+
+
+# fields of StoredFeature that are not attributes of its file
+NOT_ATTRIBUTES = ("path", *AXES, "clips", "values_offset", "state_offset")
+ATTRIBUTES = [f.name for f in fields(StoredFeature) if f.name not in NOT_ATTRIBUTES]
 
 
 def read_header(path: Path, stored: str = "") -> StoredFeature:
