@@ -11,7 +11,7 @@ import pandas as pd
 
 from featurestack.analysis.findings import Findings, Ranked
 from featurestack.analysis.report_tables import format_p
-from featurestack.analysis.run_arrays import Ranking, setting
+from featurestack.analysis.run_arrays import Ranking, Run, setting
 from featurestack.base.quantities import (
     counted,
     is_or_are,
