@@ -254,6 +254,11 @@ def settle(
     ignored = [name for name in model.unused if getattr(asked, name) != default[name]]
     if ignored:
         told.append(no_effect(asked, ignored, f"MODEL={model.name}"))
+    if model.in_streams(len(features)):
+        told.append(
+            f"MODEL={model.name} reads each channel by itself, {len(features)} times"
+            f" the work of one; {model.base}@fusion=early reads them as one image"
+        )
     if asked.val != "none" and not model.kind.in_steps:
         takes = f"VAL={asked.val} only costs MODEL={model.name} training clips"
         told.append(f"{takes}: it chooses nothing by validation")
@@ -309,6 +314,7 @@ def hashed_content(
              changes no hash; a file of weights counts by its content
     untimed  only if a channel whose columns are not time enters with all its values
     code     only for a user's own model, whose code may change under the same name
+    fusion   only of channels that pass through the network one by one
     """
     options = hashed_options(training)
     weights = Path(training.weights)
@@ -320,6 +326,8 @@ def hashed_content(
         content["untimed"] = "all values"
     if model.code:
         content["code"] = model.code
+    if model.in_streams(len(spec.channels)):
+        content["fusion"] = "streams"
     return content
 
 

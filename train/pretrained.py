@@ -106,6 +106,9 @@ def fill(
         channels = tensors[stem].shape[1]
         if not own_kernels or loaded[stem].shape[1] != channels:
             loaded[stem] = adapt(loaded[stem], channels)
+    for key, value in loaded.items():  # each stream begins with the same norms
+        if value.dim() == 1 and key in tensors:
+            loaded[key] = value.repeat(max(1, len(tensors[key]) // len(value)))
     chosen = {key: value for key, value in loaded.items() if key in tensors}
     wrong = [key for key, value in chosen.items() if tensors[key].shape != value.shape]
     if wrong or not chosen:
@@ -164,7 +167,7 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
                 moments[layer] = []
 
     def measure(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
-        (x,) = inputs
+        x = inputs[0].reshape(-1, norm.num_features, *inputs[0].shape[2:])
         moments[norm].append(torch.stack([x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))]))
 
     handles = [norm.register_forward_pre_hook(measure) for norm in moments]

@@ -16,7 +16,11 @@ from featurestack.base.registry import Registry
 from featurestack.cli.words import function_of
 from featurestack.extras.onnx import ExportOptions
 from featurestack.features_cache.cache import Cache
-from featurestack.predict.bundle import RunModel, bundle_of_run, make_bundle
+from featurestack.predict.bundle import (
+    RunModel,
+    make_bundle,
+    read_bundle,
+)
 from featurestack.predict.options import BundleOptions
 from featurestack.train import network_input
 from featurestack.train.models import MODELS, model
@@ -60,7 +64,8 @@ def test_onnxruntime_predicts_what_the_run_did(
     cache, clips = Cache(cache_folder), np.arange(5)
     values = [cache.read(feature, clips) for feature in features.split("+")]
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
-    model = RunModel(*bundle_of_run(folder))
+    make_bundle(BundleOptions(run=str(folder.path), out=tmp_path / "model.pt"))
+    model = RunModel(*read_bundle(tmp_path / "model.pt"))
     expected = model.joined(model.by_fold(values, np.ones(5)))
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
 

@@ -2,6 +2,7 @@
 not. A CPU cannot capture: here the work is done anew and copied into the same memory.
 """
 
+import pytest
 import torch
 from tqdm import tqdm
 
@@ -33,11 +34,12 @@ def refuse(work):
     raise RuntimeError("operation not permitted\nand more")
 
 
-def trained(data, record=None, compute=None):
+def trained(data, record=None, compute=None, model="cnn4"):
     """A trainer after two epochs, and the losses of all steps."""
     compute = compute or Compute()
     drawn = torch.Generator().manual_seed(0)
-    network = place(build("cnn4", 1, 4, (16, 16), drawn), compute)
+    channels = len(data.plan.input.channels)
+    network = place(build(model, channels, 4, (16, 16), drawn), compute)
     own = Trainer(data, network, compute)
     own.gradients = own.both_passes
     if record:
@@ -63,10 +65,15 @@ def same_bits(one, other):
     return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_captured_steps_give_the_bits_of_eager_ones_for_every_size_of_batch(options):
-    data = load(change(options, batch=7), 1)
-    eager, expected = trained(data)
-    captured, losses = trained(data, again)
+@pytest.mark.parametrize(
+    ("model", "features"), [("cnn4", "mel"), ("resnet18", "mel+blank")]
+)
+def test_captured_steps_give_the_bits_of_eager_ones_for_every_size_of_batch(
+    options, model, features
+):
+    data = load(change(options, batch=7, features=features), 1)
+    eager, expected = trained(data, model=model)
+    captured, losses = trained(data, again, model=model)
     assert {size[0] for size in captured.gradients.captured} == {6, 7}
     assert torch.equal(losses, expected) and len({*losses.tolist()}) == len(losses)
     assert same_bits(captured, eager)

@@ -179,3 +179,22 @@ def options_lasting(options, little_files):
         return change(options, dataset=str(folder), **given)
 
     return changed
+
+
+def test_channels_one_by_one_are_another_run_than_channels_as_one_image(options):
+    given = {"model": "resnet18", "weights": "none", "grid": "32x32"}
+    hashes = []
+    for model, features, times in (
+        ("resnet18", "mel+blank", 2),
+        ("resnet18@fusion=early", "mel+blank", 0),
+        ("resnet18", "mel", 0),
+    ):
+        asked = change(options, **given | {"model": model, "features": features})
+        plan = make_plan(asked)
+        content = hashed_content(plan.training, plan.input, plan.model)
+        hashes.append(content.get("fusion"))
+        told = [text for text in plan.told if "by itself" in text]
+        assert [f"{times} times the work" in text for text in told] == [True] * (
+            times > 0
+        )
+    assert hashes == ["streams", None, None]

@@ -33,7 +33,8 @@ STATE_DICTS = data(__file__)["STATE_DICTS"]
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_state_dict_is_torchvisions(name):
     with torch.device("meta"):
-        state = build(name, 3, 1000, (128, 216)).state_dict()
+        early = name if name == "densenet121" else f"{name}@fusion=early"
+        state = build(early, 3, 1000, (128, 216)).state_dict()
     lines = [f"{key} {tuple(value.shape)}" for key, value in sorted(state.items())]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     assert digest[:16] == STATE_DICTS[name]
@@ -45,7 +46,8 @@ def imagenet(tmp_path_factory):
     name.
     """
     file = tmp_path_factory.mktemp("published") / "plain.pth"
-    torch.save(build("resnet18", 3, 1000, (128, 216)).state_dict(), file)
+    published = build("resnet18@fusion=early", 3, 1000, (128, 216))
+    torch.save(published.state_dict(), file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return file.rename(file.with_name(f"resnet18-{digest[:8]}.pth"))
 
@@ -61,7 +63,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     if checkpoint:
         file = tmp_path / "last.pt"
         torch.save({"network": theirs, "statistics": [], "epoch": 3}, file)
-    network = build("resnet18", channels, 10, (128, 216))
+    network = build("resnet18@fusion=early", channels, 10, (128, 216))
     head = network.fc.weight.clone()
     start_from(network, "resnet18", str(file))
     assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
@@ -76,7 +78,8 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
 
 @pytest.mark.parametrize("channels", [2, 3, 7])
 def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, channels):
-    networks = [build("resnet18", count, 10, (64, 78)) for count in (1, channels)]
+    name = "resnet18@fusion=early"
+    networks = [build(name, count, 10, (64, 78)) for count in (1, channels)]
     for network in networks:
         start_from(network, "resnet18", str(imagenet))
     alone, stack = (network.eval() for network in networks)
@@ -86,6 +89,17 @@ def test_a_stack_begins_exactly_as_the_network_of_its_first_channel(imagenet, ch
     assert torch.equal(stack(x), alone(x[:, :1]))
     stack(x).sum().backward()
     assert stack.conv1.weight.grad[:, 1:].abs().sum() > 0  # it can learn of the others
+
+
+def test_streams_begin_with_the_kernels_of_a_grey_image(imagenet):
+    network = build("resnet18", 3, 10, (64, 78))
+    start_from(network, "resnet18", str(imagenet))
+    theirs = torch.load(imagenet, weights_only=True)
+    kernel = theirs["conv1.weight"].sum(1, keepdim=True)
+    assert torch.equal(network.conv1.weight, kernel)
+    assert torch.equal(network.layer4[1].conv2.weight, theirs["layer4.1.conv2.weight"])
+    for values in network.layer2[0].bn1.running_var.chunk(3):
+        assert torch.equal(values, theirs["layer2.0.bn1.running_var"])
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,12 @@ def each_epoch_is_stored(monkeypatch):
 
 
 @pytest.mark.usefixtures("each_epoch_is_stored")
-def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
-    long = thorough(options, epochs=9, patience=0, grid="32x32")
+@pytest.mark.parametrize(
+    ("model", "features"), [("cnn4", "blank"), ("resnet18", "blank+mel")]
+)
+def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path, model, features):
+    given = {"model": model, "features": features, "weights": "none"}
+    long = thorough(options, epochs=9, patience=0, grid="32x32", **given)
     straight = training.execute(long)
     killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / straight.dataset / straight.name / "fold1" / "history.csv"

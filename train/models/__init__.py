@@ -22,7 +22,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.base.errors import RequestError, nearest
 from featurestack.base.options import fields
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 
 DROPOUT = {"dropout": (0.0, 0.9999)}
+FUSION = {"fusion": ("streams", "early")}  # how channels are joined, the default first
 INPUTS = ("image", "vector", "wave")  # for the user's own models
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 
@@ -72,12 +73,13 @@ class Architecture:
     augment: str  # the augmentations of AUGMENT=auto
     # whether it learns clips' lengths from padding, which PADDING=auto then keeps
     reads_padding: bool
-    # option -> least and greatest value; other options take any positive value
-    bounds: Mapping[str, tuple[float, float]]
+    # option -> least and greatest value, or the texts that it may be; other options
+    # take any positive value
+    bounds: Mapping[str, tuple[Any, ...]]
     # work that it is from -> its key in the bibliography
     cites: Mapping[str, str] = field(default_factory=dict)
     code: str = ""  # for a user's own model, the digest of its builder's source
-    given: Mapping[str, float] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -96,8 +98,14 @@ class Architecture:
         """Whether the user defined this model."""
         return bool(self.code)
 
+    def in_streams(self, channels: int) -> bool:
+        """Whether each of so many channels passes through the network by itself."""
+        return (
+            channels > 1 and {**self.options, **self.given}.get("fusion") == "streams"
+        )
+
     @property
-    def options(self) -> dict[str, float]:
+    def options(self) -> dict[str, Any]:
         """Every option with its default, from the builder's keyword-only parameters."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
@@ -115,7 +123,7 @@ class Architecture:
     def name(self) -> str:
         """The shortest name: options at their defaults are left out."""
         stated = ",".join(
-            f"{key}={value:.12g}"
+            f"{key}={value if isinstance(value, str) else f'{value:.12g}'}"
             for key, value in self.given.items()
             if value != self.options[key]
         )
@@ -195,7 +203,7 @@ def model(
     *,
     augment: str = "",
     reads_padding: bool = False,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
+    bounds: Mapping[str, tuple[Any, ...]] | None = None,
     cites: Mapping[str, str] | None = None,
 ) -> Callable[[Defined], Defined]:
     """Decorator: register a function that builds a network, or its class, by name.
@@ -209,7 +217,8 @@ def model(
     reads_padding : bool
         Whether it learns a clip's length from padding, which PADDING=auto then keeps.
     bounds : dict
-        Least and greatest value by option; other options take any positive value.
+        Least and greatest value by option, or the texts that it may be; other options
+        take any positive value.
     cites : dict
         Work that it is from -> its key in the bibliography of a report for papers.
 
@@ -267,17 +276,24 @@ def model(
 def resolve(text: str) -> Architecture:
     """The model of this name with its options; RequestError if there is none.
 
-    >>> resolve("aclnet@width=0.5").name
-    'aclnet@width=0.5'
+    >>> resolve("aclnet@width=0.5").name, resolve("resnet18@fusion=early").name
+    ('aclnet@width=0.5', 'resnet18@fusion=early')
     """
     name, _, options = text.partition("@")
     entry = MODELS[name]
-    chosen: dict[str, float] = {}
+    chosen: dict[str, Any] = {}
     for word in filter(None, options.split(",")):
         key, _, value = word.partition("=")
         if key not in entry.options:
             raise RequestError(nearest(f"option of {name}", key, entry.options))
         kind = type(entry.options[key])
+        if kind is str:
+            chosen[key] = value
+            if value not in entry.bounds[key]:
+                raise RequestError(
+                    nearest(f"{key} of {name}", value, entry.bounds[key])
+                )
+            continue
         least, most = entry.bounds.get(key, POSITIVE)
         try:
             number = number_of(value, kind)
@@ -315,16 +331,19 @@ def resnet(
 ) -> None:
     """Register the ResNet of so many layers, with so many `blocks` in each stage."""
 
-    def build(channels: int, classes: int, shape: Shape) -> nn.Module:
+    def build(
+        channels: int, classes: int, shape: Shape, *, fusion: str = "streams"
+    ) -> nn.Module:
         from featurestack.train.models.cnn import ResNet, basic_block, bottleneck
 
         block, expansion = (bottleneck, 4) if bottlenecks else (basic_block, 1)
-        return ResNet(block, expansion, blocks, channels, classes)
+        streams = fusion == "streams"
+        return ResNet(block, expansion, blocks, channels, classes, streams)
 
     kind = " with bottlenecks" if bottlenecks else ""
     build.__doc__ = f"ResNet of {layers} layers{kind}; torchvision's weights load."
     build.__name__ = f"resnet{layers}"
-    model(kind="image", cites={"ResNet": "resnet"})(build)
+    model(kind="image", bounds=FUSION, cites={"ResNet": "resnet"})(build)
 
 
 resnet(18, (2, 2, 2, 2))

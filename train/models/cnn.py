@@ -246,9 +246,21 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
+class StreamNorm(nn.BatchNorm2d):
+    """A batch norm for each stream of a batch (B * streams, C, H, W)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        apart = x.reshape(-1, self.num_features, *x.shape[2:])
+        return super().forward(apart).reshape(-1, *x.shape[1:])
+
+
 class ResNet(nn.Module):
     """Four layers of blocks, each with half the size and twice the width of the one
     before, then the mean and a linear layer.
+
+    By `streams` each channel passes through the same convolutions as an image of its
+    own, with batch norms of its own, and the linear layer reads the means of all.
+    Otherwise the first convolution adds up the channels.
     """
 
     def __init__(
@@ -258,6 +270,7 @@ class ResNet(nn.Module):
         depths: tuple[int, int, int, int],
         channels: int,
         classes: int,
+        streams: bool = False,
     ) -> None:
         """A block gives `expansion` times as many channels as it is wide."""
 
@@ -267,7 +280,9 @@ class ResNet(nn.Module):
             return nn.Sequential(first, *others)
 
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        self.planes = 1 if streams else channels  # of an image
+        images = channels // self.planes  # of a clip
+        self.conv1 = nn.Conv2d(self.planes, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -276,11 +291,16 @@ class ResNet(nn.Module):
         self.layer3 = layer(128 * expansion, 256, depths[2], stride=2)
         self.layer4 = layer(256 * expansion, 512, depths[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * expansion, classes)
+        self.fc = nn.Linear(512 * expansion * images, classes)
+        for layer in [*self.modules()] if images > 1 else ():
+            for name, norm in layer.named_children():
+                if isinstance(norm, nn.BatchNorm2d):
+                    layer.add_module(name, StreamNorm(norm.num_features * images))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # The published order is ReLU, then pooling; this one gives the same bits with a
         # quarter of the work for ReLU.
+        x = x.reshape(-1, self.planes, *x.shape[2:])
         x = self.conv1(x)
         x = self.bn1(x)
         x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4)
@@ -289,4 +309,4 @@ class ResNet(nn.Module):
         x = self.layer3(x)
         x = self.layer4(x)  # (B, 512 * expansion, H / 32, W / 32)
         x = self.avgpool(x)
-        return self.fc(x.flatten(1))
+        return self.fc(x.reshape(-1, self.fc.in_features))

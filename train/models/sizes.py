@@ -63,7 +63,7 @@ def describe_model(
     def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
             kernel = layer.weight[0]  # (inputs of a group, *kernel)
-            operations.append(kernel.numel() * output[0].numel())
+            operations.append(kernel.numel() * output.numel())
         _, former = stages[-1]
         shape = tuple(output.shape[1:])
         if place.count(".") < DEPTH and shape != former:

@@ -61,7 +61,7 @@ def test_options_at_their_defaults_are_left_out_of_the_name(text, name):
 def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
     list_models(ModelsOptions(model="resnet18"))
     text = capsys.readouterr().out
-    assert "11.2 M parameters" in text
+    assert "11.3 M parameters, 1.5 G multiply-adds" in text
     assert text.index("64x16x54") < text.index("512x2x7")
     with refused("give longer clips"):
         describe_model("aclnet", (1, 1, 100))
@@ -69,7 +69,11 @@ def test_the_stages_of_a_model_are_listed_or_the_model_is_refused(capsys):
 
 @pytest.mark.parametrize(
     ("name", "millions", "giga"),
-    [("resnet18", 11.69, 1.81), ("resnet50", 25.56, 4.09), ("densenet121", 7.98, 2.83)],
+    [
+        ("resnet18@fusion=early", 11.69, 1.81),
+        ("resnet50@fusion=early", 25.56, 4.09),
+        ("densenet121", 7.98, 2.83),
+    ],
 )
 def test_counts_are_those_published_for_imagenet(name, millions, giga):
     parameters, operations, stages = describe_model(name, (3, 224, 224), 1000)
@@ -90,7 +94,7 @@ def as_published(network, x):
 
 def test_answers_and_gradients_have_the_bits_of_the_published_order():
     generator = torch.Generator().manual_seed(0)
-    network = build("resnet18", 3, 4, (64, 108), generator=generator)
+    network = build("resnet18@fusion=early", 3, 4, (64, 108), generator=generator)
     x = torch.randn(4, 3, 64, 108, generator=generator)
     found = []
     for forward in (network, lambda x: as_published(network, x)):
@@ -100,6 +104,33 @@ def test_answers_and_gradients_have_the_bits_of_the_published_order():
         found.append([answer, *(weight.grad for weight in network.parameters())])
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found))
     assert found[0][1].abs().max() > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_each_channel_of_a_stack_passes_by_itself_with_norms_of_its_own(training):
+    generator = torch.Generator().manual_seed(0)
+    stack = build("resnet18", 3, 4, (64, 78), generator=generator).train(training)
+    alone = build("resnet18", 1, 4, (64, 78)).train(training)
+    for norm in (layer for layer in stack.modules() if hasattr(layer, "running_var")):
+        for values in (norm.weight.data, norm.bias.data, norm.running_var):
+            values.uniform_(0.5, 1, generator=generator)
+    of_stack = {name: value.clone() for name, value in stack.state_dict().items()}
+    x = torch.randn(2, 3, 64, 78, generator=generator)
+    answers, logits = stack(x), of_stack["fc.bias"]
+    for channel in range(3):
+        part = {"fc.bias": torch.zeros(4)}
+        for name, values in alone.state_dict().items():
+            theirs = of_stack[name]
+            if values.shape != theirs.shape and name != "fc.bias":
+                part[name] = theirs.chunk(3, dim=theirs.dim() - 1)[channel]
+        alone.load_state_dict(of_stack | part)
+        logits = logits + alone(x[:, channel, None])
+    assert torch.allclose(answers, logits, rtol=1e-4, atol=1e-4)
+    _, one, _ = describe_model("resnet18", (1, 64, 78))
+    _, three, _ = describe_model("resnet18", (3, 64, 78))
+    assert three == 3 * one
+    with refused("unknown fusion of resnet18 'erly'; did you mean 'early'"):
+        resolve("resnet18@fusion=erly")
 
 
 def test_an_own_model_of_other_parameters_is_refused():
