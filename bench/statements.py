@@ -10,7 +10,7 @@ docstring says what its table shows.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -26,7 +27,7 @@ from bench.record import bench
 from bench.worlds import World, cross_validated, folds_of, models_of
 from bench.worlds import draw as draw_world
 from featurestack.analysis.findings import findings
-from featurestack.analysis.run_arrays import load_runs
+from featurestack.analysis.run_arrays import Run, load_runs
 from featurestack.answers import AnswerOptions
 from featurestack.answers.answer import ask
 from featurestack.answers.choice import choose_sets, rank, train
@@ -37,7 +38,7 @@ from featurestack.base.terminal import text_table
 from featurestack.checks.leak_price import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.compare.ranking import Ranking, in_order
-from featurestack.compare.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.compare.significance import FAMILY_LEVEL, LEVEL, sign_flip_tests
 from featurestack.extras.recordings.check import (
     draw,
     precisions,
@@ -53,9 +54,8 @@ from featurestack.pipeline.datasets.folds import draw_folds
 from featurestack.results.run_folder import find
 from featurestack.results.training_options import STRENGTH
 from tests.analysis.simulated import (
+    FOLDS,
     claims,
-    interval_holds,
-    simulated_recalls,
     simulated_run,
     simulated_runs,
     simulated_tag_runs,
@@ -69,6 +69,51 @@ def percent(values: object) -> str:
     """The share of true values; none if there is no value."""
     told = np.asarray(values, float)
     return f"{100 * told.mean():.1f}" if len(told) else "none"
+
+
+def interval_holds(
+    recordings: int,
+    clips: int,
+    more: float,
+    less: float,
+    rng: np.random.Generator,
+    *,
+    together: float,
+) -> bool:
+    """Whether the 95 % interval of one simulated difference holds the truth.
+
+    more, less  shares of the clips that only the second, only the first run has right
+    together    share of the variance that the clips of a recording have in common
+    """
+    shared = rng.normal(size=(recordings, 1))
+    own = rng.normal(size=(recordings, clips))
+    place = norm.cdf(np.sqrt(together) * shared + np.sqrt(1 - together) * own)
+    gained = (place < more).sum(axis=1)
+    lost = (place > 1 - less).sum(axis=1)
+    differences = (gained - lost)[:, None]
+    shares = np.full(recordings, 1 / recordings)
+    unit = recordings * clips
+    found = sign_flip_tests(differences, shares, LEVEL, draws=1000, unit=unit)
+    _, low, high, _ = found[0]
+    return bool(low <= more - less <= high)
+
+
+def simulated_recalls(
+    sizes: Sequence[int], recalls: Sequence[float], rng: np.random.Generator
+) -> Run:
+    """A run whose answers are right for the given share of each class's clips, each a
+    recording of its own; wrong answers are drawn among the other classes.
+
+    sizes  the number of clips of each class
+    """
+    target = np.repeat(np.arange(len(sizes)), sizes)
+    right = rng.random(len(target)) < np.repeat(recalls, sizes)
+    others = rng.integers(1, len(sizes), len(target))
+    predicted = (target + np.where(right, 0, others)) % len(sizes)
+    every = np.eye(len(sizes))
+    clips = np.arange(len(target))
+    labels, answers = every[target] > 0, every[predicted]
+    return simulated_run("mel", clips, clips % FOLDS + 1, labels, answers)
 
 
 def equal_runs(reports: int, rng: np.random.Generator) -> Rows:
@@ -119,7 +164,7 @@ def intervals(reports: int, rng: np.random.Generator) -> Rows:
         held = []
         for more, less in shares:
             drawn = [
-                interval_holds(recordings, clips, more, less, rng, together=together)[0]
+                interval_holds(recordings, clips, more, less, rng, together=together)
                 for _ in range(reports)
             ]
             held.append(drawn)

@@ -76,7 +76,7 @@ def cache_folder(made_once):
 def tags_cache(made_once):
     """A cache of clips with several labels or none."""
     return made_once(
-        "tagged", lambda folder: fill_with_tags(folder / "mixed" / "features")
+        "tags_cache", lambda folder: fill_with_tags(folder / "mixed" / "features")
     )
 
 
@@ -92,7 +92,7 @@ def trained_run(cache_folder, made_once):
     def make(folder):
         return training.execute(small_options(cache_folder, folder / "runs")).path
 
-    return RunFolder(made_once("trained", make))
+    return RunFolder(made_once("trained_run", make))
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def sounds_run(made_once):
     """A run on sounds that are easy to separate, beside their cache and their files;
     further runs may join it.
     """
-    path = made_once("sounding", lambda folder: sounds.train_run(folder).path)
+    path = made_once("sounds_run", lambda folder: sounds.train_run(folder).path)
     return RunFolder(path)
 
 
@@ -122,7 +122,7 @@ def short_clips_run(made_once):
         given = {"model": "linear", "padding": "drop"}
         return sounds.train_run(folder, short=True, **given).path
 
-    return RunFolder(made_once("short", make))
+    return RunFolder(made_once("short_clips_run", make))
 
 
 @pytest.fixture
@@ -247,4 +247,4 @@ def report_page(tones_project, made_once):
         (job,) = jobs(tones_project.options())
         return build_report(job).page
 
-    return made_once("reported", make)
+    return made_once("report_page", make)

@@ -15,7 +15,6 @@ from scipy.stats import norm
 from featurestack.analysis.report_tables import ablations
 from featurestack.analysis.run_arrays import Run, rankings
 from featurestack.compare.scores import suited
-from featurestack.compare.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS
 from featurestack.results.training_options import Training
@@ -110,26 +109,6 @@ def simulated_runs(
     return runs
 
 
-def interval_holds(recordings, clips, more, less, rng, *, together=0.5):
-    """Whether the 95 % interval of one simulated difference holds the truth, and its
-    width.
-
-    more, less  shares of the clips that only the second, only the first run has right
-    together    share of the variance that the clips of a recording have in common
-    """
-    shared = rng.normal(size=(recordings, 1))
-    own = rng.normal(size=(recordings, clips))
-    place = norm.cdf(np.sqrt(together) * shared + np.sqrt(1 - together) * own)
-    gained = (place < more).sum(axis=1)
-    lost = (place > 1 - less).sum(axis=1)
-    differences = (gained - lost)[:, None]
-    shares = np.full(recordings, 1 / recordings)
-    unit = recordings * clips
-    found = sign_flip_tests(differences, shares, LEVEL, draws=1000, unit=unit)
-    _, low, high, _ = found[0]
-    return low <= more - less <= high, high - low
-
-
 def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
     """Equally good runs of clips with several labels, but the scores of mel part a
     label from none by `better` more; `sizes` are the clips of each recording.
@@ -167,21 +146,4 @@ def claims(runs):
         winner=ranking.best.name == more and all(clear),
         gain=any(gain.verdict == "clear gain" for gain in steps),  # of mfcc beside mel
         worse=less in worse,
-    )
-
-
-def simulated_recalls(sizes, recalls, rng):
-    """A run whose answers are right for the given share of each class's clips, each a
-    recording of its own; wrong answers are drawn among the other classes.
-
-    sizes  the number of clips of each class
-    """
-    target = np.repeat(np.arange(len(sizes)), sizes)
-    right = rng.random(len(target)) < np.repeat(recalls, sizes)
-    others = rng.integers(1, len(sizes), len(target))
-    predicted = (target + np.where(right, 0, others)) % len(sizes)
-    every = np.eye(len(sizes))
-    clips = np.arange(len(target))
-    return simulated_run(
-        "mel", clips, clips % FOLDS + 1, every[target] > 0, every[predicted]
     )

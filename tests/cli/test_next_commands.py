@@ -11,7 +11,7 @@ import soundfile
 
 from tests.cases import cases
 from tests.golden.sounds import easy_clips, easy_tables
-from tests.processes import python
+from tests.processes import forked, python
 
 TYPED = {"AUDIO=FILE": "AUDIO=new.wav"}  # what a user types for a placeholder
 PROPOSED = re.compile(
@@ -69,15 +69,12 @@ def proposed(text):
     ],
 )
 def test_the_remedy_of_a_refusal_lets_the_command_work(words, sounds_folder):
-    refusal = python(
-        "-m", "featurestack", *shlex.split(words), cwd=sounds_folder, check=False
-    )
+    words_of_command = "-m", "featurestack", *shlex.split(words)
+    refusal = forked(*words_of_command, cwd=sounds_folder)
     assert refusal.returncode == 2
     (remedy,) = proposed(refusal.stderr)
     typed(remedy, sounds_folder)
-    again = python(
-        "-m", "featurestack", *shlex.split(words), cwd=sounds_folder, check=False
-    )
+    again = forked(*words_of_command, cwd=sounds_folder)
     assert again.returncode == 0, again.stderr
 
 
