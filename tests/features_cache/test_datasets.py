@@ -2,27 +2,18 @@
 
 from pathlib import Path
 
-import pytest
-
 from featurestack.features_cache.datasets import cache_folder, dataset_name
+from tests.cases import cases
 
 
-@pytest.mark.parametrize(
-    ("dataset", "name", "called"),
-    [
-        ("esc50", None, "esc50"),
-        ("../shared/esc10/", None, "esc10"),
-        ("lists/birds.csv", None, "birds"),
-        ("birds.csv", None, "birds.csv"),  # which is not there
-        ("esc50", "other", "other"),
-    ],
-)
+@cases("dataset", "name", "called")
 def test_a_dataset_is_called_by_its_name_or_stem(
     dataset, name, called, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists/birds.csv").touch()
+    name = name or None
     assert dataset_name(dataset, name) == called
     folder = cache_folder(dataset, Path("data"), name)
     assert folder == Path("data") / called / "features"

@@ -22,7 +22,7 @@ from featurestack.pipeline.features import FEATURES, resolve_feature
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from tests.cases import data
+from tests.cases import cases, data
 from tests.pipeline.datasets.folders import write
 from tests.pipeline.extraction import anew, cache, extracted, options, run, stored
 from tests.pipeline.noise_dataset import damage_frame
@@ -178,14 +178,7 @@ def test_every_feature_of_frames_exists_with_frames_of_a_duration():
         assert all(resolve_feature(channel, 48_000).shape(48_000, 2 * 48_000))
 
 
-@pytest.mark.parametrize(
-    ("of", "name"),
-    [
-        ("cqt", "imagenet@frame=46,of=cqt"),
-        ("waveform", "imagenet@of=waveform"),
-        ("brought", "imagenet@of=brought"),
-    ],
-)
+@cases("of", "name")
 def test_a_feature_of_another_s_map_is_framed_like_the_other(of, name):
     assert str(with_frame(Channel("imagenet", (("of", of),)), 46)) == name
 

@@ -169,14 +169,7 @@ def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "proposed"),
-    [
-        ("yard {source}-{letter}", "yard {source}"),
-        ("speaker{source}_{take}word", "speaker{source}"),
-        ("bark {source}{take}", None),  # numbers count clips, not takes
-    ],
-)
+@cases("name", "proposed")
 def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed):
     numbers = [(source, take) for source in range(6) for take in range(3)]
     takes = [{"source": s, "take": take, "letter": "ABC"[take]} for s, take in numbers]
