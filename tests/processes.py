@@ -9,6 +9,7 @@ import io
 import os
 import resource
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,11 @@ class Fork:
                 for number in (1, 2)
             )
             os._exit(status_of(words, cwd, before))
+
+    def kill(self):
+        """Kill it; what it printed stays."""
+        os.kill(self.child, signal.SIGKILL)
+        return self.finished()
 
     def finished(self):
         """The finished process."""

@@ -1,8 +1,6 @@
 """What breaks a run: its own clips, changed, by its own models."""
 
 import shutil
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -27,7 +25,7 @@ from featurestack.extras.stress.stress import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
-from tests.golden.commands import ROOT
+from tests.processes import Fork
 from tests.refusal import refused
 from tests.train import sounds
 
@@ -116,13 +114,12 @@ def test_uneven_classes_are_judged_by_balanced_accuracy(tmp_path):
 
 def test_a_killed_stress_goes_on_where_it_was(unanswered_run, stress_answers, capsys):
     words = f"RUN={unanswered_run.path}", f"DATA={data_of(unanswered_run)}", "THREADS=1"
-    command = [sys.executable, "-m", "featurestack", "stress", *words]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    command = Fork("-m", "featurestack", "stress", *words)
+    deadline = time.monotonic() + 120
     while not (unanswered_run.path / FILE).is_file():
-        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
         time.sleep(0.005)
-    process.kill()
-    assert "24 clips, each in 11 versions" in process.communicate()[1]
+    assert "24 clips, each in 11 versions" in command.kill().stderr
     kept = len(read_stress(unanswered_run))
     assert 1 <= kept < len(CHANGES)
     make_stress(options_of(unanswered_run))

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 from dataclasses import asdict, replace
 
@@ -30,6 +28,7 @@ from featurestack.extras.importance.importance import (
 )
 from featurestack.extras.importance.section import make_importance, what_matters
 from featurestack.features_cache import external
+from tests.processes import Fork
 from tests.train.small_cache import run_with
 
 FEATURES = ("mel", "noise", "rms")
@@ -211,14 +210,12 @@ def test_a_killed_command_goes_on_where_it_was(asked, cache_folder, tmp_path):
         " Fits.answer = lambda *own: time.sleep(0.3) or answer(*own);"
         " from featurestack.cli.commands import main; sys.exit(main())"
     )
-    command = [sys.executable, "-c", slow, "importance", *words]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    command = Fork("-c", slow, "importance", *words)
     deadline = time.monotonic() + 120
-    while len(kept := [*tmp_path.glob("*/fits/*.npz")]) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
+    while len([*tmp_path.glob("*/fits/*.npz")]) < 2:
+        assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.kill()
-    process.wait()
+    command.kill()
     kept = {file: file.read_bytes() for file in tmp_path.glob("*/fits/*.npz")}
     assert not [*tmp_path.glob("*/importance/importance.json")]
     measured = measure_importance(options)
