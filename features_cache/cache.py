@@ -407,16 +407,16 @@ class Cache(IndexSettings):
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """Rows of `clips` for ids, rows or a mask; RequestError for an unknown id."""
-        given = np.atleast_1d(ids)
-        if given.dtype == bool:
-            return np.arange(len(self.clips))[given]
-        if given.dtype.kind in "iu":
-            return given.astype(np.intp, copy=False)
-        rows = self._rows_by_id.get_indexer(pd.Index(given.astype(str)))
+        clips = np.atleast_1d(ids)
+        if clips.dtype == bool:
+            return np.arange(len(self.clips))[clips]
+        if clips.dtype.kind in "iu":
+            return clips.astype(np.intp, copy=False)
+        rows = self._rows_by_id.get_indexer(pd.Index(clips.astype(str)))
         if (rows < 0).any():
             raise RequestError(
                 f"the cache {self.folder} has no clips"
-                f" {', '.join(map(str, given[rows < 0][:5]))}"
+                f" {', '.join(map(str, clips[rows < 0][:5]))}"
             )
         return rows
 

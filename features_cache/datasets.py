@@ -78,14 +78,14 @@ def extraction(dataset: str, data: Path, name: str, features: str) -> str:
         "NAME": name,
         "DATA": "" if data == DATA else data,
     }
-    given = [f"{word}={value}" for word, value in values.items() if value]
-    return make_command("features", *given)
+    words = [f"{word}={value}" for word, value in values.items() if value]
+    return make_command("features", *words)
 
 
 def no_features(folder: Path, data: Path, command: str) -> RequestError:
     """The error for a folder without features, which this command computes."""
-    known = ", ".join(quoted(f"DATASET={name}") for name in sorted(cached_in(data)))
-    others = f"; there are features of {known}" if known else ""
+    cached = ", ".join(quoted(f"DATASET={name}") for name in sorted(cached_in(data)))
+    others = f"; there are features of {cached}" if cached else ""
     return RequestError(f"there are no features in {folder} yet: run {command}{others}")
 
 

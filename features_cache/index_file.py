@@ -123,7 +123,7 @@ def refresh(
     """Rewrite the index if clips or files changed; SOURCE_COLUMNS only in `part`."""
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
-        known, current = updated(folder, clips, settings, part)
+        table, current = updated(folder, clips, settings, part)
         if current:
             return
         source = str(settings.get("source", EXTERNAL))
@@ -132,7 +132,7 @@ def refresh(
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
             for name in INDEX_COLUMNS:
-                hdf5.write_column(group, name, known[name].to_numpy())
+                hdf5.write_column(group, name, table[name].to_numpy())
             for name in feature_names(folder):
                 file[name] = h5py.ExternalLink(f"{name}.h5", "/values")
 

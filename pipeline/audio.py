@@ -197,18 +197,18 @@ class Recording:
         """The samples of a span; AudioError as in `load_clip`."""
         start, end = span
         rate = self.file.samplerate
-        wanted = sample_rate or rate
+        target = sample_rate or rate
         ends = self.frames / rate
         if start >= ends or end > ends + ROUNDED:
             raise AudioError(
                 f"too short: {start:.7g} to {end:.7g} s should be read, but the file"
                 f" lasts {ends:.7g} s"
             )
-        first = round(start * wanted)
-        last = first + round((end - start) * wanted)
-        whole = rate // math.gcd(rate, wanted)
-        begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
-        stop = min(self.frames, last * rate // wanted + _reach(rate))
+        first = round(start * target)
+        last = first + round((end - start) * target)
+        whole = rate // math.gcd(rate, target)
+        begin = max(0, first * rate // target - _reach(rate)) // whole * whole
+        stop = min(self.frames, last * rate // target + _reach(rate))
         part = self.part
         if self.file.format == "MP3":
             part = begin // (MP3_PART * rate) * (MP3_PART * rate)
@@ -220,10 +220,10 @@ class Recording:
             self._go_to(begin, part)
         lacking = stop - begin - len(y)
         if lacking > 0:
-            y = np.concatenate([y, _samples(self.file, lacking, wanted)])
+            y = np.concatenate([y, _samples(self.file, lacking, target)])
         self.begin, self.y = begin, y
-        skipped = begin * wanted // rate
-        resampled = resample(y[: stop - begin], rate, wanted)
+        skipped = begin * target // rate
+        resampled = resample(y[: stop - begin], rate, target)
         return resampled[first - skipped : last - skipped]
 
     def _go_to(self, begin: int, part: int) -> None:
@@ -264,8 +264,8 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
     if rate == sample_rate:
         return y
     resampled = soxr.resample(y, rate, sample_rate, quality="HQ")
-    wanted = int(np.ceil(len(y) * sample_rate / rate))
-    return np.pad(resampled, (0, max(0, wanted - len(resampled))))[:wanted]
+    length = int(np.ceil(len(y) * sample_rate / rate))
+    return np.pad(resampled, (0, max(0, length - len(resampled))))[:length]
 
 
 def file_info(path: str | Path) -> Info:

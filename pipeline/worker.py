@@ -328,12 +328,12 @@ def _script_hidden() -> Iterator[None]:
     """
     main = vars(sys.modules["__main__"])
     with STARTING:
-        own = {name: main.pop(name, None) for name in ("__file__", "__spec__")}
+        hidden = {name: main.pop(name, None) for name in ("__file__", "__spec__")}
         main["__spec__"] = None
         try:
             yield
         finally:
-            main.update({name: value for name, value in own.items() if value})
+            main.update({name: value for name, value in hidden.items() if value})
 
 
 def _serve(pipe: Connection) -> None:

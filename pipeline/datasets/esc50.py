@@ -74,9 +74,9 @@ def obtain(options: SourceOptions) -> Path:
             _install(Path(options.archive).expanduser(), folder)
         else:
             archive = options.data / ARCHIVE
-            own = OwnFiles(options.data, ".download.json")
+            record = OwnFiles(options.data, ".download.json")
             names = archive.name, part_of(archive).name
-            own.claim(names, f"ARCHIVE={archive} takes it")
+            record.claim(names, f"ARCHIVE={archive} takes it")
             if not archive.exists():
                 tell(
                     "fetching ESC-50 from GitHub, 600 MB; DATASET= names your own"
@@ -86,11 +86,11 @@ def obtain(options: SourceOptions) -> Path:
             try:
                 _install(archive, folder)
             except _Refused as error:
-                own.remove()
+                record.remove()
                 raise RequestError(
                     f"the archive from {URL} is not used: {error}. {OTHER_WAYS}"
                 ) from None
-            own.remove()
+            record.remove()
     print(CREDIT)
     return folder
 

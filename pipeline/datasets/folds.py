@@ -200,8 +200,10 @@ def regrouped(table: pd.DataFrame, group: str) -> pd.DataFrame:
     now = pd.Series(stated(table, "GROUP", group), table.index)
     clips = originals(table)
     former = with_own_groups(table)["group"]
-    own = now[clips.index].where(now[clips.index].str.strip() != "", clips["clip_id"])
-    groups = own.groupby(former[clips.index]).unique()
+    stated_groups = now[clips.index]
+    blank = stated_groups.str.strip() == ""
+    new = stated_groups.mask(blank, clips["clip_id"])
+    groups = new.groupby(former[clips.index]).unique()
     copies = table.index.difference(clips.index)
     for copy in copies:
         named = groups.get(former[copy], [])

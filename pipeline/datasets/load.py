@@ -115,8 +115,8 @@ def load(options: SourceOptions) -> Dataset:
         kept = cache.clips, cache.settings, cache.sources, [note] if ignored else []
         return Dataset(name, folder, *kept, read_only=True)
     beside = OwnFiles(options.data / name)
-    known = known_options(beside)
-    options, remembered = with_known(options, known)
+    earlier = earlier_options(beside)
+    options, remembered = with_earlier(options, earlier)
     listing = _read(options)
     listed = with_labels(listing.table, options.label or "")
     refuse_class_names(classes_in(listed))
@@ -138,7 +138,7 @@ def load(options: SourceOptions) -> Dataset:
         notes += [OF_OTHER_NAME.format(options.group)] * bool(options.group)
 
     def claim(file: str) -> None:
-        claim_of_source(beside, [file], source, name, lambda known: known == folds)
+        claim_of_source(beside, [file], source, name, lambda file: file == folds)
 
     table, fold_notes = with_folds(listed, folds, options, claim)
     as_published = (table["fold"] == listed["fold"]).all()
@@ -147,8 +147,8 @@ def load(options: SourceOptions) -> Dataset:
     if grouped_by and not originals(table)["group"].is_unique:  # GROUP='(.*)' is none
         groups = grouped_by if grouped_by in listed else "group"
     if not any(map(os.path.exists, listing.table["path"])):
-        options = replace(options, audio_dir=known["audio_dir"])
-    keep_options(beside.folder, options, known, claim)
+        options = replace(options, audio_dir=earlier["audio_dir"])
+    keep_options(beside.folder, options, earlier, claim)
     of_audio = settings_of_audio(listing, options, settings)
     audio_settings, audio_notes, unreadable = of_audio
     unreadable |= failed_clips(folder).get(WHOLE, set())
@@ -164,8 +164,8 @@ def load(options: SourceOptions) -> Dataset:
         "groups": groups or None,
         "table": content_hash(Path(word)) if Path(word).is_file() else None,
     }
-    known_settings = {key: own for key, own in attributes.items() if own is not None}
-    return Dataset(name, folder, complete(table), known_settings, cached, notes, field)
+    stated = {k: v for k, v in attributes.items() if v is not None}
+    return Dataset(name, folder, complete(table), stated, cached, notes, field)
 
 
 def located(options: SourceOptions) -> SourceOptions:
@@ -185,7 +185,7 @@ def located(options: SourceOptions) -> SourceOptions:
     return replace(options, dataset=sounds, name=options.name or name)
 
 
-def known_options(beside: OwnFiles) -> dict[str, str]:
+def earlier_options(beside: OwnFiles) -> dict[str, str]:
     """Each of KEPT -> what an earlier command gave, '' if none did."""
     files = {key: beside.folder / f".{key}" for key in KEPT}
     return {
@@ -196,10 +196,10 @@ def known_options(beside: OwnFiles) -> dict[str, str]:
     }
 
 
-def with_known(
-    options: SourceOptions, known: Mapping[str, str]
+def with_earlier(
+    options: SourceOptions, earlier: Mapping[str, str]
 ) -> tuple[SourceOptions, list[str]]:
-    """The options, with those that are not given as far as they are `known`, and a note
+    """The options, those that are not given as an earlier command gave them, and a note
     on a LABEL= that is in force.
     """
     word, folder = options.dataset, options.audio_dir
@@ -207,10 +207,10 @@ def with_known(
         raise RequestError(
             f"AUDIO_DIR={folder} needs a CSV as dataset; DATASET={word} is not a CSV"
         )
-    folder = str(without_dots(Path(folder))) if folder else known["audio_dir"]
+    folder = str(without_dots(Path(folder))) if folder else earlier["audio_dir"]
     label, notes = options.label, []
     if label is None:
-        label = known["label"]
+        label = earlier["label"]
         notes = [f"LABEL={label} as before; LABEL= takes it back"] if label else []
     return replace(options, audio_dir=folder, label=label), notes
 
@@ -218,12 +218,12 @@ def with_known(
 def keep_options(
     folder: Path,
     options: SourceOptions,
-    known: Mapping[str, str],
+    earlier: Mapping[str, str],
     claim: Callable[[str], None],
 ) -> None:
     """Write KEPT of the options for later commands."""
     for key in KEPT:
-        if (text := getattr(options, key)) != known[key]:
+        if (text := getattr(options, key)) != earlier[key]:
             claim(f".{key}")
             replace_file(folder / f".{key}", text)
 
@@ -272,11 +272,11 @@ def settings_of_audio(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[Attributes, Sequence[str], set[str]]:
     """Rate, samples and channel; notes; ids of clips whose files cannot be opened."""
-    known = listing.sample_rate, listing.duration
+    usual = listing.sample_rate, listing.duration
     if settings:
-        known = settings["sample_rate"], settings["samples"] / settings["sample_rate"]
-    rate = options.sample_rate or known[0]
-    duration = options.duration or known[1]
+        usual = settings["sample_rate"], settings["samples"] / settings["sample_rate"]
+    rate = options.sample_rate or usual[0]
+    duration = options.duration or usual[1]
     channel = options.channel
     if channel is None:
         channel = settings.get("audio_channel", 0)
@@ -285,9 +285,9 @@ def settings_of_audio(
     # the cache keeps its rate and duration, also the one that this command makes
     other = another_name(dataset_name(options.dataset, options.name))
     if not (rate and duration):
-        found = of_files(listing.table, rate, duration, other)
-        rate, duration, notes, unreadable = found
-    elif (rate, duration) == known != (listing.sample_rate, listing.duration):
+        of_listed = of_files(listing.table, rate, duration, other)
+        rate, duration, notes, unreadable = of_listed
+    elif (rate, duration) == usual != (listing.sample_rate, listing.duration):
         of_channel = f" of channel {channel}" if channel else ""
         note = (
             f"the cache's settings are used, {duration:.4g} s at {rate} Hz"
@@ -331,10 +331,10 @@ def of_files(
     seconds = pd.Series(length_of)
     rate = rate or max(rates, key=lambda rate: (rates[rate], rate))
     notes = []
-    for own, number in rates.items() if len(rates) > 1 else ():
-        low = f": no sound above {own / 2:,.0f} Hz, so models may be worse"
+    for hertz, number in rates.items() if len(rates) > 1 else ():
+        low = f": no sound above {hertz / 2:,.0f} Hz, so models may be worse"
         notes.append(
-            f"{counted(number, 'clip')} of {own:,} Hz{low if own < rate else ''}"
+            f"{counted(number, 'clip')} of {hertz:,} Hz{low if hertz < rate else ''}"
         )
     if not duration:
         duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))

@@ -311,8 +311,8 @@ def listing_of_table(
     if "split" in clips:
         notes.append("the column split is ignored: FOLDS= and folds decide the tests")
     table = clip_table(clips, audio_dir)
-    own = "group" in clips and "src_file" not in clips and table["group"].any()
-    return Listing(table, notes=notes, groups="group" if own else "")
+    grouped = "group" in clips and "src_file" not in clips and table["group"].any()
+    return Listing(table, notes=notes, groups="group" if grouped else "")
 
 
 def is_esc_layout(folder: Path) -> bool:
@@ -351,8 +351,8 @@ def files_below(folder: Path) -> list[str]:
                 folders.remove(name)
             seen.add(place)
         below = Path(root).relative_to(folder)
-        shown = [name for name in names if not name.startswith(".")]
-        files += [(below / name).as_posix() for name in shown]
+        visible = [name for name in names if not name.startswith(".")]
+        files += [(below / name).as_posix() for name in visible]
     return sorted(files)
 
 
