@@ -531,12 +531,14 @@ def is_of(cache: Cache, dataset: str, name: str) -> bool:
         return False
     if path.is_file():
         return cache.settings.get("table") == content_hash(path)
-    for clip, size in zip(cache.sources["path"], cache.sources["source_size"]):
+    # a file that could not be read then need not be there now
+    files = cache.sources[cache.sources["source_size"] > 0]
+    for clip, size in zip(files["path"], files["source_size"]):
         inside = Path(clip).is_relative_to(source)
         moved = path / Path(clip).relative_to(source) if inside else Path(clip)
         if not (inside and moved.is_file() and moved.stat().st_size == size):
             return False
-    return True
+    return len(files) > 0
 
 
 def cache_of(dataset: str, data: Path, name: str = "", features: str = "") -> Cache:

@@ -118,6 +118,16 @@ def test_sounds_that_were_moved_keep_their_features_and_others_do_not_replace_th
         dataset(tmp_path / "new", tmp_path, name="mine")
 
 
+def test_moved_sounds_keep_their_features_though_a_file_is_empty(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=3)
+    (folder / "dog" / "empty.wav").touch()
+    where = FeaturesCommand(dataset=str(folder), data=tmp_path / "data", jobs=1)
+    assert extract.extract_features(replace(where, features="rms")) == 1
+    folder.rename(folder.with_name("elsewhere"))
+    moved = dataset(tmp_path / "elsewhere", tmp_path, name="mine")
+    assert moved.cached is not None
+
+
 def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
     for name, content, reason in (("a.wav", b"", "0 bytes"), ("a.m4a", b"x", "ffmpeg")):
         for label in ("dog", "cat"):
