@@ -8,11 +8,14 @@ class FeaturesBenchOptions(DatasetOptions):
 
     Other benches compare with nothing, and each is a command with its own --help:
     - python -m bench.answers     what answer reaches, in what time and memory
+    - python -m bench.course      the course's feature sets on real and synthetic sounds
     - python -m bench.few_labels  accuracy with few labelled clips of each class
     - python -m bench.first_quarter  README.md from an empty HOME to an answer
     - python -m bench.fuzz        hostile options and damaged files
+    - python -m bench.labels      labels chosen by doubt, wrong labels that are listed
     - python -m bench.layers      numbers of networks on speech, chosen in the folds
     - python -m bench.methods     the comparison beside other tests, on made worlds
+    - python -m bench.service     a prediction by a bundle and by an ONNX file
     - python -m bench.statements  how often statements of reports are false
     - python -m bench.step        a training step by several loops
     - python -m bench.kill        SIGKILL at random moments: what is lost or changes

@@ -124,6 +124,10 @@ EXTRAS = {
     "predictions": Extra(
         options={"predictions": "featurestack.extras.predictions:write_runs"},
     ),
+    "labels": Extra(
+        options={"next": "featurestack.extras.labels:write_next"},
+        sections={"suspects": ("featurestack.extras.labels:suspects", "*/run.json")},
+    ),
     "latex": Extra(options={"paper": "featurestack.extras.latex:write_paper"}),
     "onnx": Extra(
         words={

@@ -109,6 +109,12 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     promise: float = option(
         0.9, "precision that CHECKED finds a threshold for", least=0.5, most=0.99
     )
+    next: int = option(
+        0,
+        "number of files, or windows of recordings, to label next: next.csv has those"
+        " whose labels should teach a model most",
+        least=0,
+    )
 
 
 def class_thresholds(

@@ -30,7 +30,7 @@ RECORD = ".answers.json"  # names the files that `predict` wrote
 ENDINGS = (".csv", ".json")  # possible endings of OUT
 # options that have no effect on a request
 LIMITS = ("threshold", "gate", "reject")
-OF_SOUNDS = ("hop", "out", "check", *LIMITS)
+OF_SOUNDS = ("hop", "out", "check", "next", *LIMITS)
 WITHOUT_EFFECT = {
     "CHECKED=": ("audio", "channel", "run", "device", "threads", *OF_SOUNDS),
     "DATASET= without AUDIO=": ("promise", *OF_SOUNDS),
@@ -136,6 +136,8 @@ def predict_clips(
         table = predict_recordings(model, named, hop or model.window)
     else:
         table = predict_files(model, named).reset_index(names="file")
+    if options.next and len(table):
+        object_at(OPTIONS["next"])(options, model, files, table)
     if detecting:
         object_at(OPTIONS["check"])(options, model, files, table)
         return int(table["file"].nunique() < len(files))

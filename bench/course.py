@@ -1,0 +1,75 @@
+"""The feature sets of the course's sessions 3 and 4 on several datasets, with the
+sessions' settings:
+
+    python -m bench.course DATASET="synth ../esc10"
+    python -m bench.course DATASET="synth ../esc10" MODEL=resnet18@NAME=VALUE
+
+docs/tables/course.csv keeps a row for each dataset, set and model; the sessions show
+it. Fold 1 is the one that a notebook trains; `accuracy` is over the folds of FOLDS.
+"""
+
+import numpy as np
+import pandas as pd
+
+import featurestack as fs
+from bench.record import bench, record, spent
+from featurestack.base.options import DataOptions, RunsOptions, option
+from featurestack.compare.significance import accuracy_interval
+from featurestack.results.run_folder import RunFolder
+
+SETS = ("mel", "mel+mel+mel", "mel+mfcc+chroma")
+SETTINGS = {  # those of notebooks/4_stacks_of_three.ipynb
+    "grid": "32x54",
+    "epochs": 6,
+    "batch": 16,
+    "curve": 0,
+    "weights": "none",
+    "precision": "fp32",
+    "threads": 1,
+}
+
+
+class CourseOptions(DataOptions, RunsOptions):
+    """Accuracy of the course's feature sets on real and synthetic sounds."""
+
+    dataset: tuple[str, ...] = option(("synth", "esc10"), "names or folders")
+    model: str = option("resnet18", "the network")
+    folds: tuple[int, ...] = option((), "folds that are trained; all by default")
+
+
+def course(options: CourseOptions) -> None:
+    """Train every set on every dataset, and keep the table."""
+    command = f"python -m bench.course MODEL={options.model}"
+    settings = {"model": options.model, "folds": options.folds, **SETTINGS}
+    for dataset in options.dataset:
+        where = {"dataset": dataset, "data": options.data, "quiet": True}
+        cache = fs.extract("mel mfcc chroma", **where)
+        groups = cache.clips.set_index("clip_id")["group"]
+        for features in SETS:
+            run = fs.fit(**where, runs=options.runs, features=features, **settings)
+            row = {"row": f"{run.dataset} {features} {options.model}"}
+            row |= {"dataset": run.dataset, "features": features}
+            row |= {"model": options.model, **scores(run, groups)}
+            print(*row.values())
+            record("course", pd.DataFrame([row]), command, spent())
+
+
+def scores(run: RunFolder, groups: "pd.Series[str]") -> dict[str, float]:
+    """Accuracy in percent on each fold and on all clips, with its interval."""
+    rows = run.predictions().set_index("clip_id")
+    right = (rows[run.classes].idxmax(axis=1) == rows["target"]).astype(float)
+    folds = 100 * right.groupby(rows["fold"]).mean()
+    own = groups[right.index].to_numpy()
+    ((low, high),) = accuracy_interval(
+        right.to_numpy()[:, None], own, np.ones(len(own))
+    )
+    return {
+        **{f"fold{fold}": value for fold, value in folds.items()},
+        "accuracy": 100 * right.mean(),
+        "low": 100 * low,
+        "high": 100 * high,
+    }
+
+
+if __name__ == "__main__":
+    bench(course)

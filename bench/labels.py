@@ -1,0 +1,111 @@
+"""Labels chosen by doubt against labels at random, and changed labels among those that
+a report lists first, by ridge:
+
+    make features DATASET=../esc50_16k FEATURES=embedding@model=yamnet
+    python -m bench.labels DATASET=../esc50_16k FEATURES=embedding@model=yamnet
+
+The folds are the dataset's. Of each fold's training clips fifty, drawn at random, have
+their label. Fifty more are chosen as NEXT=50 chooses them, or drawn, and so on up to
+250; the model answers all clips of the tested fold. Then 5 % of all labels are changed,
+and the clips are ordered as the section "Labels to check" orders them. Means over
+DRAWS; docs/tables/labels.csv keeps the rows.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from bench.record import bench, record, spent
+from featurestack.answers import FitOptions
+from featurestack.answers.fits import Fits, Part, read_features
+from featurestack.base.options import option
+from featurestack.base.terminal import progress
+from featurestack.compare.metrics import Floats, Ints
+from featurestack.extras.labels import SUSPECTS, contradictions, first_to_label
+
+STEP, MOST = 50, 250  # labels
+CHANGED = 0.05  # share of the labels
+CHOSEN = {"chosen": True, "random": False}
+
+
+class LabelsOptions(FitOptions):
+    """Accuracy by the choice of labelled clips; wrong labels that are listed."""
+
+    features: str = option("embedding@model=yamnet", "one feature set")
+    draws: int = option(4, "of the first fifty clips", least=2)
+
+
+def labels(options: LabelsOptions) -> None:
+    """Measure every row, and keep the table."""
+    _, fits = read_features(options, least=1)
+    rows = []
+    found = []
+    for draw in progress(range(options.draws), label="labels", unit="draws"):
+        for name, chosen in CHOSEN.items():
+            for fold in fits.splits:
+                given = {"draw": draw, "fold": fold, "choice": name}
+                scores = accuracies(fits, options.features, fold, draw, chosen)
+                rows += [given | {"labels": n, "score": s} for n, s in scores.items()]
+        found.append(changed_in_list(fits, options.features, draw))
+    table = pd.DataFrame(rows)
+    of_draws = table.pivot_table("score", "labels", ["choice", "draw"])
+    means = of_draws.T.groupby("choice").mean().T
+    leads = of_draws["chosen"] - of_draws["random"]
+    means["lead"], means["lead_sd"] = leads.mean(axis=1), leads.std(axis=1, ddof=1)
+    means.index = [f"{features_of(options)}: {n} labels" for n in means.index]
+    name = f"{features_of(options)}: changed labels, % of the first {SUSPECTS}"
+    means.loc[name, "chosen"] = np.mean(found)
+    means.loc[name, "random"] = 100 * CHANGED
+    print(means.round(1))
+    command = f"python -m bench.labels FEATURES={options.features}"
+    record("labels", means.rename_axis("row").reset_index(), command, spent())
+
+
+def features_of(options: LabelsOptions) -> str:
+    return options.features.removeprefix("embedding@model=")
+
+
+def accuracies(
+    fits: Fits, features: str, fold: int, draw: int, chosen: bool
+) -> dict[int, float]:
+    """Number of labels -> % of the tested fold that is answered right."""
+    rng = np.random.default_rng([draw, fold])
+    pool, test = rng.permutation(fits.trained(fold)), fits.tested(fold)
+    groups = fits.plan.cache.clips["group"].to_numpy()
+    labelled, rest = pool[:STEP], pool[STEP:]
+    scores = {}
+    while True:
+        both = np.concatenate([test, rest])
+        answers = fits.answer(features, Part(labelled, both))
+        right = answers[: len(test)].argmax(axis=1) == fits.plan.targets[test]
+        scores[len(labelled)] = 100 * float(right.mean())
+        if len(labelled) == MOST:
+            return scores
+        order: Ints = np.arange(len(rest))
+        if chosen:
+            order = first_to_label(softmax(answers[len(test) :], axis=1), groups[rest])
+        labelled = np.concatenate([labelled, rest[order[:STEP]]])
+        rest = rest[order[STEP:]]
+
+
+def changed_in_list(fits: Fits, features: str, draw: int) -> float:
+    """% of the clips that the report would list whose label was changed."""
+    plan, rng = fits.plan, np.random.default_rng(draw)
+    targets, names = plan.targets.copy(), np.array(plan.names)
+    changed = rng.permutation(len(targets))[: round(CHANGED * len(targets))]
+    targets[changed] += rng.integers(1, len(names), len(changed))
+    targets %= len(names)
+    labels_of = names[targets[plan.table.index]]
+    table = plan.table.assign(**{plan.task.column: labels_of})
+    noisy = replace(fits, plan=replace(plan, table=table))
+    probabilities: Floats = np.zeros((len(targets), len(names)))
+    for part in noisy.parts:
+        probabilities[part.tested] = softmax(noisy.answer(features, part), axis=1)
+    first = contradictions(probabilities, targets)[:SUSPECTS]
+    return 100 * float(np.isin(first, changed).mean())
+
+
+if __name__ == "__main__":
+    bench(labels)

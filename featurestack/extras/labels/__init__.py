@@ -1,0 +1,114 @@
+"""What to label next, and which labels to doubt.
+
+`make predict AUDIO=field RUN=last NEXT=50` writes next.csv: the files, or windows of
+recordings, whose labels should teach a model most. The report lists the clips whose
+label its best run contradicts most, with their sound.
+
+Clips that were chosen by doubt are harder than others, and a score without the clips
+whose label was doubted is too high: neither table says which clips are tested.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.analysis.clips import clip_audio
+from featurestack.analysis.page import Page, Section
+from featurestack.base.own_files import OwnFiles
+from featurestack.base.quantities import counted
+from featurestack.base.terminal import tell
+from featurestack.compare.metrics import Floats, Ints
+from featurestack.features_cache.datasets import dataset_name
+from featurestack.predict.options import PredictOptions
+
+if TYPE_CHECKING:
+    from featurestack.predict.model import Model
+
+NEXT, RECORD = "next.csv", ".next.json"  # the table, and the record that it is ours
+SUSPECTS = 20
+AUDIO = 400_000  # characters of embedded audio on the page
+
+
+def doubts(probabilities: Floats, *, tags: bool) -> Floats:
+    """(N,) 1 less the difference between the two most probable classes, or, of tags,
+    between present and absent of the class for which it is smallest.
+    """
+    if tags:
+        return 1 - np.abs(2 * probabilities - 1).min(axis=1)
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    return 1 - (first - second)
+
+
+def first_to_label(
+    probabilities: Floats, recordings: NDArray[np.generic], *, tags: bool = False
+) -> Ints:
+    """The places of clips (N, K), (N,), the first to label first: recordings take turns
+    and, among them, the most probable classes; of each the most doubtful clip is first.
+    """
+    order = np.argsort(-doubts(probabilities, tags=tags), kind="stable")
+    likely = probabilities.argmax(axis=1)
+    turns = [
+        pd.Series(order).groupby(of[order]).cumcount() for of in (likely, recordings)
+    ]
+    return order[np.lexsort(turns)]
+
+
+def write_next(
+    options: PredictOptions,
+    model: "Model",
+    files: Mapping[str, Path],
+    table: pd.DataFrame,
+) -> None:
+    """Write <reports>/<dataset>/<AUDIO's name>/next.csv: NEXT of the files, or of the
+    windows that do not overlap.
+    """
+    folder = options.reports / model.config.dataset / dataset_name(str(options.audio))
+    own = OwnFiles(folder, RECORD)
+    own.require(NEXT, "REPORTS=")
+    if "start" in table:
+        step = math.ceil(model.window / (options.hop or model.window / 4))
+        table = table[table.groupby("file").cumcount() % step == 0]
+    probabilities = table[model.classes].to_numpy(float)
+    files_of, tags = table["file"].to_numpy(), model.task.multilabel
+    order = first_to_label(probabilities, files_of, tags=tags)[: options.next]
+    names = {str(path): name for name, path in files.items()}
+    rows = table[["file", *table.columns.intersection(["start", "end"])]].iloc[order]
+    likely = np.array(model.classes)[probabilities[order].argmax(axis=1)]
+    rows = rows.assign(file=rows["file"].map(names), label="", likely=likely)
+    rows["probability"] = probabilities[order].max(axis=1).round(4)
+    rows = rows.rename(columns={"file": "filename"})
+    own.write({NEXT: rows.to_csv(index=False, lineterminator="\n")})
+    tell(f"{folder / NEXT}: {counted(len(rows), 'row')} to label, the first first")
+
+
+def contradictions(probabilities: Floats, target: Ints) -> Ints:
+    """The places of the clips (N, K), (N,) of whose label another class is more
+    probable, the largest difference first.
+    """
+    of_label = probabilities[np.arange(len(target)), target]
+    difference = probabilities.max(axis=1) - of_label
+    order = np.argsort(-difference, kind="stable")
+    return order[difference[order] > 0]
+
+
+def suspects(page: Page) -> Section | None:
+    """The clips whose label the best run contradicts most."""
+    main = page.found.main
+    if main is None or main.metric.errors != "confusion":
+        return None
+    best = page.found.best.run
+    probabilities = best.probabilities.mean(axis=0)
+    places = contradictions(probabilities, best.target)[:SUSPECTS]
+    ids, own = best.clip_ids[places], page.writer.own
+    table = pd.DataFrame({"clip_id": ids})
+    for name, of in (("label", best.target), ("predicted", probabilities.argmax(1))):
+        table[name] = np.array(best.classes)[of[places]]
+        table[f"of_{name}"] = probabilities[places, of[places]]
+    audio = clip_audio(page.cache, ids, ids, own, AUDIO) if page.cache else {}
+    values = {"audio": audio, "suspects": table}
+    return Section("suspects", "Labels to check", {"suspects": table}, values)
