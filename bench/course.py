@@ -39,19 +39,23 @@ class CourseOptions(DataOptions, RunsOptions):
 
 def course(options: CourseOptions) -> None:
     """Train every set on every dataset, and keep the table."""
-    command = f"python -m bench.course MODEL={options.model}"
+    words = f"MODEL={options.model}"
+    if options.folds:
+        words += f" FOLDS='{' '.join(map(str, options.folds))}'"
     settings = {"model": options.model, "folds": options.folds, **SETTINGS}
     for dataset in options.dataset:
         where = {"dataset": dataset, "data": options.data, "quiet": True}
         cache = fs.extract("mel mfcc chroma", **where)
         groups = cache.clips.set_index("clip_id")["group"]
         for features in SETS:
+            begun = spent()
             run = fs.fit(**where, runs=options.runs, features=features, **settings)
             row = {"row": f"{run.dataset} {features} {options.model}"}
             row |= {"dataset": run.dataset, "features": features}
             row |= {"model": options.model, **scores(run, groups)}
             print(*row.values())
-            record("course", pd.DataFrame([row]), command, spent())
+            command = f"python -m bench.course DATASET={run.dataset} {words}"
+            record("course", pd.DataFrame([row]), command, spent() - begun)
 
 
 def scores(run: RunFolder, groups: "pd.Series[str]") -> dict[str, float]:
