@@ -21,6 +21,7 @@ import pandas as pd
 
 import featurestack as fs
 from featurestack.analysis.figures import STYLE
+from featurestack.base.quantities import counted
 
 HERE = Path.cwd()
 FOLDER = HERE.parent if (HERE.parent / "pyproject.toml").exists() else HERE  # a clone
@@ -29,7 +30,7 @@ DATA, RUNS, REPORTS = FOLDER / "data", FOLDER / "runs" / "course", FOLDER / "rep
 os.chdir(FOLDER)
 sys.path.append(str(HERE))  # this module's own folder
 plt.style.use(STYLE)  # one style for the report's figures and the notebooks
-__all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "check"]
+__all__ = ["DATA", "REPORTS", "RUNS", "Path", "answered", "beside", "check"]
 __all__ += ["draw_block", "draw_kernels", "draw_stack", "fs", "np", "pd", "plt"]
 __all__ += ["reveal", "sounds_of"]
 
@@ -196,6 +197,35 @@ def sounds_of(table: pd.DataFrame) -> Sounds:
     named = {" or ".join(pair): pair for pair in pairs.values()}
     first, second = labels[:2]
     return Sounds(named, first, second, second, first, tuple(labels[:3]))
+
+
+# ---- The same sets on other sounds
+
+MEASURED = Path(fs.__file__).resolve().parents[1] / "docs/tables/course.csv"
+
+
+def beside(found: dict[str, float]) -> pd.DataFrame:
+    """Accuracy by feature set in percent: `found` on fold 1, then as it was measured
+    with the same settings, on fold 1 and on several folds with its interval.
+    """
+    columns = {"yours, fold 1": 100 * pd.Series(found)}
+    if not MEASURED.exists():  # without a clone
+        return pd.DataFrame(columns)
+    measured = pd.read_csv(MEASURED)
+    kinds = [name for name in ("dataset", "model") if measured[name].nunique() > 1]
+    for values, rows in measured.groupby(kinds, sort=False):
+        rows = rows.set_index("features").dropna(axis=1)
+        name, folds = ", ".join(values), rows.columns.str.startswith("fold").sum()
+        columns[f"{name}, fold 1"] = rows["fold1"]
+        columns[f"{name}, {counted(folds, 'fold')}"] = pd.Series(
+            [
+                f"{r.accuracy:.1f} ({r.low:.0f} to {r.high:.0f})"
+                for r in rows.itertuples()
+            ],
+            rows.index,
+        )
+    table = pd.DataFrame(columns).round(1).astype(object).fillna("")
+    return table.sort_index(key=lambda names: names.str.len())
 
 
 # ---- Pictures

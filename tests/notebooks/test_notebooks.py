@@ -178,6 +178,30 @@ def test_a_student_who_skips_every_question_sees_sentences_alone(name, folder):
             assert output.output_type != "error" or output.ename == "NotYet", cell.id
 
 
+# The same sets on other sounds
+
+
+def test_a_readers_accuracies_stand_beside_measured_ones(tmp_path, monkeypatch):
+    file = tmp_path / "course.csv"
+    monkeypatch.setattr(course, "MEASURED", file)
+    own = {"mel": 0.5, "mel+mfcc+chroma": 0.625}
+    assert course.beside(own).to_dict() == {
+        "yours, fold 1": {n: 100 * own[n] for n in own}
+    }
+    rows = {"dataset": ["synth", "esc10"], "features": "mel", "model": "resnet18"}
+    rows |= {"fold1": [87.5, 70], "fold2": [80, None], "accuracy": [83.75, 70]}
+    pd.DataFrame(rows | {"low": 70, "high": 91}).to_csv(file, index=False)
+    table = course.beside(own).loc["mel"]
+    assert table.to_dict() == {
+        "yours, fold 1": 50,
+        "synth, fold 1": 87.5,
+        "synth, 2 folds": "83.8 (70 to 91)",
+        "esc10, fold 1": 70,
+        "esc10, 1 fold": "70.0 (70 to 91)",
+    }
+    assert {*course.beside(own).loc["mel+mfcc+chroma"]} == {62.5, ""}
+
+
 # Colab
 
 
