@@ -8,6 +8,8 @@ docs/tables/course.csv keeps a row for each dataset, set and model; the sessions
 it. Fold 1 is the one that a notebook trains; `accuracy` is over the folds of FOLDS.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,7 @@ from featurestack.compare.significance import accuracy_interval
 from featurestack.results.run_folder import RunFolder
 
 SETS = ("mel", "mel+mel+mel", "mel+mfcc+chroma")
-SETTINGS = {  # those of notebooks/4_stacks_of_three.ipynb
+SETTINGS: dict[str, Any] = {  # those of notebooks/4_stacks_of_three.ipynb
     "grid": "32x54",
     "epochs": 6,
     "batch": 16,
@@ -44,13 +46,18 @@ def course(options: CourseOptions) -> None:
         words += f" FOLDS='{' '.join(map(str, options.folds))}'"
     settings = {"model": options.model, "folds": options.folds, **SETTINGS}
     for dataset in options.dataset:
-        where = {"dataset": dataset, "data": options.data, "quiet": True}
+        where: dict[str, Any] = {
+            "dataset": dataset,
+            "data": options.data,
+            "quiet": True,
+        }
         cache = fs.extract("mel mfcc chroma", **where)
         groups = cache.clips.set_index("clip_id")["group"]
         for features in SETS:
             begun = spent()
             run = fs.fit(**where, runs=options.runs, features=features, **settings)
-            row = {"row": f"{run.dataset} {features} {options.model}"}
+            assert isinstance(run, RunFolder)  # of one set
+            row: dict[str, Any] = {"row": f"{run.dataset} {features} {options.model}"}
             row |= {"dataset": run.dataset, "features": features}
             row |= {"model": options.model, **scores(run, groups)}
             print(*row.values())

@@ -12,6 +12,7 @@ on its training. docs/tables/service.csv holds a result.
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ import torch
 import featurestack as fs
 from bench.record import bench, record, spent
 from featurestack.base.options import DatasetOptions, option
+from featurestack.results.run_folder import RunFolder
 
 FEATURES, MODELS = "mel+mfcc+chroma", ("linear", "texturenet")
 CALLS, RATE, SECONDS = 100, 44_100, 5
@@ -36,15 +38,21 @@ def service(options: ServiceOptions) -> None:
     torch.set_num_threads(1)
     noise = np.random.default_rng(0).normal(0, 0.1, SECONDS * RATE).astype(np.float32)
     rows = []
-    where = {"dataset": options.dataset, "data": options.data}
+    where: dict[str, Any] = {"dataset": options.dataset, "data": options.data}
     with tempfile.TemporaryDirectory() as folder:
         fs.extract(FEATURES.replace("+", " "), **where, quiet=True)
         for name in MODELS:
-            given = {"features": FEATURES, "model": name, "epochs": 1, "quiet": True}
+            given: dict[str, Any] = {
+                "features": FEATURES,
+                "model": name,
+                "epochs": 1,
+                "quiet": True,
+            }
             run = fs.fit(**where, runs=folder, **given)
             files = [Path(folder, f"{name}{end}") for end in (".pt", ".onnx")]
-            fs.bundle(run, files[0])
-            fs.export(run, files[1])
+            assert isinstance(run, RunFolder)  # of one set
+            for write, file in zip((fs.bundle, fs.export), files):
+                write(str(run.path), file, data=options.data, quiet=True)
             took = milliseconds([fs.Model(file) for file in files], noise)
             rows.append({"model": name, "ms": took[0], "onnx_ms": took[1]})
     table = pd.DataFrame(rows)

@@ -99,12 +99,12 @@ def contradictions(probabilities: Floats, target: Ints) -> Ints:
 def suspects(page: Page) -> Section | None:
     """The clips whose label the best run contradicts most."""
     main = page.found.main
-    if main is None or main.metric.errors != "confusion":
+    if main is None or main.metric.multilabel:
         return None
     best = page.found.best.run
     probabilities = best.probabilities.mean(axis=0)
     places = contradictions(probabilities, best.target)[:SUSPECTS]
-    ids, own = best.clip_ids[places], page.writer.own
+    ids, own = best.clip_ids[places].tolist(), page.writer.own
     table = pd.DataFrame({"clip_id": ids})
     for name, of in (("label", best.target), ("predicted", probabilities.argmax(1))):
         table[name] = np.array(best.classes)[of[places]]
