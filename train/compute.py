@@ -15,7 +15,6 @@ import contextlib
 import copy
 import math
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -29,7 +28,7 @@ from torch import nn
 from featurestack.base import files
 from featurestack.base.errors import RequestError
 from featurestack.base.options import Auto
-from featurestack.base.terminal import tell, tell_once
+from featurestack.base.terminal import tell
 from featurestack.results.config import Compute
 from featurestack.results.tasks import Task
 from featurestack.results.training_options import Training
@@ -67,7 +66,6 @@ NEGLIGIBLE = 1e-3
 CARD_CLIPS = 8
 # one cuBLAS workspace per stream makes its sums deterministic
 WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-NO_KERNEL = " does not have a deterministic implementation"  # torch's warning
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 
@@ -171,31 +169,6 @@ def use_deterministic_kernels() -> None:
     # torch.use_deterministic_algorithms would import the compiler, a second
     torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-@contextlib.contextmanager
-def named_operations() -> Iterator[None]:
-    """Name once the operations in this context that have no deterministic kernel; torch
-    warns of each, in the forward or the backward pass.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    names = set()
-    for warning in caught:
-        name, found, _ = str(warning.message).partition(NO_KERNEL)
-        if found:
-            names.add(name)
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    if names:
-        warnings.filterwarnings("ignore", f".*{NO_KERNEL}")
-        tell_once(
-            f"no deterministic kernel on this card for {', '.join(sorted(names))}:"
-            " another run of the same seed may differ"
-        )
 
 
 def threads_of(number: int | Auto) -> int:

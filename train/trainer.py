@@ -7,7 +7,6 @@ number of threads, the same seed gives the same bytes, even if a fold was killed
 resumed.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -43,7 +42,6 @@ from featurestack.train.compute import (
     answers_of,
     autocast,
     layout_of,
-    named_operations,
     preferred,
 )
 from featurestack.train.fold_data import FoldData, chunked, draw_batches
@@ -115,8 +113,6 @@ class Trainer:
         # both passes as a CUDA graph; a method here would be a reference cycle, which
         # keeps the fold's clips in memory
         self.gradients: Passes | None = None
-        # whether the operations without a deterministic kernel on a card were named
-        self.named = compute.device != "cuda"
         if compute.device == "cuda":
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
@@ -233,10 +229,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         x = x.contiguous(memory_format=layout_of(self.compute))
-        with contextlib.nullcontext() if self.named else named_operations():
-            passes = self.gradients or self.both_passes
-            loss, logits = passes(x, targets)
-        self.named = True
+        passes = self.gradients or self.both_passes
+        loss, logits = passes(x, targets)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         return loss, logits
