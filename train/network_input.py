@@ -82,14 +82,6 @@ def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
 # ---- kinds of input
 
 
-def every_feature(channel: StoredChannel) -> bool:
-    return True
-
-
-def one_plane(channel: StoredChannel) -> int:
-    return 1
-
-
 @dataclass(frozen=True, kw_only=True)
 class InputKind:
     """How models of one kind read channels.
@@ -105,9 +97,9 @@ class InputKind:
     # that ONNX has
     prepare: Callable[[Tensor, StoredChannel, Shape], Tensor]
     takes: str = "every feature"  # the channels that it accepts, in words
-    accepts: Callable[[StoredChannel], bool] = every_feature
+    accepts: Callable[[StoredChannel], bool] = lambda channel: True
     # number of input planes from a channel
-    width: Callable[[StoredChannel], int] = one_plane
+    width: Callable[[StoredChannel], int] = lambda channel: 1
     # rows x frames without GRID; `native`: of the largest channel
     grid: str = ""
     standardised: bool = True  # and finally rounded to float16; else float32
@@ -136,28 +128,11 @@ def is_map(channel: StoredChannel) -> bool:
     return channel.name != "waveform" and channel.frames > 1
 
 
-def image_plane(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-    return resize(values, grid)[:, None]
-
-
-def is_waveform(channel: StoredChannel) -> bool:
-    return channel.name == "waveform"
-
-
-def wave_plane(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-    return values[:, None]
-
-
-def vector_planes(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
-    """The numbers of `over_columns`, which for a vector are its own."""
-    return over_columns(values, channel)[..., None]
-
-
 KINDS: Registry[InputKind] = Registry("input kind")
 KINDS["image"] = InputKind(
     name="image",
     uses=("steps", "balance", "grid", "padding"),
-    prepare=image_plane,
+    prepare=lambda values, channel, grid: resize(values, grid)[:, None],
     takes="feature maps, no waveform and no vector (one frame)",
     accepts=is_map,
     augment="shift,gain",
@@ -166,9 +141,9 @@ KINDS["image"] = InputKind(
 KINDS["wave"] = InputKind(
     name="wave",
     uses=("steps", "balance"),  # not padding: resizing would change the pitch
-    prepare=wave_plane,
+    prepare=lambda values, channel, grid: values[:, None],
     takes="only waveform",
-    accepts=is_waveform,
+    accepts=lambda channel: channel.name == "waveform",
     grid=NATIVE,
     augment="shift,gain,polarity,mixup=0.4",
     augmented_as="wave",
@@ -176,7 +151,8 @@ KINDS["wave"] = InputKind(
 KINDS["vector"] = InputKind(
     name="vector",
     uses=("steps", "balance", "padding"),
-    prepare=vector_planes,
+    # of a vector `over_columns` are its own numbers
+    prepare=lambda values, channel, grid: over_columns(values, channel)[..., None],
     width=attrgetter("statistics"),
     grid="1x1",
     summarised=True,
