@@ -36,7 +36,7 @@ from featurestack.base.errors import (
 )
 from featurestack.base.files import content_hash, require_readable
 from featurestack.base.quantities import counted
-from featurestack.base.shell import make_command, quoted
+from featurestack.base.shell import quoted
 from featurestack.features_cache import index_file
 from featurestack.features_cache.clip_table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.datasets import (
@@ -68,6 +68,7 @@ from featurestack.features_cache.hdf5 import (
     opened,
     read_header,
 )
+from featurestack.features_cache.source_changes import audio_state
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
@@ -223,7 +224,7 @@ class Cache(IndexSettings):
         self.folder = Path(folder)
         require_readable(self.folder)
         if not is_cache(self.folder):
-            raise no_features(self.folder, self.data, make_command("features"))
+            raise no_features(self.folder, self.data)
         self._open: dict[str, FeatureMaps] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -516,7 +517,8 @@ def find_cache(dataset: str, data: Path, name: str = "") -> tuple[str, "Cache | 
 
 def is_of(cache: Cache, dataset: str, name: str) -> bool:
     """Whether a cache was made from the sounds that DATASET= names: its source, these
-    sounds at another place if they have been moved, or by the cache's own name.
+    sounds, by their content, at another place if they have been moved, or by the
+    cache's own name.
     """
     path, source = Path(dataset), cache.source
     if dataset in NAMED:
@@ -530,13 +532,16 @@ def is_of(cache: Cache, dataset: str, name: str) -> bool:
     if source in NAMED or Path(source).exists():
         return False
     if path.is_file():
-        return cache.settings.get("table") == content_hash(path)
+        if cache.settings.get("table") != content_hash(path):
+            return False
+        source, path = str(Path(source).parent), path.parent
     # a file that could not be read then need not be there now
-    files = cache.sources[cache.sources["source_size"] > 0]
-    for clip, size in zip(files["path"], files["source_size"]):
-        inside = Path(clip).is_relative_to(source)
-        moved = path / Path(clip).relative_to(source) if inside else Path(clip)
-        if not (inside and moved.is_file() and moved.stat().st_size == size):
+    files = cache.sources[cache.sources["source_size"] > 0].drop_duplicates("path")
+    for file in files.itertuples(index=False):
+        place = Path(file.path)
+        if place.is_relative_to(source):
+            place = path / place.relative_to(source)
+        if audio_state(file._replace(path=place)) != "same":
             return False
     return len(files) > 0
 

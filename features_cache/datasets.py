@@ -82,11 +82,12 @@ def extraction(dataset: str, data: Path, name: str, features: str) -> str:
     return make_command("features", *words)
 
 
-def no_features(folder: Path, data: Path, command: str) -> RequestError:
-    """The error for a folder without features, which this command computes."""
+def no_features(folder: Path, data: Path, command: str = "") -> RequestError:
+    """The error for a folder without features, which this command computes, if any."""
     cached = ", ".join(quoted(f"DATASET={name}") for name in sorted(cached_in(data)))
     others = f"; there are features of {cached}" if cached else ""
-    return RequestError(f"there are no features in {folder} yet: run {command}{others}")
+    run = f": run {command}" if command else ""
+    return RequestError(f"there are no features in {folder} yet{run}{others}")
 
 
 def beside_hint(path: Path, endings: Collection[str] = ()) -> str:

@@ -25,7 +25,7 @@ from featurestack.base.files import Lock
 from featurestack.base.options import option_words
 from featurestack.base.quantities import counted, percent
 from featurestack.base.registry import object_at
-from featurestack.base.shell import load_words, make_command
+from featurestack.base.shell import load_words
 from featurestack.base.terminal import tell, tell_once
 from featurestack.features_cache.index_file import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.splits import Split
@@ -354,7 +354,7 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]
         reasons = "; ".join(f"{clip}: {reason}" for clip, reason in named)
-        remedy = f"{make_command('features')} computes damaged ones again"
+        remedy = plan.cache.remedy(" ".join(stored))
         lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {remedy}")
     if plan.input.drop_padding:
         share = 1 - plan.cache.filled[plan.table.index].mean()

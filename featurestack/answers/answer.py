@@ -298,9 +298,10 @@ def find_answer(options: AnswerOptions) -> Answer:
     refuse_users_folder(options.reports / question.name)
     claim_run(question.folder, (), (), FILE)
     left = tell_time(question)
-    # a process that has waited finds everything done
-    waiting = "another process answers this question"
-    with Lock(question.folder / ".lock", waiting=waiting):
+    # a process that has waited finds everything done; the lock lies beside the folder,
+    # which an answer to another question renames
+    lock = question.folder.with_name(f".{FOLDER}.lock")
+    with Lock(lock, waiting="another process answers a question about these sounds"):
         checked = False
         if question.asked:
             dataset = question.asked.dataset

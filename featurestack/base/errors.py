@@ -75,7 +75,8 @@ def reason_of(error: BaseException) -> str:
     """
     ours, place = False, ""
     for frame, line in traceback.walk_tb(error.__traceback__):
-        file = frame.f_code.co_filename
+        # code that a worker has received knows its file by `__file__` alone
+        file = frame.f_globals.get("__file__") or frame.f_code.co_filename
         ours = frame.f_globals.get("__name__", "").startswith(f"{NAME}.")
         if not (ours or LIBRARY.match(file)):
             place = f" ({Path(file).name}, line {line})"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from featurestack.base import NAMED
 from featurestack.base.errors import NOT_WRITABLE, RequestError
-from featurestack.base.shell import make_command, quoted
+from featurestack.base.shell import quoted
 from featurestack.base.terminal import tell
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
 from featurestack.checks.artefacts import artefact_findings
@@ -48,8 +48,10 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     if len(unreadable) and dataset.source not in NAMED and not dataset.groups:
         dataset = replace(dataset, field=name_field(measured))
     what = "cannot be read; every command leaves them out"
-    extraction = make_command("features")
-    remedy = f"convert or replace the files, then {extraction}; if they moved, {WHERE}"
+    remedy = (
+        "convert or replace the files and extract their features again; if they moved,"
+        f" {WHERE}"
+    )
     findings = [
         source_finding(tested),
         *duplicate_findings(table, fingerprints, dataset),

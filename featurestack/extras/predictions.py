@@ -89,10 +89,10 @@ def predictions_in(
     remarks = []
     sums = scores.sum(axis=1)
     if not tags and ((sums - 1).abs() > SUM_WITHIN).any():
+        ends = dict.fromkeys(f"{end:.3g}" for end in (sums.min(), sums.max()))
         remarks.append(
-            f"the rows sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: the"
-            " highest number of a row counts as its prediction, which is wrong for"
-            " distances and ranks"
+            f"the rows sum to {' to '.join(ends)}, not to 1: the highest number of a"
+            " row counts as its prediction, which is wrong for distances and ranks"
         )
     alone = clips["group"] == clips["clip_id"]
     if alone.any() and not alone.all():

@@ -185,7 +185,7 @@ class RunConfig:
     command: tuple[str, ...] = ()  # NAME=value words that train it again
     # stored feature -> digest of its clips' fingerprints
     cache: Mapping[str, str] = field(default_factory=dict)
-    clips: str = ""  # digest of the clips' table
+    clips: str = ""  # digest of the clips: their table and sounds
     left_out: tuple[str, ...] = ()  # clips in it whose features could not be read
     machine: Machine | None = None  # the machine that began the run
     versions: Mapping[str, str] = field(default_factory=dict)  # library -> version

@@ -10,7 +10,7 @@ from featurestack.base import DATA
 from featurestack.base.errors import ALIKE, RequestError, closest, nearest
 from featurestack.base.extras import MODELS
 from featurestack.base.files import is_file, may_read, require_readable
-from featurestack.base.shell import make_command, quoted, unquoted
+from featurestack.base.shell import quoted, unquoted
 from featurestack.base.terminal import tell_once
 from featurestack.results.run_folder import PREDICTIONS_FILE, RunFolder, find
 from featurestack.results.same_run import of_other_data
@@ -58,10 +58,7 @@ def select(
                     f"there are no runs of {dataset}; did you mean"
                     f" {quoted(f'DATASET={meant}')}?"
                 )
-            raise RequestError(
-                f"RUN={word}: no run folder in {place}: train one first"
-                f" ({make_command('train')})"
-            )
+            raise RequestError(f"RUN={word}: no run folder in {place}: train one first")
         else:
             try:
                 run = fitting(word, runs_by_name, data)

@@ -21,6 +21,7 @@ from featurestack.features_cache.clip_table import CLIP_COLUMNS, originals
 from featurestack.features_cache.datasets import is_cache
 from featurestack.features_cache.feature_names import parse_channel
 from featurestack.features_cache.hdf5 import fingerprints
+from featurestack.features_cache.index_file import has_failed
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
 
@@ -38,27 +39,31 @@ def digest_of_clips(table: pd.DataFrame) -> str:
 def data_digests(
     cache: Cache, stored: Iterable[str], table: pd.DataFrame
 ) -> dict[str, Any]:
-    """The digests of what the table says of the clips, without their paths, and of each
-    feature's fingerprints of them: two keys of run.json.
+    """The digests of the clips, of what the table says of them and of their sounds, and
+    of each feature's fingerprints of them: two keys of run.json.
     """
     keys = cache.keys[table.index]
     values = {name: fingerprints(keys, cache[name].key).tolist() for name in stored}
     return {
         "cache": {name: digest(numbers) for name, numbers in values.items()},
-        "clips": digest_of_clips(table),
+        "clips": digest([digest_of_clips(table), keys.tolist()]),
     }
 
 
 def today(config: RunConfig, cache: Cache) -> RunConfig:
-    """The record of a run with the digests of today's data. It keeps its own digests if
-    the cache lacks a feature of the run, or if the feature's file is damaged. Imported
-    predictions have only a digest of the clips' table.
+    """The record of a run with the digests of today's data. If the cache lacks a
+    feature of the run, its clips alone tell; if the feature's file is damaged, nothing
+    does. Imported predictions have only a digest of the clips' table.
     """
     if config.made_by == "import":
         clips = config.clips and digest_of_clips(originals(cache.clips))
         return replace(config, clips=clips)
-    if not config.cache or not {*config.cache} <= {*cache.features}:
+    if not config.cache:
         return config
+    if not {*config.cache} <= {*cache.features}:
+        failed = has_failed(cache.folder, cache.clips, config.cache)
+        clips = data_digests(cache, (), cache.clips[~failed])["clips"]
+        return replace(config, clips=clips)
     with suppress(RequestError):
         readable = cache.readable([*map(parse_channel, config.cache)])
         digests = data_digests(cache, config.cache, cache.clips[readable])

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from featurestack.base.errors import RequestError, closest, nearest
 from featurestack.base.files import hash_of, replace_file
 from featurestack.base.quantities import counted
-from featurestack.base.shell import make_command
 from featurestack.base.table_files import read_table
 from featurestack.features_cache.clip_table import (
     KNOWN_COLUMNS,
@@ -166,7 +165,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str
             f"GROUP={group} fits no file name, the first is"
             f" {table['filename'].iloc[0]!r}, and no path within the dataset; expected"
             " a column, or a pattern whose parentheses hold the source recording;"
-            f" {make_command('check')} proposes one"
+            " `check` proposes one"
         )
     table = with_own_groups(table)
     notes = []

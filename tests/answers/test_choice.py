@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis import sentences
+from featurestack.analysis import report, sentences
 from featurestack.analysis.findings import findings
 from featurestack.analysis.run_arrays import load_runs
 from featurestack.answers import SET_COLUMNS, AnswerOptions, choice
@@ -23,6 +23,7 @@ from featurestack.answers.choice import (
 )
 from featurestack.answers.chosen import read_choice
 from featurestack.answers.fits import Fits, fits_of
+from featurestack.base.files import is_held
 from featurestack.features_cache import external
 from featurestack.features_cache.cache import Cache
 from featurestack.results.run_folder import RunFolder, find
@@ -184,6 +185,23 @@ def test_an_answer_from_other_features_is_kept_beside_the_new_one(tmp_path, caps
     assert len(names) == 2 and "answer" in names
     table = pd.read_csv(found.page.parent / "tables" / "chosen_sets.csv")
     assert {*table["features"]} == {"f0", "f1", "f0+f1"}  # that of the last question
+
+
+def test_an_answer_that_has_renamed_a_former_one_is_still_waited_for(
+    tmp_path, monkeypatch
+):
+    brought(tmp_path / "d" / "features", noise(1, 3), folds=3)
+    build, held = report.build_report, []
+
+    def built(job):
+        held.append(is_held(tmp_path / "runs/d/.answer.lock"))
+        return build(job)
+
+    monkeypatch.setattr(report, "build_report", built)
+    for features in ("f0 f1", "f0 f2"):
+        answered(tmp_path, features=features)
+    assert held == [True, True]
+    assert not is_held(tmp_path / "runs/d/.answer.lock")
 
 
 def test_sets_are_compared_with_single_features_that_are_chosen_in_the_same_way(

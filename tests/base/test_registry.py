@@ -242,7 +242,11 @@ def ending(clip):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said"),
-    [("SystemExit('bye')", "SystemExit: bye"), ("KeyboardInterrupt", "stopped; run")],
+    [
+        ("ValueError('bye')", "ValueError: bye (mine.py, line 6)"),
+        ("SystemExit('bye')", "SystemExit: bye"),
+        ("KeyboardInterrupt", "stopped; run"),
+    ],
 )
 def test_a_feature_that_ends_its_worker_is_said(tmp_path, error, said):
     easy_clips(tmp_path / "easy")

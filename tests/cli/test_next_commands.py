@@ -10,8 +10,10 @@ import pytest
 import soundfile
 
 from tests.cases import cases
+from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips, easy_tables
 from tests.processes import forked, python
+from tests.test_structure import TOP
 
 TYPED = {"AUDIO=FILE": "AUDIO=new.wav"}  # what a user types for a placeholder
 PROPOSED = re.compile(
@@ -52,6 +54,15 @@ def typed(command, place):
 def proposed(text):
     """The commands of a text, without what is said after them."""
     return [re.split(r"; | \(", match[1])[0] for match in PROPOSED.finditer(text)]
+
+
+def test_no_message_proposes_a_stage_without_its_dataset():
+    """Typed as it stands, it would download the default dataset."""
+    stages = "analysis|check|curve|data|features|importance|train|verify"
+    bare = re.compile(rf"make_command\([\"']({stages})[\"']\)")
+    for place in ("featurestack", *TOP):
+        for file in (ROOT / place).rglob("*.py"):
+            assert not bare.search(file.read_text(encoding="utf-8")), file
 
 
 @pytest.mark.parametrize(

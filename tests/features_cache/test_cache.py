@@ -71,6 +71,9 @@ def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
         f" DATA={data}"
     )
     assert Cache(cache.folder).remedy("mel mfcc") == typed
+    (cache.folder / "mine.h5").write_bytes(b"")
+    with refused(f"run make features DATASET={birds} FEATURES=mine NAME=finches"):
+        Cache(cache.folder).read("mine", CLIPS)
 
 
 def test_of_many_features_the_most_alike_are_named(cache, values):

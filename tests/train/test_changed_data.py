@@ -19,6 +19,7 @@ from featurestack.base.shell import make_command
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.hdf5 import read_header
+from featurestack.features_cache.index_file import read_index, refresh
 from featurestack.pipeline.extract import extract_features as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.predict.bundle import RunModel, bundle_of_run
@@ -125,6 +126,17 @@ def test_another_label_fold_or_group_is_other_data(options, run_copy, column, tm
     for each in (run_copy, imported):
         assert not is_of_today(each.config, Cache(other))
         assert is_of_today(each.config, Cache(folder))
+
+
+@pytest.mark.parametrize("column", ["", "label", "source_hash"])
+def test_without_its_feature_a_run_is_known_by_its_clips(trained_run, tmp_path, column):
+    folder = fill(tmp_path / "other", clip_table())
+    (folder / "mel.h5").unlink()
+    clips, settings = read_index(folder)
+    if column:  # as of another dataset with these names of files
+        clips.loc[0, column] = "dog"
+    refresh(folder, clips, settings, slice(None))
+    assert is_of_today(trained_run.config, Cache(folder)) == (not column)
 
 
 def test_last_and_prefixes_choose_runs_of_today_and_remove_the_others(

@@ -30,6 +30,7 @@ from tests.train.small_cache import (
 )
 
 
+@pytest.mark.filterwarnings("ignore:std")  # of one frame
 @cases("changes", "message")
 def test_a_wrong_request_is_refused_before_anything_is_written(
     options, changes, message
