@@ -20,8 +20,8 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import FeaturesCommand
 from tests.cases import cases
 from tests.golden.commands import flip_bit
+from tests.noise import write_clips
 from tests.pipeline.extraction import cache, options, run, stored
-from tests.pipeline.noise_dataset import SAMPLE_RATE
 from tests.processes import forked, no_override
 from tests.refusal import refused
 
@@ -219,16 +219,12 @@ def test_a_run_on_a_full_disk_stops_and_a_second_goes_on(sounds):
 
 
 @pytest.fixture(scope="module")
-def birds(tmp_path_factory):
+def read_only_birds(tmp_path_factory):
     """A folder of sounds by class, and DATA with its features, in which nothing may be
     written; its folds were drawn.
     """
     folder = tmp_path_factory.mktemp("shared") / "birds"
-    for name in ("owl", "robin", "wren"):
-        (folder / name).mkdir(parents=True)
-        for number in range(4):
-            noise = np.random.default_rng(number).normal(0, 0.1, SAMPLE_RATE)
-            soundfile.write(folder / name / f"{name}{number}.wav", noise, SAMPLE_RATE)
+    write_clips(folder, "owl", "robin", "wren", clips=4)
     data = folder.parent / "data"
     given = {"dataset": str(folder), "data": data, "jobs": 1}
     extract.extract_features(FeaturesCommand(**given, features="rms"))
@@ -253,9 +249,9 @@ def command(name, folder, data, *words):
 
 @cases("name", "features", "said")
 def test_commands_on_a_complete_dataset_need_no_right_to_write(
-    birds, name, features, said
+    read_only_birds, name, features, said
 ):
-    folder, data = birds
+    folder, data = read_only_birds
     before = state(data)
     process = command(name, folder, data, *features)
     kept = f"the findings are not kept: {data / 'birds' / 'features'} may not be"
@@ -265,8 +261,8 @@ def test_commands_on_a_complete_dataset_need_no_right_to_write(
 
 
 @pytest.mark.parametrize("name", ["features", "train"])
-def test_what_may_not_be_written_is_one_sentence(birds, name):
-    folder, data = birds
+def test_what_may_not_be_written_is_one_sentence(read_only_birds, name):
+    folder, data = read_only_birds
     words = ["FEATURES=rms", f"RUNS={data}", "MODEL=linear"]
     if name == "features":
         words = ["FEATURES=rms flatness", "JOBS=1"]
@@ -276,8 +272,10 @@ def test_what_may_not_be_written_is_one_sentence(birds, name):
     assert ("DATA=" if name == "features" else "RUNS=") in last
 
 
-def test_features_that_a_shared_cache_lacks_are_computed_beside_links(birds, tmp_path):
-    folder, data = birds
+def test_features_that_a_shared_cache_lacks_are_computed_beside_links(
+    read_only_birds, tmp_path
+):
+    folder, data = read_only_birds
     own = tmp_path / "birds" / "features"
     own.mkdir(parents=True)
     for file in (data / "birds" / "features").glob("*.h5"):
@@ -292,8 +290,8 @@ def test_features_that_a_shared_cache_lacks_are_computed_beside_links(birds, tmp
     assert state(data) == before
 
 
-def test_a_cache_as_dataset_is_only_read(birds):
-    folder, data = birds
+def test_a_cache_as_dataset_is_only_read(read_only_birds):
+    folder, data = read_only_birds
     before = state(data)
     given = {"dataset": str(data / "birds" / "features"), "data": data, "jobs": 1}
     assert extract.extract_features(FeaturesCommand(**given, features="rms")) == 0

@@ -101,17 +101,6 @@ def test_a_run_on_brought_values_says_that_nothing_computes_them(trained_run):
         Model(run)
 
 
-def test_a_file_that_is_no_bundle_is_not_replaced(sounds_run, file, tmp_path):
-    mine = tmp_path / "mine.pt"
-    mine.touch()
-    for other in (mine, sounds_run.fold(1) / "last.pt"):
-        before = other.read_bytes()
-        with refused("was not written by this command"):
-            make_bundle(BundleOptions(run=str(sounds_run.path), out=other))
-        assert other.read_bytes() == before
-    assert make_bundle(BundleOptions(run=str(sounds_run.path), out=file)) == file
-
-
 @pytest.fixture
 def options(sounds_run, tmp_path):
     places = {"data": sounds_run.path.parents[2] / "data", "out": tmp_path / "model.pt"}

@@ -61,12 +61,6 @@ def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
     )
 
 
-def test_windows_with_gaps_between_them_are_refused(sounds_run, tmp_path):
-    file = record(tmp_path / "tone.wav", sound("tone", 50))
-    with refused("at most the 1 seconds of a window"):
-        ask(sounds_run, audio=file, hop=1.5)
-
-
 @pytest.fixture
 def score_on(sounds_run, tmp_path):
     """Scores the run on a CSV in `folder` whose rows are (name, label)."""
