@@ -14,7 +14,6 @@ import pytest
 import soundfile
 
 from featurestack.cli.words import COMMANDS, every_options
-from tests.cases import cases
 from tests.golden.commands import ROOT
 
 NAMES = {name for options in every_options().values() for name in options}
@@ -47,7 +46,19 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
 
 
-@cases("words", "said")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "DATASETT=x"], "variable 'DATASETT'; did you mean 'DATASET'?"),
+        (["-n", "test", "DATASET=x"], "DATASET: make test takes no variable but ALL"),
+        (["train", "NOTE=one\ntwo"], "line break, which make cannot hand on"),
+        (
+            ["train", "FEATURES=mel", "mfcc"],
+            "unexpected: mfcc; an option is",
+        ),
+        (["answer", str(ROOT / "it's my"), "sounds"], f"unexpected: {ROOT}/it's"),
+    ],
+)
 def test_a_mistake_is_refused_in_one_sentence_before_anything_runs(words, said):
     done = make(*words)
     assert (done.returncode, done.stdout) == (2, "")
