@@ -8,7 +8,6 @@ from pathlib import Path
 
 from featurestack.base.errors import RequestError
 from featurestack.base.files import is_closed
-from featurestack.base.options import option_words
 from featurestack.base.own_files import RECORD, OwnFiles
 from featurestack.base.quantities import counted, size
 from featurestack.base.shell import make_command
@@ -38,8 +37,7 @@ def list_runs(options: ListOptions) -> int:
     rows: dict[RunFolder, tuple[float, tuple[str, ...]]] = {}
     problems: dict[str, None] = {}
     dataset, _ = find_cache(options.dataset, options.data, options.name)
-    folders = run_folders(options.runs)
-    for folder in folders:
+    for folder in run_folders(options.runs):
         runs = runs_in(folder)
         if not runs:
             tell(f"no runs in {folder}")
@@ -56,10 +54,7 @@ def list_runs(options: ListOptions) -> int:
         several = any(age for *_, age in shown)  # else nothing is told apart
         columns = len(HEADER) if several else len(HEADER) - 1
         print(text_table([row[:columns] for row in shown], HEADER[:columns]))
-        # remove takes one folder, or a run's path
-        one = ["runs"] if len(folders) == 1 else []
-        words = option_words(options, ["dataset", "name", "data", *one])
-        tell_about(shown, hidden, words)
+        tell_about(shown, hidden)
     elif dataset and runs:
         tell(f"no runs of {dataset} in {options.runs}")
     for problem in problems:
@@ -84,21 +79,17 @@ def only_of_folds(runs: Sequence[RunFolder]) -> list[RunFolder]:
 
 
 def tell_about(
-    shown: Sequence[tuple[str, ...]],
-    hidden: Sequence[tuple[str, ...]],
-    words: Sequence[str],
+    shown: Sequence[tuple[str, ...]], hidden: Sequence[tuple[str, ...]]
 ) -> None:
-    """Explain the rows and count those that are not shown; `words` name the runs."""
-    print(f"\n{make_command('remove', *words, 'RUN=NAME')} deletes a run")
+    """Explain the rows and count those that are not shown."""
+    print(f"\n{make_command('remove', 'RUN=FOLDER')} deletes a run")
     if hidden:
         listed = f"{len(shown)} of {counted(len(shown) + len(hidden), 'run')}"
         print(f"{listed}; folds of answers have {len(hidden)} more")
     older = sum(bool(age) for *_, age in (*shown, *hidden))
     if older:
-        print(
-            f"older, {counted(older, 'run')} in all: clips, labels, folds or values"
-            f" have changed; {make_command('remove', *words, 'OLD=1')} deletes them"
-        )
+        runs = counted(older, "run")
+        print(f"older, {runs} in all: clips, labels, folds or values have changed")
 
 
 def run_folders(text: str) -> list[Path]:

@@ -255,37 +255,30 @@ def train(
 
 
 def keep_former(folder: Path, cache: Cache, choice: Choice) -> None:
-    """Rename the folder unless it answers the same question: features of today's data.
-
-    A former answer to this question takes its name back.
+    """Rename the folder unless it answers the same question. A former answer to this
+    question takes its name back.
     """
     try:
+        if is_answer_to(choice, folder, cache):
+            return
         former = RunFolder(folder).config
-        same_features = is_choice_of(folder, choice)
     except RequestError:  # there is none, or a damaged one
-        return
-    if same_features and is_of_today(former, cache):
         return
     kept = folder.with_name(f"{folder.name}-{former.hash[:4]}")
     if not kept.exists():
         folder.rename(kept)
-        what = (
-            "of other clips, labels or folds"
-            if same_features
-            else "from other features"
-        )
+        what = "of other features, clips, labels or folds"
         tell(f"the former {folder.name}, {what}, is kept as {kept.name}")
     for earlier in folder.parent.glob(f"{folder.name}-*/"):
         with suppress(RequestError):  # damaged
-            same = is_choice_of(earlier, choice)
-            same = same and is_of_today(RunFolder(earlier).config, cache)
-            if same and not folder.exists():
+            if is_answer_to(choice, earlier, cache) and not folder.exists():
                 earlier.rename(folder)
 
 
-def is_choice_of(folder: Path, choice: Choice) -> bool:
-    """Whether the sets of an answer were chosen from the same features."""
-    return {*read_choice(folder).candidates} == {*choice.candidates}
+def is_answer_to(choice: Choice, folder: Path, cache: Cache) -> bool:
+    """Whether a folder's sets were chosen from the same features of today's data."""
+    same = {*read_choice(folder).candidates} == {*choice.candidates}
+    return same and is_of_today(RunFolder(folder).config, cache)
 
 
 def write_answer(

@@ -48,10 +48,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     if len(unreadable) and dataset.source not in NAMED and not dataset.groups:
         dataset = replace(dataset, field=name_field(measured))
     what = "cannot be read; every command leaves them out"
-    remedy = (
-        "convert or replace the files and extract their features again; if they moved,"
-        f" {WHERE}"
-    )
+    remedy = f"convert or replace the files, extract again; if they moved, {WHERE}"
     findings = [
         source_finding(tested),
         *duplicate_findings(table, fingerprints, dataset),

@@ -10,9 +10,8 @@ of each channel before resizing, and whether its columns are time.
 
 A network takes a batch (B, C, H, W), float, and returns logits (B, classes). In
 training, one that averages several networks returns the logits of each, (B, networks,
-classes). An image model takes any H and W from 32x32 up, most take smaller ones too;
-`Model.refuse_size` words the failure of an input that is too small. A wave model takes
-H = 1 and W samples; models on vectors and row statistics take H = W = 1 and C numbers.
+classes). An image model takes any H and W from 32x32 up. A wave model takes H = 1 and
+W samples; models on vectors and row statistics take H = W = 1 and C numbers.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ Defined = TypeVar("Defined", bound=Builder)
 POSITIVE = (sys.float_info.min, sys.float_info.max)
 # torch's words for an input that is too small for a layer, or for too little memory
 SIZE_AT_FAULT = re.compile(
-    r"(kernel|input|output) size|too small|size of the input|non-empty|memory",
-    re.IGNORECASE,
+    r"(kernel|input|output) size|too small|size of the input|non-empty|memory", re.I
 )
 MODELS: Registry[Architecture] = Registry("model", extensible=True)
 
