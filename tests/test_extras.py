@@ -80,7 +80,7 @@ def names():
     from featurestack.analysis.sections import SUBJECTS
     from featurestack.base import extras
     from featurestack.base.registry import object_at
-    from featurestack.cli import help, words
+    from featurestack.cli import words
     assert featurestack.__file__.startswith(os.getcwd()), featurestack.__file__
     places = [*featurestack.PLACES.values(), *extras.OPTIONS.values()]
     places += [place for place, _ in SUBJECTS.values()]
@@ -91,11 +91,10 @@ def names():
             object_at(place)
         except ModuleNotFoundError as error:
             assert not error.name.startswith("featurestack"), error
-    pages = [help.help_on([word]) for word in words.COMMANDS]
-    text = "\\n".join([help.all_options(), *pages])
-    lines = [line.strip() for line in text.splitlines()]
+    pages = "\\n".join(words.help_on([word]) for word in words.COMMANDS)
+    lines = [line.strip() for line in pages.splitlines()]
     assert not [n for n in extras.ABSENT if n.upper() + "=" in lines]
-    of_help = [word for word in words.COMMANDS if f"  {{word}} " in help.listing()]
+    of_help = [word for word in words.COMMANDS if f"  {{word}} " in words.listing()]
     of_help += [f"{{n.upper()}}=" for n in extras.OPTIONS if n.upper() + "=" in lines]
     return dict(
         help=of_help, functions=featurestack.__all__, sections=[*SUBJECTS],

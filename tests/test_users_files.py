@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from featurestack.base.own_files import NO_DATA, OwnFiles
-from featurestack.cli.words import commands_taking
+from featurestack.cli.words import every_options
 from tests.cases import data
 from tests.golden.commands import command, done
 from tests.processes import at_once
@@ -26,8 +26,8 @@ KEPT = ("mine", "data", "runs")
 CASES = [
     (words, option)
     for option in PLACES
-    for words in commands_taking(option)
-    if words not in WITHOUT_FILES
+    for words, options in every_options().items()
+    if option in options and words not in WITHOUT_FILES
 ]
 
 

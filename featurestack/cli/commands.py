@@ -11,14 +11,15 @@ import errno
 import functools
 import inspect
 import os
-import shlex
+import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from featurestack.base import HOME, NAME, VERSION
+from featurestack.base import NAME, VERSION
 from featurestack.base.errors import (
     NOT_WRITABLE,
     SYSTEM_FAILED,
@@ -28,7 +29,7 @@ from featurestack.base.errors import (
     nearest,
     reason_of,
 )
-from featurestack.base.options import SURROGATE, Options, fields, own_options
+from featurestack.base.options import Options, fields, own_options
 from featurestack.base.registry import load_given
 from featurestack.base.terminal import (
     Printable,
@@ -37,8 +38,8 @@ from featurestack.base.terminal import (
     tell,
     tell_warnings,
 )
-from featurestack.cli.parser import PLACES, names_in, parse
-from featurestack.cli.words import commands_taking, function_of, options_of
+from featurestack.cli.parser import names_in, parse
+from featurestack.cli.words import function_of, help_on, options_of
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/protocol.md). OpenMP reads
@@ -89,8 +90,6 @@ def run_words(given: Sequence[str]) -> int | None:
         print(NAME, VERSION)
         return 0
     if word in (*HELP, "help") or {*HELP} & {*rest}:
-        from featurestack.cli.help import help_on
-
         topics = rest if word == "help" else [word] if rest else []
         print(help_on(topics))
         return 0
@@ -103,37 +102,21 @@ def run(
     """Run a function of its `options` with these words, and return the exit status. A
     message names options that are set as environment variables, which have no effect.
     """
-    names, known = names_in(words), fields(options)
-    for name in names - known.keys() - {*PLACES}:
-        if users := commands_taking(name):
-            raise RequestError(
-                f"{name.upper()} is not a variable of this command, but of"
-                f" {', '.join(users)}"
-            )
-    unset = known.keys() - names
+    unset = fields(options).keys() - names_in(words)
     exported = os.environ.keys() & {name.upper() for name in unset - SHELL}
     if exported:
         tell(
             f"ignored: {', '.join(sorted(exported))} of the environment; variables"
             " count only on the command line"
         )
-    default = str(known["dataset"].default) if "dataset" in unset else ""
-    try:
-        result = function(parse(options, words))
-        return result if isinstance(result, int) else 0
-    except RequestError as error:
-        if default and default in str(error):
-            raise RequestError(
-                f"{error} (DATASET= was not given, so {default})"
-            ) from error
-        raise
+    result = function(parse(options, words))
+    return result if isinstance(result, int) else 0
 
 
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 WHOLE = "Files that were there before are whole"
 UNFORESEEN = "the details are in"  # every such sentence has these words
 READING = ("file", "path", "folder")  # names of variables that hold what is read
-AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 
 
 def tell_error(error: Exception | KeyboardInterrupt) -> int:
@@ -150,16 +133,6 @@ def tell_error(error: Exception | KeyboardInterrupt) -> int:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # nobody reads our output any more
         return 1
-    if isinstance(error, ModuleNotFoundError) and (command := activation()):
-        tell(f"error: this Python lacks {error.name}: {command}")
-        return 2
-    if isinstance(error, UnicodeEncodeError) and SURROGATE.match(
-        error.object, error.start
-    ):
-        first = max(0, error.start - AROUND_BYTE)
-        around = error.object[first : error.end + AROUND_BYTE]
-        tell(f"error: {around!a} is not UTF-8: rename this file or folder")
-        return 2
     if isinstance(error, OSError) and error.errno in (*SYSTEM_FAILED, *NOT_WRITABLE):
         file = f"{error.filename}: " if error.filename else ""
         remedy = ""
@@ -177,14 +150,6 @@ def tell_error(error: Exception | KeyboardInterrupt) -> int:
         return 1
     tell(f"failed: {failed_by(error)}")
     return 1
-
-
-def activation() -> str:
-    """The command that activates the environment, if this Python is another one's."""
-    if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
-        return ""
-    activate = shlex.quote(f"{HOME}/.venv/bin/activate")
-    return f"activate the environment that has it: . {activate}"
 
 
 def failed_by(error: Exception) -> Failed:
@@ -212,6 +177,8 @@ def unforeseen(error: Exception) -> str:
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., object])
+QUIET = "print nothing; warnings stay"
 
 
 def command(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -248,3 +215,26 @@ def as_path(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [as_path(item) for item in value]
     return Path(value) if isinstance(value, os.PathLike) else value
+
+
+def documented(options: type[Options]) -> Callable[[Function], Function]:
+    """Decorator: the docstring also explains those keywords that it does not name, by
+    the meanings of these options.
+    """
+    known = {name: field.metadata["meaning"] for name, field in fields(options).items()}
+    variable = re.compile(rf"\b({'|'.join(known).upper()})\b")
+
+    def decorate(function: Function) -> Function:
+        text = inspect.getdoc(function) or ""
+        lines = ["Other Parameters", "----------------"]
+        for name in inspect.signature(function).parameters:
+            if f"\n{name} : " not in text:
+                meaning = known.get(name, QUIET)
+                meaning = variable.sub(lambda word: f"`{word[0].lower()}`", meaning)
+                lines += [name, textwrap.indent(textwrap.fill(meaning, 84), " " * 4)]
+        before, heading, after = text.partition("Returns\n-------\n")
+        section = "\n".join(lines)
+        function.__doc__ = f"{before}{section}\n\n{heading}{after}"
+        return function
+
+    return decorate

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from featurestack.base import DATA
 from featurestack.base.options import DatasetOptions
 from featurestack.base.terminal import tell_once
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.pipeline.options import SourceOptions
 

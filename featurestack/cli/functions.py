@@ -15,8 +15,7 @@ from featurestack.answers import AnswerOptions
 from featurestack.base.errors import RequestError
 from featurestack.base.options import Auto
 from featurestack.base.terminal import warn
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.cli.words import function_of
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions

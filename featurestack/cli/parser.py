@@ -23,8 +23,6 @@ VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
-# Every command takes these; a command without such an option ignores them.
-PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
 # types of values in Python
 TAKEN = str, Number, os.PathLike, list, tuple, set, range, NoneType
 TYPES = {bool: "1 or 0", int: "a whole number", float: "a number"}
@@ -84,10 +82,6 @@ def parser_of(options: type[Options], program: str, description: str = "") -> Pa
         group = first if name in options.leading else more
         add_option(group, name, known[name], is_list=name in options.lists)
     first.add_argument("--load", default=argparse.SUPPRESS, help=registry.MEANING)
-    for name in PLACES:
-        if name not in known:
-            hidden = argparse.SUPPRESS
-            parser.add_argument(flag(name), default=hidden, help=hidden)
     return parser
 
 

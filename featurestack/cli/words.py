@@ -1,11 +1,12 @@
-"""The words of the program, in the order in which one needs them.
+"""The words of the program, in the order in which one needs them, and their help.
 
     featurestack train FEATURES=mel    # COMMANDS["train"]
 
 The table holds names, so that help and a command load nothing of the others.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import Field
 from typing import Any
@@ -15,6 +16,8 @@ from featurestack.base.errors import needed
 from featurestack.base.extras import Command
 from featurestack.base.options import Options, fields
 from featurestack.base.registry import Registry, object_at
+from featurestack.base.shell import program
+from featurestack.cli.parser import parser_of
 
 ALIASES = {"report": "analysis", "compare": "analysis"}
 COMMANDS: Registry[Command] = Registry("command")
@@ -124,5 +127,38 @@ def every_options() -> "dict[str, dict[str, Field[Any]]]":
     return {word: fields(options_of(word)) for word in COMMANDS}
 
 
-def commands_taking(name: str) -> list[str]:
-    return [word for word, options in every_options().items() if name in options]
+# words of the Makefile only
+OF_CLONE = {
+    "setup": "Make or update the environment, .venv.",
+    "test": "Set up and run the test suite; ALL=1 also what is slow, GPU=1 on a card.",
+    "docs": "Build the documentation, docs/out/index.html; ALL=1 follows every link.",
+    "lint": "Check format, lint and types of the code.",
+}
+
+
+def of_clone() -> dict[str, str]:
+    """The meanings of the Makefile's words, where the program is `make`."""
+    return OF_CLONE if program() == "make" else {}
+
+
+def help_on(topics: Sequence[str]) -> str:
+    """The help of the program, or of a command."""
+    if not topics:
+        return listing()
+    if topics[0] in of_clone():
+        return of_clone()[topics[0]]
+    word = ALIASES.get(topics[0], topics[0])
+    options = options_of(word)
+    described = [COMMANDS[word].meaning]
+    described += (inspect.getdoc(options) or "").split("\n\n")[1:]
+    parser = parser_of(options, f"{program()} {word}", "\n\n".join(described))
+    return parser.format_help()
+
+
+def listing() -> str:
+    """The usage of the program and the meaning of each command."""
+    words = {word: command.meaning for word, command in COMMANDS.items()} | of_clone()
+    width = max(map(len, words))
+    lines = [f"  {word:{width}}  {meaning}" for word, meaning in words.items()]
+    usage = f"usage: {program()} WORD [NAME=value] ..."
+    return "\n".join([usage, "", *lines, "", f"{program()} help WORD has its options."])

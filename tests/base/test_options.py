@@ -7,7 +7,6 @@ import math
 import os
 import re
 import shlex
-import subprocess
 import sys
 import typing
 from pathlib import Path
@@ -27,11 +26,9 @@ from featurestack.base.options import (
 from featurestack.base.registry import load_given
 from featurestack.base.shell import make_command
 from featurestack.cli.commands import main
-from featurestack.cli.help import help_on
 from featurestack.cli.parser import options_from, parse
-from featurestack.cli.words import every_options
+from featurestack.cli.words import every_options, help_on
 from tests.cases import cases
-from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
 
@@ -90,11 +87,6 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
         parse(Some, words)
 
 
-def test_what_names_a_place_is_ignored_by_a_command_without_it():
-    given = ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]
-    assert parse(DatasetOptions, given) == DatasetOptions()
-
-
 @pytest.mark.parametrize(
     "paths", [("a b",), ("a b", "c"), ("it's", "d e"), ("mel.csv",), ()]
 )
@@ -132,7 +124,6 @@ def fails(options: Some):
         (fails, "FEATURES=nameless", 1, "error: No space left on device\n"),
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
         (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA, DATA"),
-        (fine, "PART=x", 2, "PART is not a variable of this command, but of features"),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
         (None, "windows", 2, "error: AUDIO= is missing: the recordings, a folder"),
     ],
@@ -144,16 +135,6 @@ def test_a_command_exits_with_its_status_and_prints_one_error(
     with pytest.raises(SystemExit) as stop:
         main(function)
     assert stop.value.code == status and said in capsys.readouterr().err
-
-
-@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="make has not set it up")
-def test_a_python_without_the_libraries_is_told_which_one_has_them():
-    outside = [os.path.realpath(sys.executable), "-S", "-m", "featurestack", "check"]
-    how = {"cwd": ROOT, "env": {"HOME": "/"}, "capture_output": True, "text": True}
-    done = subprocess.run(outside, **how)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: this Python lacks ")
-    assert ".venv/bin/activate" in done.stderr
 
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():

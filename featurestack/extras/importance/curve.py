@@ -12,8 +12,7 @@ from featurestack.answers.fits import Fits, Part, read_features
 from featurestack.base.options import part_of, report_line
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import text_table
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.compare.significance import few_groups
 from featurestack.extras.importance import CurveOptions

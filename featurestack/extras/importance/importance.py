@@ -35,8 +35,7 @@ from featurestack.base.json_content import digest, read_json
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import percent, points
 from featurestack.base.terminal import progress, text_table
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.compare.metrics import Floats
 from featurestack.compare.significance import (

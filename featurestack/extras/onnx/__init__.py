@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestack.base.options import option
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.cli.words import function_of
 from featurestack.predict.options import ChosenRun

@@ -22,8 +22,7 @@ from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, duration
 from featurestack.base.shell import next_line
 from featurestack.base.terminal import tell, text_table
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.options import WindowsOptions

@@ -26,8 +26,7 @@ from featurestack.base.options import Auto, report_line
 from featurestack.base.own_files import OwnFiles
 from featurestack.base.quantities import counted, enumerated, percent
 from featurestack.base.terminal import progress, tell, text_table
-from featurestack.cli.commands import command
-from featurestack.cli.help import documented
+from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
 from featurestack.compare.scores import Predictions
 from featurestack.compare.significance import accuracy_interval, few_groups, gain_tests
