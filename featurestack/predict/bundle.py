@@ -5,14 +5,14 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 `weights_only=True`, so that nothing in it is executed.
 
     format   BUNDLE_FORMAT, raised when older files can no longer be read
-    config   run.json with the keys of `BundleConfig`
+    config   run.json, with the calibration of these weights alone
     folds    {fold: {"network": state dict, "statistics": list}}
 
 With REFIT=1 the one model has no test clips: score and calibration are the run's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,7 +35,7 @@ from featurestack.features_cache.splits import whole_split
 from featurestack.predict.options import BundleOptions
 from featurestack.results import run_folder
 from featurestack.results.calibration import scaled
-from featurestack.results.config import Compute, Epoch, RunConfig, content_of
+from featurestack.results.config import Compute, RunConfig, content_of
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.run_names import select_one
 from featurestack.results.same_run import CODE, differences
@@ -67,42 +67,18 @@ Values = list[Numbers]  # stored values (B, rows, frames) of each channel
 Probabilities = NDArray[np.float32]
 
 
-@dataclass(frozen=True, kw_only=True)
-class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
-
-    selection: Epoch
-    refit: bool = False
-
-    @property
-    def temperature(self) -> float:
-        """The temperature for these weights; 1 before it is fitted."""
-        fitted = self.calibration.get(self.selection)
-        return fitted.temperature if fitted else 1.0
-
-    @property
-    def thresholds(self) -> Mapping[str, float]:
-        """Each class's threshold for these weights; empty if there are none."""
-        fitted = self.calibration.get(self.selection)
-        return (fitted.thresholds or {}) if fitted else {}
-
-
 Folds = dict[int, Checkpoint]  # fold -> state of the network and of the statistics
 
 
-def bundle_of_run(
-    run: RunFolder, selection: str = "auto"
-) -> tuple[BundleConfig, Folds]:
-    """A run's finished folds, with the weights of the `last` or `best` epoch or the one
-    that counts (`auto`).
-    """
+def bundle_of_run(run: RunFolder) -> tuple[RunConfig, Folds]:
+    """A run's finished folds, with the weights of the epoch that counts."""
     config = run.trained_config
     if not run.finished:
         raise RequestError(
             f"{run.name} has no finished fold yet: continue its training"
         )
     folds = {}
-    selection = run.selection(selection)
+    selection = run.selection()
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
@@ -112,11 +88,16 @@ def bundle_of_run(
             )
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    epoch: Epoch = "best" if selection == "best" else "last"
-    return BundleConfig(**vars(config), selection=epoch), folds
+    return calibrated(config, selection), folds
 
 
-def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
+def calibrated(config: RunConfig, selection: str) -> RunConfig:
+    """The configuration with the calibration of this epoch's weights alone."""
+    fitted = {e: each for e, each in config.calibration.items() if e == selection}
+    return replace(config, calibration=fitted)
+
+
+def read_bundle(file: Path) -> tuple[RunConfig, Folds]:
     """The bundle in this file; RequestError for any other or malformed content."""
     made = f"{make_command('bundle', 'RUN=NAME')} makes one"
     try:
@@ -131,17 +112,19 @@ def read_bundle(file: Path) -> tuple[BundleConfig, Folds]:
         raise RequestError(
             f"{file} has a bundle format other than {BUNDLE_FORMAT}: {again}"
         )
-    config = as_dataclass(content["config"], BundleConfig, str(file), again)
+    config = as_dataclass(content["config"], RunConfig, str(file), again)
     return config, content["folds"]
 
 
 class FoldModels:
     """The models of a run's folds, whether PyTorch or ONNX computes them."""
 
-    def __init__(self, config: BundleConfig, folds: Iterable[int]) -> None:
+    def __init__(self, config: RunConfig, folds: Iterable[int]) -> None:
         self.config = config
         self.classes: list[str] = [entry.name for entry in config.classes]
-        self.temperature = config.temperature
+        fitted = next(iter(config.calibration.values()), None)
+        self.temperature = fitted.temperature if fitted else 1.0
+        self.thresholds = (fitted.thresholds or {}) if fitted else {}
         self.task = TASKS[config.task]
         self.fold_numbers: tuple[int, ...] = tuple(folds)
 
@@ -165,7 +148,7 @@ class RunModel(FoldModels):
     like predictions.csv; RequestError for weights or statistics that do not fit.
     """
 
-    def __init__(self, config: BundleConfig, folds: Folds, device: str = "cpu") -> None:
+    def __init__(self, config: RunConfig, folds: Folds, device: str = "cpu") -> None:
         super().__init__(config, folds)
         with registry.defined_in(config.own_code, f"the model {config.options.model}"):
             self.architecture = resolve(config.options.model)
@@ -211,7 +194,7 @@ RECORD = ".bundle.json"  # names the files that `bundle` writes
 EVERY = 0  # number of the fold that tests nothing
 
 
-def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, Folds]:
+def refit(run: RunFolder, data: Path) -> tuple[RunConfig, Folds]:
     """One model, trained like the run's folds on the clips of all."""
     plan = plan_of(run, data)
     moments, unusable = measure_clips(plan)
@@ -232,8 +215,7 @@ def refit(run: RunFolder, data: Path) -> tuple[BundleConfig, Folds]:
             trainer.fit(folder, bar)
     weights = trainer.weights()
     state = {key: weights[key] for key in ("network", "statistics")}
-    config = BundleConfig(**vars(run.trained_config), selection="last", refit=True)
-    return config, {EVERY: state}
+    return calibrated(run.trained_config, "last"), {EVERY: state}
 
 
 def plan_of(run: RunFolder, data: Path) -> Plan:

@@ -34,7 +34,7 @@ from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, Feature, resolve_feature
 from featurestack.predict.bundle import (
     BATCH,
-    BundleConfig,
+    EVERY,
     FoldModels,
     Probabilities,
     RunModel,
@@ -126,7 +126,7 @@ class Model:
             if not Path(run).is_file():
                 run = select_one(folder, str(run), dataset, data=data)
         self.networks, self.run = networks_of(run, device)
-        self.config: BundleConfig = self.networks.config
+        self.config = self.networks.config
         self.task = self.networks.task
         self.classes = self.networks.classes
         if reject and self.task.multilabel:
@@ -138,7 +138,7 @@ class Model:
         defaults = {}
         if self.task.multilabel:
             defaults = dict.fromkeys(self.classes, DEFAULT_THRESHOLD)
-        self.thresholds = {**defaults, **self.config.thresholds}
+        self.thresholds = {**defaults, **self.networks.thresholds}
         self.sample_rate = self.config.sample_rate
         self.audio_channel = self.config.audio_channel
         self.samples = round(self.config.duration * self.sample_rate)  # a clip has them
@@ -186,13 +186,11 @@ class Model:
         """The run, and how many of its folds predict, for a message."""
         config = self.config
         folds = f"{len(self.networks.fold_numbers)} of {len(config.folds)} folds"
-        if config.refit:
+        if self.networks.fold_numbers == (EVERY,):
             folds = "trained once on the clips of all folds, without a score of its own"
         trained = f"{config.features} with {config.model}, of {config.dataset}"
         if self.run:
             trained = f"{self.run.name}, {config.model} of {config.dataset}"
-        if not config.exact:
-            trained += f", {config.selection} epoch"
         return f"{trained}, {folds}"
 
     def predict(self, y: "ArrayLike", sample_rate: float) -> Prediction:

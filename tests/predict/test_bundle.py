@@ -115,7 +115,7 @@ def test_one_model_of_all_clips_answers_new_audio(sounds_run, options, model, ca
     make_bundle(asked)
     assert "without a score of its own" in capsys.readouterr().out
     config, folds = read_bundle(asked.out)
-    assert [*folds] == [0] and config.refit
+    assert [*folds] == [0] and [*config.calibration] == ["last"]
     for label in CLASSES:
         answer = fs.Model(asked.out).predict(sound(label, 500), RATE)
         assert answer.predicted == label

@@ -144,7 +144,7 @@ def test_a_bundle_has_the_epoch_that_counts(options):
     config, folds = bundle_of_run(run)
     best = load(run.fold(1) / "best.pt")["network"]
     torch.testing.assert_close(folds[1]["network"], best)
-    assert config.temperature == run.config.calibration["best"].temperature
+    assert config.calibration == {"best": run.config.calibration["best"]}
 
 
 @pytest.mark.parametrize("hop", [None, 0.5])

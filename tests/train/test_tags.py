@@ -100,7 +100,7 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     make_bundle(BundleOptions(run=name, out=bundle))
     model = RunModel(*read_bundle(bundle))
-    assert model.config.thresholds == tags_run.config.calibration["last"].thresholds
+    assert model.thresholds == tags_run.config.calibration["last"].thresholds
     table = tags_run.scored(1)
     stored = [Cache(tags_cache).read("mel", table["clip_id"].tolist())]
     filled = np.ones(len(table))

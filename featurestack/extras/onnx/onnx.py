@@ -42,18 +42,17 @@ from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.feature_names import parse_set
 from featurestack.predict.bundle import (
     AGREES,
-    BundleConfig,
     FoldModels,
     Probabilities,
     RunModel,
     Values,
     bundle_of_run,
 )
-from featurestack.results.config import content_of
+from featurestack.results.config import RunConfig, content_of
 from featurestack.results.run_names import select_one
 from featurestack.train.network_input import Statistics, filled_frames
 
-CONFIG = "config"  # key of the metadata: run.json with the keys of `BundleConfig`
+CONFIG = "config"  # key of the metadata: run.json, as a bundle has it
 AGAIN = "export it again from its run"
 
 
@@ -70,7 +69,7 @@ class ExportedModel(FoldModels):
             raise RequestError(
                 f"{file} is not an ONNX file of this project's runs ({reason})"
             ) from None
-        config = as_dataclass(content, BundleConfig, str(file), AGAIN)
+        config = as_dataclass(content, RunConfig, str(file), AGAIN)
         super().__init__(config, json.loads(metadata["folds"]))
 
     def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
