@@ -35,7 +35,7 @@ from featurestack.answers.chosen import read_choice
 from featurestack.base.options import Options, option
 from featurestack.base.registry import Registry
 from featurestack.base.terminal import text_table
-from featurestack.checks.leak_price import accuracies, is_lost
+from featurestack.checks.ridge_findings import accuracies, is_lost
 from featurestack.compare.metrics import Floats, Ints
 from featurestack.compare.ranking import Ranking, in_order
 from featurestack.compare.significance import FAMILY_LEVEL, LEVEL, sign_flip_tests

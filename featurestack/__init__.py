@@ -11,13 +11,13 @@
     fs.Model(run).predict(y, 44_100)    # classes of samples, in a service
 
 cli/functions.py has the commands, cli/audio.py one audio file and its features,
-cli/data.py clips, caches and runs, cli/figures.py figures.
+cli/notebook.py clips, caches, runs and figures, base/extras.py the functions of extras.
 docs/reference/python.md shows all functions. A function loads its libraries when it is
 called, so that importing this module and `featurestack --help` are fast.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # In a clone the packages are links to the folders next to this one. A source
 # distribution, of which the wheel is built, has no links, only the folders.
@@ -34,10 +34,8 @@ from featurestack.base.registry import object_at
 if TYPE_CHECKING:  # loaded by __getattr__ when they are used
     from featurestack.analysis.figures import FIGURES as FIGURES
     from featurestack.cli.audio import *  # noqa: F403
-    from featurestack.cli.data import *  # noqa: F403
-    from featurestack.cli.figures import *  # noqa: F403
     from featurestack.cli.functions import *  # noqa: F403
-    from featurestack.extras import *  # noqa: F403
+    from featurestack.cli.notebook import *  # noqa: F403
     from featurestack.pipeline.clip_spectra import Clip as Clip
     from featurestack.pipeline.features import feature as feature
     from featurestack.predict.model import Model as Model
@@ -48,8 +46,9 @@ HOMES = {  # module of the core -> names of `featurestack` that it has
     "featurestack.analysis.figures": "FIGURES",
     "featurestack.cli.functions": "answer bundle check extract fit report verify",
     "featurestack.cli.audio": "RATE compute play read show tone write",
-    "featurestack.cli.data": "cache clips predict_audio run",
-    "featurestack.cli.figures": "confusion curves draw",
+    "featurestack.cli.notebook": (
+        "cache clips confusion curves draw predict_audio run"
+    ),
     "featurestack.pipeline.clip_spectra": "Clip",
     "featurestack.pipeline.features": "feature",
     "featurestack.predict.model": "Model",
@@ -62,7 +61,7 @@ PLACES |= {"compare": "featurestack.compare", **extras.FUNCTIONS}  # it can be c
 __all__ = sorted([*PLACES, "Error", "Failed", "RequestError"])
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name in PLACES:
         entry = object_at(PLACES[name])
         return entry.complete() if name == "FIGURES" else entry

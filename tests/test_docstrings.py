@@ -16,7 +16,7 @@ WITH_EXAMPLES = [
 
 
 # their examples make the synthetic sounds
-OF_SYNTH = {"cli.functions", "cli.audio", "cli.data", "cli.figures"}
+OF_SYNTH = {"cli.functions", "cli.audio", "cli.notebook"}
 OF_SYNTH |= {f"extras.importance.{name}" for name in ("importance", "curve")}
 OF_SYNTH |= {"extras.onnx"}
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted(OF_SYNTH)]

@@ -2,7 +2,6 @@
 them, and without all.
 """
 
-import ast
 import json
 import os
 import shlex
@@ -47,17 +46,6 @@ def test_the_table_has_every_extra_and_options_that_a_command_takes():
     assert {*EXTRAS} == {path.stem for path in [*paths, *modules]}
     assert {*extras.OPTIONS} <= {*set().union(*every_options().values())}
     assert featurestack.FIGURES.keys() and not extras.ABSENT
-
-
-def test_type_checkers_see_the_functions_of_the_table():
-    tree = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
-    shown = {
-        alias.asname: f"{node.module}:{alias.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module != "typing"
-        for alias in node.names
-    }
-    assert shown == extras.FUNCTIONS
 
 
 # ---- without one, and without all

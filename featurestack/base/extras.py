@@ -60,7 +60,7 @@ EXTRAS = {
         words={
             "windows": Command(
                 "featurestack.extras.recordings.windows:make_windows",
-                "featurestack.extras.recordings.options:WindowsOptions",
+                "featurestack.extras.recordings:WindowsOptions",
                 "Make a dataset of windows with labels from annotated recordings.",
             )
         },
@@ -144,7 +144,7 @@ EXTRAS = {
     "listen": Extra(
         words={
             "listen": Command(
-                "featurestack.extras.listen.listen:listen_live",
+                "featurestack.extras.listen:listen_live",
                 "featurestack.extras.listen:ListenOptions",
                 "Predict the classes of live audio.",
                 libraries="live",

@@ -15,14 +15,13 @@ from featurestack.base.errors import NOT_WRITABLE, RequestError
 from featurestack.base.shell import quoted
 from featurestack.base.terminal import tell
 from featurestack.checks import LEAK, NOTE, SEVERITIES, WARNING, Finding, report
-from featurestack.checks.artefacts import artefact_findings
 from featurestack.checks.clips import (
     clip_findings,
     duplicate_findings,
     measure_clips,
     source_finding,
 )
-from featurestack.checks.leak_price import price_findings
+from featurestack.checks.ridge_findings import artefact_findings, price_findings
 from featurestack.features_cache.clip_table import classes_in, originals
 from featurestack.features_cache.index_file import write_check
 from featurestack.pipeline.datasets.load import Dataset, counts, load

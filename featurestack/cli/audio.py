@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from featurestack.base.errors import Failed, RequestError, reason_of
 from featurestack.cli.commands import command
-from featurestack.cli.figures import draw
+from featurestack.cli.notebook import draw
 from featurestack.pipeline.options import ShowOptions
 
 if TYPE_CHECKING:

@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.checks import LEAK, NOTE, WARNING, leak_price
-from featurestack.checks.artefacts import artefact_findings
+from featurestack.checks import LEAK, NOTE, WARNING, ridge_findings
 from featurestack.checks.clips import ARTEFACTS, correlate, measure_clip
 from featurestack.checks.dataset import check_dataset, findings_in
-from featurestack.checks.leak_price import accuracies, is_lost, random_splits
+from featurestack.checks.ridge_findings import (
+    accuracies,
+    artefact_findings,
+    is_lost,
+    random_splits,
+)
 from featurestack.features_cache.index_file import read_check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
@@ -234,7 +238,9 @@ def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
 def test_the_price_says_which_way_the_score_goes(
     tmp_path, monkeypatch, by_clip, by_group, said
 ):
-    monkeypatch.setattr(leak_price, "accuracies", lambda *given: (by_clip, by_group))
+    monkeypatch.setattr(
+        ridge_findings, "accuracies", lambda *given: (by_clip, by_group)
+    )
     rows = [
         f"{name},{'ab'[n % 2]},{1 + n // 4},{n // 2}" for n, name in enumerate(CLEAN)
     ]

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from featurestack.extras.listen import ListenOptions
-from featurestack.extras.listen.listen import BLOCK, listen_live
+from featurestack.extras.listen import BLOCK, ListenOptions, listen_live
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 

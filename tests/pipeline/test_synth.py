@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from featurestack.base.files import UNFINISHED
-from featurestack.checks.left_out import answers_left_out
+from featurestack.checks.ridge_findings import answers_left_out
 from featurestack.linear import ridge
 from featurestack.pipeline import synth
 from featurestack.pipeline.clip_spectra import Clip

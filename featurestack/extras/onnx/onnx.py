@@ -25,11 +25,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from torch import nn
 
+import onnx
 from featurestack.base.decoder_messages import no_output_of_c
 from featurestack.base.errors import RequestError
 from featurestack.base.json_content import as_dataclass

@@ -34,7 +34,7 @@ from featurestack.base.table_files import (
     parse_csv,
     read_text,
 )
-from featurestack.extras.recordings.options import LabelOptions
+from featurestack.extras.recordings import LabelOptions
 from featurestack.features_cache.clip_table import SEPARATOR
 from featurestack.features_cache.datasets import beside_hint
 from featurestack.pipeline.datasets.readers import files_below

@@ -24,8 +24,8 @@ from featurestack.base.shell import next_line
 from featurestack.base.terminal import tell, text_table
 from featurestack.cli.commands import command, documented
 from featurestack.cli.parser import options_from
+from featurestack.extras.recordings import WindowsOptions
 from featurestack.extras.recordings.annotations import read_events
-from featurestack.extras.recordings.options import WindowsOptions
 from featurestack.features_cache.clip_table import SEPARATOR, refuse_class_names
 from featurestack.features_cache.datasets import dataset_name, new_name
 from featurestack.pipeline import audio

@@ -2,8 +2,8 @@
 wrong line is named.
 """
 
+from featurestack.extras.recordings import LabelOptions
 from featurestack.extras.recordings.annotations import EVENT_COLUMNS, read_events
-from featurestack.extras.recordings.options import LabelOptions
 from tests.cases import cases
 from tests.refusal import refused
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.extras.recordings import LabelOptions, WindowsOptions
 from featurestack.extras.recordings.annotations import read_events
 from featurestack.extras.recordings.check import (
     draw,
@@ -19,7 +20,6 @@ from featurestack.extras.recordings.check import (
     tell_checked,
 )
 from featurestack.extras.recordings.detections import merge_windows, single_windows
-from featurestack.extras.recordings.options import LabelOptions, WindowsOptions
 from featurestack.extras.recordings.windows import make_windows
 from featurestack.pipeline.extract import extract_features
 from featurestack.pipeline.options import FeaturesCommand

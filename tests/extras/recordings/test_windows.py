@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.extras.recordings.options import WindowsOptions
+from featurestack.extras.recordings import WindowsOptions
 from featurestack.extras.recordings.windows import (
     cut_windows,
     label_windows,

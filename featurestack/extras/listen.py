@@ -11,27 +11,36 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
-import numpy as np
-from numpy.typing import NDArray
-
 from featurestack.base.errors import RequestError
+from featurestack.base.options import option
 from featurestack.base.terminal import tell
-from featurestack.extras.listen import ListenOptions
-from featurestack.predict.model import Model
+from featurestack.predict.options import TrainedOptions
 
 BLOCK = 0.05  # seconds of audio read at once
 SHOWN = 3  # classes of a line
-PCM = np.dtype("<i2")
+SAMPLE = 2  # bytes
+
+
+class ListenOptions(TrainedOptions):
+    """Classes of live audio: the microphone's, or raw PCM of 16 bits, mono,
+    little-endian, at the model's sample rate, on standard input.
+
+    `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
+    """
+
+    example = "RUN=last HOP=0.25"
+
+    hop: float = option(0.5, "seconds from one prediction to the next", least=0.001)
 
 
 def newest(
     read: Callable[[int], bytes], rate: int, window: float, hop: float
-) -> Iterator[tuple[NDArray[np.int16], float]]:
-    """Yield the last `window` seconds of a stream, and how many seconds there were,
-    whenever `hop` more have come and at the end.
+) -> Iterator[tuple[bytes, float]]:
+    """Yield the last `window` seconds of a stream of PCM, and how many seconds there
+    were, whenever `hop` more have come and at the end.
     """
     queue: SimpleQueue[bytes] = SimpleQueue()  # b"" is the end
-    size = PCM.itemsize * max(1, round(BLOCK * rate))
+    size = SAMPLE * max(1, round(BLOCK * rate))
 
     def fill() -> None:
         while block := read(size):
@@ -40,16 +49,16 @@ def newest(
 
     threading.Thread(target=fill, daemon=True).start()
     kept, received, yielded = b"", 0.0, 0.0
-    longest = PCM.itemsize * round(window * rate)
+    longest = SAMPLE * round(window * rate)
     while block := queue.get():
-        whole = len(block) // PCM.itemsize
+        whole = len(block) // SAMPLE
         received += whole / rate
-        kept = (kept + block[: whole * PCM.itemsize])[-longest:]
+        kept = (kept + block[: whole * SAMPLE])[-longest:]
         if received >= yielded + hop and queue.empty():
             yielded = received
-            yield np.frombuffer(kept, PCM), received
+            yield kept, received
     if received > yielded:
-        yield np.frombuffer(kept, PCM), received
+        yield kept, received
 
 
 def microphone(rate: int) -> Callable[[int], bytes]:
@@ -63,17 +72,21 @@ def microphone(rate: int) -> Callable[[int], bytes]:
         raise RequestError(
             f"no microphone ({error}): install the extra live, or pipe audio in"
         ) from None
-    return lambda size: bytes(stream.read(size // PCM.itemsize)[0])
+    return lambda size: bytes(stream.read(size // SAMPLE)[0])
 
 
 def listen_live(options: ListenOptions) -> int:
+    import numpy as np
+
+    from featurestack.predict.model import Model  # loads torch
+
     model = Model.open(options)
     rate = model.sample_rate
     read = microphone(rate) if sys.stdin.isatty() else sys.stdin.buffer.read
     model.warm()
     tell(f"predicting the last {model.window:g} s of audio at {rate:,} Hz")
-    for y, received in newest(read, rate, model.window, options.hop):
-        predicted, probabilities = model.predict(y, rate)
+    for pcm, received in newest(read, rate, model.window, options.hop):
+        predicted, probabilities = model.predict(np.frombuffer(pcm, "<i2"), rate)
         best = sorted(probabilities.items(), key=lambda item: -item[1])[:SHOWN]
         named = "  ".join(f"{name} {p:.2f}" for name, p in best)
         print(f"{received:8.1f} s  {named if predicted else 'no answer'}", flush=True)

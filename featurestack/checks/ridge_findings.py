@@ -1,0 +1,224 @@
+"""Findings by ridge regression, which leaves clips out exactly and without more fits:
+
+artefacts   do level, padding, clipping and bandwidth predict the class? If they do,
+            a score may come from them and not from the sound
+price       the accuracy that a split by clip adds to one by recording, or by a
+            field of the names. Both splits have groups of the same sizes and
+            classes, so that both models learn from equally many clips
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from featurestack.base.errors import RequestError, see
+from featurestack.base.quantities import percent, plural
+from featurestack.base.terminal import progress
+from featurestack.checks import NOTE, WARNING, Finding
+from featurestack.checks.clips import ARTEFACTS
+from featurestack.compare.average_precision import fold_ranks
+from featurestack.compare.metrics import Floats
+from featurestack.compare.significance import TRAINING_VARIANCE, accuracy_interval
+from featurestack.features_cache.clip_table import (
+    classes_in,
+    has_tags,
+    has_windows,
+    label_indicator,
+    spans,
+)
+from featurestack.features_cache.feature_names import parse_channel
+from featurestack.features_cache.row_statistics import over_time
+from featurestack.linear import ridge
+from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.datasets.load import Dataset
+from featurestack.pipeline.features import resolve_feature
+
+ARTEFACT_HELP = "make them the same in all classes"
+PRICED = ("mel", "mfcc")  # a leak's price is measured on statistics of these
+MOST_PRICED = 2000  # clips of which the price is measured: their kernel takes seconds
+NEW_VALUES = "speakers, sites or devices"  # of a field of the names
+SPLITS = 5  # random splits whose mean is the accuracy by clip
+
+
+def targets_of(table: pd.DataFrame) -> NDArray[np.integer] | NDArray[np.bool_]:
+    """(N,) class numbers; of tags (N, K) the labels that some clips have."""
+    if not has_tags(table):
+        return pd.factorize(table["label"], sort=True)[0]
+    labels = label_indicator(table["label"], classes_in(table))
+    return labels[:, labels.any(axis=0) & ~labels.all(axis=0)]
+
+
+def answers_left_out(
+    blocks: Sequence[NDArray[np.floating]],
+    targets: NDArray[np.integer] | NDArray[np.bool_],
+    groupings: Sequence[NDArray[np.generic]],
+    kernel: str,
+) -> list[Floats]:
+    """For each grouping (N,), the answer (N, K) to each clip of the blocks (N, D) by
+    the model without the clip's group, rounded, so that no rounding error ranks clips.
+    """
+    x = np.hstack(blocks)
+    standard = ridge.standardisation(x, [block.shape[1] for block in blocks])
+    exclusive = targets.ndim == 1
+    log_loss = ridge.class_loss if exclusive else ridge.label_loss
+    truth = np.eye(targets.max() + 1)[targets] if exclusive else targets.astype(float)
+    counts = np.ones(len(x))
+    left_out = []
+    with threadpool_limits(1):  # sums have the same order on every machine
+        kernels = ridge.kernels_of([kernel], standard.of(x), counts)
+        for groups in groupings:
+            tested = ridge.has_others(truth, groups)
+            choice = ridge.choose(kernels, truth, counts, groups, tested, log_loss)
+            left_out.append(choice.answers.round(9))
+    return left_out
+
+
+def scores_of_clips(
+    targets: NDArray[np.integer] | NDArray[np.bool_], answers: Floats
+) -> tuple[Floats, Floats]:
+    """Scores and weights (N, K) whose mean is the accuracy, or macro AUROC. With tags,
+    a clip's score for its label is the share of clips without it that answer lower.
+    """
+    if targets.ndim == 1:
+        correct = answers.argmax(axis=1) == targets
+        return correct[:, None].astype(float), np.ones((len(targets), 1))
+    scores = np.zeros(targets.shape)
+    for label, has in enumerate(targets.T):
+        others = np.sort(answers[~has, label])
+        labelled = answers[has, label]
+        below = np.searchsorted(others, labelled) + np.searchsorted(
+            others, labelled, "right"
+        )
+        scores[has, label] = below / (2 * len(others))
+    return scores, targets / (targets.sum(axis=0) * targets.shape[1])
+
+
+def artefact_findings(table: pd.DataFrame) -> list[Finding]:
+    """A warning if a model of only artefacts beats chance; none for windows."""
+    targets = targets_of(table)
+    if has_windows(table) or not targets.max(initial=0):
+        return []
+    groups = table["group"].to_numpy(dtype=str)
+    folds = table["fold"].to_numpy()
+    from_mean = table[ARTEFACTS].astype(float) - table[ARTEFACTS].mean()
+
+    def accuracy(names: Sequence[str]) -> Floats:
+        """(3,) accuracy, each fold left out, and its interval by recording."""
+        # squares find a class whose measures lie between those of others
+        columns = [from_mean[name].to_numpy() for name in names]
+        blocks = [np.column_stack([column, column**2]) for column in columns]
+        (answers,) = answers_left_out(blocks, targets, [folds], ridge.PLAIN)
+        if has_tags(table):
+            answers = fold_ranks(answers, folds)
+        scores, weights = scores_of_clips(targets, answers)
+        of_scores = np.repeat(groups, scores.shape[1])
+        flat, counts = scores.reshape(-1, 1), weights.ravel()
+        mean = np.average(scores, weights=weights)
+        # tested clips train the models of others, so the accuracy varies more
+        interval = accuracy_interval(flat, of_scores, counts, TRAINING_VARIANCE)
+        return np.array([mean, *interval[0]])
+
+    metric, constant = "accuracy", "always the commonest class"
+    chance = float(table["label"].value_counts(normalize=True).max())
+    if has_tags(table):
+        metric, constant, chance = "macro AUROC", "chance", 0.5
+    mean, low, high = accuracy(ARTEFACTS)
+    if not low > chance:
+        return []
+    what = (
+        f"a model of only artefacts reaches {percent(mean)} % {metric} (95 % interval"
+        f" {percent(low)} to {percent(high)}; {constant}: {percent(chance)} %)"
+    )
+    measures = progress(ARTEFACTS, label="artefacts", unit="measures")
+    alone = {name: accuracy([name]) for name in measures}
+    first, *others = sorted(alone, key=lambda name: -alone[name][0])
+    predicting = [first, *(name for name in others if alone[name][1] > chance)]
+    names = [f"{name} {percent(alone[name][0])} %" for name in predicting]
+    remedy = ARTEFACT_HELP + see("howto/datasets.md#artefacts")
+    return [Finding("artefacts", WARNING, what, names, remedy, "measure", mean, chance)]
+
+
+def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """Accuracy by clip, and by group or a field that may be a group."""
+    field = dataset.field
+    recordings = table["group"]
+    if not 0 < len(table) <= MOST_PRICED or (recordings.is_unique and not field):
+        return []
+    unit = dataset.groups or "source recording"
+    new = plural(unit)
+    groups, names = recordings, [unit]
+    if field:
+        unit = field.where
+        new = "source recordings" if unit == "source recording" else NEW_VALUES
+        groups = table["clip_id"].map(field.value_of)
+        names = [unit, f"GROUP={field.group}"]
+    if groups.nunique() < 2 or not targets_of(table).max(initial=0):
+        return []
+    try:
+        values = statistics_of(table, dataset)
+    except RequestError:
+        return []
+    by_clip, by_group = accuracies(values, table, groups)
+    lost = is_lost(by_clip, by_group, len(table))
+    metric = "macro AUROC" if has_tags(table) else "accuracy"
+    model = f"ridge on {'+'.join(PRICED)}"
+    scores = f"{percent(by_clip)} % by clip, {percent(by_group)} % by {unit}"
+    what = f"no {'' if by_group > by_clip else 'clear '}loss with new {new}"
+    what += f" ({scores}; {metric} of {model})"
+    if lost:
+        points = f"{percent(by_clip - by_group)} points"
+        what = f"{model} scores {points} lower on new {new}"
+        if not field:
+            apart = f"{plural(unit)} are kept apart"
+            what = f"{apart}; otherwise {model} would score {points} too high"
+        what += f" ({metric} {scores})"
+    severity = WARNING if field and lost else NOTE
+    return [Finding("price", severity, what, names, about="the folds")]
+
+
+def accuracies(
+    values: Sequence[Floats], table: pd.DataFrame, groups: "pd.Series[str]"
+) -> tuple[float, float]:
+    """The accuracy by clip, a mean over random splits, and that by group."""
+    targets = targets_of(table)
+    splits = [groups, *random_splits(groups, table["label"])]
+    groupings = [split.to_numpy(str) for split in splits]
+    answers = answers_left_out(values, targets, groupings, ridge.MIXED)
+    by_group, *by_clip = (
+        np.average(scores, weights=weights)
+        for scores, weights in (scores_of_clips(targets, each) for each in answers)
+    )
+    return float(np.mean(by_clip)), float(by_group)
+
+
+def random_splits(
+    groups: "pd.Series[str]", labels: "pd.Series[str]"
+) -> "list[pd.Series[str]]":
+    """Groups of clips at random, each with as many of each class as a real group."""
+    rng = np.random.default_rng(0)
+    of_class = groups.groupby(labels.to_numpy())
+    return [of_class.transform(rng.permutation) for _ in range(SPLITS)]
+
+
+def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
+    """Whether accuracy by clip is over two standard errors above that by group."""
+    variance = (by_clip * (1 - by_clip) + by_group * (1 - by_group)) / clips
+    return by_clip - by_group > 2 * np.sqrt(variance)
+
+
+def statistics_of(table: pd.DataFrame, dataset: Dataset) -> list[Floats]:
+    """(N, D) row statistics of each of PRICED; Impossible if clips are too short."""
+    features = [resolve_feature(parse_channel(name)) for name in PRICED]
+    rate = dataset.sample_rate
+    rows = zip(table["path"], spans(table))
+    statistics = []
+    for path, span in progress(rows, total=len(table), label="price", unit="clips"):
+        y = audio.load_clip(path, rate, dataset.samples, span, dataset.audio_channel)
+        clip = Clip.decoded(y, rate)
+        maps = [feature.compute(clip)[None] for feature in features]
+        statistics.append([over_time(each)[0] for each in maps])
+    return [np.array(each, float) for each in zip(*statistics)]

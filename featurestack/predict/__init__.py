@@ -1,1 +1,0 @@
-"""From a trained run to answers on new audio: files, recordings, bundles, services."""
