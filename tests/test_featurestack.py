@@ -89,20 +89,13 @@ def test_no_parameter_is_explained_by_a_command_or_its_variable():
     assert [name for name in documents if referring.search(documents[name])] == []
 
 
-def test_keywords_mean_what_the_same_words_mean_on_the_command_line(
-    tmp_path, monkeypatch
-):
+def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
     monkeypatch.setattr(train_run, "fit", lambda options: options.runs())
     (options,) = fs.fit(folds=[1, 3], runs="elsewhere", augment="mask", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "AUGMENT=mask", "EPOCHS=7"]
     assert options == parse(RunOptions, given)
     with refused("EPOCHS=many: expected auto or a whole number"):
         fs.fit(epochs="many")
-    (tmp_path / "my sounds").mkdir()
-    (tmp_path / "sounds").mkdir()
-    monkeypatch.chdir(tmp_path)
-    with refused("unknown feature 'sounds'; a dataset is given as DATASET=sounds"):
-        fs.extract("sounds", "mel")
     with pytest.raises(AttributeError, match=r"did you mean fs\.Clip"):
         _ = fs.clip
     with refused("PAPER=maybe: expected 1 or 0"):

@@ -15,7 +15,7 @@ from sysconfig import get_path
 
 from featurestack.base import NAME
 from featurestack.base.quantities import counted
-from featurestack.base.shell import install_command, make_command, quoted
+from featurestack.base.shell import install_command, make_command
 
 MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 8  # of a longer list a message has those most like the unknown name
@@ -99,22 +99,16 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-def nearest(
-    kind: str, word: str, known: Iterable[str], special: Iterable[str] = ()
-) -> str:
+def nearest(kind: str, word: str, known: Iterable[str]) -> str:
     """The message for an unknown name: the nearest known one, then the list, or its
-    names that are most alike. A special name, which few need, is proposed only if it is
-    very much alike.
+    names that are most alike.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
     """
-    usual = [*known]
-    close = closest(word, usual) or closest(word, special, ALIKE)
-    names = sorted({*usual, *special})
+    names = sorted({*known})
+    close = closest(word, names)
     hint = f"; did you mean {close!r}?" if close else "."
-    if kind == "feature" and Path(word).exists():
-        hint = f"; a dataset is given as {quoted(f'DATASET={word}')}."
     every = ""
     if len(names) > LISTED_NAMES and kind in LISTS:
         every = f" ({make_command(LISTS[kind])} lists all)"

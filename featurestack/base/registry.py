@@ -86,11 +86,10 @@ class Registry(dict[str, Entry]):
         return {name: entry for name, entry in self.items() if name not in self.special}
 
     def __missing__(self, name: str) -> Entry:
-        known = self.find(name)
-        if known is not None:
-            return known
-        usual = [entry for entry in self if entry not in self.special]
-        message = nearest(self.subject, name, usual, self.special)
+        entry = self.find(name)
+        if entry is not None:
+            return entry
+        message = nearest(self.subject, name, [*self, *self.special])
         if self.extensible:
             message += "; LOAD=FILE.py adds your own"
         raise RequestError(message)

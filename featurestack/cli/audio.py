@@ -5,7 +5,6 @@ A function loads its libraries when it is called.
 
 import io
 import itertools
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,10 +60,6 @@ def read(
 
     if sample_rate is not None:
         sample_rate = audio.checked_rate(sample_rate)
-    if seconds is not None and not (isinstance(seconds, Real) and seconds > 0):
-        raise RequestError(f"seconds={seconds!r}: expected a number above 0")
-    if not (isinstance(channel, Integral) and channel >= 0):
-        raise RequestError(f"channel={channel!r}: expected 0 or a channel from 1")
     try:
         sample_rate = sample_rate or audio.file_info(path).sample_rate
         if seconds is None:
@@ -181,12 +176,6 @@ def compute(clip: "Clip", name: str, **parameters: object) -> "FeatureMap":
     from featurestack.features_cache.feature_names import parse_channel
     from featurestack.pipeline.features import resolve_feature
 
-    each = name.replace("+", " ").split()
-    if len(each) > 1:
-        raise RequestError(
-            f"{name!r} names several features, fs.compute takes one:"
-            f" {' or '.join(map(repr, each))}; fs.show draws several"
-        )
     if parameters:
         name += "," if "@" in name else "@"
         name += ",".join(f"{key}={value}" for key, value in parameters.items())

@@ -6,9 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import MISSING, Field
-from numbers import Number
 from pathlib import Path
-from types import NoneType
 from typing import Any, NoReturn, TypeVar
 
 from featurestack.base import registry
@@ -23,8 +21,6 @@ VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
-# types of values in Python
-TAKEN = str, Number, os.PathLike, list, tuple, set, range, NoneType
 TYPES = {bool: "1 or 0", int: "a whole number", float: "a number"}
 WIDTH = 98  # of help
 
@@ -231,9 +227,6 @@ def options_from(kind: type[T], values: Mapping[str, object]) -> T:
     words = []
     for name, field in fields(kind).items():
         value = values.get(name, field.default)
-        if not isinstance(value, TAKEN) and value is not MISSING:
-            kinds = "text, a number, a path or a list of them"
-            raise RequestError(f"{name} is a {type(value).__name__}; expected {kinds}")
         if value is not MISSING and not is_default(value, field.default):
             words.append(f"{flag(name)}={text_of(value)}")
     return parse(kind, words)

@@ -381,8 +381,8 @@ def refuse_unknown(features: str, stored: Iterable[str] = ()) -> None:
         for channel in channels:
             if not FEATURES.knows(channel.name):
                 cached = {parse_channel(name).name for name in stored}
-                usual = {*FEATURES.complete(), *cached, "all", "small"}
-                text = nearest("feature", channel.name, usual, FEATURES.special)
+                names = [*FEATURES.complete(), *FEATURES.special, *cached]
+                text = nearest("feature", channel.name, [*names, "all", "small"])
                 if cached:
                     listed = most_alike(channel.name, [*stored])
                     text = text.partition("Known: ")[0] + f"The cache has {listed}"
