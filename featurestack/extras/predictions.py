@@ -11,29 +11,26 @@ What would flatter: a clip that is counted twice, a column that is not a class, 
 that are not probabilities. Such tables are refused.
 """
 
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
-from featurestack.base import DATA
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
-from featurestack.base.options import part_of, text_of
+from featurestack.base.options import part_of
 from featurestack.base.quantities import counted
-from featurestack.base.shell import quoted
 from featurestack.base.table_files import file_column, read_table
 from featurestack.base.terminal import tell
-from featurestack.features_cache.cache import Cache, find_cache
+from featurestack.features_cache.cache import find_cache
 from featurestack.features_cache.clip_table import (
     SEPARATOR,
     classes_in,
     has_tags,
     originals,
 )
-from featurestack.features_cache.datasets import cached_in, dataset_name
+from featurestack.features_cache.datasets import dataset_name
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.imported import Predictions, write_imported
@@ -41,7 +38,7 @@ from featurestack.results.run_folder import find
 from featurestack.results.same_run import digest_of_clips
 
 FIRST_LINE = "clip,label,fold,group,CLASS,CLASS"
-KNOWN = ("clip", "label", "fold", "group")
+OF_CLIPS = ("clip", "label", "fold", "group")
 SUM_WITHIN = 1e-3  # of 1: the probabilities of a clip
 
 
@@ -58,11 +55,37 @@ def predictions_in(
     """The predictions of one model, of rows from `numbered_rows`; `truth` are the
     clips of the dataset, if it has the true labels instead of the table.
     """
+    frame = with_clip_column(frame, labelled=truth is None)
+    clips = clips_of(frame) if truth is None else of_dataset(frame, truth)
+    labels = clips.rename(columns={"target": "label"}) if truth is None else truth
+    tags = has_tags(labels)
+    scores = probabilities(frame, {*classes_in(labels)}, tags=tags)
+    remarks = [] if tags else remarks_on_sums(scores.sum(axis=1))
+    if truth is not None:
+        remarks += remarks_on_dataset(frame, clips, truth)
+        if in_other_folds(frame, clips):
+            clips["fold"] = frame["fold"].str.strip()
+    remarks += remarks_on_groups(clips)
+    if truth is None and "fold" not in frame:
+        remarks.append(
+            "no column `fold`: this is one test of a trained model; cross-validated"
+            " predictions need the fold of each clip"
+        )
+    task = "tags" if tags else "classes"
+    clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
+    table = "" if truth is None else digest_of_clips(truth)
+    return Predictions(clips, scores, task, tuple(remarks), table)
+
+
+def with_clip_column(frame: pd.DataFrame, *, labelled: bool) -> pd.DataFrame:
+    """The rows with a column `clip`, one row for each; RequestError without one, or if
+    the table is to be `labelled` and is not.
+    """
     if "clip" not in frame:
         names = [*map(str, frame)]
         file = "clip_id" if "clip_id" in names else file_column(names)
         frame = frame.rename(columns={file: "clip"})
-    needed = ("clip",) if truth is not None else ("clip", "label")
+    needed = ("clip", "label") if labelled else ("clip",)
     lacking = [f"column {name}" for name in needed if name not in frame]
     if frame.empty or lacking:
         what = " and no ".join(lacking or ["row"])
@@ -76,51 +99,44 @@ def predictions_in(
         row = again.idxmax()
         clip = shortened(frame["clip"][row])
         raise RequestError(f"{row}: clip {clip} has two rows; expected one")
-    clips = clips_of(frame) if truth is None else of_dataset(frame, truth)
-    every = pd.DataFrame({"label": clips["target"]}) if truth is None else truth
-    tags = has_tags(every)
-    classes = {*classes_in(every)}
-    predicted = [name for name in frame if name not in KNOWN]
-    if len(predicted) == 1 and not tags and {*frame[predicted[0]]} <= classes:
-        chosen = pd.get_dummies(frame[predicted[0]], dtype=float)
-        chosen = chosen.reindex(columns=sorted(classes), fill_value=0.0)
-        frame = frame.drop(columns=predicted).join(chosen.astype(str))
-    scores = probabilities(frame, classes, tags=tags)
+    return frame
+
+
+def remarks_on_sums(sums: "pd.Series[float]") -> list[str]:
+    if ((sums - 1).abs() <= SUM_WITHIN).all():
+        return []
+    ends = dict.fromkeys(f"{end:.3g}" for end in (sums.min(), sums.max()))
+    remark = (
+        f"the rows sum to {' to '.join(ends)}, not to 1: the highest number of a row"
+        " counts as its prediction, which is wrong for distances and ranks"
+    )
+    return [remark]
+
+
+def remarks_on_groups(clips: pd.DataFrame) -> list[str]:
+    alone = int((clips["group"] == clips["clip_id"]).sum())
+    if alone == len(clips):
+        return ["no column `group`: clips count as independent recordings"]
+    count = counted(alone, "clip")
+    remark = f"{count} without a group (empty, NA or nan) count as independent"
+    return [f"{remark} recordings"] if alone else []
+
+
+def remarks_on_dataset(
+    frame: pd.DataFrame, clips: pd.DataFrame, truth: pd.DataFrame
+) -> list[str]:
+    """Where the rows differ from the dataset: clips, labels, folds."""
     remarks = []
-    sums = scores.sum(axis=1)
-    if not tags and ((sums - 1).abs() > SUM_WITHIN).any():
-        ends = dict.fromkeys(f"{end:.3g}" for end in (sums.min(), sums.max()))
-        remarks.append(
-            f"the rows sum to {' to '.join(ends)}, not to 1: the highest number of a"
-            " row counts as its prediction, which is wrong for distances and ranks"
-        )
-    alone = clips["group"] == clips["clip_id"]
-    if alone.any() and not alone.all():
-        remarks.append(
-            f"{counted(int(alone.sum()), 'clip')} without a group (empty, NA or nan)"
-            " count as independent recordings"
-        )
-    if truth is not None and len(clips) < len(truth):
+    if len(clips) < len(truth):
         remarks.append(f"only {len(clips)} of {len(truth)} clips are predicted")
-    if truth is not None and (other := other_label(frame, clips)):
+    if other := other_label(frame, clips):
         remarks.append(other)
-    if truth is not None and (apart := in_other_folds(frame, clips)):
-        clips["fold"] = frame["fold"].str.strip()
+    if apart := in_other_folds(frame, clips):
         remarks.append(
             f"{apart} of {counted(len(clips), 'clip')} were tested in another fold than"
             " the dataset's"
         )
-    if (clips["group"] == clips["clip_id"]).all():
-        remarks.append("no column `group`: clips count as independent recordings")
-    if truth is None and "fold" not in frame:
-        remarks.append(
-            "no column `fold`: this is one test of a trained model; cross-validated"
-            " predictions need the fold of each clip"
-        )
-    task = "tags" if tags else "classes"
-    clips, scores = clips.reset_index(drop=True), scores.reset_index(drop=True)
-    table = "" if truth is None else digest_of_clips(truth)
-    return Predictions(clips, scores, task, tuple(remarks), table)
+    return remarks
 
 
 def other_label(frame: pd.DataFrame, clips: pd.DataFrame) -> str:
@@ -189,10 +205,14 @@ def of_dataset(frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def probabilities(frame: pd.DataFrame, labels: set[str], *, tags: bool) -> pd.DataFrame:
-    """A column for each class. A class that no clip has is taken only if all columns
-    together, and not only the others, sum to 1 in each row.
+    """A column for each class; 0 and 1 if one column has the predicted classes. A
+    class that no clip has is taken only if all columns together, and not only the
+    others, sum to 1 in each row.
     """
-    classes = [str(name) for name in frame if name not in KNOWN]
+    classes = [str(name) for name in frame if name not in OF_CLIPS]
+    if len(classes) == 1 and not tags and {*frame[classes[0]]} <= labels:
+        predicted = pd.get_dummies(frame[classes[0]], dtype=float)
+        return predicted.reindex(columns=sorted(labels), fill_value=0.0)
     file = str(frame.index[0]).partition(",")[0]
     if absent := sorted(labels - {*classes}):
         raise RequestError(
@@ -226,12 +246,6 @@ def write_runs(options: AnalysisOptions) -> str:
     else one that has the first table's name and no other runs.
     """
     files = options.predictions
-    absent = [path for path in files if not path.exists()]
-    if absent and len(files) > 1:
-        raise RequestError(
-            f"PREDICTIONS={text_of(files)}: {absent[0]} does not exist; in a list, a"
-            " path with blanks has quotes, 'my table.csv'"
-        )
     truth = None
     if options.dataset:
         _, cache = find_cache(options.dataset, options.data, options.name)
@@ -253,26 +267,5 @@ def write_runs(options: AnalysisOptions) -> str:
     for path, origin, predictions in zip(files, sources, read):
         place = options.runs / dataset / path.resolve().stem
         run = write_imported(predictions, place, source=origin)
-        known = "" if options.dataset else dataset_of(predictions.clips, options.data)
-        hint = f"; {known} compares it with the runs on these clips" if known else ""
-        tell(f"{path}: {counted(len(predictions.clips), 'clip')}, {run.path}{hint}")
+        tell(f"{path}: {counted(len(predictions.clips), 'clip')}, {run.path}")
     return options.dataset or dataset
-
-
-def dataset_of(clips: pd.DataFrame, data: Path) -> str:
-    """The words DATASET=… of the smallest cached dataset that has all of these clips
-    with these labels, or ''.
-    """
-    frame = clips.rename(columns={"clip_id": "clip", "target": "label"})
-    found = []
-    for name in sorted(cached_in(data)):
-        cache = Cache(data / name / "features")
-        with suppress(RequestError):  # other clips, or a damaged cache
-            truth = originals(cache.clips).reset_index(drop=True)
-            if not other_label(frame, of_dataset(frame, truth)):
-                found.append((len(truth), cache.sounds))
-    if not found:
-        return ""
-    _, (source, name) = min(found)
-    words = {"DATASET": source, "NAME": name, "DATA": "" if data == DATA else str(data)}
-    return " ".join(quoted(f"{word}={text}") for word, text in words.items() if text)

@@ -13,13 +13,12 @@ from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.run_arrays import load_runs
 from featurestack.cli.parser import parse
-from featurestack.extras.predictions import numbered_rows, predictions_in, write_runs
+from featurestack.extras.predictions import numbered_rows, predictions_in
 from featurestack.features_cache.clip_table import complete
 from featurestack.results import imported
 from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
-from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 
 CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}
@@ -240,18 +239,6 @@ def test_other_folds_than_the_datasets_are_not_compared(tmp_path):
     remarks = [problem.text for problem in found.problems if problem.run == "other"]
     assert "of 120 clips were tested in another fold than the dataset's" in remarks[0]
     assert remarks[1].endswith(" %, not compared: other folds than same")
-
-
-def test_a_table_on_the_clips_of_a_dataset_names_it(tmp_path, capsys):
-    given = {"data": tmp_path / "data", "quiet": True}
-    easy_clips(tmp_path / "easy")
-    clips = fs.extract("rms", str(tmp_path / "easy"), jobs=1, **given).clips
-    file = tmp_path / "mine.csv"
-    table = pd.get_dummies(clips["label"], dtype=float)
-    named = table.assign(clip=clips["clip_id"], label=clips["label"])
-    named.to_csv(file, index=False)
-    write_runs(AnalysisOptions(predictions=(file,), runs=tmp_path, data=given["data"]))
-    assert f"DATASET={tmp_path / 'easy'}" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("without_figures")
