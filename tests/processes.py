@@ -76,9 +76,9 @@ def at_once(*commands):
 
 
 def status_of(words, cwd, before):
-    """The exit status of `python <words>`, -m MODULE or -c CODE, run here."""
+    """The exit status of `python <words>`, -m MODULE, -c CODE or a file, run here."""
     status = 0
-    kind, what, *given = words
+    kind, what, *given = words if words[0].startswith("-") else ("", *words)
     sys.argv = [what, *given]
     try:
         os.chdir(cwd)
@@ -86,6 +86,8 @@ def status_of(words, cwd, before):
         if kind == "-m":
             sys.modules.pop(f"{what}.__main__", None)  # a test has imported it
             runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif not kind:
+            runpy.run_path(what, run_name="__main__")
         else:
             exec(what, {"__name__": "__main__"})
     except SystemExit as stop:
@@ -93,7 +95,7 @@ def status_of(words, cwd, before):
     except BaseException:
         traceback.print_exc()
         status = 1
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     return status
 

@@ -16,7 +16,7 @@ from featurestack.base.quantities import points
 from featurestack.base.terminal import text_table
 from tests.golden.commands import ROOT, done
 from tests.pipeline.datasets.folders import class_folders, write
-from tests.processes import python
+from tests.processes import forked, python
 
 
 def test_short_work_shows_nothing(capsys):
@@ -136,7 +136,7 @@ except Exception as last:
 
 def test_without_an_output_and_without_a_folder(tmp_path):
     class_folders(tmp_path / "clips", each=3)
-    ended = python("-c", WITHOUT_OUTPUT, cwd=tmp_path)
+    ended = forked("-c", WITHOUT_OUTPUT, cwd=tmp_path)
     assert ended.stderr.startswith("RequestError: the current folder was removed")
     # in a shell, whose output may be closed
     line = f"{shlex.quote(sys.executable)} -m featurestack"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cases import data
 from tests.golden.commands import ROOT
-from tests.processes import python
+from tests.processes import forked, python
 
 RUNNABLE = {
     path.stem
@@ -28,7 +28,7 @@ def run(words, folder=ROOT):
 
 
 def test_the_help_names_every_bench_and_no_other():
-    shown = run("featurestack bench --help").stdout
+    shown = forked("-m", "featurestack", "bench", "--help").stdout
     named = re.findall(r"^- python -m bench\.(\w+)", shown, re.MULTILINE)
     assert {*named, "features"} == RUNNABLE
 

@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import featurestack as fs
 from tests.cases import data
 from tests.golden.sounds import RATE, easy_clips
-from tests.processes import python
+from tests.processes import forked
 from tests.refusal import refused
 
 COLUMNS = "a clip is a path or its samples, of any length: there are no columns"
@@ -127,9 +127,9 @@ def test_a_pickled_pipeline_takes_features_of_ones_own_along(tmp_path):
         "pickle.dump(fs.Features('loudest'), open('own.pickle', 'wb'))\n"
     )
     (tmp_path / "script.py").write_text(script)
-    python("script.py", cwd=tmp_path)
+    forked("script.py", cwd=tmp_path)
     code = "import pickle; f = pickle.load(open('own.pickle', 'rb'))"
-    shown = python(
+    shown = forked(
         "-c", f"{code}; print(f.fit_transform([[0.5, -0.75]]))", cwd=tmp_path
     )
     assert shown.stdout == "[[0.75]]\n"
@@ -172,7 +172,7 @@ print(fs.fit(**asked, **places).name, again)
 def test_values_of_an_own_feature_that_was_edited_since_are_not_used(tmp_path):
     easy_clips(tmp_path / "easy")
     (tmp_path / "script.py").write_text(EDITED)
-    done = python("script.py", cwd=tmp_path)
+    done = forked("script.py", cwd=tmp_path)
     *of_cache, of_run, again = done.stdout.splitlines()[:5]
     command = r"run featurestack features DATASET=easy FEATURES=zc"
     for refusal in of_cache:
