@@ -32,7 +32,7 @@ from featurestack.results.same_run import CODE, DATA, differences
 from featurestack.train import record
 from featurestack.train.models import choose_model, resolve
 from featurestack.train.network_input import describe_channel, find_features
-from featurestack.train.options import RunOptions, TrainOptions, suitable
+from featurestack.train.options import RunOptions, TrainOptions
 from featurestack.train.plan import Plan, make_plan, training_command, validate
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def train(options: TrainOptions) -> int:
         tell(f"failed: {name}: {kind}{error}")
     if done and first_process():
         print(run_summary(done[0]) if len(jobs) == 1 else table(done))
-        for line in filter(None, [short_training(done), note]):
-            print(line)
+        if note:
+            print(note)
         if failures:
             print(
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
@@ -241,16 +241,6 @@ def hardest_classes(predictions: Predictions) -> str:
         clips = counted(int(row["support"]), "clip")
         named.append(f"{predictions.classes[place]} {score} % ({clips})")
     return f"lowest {metric.class_heading.lower()}: {', '.join(named)}"
-
-
-def short_training(done: Sequence[RunFolder]) -> str:
-    """A line on a run with fewer epochs than the default; '' if there is none."""
-    for run in done:
-        epochs = run.config.options.resolved_epochs
-        usual = suitable(run.config.options.weights)["epochs"]
-        if not run.exact and epochs < usual:
-            return f"a short training, {counted(epochs, 'epoch')} instead of {usual}"
-    return ""
 
 
 def table(done: Sequence[RunFolder]) -> str:

@@ -69,7 +69,6 @@ class Architecture:
     base: str  # the name without options
     kind: InputKind
     builder: Builder
-    takes_planes: bool  # whether the builder has the parameter `planes`
     augment: str  # the augmentations of AUGMENT=auto
     # whether it learns clips' lengths from padding, which PADDING=auto then keeps
     reads_padding: bool
@@ -92,6 +91,11 @@ class Architecture:
         chosen = {**self.options, **self.given}
         stated = ", ".join(f"{key} = {value}" for key, value in chosen.items())
         return f"{self.summary.rstrip('.')} ({stated})." if stated else self.summary
+
+    @property
+    def takes_planes(self) -> bool:
+        """Whether the builder has the parameter `planes`."""
+        return "planes" in inspect.signature(self.builder).parameters
 
     @property
     def own(self) -> bool:
@@ -242,35 +246,33 @@ def model(
         if kind not in (INPUTS if code else KINDS):
             unknown = nearest("input kind", kind, INPUTS)
             raise RequestError(f"{unknown}; the function's name is the model's")
-        input_kind = KINDS[kind]
-        traits = (
-            augment or input_kind.augment,
-            reads_padding or input_kind.reads_padding,
-        )
-        parameters = inspect.signature(builder)
-        takes_planes = "planes" in parameters.parameters
-        arguments = ["channels", "classes", "shape"]
-        arguments += ["planes"] if takes_planes else []
-        try:
-            parameters.bind(*arguments)
-        except TypeError as error:
-            raise RequestError(
-                f"MODEL={builder.__name__}: expected a function of channels, classes"
-                f" and shape, and after * options with defaults ({error})"
-            ) from None
-        refuse_positional(builder)
+        refuse_arguments(builder)
         return Architecture(
             builder.__name__,
-            input_kind,
+            KINDS[kind],
             builder,
-            takes_planes,
-            *traits,
+            augment=augment or KINDS[kind].augment,
+            reads_padding=reads_padding or KINDS[kind].reads_padding,
             bounds=bounds or {},
             cites=cites or {},
             code=code,
         )
 
     return MODELS.register(entry=entry)
+
+
+def refuse_arguments(builder: Builder) -> None:
+    """RequestError for a function that takes other arguments than a builder."""
+    parameters = inspect.signature(builder)
+    planes = ["planes"] if "planes" in parameters.parameters else []
+    try:
+        parameters.bind("channels", "classes", "shape", *planes)
+    except TypeError as error:
+        raise RequestError(
+            f"MODEL={builder.__name__}: expected a function of channels, classes"
+            f" and shape, and after * options with defaults ({error})"
+        ) from None
+    refuse_positional(builder)
 
 
 def resolve(text: str) -> Architecture:
