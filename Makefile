@@ -13,6 +13,7 @@ base := python3
 endif
 for_tests = -c constraints.txt -e '.[test]'
 pip = -m pip install --quiet --disable-pip-version-check
+compile = from featurestack.pipeline.features import compile_kernels; compile_kernels()
 ready = the environment is ready in $(python); next: make demo   (some minutes, synthetic sounds)
 quote := '
 define newline
@@ -44,7 +45,7 @@ $(firstword $(commands)): $(environment)
 	@$(python) -m featurestack $@ $(foreach name,$(typed),$(call quoted,$(name))) $(foreach word,$(further),'$(subst $(quote),'\'',$(word))')
 $(further):;@:
 setup: $(environment)
-	@$(if $(environment),:,$(python) $(pip) $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt) && $(python) -m featurestack.pipeline.kernels)
+	@$(if $(environment),:,$(python) $(pip) $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt) && $(python) -c "$(compile)")
 	@echo '$(ready)'
 test: $(test_environment)
 	@$(python) -m pytest $(if $(filter 1,$(GPU)),-rs -m gpu tests/train,-n 2 --dist loadfile $(if $(filter 1,$(ALL)),-m ''))
@@ -61,7 +62,7 @@ endif
 	@echo "setting up .venv (once, some minutes)"
 	@$(base) -m venv .venv && .venv/bin/python $(pip) -r requirements.txt
 	@.venv/bin/python $(pip) --no-deps -e .
-	@echo "compiling for this processor" && .venv/bin/python -m featurestack.pipeline.kernels && touch $@
+	@echo "compiling for this processor" && .venv/bin/python -c "$(compile)" && touch $@
 .venv/installed-for-tests: .venv/installed pyproject.toml constraints.txt
 	@echo "adding what the tests need" && .venv/bin/python $(pip) $(for_tests)
 	@.venv/bin/python -m tests.compiled && touch $@

@@ -172,11 +172,9 @@ def figure(
     return enter
 
 
-def row_height(
-    of: str, base: float, step: float, columns: int = 1
-) -> Callable[..., float]:
-    """A `height`: `base`, plus `step` for each row of `columns` items of data[of]."""
-    return lambda **data: base + step * -(-len(data[of]) // columns)
+def row_height(of: str, base: float, step: float) -> Callable[..., float]:
+    """A `height`: `base`, plus `step` for each item of data[of]."""
+    return lambda **data: base + step * len(data[of])
 
 
 def is_narrow(ax: Axes) -> bool:

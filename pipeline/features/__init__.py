@@ -400,3 +400,13 @@ def stored_map(clip: Clip, stored: str) -> tuple[np.ndarray, str, float]:
         axis = feature.frame_axis(clip.sample_rate, len(clip.y))
         clip.keep_map(stored, values, feature.units, axis, feature.frame_unit)
     return clip.maps[stored]
+
+
+def compile_kernels() -> None:
+    """Compile what all features call, once, by computing them of noise: numba's code
+    depends on the processor and cannot be shipped.
+    """
+    noise = np.random.default_rng(0).normal(0, 0.1, USUAL_RATE).astype(np.float32)
+    clip = Clip(noise, USUAL_RATE)
+    for name in FEATURES.complete():
+        resolve_feature(Channel(name)).stored_values(clip, "float16")
