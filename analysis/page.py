@@ -19,7 +19,6 @@ from featurestack import __path__
 from featurestack.analysis import sentences
 from featurestack.analysis.figures import FIGURES, FigureWriter, SavedFigure
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.options import ReportJob
 from featurestack.analysis.report_tables import CLASS_COLUMNS, format_p
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.run_arrays import Problem
@@ -27,6 +26,7 @@ from featurestack.base import quantities
 from featurestack.compare.scores import Estimate
 from featurestack.compare.significance import DIFFERENCE_INTERVAL
 from featurestack.features_cache.cache import Cache
+from featurestack.results.run_folder import RunFolder
 
 UNKNOWN = "–"
 # signs after which a line may break; numbers such as 0.5 and 1-19 stay whole
@@ -48,6 +48,22 @@ def imprint() -> str:
         f"featurestack · {datetime.now():%-d %B %Y, %H:%M} · Python"
         f" {platform.python_version()}, {platform.system()} {platform.machine()}"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportJob:
+    """One report: its dataset, run folders and cache, its place, and what it is for."""
+
+    dataset: str
+    runs: tuple[RunFolder, ...]
+    cache: Path | None
+    folder: Path
+    of_chosen_runs: bool = False  # RUN= names them
+    for_print: bool = False  # the files for papers too
+    runs_folder: Path  # of all datasets
+    reports: Path  # the folder of all reports
+    # NAME=value words that name the dataset, the folders, and the runs of RUN=
+    given: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

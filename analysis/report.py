@@ -17,8 +17,7 @@ from urllib.parse import quote
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import ReportJob
-from featurestack.analysis.page import Page, render
+from featurestack.analysis.page import Page, ReportJob, render
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.analysis.run_arrays import Problem, load_runs, without_copies
 from featurestack.analysis.sections import add_sections
@@ -102,14 +101,13 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 def build_report(job: ReportJob) -> Built:
     """Make the report of one dataset."""
-    options = job.options
     kept = read_summary(job.folder)
     figures = kept.get("figures", {})
-    place = os.path.relpath(options.runs, job.folder)  # holds if both are moved
+    place = os.path.relpath(job.runs_folder, job.folder)  # holds if both are moved
     if not job.runs and kept.get("runs", place) != place:
         raise RequestError(
-            f"RUNS={options.runs} has no run of {job.dataset}, but {job.folder} has a"
-            f" report on those in {os.path.relpath(job.folder / kept['runs'])}: give"
+            f"RUNS={job.runs_folder} has no run of {job.dataset}, but {job.folder} has"
+            f" a report on those in {os.path.relpath(job.folder / kept['runs'])}: give"
             " that folder, or another REPORTS="
         )
     own = OwnFiles(job.folder, NO_DATA)  # the folder holds no sounds
@@ -119,8 +117,8 @@ def build_report(job: ReportJob) -> Built:
     checked = read_check(cache.folder, cache.clips) if cache else None
     runs = list(job.runs)
     unnamed = 0
-    if options.run:
-        every = find(options.runs, job.dataset)
+    if job.of_chosen_runs:
+        every = find(job.runs_folder, job.dataset)
         unnamed = len(of_today(every, cache) if cache else every) - len(runs)
     elif cache:
         runs = of_today(runs, cache)
@@ -136,7 +134,7 @@ def build_report(job: ReportJob) -> Built:
     )
     heading = found.main.metric.heading if found.main else ACCURACY.heading
     words = {"unit": found.unit, "score": heading}
-    writer = FigureWriter(own, figures, for_print=options.paper, **words)
+    writer = FigureWriter(own, figures, for_print=job.for_print, **words)
     page = Page(job, writer, found, cache, features)
     add_sections(page)
     digests = writer.close()
@@ -164,7 +162,7 @@ def build_report(job: ReportJob) -> Built:
             f"{job.folder / name}: kept because you changed it; move it away to get"
             " the new one"
         )
-    list_reports(options.reports)
+    list_reports(job.reports)
     return built
 
 
@@ -177,7 +175,7 @@ def next_command(page: Page) -> str:
     names += [ranked.run.name for ranked in found.ranked if ranked.run.trained]
     best = next(filter(None, names), "")
     if best and found.main:
-        run = job.options.runs / found.main.best.dataset / best
+        run = job.runs_folder / found.main.best.dataset / best
         return make_command("predict", "AUDIO=FILE", f"RUN={run}")
     if found.runs or not page.features:
         return ""
@@ -206,7 +204,7 @@ def write(page: Page) -> Built:
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in page.tables.items()}
     writer.own.write(texts, durable=False)
     documents: Sequence[str] = ()  # files for papers
-    if page.job.options.paper and found.runs:
+    if page.job.for_print and found.runs:
         documents = object_at(OPTIONS["paper"])(page)
     writer.own.write({PAGE: render(page=page, f=found)})
     remarks = [*found.warnings.values()]

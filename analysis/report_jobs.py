@@ -1,4 +1,6 @@
-"""`make analysis`: find the datasets that have runs or a cache, and report on each."""
+"""`make analysis`: its options, the datasets that have runs or a cache, and a report on
+each.
+"""
 
 import os
 import shlex
@@ -9,26 +11,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from featurestack.analysis.options import (
-    AnalysisOptions,
-    ReportJob,
-    refuse_users_folder,
-)
 from featurestack.base import NAMED
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import require_readable
-from featurestack.base.options import option_words
+from featurestack.base.options import (
+    DatasetOptions,
+    ReportsOptions,
+    RunsOptions,
+    option,
+    option_words,
+)
+from featurestack.base.own_files import DETECTED, NO_DATA, TRACE
 from featurestack.base.registry import object_at
 from featurestack.base.shell import make_command
 from featurestack.base.terminal import status_of
-from featurestack.features_cache.datasets import (
-    cached_in,
-    is_cache,
-    unknown_dataset,
-)
 
 if TYPE_CHECKING:
+    from featurestack.analysis.page import ReportJob
     from featurestack.results.run_folder import RunFolder
 
 # Threads of these libraries spin while they wait.
@@ -40,7 +40,47 @@ THREADS = (
 )
 
 
-def jobs(options: AnalysisOptions) -> list[ReportJob]:
+class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
+    """Tables, figures and the HTML report, from the run folders and the cache."""
+
+    dataset: str = option(
+        "",
+        "the dataset to report on; without it, every dataset that has runs or a cache",
+    )
+    run: tuple[str, ...] = option(
+        (),
+        "only these runs, in a report of their own: each a name, a path, a unique"
+        " prefix or last, with all seeds of its configuration",
+    )
+    predictions: tuple[Path, ...] = option(
+        (),
+        "make a run of each of these tables of predictions, then report: CSV files;"
+        " DATASET has the true labels, or the tables' column `label`",
+    )
+    paper: bool = option(
+        False,
+        "write for papers too: figures as PDF and PNG, a LaTeX document, a methods"
+        " paragraph",
+    )
+
+
+def refuse_users_folder(folder: Path) -> None:
+    """RequestError if a report's folder holds other files, such as sounds."""
+    if not folder.is_dir() or (folder / NO_DATA).is_file():
+        return
+    # reports on chosen runs and detections have folders of their own in it
+    ours = {
+        file.parent for name in (NO_DATA, DETECTED) for file in folder.glob(f"*/{name}")
+    }
+    traces = {file for file in folder.iterdir() if TRACE.fullmatch(file.name)}
+    if {*folder.iterdir()} - ours - traces:
+        raise RequestError(
+            f"{folder} holds files of yours, so no report is written there:"
+            " move them, or give another REPORTS="
+        )
+
+
+def jobs(options: AnalysisOptions) -> "list[ReportJob]":
     """A job for the dataset in DATASET, else for each dataset of the runs in RUN, else
     for all that have runs or a cache.
 
@@ -54,6 +94,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
         dataset = object_at(OPTIONS["predictions"])(options)
         options = replace(options, dataset=dataset, predictions=())
     from featurestack.features_cache.cache import find_cache
+    from featurestack.features_cache.datasets import cached_in
 
     name, cache = find_cache(options.dataset, options.data, options.name)
     if name:
@@ -88,6 +129,7 @@ def nothing_to_report(options: AnalysisOptions, name: str) -> RequestError:
     """The error for a dataset that has neither runs nor a cache; its name may be
     misspelt.
     """
+    from featurestack.features_cache.datasets import cached_in, unknown_dataset
     from featurestack.results.run_folder import find
 
     runs = {run.path.parent.name for run in find(options.runs)}
@@ -109,13 +151,15 @@ def job_of(
     dataset: str,
     folders: "Iterable[RunFolder]",
     cache: Path | None,
-) -> ReportJob:
+) -> "ReportJob":
     """The report on one dataset; RequestError if two runs have the same name.
 
     Its words name the cache's source, since a folder of its name may hold other sounds.
     """
+    from featurestack.analysis.page import ReportJob
     from featurestack.base.json_content import digest
     from featurestack.features_cache.cache import Cache
+    from featurestack.features_cache.datasets import is_cache
     from featurestack.results.run_folder import find, folder_name
     from featurestack.results.run_names import with_seeds
 
@@ -140,7 +184,17 @@ def job_of(
                 named, name = source, own_name
     words = [f"DATASET={named}", *([f"NAME={name}"] if name else [])]
     words += option_words(options, ("data", "runs", "run"))
-    return ReportJob(options, dataset, tuple(runs), cache, folder, tuple(words))
+    return ReportJob(
+        dataset=dataset,
+        runs=tuple(runs),
+        cache=cache,
+        folder=folder,
+        of_chosen_runs=bool(options.run),
+        for_print=options.paper,
+        runs_folder=options.runs,
+        reports=options.reports,
+        given=tuple(words),
+    )
 
 
 def analysis(options: AnalysisOptions) -> int:

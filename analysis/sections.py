@@ -295,7 +295,7 @@ def add_sections(page: Page) -> None:
             errors_of_tags(page) if multilabel else None,
             runs(page),
         ]
-    folders = {page.job.options.runs / page.job.dataset}
+    folders = {page.job.runs_folder / page.job.dataset}
     folders |= {folder.path.parent for run in found.runs for folder in run.folders}
     tasks = {run.task.name for run in found.runs}
     for name, (place, files) in SUBJECTS.items():

@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_jobs import jobs
+from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.run_arrays import load_runs
 from featurestack.base.files import Lock
 from featurestack.base.json_content import digest

@@ -79,7 +79,7 @@ def accuracy_by_set(page: Page) -> dict[str, dict[str, Any]]:
 def drawn_runs(page: Page) -> Sequence[Run]:
     """The runs that have figures: the best, or those in RUN=."""
     runs = page.found.runs
-    return runs if page.job.options.run else runs[:SHOWN_RUNS]
+    return runs if page.job.of_chosen_runs else runs[:SHOWN_RUNS]
 
 
 def learning_curves(page: Page) -> dict[str, dict[str, Any]]:

@@ -286,9 +286,12 @@ def make_answer(options: AnswerOptions) -> int:
 
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
-    from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
     from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_jobs import jobs
+    from featurestack.analysis.report_jobs import (
+        AnalysisOptions,
+        jobs,
+        refuse_users_folder,
+    )
     from featurestack.answers import choice
     from featurestack.checks import report as findings_table
     from featurestack.checks.dataset import findings_in

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_jobs import AnalysisOptions
 from featurestack.answers import AnswerOptions
 from featurestack.base.errors import RequestError
 from featurestack.base.options import Auto

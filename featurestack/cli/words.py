@@ -61,7 +61,7 @@ COMMANDS |= {
     ),
     "analysis": Command(
         "featurestack.analysis.report_jobs:analysis",
-        "featurestack.analysis.options:AnalysisOptions",
+        "featurestack.analysis.report_jobs:AnalysisOptions",
         "Write the report of each dataset: tables, figures, an HTML page.",
     ),
     "predict": Command(

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.options import AnalysisOptions, refuse_users_folder
+from featurestack.analysis.report_jobs import AnalysisOptions, refuse_users_folder
 from featurestack.base.errors import RequestError, shortened
 from featurestack.base.json_content import digest
 from featurestack.base.options import part_of

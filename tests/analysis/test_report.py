@@ -15,7 +15,6 @@ import pytest
 from featurestack.analysis import figures
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.page import environment, slug
 from featurestack.analysis.report import (
     OF_PRINT,
@@ -24,7 +23,7 @@ from featurestack.analysis.report import (
     list_reports,
     read_summary,
 )
-from featurestack.analysis.report_jobs import jobs
+from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.analysis.report_warnings import WARNINGS
 from featurestack.base.own_files import DETECTED, NO_DATA, OwnFiles
 from featurestack.compare.ranking import AgainstChance

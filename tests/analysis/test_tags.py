@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 
 from featurestack.analysis import sentences
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_jobs import AnalysisOptions
 from featurestack.analysis.report_tables import error_table
 from featurestack.compare.average_precision import fold_ranks, random_rank_precision
 from featurestack.features_cache.clip_table import label_indicator

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_jobs import AnalysisOptions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.analysis.test_report import build, within
 from tests.extras.test_latex import ODD

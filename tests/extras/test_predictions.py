@@ -10,7 +10,7 @@ import pytest
 
 import featurestack as fs
 from featurestack.analysis.findings import findings
-from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_jobs import AnalysisOptions
 from featurestack.analysis.run_arrays import load_runs
 from featurestack.cli.parser import parse
 from featurestack.extras.predictions import numbered_rows, predictions_in

@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
-from featurestack.analysis.report_jobs import jobs
+from featurestack.analysis.report_jobs import AnalysisOptions, jobs
 from featurestack.base.registry import Registry
 from featurestack.base.shell import make_command
 from featurestack.features_cache.cache import Cache

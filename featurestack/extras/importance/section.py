@@ -48,7 +48,7 @@ def make_importance(options: ImportanceOptions) -> None:
 
 def importance(page: Page) -> Section | None:
     """The last call of `make importance`."""
-    path = page.job.options.runs / page.job.dataset / FOLDER
+    path = page.job.runs_folder / page.job.dataset / FOLDER
     if not (path / FILE).is_file():
         return None
     shown = read_importance(path)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.options import AnalysisOptions, ReportJob
+from featurestack.analysis.page import ReportJob
 from featurestack.analysis.report import build_report
 from featurestack.answers.fits import Fits, read_features
 from featurestack.base.quantities import percent, points
@@ -77,10 +77,8 @@ def written(folder, fits):
 
 
 def report_on(runs, reports):
-    given = {"runs": runs, "data": reports, "reports": reports}
-    options = AnalysisOptions(dataset="made", **given)
-    job = ReportJob(options, "made", (), None, reports / "reported", ())
-    return build_report(job)
+    places = {"folder": reports / "reported", "runs_folder": runs, "reports": reports}
+    return build_report(ReportJob(dataset="made", runs=(), cache=None, **places))
 
 
 def test_each_measure_has_its_interval_and_p():
