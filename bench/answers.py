@@ -166,9 +166,10 @@ def answer_row(
     with (scratch / "stderr").open("w") as told:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
         _, status, usage = os.wait4(process.pid, 0)
-    told_minutes = re.findall(r"about (\d+) minute", (scratch / "stderr").read_text())
+    text = (scratch / "stderr").read_text()
     minutes = (time.perf_counter() - begun) / 60
     if status:
+        print(text)
         raise subprocess.CalledProcessError(status, command)
     run = RunFolder(places["runs"] / name / "answer")
     choice = read_choice(run.path)
@@ -186,7 +187,7 @@ def answer_row(
         "estimate": 100 * choice.estimates[choice.recommended],
         "agreeing folds": choice.agreeing,
         "minutes": round(minutes, 1),
-        "estimated minutes": " then ".join(told_minutes),
+        "estimated minutes": " then ".join(re.findall(r"about (\d+) minute", text)),
         "megabytes": usage.ru_maxrss // 1024,
     }
     return row, usage.ru_utime + usage.ru_stime
