@@ -20,6 +20,7 @@ class FeaturesBenchOptions(DatasetOptions):
     - python -m bench.step        a training step by several loops
     - python -m bench.kill        SIGKILL at random moments: what is lost or changes
     - python -m bench.two_models  answer with texturenet as a second model
+    - python -m bench.wide        memory of ridge on the layers of several networks
     """
 
     dataset: str = option("synth", "any dataset whose clips are there")
