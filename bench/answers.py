@@ -37,7 +37,7 @@ from featurestack.base.quantities import counted
 from featurestack.base.registry import Registry
 from featurestack.results.run_folder import RunFolder, configuration_score
 
-ROWS = "answers"  # the table in docs/tables
+ROWS = "answer_sets"  # the table in docs/tables
 MEL_MFCC = "mel+mfcc"
 # of ESC-50, eight classes each
 CLASSES = """
