@@ -6,9 +6,11 @@ file:
 The time is the median of processor time on one core, with the features; bundle and ONNX
 file take turns, so that a busy machine slows both. `linear` and `texturenet` are
 trained on mel+mfcc+chroma, `texturenet` for one epoch: a network's cost does not depend
-on its training. docs/tables/service.csv holds a result.
+on its training. GB is the most memory of the process, training included.
+docs/tables/service.csv holds a result.
 """
 
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -54,7 +56,9 @@ def service(options: ServiceOptions) -> None:
             for write, file in zip((fs.bundle, fs.export), files):
                 write(str(run.path), file, data=options.data, quiet=True)
             took = milliseconds([fs.Model(file) for file in files], noise)
-            rows.append({"model": name, "ms": took[0], "onnx_ms": took[1]})
+            largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            row = {"model": name, "ms": took[0], "onnx_ms": took[1], "GB": largest}
+            rows.append(row)
     table = pd.DataFrame(rows)
     print(table.round(1))
     command = f"python -m bench.service DATASET={options.dataset}"
