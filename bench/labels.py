@@ -1,8 +1,8 @@
 """Labels chosen by doubt against labels at random, and changed labels among those that
 a report lists first, by ridge:
 
-    make features DATASET=../esc50_16k FEATURES=embedding@model=yamnet
-    python -m bench.labels DATASET=../esc50_16k FEATURES=embedding@model=yamnet
+    make features DATASET=../esc50_16k FEATURES=embedding@model=yamnet,layers=last
+    python -m bench.labels DATASET=../esc50_16k
 
 The folds are the dataset's. Of each fold's training clips fifty, drawn at random, have
 their label. Fifty more are chosen as NEXT=50 chooses them, or drawn, and so on up to
@@ -33,38 +33,34 @@ CHOSEN = {"chosen": True, "random": False}
 class LabelsOptions(FitOptions):
     """Accuracy by the choice of labelled clips; wrong labels that are listed."""
 
-    features: str = option("embedding@model=yamnet", "one feature set")
+    features: str = option("embedding@model=yamnet,layers=last", "one feature set")
     draws: int = option(4, "of the first fifty clips", least=2)
 
 
 def labels(options: LabelsOptions) -> None:
     """Measure every row, and keep the table."""
-    _, fits = read_features(options, least=1)
+    (features,), fits = read_features(options, least=1)
     rows = []
     found = []
     for draw in progress(range(options.draws), label="labels", unit="draws"):
         for name, chosen in CHOSEN.items():
             for fold in fits.splits:
                 given = {"draw": draw, "fold": fold, "choice": name}
-                scores = accuracies(fits, options.features, fold, draw, chosen)
+                scores = accuracies(fits, features, fold, draw, chosen)
                 rows += [given | {"labels": n, "score": s} for n, s in scores.items()]
-        found.append(changed_in_list(fits, options.features, draw))
+        found.append(changed_in_list(fits, features, draw))
     table = pd.DataFrame(rows)
     of_draws = table.pivot_table("score", "labels", ["choice", "draw"])
     means = of_draws.T.groupby("choice").mean().T
     leads = of_draws["chosen"] - of_draws["random"]
     means["lead"], means["lead_sd"] = leads.mean(axis=1), leads.std(axis=1, ddof=1)
-    means.index = [f"{features_of(options)}: {n} labels" for n in means.index]
-    name = f"{features_of(options)}: changed labels, % of the first {SUSPECTS}"
+    means.index = [f"{features}: {n} labels" for n in means.index]
+    name = f"{features}: changed labels, % of the first {SUSPECTS}"
     means.loc[name, "chosen"] = np.mean(found)
     means.loc[name, "random"] = 100 * CHANGED
     print(means.round(1))
-    command = f"python -m bench.labels FEATURES={options.features}"
+    command = f"python -m bench.labels FEATURES={features}"
     record("labels", means.rename_axis("row").reset_index(), command, spent())
-
-
-def features_of(options: LabelsOptions) -> str:
-    return options.features.removeprefix("embedding@model=")
 
 
 def accuracies(
