@@ -72,18 +72,17 @@ def accuracies(
     groups = fits.plan.cache.clips["group"].to_numpy()
     labelled, rest = pool[:STEP], pool[STEP:]
     scores = {}
-    while True:
+    for number in range(STEP, MOST + 1, STEP):
         both = np.concatenate([test, rest])
         answers = fits.answer(features, Part(labelled, both))
         right = answers[: len(test)].argmax(axis=1) == fits.plan.targets[test]
-        scores[len(labelled)] = 100 * float(right.mean())
-        if len(labelled) == MOST:
-            return scores
+        scores[number] = 100 * float(right.mean())
         order: Ints = np.arange(len(rest))
         if chosen:
             order = first_to_label(softmax(answers[len(test) :], axis=1), groups[rest])
         labelled = np.concatenate([labelled, rest[order[:STEP]]])
         rest = rest[order[STEP:]]
+    return scores
 
 
 def changed_in_list(fits: Fits, features: str, draw: int) -> float:
