@@ -13,12 +13,9 @@ from tests.refusal import refused
 LINEAR = "FEATURES=mel MODEL=linear"
 # every command that takes DATASET= of what is there already
 COMMANDS = data(__file__)["COMMANDS"]
+# functions of Python that no command is
 CALLS = {
     "cache": lambda word: fs.cache(word),
-    "fit": lambda word: fs.fit(word, "mel", model="linear"),
-    "curve": lambda word: fs.curve("mel", word),
-    "bundle": lambda word: fs.bundle("mel-linear", dataset=word),
-    "export": lambda word: fs.export("mel-linear", dataset=word),
     "Features": lambda word: fs.Features("mel", cache=word).fit([fs.tone(440)]),
 }
 
