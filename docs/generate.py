@@ -1,7 +1,7 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, warnings.md, files.md, and the figures of the
-                           features
+    write_all(folder)      options.md, warnings.md, files.md, functions.md, and the
+                           figures of the features
     with_figures(text)     reference/features.md with a figure and players for each card
 
 Each page is a function that returns Markdown, entered in PAGES by its file's name. The
@@ -22,6 +22,7 @@ import soundfile
 import featurestack as fs
 from featurestack.analysis.figures.drawn import FeatureMap
 from featurestack.analysis.report_warnings import WARNINGS
+from featurestack.base import extras
 from featurestack.base.options import LARGEST, choices_of, kind_of
 from featurestack.base.registry import Registry, first_sentence
 from featurestack.cli.words import every_options
@@ -292,6 +293,22 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
         },
     ),
 }
+
+
+@PAGES.register("functions")
+def functions_page() -> str:
+    """Every function of featurestack, and the classes of extras."""
+    lines = [".. currentmodule:: featurestack", ""]
+    for name in fs.PLACES:
+        entry = getattr(fs, name)
+        if inspect.isfunction(entry):
+            lines.append(f".. autofunction:: {name}")
+        elif name in extras.FUNCTIONS:
+            own = [n for n, f in vars(entry).items() if inspect.isfunction(f)]
+            members = ", ".join(n for n in own if not n.startswith("_"))
+            lines += [f".. autoclass:: {name}", f"   :members: {members}"]
+    text = "\n".join(lines)
+    return f"# Functions\n\n```{{eval-rst}}\n{text}\n```\n"
 
 
 def documentation(thing: typing.Any) -> str:

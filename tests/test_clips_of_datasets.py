@@ -3,10 +3,9 @@
 import pandas as pd
 import pytest
 
-from featurestack.features_cache.clip_table import originals
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
-from tests.golden.commands import command, done, inside
+from tests.golden.commands import done, inside
 from tests.noise import write_clips
 from tests.refusal import refused
 
@@ -20,18 +19,6 @@ def birds(tmp_path):
 
 def table_of(dataset="birds", **options):
     return load(SourceOptions(dataset=dataset, **options)).table
-
-
-@pytest.mark.parametrize("group", ["_(.*)", "(.*)", "(.)$"])
-def test_copies_stay_with_their_originals_for_every_group(birds, group):
-    done("data DATASET=birds ALTER=gain COPIES=2")
-    written = "data/birds-altered/birds-altered.csv"
-    table = table_of(written, group=group)
-    original = table["path"].str.extract(r"(\w+?_\d)(?:~\d)?\.wav$")[0]
-    original = original.str.replace(r"^\w{3}_(\w{3}_)", r"\1", regex=True)
-    groups = table.groupby(original)["group"].nunique()
-    assert len(groups) == 18 and (groups == 1).all()
-    assert len(originals(table)) == 18 and len(table) == 54
 
 
 def test_a_copy_of_no_tested_clip_is_refused_with_group(birds):
@@ -81,30 +68,6 @@ def test_an_edited_folds_csv_is_kept_or_refused_with_the_reason(birds):
     table.assign(fold="1").to_csv(file, index=False)
     with refused("all clips are in one fold"):
         table_of()
-
-
-def test_copies_of_ids_that_differ_in_a_slash_are_two_files(tmp_path):
-    write_clips(tmp_path / "birds", "ant", "bee")
-    for folder, name in (("ant", "big_0"), ("ant_big", "0"), ("bee", "big_0")):
-        write_clips(tmp_path / "more" / name, folder, clips=1)
-        (tmp_path / "birds" / folder).mkdir(exist_ok=True)
-        made = tmp_path / "more" / name / folder / f"{folder}_0.wav"
-        made.rename(tmp_path / "birds" / folder / f"{name}.wav")
-    with inside(tmp_path):
-        done("data DATASET=birds ALTER=gain")
-        assert len([*tmp_path.glob("data/birds-altered/audio/*.wav")]) == 15
-
-
-@pytest.mark.parametrize("name", ["folds", "events", "features", "audio", "synth"])
-def test_reserved_names_are_refused_at_the_door(birds, name):
-    for words in (
-        "data DATASET=birds ALTER=gain",
-        "windows AUDIO=birds TABLES=birds",
-    ):
-        answer = command(f"{words} NAME={name}")
-        assert answer.status == 2
-    assert "has another meaning: give NAME=, as in my-" in answer.err
-    assert not (birds / "data" / name).exists()
 
 
 def test_a_dataset_of_copies_alone_is_refused_in_one_sentence(birds):

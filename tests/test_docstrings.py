@@ -8,6 +8,7 @@ import importlib
 import pytest
 
 import featurestack as fs
+from featurestack.base import extras
 from tests.test_structure import MODULES
 
 WITH_EXAMPLES = [
@@ -17,8 +18,10 @@ WITH_EXAMPLES = [
 
 # their examples make the synthetic sounds
 OF_SYNTH = {"cli.functions", "cli.audio", "cli.notebook"}
-OF_SYNTH |= {f"extras.importance.{name}" for name in ("importance", "curve")}
-OF_SYNTH |= {"extras.onnx"}
+OF_SYNTH |= {
+    place.partition(":")[0].removeprefix("featurestack.")
+    for place in extras.FUNCTIONS.values()
+} & {*WITH_EXAMPLES}
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in sorted(OF_SYNTH)]
 
 

@@ -1,8 +1,5 @@
 """Two commands at once that want one place: each has its own, or one is refused."""
 
-import json
-import shutil
-
 import pytest
 
 from featurestack.results.run_folder import find
@@ -66,24 +63,3 @@ def test_two_sources_of_one_name_have_one_cache_of_one_of_them(sites, tmp_path):
             winner = "xy"[[status for status, _ in answers].index(0)]
             data = f"DATA={tmp_path / str(number)}"
             done(f"verify DATASET={winner}/birds {data}")
-
-
-@pytest.mark.slow
-def test_two_tables_of_one_stem_have_a_run_each(tmp_path):
-    for site, right in (("a", "0.9,0.1"), ("b", "0.1,0.9")):
-        (tmp_path / site).mkdir()
-        rows = [f"{n},ant,{right}\n{n}b,bee,0.2,0.8\n" for n in range(9)]
-        text = "clip,label,ant,bee\n" + "".join(rows)
-        (tmp_path / site / "t.csv").write_text(text)
-    for number in range(ROUNDS):
-        places = [f"RUNS={number}/runs", f"REPORTS={number}/reports", "NAME=both"]
-        both = [
-            (tmp_path, ("analysis", f"PREDICTIONS={site}/t.csv", *places))
-            for site in "ab"
-        ]
-        answers = answers_of(*both)
-        assert [status for status, _ in answers] == [0, 0], answers
-        kept = (tmp_path / f"{number}/runs").glob("*/*/run.json")
-        sources = {json.loads(file.read_text())["source"] for file in kept}
-        assert sources == {str(tmp_path / site / "t.csv") for site in "ab"}
-        shutil.rmtree(tmp_path / str(number))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from featurestack.base.extras import WORDS
 from featurestack.base.own_files import NO_DATA, OwnFiles
 from featurestack.cli.words import every_options
 from tests.cases import data
@@ -15,12 +16,16 @@ from tests.golden.commands import command, done
 from tests.processes import at_once
 
 # options that name a place to write, each with one among the user's files; what each
-# command is given beside the place; and files of names that we use, where a command
-# would write them: (what it is given, folder, names)
-PLACES, GIVEN, NAMED = data(__file__).values()
-# `demo` runs `answer` on sounds of its own, `listen` ends with its audio, and `bench`
-# writes to the terminal alone
-WITHOUT_FILES = ("demo", "listen", "bench")
+# command is given beside the place, and all commands of extras; and files of names that
+# we use, where a command would write them: (what it is given, folder, names)
+PLACES, GIVEN, OF_EXTRAS, NAMED = data(__file__).values()
+GIVEN |= {
+    word: {name: OF_EXTRAS[name] for name in OF_EXTRAS if name.lower() in options}
+    for word, options in every_options().items()
+    if word in WORDS
+}
+# `demo` runs `answer` on sounds of its own, and `bench` writes to the terminal alone
+WITHOUT_FILES = ("demo", "bench")
 PREDICTIONS = {"DATASET": "mine/clips", "PREDICTIONS": "mine/guesses.csv"}
 KEPT = ("mine", "data", "runs")
 CASES = [
@@ -88,7 +93,7 @@ def test_no_file_of_the_user_changes(
     users_folder, monkeypatch, request, words, option, given
 ):
     before = files_of(users_folder / "mine")
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"y\n")))
     if option != "reports":
         request.getfixturevalue("without_figures")
     answer = command(words, **{option.upper(): PLACES[option]} | given)

@@ -102,7 +102,8 @@ def test_every_figure_and_table_that_a_report_writes_is_on_its_page_and_document
     report_page,
 ):
     html = report_page.read_text()
-    formats = (ROOT / "docs" / "reference" / "formats.md").read_text("utf-8")
+    pages = (ROOT / "docs").rglob("*.md")  # formats.md, or the page of an extra
+    formats = "".join(page.read_text("utf-8") for page in pages)
     runs = {*re.findall(r'<details class="run" id="run-([^"]+)"', html)}
     drawn = [file.stem for file in report_page.parent.glob("figures/*.svg")]
     assert drawn

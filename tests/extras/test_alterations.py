@@ -8,11 +8,15 @@ import pandas as pd
 import pytest
 import soundfile
 
+import featurestack as fs
 from featurestack.extras import alterations as alter
 from featurestack.extras.alterations import apply_alteration
+from featurestack.features_cache.clip_table import originals
 from featurestack.features_cache.splits import fold_split
 from featurestack.pipeline.datasets.load import load, make_dataset
-from featurestack.pipeline.options import AlterOptions
+from featurestack.pipeline.options import AlterOptions, SourceOptions
+from tests.golden.commands import command, done, inside
+from tests.noise import write_clips
 from tests.pipeline.datasets.folders import write
 from tests.refusal import refused
 
@@ -178,3 +182,47 @@ def test_the_same_command_writes_the_same_bytes_and_replaces_no_file(asked):
     with refused(r"a1~1.wav is there with other content"):
         make_dataset(asked)
     assert (folder / "audio" / "a1~1.wav").read_bytes() == b"mine"
+
+
+def test_an_unknown_parameter_gets_the_nearest():
+    with refused("unknown parameter of pitch 'semitone'; did you mean 'semitones'"):
+        fs.alter(fs.tone(440), "pitch(semitone=2)")
+
+
+@pytest.fixture
+def birds(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee", "cat")
+    with inside(tmp_path):
+        yield tmp_path
+
+
+@pytest.mark.parametrize("group", ["_(.*)", "(.*)", "(.)$"])
+def test_copies_stay_with_their_originals_for_every_group(birds, group):
+    done("data DATASET=birds ALTER=gain COPIES=2")
+    written = "data/birds-altered/birds-altered.csv"
+    table = load(SourceOptions(dataset=written, group=group)).table
+    original = table["path"].str.extract(r"(\w+?_\d)(?:~\d)?\.wav$")[0]
+    original = original.str.replace(r"^\w{3}_(\w{3}_)", r"\1", regex=True)
+    groups = table.groupby(original)["group"].nunique()
+    assert len(groups) == 18 and (groups == 1).all()
+    assert len(originals(table)) == 18 and len(table) == 54
+
+
+def test_copies_of_ids_that_differ_in_a_slash_are_two_files(tmp_path):
+    write_clips(tmp_path / "birds", "ant", "bee")
+    for folder, name in (("ant", "big_0"), ("ant_big", "0"), ("bee", "big_0")):
+        write_clips(tmp_path / "more" / name, folder, clips=1)
+        (tmp_path / "birds" / folder).mkdir(exist_ok=True)
+        made = tmp_path / "more" / name / folder / f"{folder}_0.wav"
+        made.rename(tmp_path / "birds" / folder / f"{name}.wav")
+    with inside(tmp_path):
+        done("data DATASET=birds ALTER=gain")
+        assert len([*tmp_path.glob("data/birds-altered/audio/*.wav")]) == 15
+
+
+@pytest.mark.parametrize("name", ["folds", "events", "features", "audio", "synth"])
+def test_reserved_names_are_refused_at_the_door(birds, name):
+    answer = command(f"data DATASET=birds ALTER=gain NAME={name}")
+    assert answer.status == 2
+    assert "has another meaning: give NAME=, as in my-" in answer.err
+    assert not (birds / "data" / name).exists()

@@ -25,9 +25,12 @@ from featurestack.predict.options import BundleOptions
 from featurestack.train import network_input
 from featurestack.train.models import MODELS, model
 from tests.cases import data
+from tests.golden.commands import command, done, inside
+from tests.golden.sounds import easy_clips
 from tests.refusal import refused
 from tests.train.small_cache import run_with
 from tests.train.sounds import CLASSES, RATE, sound, train_run
+from tests.versions import newer_feature
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -188,3 +191,14 @@ def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
             r"needs onnxruntime: .*python.* -m pip install -c \S+ -e '?\S*\[onnx\]"
         ):
             given()
+
+
+def test_new_audio_is_not_answered_by_features_of_another_version(tmp_path):
+    easy_clips(tmp_path / "easy")
+    with inside(tmp_path):
+        done("features DATASET=easy FEATURES=rms JOBS=1")
+        done("train DATASET=easy FEATURES=rms MODEL=linear FOLDS=1")
+        done("export RUN=last OUT=rms.onnx")
+        with newer_feature("rms"):
+            answer = command("predict RUN=rms.onnx AUDIO=easy/bell/bell0-A.wav")
+    assert "trained on rms by version 1, here 2: extract and train" in answer.err

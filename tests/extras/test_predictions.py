@@ -1,7 +1,9 @@
 """Tables and arrays of predictions: the report's own numbers, and bad input."""
 
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from featurestack.results.imported import write_imported
 from featurestack.results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.refusal import refused
+from tests.test_two_at_once import ROUNDS, answers_of
 
 CLIPS = {"clip_id": ["a", "b", "c"], "label": ["owl", "owl", "jay"], "fold": [1, 2, 1]}
 TRUTH = complete(CLIPS | {"path": [f"/data/{name}.wav" for name in "abc"]})
@@ -286,3 +289,24 @@ def test_a_clip_without_a_group_is_its_own_and_said(tmp_path):
     groups = predictions.clips.set_index("clip_id")["group"]
     assert groups["c"] == groups["d"] and groups.nunique() == 4
     assert any("3 clips without a group" in own for own in predictions.remarks)
+
+
+@pytest.mark.slow
+def test_two_tables_of_one_stem_have_a_run_each(tmp_path):
+    for site, right in (("a", "0.9,0.1"), ("b", "0.1,0.9")):
+        (tmp_path / site).mkdir()
+        rows = [f"{n},ant,{right}\n{n}b,bee,0.2,0.8\n" for n in range(9)]
+        text = "clip,label,ant,bee\n" + "".join(rows)
+        (tmp_path / site / "t.csv").write_text(text)
+    for number in range(ROUNDS):
+        places = [f"RUNS={number}/runs", f"REPORTS={number}/reports", "NAME=both"]
+        both = [
+            (tmp_path, ("analysis", f"PREDICTIONS={site}/t.csv", *places))
+            for site in "ab"
+        ]
+        answers = answers_of(*both)
+        assert [status for status, _ in answers] == [0, 0], answers
+        kept = (tmp_path / f"{number}/runs").glob("*/*/run.json")
+        sources = {json.loads(file.read_text())["source"] for file in kept}
+        assert sources == {str(tmp_path / site / "t.csv") for site in "ab"}
+        shutil.rmtree(tmp_path / str(number))

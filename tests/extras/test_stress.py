@@ -24,6 +24,9 @@ from featurestack.extras.stress.stress import (
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks import TASKS
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, no_figures
+from tests.damage import HOW, report_over_damage
+from tests.golden.commands import done, inside
+from tests.noise import write_clips
 from tests.processes import Fork
 from tests.refusal import refused
 from tests.train import sounds
@@ -168,3 +171,22 @@ def test_the_report_has_one_table_of_all_runs(run, stress_answers, tmp_path):
     assert "any other loss may be chance" in " ".join(page.split())
     table = (tmp_path / "little" / "tables" / "stress.csv").read_text("utf-8")
     assert len(table.splitlines()) == 1 + len(CHANGES)
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory):
+    """A dataset under a name of its own, with a run and its stress."""
+    folder = tmp_path_factory.mktemp("birds")
+    write_clips(folder / "sounds", "ant", "bee", tone=0.3)
+    with inside(folder):
+        done("features DATASET=sounds NAME=birds FEATURES=rms JOBS=1")
+        done("train DATASET=sounds NAME=birds FEATURES=rms MODEL=linear")
+        done("stress DATASET=sounds NAME=birds RUN=rms-linear")
+    return folder
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("how", HOW)
+def test_a_damaged_file_is_named_and_the_report_is_made(birds, how):
+    remedy = "changes.unchanged.claimed", "stress makes it again"
+    report_over_damage(birds, {f"runs/birds/rms-linear/{FILE}": remedy}, how)

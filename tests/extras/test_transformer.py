@@ -20,8 +20,10 @@ from sklearn.utils.estimator_checks import check_estimator
 import featurestack as fs
 from tests.cases import data
 from tests.golden.sounds import RATE, easy_clips
+from tests.noise import write_clips
 from tests.processes import forked
 from tests.refusal import refused
+from tests.versions import newer_feature
 
 COLUMNS = "a clip is a path or its samples, of any length: there are no columns"
 SAMPLES = "samples are finite floats of full scale 1, or those of audio files"
@@ -301,3 +303,28 @@ def test_lists_name_features_and_one_path_is_no_list_of_clips():
     for one in (pd.DataFrame({"path": ["dog.wav"]}), clips[0], "dog.wav"):
         with refused(f"as table.path or .y., got one {type(one).__name__}$"):
             fs.Features("rms").fit_transform(one)
+
+
+def test_features_of_another_version_or_an_unknown_name_are_refused(tmp_path):
+    easy_clips(tmp_path / "easy")
+    audio = tmp_path / "easy/bell/bell0-A.wav"
+    given = {"data": tmp_path / "data", "quiet": True}
+    cache = fs.extract("rms", str(tmp_path / "easy"), jobs=1, **given)
+    cached = fs.Features("rms", cache=cache.folder).fit([audio])
+    kept = pickle.dumps(fs.Features("rms").fit([audio]))
+    with newer_feature("rms"):
+        with refused("easy/features has rms by version 1, here 2: "):
+            cached.transform([audio])
+        with refused("fitted on rms by version 1, here 2: fit it again"):
+            pickle.loads(kept)
+    with refused("'rmss'; did you mean 'rms'"):
+        fs.Features("rmss").fit([fs.tone(9).y])
+
+
+def test_another_place_of_a_caches_name_is_refused(tmp_path, monkeypatch):
+    for site in ("siteA", "siteB"):
+        write_clips(tmp_path / site / "audio", "ant", "bee")
+    monkeypatch.chdir(tmp_path)
+    fs.extract("mel", "siteA/audio", jobs=1, quiet=True)
+    with refused("siteA/audio, not of .*siteB/audio; .* NAME=audio2"):
+        fs.Features("mel", cache="siteB/audio").fit([fs.tone(440)])

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import featurestack as fs
 from featurestack.analysis.page import ReportJob
 from featurestack.analysis.report import build_report
 from featurestack.answers.fits import Fits, read_features
@@ -28,8 +29,13 @@ from featurestack.extras.importance.importance import (
 )
 from featurestack.extras.importance.section import make_importance, what_matters
 from featurestack.features_cache import external
+from tests.damage import HOW, report_over_damage
+from tests.golden.commands import command, done, inside
+from tests.noise import write_clips
 from tests.processes import Fork
+from tests.refusal import refused
 from tests.train.small_cache import run_with
+from tests.versions import newer_feature
 
 FEATURES = ("mel", "noise", "rms")
 RECORDINGS = 40  # each has three clips
@@ -282,3 +288,38 @@ def test_a_curve_of_few_speakers_has_no_verdict(tmp_path, speakers):
         assert "f0: the recordings are too few to leave some out" in told
     else:
         assert "cannot be judged: 3 recordings are too few for a verdict" in told
+
+
+# ---- another version, damage
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("birds")
+    write_clips(folder / "birds", "ant", "bee", tone=0.1)
+    with inside(folder):
+        done("features DATASET=birds FEATURES='rms zcr' JOBS=1")
+        done("train DATASET=birds FEATURES=rms MODEL=linear")
+        done("importance DATASET=birds FEATURES='rms zcr'")
+    return folder
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize("how", HOW)
+def test_a_damaged_table_is_named_and_the_report_is_made(birds, how):
+    remedy = "rows", "measure importance again"
+    report_over_damage(birds, {"runs/birds/importance/importance.json": remedy}, how)
+
+
+def test_a_cache_of_another_version_is_refused(birds):
+    with inside(birds), newer_feature("rms"):
+        answer = command("importance DATASET=birds FEATURES='rms zcr'")
+    assert answer.status == 2 and "has rms by version 1, here 2: run" in answer.err
+
+
+def test_the_functions_take_a_cache_and_refuse_a_set_as_the_dataset(birds):
+    with inside(birds):
+        cache = fs.cache("birds")
+        assert "rms" in fs.curve("rms", cache, quiet=True)["features"].to_list()
+        with refused("'rms zcr' is a feature set: give it as FEATURES='rms zcr'"):
+            fs.importance("birds", "rms zcr")

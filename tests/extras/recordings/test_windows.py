@@ -180,3 +180,10 @@ def test_annotations_given_as_a_dataset_are_told_what_makes_one(tmp_path):
     given = SourceOptions(dataset=str(tmp_path / "marks.csv"))
     with refused(f"windows AUDIO=FOLDER TABLES={tmp_path}/marks.csv makes a dataset$"):
         load(given)
+
+
+@pytest.mark.parametrize("name", ["folds", "features", "audio", "synth"])
+def test_reserved_names_are_refused_at_the_door(tmp_path, name):
+    with refused("has another meaning: give NAME=, as in my-"):
+        make_windows(options(tmp_path, name=name))
+    assert not (tmp_path / "data" / name).exists()
