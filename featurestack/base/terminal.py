@@ -118,31 +118,11 @@ def progress(
     label: str,
     unit: str,
 ) -> "tqdm[Any]":
-    """A tqdm bar after two seconds; one line per minute if stderr is not a terminal.
-    Speed counts from the end of the first step, which also loads and compiles.
-    """
+    """A tqdm bar after two seconds; one line per minute if stderr is not a terminal."""
     from tqdm import tqdm
 
-    class Bar(tqdm):
-        first = True
-
-        def update(self, n: float | None = 1) -> bool | None:
-            if not self.first or self.disable:
-                return super().update(n)
-            self.first = False
-            self.n += n or 0
-            self.initial = self.last_print_n = self.n
-            self.unpause()
-            return None
-
-        def __iter__(self) -> Iterator[Any]:
-            with self:
-                for item in self.iterable:
-                    yield item
-                    self.update()
-
     bar = ON_A_TERMINAL if sys.stderr and sys.stderr.isatty() else IN_A_LOG
-    return Bar(
+    return tqdm(
         iterable,
         total=total,
         desc=printable(label),

@@ -19,7 +19,6 @@ from featurestack.base.registry import Registry, object_at
 from featurestack.base.shell import program
 from featurestack.cli.parser import parser_of
 
-ALIASES = {"report": "analysis", "compare": "analysis"}
 COMMANDS: Registry[Command] = Registry("command")
 COMMANDS |= {
     "answer": Command(
@@ -111,12 +110,12 @@ if CLONE:
 
 def options_of(word: str) -> type[Options]:
     """The class of a command's options; RequestError for an unknown word."""
-    options: type[Options] = object_at(COMMANDS[ALIASES.get(word, word)].options)
+    options: type[Options] = object_at(COMMANDS[word].options)
     return options
 
 
 def function_of(word: str) -> Callable[[Any], object]:
-    command = COMMANDS[ALIASES.get(word, word)]
+    command = COMMANDS[word]
     with needed(command.libraries, word) if command.libraries else nullcontext():
         function: Callable[[Any], object] = object_at(command.run)
     return function
@@ -147,7 +146,7 @@ def help_on(topics: Sequence[str]) -> str:
         return listing()
     if topics[0] in of_clone():
         return of_clone()[topics[0]]
-    word = ALIASES.get(topics[0], topics[0])
+    word = topics[0]
     options = options_of(word)
     described = [COMMANDS[word].meaning]
     described += (inspect.getdoc(options) or "").split("\n\n")[1:]

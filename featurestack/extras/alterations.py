@@ -216,11 +216,11 @@ def altered(y: Samples, sample_rate: int, text: str) -> Samples:
     """
     name, _, words = text.rstrip(")").partition("(")
     function, ranges = ALTERATIONS[name]
-    given = dict(re.findall(r"(\w+)=([^,]+)", words))
-    for key in given.keys() - ranges.keys():
+    values = dict(re.findall(r"(\w+)=([^,]+)", words))
+    for key in values.keys() - ranges.keys():
         raise RequestError(nearest(f"parameter of {name}", key, ranges))
     try:
-        parameters = {key: float(given[key]) for key in ranges}
+        parameters = {key: float(values[key]) for key in ranges}
     except (KeyError, ValueError):
         numbers = ",".join(f"{key}={high:g}" for key, (_, high) in ranges.items())
         raise RequestError(f"{text!r} lacks numbers, as in {name}({numbers})") from None
@@ -273,26 +273,49 @@ WRITTEN = ("filename", "label", "category", "fold", "group", "train_only", "alte
 
 def write_altered(options: AlterOptions) -> AlterOptions:
     """Write the altered dataset of these options; return the options that name it."""
-    names = {*re.findall(r"[^,\s]+", options.alter)}
-    chosen = sorted(name for name in names if ALTERATIONS[name])
-    if not chosen:
-        raise RequestError(
-            f"ALTER={options.alter} names no alteration; expected some of"
-            f" {','.join(ALTERATIONS)}"
-        )
+    chosen = sorted({*re.findall(r"[^,\s]+", options.alter)})
+    for name in chosen:
+        ALTERATIONS[name]  # RequestError for an unknown one
     dataset = load(replace(options, name=""))
-    name = new_name(options.name or f"{dataset.name}-altered")
     if not dataset.has_audio:
         raise RequestError(
             f"{dataset.name}: ALTER= takes audio files with labels, not a cache"
         )
+    name = new_name(options.name or f"{dataset.name}-altered")
     if name == dataset.name:
         raise RequestError(
             f"NAME={name} is the name of the dataset itself: give the altered one"
             f" another name, such as {quoted(f'NAME={name}-altered')}"
         )
-    folder = options.data / name
-    clips = originals(dataset.table)
+    copies = draw_copies(originals(dataset.table), chosen, options)
+    folder, file = options.data / name, f"{name}.csv"
+    with making(folder), staged(folder, ("audio", file)) as stage:
+        (stage / "audio").mkdir()
+        stored = size(4 * dataset.samples * len(copies))
+        altered_clips = counted(len(copies), "altered clip")
+        print(f"{name}: {altered_clips}, about {stored}", flush=True)
+        rows = copies.itertuples()
+        jobs = (delayed(write_copy)(stage, copy, dataset) for copy in rows)
+        threads = Parallel(os.cpu_count(), backend="threading", return_as="generator")
+        bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
+        copies = copies[list(bar)]
+        table_of(dataset, copies).to_csv(stage / file, index=False)
+    return replace(
+        options,
+        dataset=str(folder / file),
+        name="",
+        alter="",
+        archive="",
+        audio_dir="",
+        group=None,
+        label=None,
+    )
+
+
+def draw_copies(
+    clips: pd.DataFrame, chosen: Sequence[str], options: AlterOptions
+) -> pd.DataFrame:
+    """COPIES rows for each clip, with the file and the alteration of each copy."""
     ids = clips["clip_id"]
     names = ids.str.replace("/", "_")
     same = names.duplicated(keep=False)  # a/b_c and a_b/c
@@ -302,22 +325,7 @@ def write_altered(options: AlterOptions) -> AlterOptions:
         files = "audio/" + names + f"~{number}.wav"
         texts = [draw_alteration(clip, number, chosen, options.seed) for clip in ids]
         rounds.append(clips.assign(filename=files, train_only="1", alteration=texts))
-    copies = pd.concat(rounds, ignore_index=True)
-    file = f"{name}.csv"
-    with making(folder), staged(folder, ("audio", file)) as stage:
-        (stage / "audio").mkdir()
-        stored = size(4 * dataset.samples * len(copies))
-        made = counted(len(copies), "altered clip")
-        print(f"{name}: {made}, about {stored}", flush=True)
-        rows = copies.itertuples()
-        jobs = (delayed(write_copy)(stage, copy, dataset) for copy in rows)
-        threads = Parallel(os.cpu_count(), backend="threading", return_as="generator")
-        bar = progress(threads(jobs), total=len(copies), label="alter", unit="clips")
-        copies = copies[list(bar)]
-        table_of(dataset, copies).to_csv(stage / file, index=False)
-    used: dict[str, Any] = dict.fromkeys(("name", "alter", "archive", "audio_dir"), "")
-    used |= {"group": None, "label": None}
-    return replace(options, dataset=str(folder / file), **used)
+    return pd.concat(rounds, ignore_index=True)
 
 
 def table_of(dataset: Dataset, copies: pd.DataFrame) -> pd.DataFrame:

@@ -71,13 +71,13 @@ class Features(TransformerMixin, BaseEstimator):
         if cache:
             common_rate([cache], rate)
             self.audio_ = rate, cache.duration, cache.audio_channel
-        found = self._channels(cache)
-        self.channels_ = {c: computed_as(c, self.audio_[0], cache) for c in found}
+        channels = self._channels(cache)
+        self.channels_ = {c: computed_as(c, self.audio_[0], cache) for c in channels}
         names = []
         for channel, block in self._blocks(clips[:1], cache).items():
             _, rows, columns = block.shape
             last = ("mean", "sd") if self.channels_[channel][1] else range(columns)
-            names += [f"{channel} {row} {own}" for row in range(rows) for own in last]
+            names += [f"{channel} {row} {name}" for row in range(rows) for name in last]
         self.feature_names_out_ = np.array(names, object)
         return self
 
@@ -116,28 +116,43 @@ class Features(TransformerMixin, BaseEstimator):
 
     def _blocks(self, clips: list[Any], cache: Cache | None) -> dict[Channel, NDArray]:
         """Channel -> (clips, rows, 2 for mean and deviation, or values)."""
-        blocks: dict[Channel, dict[int, NDArray]] = {own: {} for own in self.channels_}
-        if cache:
-            rows = rows_of_files(cache, clips)
-            stored = np.flatnonzero(rows >= 0)
-            for channel in filter(cache.__contains__, blocks):
-                for start in range(0, len(stored), BATCH):
-                    part = stored[start : start + BATCH]
-                    maps = cache.read(channel, rows[part])
-                    numbers = summaries(maps, self.channels_[channel][1])
-                    blocks[channel] |= zip(part.tolist(), numbers)
+        summary = self._stored(clips, cache) if cache else {}
         for number, given in enumerate(clips):
-            lacking = [own for own in blocks if number not in blocks[own]]
-            if lacking and isinstance(given, PATH):
-                clip = read(given, *self.audio_)
-            elif lacking:
-                clip = given if isinstance(given, Clip) else Clip(given, self.audio_[0])
-                clip = clip.fitted(*self.audio_[:2])
+            lacking = [c for c in self.channels_ if (c, number) not in summary]
+            if not lacking:
+                continue
+            clip = self._clip(given)
             for channel in lacking:
                 name, timed = self.channels_[channel]
                 maps = compute(clip, name).values[None]
-                blocks[channel][number] = summaries(maps, timed)[0]
-        return {c: np.array([b[n] for n in sorted(b)]) for c, b in blocks.items()}
+                summary[channel, number] = summaries(maps, timed)[0]
+        return {
+            channel: np.array([summary[channel, n] for n in range(len(clips))])
+            for channel in self.channels_
+        }
+
+    def _stored(
+        self, clips: list[Any], cache: Cache
+    ) -> dict[tuple[Channel, int], NDArray]:
+        """(channel, place of the clip) -> its numbers, as far as the cache has them."""
+        rows = rows_of_files(cache, clips)
+        places = np.flatnonzero(rows >= 0)
+        summary: dict[tuple[Channel, int], NDArray] = {}
+        for channel in filter(cache.__contains__, self.channels_):
+            for start in range(0, len(places), BATCH):
+                batch = places[start : start + BATCH]
+                maps = cache.read(channel, rows[batch])
+                numbers = summaries(maps, self.channels_[channel][1])
+                summary |= dict(zip([(channel, n) for n in batch.tolist()], numbers))
+        return summary
+
+    def _clip(self, given: Any) -> Clip:
+        """A path or samples as a clip of the rate and duration of `fit`."""
+        rate, seconds, _ = self.audio_
+        if isinstance(given, PATH):
+            return read(given, *self.audio_)
+        clip = given if isinstance(given, Clip) else Clip(given, rate)
+        return clip.fitted(rate, seconds)
 
 
 def clips_in(X: Any) -> list[Any]:
@@ -154,12 +169,12 @@ def clips_in(X: Any) -> list[Any]:
 
 def common_rate(clips: list[Any], expected: int | None = None) -> int:
     """The sample rate of files, clips or a cache, which have to agree; else RATE."""
-    each = [*file_infos([c for c in clips if isinstance(c, PATH)]), *clips]
-    rates = {own.sample_rate for own in each if isinstance(own, Info | Clip | Cache)}
-    rates |= {expected} if expected else set()
+    infos = file_infos([clip for clip in clips if isinstance(clip, PATH)])
+    timed = [each for each in (*infos, *clips) if isinstance(each, Info | Clip | Cache)]
+    rates = {each.sample_rate for each in timed} | ({expected} if expected else set())
     if len(rates) > 1:
-        there = " and ".join(map(str, sorted(rates)))
-        raise RequestError(f"sample rates of {there} Hz: give one as sample_rate=")
+        texts = " and ".join(map(str, sorted(rates)))
+        raise RequestError(f"sample rates of {texts} Hz: give one as sample_rate=")
     return min(rates, default=RATE)
 
 

@@ -24,20 +24,18 @@ def test_short_work_shows_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_log_counts_speed_and_remaining_time_from_the_end_of_the_first_step(
-    capsys, monkeypatch
-):
+def test_a_log_has_speed_and_remaining_time(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
     bar = terminal.progress(total=1000, label="features", unit="clips")
-    for seconds in (500, 60, 60):  # the first step compiles
+    for seconds in (60, 60, 60):
         now[0] += seconds
         bar.update(60)
         assert bar.miniters <= 1  # else tqdm's monitor prints a state twice
     bar.close()
     lines = capsys.readouterr().err.splitlines()
-    assert lines[1] == "features: 120 of 1000 clips,  1.00 clips/s, 14:40 left"
+    assert lines[-1] == "features: 180 of 1000 clips,  1.00 clips/s, 13:40 left"
 
 
 def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():

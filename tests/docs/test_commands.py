@@ -14,7 +14,6 @@ import soundfile
 from featurestack.base.options import fields
 from featurestack.cli.parser import as_flags, options_from, parse
 from featurestack.cli.words import (
-    ALIASES,
     every_options,
     function_of,
     options_of,
@@ -102,7 +101,7 @@ def shown_commands(page):
                 if not PLACEHOLDER.search(word)
                 and word.partition("=")[0] not in READ_BY_MAKEFILE
             ]
-            yield ALIASES.get(module, module), given, fenced
+            yield module, given, fenced
 
 
 known = cache(every_options)
