@@ -227,12 +227,14 @@ def clip_audio(
             known = [str(sources[clip]), status.st_size, status.st_mtime_ns]
             part = [start, end, cache.duration, cache.audio_channel]
             made = f"audio/{digest([*known, *part])}.mp3"
-            if not (own.folder / made).is_file():
+            if (own.folder / made).is_file():
+                sound = (own.folder / made).read_bytes()
+            else:  # also in place of a pipe, which is never read to its end
                 seconds = end - start or cache.duration or LONGEST_SECONDS
                 sound = compressed(sources[clip], start, seconds, cache.audio_channel)
                 own.write({made: sound}, durable=False)
             own.keep([made])
-            text = base64.b64encode((own.folder / made).read_bytes()).decode()
+            text = base64.b64encode(sound).decode()
             left -= len(text)
             if left >= 0:
                 players[clip] = f"{EMBEDDED}{text}"

@@ -320,7 +320,7 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     clips or audio files have changed since, or if the file is damaged, which is said.
     Audio files count only if one is here.
     """
-    if not (folder / CHECKED).exists():
+    if not (folder / CHECKED).is_file():
         return None
     try:
         content = json.loads((folder / CHECKED).read_bytes())

@@ -70,6 +70,8 @@ class OwnFiles:
         self.changed: set[str] = set()  # names that this call found changed
 
     def _read(self) -> dict[str, list[str]]:
+        if self.record.exists():  # a pipe is never read to its end
+            refuse_special(self.record)
         try:
             content = self.record.read_bytes()
         except OSError:  # no record: all files are the user's

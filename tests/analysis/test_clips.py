@@ -3,6 +3,7 @@ out.
 """
 
 import base64
+import os
 from io import BytesIO
 from types import SimpleNamespace
 
@@ -64,6 +65,10 @@ def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(
     assert len(decoded) / rate == pytest.approx(1, abs=0.1)
     assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(pitch, abs=3)
     assert clips.clip_audio(cache, ["two"], [], own) == {"two": link}
+    (stored,) = tmp_path.glob("audio/*.mp3")
+    stored.unlink()
+    os.mkfifo(stored)  # which is never read to its end
+    assert clips.clip_audio(cache, ["two"], ["two"], own)["two"].endswith(text)
 
 
 def test_a_player_has_the_channel_of_the_cache(tmp_path):

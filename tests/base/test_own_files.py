@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -134,6 +135,12 @@ def test_every_flipped_byte_of_a_record_is_an_error_by_name(tmp_path):
             assert own.hashes.keys() == {"fold1/history.csv", "a"}
             assert own.identity == "hash"
         file.write_bytes(content)
+
+
+def test_a_record_that_is_a_pipe_is_not_read_to_its_end(tmp_path):
+    os.mkfifo(tmp_path / RECORD)
+    with refused("is not a regular file"):
+        OwnFiles(tmp_path)
 
 
 def test_a_folder_of_another_identity_is_taken(tmp_path):
