@@ -5,8 +5,7 @@ own code would. To remove one, delete its module, its tests, its page and its ro
 A row whose module is not there counts for nothing: help, `import featurestack`, options
 and reports are without it, and its files in a folder of runs are left alone.
 
-    WORDS["stress"].run                         # "featurestack.extras.stress.stress:…"
-    object_at(OPTIONS["scheduler"])(address)    # calls what is written there
+    object_at(WORDS[word].run)(options)    # runs the command of a word
 """
 
 from collections.abc import Mapping
