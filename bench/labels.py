@@ -54,12 +54,12 @@ def labels(options: LabelsOptions) -> None:
     means = of_draws.T.groupby("choice").mean().T
     leads = of_draws["chosen"] - of_draws["random"]
     means["lead"], means["lead_sd"] = leads.mean(axis=1), leads.std(axis=1, ddof=1)
-    means.index = [f"{features}: one label a class and {n}" for n in means.index]
-    name = f"{features}: changed labels, % of the first {SUSPECTS}"
+    means.index = [f"one label a class and {n}" for n in means.index]
+    name = f"changed labels, % of the first {SUSPECTS}"
     means.loc[name, "chosen"] = np.mean(found)
     means.loc[name, "random"] = 100 * CHANGED
     print(means.round(1).to_string())
-    command = f"python -m bench.labels FEATURES={features}"
+    command = "python -m bench.labels DATASET=../esc50_16k"
     record("labels", means.rename_axis("row").reset_index(), command, spent())
 
 
