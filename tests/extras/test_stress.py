@@ -117,7 +117,7 @@ def test_uneven_classes_are_judged_by_balanced_accuracy(tmp_path):
 def test_a_killed_stress_goes_on_where_it_was(unanswered_run, stress_answers, capsys):
     words = f"RUN={unanswered_run.path}", f"DATA={data_of(unanswered_run)}", "THREADS=1"
     command = Fork("-m", "featurestack", "stress", *words)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (unanswered_run.path / FILE).is_file():
         assert time.monotonic() < deadline
         time.sleep(0.005)
