@@ -70,6 +70,19 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
     assert run_with(options, note="another").config.note == "another"
 
 
+def test_a_fold_that_was_killed_before_its_predictions_is_calibrated(
+    options, monkeypatch
+):
+    run_with(options, folds=(1,))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        killed = Mock(side_effect=KeyboardInterrupt)
+        patch.setattr(run_folder, "write_predictions", killed)
+        run_with(options, folds=(2,))
+    run_with(options, folds=(1,))  # as an answer does, fold by fold
+    run = run_with(options, folds=(2,))
+    assert run.config.calibration["last"].clips == len(run.scored())
+
+
 def test_another_configuration_never_touches_a_folder(options, run_copy):
     changed = change(run_copy.config.options, lr=3.0)
     config = change(run_copy.config, hash="0" * 12, training=changed)
