@@ -149,41 +149,56 @@ def onecycle(share: float) -> float:
     return cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
 
 
-# share of the training done, 0 to 1 -> share of LR
+# Share of the training done, 0 to 1 -> share of LR. EarlyStopping lowers the rate on a
+# plateau.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "onecycle": onecycle,
     "cosine": lambda share: cosine(1, 0, share),
     # like ResNet on CIFAR
     "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),
+    "plateau": lambda share: 1.0,
     "constant": lambda share: 1.0,
 }
 
 
-def learning_rate(training: Training, epoch_steps: int, step: int) -> float:
-    """The rate at a step of a fold, counted from 0."""
+def learning_rate(
+    training: Training, epoch_steps: int, step: int, reductions: int = 0
+) -> float:
+    """The rate at a step of a fold, counted from 0, after `reductions` on plateaus."""
     last = epoch_steps * training.resolved_epochs - 1
-    return training.resolved_lr * SCHEDULES[training.schedule](step / max(1, last))
+    scheduled = SCHEDULES[training.schedule](step / max(1, last))
+    return training.resolved_lr * scheduled * 0.1**reductions
 
 
 @dataclass
 class EarlyStopping:
-    """Follow one validation score: which epoch was best, and when to stop. A checkpoint
-    stores `vars` of this object.
+    """Follow one validation score: which epoch was best, when a plateau lowers the
+    rate, when to stop. A checkpoint stores `vars` of this object.
     """
 
     select: str
     patience: int  # 0: never stop
+    # lower the rate after patience/3 epochs without a better score, or 5
+    on_plateau: bool = False
     best: float = math.nan
     since: int = 0  # epochs without a better score
+    lowered: int = 0
 
     def update(self, score: float) -> bool:
         """Take an epoch's score and return whether it is the best so far."""
-        loss = self.select == "val_loss"
-        better = score < self.best if loss else score > self.best
-        better |= math.isnan(self.best)
-        self.best = score if better else self.best
-        self.since = 0 if better else self.since + 1
-        return better
+        if self.select == "val_loss":
+            better = score < self.best
+        else:
+            better = score > self.best
+        if math.isnan(self.best) or better:
+            self.best = score
+            self.since = 0
+            return True
+        self.since += 1
+        plateau = max(1, (self.patience or 15) // 3)
+        if self.on_plateau and self.since % plateau == 0:
+            self.lowered += 1
+        return False
 
     @property
     def stop(self) -> bool:

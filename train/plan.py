@@ -209,10 +209,11 @@ def validate(options: RunOptions) -> None:
             f"WEIGHTS={options.weights}: there is no such file; expected auto, none,"
             " imagenet or a file of weights"
         )
-    if options.patience and options.val == "none":
+    patience = f"PATIENCE={options.patience}" if options.patience else ""
+    following = "SCHEDULE=plateau" if options.schedule == "plateau" else patience
+    if following and options.val == "none":
         raise RequestError(
-            f"PATIENCE={options.patience} follows a validation score: give VAL=group or"
-            " VAL=next"
+            f"{following} follows a validation score: give VAL=group or VAL=next"
         )
 
 

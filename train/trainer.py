@@ -117,7 +117,9 @@ class Trainer:
             own = data.plan.model.own
             self.gradients = captured_passes(network, self.both_passes, own)
         self.epochs = data.plan.training.resolved_epochs
-        self.early_stopping = EarlyStopping(training.select, training.patience)
+        self.early_stopping = EarlyStopping(
+            training.select, training.patience, training.schedule == "plateau"
+        )
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
@@ -208,7 +210,8 @@ class Trainer:
         for x, y in self.data.batches(batches):
             x, targets = self.augmenter(x, y, self.data.channels, generator)
             step = self.epoch * number + len(losses)
-            rate = learning_rate(self.training, number, step)
+            lowered = self.early_stopping.lowered
+            rate = learning_rate(self.training, number, step, lowered)
             loss, logits = self.step(x, targets, rate)
             losses.append(loss)
             observed.append(self.objective.observed(targets, logits))

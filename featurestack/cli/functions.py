@@ -118,8 +118,10 @@ def fit(
     tag: str = "",
     note: str = "",
     tracker: Literal["", "tensorboard", "wandb"] = "",
-    schedule: Literal["onecycle", "cosine", "step", "constant"]
-    | Sequence[Literal["onecycle", "cosine", "step", "constant"]] = "onecycle",
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"]
+    | Sequence[
+        Literal["onecycle", "cosine", "step", "plateau", "constant"]
+    ] = "onecycle",
     quiet: bool = False,
 ) -> "RunFolder | list[RunFolder]":
     """Train a model on each fold, as `make train` does, or open the finished run.

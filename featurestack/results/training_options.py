@@ -126,12 +126,15 @@ class Training(Options):
         least=1e-12,
         says="learning rate {:g}".format,
     )
-    schedule: Literal["onecycle", "cosine", "step", "constant"] = of_networks(
-        "onecycle",
-        "learning-rate schedule: onecycle raises and lowers the rate, cosine lowers it"
-        " to zero, step divides it by ten after half and three quarters of the epochs,"
-        " constant keeps it",
-        says="{} schedule".format,
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
+        of_networks(
+            "onecycle",
+            "learning-rate schedule: onecycle raises and lowers the rate, cosine lowers"
+            " it to zero, step divides it by ten after half and three quarters of the"
+            " epochs, plateau divides it by ten if SELECT stops improving and needs"
+            " VAL, constant keeps it",
+            says="{} schedule".format,
+        )
     )
     val: Validation = option(
         "none",
@@ -146,7 +149,7 @@ class Training(Options):
     patience: int = of_networks(
         0,
         "epochs without a better SELECT after which training ends, 0 for no early"
-        " stopping",
+        " stopping; plateau lowers the rate after a third of them",
         least=0,
         says="patience {}".format,
     )

@@ -156,11 +156,14 @@ def test_schedules_by_known_values(name, start, middle, end):
     assert rates == pytest.approx([start, middle, end])
 
 
-def test_early_stopping_keeps_the_first_of_equals_and_ends():
-    stopping = EarlyStopping("val_loss", patience=6)
+def test_early_stopping_keeps_the_first_of_equals_lowers_on_plateaus_and_ends():
+    stopping = EarlyStopping("val_loss", patience=6, on_plateau=True)
     losses = (2.0, 2.0, *[1.0] * 7)
-    better, ends = zip(*((stopping.update(loss), stopping.stop) for loss in losses))
+    better, lowered, ends = zip(
+        *((stopping.update(loss), stopping.lowered, stopping.stop) for loss in losses)
+    )
     assert [*better] == [True, False, True] + [False] * 6
+    assert lowered == (0, 0, 0, 0, 1, 1, 2, 2, 3)
     assert [*ends] == [False] * 8 + [True]
     update = EarlyStopping("val_f1", 0).update
     assert [*map(update, (0.4, 0.5, 0.45))] == [True, True, False]
