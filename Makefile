@@ -34,7 +34,7 @@ ifneq ($(filter help,$(firstword $(MAKECMDGOALS) help)),)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
 .PHONY: help $(topic)
 help:
-	@$(or $(if $(environment),$(if $(wildcard $(environment)),,$(base))),$(python)) -m featurestack help $(topic)
+	@$(or $(if $(environment),$(if $(wildcard $(environment)),,$(base))),$(python)) -m featurestack help $(or $(topic),$(if $(filter 1,$(ALL)),ALL=1))
 $(filter-out help,$(topic)):;@:
 else
 .PHONY: $(own) $(commands)

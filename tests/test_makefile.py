@@ -65,14 +65,23 @@ def test_a_mistake_is_refused_in_one_sentence_before_anything_runs(words, said):
     assert said in done.stderr
 
 
-def test_help_names_every_word_and_the_options_of_one():
+def test_help_names_every_word_and_the_common_variables():
     shown = make().stdout
     words = re.findall(r"^  ([a-z]+)  ", shown, re.MULTILINE)
     assert {*words} == {*COMMANDS, *OWN} - {"help"}
     assert words.index("train") < words.index("analysis")
     for word in OWN - {"help"}:
         assert f" {make('help', word).stdout.strip()}\n" in shown
+    variables = set(re.findall(r"^  ([A-Z]+)=", shown, re.MULTILINE))
+    assert len(variables) >= 12 and variables <= VARIABLES
     assert "EPOCHS=" in make("help", "train").stdout
+
+
+def test_all_help_lists_every_variable_once_the_common_ones_first():
+    shown = make("help", "ALL=1").stdout
+    listed = re.findall(r"^  ([A-Z_]+)=", shown, re.MULTILINE)
+    assert sorted(listed) == sorted(VARIABLES)
+    assert listed.index("DATASET") < listed.index("EPOCHS")
 
 
 def test_a_command_after_make_is_typed_with_make(tmp_path):

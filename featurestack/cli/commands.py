@@ -12,6 +12,7 @@ import functools
 import inspect
 import os
 import re
+import shlex
 import sys
 import textwrap
 import traceback
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from featurestack.base import NAME, VERSION
+from featurestack.base import HOME, NAME, VERSION
 from featurestack.base.errors import (
     NOT_WRITABLE,
     SYSTEM_FAILED,
@@ -29,7 +30,7 @@ from featurestack.base.errors import (
     nearest,
     reason_of,
 )
-from featurestack.base.options import Options, fields, own_options
+from featurestack.base.options import SURROGATE, Options, fields, own_options
 from featurestack.base.registry import load_given
 from featurestack.base.terminal import (
     Printable,
@@ -116,6 +117,7 @@ def run(
 NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 WHOLE = "Files that were there before are whole"
 UNFORESEEN = "the details are in"  # every such sentence has these words
+AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 READING = ("file", "path", "folder")  # names of variables that hold what is read
 
 
@@ -133,6 +135,16 @@ def tell_error(error: Exception | KeyboardInterrupt) -> int:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # nobody reads our output any more
         return 1
+    if isinstance(error, ModuleNotFoundError) and (command := activation()):
+        tell(f"error: this Python lacks {error.name}: {command}")
+        return 2
+    if isinstance(error, UnicodeEncodeError) and SURROGATE.match(
+        error.object, error.start
+    ):
+        first = max(0, error.start - AROUND_BYTE)
+        around = error.object[first : error.end + AROUND_BYTE]
+        tell(f"error: {around!a} is not UTF-8: rename this file or folder")
+        return 2
     if isinstance(error, OSError) and error.errno in (*SYSTEM_FAILED, *NOT_WRITABLE):
         file = f"{error.filename}: " if error.filename else ""
         remedy = ""
@@ -150,6 +162,14 @@ def tell_error(error: Exception | KeyboardInterrupt) -> int:
         return 1
     tell(f"failed: {failed_by(error)}")
     return 1
+
+
+def activation() -> str:
+    """The command that activates the environment, if this Python is another one's."""
+    if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
+        return ""
+    activate = shlex.quote(f"{HOME}/.venv/bin/activate")
+    return f"activate the environment that has it: . {activate}"
 
 
 def failed_by(error: Exception) -> Failed:

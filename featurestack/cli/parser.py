@@ -21,6 +21,8 @@ VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 OF_READER = re.compile(r"^argument \S+: (?=[A-Z][A-Z0-9_]*=)")
 # 1, yes, true, on; 0, no, false, off
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
+# Every command takes these; a command without such an option ignores them.
+PLACES = ("dataset", "name", "audio_dir", "group", "label", "data", "runs", "reports")
 TYPES = {bool: "1 or 0", int: "a whole number", float: "a number"}
 WIDTH = 98  # of help
 
@@ -78,6 +80,8 @@ def parser_of(options: type[Options], program: str, description: str = "") -> Pa
         group = first if name in options.leading else more
         add_option(group, name, known[name], is_list=name in options.lists)
     first.add_argument("--load", default=argparse.SUPPRESS, help=registry.MEANING)
+    for name in {*PLACES} - {*known}:
+        parser.add_argument(flag(name), help=argparse.SUPPRESS)
     return parser
 
 

@@ -6,18 +6,19 @@ The table holds names, so that help and a command load nothing of the others.
 """
 
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import Field
 from typing import Any
 
-from featurestack.base import CLONE, extras
+from featurestack.base import CLONE, extras, registry
 from featurestack.base.errors import needed
 from featurestack.base.extras import Command
 from featurestack.base.options import Options, fields
 from featurestack.base.registry import Registry, object_at
 from featurestack.base.shell import program
-from featurestack.cli.parser import parser_of
+from featurestack.cli.parser import PLACES, WIDTH, meaning, parser_of
 
 COMMANDS: Registry[Command] = Registry("command")
 COMMANDS |= {
@@ -135,15 +136,25 @@ OF_CLONE = {
 }
 
 
+# a command, and those of its options that most people need
+COMMON = {
+    "train": "dataset features model folds epochs grid augment val task seed device",
+    "features": "jobs",
+    "predict": "run audio",
+}
+
+
 def of_clone() -> dict[str, str]:
     """The meanings of the Makefile's words, where the program is `make`."""
     return OF_CLONE if program() == "make" else {}
 
 
 def help_on(topics: Sequence[str]) -> str:
-    """The help of the program, or of a command."""
+    """The help of the program, of all its options (ALL=1), or of a command."""
     if not topics:
         return listing()
+    if topics[0].startswith("ALL="):
+        return all_options()
     if topics[0] in of_clone():
         return of_clone()[topics[0]]
     word = topics[0]
@@ -155,9 +166,43 @@ def help_on(topics: Sequence[str]) -> str:
 
 
 def listing() -> str:
-    """The usage of the program and the meaning of each command."""
+    """The usage of the program, each command's meaning, and the common options."""
     words = {word: command.meaning for word, command in COMMANDS.items()} | of_clone()
     width = max(map(len, words))
     lines = [f"  {word:{width}}  {meaning}" for word, meaning in words.items()]
+    common = [
+        textwrap.shorten(described(name, options_of(word)), WIDTH, placeholder=" …")
+        for word, names in COMMON.items()
+        for name in names.split()
+    ]
     usage = f"usage: {program()} WORD [NAME=value] ..."
-    return "\n".join([usage, "", *lines, "", f"{program()} help WORD has its options."])
+    more = f"{program()} help WORD explains a command, {program()} help ALL=1 has all."
+    return "\n".join([usage, "", *lines, "", *map(indented, common), "", more])
+
+
+def described(name: str, options: type[Options]) -> str:
+    """An option with its meaning."""
+    return f"{name.upper()}= {meaning(fields(options)[name])}"
+
+
+def indented(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def all_options() -> str:
+    """Every option below the first command that takes it."""
+    of_every = "every command, which ignores them if they mean nothing there"
+    sections = {of_every: {"load": f"LOAD= {registry.MEANING}"}}
+    sections |= {word: {} for word in COMMANDS}
+    shown = {"load"}
+    for word in COMMANDS:
+        options = options_of(word)
+        for name in [n for n in fields(options) if n not in shown]:
+            section = sections[of_every if name in PLACES else word]
+            section[name] = described(name, options)
+        shown |= fields(options).keys()
+    return "\n\n".join(
+        "\n".join([title, *map(indented, texts.values())])
+        for title, texts in sections.items()
+        if texts
+    )

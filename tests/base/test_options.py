@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shlex
+import subprocess
 import sys
 import typing
 from pathlib import Path
@@ -29,6 +30,7 @@ from featurestack.cli.commands import main
 from featurestack.cli.parser import options_from, parse
 from featurestack.cli.words import every_options, help_on
 from tests.cases import cases
+from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
 
@@ -87,6 +89,11 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
         parse(Some, words)
 
 
+def test_what_names_a_place_is_ignored_by_a_command_without_it():
+    given = ["GROUP=x", "AUDIO_DIR=y", "RUNS=r"]
+    assert parse(DatasetOptions, given) == DatasetOptions()
+
+
 @pytest.mark.parametrize(
     "paths", [("a b",), ("a b", "c"), ("it's", "d e"), ("mel.csv",), ()]
 )
@@ -135,6 +142,16 @@ def test_a_command_exits_with_its_status_and_prints_one_error(
     with pytest.raises(SystemExit) as stop:
         main(function)
     assert stop.value.code == status and said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="make has not set it up")
+def test_a_python_without_the_libraries_is_told_which_one_has_them():
+    outside = [os.path.realpath(sys.executable), "-S", "-m", "featurestack", "check"]
+    how = {"cwd": ROOT, "env": {"HOME": "/"}, "capture_output": True, "text": True}
+    done = subprocess.run(outside, **how)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this Python lacks ")
+    assert ".venv/bin/activate" in done.stderr
 
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
