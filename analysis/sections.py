@@ -297,11 +297,8 @@ def add_sections(page: Page) -> None:
         ]
     folders = {page.job.runs_folder / page.job.dataset}
     folders |= {folder.path.parent for run in found.runs for folder in run.folders}
-    tasks = {run.task.name for run in found.runs}
     for name, (place, files) in SUBJECTS.items():
-        if name in tasks or (
-            files and any(any(folder.glob(files)) for folder in folders)
-        ):
+        if files and any(any(folder.glob(files)) for folder in folders):
             try:
                 made.append(object_at(place)(page))
             except RequestError as error:  # its file is damaged

@@ -2,7 +2,7 @@
 sessions' settings:
 
     python -m bench.course DATASET="synth ../esc10"
-    python -m bench.course DATASET="synth ../esc10" MODEL=resnet18@NAME=VALUE
+    python -m bench.course DATASET="synth ../esc10" MODEL=resnet18@fusion=early
 
 docs/tables/course.csv keeps a row for each dataset, set and model; the sessions show
 it. Fold 1 is the one that a notebook trains; `accuracy` is over the folds of FOLDS.

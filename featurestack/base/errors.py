@@ -21,7 +21,7 @@ MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 8  # of a longer list a message has those most like the unknown name
 # kind of a name -> the command that lists all
 LISTS = {"feature": "show", "model": "models", "network": "network", "run": "runs"}
-LISTS |= {"variable": "help", "option": "help", "command": "help"}
+LISTS |= {"variable": "help ALL=1", "command": "help"}
 # files of Python and of installed libraries, which are not the user's
 LIBRARY = re.compile(f"<frozen|.*site-packages|{re.escape(get_path('stdlib'))}")
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
@@ -111,7 +111,7 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> str:
     hint = f"; did you mean {close!r}?" if close else "."
     every = ""
     if len(names) > LISTED_NAMES and kind in LISTS:
-        every = f" ({make_command(LISTS[kind])} lists all)"
+        every = f" ({make_command(*LISTS[kind].split())} lists all)"
     return f"unknown {kind} {word!r}{hint} Known: {most_alike(word, names)}{every}"
 
 

@@ -109,8 +109,8 @@ class Training(Options):
     augment: str = of_networks(
         "auto",
         "random changes of each batch, name=strength; auto is shift,gain, for a"
-        " waveform shift,gain,polarity,mixup=0.4, for texturenet none; none for"
-        " no change",
+        " waveform shift,gain,polarity,mixup=0.4, for vectors and texturenet none;"
+        " none for no change",
         says="augmentation {}".format,
     )
     balance: Literal["none", "loss"] = option(

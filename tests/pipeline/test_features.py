@@ -205,8 +205,8 @@ def test_a_pickled_feature_has_the_shape_of_its_axes_for_any_number_of_samples(n
     chosen = pickle.loads(cloudpickle.dumps(feature_of(name)))  # as a worker gets it
     # `compute` refuses another shape
     chosen.compute(Clip(NOISE[:samples].astype(np.float32), RATE))
-    first, *_, last = chosen.frame_axis(RATE, samples)
     if chosen.frame_unit == "s":
+        first, *_, last = chosen.frame_axis(RATE, samples)
         assert first == 0 and last == pytest.approx(samples / RATE, abs=0.1)
 
 

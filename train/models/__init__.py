@@ -291,10 +291,8 @@ def resolve(text: str) -> Architecture:
         kind = type(entry.options[key])
         if kind is str:
             chosen[key] = value
-            if value not in entry.bounds[key]:
-                raise RequestError(
-                    nearest(f"{key} of {name}", value, entry.bounds[key])
-                )
+            if value not in (texts := entry.bounds.get(key, (value,))):
+                raise RequestError(nearest(f"{key} of {name}", value, texts))
             continue
         least, most = entry.bounds.get(key, POSITIVE)
         try:
@@ -303,7 +301,7 @@ def resolve(text: str) -> Architecture:
             number = math.nan
         chosen[key] = number
         if not least <= number <= most:
-            expected = f"a positive {kind.__name__}"
+            expected = "a positive number" if kind is float else "a whole number from 1"
             if key in entry.bounds:
                 expected = f"{least:g} to {most:g}"
             raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
