@@ -132,7 +132,6 @@ def fails(options: Some):
         (fails, "FEATURES=memory", 1, "Unable to allocate 7.45 GiB"),
         (fine, "FEATURE=x", 2, "'FEATURE'; did you mean 'FEATURES'? Known: DATA, DATA"),
         (None, "trian", 2, "unknown command 'trian'; did you mean 'train'?"),
-        (None, "windows", 2, "error: AUDIO= is missing: the recordings, a folder"),
     ],
 )
 def test_a_command_exits_with_its_status_and_prints_one_error(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurestack.cli.parser import parse
 from featurestack.extras.recordings import WindowsOptions
 from featurestack.extras.recordings.windows import (
     cut_windows,
@@ -28,6 +29,11 @@ def options(folder, **given):
 def made(folder, name="songs"):
     table = folder / "data" / name / f"{name}.csv"
     return pd.read_csv(table, keep_default_na=False)
+
+
+def test_a_command_says_which_option_it_lacks():
+    with refused("^AUDIO= is missing: the recordings, a folder"):
+        parse(WindowsOptions, [])
 
 
 def test_windows_cover_each_recording_and_the_last_ends_with_it():
