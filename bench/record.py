@@ -39,12 +39,15 @@ def record(name: str, rows: pd.DataFrame, command: str, seconds: float) -> None:
     commit = subprocess.check_output(words, text=True).strip()
     origin = {"command": command, "commit": commit, "processor": processor()}
     made = rows.assign(**origin, seconds=f"{seconds:.0f}")
+    numbers = made.select_dtypes("float").columns
+    # beside the texts of other rows a column has no numbers to format
+    made[numbers] = made[numbers].map("{:.6g}".format, na_action="ignore")
     file = FILES / f"{name}.csv"
     if file.exists():
         kept = pd.read_csv(file, dtype=str)
         first = made.columns[0]
         made = pd.concat([kept[~kept[first].isin(made[first].astype(str))], made])
-    made.to_csv(file, index=False, float_format="%.6g")
+    made.to_csv(file, index=False)
 
 
 def processor() -> str:

@@ -106,9 +106,10 @@ def fill(
         channels = tensors[stem].shape[1]
         if not own_kernels or loaded[stem].shape[1] != channels:
             loaded[stem] = adapt(loaded[stem], channels)
-    for key, value in loaded.items():  # each stream begins with the same norms
-        if value.dim() == 1 and key in tensors:
-            loaded[key] = value.repeat(max(1, len(tensors[key]) // len(value)))
+    # each stream begins with the same norms
+    lines = [key for key in loaded.keys() & tensors.keys() if loaded[key].dim() == 1]
+    times = {key: len(tensors[key]) // len(loaded[key]) for key in lines}
+    loaded |= {key: loaded[key].repeat(max(1, times[key])) for key in lines}
     chosen = {key: value for key, value in loaded.items() if key in tensors}
     wrong = [key for key, value in chosen.items() if tensors[key].shape != value.shape]
     if wrong or not chosen:
@@ -128,7 +129,8 @@ def fill(
         f"WEIGHTS={source} fills all layers but {', '.join(sorted(names))}, which"
         " start from random weights"
     )
-    return set(chosen)
+    # norms of several streams learn as new layers do; their statistics are filled
+    return {key for key in chosen if times.get(key, 1) == 1 or "running_" in key}
 
 
 def layers_around(key: str) -> list[str]:
@@ -167,7 +169,7 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
                 moments[layer] = []
 
     def measure(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
-        x = inputs[0].reshape(-1, norm.num_features, *inputs[0].shape[2:])
+        (x,) = inputs
         moments[norm].append(torch.stack([x.mean((0, 2, 3)), (x**2).mean((0, 2, 3))]))
 
     handles = [norm.register_forward_pre_hook(measure) for norm in moments]
@@ -177,6 +179,8 @@ def set_norms(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
             network(x)
         for norm, measured in moments.items():
             mean, square = torch.stack(measured).mean(0)
+            times = norm.num_features // len(mean)  # streams begin with one scale
+            mean, square = mean.repeat(times), square.repeat(times)
             variance = (square - mean**2).clamp_min(norm.eps)
             for name, value in (("running_mean", mean), ("running_var", variance)):
                 norm.get_buffer(name).copy_(value)
