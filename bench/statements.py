@@ -171,6 +171,23 @@ def intervals(reports: int, rng: np.random.Generator) -> Rows:
         yield recordings, clips, together, *map(percent, held)
 
 
+def highest(reports: int, rng: np.random.Generator) -> Rows:
+    """% of datasets whose highest of several equal runs, of 75 % accuracy each, has a
+    95 % interval that misses the truth: one run alone, eight, thirty; `own` is the
+    share of a clip's difficulty that is a run's alone.
+    """
+    yield "clips", "own", "1 run", "8 runs", "30 runs"
+    for clips, own in product((100, 400), (0.5, 1.0)):
+        missed: list[list[bool]] = []
+        for count in (1, 8, 30):
+            missed.append([])
+            for _ in range(reports):
+                runs = simulated_runs(count, clips, 10, rng, own=own)
+                score = max(runs, key=lambda run: run.score.value).score
+                missed[-1].append(not score.low <= 0.75 <= score.high)
+        yield clips, own, *map(percent, missed)
+
+
 def chance(reports: int, rng: np.random.Generator) -> Rows:
     """% of reports that call a single model better than chance: useful ones, and ones
     whose answers do not depend on the class.
@@ -447,7 +464,17 @@ def kept_promise(
 
 
 SIMULATIONS: tuple[Simulation, ...]
-SIMULATIONS = (equal_runs, sets, tags, intervals, chance, noise, price, answers)
+SIMULATIONS = (
+    equal_runs,
+    sets,
+    tags,
+    intervals,
+    highest,
+    chance,
+    noise,
+    price,
+    answers,
+)
 SIMULATIONS += (promise,)
 STATEMENTS = Registry("statement", {each.__name__: each for each in SIMULATIONS})
 

@@ -51,7 +51,8 @@ def start_from(network: nn.Module, model: str, weights: str) -> None:
 
     The first convolution is adapted to the network's channels, unless it comes from a
     checkpoint with as many channels. The last layer keeps its own weights, because it
-    has other classes. `network.loaded` names the tensors that were filled.
+    has other classes. `network.loaded` names the tensors that learn slowly, and filled
+    statistics.
     """
     file = fetch(model) if weights == "imagenet" else Path(weights)
     state, is_checkpoint = read_weights(file)
@@ -92,7 +93,8 @@ def fill(
     own_kernels: bool = False,
 ) -> set[str]:
     """Copy a state dict into a network that may have other input channels and classes;
-    name the layers that it lacks in a message, and return the names that were filled.
+    name the layers that it lacks in a message. Returns the names of the filled tensors
+    but weights and biases of several streams' norms, which learn as new layers do.
 
     own_kernels  whether the first kernels are for features, not colours; they are kept
                  if the network has as many channels
@@ -106,31 +108,47 @@ def fill(
         channels = tensors[stem].shape[1]
         if not own_kernels or loaded[stem].shape[1] != channels:
             loaded[stem] = adapt(loaded[stem], channels)
-    # each stream begins with the same norms
-    lines = [key for key in loaded.keys() & tensors.keys() if loaded[key].dim() == 1]
-    times = {key: len(tensors[key]) // len(loaded[key]) for key in lines}
-    loaded |= {key: loaded[key].repeat(max(1, times[key])) for key in lines}
+    repeated = for_streams(loaded, tensors)
+    loaded |= repeated
     chosen = {key: value for key, value in loaded.items() if key in tensors}
     wrong = [key for key, value in chosen.items() if tensors[key].shape != value.shape]
     if wrong or not chosen:
         reason = f"{wrong[0]} has another shape" if wrong else "no layer has its names"
         raise RequestError(f"{source} are weights of another model: {reason}")
     network.load_state_dict(chosen, strict=False)
+    tell_once(
+        f"WEIGHTS={source} fills all layers but {', '.join(unfilled(tensors, chosen))},"
+        " which start from random weights"
+    )
+    return {key for key in chosen if key not in repeated or "running_" in key}
+
+
+def for_streams(
+    loaded: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The loaded numbers of batch norms, repeated for each stream of the network; none
+    if it has one.
+    """
+    repeated = {}
+    for key in loaded.keys() & tensors.keys():
+        value, size = loaded[key], tensors[key].numel()
+        if value.dim() == 1 and 0 < len(value) < size and size % len(value) == 0:
+            repeated[key] = value.repeat(size // len(value))
+    return repeated
+
+
+def unfilled(
+    tensors: Mapping[str, torch.Tensor], chosen: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """The largest layers that hold new tensors and none that was filled, sorted."""
     # training does not use the batch norms' numbers of batches
     new = {key for key in tensors if not key.endswith("num_batches_tracked")}
-    new -= {*chosen}
-    # named are the largest layers that hold new tensors and none that was filled
     kept = {layer for key in chosen for layer in layers_around(key)}
     names = set()
-    for key in new:
+    for key in new - {*chosen}:
         empty = (layer for layer in layers_around(key) if layer not in kept)
         names.add(next(empty, key))
-    tell_once(
-        f"WEIGHTS={source} fills all layers but {', '.join(sorted(names))}, which"
-        " start from random weights"
-    )
-    # norms of several streams learn as new layers do; their statistics are filled
-    return {key for key in chosen if times.get(key, 1) == 1 or "running_" in key}
+    return sorted(names)
 
 
 def layers_around(key: str) -> list[str]:

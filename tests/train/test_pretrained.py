@@ -147,16 +147,21 @@ def test_a_part_of_the_layers_is_loaded_and_the_others_are_named(
     assert torch.equal(network.state_dict()[key], state[key])
 
 
-def test_norms_that_an_export_folded_are_set_without_changing_the_function():
+@pytest.mark.parametrize("channels", [1, 3])
+def test_norms_that_an_export_folded_are_set_without_changing_the_function(channels):
     chance = torch.Generator().manual_seed(0)
-    network = build("resnet18", 1, 4, (64, 78), generator=chance)
+    network = build("resnet18", channels, 4, (64, 78), generator=chance)
     network.loaded = frozenset(network.state_dict())
-    x = torch.randn(8, 1, 64, 78, generator=chance)
+    x = torch.randn(8, channels, 64, 78, generator=chance)
     expected = network.eval()(x)
     set_norms(network, [x])
     torch.testing.assert_close(network(x), expected, atol=1e-3, rtol=1e-3)
-    # in training too, where a norm takes the moments of its batch
-    torch.testing.assert_close(network.train()(x), expected, atol=1e-3, rtol=1e-3)
+    if channels == 1:
+        # in training too, where a norm takes the moments of its batch
+        torch.testing.assert_close(network.train()(x), expected, atol=1e-3, rtol=1e-3)
+    else:  # all streams begin with one scale, that of the network
+        for values in network.layer2[0].bn1.weight.chunk(channels):
+            assert torch.equal(values, network.layer2[0].bn1.weight[:128])
 
 
 def test_loaded_layers_take_their_share_of_the_rate(imagenet):
