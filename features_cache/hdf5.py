@@ -420,7 +420,7 @@ def read_header(path: Path, stored: str = "") -> StoredFeature:
     stored = stored or path.stem
     with opened(path) as file:
         described = read_attributes(file)
-        version = described.pop("format_version", None)
+        version = described.pop(MARK, None)
         if version != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
         described["parameters"] = json.loads(described["parameters"])
@@ -455,7 +455,7 @@ def write_structure(path: Path, feature: StoredFeature, clip_ids: NDArray) -> No
         described = {name: getattr(feature, name) for name in ATTRIBUTES}
         if not feature.audio_channel:
             del described["audio_channel"]
-        described["format_version"] = FORMAT
+        described[MARK] = FORMAT
         described["parameters"] = as_text(feature.parameters)
         write_attributes(file, described)
         write_column(file, "clip_id", clip_ids)

@@ -121,7 +121,7 @@ def refresh(
     part: slice = slice(0, 0),
 ) -> None:
     """Rewrite the index if clips or files changed; SOURCE_COLUMNS only in `part`."""
-    attributes = {**settings, "format_version": FORMAT}
+    attributes = {**settings, hdf5.MARK: FORMAT}
     with lock(folder, "index"):
         table, current = updated(folder, clips, settings, part)
         if current:
@@ -152,7 +152,7 @@ def updated(
         return clips, False
     same = (
         linked
-        and made == {**settings, "format_version": FORMAT}
+        and made == {**settings, hdf5.MARK: FORMAT}
         and all(np.array_equal(before[name], merged[name]) for name in INDEX_COLUMNS)
     )
     return merged, same

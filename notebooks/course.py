@@ -70,7 +70,7 @@ class Question(NamedTuple):
                 given = self.value(answer, *arguments)
             except NotYet:
                 raise
-            except Exception as error:
+            except Exception as error:  # the student's code raises anything
                 raise NotYet(f"your answer failed: {failure(error, answer)}") from error
             need(same(given, right, self.within), self.hint)
 

@@ -152,7 +152,7 @@ def device_of(text: str) -> str:
     try:
         place = torch.empty(0, device=text).device
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise RequestError(
             f"DEVICE={text} cannot be used ({reason}); cpu always can"
         ) from None

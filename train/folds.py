@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from featurestack.base.errors import Failed, RequestError
+from featurestack.base.errors import Failed, RequestError, one_line
 from featurestack.base.extras import OPTIONS
 from featurestack.base.files import Lock
 from featurestack.base.options import option_words
@@ -237,7 +237,7 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
         shape = ", ".join(map(str, plan.input.shape))
         raise RequestError(
             f"MODEL={plan.model.name} fails on an input of (B, {shape}):"
-            f" {str(error).strip().splitlines()[0]}"
+            f" {one_line(error)}"
         ) from error
     sizes = list(logits.shape) if isinstance(logits, torch.Tensor) else []
     if sizes != [1, len(plan.names)]:

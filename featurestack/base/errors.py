@@ -69,6 +69,11 @@ def shortened(cell: str) -> str:
     return cell if len(cell) <= MOST_QUOTED else cell[: MOST_QUOTED - 1] + "…"
 
 
+def one_line(error: BaseException) -> str:
+    """The text of a library's error in one line; its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def reason_of(error: BaseException) -> str:
     """An unforeseen error in words: its type, except for a ValueError of this project,
     its text, and the file and line of the user's own code in which it was raised.

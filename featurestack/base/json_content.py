@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from featurestack.base.errors import CLOSED, RequestError, shortened
+from featurestack.base.errors import CLOSED, RequestError, one_line, shortened
 
 HASH_DIGITS = 12
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
     except PermissionError:
         raise RequestError(f"{file} {CLOSED}") from None
     except DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 

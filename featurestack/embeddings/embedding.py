@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.base.decoder_messages import no_output_of_c
-from featurestack.base.errors import RequestError
+from featurestack.base.errors import RequestError, one_line
 from featurestack.base.files import hash_of
 from featurestack.embeddings.networks import (
     BANDS,
@@ -97,10 +97,6 @@ class NetworkFile:
             raise Impossible(
                 f"{self.path} refuses an input of {x.shape}: {one_line(error)}"
             ) from error
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def open_onnx(path: Path, outputs: Sequence[str], _: str) -> Opened:

@@ -31,7 +31,7 @@ from torch import nn
 
 import onnx
 from featurestack.base.decoder_messages import no_output_of_c
-from featurestack.base.errors import RequestError
+from featurestack.base.errors import RequestError, one_line
 from featurestack.base.json_content import as_dataclass
 from featurestack.base.own_files import own_file
 from featurestack.base.quantities import size
@@ -65,9 +65,8 @@ class ExportedModel(FoldModels):
             metadata = self.session.get_modelmeta().custom_metadata_map
             content = json.loads(metadata[CONFIG])
         except Exception as error:  # onnxruntime's errors have no common class
-            reason = str(error).splitlines()[0]
             raise RequestError(
-                f"{file} is not an ONNX file of this project's runs ({reason})"
+                f"{file} is not an ONNX file of this project's runs ({one_line(error)})"
             ) from None
         config = as_dataclass(content, RunConfig, str(file), AGAIN)
         super().__init__(config, json.loads(metadata["folds"]))
