@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.base.errors import RequestError
+from featurestack.base.options import VALIDATED
 from featurestack.features_cache.clip_table import by_label, originals
 
 Ids = NDArray[np.object_]
-VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def fold_split(
 ) -> Split:
     """The split in which `fold` is tested; RequestError if a side would be empty.
 
-    `val` sets the next fold aside, or 15 % of the training groups, drawn from `seed`.
+    `val` sets the next fold aside, or a part of the training groups, drawn from `seed`.
     """
     clips = originals(table)
     folds = sorted(clips["fold"].unique().tolist())
@@ -57,7 +57,7 @@ def fold_split(
         validated = candidates["fold"].to_numpy() == following
     elif val == "group":
         rng = np.random.default_rng([seed, fold])
-        chosen = draw_groups(candidates, VALIDATION_FRACTION, rng)
+        chosen = draw_groups(candidates, VALIDATED, rng)
         validated = candidates["group"].isin(chosen).to_numpy()
     train = drop_leaking(candidates[~validated], candidates[validated])
     if not len(train) or (val != "none" and not validated.any()):

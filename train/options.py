@@ -19,13 +19,12 @@ from featurestack.base.options import (
     option,
 )
 from featurestack.base.quantities import number_of, whole_number
+from featurestack.results.training_options import FROM_SCRATCH as FROM_SCRATCH
+from featurestack.results.training_options import FROM_WEIGHTS as FROM_WEIGHTS
 from featurestack.results.training_options import Device, Training
 
 of_networks = functools.partial(option, needs="steps")
 
-# defaults for a network that begins from scratch, or from weights
-FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
-FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
 NATIVE = "native"  # value of GRID: the size of the largest channel
 DEVICES = get_args(Device)
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip

@@ -22,7 +22,14 @@ from featurestack.base import DEFINING
 from featurestack.base.errors import RequestError
 from featurestack.base.extras import OPTIONS
 from featurestack.base.json_content import digest
-from featurestack.base.options import fields, no_effect, option_words, part_of
+from featurestack.base.options import (
+    VALIDATED,
+    fields,
+    no_effect,
+    option_words,
+    part_of,
+    text_of,
+)
 from featurestack.base.registry import object_at
 from featurestack.compare.metrics import indicator
 from featurestack.features_cache.cache import Cache, cache_of
@@ -348,7 +355,7 @@ def name_parts(options: RunOptions) -> list[str]:
         prefix = field.metadata.get("label", f"{name}=")
         value = getattr(options, name)
         if prefix is not None and value not in (field.default, usual.get(name)):
-            shown = value
+            shown = text_of(value)
             if name == "weights":  # resnet18's models/resnet18-mine.pth becomes mine
                 shown = Path(value).stem.removeprefix(
                     f"{options.model.partition('@')[0]}-"
@@ -490,7 +497,8 @@ def protocol(training: Training, model: Architecture, *, published: bool) -> str
     elif training.pretrained:
         start = f" from the weights in {Path(training.weights).name}"
     if training.val != "none":
-        aside = {"next": "the next fold", "group": "15 % of the training groups"}
+        share = f"{100 * VALIDATED:g} % of the training groups"
+        aside = {"next": "the next fold", "group": share}
         others = f"the others without {aside[training.val]}, which validate"
         best = f", and best epoch by {training.select}"
     if model.kind.in_steps:

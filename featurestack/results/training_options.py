@@ -17,7 +17,15 @@ import functools
 from collections.abc import Collection
 from typing import Literal
 
-from featurestack.base.options import SEED, THREADS, Auto, Options, fields, option
+from featurestack.base.options import (
+    SEED,
+    THREADS,
+    VALIDATED,
+    Auto,
+    Options,
+    fields,
+    option,
+)
 from featurestack.base.quantities import counted
 
 TaskName = Literal["auto", "classes", "categories", "tags"]
@@ -27,6 +35,9 @@ Device = Literal["cpu", "cuda", "mps"]
 Needs = Literal["steps", "grid", "padding", "balance"]
 
 of_networks = functools.partial(option, needs="steps")
+# defaults for a network that begins from scratch, or from weights
+FROM_SCRATCH = {"epochs": 40, "grid": "64x216", "norm": "row"}
+FROM_WEIGHTS = {"epochs": 10, "grid": "128x156", "norm": "feature"}
 RATE = 0.002  # highest learning rate
 DECAY = 0.05  # weight decay
 SMOOTHING = 0.1  # of labels: the share of a target that all classes share
@@ -69,8 +80,8 @@ class Training(Options):
 
     epochs: int | Auto = of_networks(
         "auto",
-        "epochs of training; auto is 40, and 10 with WEIGHTS; PATIENCE may end it"
-        " earlier",
+        f"epochs of training; auto is {FROM_SCRATCH['epochs']}, and"
+        f" {FROM_WEIGHTS['epochs']} with WEIGHTS; PATIENCE may end it earlier",
         label="e",
         least=1,
         says=functools.partial(counted, noun="epoch"),
@@ -84,8 +95,9 @@ class Training(Options):
     )
     grid: str = option(
         "auto",
-        "rows x frames to which every channel is resized; auto is 64x216, and 128x156"
-        " with WEIGHTS; native is the size of the largest channel",
+        "rows x frames to which every channel is resized; auto is"
+        f" {FROM_SCRATCH['grid']}, and {FROM_WEIGHTS['grid']} with WEIGHTS; native is"
+        " the size of the largest channel",
         needs="grid",
         label="",
     )
@@ -99,8 +111,8 @@ class Training(Options):
     )
     norm: Literal["auto", "feature", "row", "none"] = of_networks(
         "auto",
-        "standardisation by feature, by row of a feature, or none; auto is row, and"
-        " feature with WEIGHTS",
+        "standardisation by feature, by row of a feature, or none; auto is"
+        f" {FROM_SCRATCH['norm']}, and {FROM_WEIGHTS['norm']} with WEIGHTS",
         says={
             "row": "input standardised row by row over the training clips",
             "feature": "input standardised feature by feature over the training clips",
@@ -139,7 +151,7 @@ class Training(Options):
     val: Validation = option(
         "none",
         "validation clips for model selection: none, next (the next fold), or group"
-        " (15 % of the training groups, stratified by class)",
+        f" ({100 * VALIDATED:g} % of the training groups, stratified by class)",
     )
     select: Selected = option(
         "val_loss",

@@ -65,5 +65,6 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
     runs += [replace(standard, **{name: value}) for name, value in changes.items()]
     names = {folder_name(run.features, run.model, name_parts(run), "") for run in runs}
     assert len(names) == len(runs) > 15
+    assert name_parts(replace(standard, lr=1.0)) == ["lr=1"]  # as it was typed
     for name, value in changes.items():
         assert hashed_options(Training(**{name: value})) == {name: value}
