@@ -250,7 +250,7 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def listing_of_table(
-    path: Path, audio_dir: Path, marked: str = "", label: str = ""
+    path: Path, audio_dir: Path, subset: str = "", label: str = ""
 ) -> Listing:
     """The clips of a CSV with `filename,label`, or with ESC-50's columns. A single
     column of audio files may have any name. Commas in a cell separate labels if the
@@ -258,12 +258,12 @@ def listing_of_table(
 
     audio_dir  the folder of relative file names; files whose absolute paths are gone
                are looked for there too
-    marked     a column of True and False: only clips with True are read
+    subset     a column of True and False: only clips with True are read
     label      LABEL=, which gives the labels, so that the table need not have them
     """
     clips = read_table(path)
-    if marked:
-        clips = clips[clips[marked].str.lower() == "true"]
+    if subset:
+        clips = clips[clips[subset].str.lower() == "true"]
     if not len(clips):
         raise RequestError(f"{path} lists no clip")
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
@@ -320,7 +320,7 @@ def is_esc_layout(folder: Path) -> bool:
     return (folder / "audio").is_dir() and any((folder / "meta").glob("*.csv"))
 
 
-def read_esc_layout(folder: Path, marked: str = "") -> Listing:
+def read_esc_layout(folder: Path, subset: str = "") -> Listing:
     """The clips of a folder in ESC-50's layout; its groups are the recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
     tables = [path for path in files if set(ESC_COLUMNS) <= set(read_table(path))]
@@ -331,7 +331,7 @@ def read_esc_layout(folder: Path, marked: str = "") -> Listing:
             f" with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with"
             " AUDIO_DIR="
         )
-    return listing_of_table(tables[0], folder / "audio", marked)
+    return listing_of_table(tables[0], folder / "audio", subset)
 
 
 def files_below(folder: Path) -> list[str]:
