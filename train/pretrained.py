@@ -51,8 +51,7 @@ def start_from(network: nn.Module, model: str, weights: str) -> None:
 
     The first convolution is adapted to the network's channels, unless it comes from a
     checkpoint with as many channels. The last layer keeps its own weights, because it
-    has other classes. `network.loaded` names the tensors that learn slowly, and filled
-    statistics.
+    has other classes. `network.loaded` names the tensors that were filled.
     """
     file = fetch(model) if weights == "imagenet" else Path(weights)
     state, is_checkpoint = read_weights(file)
@@ -93,8 +92,7 @@ def fill(
     own_kernels: bool = False,
 ) -> set[str]:
     """Copy a state dict into a network that may have other input channels and classes;
-    name the layers that it lacks in a message. Returns the names of the filled tensors
-    but weights and biases of several streams' norms, which learn as new layers do.
+    name the layers that it lacks in a message, and return the names that were filled.
 
     own_kernels  whether the first kernels are for features, not colours; they are kept
                  if the network has as many channels
@@ -108,8 +106,7 @@ def fill(
         channels = tensors[stem].shape[1]
         if not own_kernels or loaded[stem].shape[1] != channels:
             loaded[stem] = adapt(loaded[stem], channels)
-    repeated = for_streams(loaded, tensors)
-    loaded |= repeated
+    loaded |= for_streams(loaded, tensors)
     chosen = {key: value for key, value in loaded.items() if key in tensors}
     wrong = [key for key, value in chosen.items() if tensors[key].shape != value.shape]
     if wrong or not chosen:
@@ -120,7 +117,7 @@ def fill(
         f"WEIGHTS={source} fills all layers but {', '.join(unfilled(tensors, chosen))},"
         " which start from random weights"
     )
-    return {key for key in chosen if key not in repeated or "running_" in key}
+    return set(chosen)
 
 
 def for_streams(
